@@ -1,0 +1,70 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+UV := .tools/uv/bin/uv
+PY := .venv/bin/python
+NAME ?= default
+export SAM_CLI_TELEMETRY := 0
+export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/sam/bin:$(PATH)
+
+help: ## List the targets
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
+
+setup: .venv/installed ## Install everything into .venv and .tools, from PyPI alone
+
+$(UV):
+	python3 -m venv .tools/uv
+	.tools/uv/bin/python -m pip install --quiet --disable-pip-version-check uv
+
+# uv is used because one call makes the environment from the pinned list, hashes checked.
+.venv/installed: requirements-dev.txt requirements-sam.txt .python-version | $(UV)
+	@$(UV) python find --quiet --no-python-downloads "$$(cat .python-version)" >/dev/null \
+		|| { echo "Python $$(cat .python-version) is missing: install it (pyenv install 3.13, or your system's package python3.13) and run make again." >&2; exit 1; }
+	$(UV) venv --quiet --clear --no-python-downloads --python "$$(cat .python-version)" .venv
+	$(UV) pip sync --quiet --python .venv --require-hashes requirements-dev.txt
+	$(UV) venv --quiet --clear --no-python-downloads --python "$$(cat .python-version)" .tools/sam
+	$(UV) pip sync --quiet --python .tools/sam --require-hashes requirements-sam.txt
+	@touch $@
+
+format: setup ## Rewrite the code in the house style
+	ruff format
+	ruff check --fix
+
+check: setup ## Style, types, dependency rule, template
+	ruff format --check
+	ruff check
+	mypy
+	PYTHONPATH=layers/recordings lint-imports
+	sam validate --lint --region us-east-1
+
+test: check ## Everything: check, then unit, template, local-stack and end-to-end tests
+	$(PY) -m pytest
+
+up: setup ## Bring up the local stack (NAME=default); prints a token and curl lines
+	$(PY) -m local --name $(NAME) up
+
+down: setup ## Stop the local stack
+	$(PY) -m local --name $(NAME) down
+
+deploy-local: setup ## Deploy the code as it is now into the running local stack; its data stays
+	$(PY) -m local --name $(NAME) deploy
+
+demo: setup ## The main job on a local stack, step by step (KEEP=1 leaves the stack up)
+	$(PY) -m local.demo $(if $(KEEP),--keep)
+
+invoke: setup ## Run one function on the local stack (FUNCTION=GetRecording EVENT=events/get_recording.json)
+	$(PY) -m local --name $(NAME) invoke --function $(FUNCTION) --event $(EVENT)
+
+lock: setup ## Pin the versions in requirements*.txt again
+	$(UV) pip compile -q --upgrade --python-version 3.13 --universal --generate-hashes --no-header --no-emit-index-url requirements-dev.in -o requirements-dev.txt
+	$(UV) pip compile -q --upgrade --python-version 3.13 --generate-hashes --no-header --no-emit-index-url requirements-sam.in -o requirements-sam.txt
+	$(UV) pip compile -q --python-version 3.13 --universal --generate-hashes --no-header --no-emit-index-url -c requirements-dev.txt layers/dependencies/requirements.in -o layers/dependencies/requirements.txt
+
+build: setup ## Build the layers and functions for deployment
+	sam build
+
+deploy: test build ## Deploy to AWS (STACK=default|prod)
+	sam deploy --config-env $(or $(STACK),default)
+
+.PHONY: help setup format check test up down deploy-local demo invoke lock build deploy

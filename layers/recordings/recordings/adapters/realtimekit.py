@@ -1,0 +1,204 @@
+"""Cloudflare RealtimeKit's REST API (developers.cloudflare.com/api/resources/realtime_kit).
+
+Only reading is repeated after a fault. A start is sent once, because Cloudflare keeps no idempotency key: who calls
+`start` looks at `active` before trying again.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
+
+from recordings.adapters.secrets import secret
+from recordings.domain.errors import (
+    ProviderError,
+    ProviderNotFound,
+    ProviderRefused,
+    ProviderThrottled,
+    ProviderTimeout,
+)
+from recordings.ports import Capture, CaptureStatus
+
+# A start makes three calls at worst and must end before the function does, at 29 seconds.
+CONNECT_SECONDS: Final = 2
+READ_SECONDS: Final = 5
+# A breach of Cloudflare's limit blocks every call for five minutes (fundamentals/api/reference/limits).
+BLOCK_SECONDS: Final = 300
+
+
+class RealtimeKit:
+    """Implements ports.Recorder."""
+
+    def __init__(self) -> None:
+        account, app = os.environ["CLOUDFLARE_ACCOUNT_ID"], os.environ["REALTIMEKIT_APP_ID"]
+        self._base = f"{os.environ['CLOUDFLARE_API_URL']}/accounts/{account}/realtime/kit/{app}"
+        self._secret_arn = os.environ["CLOUDFLARE_SECRET_ARN"]
+        self._session = requests.Session()
+        again = Retry(
+            total=2,
+            connect=1,
+            read=0,
+            backoff_factor=0.2,
+            status_forcelist=(500, 502, 503, 504),
+            allowed_methods={"GET"},
+        )
+        again.raise_on_status = False
+        # Cloudflare's own pause can outlast the caller; a 429 goes back to the client with its Retry-After.
+        again.respect_retry_after_header = False
+        for scheme in ("https://", "http://"):
+            self._session.mount(scheme, HTTPAdapter(max_retries=again))
+
+    def start(self, meeting_id: str, *, max_seconds: int | None) -> Capture:
+        # Both configs are named: the codec guide hints that a video file is made only when video_config is passed.
+        body: dict[str, Any] = {
+            "meeting_id": meeting_id,
+            "audio_config": {"codec": "AAC"},
+            "video_config": {"codec": "H264"},
+            "realtimekit_bucket_config": {"enabled": True},
+        }
+        if max_seconds is not None:
+            body["max_seconds"] = max_seconds
+        return _capture(self._call("POST", "/recordings", body=body))
+
+    def stop(self, capture_id: str) -> Capture:
+        try:
+            return _capture(self._call("PUT", f"/recordings/{quote(capture_id, safe='')}", body={"action": "stop"}))
+        except ProviderRefused:
+            # What Cloudflare answers to a second stop is not documented: look at what it is now.
+            capture = self.get(capture_id)
+            if capture.status.running:
+                raise
+            return capture
+
+    def get(self, capture_id: str) -> Capture:
+        return _capture(self._call("GET", f"/recordings/{quote(capture_id, safe='')}"))
+
+    def active(self, meeting_id: str) -> Capture | None:
+        try:
+            return _capture(self._call("GET", f"/recordings/active-recording/{quote(meeting_id, safe='')}"))
+        except ProviderNotFound:
+            return None
+
+    def newest(self, meeting_id: str) -> Sequence[Capture]:
+        query = urlencode({"meeting_id": meeting_id, "sort_by": "invokedTime", "sort_order": "DESC", "per_page": 100})
+        return [_capture(row) for row in self._rows(f"/recordings?{query}")]
+
+    def create_meeting(self, title: str, *, record_on_start: bool) -> str:
+        data = self._call("POST", "/meetings", body={"title": title, "record_on_start": record_on_start})
+        if not isinstance(data.get("id"), str):
+            raise ProviderError("Cloudflare made a meeting without an id")
+        return str(data["id"])
+
+    def _call(self, method: str, path: str, *, body: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
+        data = self._ask(method, path, body)
+        if not isinstance(data, dict):
+            raise ProviderError("Cloudflare's answer holds no data")
+        return data
+
+    def _rows(self, path: str) -> Sequence[Mapping[str, Any]]:
+        data = self._ask("GET", path, None)
+        if not isinstance(data, list):
+            raise ProviderError("Cloudflare's answer holds no list")
+        return [row for row in data if isinstance(row, dict)]
+
+    def _ask(self, method: str, path: str, body: Mapping[str, Any] | None) -> object:
+        try:
+            response = self._session.request(
+                method,
+                self._base + path,
+                json=body,
+                headers={"Authorization": f"Bearer {secret(self._secret_arn)['api_token']}"},
+                timeout=(CONNECT_SECONDS, READ_SECONDS),
+                allow_redirects=False,
+            )
+        except (requests.Timeout, requests.ConnectionError) as error:
+            raise ProviderTimeout("Cloudflare did not answer in time") from error
+        except requests.RequestException as error:
+            raise ProviderError("Cloudflare's answer could not be read") from error
+        return _data(response)
+
+
+def _data(response: requests.Response) -> object:
+    """The answer's `data`. Knows both error envelopes, HTML from the edge, and `success: false` in a 2xx."""
+    try:
+        document = response.json()
+    except ValueError:
+        document = None
+    told = document if isinstance(document, dict) else {}
+    if response.ok and told.get("success") is not False and "data" in told:
+        return told["data"]
+    status = response.status_code
+    message = f"Cloudflare answered {status}: {_message(told)}"
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        after = response.headers.get("Retry-After", "")
+        raise ProviderThrottled(
+            "Cloudflare limits the rate of calls", retry_after=int(after) if after.isdecimal() else BLOCK_SECONDS
+        )
+    if status == HTTPStatus.NOT_FOUND:
+        raise ProviderNotFound(message)
+    if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in {
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.FORBIDDEN,
+    }:
+        raise ProviderRefused(message)
+    if status == HTTPStatus.GATEWAY_TIMEOUT:
+        raise ProviderTimeout(message)
+    raise ProviderError(message)
+
+
+def _message(told: Mapping[str, Any]) -> str:
+    error = told.get("error")
+    errors = told.get("errors")
+    if isinstance(errors, list) and errors:
+        error = errors[0]
+    text = error.get("message") if isinstance(error, dict) else None
+    return text[:200] if isinstance(text, str) else "no reason given"
+
+
+def _capture(data: Mapping[str, Any]) -> Capture:
+    """One recording, whatever is null or missing in it."""
+    if not isinstance(data.get("id"), str):
+        raise ProviderError("Cloudflare told of a recording without an id")
+    status = data.get("status")
+    reason = data.get("start_reason")
+    meeting = data.get("meeting")
+    return Capture(
+        id=data["id"],
+        status=CaptureStatus(status) if status in set(CaptureStatus) else CaptureStatus.UNKNOWN,
+        invoked_at=_time(data.get("invoked_time")) or datetime.now(UTC).replace(microsecond=0),
+        started_at=_time(data.get("started_time")),
+        stopped_at=_time(data.get("stopped_time")),
+        file_name=data.get("output_file_name"),
+        size_bytes=_whole(data.get("file_size")),
+        duration_seconds=_whole(data.get("recording_duration")),
+        download_url=data.get("download_url"),
+        url_expires_at=_time(data.get("download_url_expiry")),
+        auto_started=reason.get("reason") == "RECORD_ON_START" if isinstance(reason, dict) else None,
+        meeting_id=meeting.get("id") if isinstance(meeting, dict) else None,
+    )
+
+
+def _time(given: object) -> datetime | None:
+    if not isinstance(given, str):
+        return None
+    try:
+        at = datetime.fromisoformat(given)
+    except ValueError:
+        return None
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC).replace(microsecond=0)
+
+
+def _whole(given: object) -> int | None:
+    """A number that is told as number, as string, or not at all."""
+    if isinstance(given, bool) or not isinstance(given, int | float | str):
+        return None
+    try:
+        return int(given)
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,69 @@
+"""The key that signs Cloudflare's webhooks (developers.cloudflare.com/realtime/realtimekit/webhooks)."""
+
+import base64
+import binascii
+import os
+import time
+from typing import Final
+
+import requests
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+from recordings.domain.errors import ProviderError, ProviderTimeout
+
+KEEP_SECONDS: Final = 3600
+# Rotation is undocumented, so a failed check may mean a new key; forged requests must not make us ask each time.
+ASK_AGAIN_SECONDS: Final = 60
+TIMEOUT_SECONDS: Final = (3, 5)
+
+
+class WebhookKeys:
+    """Checks signatures: RSASSA-PKCS1-v1_5 with SHA-256 over the raw body, in base64."""
+
+    def __init__(self) -> None:
+        self._url = os.environ["CLOUDFLARE_WEBHOOK_KEY_URL"]
+        self._key: RSAPublicKey | None = None
+        self._asked_at = 0.0
+
+    def verify(self, raw_body: bytes, signature: str) -> bool:
+        """Whether Cloudflare signed these very bytes. Raises ProviderError or ProviderTimeout without a key."""
+        try:
+            given = base64.b64decode(signature, validate=True)
+        except (binascii.Error, ValueError):
+            return False
+        age = time.monotonic() - self._asked_at
+        if self._key is None or age > KEEP_SECONDS:
+            self._key = self._ask()
+            return _fits(self._key, given, raw_body)
+        if _fits(self._key, given, raw_body):
+            return True
+        if age < ASK_AGAIN_SECONDS:
+            return False
+        self._key = self._ask()
+        return _fits(self._key, given, raw_body)
+
+    def _ask(self) -> RSAPublicKey:
+        try:
+            response = requests.get(self._url, timeout=TIMEOUT_SECONDS)
+            response.raise_for_status()
+            key = load_pem_public_key(response.json()["data"]["publicKey"].encode())
+        except (requests.Timeout, requests.ConnectionError) as error:
+            raise ProviderTimeout("Cloudflare's webhook key could not be fetched in time") from error
+        except (requests.RequestException, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ProviderError("Cloudflare's webhook key could not be read") from error
+        if not isinstance(key, RSAPublicKey):
+            raise ProviderError("Cloudflare's webhook key is not an RSA key")
+        self._asked_at = time.monotonic()
+        return key
+
+
+def _fits(key: RSAPublicKey, signature: bytes, body: bytes) -> bool:
+    try:
+        key.verify(signature, body, PKCS1v15(), SHA256())
+    except InvalidSignature:
+        return False
+    return True

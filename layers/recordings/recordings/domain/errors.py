@@ -1,0 +1,166 @@
+"""What can go wrong, in the language of recordings.
+
+* RecordingsError
+  - NotFound
+    + RoomNotFound
+    + RecordingNotFound
+    + NoActiveRecording
+  - Conflict
+    + RoomAlreadyRecording     carries the recording that blocks, when it is known
+    + RoomIsRecording
+    + MeetingInUse
+    + RecordingFailed
+    + ConcurrentUpdate         somebody else was faster: load again
+    + RequestInProgress
+  - TransitionNotAllowed
+  - IdempotencyKeyReused
+  - InvalidCursor
+  - Throttled                  carries the seconds to wait
+  - ProviderFailure
+    + ProviderError
+      * ProviderNotFound       Cloudflare does not know it
+      * ProviderRefused        Cloudflare understood and said no (4xx)
+    + ProviderTimeout
+    + ProviderThrottled        carries the seconds to wait
+
+Errors that only a workflow hears of (their class name is what `Retry` and `Catch` match on):
+
+* TransferError
+  - SourceChanged, SourceExpired, SourceUnavailable, ChecksumMismatch
+* CaptureFailed                Cloudflare lost the recording for good
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from recordings.domain.recording import Recording
+
+
+class RecordingsError(Exception):
+    """Base of every failure a caller may be told about; `code` is part of the public API."""
+
+    code = "recordings_error"
+
+
+class NotFound(RecordingsError):
+    code = "not_found"
+
+
+class RoomNotFound(NotFound):
+    code = "room_not_found"
+
+
+class RecordingNotFound(NotFound):
+    code = "recording_not_found"
+
+
+class NoActiveRecording(NotFound):
+    code = "no_active_recording"
+
+
+class Conflict(RecordingsError):
+    code = "conflict"
+
+
+class RoomAlreadyRecording(Conflict):
+    code = "room_already_recording"
+
+    def __init__(self, message: str = "", *, blocker: Recording | None = None) -> None:
+        super().__init__(message)
+        self.blocker = blocker
+
+
+class RoomIsRecording(Conflict):
+    code = "room_recording"
+
+
+class MeetingInUse(Conflict):
+    code = "meeting_in_use"
+
+
+class RecordingFailed(Conflict):
+    code = "recording_failed"
+
+
+class ConcurrentUpdate(Conflict):
+    code = "concurrent_update"
+
+
+class RequestInProgress(Conflict):
+    code = "request_in_progress"
+
+
+class TransitionNotAllowed(RecordingsError):
+    code = "transition_not_allowed"
+
+
+class IdempotencyKeyReused(RecordingsError):
+    code = "idempotency_key_reused"
+
+
+class InvalidCursor(RecordingsError):
+    code = "invalid_cursor"
+
+
+class Throttled(RecordingsError):
+    code = "throttled"
+
+    def __init__(self, message: str = "", *, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class ProviderFailure(RecordingsError):
+    """Cloudflare did not do what it was asked; the same call can be made again."""
+
+    code = "provider_failure"
+
+
+class ProviderError(ProviderFailure):
+    code = "provider_error"
+
+
+class ProviderNotFound(ProviderError):
+    pass
+
+
+class ProviderRefused(ProviderError):
+    pass
+
+
+class ProviderTimeout(ProviderFailure):
+    code = "provider_timeout"
+
+
+class ProviderThrottled(ProviderFailure):
+    code = "provider_throttled"
+
+    def __init__(self, message: str = "", *, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class TransferError(Exception):
+    """A copy that did not succeed; only workflows hear of it."""
+
+
+class SourceChanged(TransferError):
+    """The file at the source is not the one the transfer was planned for."""
+
+
+class SourceExpired(TransferError):
+    """The file at the source is gone for good."""
+
+
+class SourceUnavailable(TransferError):
+    """The source did not answer as it should; trying again is worth it."""
+
+
+class ChecksumMismatch(TransferError):
+    """What arrived is not what was read."""
+
+
+class CaptureFailed(Exception):
+    """Cloudflare lost the recording, and no bytes of it can be had."""

@@ -1,0 +1,73 @@
+"""Begin recording a room."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final, NoReturn
+
+from recordings.domain.errors import ProviderFailure, ProviderRefused, RecordingsError, RoomAlreadyRecording
+from recordings.domain.recording import Recording
+from recordings.domain.room import Room
+from recordings.ports import Capture, Clock, Ids, Recorder, Recordings, Rooms
+from recordings.services.import_capture import ImportCapture
+
+# Longer than the function may run, so that a lease only ends under a start that has died.
+LEASE: Final = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartRecording:
+    """Lock, ask Cloudflare, store: a crash after any of these is healed by the lease and by `active`."""
+
+    rooms: Rooms
+    recordings: Recordings
+    recorder: Recorder
+    clock: Clock
+    new_id: Ids
+    new_nonce: Callable[[], str]
+
+    def __call__(self, *, tenant_id: str, room_id: str, max_duration_seconds: int | None) -> Recording:
+        """Raises RoomNotFound, RoomAlreadyRecording or a ProviderFailure; after any of these nothing is half done."""
+        now, nonce = self.clock(), self.new_nonce()
+        room = self.rooms.take_lock(tenant_id, room_id, nonce=nonce, now=now, until=now + LEASE)
+        try:
+            return self._start(room, nonce, max_duration_seconds)
+        except RecordingsError:
+            # Given back at once, so that the same call can be made again; a recording that took the room meanwhile
+            # has ended the lease, and then this changes nothing.
+            self.rooms.release_lock(tenant_id, room_id, nonce=nonce)
+            raise
+
+    def _start(self, room: Room, nonce: str, max_seconds: int | None) -> Recording:
+        running = self.recorder.active(room.meeting_id)
+        if running is not None:
+            self._refuse(room, running, nonce)
+        begun = self._begin(room, nonce, max_seconds)
+        return self._import(room, begun, nonce)
+
+    def _begin(self, room: Room, nonce: str, max_seconds: int | None) -> Capture:
+        try:
+            return self.recorder.start(room.meeting_id, max_seconds=max_seconds)
+        except ProviderRefused:
+            # A running recording is one reason to refuse, and its status is not documented: look.
+            running = self.recorder.active(room.meeting_id)
+            if running is not None:
+                self._refuse(room, running, nonce)
+            raise
+        except ProviderFailure:
+            # The order may have been carried out and its answer lost. We hold the room and saw nothing running
+            # before we asked, so what runs now is ours.
+            running = self.recorder.active(room.meeting_id)
+            if running is not None and not running.auto_started:
+                return running
+            raise
+
+    def _refuse(self, room: Room, running: Capture, nonce: str) -> NoReturn:
+        blocker = self._import(room, running, nonce)
+        raise RoomAlreadyRecording("the room is already being recorded; stop that recording first", blocker=blocker)
+
+    def _import(self, room: Room, capture: Capture, nonce: str) -> Recording:
+        # `active` does not tell why the capture began; `get` and `start` do.
+        told = capture if capture.auto_started is not None else self.recorder.get(capture.id)
+        cause = "auto_started" if told.auto_started else "api_start"
+        return ImportCapture(recordings=self.recordings, new_id=self.new_id)(room, told, nonce=nonce, cause=cause)

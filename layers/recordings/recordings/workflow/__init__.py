@@ -1,0 +1,1 @@
+"""How the service speaks to Step Functions."""
