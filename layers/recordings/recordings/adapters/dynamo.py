@@ -1,0 +1,704 @@
+"""Rooms, recordings, tallies, links and kept answers in one DynamoDB table.
+
+    room             T#<tenant>#ROOM          <room id>        holds the lock
+    recording        T#<tenant>#REC           rec_<ULID>       newest first is one Query
+    day tally        T#<tenant>#DAY           2026-01-06       what the recordings of a day add up to
+    kept answer      T#<tenant>#IDEMPOTENCY   <key>
+    task token       T#<tenant>#TOKEN         rec_<ULID>
+    meeting link     MEETING#<meeting id>     LINK             one meeting, one room
+    Cloudflare link  CLOUDFLARE#<id>          LINK             one Cloudflare recording, one of ours
+
+Every change is one transaction, so tallies, links and locks are right by construction. boto3's own client is used:
+conditions on several items with the reason of each refusal are the heart of this module, and the client says them
+exactly as DynamoDB does, at no import beyond the one that every function needs anyway.
+"""
+
+import base64
+import binascii
+import json
+import os
+import random
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from urllib.parse import quote
+
+import boto3
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from recordings.domain.errors import (
+    ConcurrentUpdate,
+    IdempotencyKeyReused,
+    InvalidCursor,
+    MeetingInUse,
+    RecordingNotFound,
+    RequestInProgress,
+    RoomAlreadyRecording,
+    RoomIsRecording,
+    RoomNotFound,
+    Throttled,
+)
+from recordings.domain.lifecycle import Status
+from recordings.domain.recording import Change, Failure, Progress, Recording, StoredFile
+from recordings.domain.room import Room
+from recordings.domain.tally import day_of, difference
+from recordings.ports import CountedPage, Page
+
+type Item = dict[str, Any]
+type Key = dict[str, Any]
+
+TABLE: Final = os.environ["TABLE_NAME"]
+LINK: Final = "LINK"
+# A sort key of DynamoDB holds at most 1,024 bytes (Developer Guide, "Quotas").
+LONGEST_KEY: Final = 1024
+TRIES: Final = 16
+LONGEST_PAUSE_SECONDS: Final = 1.2
+KEPT_FOR: Final = timedelta(hours=24)
+RESERVED_FOR: Final = timedelta(seconds=60)
+CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+# What passes by itself: another transaction holds an item, or DynamoDB asks to slow down.
+PASSING: Final = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
+PASSING_ERRORS: Final = frozenset(
+    {
+        "TransactionInProgressException",
+        "TransactionConflictException",
+        "ThrottlingException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+    }
+)
+
+_client = boto3.client(
+    "dynamodb", config=Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
+)
+_serialize = TypeSerializer().serialize
+_deserialize = TypeDeserializer().deserialize
+
+
+def _typed(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _serialize(value) for name, value in values.items()}
+
+
+def _plain(item: Mapping[str, Any]) -> Item:
+    return {name: _deserialize(value) for name, value in item.items()}
+
+
+def _partition(tenant_id: str, kind: str) -> str:
+    # Quoted, so that no tenant's name can reach into another's keys.
+    return f"T#{quote(tenant_id, safe='')}#{kind}"
+
+
+def _key(pk: str, sk: str) -> Key:
+    return {"pk": {"S": pk}, "sk": {"S": sk}}
+
+
+def _fits(key: str) -> bool:
+    try:
+        return 0 < len(key.encode()) <= LONGEST_KEY
+    except UnicodeEncodeError:
+        return False
+
+
+class _Refused(Exception):
+    """Conditions of a transaction that did not hold: by action, the item as it is, if it was asked for."""
+
+    def __init__(self, refused: Mapping[int, Item | None]) -> None:
+        super().__init__(str(sorted(refused)))
+        self.refused = refused
+
+
+def _pause(attempt: int) -> None:
+    # Full jitter: rooms of one tenant that start together meet on the same day tally. Milliseconds, bounded.
+    time.sleep(random.uniform(0, min(LONGEST_PAUSE_SECONDS, 0.025 * 2**attempt)))
+
+
+def _transact(actions: Sequence[dict[str, Any]]) -> None:
+    """Do all or nothing. Raises _Refused when a condition does not hold, Throttled when it cannot be done now."""
+    for attempt in range(TRIES):
+        try:
+            # botocore sends one ClientRequestToken with all its own repeats: a lost answer is no false refusal.
+            _client.transact_write_items(TransactItems=list(actions))  # type: ignore[arg-type]
+            return
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            reasons: Sequence[Mapping[str, Any]] = error.response.get("CancellationReasons", [])
+            if code == "TransactionCanceledException":
+                refused = {
+                    index: _plain(reason["Item"]) if reason.get("Item") else None
+                    for index, reason in enumerate(reasons)
+                    if reason.get("Code") == "ConditionalCheckFailed"
+                }
+                if refused:
+                    raise _Refused(refused) from error
+                if not any(reason.get("Code") in PASSING for reason in reasons):
+                    raise
+            elif code not in PASSING_ERRORS:
+                raise
+        _pause(attempt)
+    raise Throttled("the table is busy; try again in a moment", retry_after=1)
+
+
+def _put(item: Item, condition: str, values: Item | None = None, names: Mapping[str, str] | None = None) -> Item:
+    action: Item = {"TableName": TABLE, "Item": _typed(item), "ConditionExpression": condition}
+    return {"Put": _with(action, values, names)}
+
+
+def _update(key: Key, change: str, condition: str | None, values: Item, names: Mapping[str, str] | None = None) -> Item:
+    action: Item = {"TableName": TABLE, "Key": key, "UpdateExpression": change}
+    if condition is not None:
+        action["ConditionExpression"] = condition
+    return {"Update": _with(action, values, names)}
+
+
+def _delete(key: Key, condition: str, values: Item | None = None) -> Item:
+    return {"Delete": _with({"TableName": TABLE, "Key": key, "ConditionExpression": condition}, values, None)}
+
+
+def _with(action: Item, values: Item | None, names: Mapping[str, str] | None) -> Item:
+    if values:
+        action["ExpressionAttributeValues"] = _typed(values)
+    if names:
+        action["ExpressionAttributeNames"] = dict(names)
+    if "ConditionExpression" in action:
+        action["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+    return action
+
+
+def _get(pk: str, sk: str) -> Item | None:
+    if not _fits(sk) or not _fits(pk):
+        return None
+    found = _client.get_item(TableName=TABLE, Key=_key(pk, sk), ConsistentRead=True).get("Item")
+    return _plain(found) if found else None
+
+
+def _text(at: datetime | None) -> str | None:
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z") if at else None
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _whole(value: Any) -> int | None:
+    return None if value is None else int(value)
+
+
+# ---------------------------------------------------------------- rooms
+
+
+def _room_item(room: Room) -> Item:
+    return {
+        "pk": _partition(room.tenant_id, "ROOM"),
+        "sk": room.id,
+        "tenant_id": room.tenant_id,
+        "name": room.name,
+        "meeting_id": room.meeting_id,
+        "record_on_start": room.record_on_start,
+        "created_at": _text(room.created_at),
+        "updated_at": _text(room.updated_at),
+        "version": room.version,
+    }
+
+
+def _room(item: Item) -> Room:
+    return Room(
+        id=item["sk"],
+        tenant_id=item["tenant_id"],
+        name=item["name"],
+        meeting_id=item["meeting_id"],
+        record_on_start=item["record_on_start"],
+        created_at=_moment(item["created_at"]),
+        updated_at=_moment(item["updated_at"]),
+        active_recording_id=item.get("active_recording_id"),
+        lease_nonce=item.get("lease_nonce"),
+        lease_until=_time(item.get("lease_until")),
+        version=int(item["version"]),
+    )
+
+
+def _meeting_link(room: Room) -> Item:
+    return {"pk": f"MEETING#{room.meeting_id}", "sk": LINK, "tenant_id": room.tenant_id, "room_id": room.id}
+
+
+class DynamoRooms:
+    """Implements ports.Rooms."""
+
+    def add(self, room: Room) -> None:
+        try:
+            _transact(
+                [
+                    _put(_room_item(room), "attribute_not_exists(pk)"),
+                    _put(_meeting_link(room), "attribute_not_exists(pk)"),
+                ]
+            )
+        except _Refused as refusal:
+            if 0 in refusal.refused:
+                raise ConcurrentUpdate(f"room {room.id} was made by somebody else") from refusal
+            raise MeetingInUse("the meeting belongs to another room") from refusal
+
+    def get(self, tenant_id: str, room_id: str) -> Room:
+        item = _get(_partition(tenant_id, "ROOM"), room_id)
+        if item is None:
+            raise RoomNotFound("there is no such room")
+        return _room(item)
+
+    def save(self, before: Room, after: Room) -> None:
+        actions = [
+            _update(
+                _key(_partition(before.tenant_id, "ROOM"), before.id),
+                "SET #name = :name, meeting_id = :meeting, record_on_start = :auto, updated_at = :at, version = :after",
+                "version = :before",
+                {
+                    ":name": after.name,
+                    ":meeting": after.meeting_id,
+                    ":auto": after.record_on_start,
+                    ":at": _text(after.updated_at),
+                    ":after": after.version,
+                    ":before": before.version,
+                },
+                {"#name": "name"},
+            )
+        ]
+        if before.meeting_id != after.meeting_id:
+            actions += [
+                _put(_meeting_link(after), "attribute_not_exists(pk)"),
+                _delete(_key(f"MEETING#{before.meeting_id}", LINK), "room_id = :room", {":room": before.id}),
+            ]
+        try:
+            _transact(actions)
+        except _Refused as refusal:
+            if 1 in refusal.refused and 0 not in refusal.refused:
+                raise MeetingInUse("the meeting belongs to another room") from refusal
+            raise ConcurrentUpdate(f"room {before.id} was changed by somebody else") from refusal
+
+    def remove(self, room: Room) -> None:
+        try:
+            _transact(
+                [
+                    _delete(
+                        _key(_partition(room.tenant_id, "ROOM"), room.id),
+                        "version = :version AND attribute_not_exists(active_recording_id)"
+                        " AND (attribute_not_exists(lease_until) OR lease_until <= :now)",
+                        {":version": room.version, ":now": _text(datetime.now(UTC))},
+                    ),
+                    _delete(_key(f"MEETING#{room.meeting_id}", LINK), "room_id = :room", {":room": room.id}),
+                ]
+            )
+        except _Refused as refusal:
+            item = refusal.refused.get(0)
+            if item is None:
+                raise RoomNotFound("there is no such room") from refusal
+            if item["version"] != room.version:
+                raise ConcurrentUpdate(f"room {room.id} was changed by somebody else") from refusal
+            raise RoomIsRecording("the room is being recorded; stop that recording first") from refusal
+
+    def list(self, tenant_id: str, *, limit: int, cursor: str | None = None) -> Page[Room]:
+        pk = _partition(tenant_id, "ROOM")
+        # One more than asked for tells whether there is a next page.
+        request: Item = {
+            "TableName": TABLE,
+            "KeyConditionExpression": "pk = :pk",
+            "ExpressionAttributeValues": {":pk": {"S": pk}},
+            "ConsistentRead": True,
+            "Limit": limit + 1,
+        }
+        if cursor is not None:
+            # The caller holds only a sort key: no cursor can point into another tenant.
+            request["ExclusiveStartKey"] = _key(pk, _opened(cursor))
+        rooms = [_room(_plain(item)) for item in _client.query(**request)["Items"]]
+        return Page(rooms[:limit], _sealed(rooms[limit - 1].id) if len(rooms) > limit else None)
+
+    def take_lock(self, tenant_id: str, room_id: str, *, nonce: str, now: datetime, until: datetime) -> Room:
+        if not _fits(room_id):
+            raise RoomNotFound("there is no such room")
+        key = _key(_partition(tenant_id, "ROOM"), room_id)
+        try:
+            _transact(
+                [
+                    _update(
+                        key,
+                        "SET lease_nonce = :nonce, lease_until = :until",
+                        "attribute_exists(pk) AND attribute_not_exists(active_recording_id)"
+                        " AND (attribute_not_exists(lease_until) OR lease_until <= :now)",
+                        {":nonce": nonce, ":until": _text(until), ":now": _text(now)},
+                    )
+                ]
+            )
+        except _Refused as refusal:
+            item = refusal.refused[0]
+            if item is None:
+                raise RoomNotFound("there is no such room") from refusal
+            raise RoomAlreadyRecording(
+                "the room is already being recorded; stop that recording first", blocker=_blocker(item)
+            ) from refusal
+        return self.get(tenant_id, room_id)
+
+    def release_lock(self, tenant_id: str, room_id: str, *, nonce: str) -> None:
+        try:
+            _transact(
+                [
+                    _update(
+                        _key(_partition(tenant_id, "ROOM"), room_id),
+                        "REMOVE lease_nonce, lease_until",
+                        "lease_nonce = :nonce",
+                        {":nonce": nonce},
+                    )
+                ]
+            )
+        except _Refused:
+            # It ran out and somebody else holds it, or the room was taken or removed: nothing of ours is left.
+            return
+
+    def of_meeting(self, meeting_id: str) -> Room | None:
+        link = _get(f"MEETING#{meeting_id}", LINK)
+        if link is None:
+            return None
+        try:
+            return self.get(link["tenant_id"], link["room_id"])
+        except RoomNotFound:
+            return None
+
+
+def _blocker(room: Item) -> Recording | None:
+    if "active_recording_id" not in room:
+        return None
+    item = _get(_partition(room["tenant_id"], "REC"), room["active_recording_id"])
+    return _recording(item) if item else None
+
+
+def _sealed(sort_key: str) -> str:
+    return base64.urlsafe_b64encode(sort_key.encode()).decode().rstrip("=")
+
+
+def _opened(cursor: str) -> str:
+    try:
+        sort_key = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+    except (binascii.Error, ValueError):
+        sort_key = ""
+    if not _fits(sort_key):
+        raise InvalidCursor("the cursor was not issued by this API")
+    return sort_key
+
+
+# ---------------------------------------------------------------- recordings
+
+
+def _progress_item(progress: Progress | None) -> Item | None:
+    if progress is None:
+        return None
+    return asdict(progress) | {
+        "next_step_due": _text(progress.next_step_due),
+        "stuck_after": _text(progress.stuck_after),
+    }
+
+
+def _recording_item(recording: Recording) -> Item:
+    return {
+        "pk": _partition(recording.tenant_id, "REC"),
+        "sk": recording.id,
+        "tenant_id": recording.tenant_id,
+        "room_id": recording.room_id,
+        "room_name": recording.room_name,
+        "meeting_id": recording.meeting_id,
+        "status": recording.status.value,
+        "origin": recording.origin,
+        "created_at": _text(recording.created_at),
+        "started_at": _text(recording.started_at),
+        "cloudflare_id": recording.cloudflare_id,
+        "stopped_at": _text(recording.stopped_at),
+        "duration_seconds": recording.duration_seconds,
+        "archived_at": _text(recording.archived_at),
+        "file": asdict(recording.file) if recording.file else None,
+        "failure": asdict(recording.failure) if recording.failure else None,
+        "partial": recording.partial,
+        "stalled": recording.stalled,
+        "attempt": recording.attempt,
+        "progress": _progress_item(recording.progress),
+        "history": [
+            {"status": change.status.value, "at": _text(change.at), "cause": change.cause}
+            for change in recording.history
+        ],
+        "version": recording.version,
+    }
+
+
+def _recording(item: Item) -> Recording:
+    file, failure, progress = item.get("file"), item.get("failure"), item.get("progress")
+    return Recording(
+        id=item["sk"],
+        tenant_id=item["tenant_id"],
+        room_id=item["room_id"],
+        room_name=item["room_name"],
+        meeting_id=item["meeting_id"],
+        status=Status(item["status"]),
+        origin=item["origin"],
+        created_at=_moment(item["created_at"]),
+        started_at=_moment(item["started_at"]),
+        cloudflare_id=item.get("cloudflare_id"),
+        stopped_at=_time(item.get("stopped_at")),
+        duration_seconds=_whole(item.get("duration_seconds")),
+        archived_at=_time(item.get("archived_at")),
+        file=StoredFile(**file | {"size_bytes": int(file["size_bytes"])}) if file else None,
+        failure=Failure(**failure) if failure else None,
+        partial=item.get("partial", False),
+        stalled=item.get("stalled", False),
+        attempt=int(item["attempt"]),
+        progress=_progress(progress) if progress else None,
+        history=tuple(
+            Change(Status(change["status"]), _moment(change["at"]), change["cause"]) for change in item["history"]
+        ),
+        version=int(item["version"]),
+    )
+
+
+def _progress(item: Item) -> Progress:
+    return Progress(
+        step=item["step"],
+        attempt=int(item["attempt"]),
+        bytes_done=_whole(item.get("bytes_done")),
+        bytes_total=_whole(item.get("bytes_total")),
+        next_step_due=_time(item.get("next_step_due")),
+        stuck_after=_time(item.get("stuck_after")),
+    )
+
+
+def _tally(tenant_id: str, at: datetime, counters: Mapping[str, int]) -> Item:
+    names = {f"#{name}": name for name in counters}
+    change = "ADD " + ", ".join(f"#{name} :{name}" for name in counters)
+    key = _key(_partition(tenant_id, "DAY"), day_of(at))
+    return _update(key, change, None, {f":{name}": amount for name, amount in counters.items()}, names)
+
+
+def _ulid_floor(at: datetime) -> str:
+    """The first 10 characters of a ULID made at `at`: its 48-bit time in Crockford's base 32 (the ULID spec)."""
+    rest = int(at.timestamp() * 1000)
+    text = ""
+    for _ in range(10):
+        rest, digit = divmod(rest, 32)
+        text = CROCKFORD[digit] + text
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class _Day:
+    day: str
+    total: int
+
+
+class DynamoRecordings:
+    """Implements ports.Recordings."""
+
+    def add(self, recording: Recording, *, nonce: str | None) -> None:
+        actions = [
+            _put(_recording_item(recording), "attribute_not_exists(pk)"),
+            _tally(recording.tenant_id, recording.created_at, difference(None, recording)),
+        ]
+        if recording.cloudflare_id is not None:
+            link = {
+                "pk": f"CLOUDFLARE#{recording.cloudflare_id}",
+                "sk": LINK,
+                "tenant_id": recording.tenant_id,
+                "recording_id": recording.id,
+            }
+            actions.append(_put(link, "attribute_not_exists(pk)"))
+        if recording.status is Status.RECORDING:
+            actions.append(self._taken(recording, nonce))
+        try:
+            _transact(actions)
+        except _Refused as refusal:
+            if {0, 2} & refusal.refused.keys() and recording.cloudflare_id is not None:
+                raise ConcurrentUpdate("this Cloudflare recording is known already") from refusal
+            room = refusal.refused.get(len(actions) - 1)
+            if room is None:
+                raise RoomNotFound("there is no such room") from refusal
+            raise RoomAlreadyRecording("the room is already being recorded", blocker=_blocker(room)) from refusal
+
+    def _taken(self, recording: Recording, nonce: str | None) -> Item:
+        change = "SET active_recording_id = :id REMOVE lease_nonce, lease_until"
+        free = "attribute_exists(pk) AND attribute_not_exists(active_recording_id)"
+        key = _key(_partition(recording.tenant_id, "ROOM"), recording.room_id)
+        if nonce is not None:
+            return _update(key, change, f"{free} AND lease_nonce = :nonce", {":id": recording.id, ":nonce": nonce})
+        return _update(
+            key,
+            change,
+            f"{free} AND (attribute_not_exists(lease_until) OR lease_until <= :now)",
+            {":id": recording.id, ":now": _text(datetime.now(UTC))},
+        )
+
+    def get(self, tenant_id: str, recording_id: str) -> Recording:
+        item = _get(_partition(tenant_id, "REC"), recording_id)
+        if item is None:
+            raise RecordingNotFound("there is no such recording")
+        return _recording(item)
+
+    def save(self, before: Recording, after: Recording) -> None:
+        if after is before:
+            return
+        put = _put(
+            _recording_item(after),
+            "version = :version AND #status = :status",
+            {":version": before.version, ":status": before.status.value},
+            {"#status": "status"},
+        )
+        counters = difference(before, after)
+        actions = [put] + ([_tally(before.tenant_id, before.created_at, counters)] if counters else [])
+        freed: list[Item] = []
+        if before.status is Status.RECORDING and after.status is not Status.RECORDING:
+            freed = [
+                _update(
+                    _key(_partition(before.tenant_id, "ROOM"), before.room_id),
+                    "REMOVE active_recording_id",
+                    "active_recording_id = :id",
+                    {":id": before.id},
+                )
+            ]
+        try:
+            _transact([*actions, *freed])
+        except _Refused as refusal:
+            if 0 not in refusal.refused:
+                # The room no longer names this recording; the recording's own end is stored all the same.
+                try:
+                    _transact(actions)
+                except _Refused as again:
+                    raise ConcurrentUpdate(f"recording {before.id} was changed by somebody else") from again
+                return
+            raise ConcurrentUpdate(f"recording {before.id} was changed by somebody else") from refusal
+
+    def note_progress(self, recording: Recording, progress: Progress | None, *, stalled: bool = False) -> None:
+        try:
+            _transact(
+                [
+                    _update(
+                        _key(_partition(recording.tenant_id, "REC"), recording.id),
+                        "SET progress = :progress, stalled = :stalled",
+                        "#status = :status AND attempt = :attempt",
+                        {
+                            ":progress": _progress_item(progress),
+                            ":stalled": stalled,
+                            ":status": recording.status.value,
+                            ":attempt": recording.attempt,
+                        },
+                        {"#status": "status"},
+                    )
+                ]
+            )
+        except _Refused:
+            # It moved on: progress of a step that is over interests nobody.
+            return
+
+    def page(self, tenant_id: str, *, limit: int, offset: int) -> CountedPage:
+        days = self._days(tenant_id)
+        total, skipped, start = sum(day.total for day in days), 0, None
+        for day in days:
+            if skipped + day.total > offset:
+                start = day
+                break
+            skipped += day.total
+        if start is None:
+            return CountedPage([], total)
+        end = datetime.fromisoformat(f"{start.day}T00:00:00+00:00") + timedelta(days=1)
+        wanted = offset - skipped + limit
+        request: Item = {
+            "TableName": TABLE,
+            # Ids of the day and older: every id of the next day is greater than this.
+            "KeyConditionExpression": "pk = :pk AND sk < :end",
+            "ExpressionAttributeValues": {
+                ":pk": {"S": _partition(tenant_id, "REC")},
+                ":end": {"S": f"rec_{_ulid_floor(end)}"},
+            },
+            "ScanIndexForward": False,
+            "ConsistentRead": True,
+        }
+        found: list[Item] = []
+        while len(found) < wanted:
+            answer = _client.query(**request, Limit=wanted - len(found))
+            found += answer["Items"]
+            if "LastEvaluatedKey" not in answer:
+                break
+            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+        return CountedPage([_recording(_plain(item)) for item in found[offset - skipped : wanted]], total)
+
+    def _days(self, tenant_id: str) -> list[_Day]:
+        pages = _client.get_paginator("query").paginate(
+            TableName=TABLE,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": _partition(tenant_id, "DAY")}},
+            ProjectionExpression="sk, #total",
+            ExpressionAttributeNames={"#total": "total"},
+            ScanIndexForward=False,
+            ConsistentRead=True,
+        )
+        items = (_plain(item) for page in pages for item in page["Items"])
+        return [_Day(item["sk"], int(item.get("total", 0))) for item in items]
+
+    def of_cloudflare(self, cloudflare_id: str) -> Recording | None:
+        link = _get(f"CLOUDFLARE#{cloudflare_id}", LINK)
+        if link is None:
+            return None
+        try:
+            return self.get(link["tenant_id"], link["recording_id"])
+        except RecordingNotFound:
+            return None
+
+    def keep_token(self, recording: Recording, token: str) -> None:
+        expires = int((datetime.now(UTC) + KEPT_FOR).timestamp())
+        item = {"pk": _partition(recording.tenant_id, "TOKEN"), "sk": recording.id, "token": token}
+        _client.put_item(TableName=TABLE, Item=_typed(item | {"expires_at": expires}))
+
+    def take_token(self, recording: Recording) -> str | None:
+        answer = _client.delete_item(
+            TableName=TABLE,
+            Key=_key(_partition(recording.tenant_id, "TOKEN"), recording.id),
+            ReturnValues="ALL_OLD",
+        )
+        return _plain(answer["Attributes"])["token"] if answer.get("Attributes") else None
+
+
+# ---------------------------------------------------------------- kept answers
+
+
+class DynamoIdempotencyKeys:
+    """Implements ports.IdempotencyKeys."""
+
+    def begin(self, tenant_id: str, key: str, *, fingerprint: str, now: datetime) -> Mapping[str, Any] | None:
+        seconds = int(now.timestamp())
+        item = {
+            "pk": _partition(tenant_id, "IDEMPOTENCY"),
+            "sk": key,
+            "fingerprint": fingerprint,
+            "expires_at": seconds + int(RESERVED_FOR.total_seconds()),
+        }
+        try:
+            # DynamoDB removes expired items within days, not at once (Developer Guide, "TTL"): ask for the time too.
+            _transact([_put(item, "attribute_not_exists(pk) OR expires_at <= :now", {":now": seconds})])
+        except _Refused as refusal:
+            kept = refusal.refused[0] or {}
+            if kept.get("fingerprint") != fingerprint:
+                raise IdempotencyKeyReused("this Idempotency-Key was used for another request") from refusal
+            if "answer" not in kept:
+                raise RequestInProgress("the first request with this Idempotency-Key is still running") from refusal
+            answer: Mapping[str, Any] = json.loads(kept["answer"])
+            return answer
+        return None
+
+    def finish(self, tenant_id: str, key: str, *, answer: Mapping[str, Any], now: datetime) -> None:
+        _client.update_item(
+            TableName=TABLE,
+            Key=_key(_partition(tenant_id, "IDEMPOTENCY"), key),
+            UpdateExpression="SET answer = :answer, expires_at = :expires",
+            ExpressionAttributeValues=_typed(
+                {":answer": json.dumps(answer), ":expires": int((now + KEPT_FOR).timestamp())}
+            ),
+        )
+
+    def forget(self, tenant_id: str, key: str) -> None:
+        _client.delete_item(TableName=TABLE, Key=_key(_partition(tenant_id, "IDEMPOTENCY"), key))

@@ -1,0 +1,64 @@
+"""One local stack for all end-to-end tests: the deployed template, over HTTP."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from local import stack
+
+NAME = "e2e"
+
+
+@pytest.fixture(scope="session")
+def running() -> Iterator[dict[str, Any]]:
+    try:
+        yield stack.up(NAME)
+    finally:
+        stack.down(NAME)
+
+
+@pytest.fixture
+def tenant() -> str:
+    """A tenant that no other test knows."""
+    return f"tenant-{uuid.uuid4().hex[:12]}"
+
+
+type Client = Callable[..., httpx.Client]
+
+
+@pytest.fixture
+def client(running: dict[str, Any], tenant: str) -> Iterator[Client]:
+    """Makes clients of the API: by default the test's tenant, with both scopes."""
+    made: list[httpx.Client] = []
+
+    def make(*, of: str = tenant, scope: str = "recordings:read recordings:write") -> httpx.Client:
+        token = stack.token(running, of, scope)
+        made.append(
+            httpx.Client(
+                base_url=f"{running['api_url']}/api/v1",
+                headers={"Authorization": f"Bearer {token}"},
+                timeout=60,
+                limits=httpx.Limits(max_connections=100),
+            )
+        )
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def api(client: Client) -> httpx.Client:
+    return client()
+
+
+@pytest.fixture
+def cloudflare(running: dict[str, Any]) -> Iterator[httpx.Client]:
+    """The stand-in's control API; every fault is taken back afterwards."""
+    with httpx.Client(base_url=running["cloudflare_control_url"], timeout=30) as control:
+        yield control
+        control.delete("/faults")

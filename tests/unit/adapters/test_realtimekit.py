@@ -1,0 +1,193 @@
+"""The Cloudflare client against a server that answers as Cloudflare may."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+from recordings.adapters import realtimekit
+from recordings.domain.errors import (
+    ProviderError,
+    ProviderNotFound,
+    ProviderRefused,
+    ProviderThrottled,
+    ProviderTimeout,
+)
+from recordings.ports import CaptureStatus
+
+ROW = {"id": "c1", "status": "RECORDING", "invoked_time": "2026-09-01T10:00:00.000Z", "output_file_name": "a.mp4"}
+
+
+class Server(HTTPServer):
+    """Gives the queued answers in order, the last one for ever, and remembers what was asked."""
+
+    answers: list[tuple[int, dict[str, str], bytes]]
+    asked: list[tuple[str, str, Any, str | None]]
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def answer(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.server.asked.append(
+            (self.command, self.path, json.loads(body) if body else None, self.headers["Authorization"])
+        )
+        status, headers, content = (
+            self.server.answers.pop(0) if len(self.server.answers) > 1 else self.server.answers[0]
+        )
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_POST = do_PUT = answer
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Keep the test's output clean."""
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    server = Server(("127.0.0.1", 0), Handler)
+    server.answers, server.asked = [], []
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join(5)
+
+
+@pytest.fixture
+def kit(server: Server, monkeypatch: pytest.MonkeyPatch) -> realtimekit.RealtimeKit:
+    monkeypatch.setenv("CLOUDFLARE_API_URL", f"http://127.0.0.1:{server.server_port}/client/v4")
+    monkeypatch.setattr(realtimekit, "secret", lambda arn: {"api_token": f"token of {arn}"})
+    return realtimekit.RealtimeKit()
+
+
+def ok(data: object, status: int = 200) -> tuple[int, dict[str, str], bytes]:
+    return status, {}, json.dumps({"success": True, "data": data}).encode()
+
+
+def test_a_start_names_the_meeting_and_both_codecs(server: Server, kit: realtimekit.RealtimeKit) -> None:
+    server.answers = [ok(ROW, 201)]
+
+    capture = kit.start("m1", max_seconds=60)
+
+    method, path, body, authorization = server.asked[0]
+    assert (method, path) == ("POST", "/client/v4/accounts/account/realtime/kit/app/recordings")
+    assert body["meeting_id"] == "m1"
+    assert body["max_seconds"] == 60
+    assert body.keys() >= {"audio_config", "video_config"}
+    assert authorization == "Bearer token of cloudflare-secret"
+    assert (capture.id, capture.status) == ("c1", CaptureStatus.RECORDING)
+    assert capture.invoked_at == datetime(2026, 9, 1, 10, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        ((502, {}, b"<html>Bad gateway</html>"), ProviderError),
+        ((504, {}, b""), ProviderTimeout),
+        ((401, {}, b'{"success":false,"errors":[{"code":10000,"message":"Authentication error"}]}'), ProviderError),
+        ((409, {}, b'{"success":false,"error":{"code":409,"message":"already"}}'), ProviderRefused),
+        ((422, {}, b'{"success":false,"error":"odd"}'), ProviderRefused),
+        ((404, {}, b'{"success":false,"error":{"code":404,"message":"no"}}'), ProviderNotFound),
+        ((200, {}, b'{"success":false,"error":{"code":500,"message":"no"}}'), ProviderError),
+        ((200, {}, b'{"success":true}'), ProviderError),
+        ((200, {}, b'{"success":true,"data":[]}'), ProviderError),
+        ((200, {}, b'{"success":true,"data":{"status":"RECORDING"}}'), ProviderError),
+        ((200, {}, b"[1]"), ProviderError),
+        ((302, {"Location": "http://127.0.0.1:9/"}, b""), ProviderError),
+    ],
+)
+def test_a_start_that_fails_says_how_and_is_sent_once(
+    server: Server, kit: realtimekit.RealtimeKit, answer: Any, error: type[Exception]
+) -> None:
+    server.answers = [answer]
+    with pytest.raises(error):
+        kit.start("m1", max_seconds=None)
+    assert len(server.asked) == 1
+
+
+def test_a_rate_limit_carries_cloudflares_pause(server: Server, kit: realtimekit.RealtimeKit) -> None:
+    server.answers = [(429, {"Retry-After": "17"}, b"")]
+    with pytest.raises(ProviderThrottled) as raised:
+        kit.get("c1")
+    assert raised.value.retry_after == 17
+    assert len(server.asked) == 1
+
+
+def test_without_a_pause_the_whole_block_is_assumed(server: Server, kit: realtimekit.RealtimeKit) -> None:
+    server.answers = [(429, {}, b"")]
+    with pytest.raises(ProviderThrottled) as raised:
+        kit.get("c1")
+    assert raised.value.retry_after == 300
+
+
+def test_reading_is_repeated_after_a_fault(server: Server, kit: realtimekit.RealtimeKit) -> None:
+    server.answers = [(502, {}, b"<html>"), ok(ROW)]
+    assert kit.get("c1").id == "c1"
+    assert len(server.asked) == 2
+
+
+def test_a_second_stop_is_looked_up(server: Server, kit: realtimekit.RealtimeKit) -> None:
+    server.answers = [(409, {}, b"{}"), ok(ROW | {"status": "UPLOADED"})]
+    assert kit.stop("c1").status is CaptureStatus.UPLOADED
+
+
+def test_a_refused_stop_of_a_running_capture_is_told(server: Server, kit: realtimekit.RealtimeKit) -> None:
+    server.answers = [(409, {}, b"{}"), ok(ROW)]
+    with pytest.raises(ProviderRefused):
+        kit.stop("c1")
+
+
+def test_nothing_active_is_none(server: Server, kit: realtimekit.RealtimeKit) -> None:
+    server.answers = [(404, {}, b'{"success":false,"error":{"code":404,"message":"none"}}')]
+    assert kit.active("m1") is None
+
+
+def test_ids_cannot_leave_their_place_in_the_path(server: Server, kit: realtimekit.RealtimeKit) -> None:
+    server.answers = [ok(ROW)]
+    kit.get("../meetings?x=1")
+    assert server.asked[0][1].endswith("/recordings/..%2Fmeetings%3Fx%3D1")
+
+
+@pytest.mark.parametrize(
+    ("field", "given", "read", "wanted"),
+    [
+        ("file_size", "2044680", lambda c: c.size_bytes, 2044680),
+        ("file_size", 2044680, lambda c: c.size_bytes, 2044680),
+        ("file_size", "many", lambda c: c.size_bytes, None),
+        ("file_size", True, lambda c: c.size_bytes, None),
+        ("recording_duration", 95, lambda c: c.duration_seconds, 95),
+        ("status", "SOMETHING_NEW", lambda c: c.status, CaptureStatus.UNKNOWN),
+        ("started_time", "yesterday", lambda c: c.started_at, None),
+        ("started_time", "2026-09-01T12:00:00+02:00", lambda c: c.started_at, datetime(2026, 9, 1, 10, tzinfo=UTC)),
+        ("start_reason", {"reason": "RECORD_ON_START"}, lambda c: c.auto_started, True),
+        ("start_reason", {"reason": "API_CALL"}, lambda c: c.auto_started, False),
+        ("start_reason", None, lambda c: c.auto_started, None),
+    ],
+)
+def test_whatever_form_a_field_has_it_is_read(
+    server: Server, kit: realtimekit.RealtimeKit, field: str, given: object, read: Callable[[Any], object], wanted: object
+) -> None:
+    server.answers = [ok(ROW | {field: given})]
+    assert read(kit.get("c1")) == wanted
+
+
+def test_the_newest_of_a_meeting_are_asked_for_by_meeting(server: Server, kit: realtimekit.RealtimeKit) -> None:
+    server.answers = [ok([ROW, ROW | {"id": "c2"}])]
+    assert [capture.id for capture in kit.newest("m1")] == ["c1", "c2"]
+    assert "meeting_id=m1" in server.asked[0][1]
+
+
+def test_a_signed_url_never_shows_in_a_log(server: Server, kit: realtimekit.RealtimeKit) -> None:
+    server.answers = [ok(ROW | {"download_url": "https://files.example/a?signature=hidden"})]
+    assert "hidden" not in repr(kit.get("c1"))
