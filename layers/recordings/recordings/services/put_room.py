@@ -1,16 +1,12 @@
 """Create or update a room."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
-from typing import Final
 
 from recordings.domain.errors import ConcurrentUpdate, RoomNotFound
 from recordings.domain.room import Room
 from recordings.ports import Clock, Recorder, Rooms
 
-TRIES: Final = 5
-LEASE: Final = timedelta(seconds=60)
+TRIES = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +14,6 @@ class PutRoom:
     rooms: Rooms
     recorder: Recorder
     clock: Clock
-    new_nonce: Callable[[], str]
 
     def __call__(
         self, *, tenant_id: str, room_id: str, name: str, meeting_id: str | None, record_on_start: bool | None

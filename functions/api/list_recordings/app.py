@@ -1,0 +1,17 @@
+"""GET /api/v1/recordings: list the recordings of the tenant, newest first."""
+
+from http import HTTPStatus
+
+from recordings.adapters.dynamo import DynamoRecordings
+from recordings.http.endpoint import Request, Response, endpoint, listed
+from recordings.http.schemas import ListQuery, Nothing, row_view
+
+recordings = DynamoRecordings()
+
+
+@endpoint(scope="recordings:read", query=ListQuery)
+def handler(request: Request[ListQuery, Nothing]) -> Response:
+    query = request.query
+    page = recordings.page(request.tenant_id, limit=query.limit, offset=query.offset)
+    meta = {"total": page.total, "limit": query.limit, "offset": query.offset}
+    return Response(HTTPStatus.OK, listed([row_view(recording) for recording in page.items], meta))

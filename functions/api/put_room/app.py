@@ -1,0 +1,29 @@
+"""PUT /api/v1/rooms/{id}: create or update a room."""
+
+import re
+from http import HTTPStatus
+
+from recordings.adapters.dynamo import DynamoRooms
+from recordings.adapters.realtimekit import RealtimeKit
+from recordings.adapters.system import now
+from recordings.http.endpoint import Request, Response, endpoint, invalid
+from recordings.http.schemas import Nothing, RoomBody, room_view
+from recordings.services.put_room import PutRoom
+
+ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+put_room = PutRoom(rooms=DynamoRooms(), recorder=RealtimeKit(), clock=now)
+
+
+@endpoint(scope="recordings:write", body=RoomBody)
+def handler(request: Request[Nothing, RoomBody]) -> Response:
+    room_id, body = request.path("id"), request.body
+    if not ID.fullmatch(room_id):
+        raise invalid("id", "must be 1 to 128 of A-Z a-z 0-9 _ . : -")
+    room, created = put_room(
+        tenant_id=request.tenant_id,
+        room_id=room_id,
+        name=body.name,
+        meeting_id=str(body.cloudflare_meeting_id) if body.cloudflare_meeting_id else None,
+        record_on_start=body.record_on_start,
+    )
+    return Response(HTTPStatus.CREATED if created else HTTPStatus.OK, {"data": room_view(room)})

@@ -1,0 +1,27 @@
+"""POST /api/v1/rooms/{id}/recordings/stop: stop the recording of a room."""
+
+from http import HTTPStatus
+
+from recordings.adapters.step_functions import ProcessingRuns
+
+from recordings.adapters.dynamo import DynamoIdempotencyKeys, DynamoRecordings, DynamoRooms
+from recordings.adapters.realtimekit import RealtimeKit
+from recordings.adapters.system import new_id, now
+from recordings.http.endpoint import Idempotency, Request, Response, endpoint
+from recordings.http.schemas import Nothing, stopped_view
+from recordings.services.stop_recording import StopRecording
+
+stop_recording = StopRecording(
+    rooms=DynamoRooms(),
+    recordings=DynamoRecordings(),
+    recorder=RealtimeKit(),
+    workflow=ProcessingRuns(),
+    clock=now,
+    new_id=new_id,
+)
+
+
+@endpoint(scope="recordings:write", idempotency=Idempotency(DynamoIdempotencyKeys(), now))
+def handler(request: Request[Nothing, Nothing]) -> Response:
+    recording = stop_recording(tenant_id=request.tenant_id, room_id=request.path("id"))
+    return Response(HTTPStatus.OK, {"data": stopped_view(recording)})

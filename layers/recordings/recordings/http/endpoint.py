@@ -1,0 +1,288 @@
+"""The frame around every HTTP function.
+
+`@endpoint` checks scope, tenant, size and schema before the function runs, logs under the request's id, and turns what
+the function returns or raises into an API Gateway response (HTTP API, payload format 2.0). What a function takes is
+named in the decorator, so that forgetting it means "takes nothing" and not "takes anything".
+"""
+
+import base64
+import binascii
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import wraps
+from http import HTTPStatus
+from typing import Any, Final, cast
+from urllib.parse import parse_qsl
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import BaseModel, ValidationError
+
+from recordings.domain.errors import (
+    InvalidCursor,
+    ProviderThrottled,
+    RecordingsError,
+    RoomAlreadyRecording,
+    Throttled,
+)
+from recordings.http.problems import status_of
+from recordings.http.schemas import Document, Nothing, blocker_view
+from recordings.observability import logger, metrics
+from recordings.ports import Clock, IdempotencyKeys
+
+type Event = dict[str, Any]
+type LambdaHandler = Callable[[Event, LambdaContext], Event]
+
+LARGEST_BODY: Final = 64 * 1024
+LONGEST_KEY: Final = 128
+
+
+class _Problem(Exception):
+    """A refusal that the frame itself makes."""
+
+    def __init__(self, status: HTTPStatus, code: str, detail: str, **extra: object) -> None:
+        super().__init__(detail)
+        self.status, self.code, self.detail, self.extra = status, code, detail, extra
+
+
+def invalid(field_name: str, message: str) -> _Problem:
+    """The refusal of one field of what the caller sent; raise it."""
+    return _Problem(
+        HTTPStatus.BAD_REQUEST,
+        "invalid_request",
+        f"The request is not valid: {field_name} {message}.",
+        errors=[{"field": field_name, "message": message}],
+    )
+
+
+def refused(status: HTTPStatus, code: str, detail: str) -> _Problem:
+    """Another refusal; raise it."""
+    return _Problem(status, code, detail)
+
+
+@dataclass(frozen=True, slots=True)
+class Request[Q: BaseModel, B: BaseModel]:
+    """What a function is given: checked query and body, the tenant, and the rest on request."""
+
+    event: Event
+    tenant_id: str
+    query: Q
+    body: B
+    raw_body: bytes
+
+    def path(self, name: str) -> str:
+        return str((self.event.get("pathParameters") or {}).get(name, ""))
+
+    def header(self, name: str) -> str | None:
+        return _header(self.event, name)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    status: HTTPStatus
+    body: Document
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Idempotency:
+    """Where the answers of repeatable requests are kept."""
+
+    keys: IdempotencyKeys
+    clock: Clock
+
+
+def endpoint[Q: BaseModel, B: BaseModel](
+    *,
+    scope: str | None,
+    query: type[Q] = Nothing,  # type: ignore[assignment]  # a function that names no query takes none
+    body: type[B] | None = Nothing,  # type: ignore[assignment]
+    idempotency: Idempotency | None = None,
+) -> Callable[[Callable[[Request[Q, B]], Response]], LambdaHandler]:
+    """Make a Lambda handler. `scope` None: no token (the function checks its caller itself); `body` None: raw bytes."""
+
+    def frame(handle: Callable[[Request[Q, B]], Response]) -> LambdaHandler:
+        @logger.inject_lambda_context(correlation_id_path="requestContext.requestId", clear_state=True)
+        @metrics.log_metrics
+        @wraps(handle)
+        def handler(event: Event, context: LambdaContext) -> Event:
+            request_id = str(event["requestContext"]["requestId"])
+            try:
+                tenant_id = "" if scope is None else _tenant(event, scope)
+                raw = _raw_body(event)
+                request = Request(
+                    event=event,
+                    tenant_id=tenant_id,
+                    query=_query(query, event),
+                    body=cast(B, Nothing()) if body is None else _body(body, raw),
+                    raw_body=raw,
+                )
+                return _once(idempotency, request, lambda: _answer(handle, request, request_id), request_id)
+            except _Problem as problem:
+                return _refusal(problem, request_id)
+            except RecordingsError as error:
+                return _refusal(_told(error), request_id)
+            except Exception:
+                logger.exception("failed")
+                return _bug(request_id)
+
+        return handler
+
+    return frame
+
+
+def _answer[Q: BaseModel, B: BaseModel](
+    handle: Callable[[Request[Q, B]], Response], request: Request[Q, B], request_id: str
+) -> Event:
+    try:
+        response = handle(request)
+    except _Problem as problem:
+        return _refusal(problem, request_id)
+    except RecordingsError as error:
+        return _refusal(_told(error), request_id)
+    return _reply(response.status, "application/json", response.body, request_id, response.headers)
+
+
+def _once[Q: BaseModel, B: BaseModel](
+    idempotency: Idempotency | None, request: Request[Q, B], answer: Callable[[], Event], request_id: str
+) -> Event:
+    """Answer, or give the answer kept under the request's Idempotency-Key."""
+    key = request.header("idempotency-key")
+    if idempotency is None or key is None:
+        return answer()
+    if not (0 < len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()):
+        raise invalid("Idempotency-Key", f"must be 1 to {LONGEST_KEY} printable ASCII characters")
+    keys, clock = idempotency.keys, idempotency.clock
+    http = request.event["requestContext"]["http"]
+    asked = [http["method"], request.event.get("rawPath", ""), request.event.get("rawQueryString", "")]
+    fingerprint = hashlib.sha256("\n".join(asked).encode("utf-8", "replace") + b"\n" + request.raw_body).hexdigest()
+    kept = keys.begin(request.tenant_id, key, fingerprint=fingerprint, now=clock())
+    if kept is not None:
+        return {**kept, "headers": {**kept["headers"], "x-request-id": request_id}}
+    try:
+        given = answer()
+    except Exception:
+        keys.forget(request.tenant_id, key)
+        raise
+    if given["statusCode"] >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        # Nothing came of it: the caller's next try must be a real one.
+        keys.forget(request.tenant_id, key)
+    else:
+        keys.finish(request.tenant_id, key, answer=given, now=clock())
+    return given
+
+
+def _tenant(event: Event, scope: str) -> str:
+    jwt = event["requestContext"].get("authorizer", {}).get("jwt", {})
+    claims = jwt.get("claims") or {}
+    scopes = jwt.get("scopes") or str(claims.get("scope", "")).split()
+    if scope not in scopes and scope not in str(claims.get("scope", "")).split():
+        raise _Problem(HTTPStatus.FORBIDDEN, "scope_missing", f"The access token lacks the scope {scope}.")
+    tenant_id = claims.get(os.environ["TENANT_CLAIM"])
+    if not isinstance(tenant_id, str) or not tenant_id or len(tenant_id) > 256:
+        raise _Problem(HTTPStatus.FORBIDDEN, "tenant_missing", "The access token names no tenant.")
+    return tenant_id
+
+
+def _header(event: Event, name: str) -> str | None:
+    headers = event.get("headers") or {}
+    return next((str(value) for key, value in headers.items() if key.lower() == name), None)
+
+
+def _raw_body(event: Event) -> bytes:
+    """The bytes as the caller sent them: signatures are checked on these."""
+    body = event.get("body") or ""
+    try:
+        raw = base64.b64decode(body) if event.get("isBase64Encoded") else body.encode("utf-8", "surrogatepass")
+    except binascii.Error:
+        raise invalid("body", "could not be decoded") from None
+    if len(raw) > LARGEST_BODY:
+        raise _Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", f"The body is over {LARGEST_BODY} bytes.")
+    return raw
+
+
+def _query[Q: BaseModel](model: type[Q], event: Event) -> Q:
+    raw = event.get("rawQueryString")
+    if raw is None:
+        pairs = [*(event.get("queryStringParameters") or {}).items()]
+    else:
+        pairs = parse_qsl(raw, keep_blank_values=True)
+    given: dict[str, str] = {}
+    for name, value in pairs:
+        if name in given:
+            raise invalid(name, "is given more than once")
+        given[name] = value
+    return _checked(model.model_validate, given)
+
+
+def _body[B: BaseModel](model: type[B], raw: bytes) -> B:
+    return _checked(model.model_validate_json, raw.strip() or b"{}")
+
+
+def _checked[T, M](parse: Callable[[T], M], given: T) -> M:
+    """Only what the caller sent may be blamed on the caller: a ValidationError elsewhere is our bug."""
+    try:
+        return parse(given)
+    except ValidationError as error:
+        found = [
+            {"field": ".".join(str(part) for part in one["loc"]) or "body", "message": one["msg"]}
+            for one in error.errors(include_url=False, include_context=False, include_input=False)
+        ]
+        raise _Problem(
+            HTTPStatus.BAD_REQUEST,
+            "invalid_request",
+            f"The request is not valid: {found[0]['field']}: {found[0]['message']}.",
+            errors=found,
+        ) from error
+
+
+def _told(error: RecordingsError) -> _Problem:
+    """A domain error as the caller hears it."""
+    extra: dict[str, object] = {}
+    if isinstance(error, RoomAlreadyRecording):
+        extra["recording"] = blocker_view(error.blocker) if error.blocker else None
+    if isinstance(error, InvalidCursor):
+        extra["errors"] = [{"field": "cursor", "message": str(error)}]
+    if isinstance(error, Throttled | ProviderThrottled):
+        extra["retry_after"] = error.retry_after
+    code = "invalid_request" if isinstance(error, InvalidCursor) else error.code
+    detail = str(error) or error.code.replace("_", " ")
+    return _Problem(status_of(error), code, f"{detail[0].upper()}{detail[1:]}.", **extra)
+
+
+def _refusal(problem: _Problem, request_id: str) -> Event:
+    logger.info("refused", code=problem.code, reason=problem.detail)
+    extra = dict(problem.extra)
+    after = extra.pop("retry_after", None)
+    document = {
+        "type": "about:blank",
+        "title": problem.status.phrase,
+        "status": int(problem.status),
+        "code": problem.code,
+        "detail": problem.detail,
+        "request_id": request_id,
+        **extra,
+    }
+    headers = {} if after is None else {"retry-after": str(after)}
+    return _reply(problem.status, "application/problem+json", document, request_id, headers)
+
+
+def _bug(request_id: str) -> Event:
+    problem = _Problem(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "internal_error",
+        "Something went wrong on our side; the request id leads to the cause.",
+    )
+    return _refusal(problem, request_id)
+
+
+def _reply(status: HTTPStatus, content_type: str, body: Document, request_id: str, headers: Mapping[str, str]) -> Event:
+    ours = {"content-type": content_type, "cache-control": "no-store", "x-request-id": request_id}
+    return {"statusCode": int(status), "headers": {**ours, **headers}, "body": json.dumps(body)}
+
+
+def listed(rows: Sequence[Document], meta: Document) -> Document:
+    """The envelope of a list."""
+    return {"data": list(rows), "meta": meta}
