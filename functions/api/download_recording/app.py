@@ -3,9 +3,8 @@
 from datetime import timedelta
 from http import HTTPStatus
 
-from recordings.adapters.object_store import R2
-
 from recordings.adapters.dynamo import DynamoRecordings
+from recordings.adapters.object_store import R2
 from recordings.adapters.system import now
 from recordings.domain.errors import RecordingFailed
 from recordings.domain.lifecycle import Status

@@ -2,10 +2,9 @@
 
 from http import HTTPStatus
 
-from recordings.adapters.step_functions import ProcessingRuns
-
 from recordings.adapters.dynamo import DynamoIdempotencyKeys, DynamoRecordings, DynamoRooms
 from recordings.adapters.realtimekit import RealtimeKit
+from recordings.adapters.step_functions import ProcessingRuns
 from recordings.adapters.system import new_id, now
 from recordings.http.endpoint import Idempotency, Request, Response, endpoint
 from recordings.http.schemas import Nothing, stopped_view

@@ -2,10 +2,9 @@
 
 from http import HTTPStatus
 
-from recordings.adapters.step_functions import ProcessingRuns
-
 from recordings.adapters.dynamo import DynamoRecordings, DynamoRooms
 from recordings.adapters.realtimekit import RealtimeKit
+from recordings.adapters.step_functions import ProcessingRuns
 from recordings.adapters.system import new_id, now
 from recordings.adapters.webhook_key import WebhookKeys
 from recordings.http.endpoint import Request, Response, endpoint, refused

@@ -1,0 +1,18 @@
+"""Processing task: measure the file and plan its transfer."""
+
+from recordings.adapters.dynamo import DynamoRecordings
+from recordings.adapters.object_store import R2
+from recordings.adapters.realtimekit import RealtimeKit
+from recordings.adapters.system import now
+from recordings.adapters.transfer import UrlReader
+from recordings.services.process_recording import PlanTransfer
+from recordings.workflow.task import Payload, task
+
+plan_transfer = PlanTransfer(
+    recordings=DynamoRecordings(), recorder=RealtimeKit(), files=R2(), reader=UrlReader(), clock=now
+)
+
+
+@task
+def handler(payload: Payload) -> Payload:
+    return {**plan_transfer(payload["work"])}

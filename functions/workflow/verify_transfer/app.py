@@ -1,0 +1,13 @@
+"""Processing task: compare what is stored with what was read."""
+
+from recordings.adapters.mp4 import content_type_of, duration_of
+from recordings.adapters.object_store import R2
+from recordings.services.process_recording import VerifyTransfer
+from recordings.workflow.task import Payload, task
+
+verify_transfer = VerifyTransfer(files=R2(), content_type_of=content_type_of, duration_of=duration_of)
+
+
+@task
+def handler(payload: Payload) -> Payload:
+    return verify_transfer(payload["plan"], payload["etag"])

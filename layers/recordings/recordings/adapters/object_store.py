@@ -1,0 +1,146 @@
+"""Files in Cloudflare R2, through boto3's S3 client (developers.cloudflare.com/r2/api/s3)."""
+
+import base64
+import hashlib
+import os
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from recordings.adapters.secrets import secret
+from recordings.domain.errors import ChecksumMismatch
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+ABSENT: Final = frozenset({"404", "NoSuchKey", "NoSuchUpload", "NotFound"})
+
+
+class R2:
+    """One bucket. Sizes are bytes; checksums are MD5, which R2 compares with what arrived (Content-MD5)."""
+
+    @cached_property
+    def _client(self) -> "S3Client":
+        keys = secret(os.environ["R2_SECRET_ARN"])
+        return boto3.client(
+            "s3",
+            endpoint_url=os.environ["R2_ENDPOINT"],
+            region_name="auto",
+            aws_access_key_id=keys["access_key_id"],
+            aws_secret_access_key=keys["secret_access_key"],
+            config=Config(
+                signature_version="s3v4",
+                s3={"addressing_style": "path"},
+                # R2 refuses the checksums that boto3 adds by default since 1.36 (cloudflare-docs, R2 with boto3).
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+                connect_timeout=3,
+                read_timeout=60,
+                max_pool_connections=8,
+                retries={"mode": "standard", "total_max_attempts": 5},
+            ),
+        )
+
+    @cached_property
+    def _bucket(self) -> str:
+        return os.environ["R2_BUCKET"]
+
+    def presign(self, key: str, *, file_name: str, content_type: str, expires_in: int) -> str:
+        """A URL that downloads the file under a readable name for `expires_in` seconds (R2 allows 7 days)."""
+        plain = "".join(c if c.isascii() and (c.isalnum() or c in " ._-") else "_" for c in file_name)
+        disposition = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(file_name, safe='')}"
+        return self._client.generate_presigned_url(
+            "get_object",
+            Params={
+                "Bucket": self._bucket,
+                "Key": key,
+                "ResponseContentDisposition": disposition,
+                "ResponseContentType": content_type,
+            },
+            ExpiresIn=expires_in,
+        )
+
+    def head(self, key: str) -> tuple[int, str] | None:
+        """Size and ETag of a file, or None."""
+        try:
+            found = self._client.head_object(Bucket=self._bucket, Key=key)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ABSENT:
+                return None
+            raise
+        return found["ContentLength"], found["ETag"].strip('"')
+
+    def read(self, key: str, first: int, last: int) -> bytes:
+        """The bytes from `first` to `last`, both included."""
+        answer = self._client.get_object(Bucket=self._bucket, Key=key, Range=f"bytes={first}-{last}")
+        return answer["Body"].read()
+
+    def put(self, key: str, content: bytes, *, content_type: str) -> str:
+        """Store a small file whole; gives its MD5 in hex. Raises ChecksumMismatch."""
+        digest = hashlib.md5(content, usedforsecurity=False)
+        answer = self._client.put_object(
+            Bucket=self._bucket,
+            Key=key,
+            Body=content,
+            ContentType=content_type,
+            ContentMD5=base64.b64encode(digest.digest()).decode(),
+        )
+        return _same(digest.hexdigest(), answer["ETag"])
+
+    def create_upload(self, key: str, *, content_type: str) -> str:
+        return self._client.create_multipart_upload(Bucket=self._bucket, Key=key, ContentType=content_type)["UploadId"]
+
+    def upload_part(self, key: str, upload_id: str, number: int, content: bytes) -> str:
+        """Store one part; gives its MD5 in hex. Raises ChecksumMismatch."""
+        digest = hashlib.md5(content, usedforsecurity=False)
+        answer = self._client.upload_part(
+            Bucket=self._bucket,
+            Key=key,
+            UploadId=upload_id,
+            PartNumber=number,
+            Body=content,
+            ContentMD5=base64.b64encode(digest.digest()).decode(),
+        )
+        return _same(digest.hexdigest(), answer["ETag"])
+
+    def parts(self, key: str, upload_id: str) -> Mapping[int, tuple[int, str]] | None:
+        """Size and ETag of each stored part, or None when there is no such upload (any more)."""
+        found: dict[int, tuple[int, str]] = {}
+        try:
+            for page in self._client.get_paginator("list_parts").paginate(
+                Bucket=self._bucket, Key=key, UploadId=upload_id
+            ):
+                for part in page.get("Parts", []):
+                    found[part["PartNumber"]] = part["Size"], part["ETag"].strip('"')
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ABSENT:
+                return None
+            raise
+        return found
+
+    def complete(self, key: str, upload_id: str, etags: Mapping[int, str]) -> None:
+        self._client.complete_multipart_upload(
+            Bucket=self._bucket,
+            Key=key,
+            UploadId=upload_id,
+            MultipartUpload={"Parts": [{"PartNumber": n, "ETag": f'"{etags[n]}"'} for n in sorted(etags)]},
+        )
+
+    def abort(self, key: str, upload_id: str) -> None:
+        """Drop an unfinished upload and its parts; one that is gone is no error."""
+        try:
+            self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload_id)
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in ABSENT:
+                raise
+
+
+def _same(wanted: str, etag: str) -> str:
+    if etag.strip('"') != wanted:
+        raise ChecksumMismatch(f"stored {etag}, read {wanted}")
+    return wanted

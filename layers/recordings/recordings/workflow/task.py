@@ -1,0 +1,27 @@
+"""The frame around every function a state machine calls.
+
+Errors are not translated: Step Functions matches `Retry` and `Catch` on the exception's class name, so a domain error
+is part of the contract between code and workflow.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from recordings.observability import logger, metrics
+
+type Payload = dict[str, Any]
+
+
+def task(handle: Callable[[Payload], Payload]) -> Callable[[Payload, LambdaContext], Payload]:
+    """Make a Lambda handler that logs under the recording's id."""
+
+    @logger.inject_lambda_context(correlation_id_path="recording_id", clear_state=True)
+    @metrics.log_metrics
+    @wraps(handle)
+    def handler(event: Payload, context: LambdaContext) -> Payload:
+        return handle(event)
+
+    return handler
