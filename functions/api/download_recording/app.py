@@ -9,7 +9,7 @@ from recordings.adapters.system import now
 from recordings.domain.errors import RecordingFailed
 from recordings.domain.lifecycle import Status
 from recordings.http.endpoint import Request, Response, endpoint
-from recordings.http.schemas import DownloadQuery, Nothing, download_view, instant, waiting_view
+from recordings.http.schemas import DownloadQuery, Nothing, archived_view, download_view, instant, waiting_view
 
 recordings, files = DynamoRecordings(), R2()
 
@@ -19,6 +19,8 @@ def handler(request: Request[DownloadQuery, Nothing]) -> Response:
     recording = recordings.get(request.tenant_id, request.path("id"))
     if recording.status is Status.FAILED:
         raise RecordingFailed(recording.failure.message if recording.failure else "")
+    if recording.status is Status.ARCHIVED:
+        return Response(HTTPStatus.ACCEPTED, archived_view(recording))
     if recording.file is None:
         return Response(HTTPStatus.ACCEPTED, waiting_view(recording), {"retry-after": "10"})
     expires_at = now() + timedelta(seconds=request.query.expires_in)

@@ -7,6 +7,7 @@ from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.step_functions import ProcessingRuns
 from recordings.adapters.system import new_id, now
 from recordings.adapters.webhook_key import WebhookKeys
+from recordings.domain.errors import Conflict, Throttled
 from recordings.http.endpoint import Request, Response, endpoint, refused
 from recordings.http.hints import hint_of
 from recordings.http.schemas import Nothing
@@ -25,8 +26,13 @@ receive_webhook = ReceiveWebhook(
 
 @endpoint(scope=None, body=None)
 def handler(request: Request[Nothing, Nothing]) -> Response:
-    if not keys.verify(request.raw_body, request.header("rtk-signature") or ""):
+    signature = request.header("rtk-signature")
+    if not signature or not keys.verify(request.raw_body, signature):
         raise refused(HTTPStatus.UNAUTHORIZED, "signature_invalid", "Cloudflare's signature does not fit the body.")
     hint = hint_of(request.raw_body)
-    handled = hint is not None and receive_webhook(capture_id=hint.capture_id, meeting_id=hint.meeting_id)
+    try:
+        handled = hint is not None and receive_webhook(capture_id=hint.capture_id, meeting_id=hint.meeting_id)
+    except Conflict as error:
+        # Somebody was faster; Cloudflare sends again after a 5xx, and never after a 4xx.
+        raise Throttled("this news met another change; send it again") from error
     return Response(HTTPStatus.OK, {"data": {"handled": handled}})

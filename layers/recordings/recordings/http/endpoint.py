@@ -6,7 +6,6 @@ named in the decorator, so that forgetting it means "takes nothing" and not "tak
 """
 
 import base64
-import binascii
 import hashlib
 import json
 import os
@@ -27,7 +26,7 @@ from recordings.domain.errors import (
     RoomAlreadyRecording,
     Throttled,
 )
-from recordings.http.problems import status_of
+from recordings.http.problems import detail_of, status_of
 from recordings.http.schemas import Document, Nothing, blocker_view
 from recordings.observability import logger, metrics
 from recordings.ports import Clock, IdempotencyKeys
@@ -73,7 +72,9 @@ class Request[Q: BaseModel, B: BaseModel]:
     raw_body: bytes
 
     def path(self, name: str) -> str:
-        return str((self.event.get("pathParameters") or {}).get(name, ""))
+        found = str((self.event.get("pathParameters") or {}).get(name, ""))
+        # A lone surrogate cannot be sent to the store; replaced, it makes an id that nothing has.
+        return found.encode("utf-8", "replace").decode()
 
     def header(self, name: str) -> str | None:
         return _header(self.event, name)
@@ -196,7 +197,8 @@ def _raw_body(event: Event) -> bytes:
     body = event.get("body") or ""
     try:
         raw = base64.b64decode(body) if event.get("isBase64Encoded") else body.encode("utf-8", "surrogatepass")
-    except binascii.Error:
+    except ValueError:
+        # Characters outside ASCII raise this, a wrong length its subclass binascii.Error.
         raise invalid("body", "could not be decoded") from None
     if len(raw) > LARGEST_BODY:
         raise _Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", f"The body is over {LARGEST_BODY} bytes.")
@@ -244,12 +246,11 @@ def _told(error: RecordingsError) -> _Problem:
     if isinstance(error, RoomAlreadyRecording):
         extra["recording"] = blocker_view(error.blocker) if error.blocker else None
     if isinstance(error, InvalidCursor):
-        extra["errors"] = [{"field": "cursor", "message": str(error)}]
+        extra["errors"] = [{"field": "cursor", "message": detail_of(error)}]
     if isinstance(error, Throttled | ProviderThrottled):
         extra["retry_after"] = error.retry_after
     code = "invalid_request" if isinstance(error, InvalidCursor) else error.code
-    detail = str(error) or error.code.replace("_", " ")
-    return _Problem(status_of(error), code, f"{detail[0].upper()}{detail[1:]}.", **extra)
+    return _Problem(status_of(error), code, detail_of(error), **extra)
 
 
 def _refusal(problem: _Problem, request_id: str) -> Event:

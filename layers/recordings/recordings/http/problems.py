@@ -18,9 +18,40 @@ STATUS_OF: Final[Mapping[type[errors.RecordingsError], HTTPStatus]] = {
     errors.ProviderFailure: HTTPStatus.BAD_GATEWAY,
 }
 
+# What a person can do about an error that was raised without a sentence of its own.
+DETAIL_OF: Final[Mapping[type[errors.RecordingsError], str]] = {
+    errors.RoomNotFound: "There is no such room; create it with PUT /api/v1/rooms/{id}.",
+    errors.RecordingNotFound: "There is no such recording; GET /api/v1/recordings lists those there are.",
+    errors.NoActiveRecording: "The room is not being recorded; start a recording first.",
+    errors.NotFound: "There is nothing at this address.",
+    errors.RoomAlreadyRecording: "The room is already being recorded; stop that recording first.",
+    errors.RoomIsRecording: "The room is being recorded; stop the recording before deleting the room.",
+    errors.MeetingInUse: "This meeting belongs to another room; give another meeting, or none to have one made.",
+    errors.RecordingFailed: "The recording failed and has no file; its failure says why.",
+    errors.ConcurrentUpdate: "Somebody else changed this at the same moment; make the call again.",
+    errors.RequestInProgress: "The first request with this Idempotency-Key still runs; try again in a moment.",
+    errors.Conflict: "The present state does not allow this; read it again.",
+    errors.TransitionNotAllowed: "The recording's status does not allow this; read the recording again.",
+    errors.IdempotencyKeyReused: "This Idempotency-Key was used for another request; use a new one.",
+    errors.InvalidCursor: "The cursor was not issued by this API; leave it out to begin with the first page.",
+    errors.Throttled: "There are too many requests; try again after the time in Retry-After.",
+    errors.ProviderThrottled: "Cloudflare takes no more requests now; try again after the time in Retry-After.",
+    errors.ProviderTimeout: "Cloudflare did not answer in time; make the call again.",
+    errors.ProviderFailure: "Cloudflare could not do this; make the call again.",
+    errors.RecordingsError: "The request could not be carried out.",
+}
+
 
 def status_of(error: errors.RecordingsError) -> HTTPStatus:
     """The status of the nearest listed ancestor; an unlisted error is a bug, hence 500."""
     return next(
         (STATUS_OF[kind] for kind in type(error).__mro__ if kind in STATUS_OF), HTTPStatus.INTERNAL_SERVER_ERROR
     )
+
+
+def detail_of(error: errors.RecordingsError) -> str:
+    """The error's own words as one sentence, or the advice for its nearest listed ancestor."""
+    own = str(error).strip()
+    if not own:
+        return next(DETAIL_OF[kind] for kind in type(error).__mro__ if kind in DETAIL_OF)
+    return f"{own[0].upper()}{own[1:]}" + ("" if own.endswith((".", "!", "?")) else ".")

@@ -152,6 +152,15 @@ def waiting_view(recording: Recording) -> Document:
     }
 
 
+def archived_view(recording: Recording) -> Document:
+    """The answer to a download of what is in cold storage; it has no envelope."""
+    return {
+        "recording_id": recording.id,
+        "status": "archived",
+        "message": f"Recording is archived. Ask for a copy with POST /api/v1/recordings/{recording.id}/restore.",
+    }
+
+
 def download_view(recording: Recording, file: StoredFile, url: str, expires_at: str | None) -> Document:
     """Where the file is; it has no envelope."""
     return {

@@ -1,0 +1,95 @@
+"""`python -m local up|deploy|down|status|logs|reset|token|invoke [--name NAME]`."""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local import stack
+
+
+def main() -> int:
+    """Run one command; a failure is one line on stderr."""
+    args = parser().parse_args()
+    try:
+        run(args, getattr(args, "name", "default"))
+    except (stack.StackError, BotoCoreError, ClientError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line. `--name` may stand before or after the command."""
+    named = argparse.ArgumentParser(add_help=False)
+    named.add_argument("--name", default=argparse.SUPPRESS, help="which stack (default: default)")
+    top = argparse.ArgumentParser(prog="python -m local", description=__doc__, parents=[named])
+    commands = top.add_subparsers(dest="command", required=True)
+    up = commands.add_parser("up", parents=[named], help="start a stack and deploy the template into it")
+    up.add_argument("--port", type=int, help=f"port of the API (default: {stack.DEFAULT_PORT} if free)")
+    commands.add_parser("deploy", parents=[named], help="deploy the code as it is now; the data stays")
+    commands.add_parser("down", parents=[named], help="stop the stack")
+    commands.add_parser("status", parents=[named], help="what runs")
+    logs = commands.add_parser("logs", parents=[named], help="the functions' and the processes' logs")
+    logs.add_argument("function", nargs="?", help="logical id of one function")
+    commands.add_parser("reset", parents=[named], help="wipe the data")
+    token = commands.add_parser("token", parents=[named], help="print an access token")
+    token.add_argument("--tenant", required=True)
+    token.add_argument("--scope", default=stack.SCOPES)
+    invoke = commands.add_parser("invoke", parents=[named], help="run one function")
+    invoke.add_argument("--function", required=True, help="logical id")
+    invoke.add_argument("--event", type=Path, required=True, help="file with the event as JSON")
+    return top
+
+
+def run(args: argparse.Namespace, name: str) -> None:
+    """Do what was asked."""
+    match args.command:
+        case "up":
+            began = time.monotonic()
+            welcome(stack.up(name, args.port), time.monotonic() - began)
+        case "deploy":
+            stack.deploy(name)
+            print(f"Deployed into '{name}'.")
+        case "down":
+            stack.down(name)
+            print(f"'{name}' is down.")
+        case "status":
+            for key, value in stack.status(name).items():
+                print(f"{key:10} {value}")
+        case "logs":
+            print("\n".join(stack.logs(name, args.function)))
+            if not args.function:
+                for log in sorted(stack.folder(name).glob("*.log")):
+                    print(f"\n--- {log}\n" + "\n".join(log.read_text(errors="replace").splitlines()[-40:]))
+        case "reset":
+            stack.reset(name)
+            print(f"The data of '{name}' is gone.")
+        case "token":
+            print(stack.token(stack.load(name), args.tenant, args.scope))
+        case "invoke":
+            print(json.dumps(stack.invoke(name, args.function, args.event.read_bytes()), indent=2))
+
+
+def welcome(running: dict[str, Any], seconds: float) -> None:
+    """Say where the stack is, with lines that work when pasted."""
+    url, name = running["api_url"], running["name"]
+    print(
+        f"The local stack '{name}' is up after {seconds:.0f} s: {url} (stop it: python -m local --name {name} down)\n"
+    )
+    print(f"TOKEN={stack.token(running, 'acme')}")
+    auth = '-H "Authorization: Bearer $TOKEN"'
+    print(f'curl -sS {auth} -X PUT {url}/api/v1/rooms/cs101 -d \'{{"name": "CS 101"}}\'')
+    print(f"curl -sS {auth} -X POST {url}/api/v1/rooms/cs101/recordings/start")
+    print(f"curl -sS {auth} -X POST {url}/api/v1/rooms/cs101/recordings/stop")
+    print(f"curl -sS {auth} {url}/api/v1/recordings")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

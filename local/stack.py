@@ -1,0 +1,449 @@
+"""Starts, deploys, inspects and stops local stacks. One stack is a set of processes and a directory `.local/<name>`."""
+
+import json
+import os
+import platform
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from local import template as sam
+
+PACKAGE_PARENT = Path(__file__).resolve().parent.parent
+ROOT = Path(os.environ.get("RECORDINGS_ROOT", PACKAGE_PARENT)).resolve()
+REGION = "us-east-1"
+# The emulator takes a 12-digit access key for an account and `test` for its root's secret.
+AWS_ACCOUNT, R2_ACCOUNT, SECRET = "000000000000", "222222222222", "test"
+R2_BUCKET = "recordings"
+CLOUDFLARE_ACCOUNT, REALTIMEKIT_APP = "0123456789abcdef0123456789abcdef", "local-app"
+CLOUDFLARE_TOKEN = "local-cloudflare-token"
+AUDIENCE = "recordings"
+SCOPES = "recordings:read recordings:write"
+DEFAULT_PORT = 8787
+
+
+class StackError(Exception):
+    """One clear line: what is wrong and what cures it."""
+
+
+def folder(name: str) -> Path:
+    """Where the stack keeps its state, logs and build."""
+    return ROOT / ".local" / name
+
+
+def load(name: str = "default") -> dict[str, Any]:
+    """The running stack's addresses, names and process ids."""
+    path = folder(name) / "stack.json"
+    if not path.exists():
+        raise StackError(f"No local stack '{name}' is up: start it with `python -m local --name {name} up`.")
+    stack: dict[str, Any] = json.loads(path.read_text())
+    return stack
+
+
+def client(stack: dict[str, Any], service: str) -> Any:
+    """A boto3 client for the stack's AWS account, or for its R2 account with service `r2`."""
+    r2 = service == "r2"
+    credentials = stack["credentials"]["r2" if r2 else "aws"]
+    return boto3.client(
+        "s3" if r2 else service,
+        endpoint_url=stack["endpoints"]["r2" if r2 else "aws"],
+        region_name="auto" if r2 else stack["region"],
+        aws_access_key_id=credentials["access_key_id"],
+        aws_secret_access_key=credentials["secret_access_key"],
+        config=Config(s3={"addressing_style": "path"}, read_timeout=900, retries={"total_max_attempts": 1}),
+    )
+
+
+def up(name: str = "default", port: int | None = None) -> dict[str, Any]:
+    """Start a stack and deploy the template into it. Whatever fails, nothing stays running."""
+    if sys.version_info[:2] != (3, 13):
+        raise StackError(f"This is Python {platform.python_version()}: run with .venv/bin/python (`make setup`).")
+    if (folder(name) / "stack.json").exists():
+        if status(name)["up"]:
+            raise StackError(f"The local stack '{name}' is already up: `python -m local --name {name} down` first.")
+        down(name)
+    api_port = _api_port(name, port)
+    home = folder(name)
+    # The build is kept: the next one is faster with it.
+    for leftover in ("standin", "tmp"):
+        shutil.rmtree(home / leftover, ignore_errors=True)
+    (home / "api_id").unlink(missing_ok=True)
+    (home / "tmp").mkdir(parents=True)
+    aws_port, standin_port = _free_port(), _free_port()
+    aws, standin = f"http://127.0.0.1:{aws_port}", f"http://127.0.0.1:{standin_port}"
+    stack: dict[str, Any] = {
+        "name": name,
+        "api_url": f"http://127.0.0.1:{api_port}",
+        "issuer": f"{standin}/issuer",
+        "audience": AUDIENCE,
+        "cloudflare_control_url": f"{standin}/_control",
+        "cloudflare_api_url": f"{standin}/client/v4",
+        "region": REGION,
+        "credentials": {
+            "aws": {"access_key_id": AWS_ACCOUNT, "secret_access_key": SECRET},
+            "r2": {"access_key_id": R2_ACCOUNT, "secret_access_key": SECRET},
+        },
+        "endpoints": {"aws": aws, "r2": aws},
+        "pids": {},
+    }
+    try:
+        _start_processes(stack, home, aws_port, standin_port, api_port)
+        client(stack, "r2").create_bucket(Bucket=R2_BUCKET, CreateBucketConfiguration={"LocationConstraint": "auto"})
+        stack["secrets"] = _make_secrets(stack)
+        _deploy(stack)
+        register_webhook(stack)
+    except BaseException:
+        _save(stack)
+        down(name)
+        raise
+    return stack
+
+
+def deploy(name: str = "default") -> dict[str, Any]:
+    """Deploy the code as it is now into the running stack; its data stays."""
+    stack = load(name)
+    _deploy(stack)
+    return stack
+
+
+def down(name: str = "default") -> None:
+    """Stop every process of the stack and see that its ports are closed."""
+    path = folder(name) / "stack.json"
+    if not path.exists():
+        return
+    stack = json.loads(path.read_text())
+    for group in stack["pids"].values():
+        _stop_group(group)
+    urls = [stack["api_url"], stack["endpoints"]["aws"], stack["issuer"]]
+    ports = [int(url.split(":")[2].split("/")[0]) for url in urls]
+    still = [port for port in ports if stack["pids"] and _answers(port)]
+    path.unlink()
+    if name == "default":
+        (ROOT / ".local" / "stack.json").unlink(missing_ok=True)
+    shutil.rmtree(folder(name) / "tmp", ignore_errors=True)
+    if still:
+        raise StackError(f"Port {still[0]} still answers after the stop: see which process holds it with `ss -ltnp`.")
+
+
+def status(name: str = "default") -> dict[str, Any]:
+    """Which of the stack's processes run; `up` when all do."""
+    stack = load(name)
+    running = {process: bool(_members(group)) for process, group in stack["pids"].items()}
+    return {"name": name, "up": bool(running) and all(running.values()), "api_url": stack["api_url"], **running}
+
+
+def token(stack: dict[str, Any], tenant: str, scope: str = SCOPES, expires_in: int = 3600) -> str:
+    """An access token of the local issuer."""
+    body = {"tenant": tenant, "scope": scope, "audience": AUDIENCE, "expires_in": expires_in}
+    return str(_post(f"{stack['issuer']}/token", body)["access_token"])
+
+
+def reset(name: str = "default") -> None:
+    """Wipe the running stack's data; what is deployed stays."""
+    stack = load(name)
+    machines = client(stack, "stepfunctions")
+    for machine in stack["state_machines"].values():
+        for run in machines.list_executions(stateMachineArn=machine, statusFilter="RUNNING")["executions"]:
+            machines.stop_execution(executionArn=run["executionArn"])
+    dynamo = client(stack, "dynamodb")
+    for table in stack["tables"].values():
+        keys = [key["AttributeName"] for key in dynamo.describe_table(TableName=table)["Table"]["KeySchema"]]
+        for page in dynamo.get_paginator("scan").paginate(TableName=table):
+            for item in page["Items"]:
+                dynamo.delete_item(TableName=table, Key={key: item[key] for key in keys})
+    for label, bucket in stack["buckets"].items():
+        _empty(client(stack, "r2" if label == "r2" else "s3"), bucket)
+    _post(f"{stack['cloudflare_control_url']}/reset", {})
+    register_webhook(stack)
+
+
+def invoke(name: str, function: str, event: bytes) -> Any:
+    """Run one function, named by its logical id, and give its answer."""
+    stack = load(name)
+    if function not in stack["functions"]:
+        raise StackError(f"No function '{function}': there are {', '.join(sorted(stack['functions']))}.")
+    answer = client(stack, "lambda").invoke(FunctionName=stack["functions"][function], Payload=event)
+    return json.loads(answer["Payload"].read() or b"null")
+
+
+def logs(name: str, function: str | None = None) -> list[str]:
+    """The functions' log lines (or one function's), oldest first."""
+    stack = load(name)
+    if function and function not in stack["functions"]:
+        raise StackError(f"No function '{function}': there are {', '.join(sorted(stack['functions']))}.")
+    wanted = stack["functions"][function] if function else ""
+    events = []
+    reader = client(stack, "logs")
+    for group in reader.describe_log_groups()["logGroups"]:
+        for page in reader.get_paginator("filter_log_events").paginate(logGroupName=group["logGroupName"]):
+            for event in page["events"]:
+                place = f"{group['logGroupName']} {event.get('logStreamName', '')}"
+                if wanted in f"{place} {event['message']}":
+                    events.append(
+                        (event["timestamp"], f"{event.get('logStreamName', '')}  {event['message'].rstrip()}")
+                    )
+    return [line for _, line in sorted(events, key=lambda pair: pair[0])]
+
+
+def register_webhook(stack: dict[str, Any]) -> None:
+    """Have the stand-in send its webhooks to the API, as an operator would once at Cloudflare."""
+    base = f"{stack['cloudflare_api_url']}/accounts/{CLOUDFLARE_ACCOUNT}/realtime/kit/{REALTIMEKIT_APP}/webhooks"
+    url = f"{stack['api_url']}/webhooks/cloudflare"
+    known = _post(base, None).get("data") or []
+    if any(hook.get("url") == url for hook in known):
+        return
+    _post(base, {"name": "recordings", "url": url, "events": ["recording.statusUpdate"], "enabled": True})
+
+
+def _start_processes(stack: dict[str, Any], home: Path, aws_port: int, standin_port: int, api_port: int) -> None:
+    aws = stack["endpoints"]["aws"]
+    python = [sys.executable, "-m"]
+    _start(stack, "ministack", [*python, "ministack"], {
+        "BIND_HOST": "127.0.0.1", "MINISTACK_HOST": "127.0.0.1", "GATEWAY_PORT": str(aws_port), "IOT_MTLS_ENABLED": "0",
+        "AUTH": "true", "TMPDIR": str(home / "tmp"), "MINISTACK_REGION": REGION,
+        # So that neither the emulator nor its workers import the project from the caller's path.
+        "PYTHONPATH": "",
+    })  # fmt: skip
+    _start(stack, "standin", [
+        *python, "local.standin", "--port", str(standin_port), "--state-dir", str(home / "standin"), "--r2-endpoint", aws,
+    ])  # fmt: skip
+    _start(stack, "gateway", [
+        *python, "local.gateway", "--port", str(api_port), "--upstream", aws, "--api-id-file", str(home / "api_id"),
+    ])  # fmt: skip
+    _await(stack, "ministack", f"{aws}/_ministack/health")
+    _await(stack, "standin", f"{stack['cloudflare_api_url'].removesuffix('/client/v4')}/health")
+    _await(stack, "gateway", stack["api_url"])
+
+
+def _start(stack: dict[str, Any], process: str, command: list[str], more: dict[str, str] | None = None) -> None:
+    env = _clean_env() | {"PYTHONPATH": str(PACKAGE_PARENT), "PYTHONUNBUFFERED": "1"} | (more or {})
+    with (folder(stack["name"]) / f"{process}.log").open("wb") as log:
+        # A session of its own: the whole group, workers too, is stopped by its id.
+        child = subprocess.Popen(
+            command, env=env, cwd=folder(stack["name"]), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            start_new_session=True,
+        )  # fmt: skip
+    stack["pids"][process] = child.pid
+    _save(stack)
+
+
+def _await(stack: dict[str, Any], process: str, url: str, seconds: float = 20) -> None:
+    log = folder(stack["name"]) / f"{process}.log"
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if not _members(stack["pids"][process]):
+            last = (log.read_text(errors="replace").strip().splitlines() or ["it wrote nothing"])[-1]
+            raise StackError(f"{process} stopped at once ({last}): see {log}.")
+        try:
+            urllib.request.urlopen(url, timeout=2).close()
+            return
+        except urllib.error.HTTPError as error:
+            error.close()
+            return
+        except OSError:
+            time.sleep(0.1)
+    raise StackError(f"{process} did not answer within {seconds:.0f} s: see {log}.")
+
+
+def _make_secrets(stack: dict[str, Any]) -> dict[str, str]:
+    secrets = client(stack, "secretsmanager")
+    values = {"cloudflare": {"api_token": CLOUDFLARE_TOKEN}, "r2": stack["credentials"]["r2"]}
+    return {
+        kind: secrets.create_secret(Name=f"recordings/{stack['name']}/{kind}", SecretString=json.dumps(value))["ARN"]
+        for kind, value in values.items()
+    }
+
+
+def _parameters(stack: dict[str, Any], template: dict[str, Any]) -> dict[str, str]:
+    values = {
+        "Stage": "dev",
+        "Architecture": _architecture(),
+        "JwtIssuer": stack["issuer"],
+        "JwtAudience": AUDIENCE,
+        "CloudflareAccountId": CLOUDFLARE_ACCOUNT,
+        "RealtimeKitAppId": REALTIMEKIT_APP,
+        "CloudflareApiUrl": stack["cloudflare_api_url"],
+        "CloudflareWebhookKeyUrl": f"{stack['issuer'].removesuffix('/issuer')}/.well-known/webhooks.json",
+        "CloudflareSecretArn": stack["secrets"]["cloudflare"],
+        "R2SecretArn": stack["secrets"]["r2"],
+        "R2Endpoint": stack["endpoints"]["r2"],
+        "R2Bucket": R2_BUCKET,
+    }
+    return {key: value for key, value in values.items() if key in template.get("Parameters", {})}
+
+
+def _deploy(stack: dict[str, Any]) -> None:
+    template = sam.read(ROOT / "template.yaml")
+    home, parameters = folder(stack["name"]), _parameters(stack, template)
+    overrides = [f"{key}={value}" for key, value in parameters.items()]
+    _sam(stack, "build", [
+        "--parallel", "--cached", "--cache-dir", str(home / "cache"), "--build-dir", str(home / "build"),
+        "--template-file", str(ROOT / "template.yaml"), "--parameter-overrides", *overrides,
+    ])  # fmt: skip
+    _sam(stack, "deploy", [
+        "--template-file", str(home / "build" / "template.yaml"), "--stack-name", f"recordings-{stack['name']}",
+        "--resolve-s3", "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-fail-on-empty-changeset",
+        "--region", stack["region"], "--parameter-overrides", *overrides,
+    ])  # fmt: skip
+    resources = [
+        resource
+        for page in client(stack, "cloudformation")
+        .get_paginator("list_stack_resources")
+        .paginate(StackName=f"recordings-{stack['name']}")
+        for resource in page["StackResourceSummaries"]
+    ]
+    physical = {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in resources}
+
+    def of_type(kind: str) -> dict[str, str]:
+        return {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in resources if r["ResourceType"] == kind}
+
+    stack["functions"] = of_type("AWS::Lambda::Function")
+    stack["tables"] = of_type("AWS::DynamoDB::Table")
+    stack["state_machines"] = of_type("AWS::StepFunctions::StateMachine")
+    stack["buckets"] = of_type("AWS::S3::Bucket") | {"r2": R2_BUCKET}
+    sam.apply_api(template, physical, parameters, client(stack, "apigatewayv2"))
+    sam.apply_buckets(template, physical, parameters, client(stack, "s3"))
+    for api_id in of_type("AWS::ApiGatewayV2::Api").values():
+        (home / "api_id").write_text(api_id)
+    _save(stack)
+
+
+def _sam(stack: dict[str, Any], command: str, arguments: list[str]) -> None:
+    tool = next((p for p in (ROOT / ".tools/sam/bin/sam", PACKAGE_PARENT / ".tools/sam/bin/sam") if p.exists()), None)
+    if tool is None:
+        raise StackError("SAM CLI is missing: run `make setup`.")
+    home = folder(stack["name"])
+    env = _clean_env() | {
+        "AWS_ENDPOINT_URL": stack["endpoints"]["aws"],
+        "AWS_ACCESS_KEY_ID": AWS_ACCOUNT,
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_DEFAULT_REGION": stack["region"],
+        # No profile of the person at this machine may have a say.
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "SAM_CLI_TELEMETRY": "0",
+        "SAM_CLI_POLL_DELAY": "1",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+        # For the layers' Makefiles.
+        "ARCHITECTURE": _architecture(),
+        "PYTHON": sys.executable,
+    }
+    log = home / f"sam-{command}.log"
+    with log.open("wb") as out:
+        code = subprocess.run(
+            [str(tool), command, *arguments], cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out
+        ).returncode
+    if code:
+        reason = _last_event(stack) if command == "deploy" else None
+        lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+        raise StackError(f"`sam {command}` failed: {reason or (lines or ['it wrote nothing'])[-1].strip()} See {log}.")
+
+
+def _last_event(stack: dict[str, Any]) -> str | None:
+    """Why CloudFormation gave up: the first failure it lists for the last run."""
+    try:
+        events = client(stack, "cloudformation").describe_stack_events(StackName=f"recordings-{stack['name']}")
+    except ClientError:
+        return None
+    failed = [e for e in events["StackEvents"] if "FAILED" in e["ResourceStatus"] and e.get("ResourceStatusReason")]
+    return f"{failed[0]['LogicalResourceId']}: {failed[0]['ResourceStatusReason']}" if failed else None
+
+
+def _architecture() -> str:
+    return "arm64" if platform.machine().lower() in ("arm64", "aarch64") else "x86_64"
+
+
+def _clean_env() -> dict[str, str]:
+    """The environment without anything that points at a real account or steers the emulator."""
+    return {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "MINISTACK_", "LAMBDA_"))}
+
+
+def _save(stack: dict[str, Any]) -> None:
+    text = json.dumps(stack, indent=2) + "\n"
+    (folder(stack["name"]) / "stack.json").write_text(text)
+    if stack["name"] == "default":
+        (ROOT / ".local" / "stack.json").write_text(text)
+
+
+def _post(url: str, body: dict[str, Any] | None) -> dict[str, Any]:
+    """POST `body` as JSON, or GET without one; the answer as JSON."""
+    request = urllib.request.Request(
+        url,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Content-Type": "application/json", "Authorization": f"Bearer {CLOUDFLARE_TOKEN}"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return dict(json.loads(answer.read() or b"{}") or {})
+    except urllib.error.HTTPError as error:
+        raise StackError(f"The stand-in answered {error.code} to {url}: {error.read().decode()[:200]}") from None
+    except OSError as error:
+        raise StackError(f"{url} cannot be reached ({error}): is the stack up? `python -m local status`.") from None
+
+
+def _api_port(name: str, port: int | None) -> int:
+    if port is not None:
+        if not _is_free(port):
+            raise StackError(f"Port {port} is taken: stop what holds it, or give another one with --port.")
+        return port
+    return DEFAULT_PORT if name == "default" and _is_free(DEFAULT_PORT) else _free_port()
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _members(session: int) -> list[int]:
+    """The living processes of the session that `session` leads; a worker may have left its group, not the session."""
+    listing = subprocess.run(["ps", "-A", "-o", "pid=,sess=,pgid=,stat="], capture_output=True, text=True).stdout
+    rows = [line.split() for line in listing.splitlines()]
+    return [int(r[0]) for r in rows if str(session) in (r[1], r[2]) and not r[3].startswith("Z")]
+
+
+def _stop_group(session: int) -> None:
+    for sent, seconds in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
+        for pid in _members(session):
+            try:
+                os.kill(pid, sent)
+            except ProcessLookupError:
+                pass
+        end = time.monotonic() + seconds
+        while _members(session) and time.monotonic() < end:
+            time.sleep(0.05)
+
+
+def _empty(s3: Any, bucket: str) -> None:
+    for upload in s3.list_multipart_uploads(Bucket=bucket).get("Uploads", []):
+        s3.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+        for item in page.get("Contents", []):
+            s3.delete_object(Bucket=bucket, Key=item["Key"])

@@ -1,0 +1,202 @@
+"""What must stay true of template.yaml, whoever edits it."""
+
+import ast
+import json
+import re
+from typing import Any
+
+import pytest
+
+from tests.support.template import ROOT, resources, template
+
+FUNCTIONS = resources("AWS::Serverless::Function")
+ROUTES = {
+    name: [event["Properties"] for event in body["Events"].values() if event["Type"] == "HttpApi"]
+    for name, body in FUNCTIONS.items()
+    if "Events" in body
+}
+
+# What each adapter does, and so what a function that imports it must be allowed; nothing else may be.
+ABILITIES = {
+    "recordings.adapters.dynamo": {"ReadRecordings", "WriteRecordings"},
+    "recordings.adapters.realtimekit": {"CallCloudflare"},
+    "recordings.adapters.object_store": {"UseFiles"},
+    "recordings.adapters.step_functions": {"RunProcessing", "AnswerTasks"},
+}
+
+
+def source(name: str) -> str:
+    return (ROOT / FUNCTIONS[name]["CodeUri"] / "app.py").read_text()
+
+
+def imported(name: str) -> dict[str, set[str]]:
+    """The modules that a function imports, and the names it takes from each."""
+    found: dict[str, set[str]] = {}
+    for node in ast.walk(ast.parse(source(name))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found.setdefault(node.module, set()).update(alias.name for alias in node.names)
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                found.setdefault(alias.name, set())
+    return found
+
+
+def granted(name: str) -> set[str]:
+    return {policy["Ref"] for policy in FUNCTIONS[name].get("Policies", [])}
+
+
+def mentioned(value: Any) -> set[str]:
+    """The logical ids that a value refers to, by Ref, GetAtt or Sub."""
+    if isinstance(value, list):
+        return {name for item in value for name in mentioned(item)}
+    if not isinstance(value, dict):
+        return set()
+    names: set[str] = set()
+    for key, inner in value.items():
+        if key == "Ref":
+            names.add(inner)
+        elif key == "Fn::GetAtt":
+            names.add((inner if isinstance(inner, str) else inner[0]).split(".")[0])
+        else:
+            if key == "Fn::Sub":
+                text = inner if isinstance(inner, str) else inner[0]
+                names |= {found.split(".")[0] for found in re.findall(r"\$\{([^}!]+)\}", text)}
+            names |= mentioned(inner)
+    return names
+
+
+# ---------------------------------------------------------------- names
+
+
+def test_functions_and_folders_are_the_same_list() -> None:
+    folders = sorted(str(app.parent.relative_to(ROOT)) for app in (ROOT / "functions").glob("*/*/app.py"))
+    assert sorted(body["CodeUri"] for body in FUNCTIONS.values()) == folders
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_is_named_after_its_folder(name: str) -> None:
+    root, room, folder = FUNCTIONS[name]["CodeUri"].split("/")
+    assert root == "functions"
+    assert room in {"api", "workflow", "trigger"}
+    assert name == "".join(word.title() for word in folder.split("_"))
+
+
+@pytest.mark.parametrize("name", ROUTES)
+def test_the_first_line_of_a_function_is_its_route(name: str) -> None:
+    words = ast.get_docstring(ast.parse(source(name)))
+    assert words is not None
+    assert words.split(":")[0] == ", ".join(f"{route['Method']} {route['Path']}" for route in ROUTES[name])
+
+
+@pytest.mark.parametrize("name", [name for name, body in FUNCTIONS.items() if "/workflow/" not in body["CodeUri"]])
+def test_what_is_called_from_outside_has_a_route_and_an_example(name: str) -> None:
+    folder = FUNCTIONS[name]["CodeUri"].split("/")[-1]
+    event = json.loads((ROOT / "events" / f"{folder}.json").read_text())
+    keys = [f"{route['Method']} {route['Path']}" for route in ROUTES[name]]
+    assert event["routeKey"] in keys
+    assert event["requestContext"]["routeKey"] == event["routeKey"]
+
+
+# ---------------------------------------------------------------- who may call
+
+
+@pytest.mark.parametrize("name", ROUTES)
+def test_the_gateway_and_the_function_ask_for_the_same_scope(name: str) -> None:
+    asked = re.search(r"scope=(None|\"([^\"]*)\")", source(name))
+    assert asked is not None
+    for route in ROUTES[name]:
+        if asked[1] == "None":
+            assert route["Auth"] == {"Authorizer": "NONE"}
+        else:
+            assert route["Auth"] == {"AuthorizationScopes": [asked[2]]}
+            assert asked[2] == ("recordings:read" if route["Method"] == "GET" else "recordings:write")
+
+
+def test_only_the_webhook_goes_without_a_token() -> None:
+    assert [name for name in ROUTES if "scope=None" in source(name)] == ["ReceiveWebhook"]
+    for api in resources("AWS::Serverless::HttpApi").values():
+        assert api["Auth"]["DefaultAuthorizer"] in api["Auth"]["Authorizers"]
+
+
+# ---------------------------------------------------------------- who may do what
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_only_lists_named_abilities(name: str) -> None:
+    policies = FUNCTIONS[name].get("Policies", [])
+    assert all(policy.keys() == {"Ref"} for policy in policies)
+    assert granted(name) <= set().union(*ABILITIES.values())
+    assert granted(name) <= resources("AWS::IAM::ManagedPolicy").keys()
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_may_do_what_it_imports_and_nothing_else(name: str) -> None:
+    modules = imported(name).keys()
+    for adapter, abilities in ABILITIES.items():
+        given = sorted(granted(name) & abilities)
+        assert (adapter in modules) == bool(given), f"{adapter} and {given} disagree"
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_only_who_starts_or_answers_runs_may(name: str) -> None:
+    names = imported(name).get("recordings.adapters.step_functions", set())
+    assert ("RunProcessing" in granted(name)) == ("ProcessingRuns" in names)
+    if names & {"answer_task", "fail_task"}:
+        assert "AnswerTasks" in granted(name)
+
+
+@pytest.mark.parametrize("name", [name for name, routes in ROUTES.items() if {r["Method"] for r in routes} == {"GET"}])
+def test_who_only_reads_may_not_write(name: str) -> None:
+    assert "WriteRecordings" not in granted(name)
+
+
+def statements() -> list[tuple[str, dict[str, Any]]]:
+    found = [
+        (name, statement)
+        for name, body in resources("AWS::IAM::ManagedPolicy").items()
+        for statement in body["PolicyDocument"]["Statement"]
+    ]
+    for name, role in resources("AWS::IAM::Role").items():
+        for policy in role.get("Policies", []):
+            found += [(name, statement) for statement in policy["PolicyDocument"]["Statement"]]
+    return found
+
+
+def test_no_policy_allows_every_action_or_everything() -> None:
+    for name, statement in statements():
+        actions = [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
+        assert not any("*" in action for action in actions), name
+        assert "*" not in (
+            statement["Resource"],
+            *(statement["Resource"] if isinstance(statement["Resource"], list) else ()),
+        ), name
+
+
+def test_a_resource_with_a_wildcard_stands_under_a_comment_that_says_why() -> None:
+    lines = (ROOT / "template.yaml").read_text().splitlines()
+    for number, line in enumerate(lines):
+        if not re.search(r"\bResource:.*\*", line.split(" #")[0]):
+            continue
+        start = next(at for at in range(number, -1, -1) if re.match(r"\s*- .*Effect", lines[at]))
+        assert lines[start - 1].lstrip().startswith("#"), f"line {number + 1}: no reason is given"
+
+
+# ---------------------------------------------------------------- the stack as a whole
+
+
+def test_data_outlives_the_stack() -> None:
+    table = template()["Resources"]["Table"]
+    assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == ("Retain", "Retain")
+
+
+def test_globals_mention_nothing_that_depends_on_a_function() -> None:
+    """Else the stack is a circle, which cfn-lint does not see."""
+    late = {"AWS::Serverless::StateMachine", "AWS::Serverless::HttpApi", "AWS::Serverless::Function"}
+    named = mentioned(template()["Globals"]) & template()["Resources"].keys()
+    assert not {name for name in named if template()["Resources"][name]["Type"] in late}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_who_starts_runs_knows_the_machine(name: str) -> None:
+    variables = FUNCTIONS[name].get("Environment", {}).get("Variables", {})
+    assert ("PROCESSING_ARN" in variables) == ("RunProcessing" in granted(name))

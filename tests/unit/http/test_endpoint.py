@@ -1,0 +1,366 @@
+import base64
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+
+from recordings.domain.errors import (
+    IdempotencyKeyReused,
+    InvalidCursor,
+    ProviderThrottled,
+    RequestInProgress,
+    RoomAlreadyRecording,
+    RoomNotFound,
+    Throttled,
+)
+from recordings.domain.recording import Recording
+from recordings.http.endpoint import LARGEST_BODY, Idempotency, Response, endpoint
+from recordings.http.schemas import DownloadQuery, ListQuery, RoomBody, StartBody
+from tests.support.context import Context
+
+NOON = datetime(2026, 1, 6, 12, tzinfo=UTC)
+CLAIMS = {"scope": "recordings:read recordings:write", "tenant_id": "tenant-1"}
+
+
+@pytest.fixture(autouse=True)
+def _claim(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TENANT_CLAIM", "tenant_id")
+
+
+def an_event(**changes: Any) -> dict[str, Any]:
+    """An API Gateway HTTP API event, payload format 2.0."""
+    claims = changes.pop("claims", CLAIMS)
+    return {
+        "version": "2.0",
+        "rawPath": "/api/v1/rooms/room_1",
+        "rawQueryString": "",
+        "headers": {},
+        "pathParameters": {"id": "room_1"},
+        "requestContext": {
+            "requestId": "request-1",
+            "http": {"method": "POST"},
+            "authorizer": {"jwt": {"claims": claims, "scopes": None}},
+        },
+        "isBase64Encoded": False,
+        **changes,
+    }
+
+
+def ok(_: Any) -> Response:
+    return Response(HTTPStatus.OK, {"data": {}})
+
+
+def noting(seen: list[Any], what: Callable[[Any], object]) -> Callable[[Any], Response]:
+    def handle(request: Any) -> Response:
+        seen.append(what(request))
+        return ok(request)
+
+    return handle
+
+
+def raising(error: Exception) -> Callable[[Any], Response]:
+    def handle(_: Any) -> Response:
+        raise error
+
+    return handle
+
+
+def call(
+    handle: Callable[[Any], Response] = ok,
+    *,
+    scope: str | None = "recordings:write",
+    frame: Mapping[str, Any] | None = None,
+    **event: Any,
+) -> tuple[int, dict[str, Any], dict[str, str]]:
+    answer = endpoint(scope=scope, **(frame or {}))(handle)(an_event(**event), Context())
+    return answer["statusCode"], json.loads(answer["body"]), answer["headers"]
+
+
+def fields(problem: dict[str, Any]) -> list[str]:
+    return [error["field"] for error in problem["errors"]]
+
+
+# ---------------------------------------------------------------- what is answered
+
+
+def test_what_a_function_returns_is_the_answer() -> None:
+    status, body, headers = call(lambda _: Response(HTTPStatus.CREATED, {"data": 1}, {"location": "/x"}))
+    assert (status, body) == (201, {"data": 1})
+    assert headers == {
+        "content-type": "application/json",
+        "cache-control": "no-store",
+        "x-request-id": "request-1",
+        "location": "/x",
+    }
+
+
+def test_a_refusal_is_a_problem_document() -> None:
+    status, problem, headers = call(raising(RoomNotFound("there is no such room")))
+    assert status == 404
+    assert headers["content-type"] == "application/problem+json"
+    assert headers["x-request-id"] == "request-1"
+    assert problem == {
+        "type": "about:blank",
+        "title": "Not Found",
+        "status": 404,
+        "code": "room_not_found",
+        "detail": "There is no such room.",
+        "request_id": "request-1",
+    }
+
+
+def test_a_failure_tells_nothing_of_its_inside() -> None:
+    status, problem, headers = call(raising(RuntimeError("password=hunter2")))
+    assert (status, problem["code"], headers["x-request-id"]) == (500, "internal_error", "request-1")
+    assert "hunter2" not in json.dumps(problem)
+
+
+def test_our_own_schema_mistake_is_ours() -> None:
+    def handle(_: Any) -> Response:
+        StartBody.model_validate({"nonsense": 1})
+        raise AssertionError
+
+    assert call(handle)[0] == 500
+
+
+@pytest.mark.parametrize("error", [Throttled(retry_after=7), ProviderThrottled(retry_after=7)])
+def test_who_must_wait_is_told_how_long(error: Exception) -> None:
+    status, problem, headers = call(raising(error))
+    assert (status, headers["retry-after"]) == (503, "7")
+    assert "retry_after" not in problem
+
+
+def test_a_blocker_is_named() -> None:
+    blocker = Recording.begin(
+        id="rec_1",
+        tenant_id="t",
+        room_id="room_1",
+        room_name="x",
+        meeting_id="m",
+        cloudflare_id="c",
+        origin="auto",
+        at=NOON,
+        cause="auto_started",
+    )
+    status, problem, _ = call(raising(RoomAlreadyRecording(blocker=blocker)))
+    assert (status, problem["code"]) == (409, "room_already_recording")
+    assert problem["recording"] == {
+        "id": "rec_1",
+        "status": "recording",
+        "started_at": "2026-01-06T12:00:00Z",
+        "origin": "auto",
+    }
+
+
+def test_a_bad_cursor_is_an_invalid_request() -> None:
+    status, problem, _ = call(raising(InvalidCursor()))
+    assert (status, problem["code"], fields(problem)) == (400, "invalid_request", ["cursor"])
+
+
+# ---------------------------------------------------------------- who asks
+
+
+def test_the_tenant_comes_from_the_token() -> None:
+    tenants: list[Any] = []
+    call(noting(tenants, lambda request: request.tenant_id))
+    assert tenants == ["tenant-1"]
+
+
+@pytest.mark.parametrize("tenant", [None, "", 7, ["a"]])
+def test_a_token_without_tenant_is_refused(tenant: object) -> None:
+    status, problem, _ = call(claims={**CLAIMS, "tenant_id": tenant})
+    assert (status, problem["code"]) == (403, "tenant_missing")
+
+
+@pytest.mark.parametrize("scope", ["", "recordings:read", "recordings:writer"])
+def test_a_token_without_the_scope_is_refused(scope: str) -> None:
+    status, problem, _ = call(claims={**CLAIMS, "scope": scope})
+    assert (status, problem["code"]) == (403, "scope_missing")
+
+
+def test_no_authorizer_at_all_is_refused() -> None:
+    status, _, headers = call(requestContext={"requestId": "request-1", "http": {"method": "GET"}})
+    assert (status, headers["x-request-id"]) == (403, "request-1")
+
+
+def test_a_function_without_scope_needs_no_token() -> None:
+    assert call(scope=None, requestContext={"requestId": "request-1", "http": {"method": "POST"}})[0] == 200
+
+
+# ---------------------------------------------------------------- what is asked
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ("{", "body"),
+        ("[]", "body"),
+        ("null", "body"),
+        ("\x00", "body"),
+        ('{"name": "\\ud800"}', "body"),
+        ("\ud800", "body"),
+        ("[" * 10_000, "body"),
+        ("{}", "name"),
+        ('{"name": 1}', "name"),
+        ('{"name": "x", "nmae": "x"}', "nmae"),
+        ('{"name": "x", "\\u0000": 1}', "\x00"),
+    ],
+)
+def test_a_body_that_does_not_fit_is_the_callers_fault(body: str, field: str) -> None:
+    status, problem, _ = call(frame={"body": RoomBody}, body=body)
+    assert (status, problem["code"], fields(problem)) == (400, "invalid_request", [field])
+
+
+@pytest.mark.parametrize("body", ["%", "é", "a"])
+def test_a_body_that_is_not_base64_is_refused(body: str) -> None:
+    status, problem, _ = call(body=body, isBase64Encoded=True, frame={"body": RoomBody})
+    assert (status, problem["code"]) == (400, "invalid_request")
+
+
+@pytest.mark.parametrize("body", [None, "", "{}", " {} \n"])
+def test_no_body_and_an_empty_one_are_the_same(body: str | None) -> None:
+    assert call(body=body)[0] == 200
+    assert call(body=body, frame={"body": StartBody})[0] == 200
+
+
+def test_what_a_function_does_not_name_it_does_not_take() -> None:
+    assert fields(call(body='{"x": 1}')[1]) == ["x"]
+    assert fields(call(rawQueryString="x=1")[1]) == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [("limit=0", "limit"), ("limti=5", "limti"), ("limit=5&limit=5", "limit"), ("limit", "limit"), ("%ff=1", "\ufffd")],
+)
+def test_a_query_that_does_not_fit_is_the_callers_fault(query: str, field: str) -> None:
+    status, problem, _ = call(rawQueryString=query, frame={"query": ListQuery})
+    assert (status, problem["code"], fields(problem)) == (400, "invalid_request", [field])
+
+
+def test_a_checked_query_and_body_reach_the_function() -> None:
+    seen: list[Any] = []
+    call(
+        noting(seen, lambda request: (request.query.expires_in, request.body.name)),
+        frame={"query": DownloadQuery, "body": RoomBody},
+        rawQueryString="expires_in=60",
+        body=base64.b64encode(b'{"name": "x"}').decode(),
+        isBase64Encoded=True,
+    )
+    assert seen == [(60, "x")]
+
+
+def test_the_raw_body_is_what_was_sent() -> None:
+    sent = b"\xff\x00 {"
+    seen: list[Any] = []
+    call(
+        noting(seen, lambda request: request.raw_body),
+        scope=None,
+        frame={"body": None},
+        body=base64.b64encode(sent).decode(),
+        isBase64Encoded=True,
+    )
+    assert seen == [sent]
+
+
+@pytest.mark.parametrize(("size", "status"), [(LARGEST_BODY, 400), (LARGEST_BODY + 1, 413)])
+def test_a_body_has_a_largest_size(size: int, status: int) -> None:
+    assert call(body="x" * size)[0] == status
+
+
+def test_a_path_that_cannot_be_encoded_names_nothing() -> None:
+    seen: list[Any] = []
+    call(noting(seen, lambda request: request.path("id")), pathParameters={"id": "\ud800\x00"})
+    assert seen == ["?\x00"]
+
+
+# ---------------------------------------------------------------- asked again
+
+
+class Kept:
+    """ports.IdempotencyKeys in memory."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[str, str], tuple[str, Mapping[str, Any] | None]] = {}
+
+    def begin(self, tenant_id: str, key: str, *, fingerprint: str, now: datetime) -> Mapping[str, Any] | None:
+        if (tenant_id, key) not in self.kept:
+            self.kept[tenant_id, key] = (fingerprint, None)
+            return None
+        known, answer = self.kept[tenant_id, key]
+        if known != fingerprint:
+            raise IdempotencyKeyReused
+        if answer is None:
+            raise RequestInProgress
+        return answer
+
+    def finish(self, tenant_id: str, key: str, *, answer: Mapping[str, Any], now: datetime) -> None:
+        self.kept[tenant_id, key] = (self.kept[tenant_id, key][0], json.loads(json.dumps(answer)))
+
+    def forget(self, tenant_id: str, key: str) -> None:
+        del self.kept[tenant_id, key]
+
+
+@pytest.fixture
+def kept() -> Kept:
+    return Kept()
+
+
+def again(kept: Kept, handle: Callable[[Any], Response], **event: Any) -> tuple[int, dict[str, Any], dict[str, str]]:
+    frame = {"idempotency": Idempotency(kept, lambda: NOON), "body": StartBody}
+    return call(handle, frame=frame, **{"headers": {"Idempotency-Key": "k"}, **event})
+
+
+def test_the_first_answer_is_given_again_under_a_request_id_of_its_own(kept: Kept) -> None:
+    first = again(kept, lambda _: Response(HTTPStatus.CREATED, {"data": 1}, {"location": "/x"}))
+    context = {**an_event()["requestContext"], "requestId": "request-2"}
+    second = again(kept, raising(AssertionError()), requestContext=context)
+    assert second == (first[0], first[1], {**first[2], "x-request-id": "request-2"})
+
+
+def test_a_refusal_is_kept_too(kept: Kept) -> None:
+    assert again(kept, raising(RoomNotFound()))[0] == 404
+    assert again(kept, ok)[0] == 404
+
+
+@pytest.mark.parametrize("error", [RuntimeError(), Throttled()])
+def test_an_answer_that_came_to_nothing_is_not_kept(kept: Kept, error: Exception) -> None:
+    assert again(kept, raising(error))[0] >= 500
+    assert again(kept, ok)[0] == 200
+
+
+@pytest.mark.parametrize("other", [{"rawPath": "/y"}, {"body": '{"max_duration_seconds": 60}'}])
+def test_a_key_belongs_to_one_request(kept: Kept, other: dict[str, Any]) -> None:
+    again(kept, ok)
+    status, problem, _ = again(kept, ok, **other)
+    assert (status, problem["code"]) == (422, "idempotency_key_reused")
+    assert again(kept, raising(AssertionError()))[0] == 200
+
+
+def test_a_key_belongs_to_one_tenant(kept: Kept) -> None:
+    again(kept, ok)
+    assert again(kept, raising(RoomNotFound()), claims={**CLAIMS, "tenant_id": "tenant-2"})[0] == 404
+
+
+def test_a_request_still_running_is_not_run_twice(kept: Kept) -> None:
+    seen: list[Any] = []
+
+    def handle(request: Any) -> Response:
+        seen.append(again(kept, raising(AssertionError())))
+        return ok(request)
+
+    assert again(kept, handle)[0] == 200
+    assert (seen[0][0], seen[0][1]["code"]) == (409, "request_in_progress")
+
+
+@pytest.mark.parametrize("key", ["", "x" * 129, "é", "a\x7f"])
+def test_a_key_is_printable_ascii(kept: Kept, key: str) -> None:
+    status, problem, _ = again(kept, ok, headers={"idempotency-key": key})
+    assert (status, fields(problem)) == (400, ["Idempotency-Key"])
+
+
+def test_an_invalid_request_takes_no_key(kept: Kept) -> None:
+    again(kept, ok, body="{")
+    assert kept.kept == {}
