@@ -59,7 +59,9 @@ class Api:
 
     def call(self, method: str, path: str, *, status: int, body: object | None = None, quiet: bool = False) -> Any:
         """Send one request; raises Differs when the answer has another status."""
-        answer = self._client.request(method, path, json=body) if body is not None else self._client.request(method, path)
+        answer = (
+            self._client.request(method, path, json=body) if body is not None else self._client.request(method, path)
+        )
         if not quiet or answer.status_code != status:
             console.print(f"  → {method} {path} {json.dumps(body) if body is not None else ''}", markup=False)
             console.print(f"  ← {answer.status_code} {answer.text}", markup=False)
@@ -139,7 +141,9 @@ def run() -> None:
     ready = step("Follow it until it is ready", lambda: until_ready(api, began["id"]))
     page = step("List", lambda: api.call("GET", "/api/v1/recordings?limit=5", status=200))
     check("total", got=page["meta"]["total"], wanted=1)
-    link = step("Ask for a download URL", lambda: api.call("GET", f"/api/v1/recordings/{began['id']}/download", status=200))
+    link = step(
+        "Ask for a download URL", lambda: api.call("GET", f"/api/v1/recordings/{began['id']}/download", status=200)
+    )
     truth = next(
         one
         for one in httpx.get(f"{running['cloudflare_control_url']}/recordings", timeout=TIMEOUT).json()["data"]

@@ -20,7 +20,7 @@ def passed_on(headers: CIMultiDict[str]) -> CIMultiDict[str]:
 
 
 def forward_to(upstream: str, api_id_file: Path) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    """A handler that passes every request to the API named in `api_id_file` (read each time: a deploy may change it)."""
+    """Passes every request to the API named in `api_id_file` (read each time: a deploy may change it)."""
     client: ClientSession | None = None
 
     async def forward(request: web.Request) -> web.StreamResponse:

@@ -55,7 +55,8 @@ def client(stack: dict[str, Any], service: str) -> Any:
     """A boto3 client for the stack's AWS account, or for its R2 account with service `r2`."""
     r2 = service == "r2"
     credentials = stack["credentials"]["r2" if r2 else "aws"]
-    return boto3.client(
+    make: Any = boto3.client  # the name of the service is not known to the type checker
+    return make(
         "s3" if r2 else service,
         endpoint_url=stack["endpoints"]["r2" if r2 else "aws"],
         region_name="auto" if r2 else stack["region"],
@@ -216,7 +217,8 @@ def _start_processes(stack: dict[str, Any], home: Path, aws_port: int, standin_p
         "PYTHONPATH": "",
     })  # fmt: skip
     _start(stack, "standin", [
-        *python, "local.standin", "--port", str(standin_port), "--state-dir", str(home / "standin"), "--r2-endpoint", aws,
+        *python, "local.standin", "--port", str(standin_port), "--state-dir", str(home / "standin"),
+        "--r2-endpoint", aws,
     ])  # fmt: skip
     _start(stack, "gateway", [
         *python, "local.gateway", "--port", str(api_port), "--upstream", aws, "--api-id-file", str(home / "api_id"),

@@ -7,7 +7,7 @@ from recordings.adapters.dynamo import DynamoRecordings
 from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.step_functions import answer_task, fail_task
 from recordings.adapters.system import now
-from recordings.domain.errors import CaptureFailed
+from recordings.observability import logger
 from recordings.services.process_recording import CheckUpload
 from recordings.workflow.task import Payload, task
 
@@ -24,8 +24,10 @@ def handler(payload: Payload) -> Payload:
     token = payload["token"]
     try:
         answer = check_upload(payload["work"], token=token, wait=timedelta(seconds=payload["wait_seconds"]))
-    except CaptureFailed as error:
-        fail_task(token, "CaptureFailed", str(error))
+    except Exception as error:
+        # A function that waits by token fails by token: the run hears of it now and not after the time-out.
+        logger.info("refused", code=type(error).__name__)
+        fail_task(token, type(error).__name__, str(error)[:256])
         return {}
     if answer is not None:
         answer_task(token, answer)

@@ -1,0 +1,240 @@
+"""The control API of the stand-in: what tests and people make happen. docs/stand-in.md describes each call."""
+
+import asyncio
+import dataclasses
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from aiohttp import web
+
+from local.standin.cloudflare import Api
+from local.standin.webhooks import Sender
+from local.standin.world import RUNNING, Fault, Meeting, Recording, World, now
+
+
+class Control:
+    """Handlers under `/_control`. An unknown field is refused, so that no test silently tests nothing."""
+
+    def __init__(self, world: World, api: Api, sender: Sender) -> None:
+        self.world, self.api, self.sender = world, api, sender
+
+    def routes(self) -> list[web.RouteDef]:
+        at = "/_control"
+        return [
+            web.get(f"{at}/recordings", self.list),
+            web.post(f"{at}/recordings", self.create),
+            web.get(f"{at}/recordings/{{id}}", self.get),
+            web.patch(f"{at}/recordings/{{id}}", self.patch),
+            web.post(f"{at}/recordings/{{id}}/end", self.end),
+            web.post(f"{at}/recordings/{{id}}/status", self.status),
+            web.post(f"{at}/auto-start", self.auto_start),
+            web.post(f"{at}/meetings", self.meeting),
+            web.get(f"{at}/requests", self.requests),
+            web.delete(f"{at}/requests", self.forget_requests),
+            web.get(f"{at}/deliveries", self.deliveries),
+            web.get(f"{at}/faults", self.faults),
+            web.post(f"{at}/faults", self.add_fault),
+            web.delete(f"{at}/faults", self.clear_faults),
+            web.post(f"{at}/settings", self.set),
+            web.post(f"{at}/webhooks/resend", self.resend),
+            web.post(f"{at}/webhooks/forge", self.forge),
+            web.post(f"{at}/rotate-webhook-key", self.rotate),
+            web.post(f"{at}/reset", self.reset),
+        ]
+
+    def _found(self, request: web.Request) -> Recording:
+        recording = self.world.recordings.get(request.match_info["id"])
+        if recording is None:
+            raise web.HTTPNotFound(text="there is no such recording\n")
+        return recording
+
+    async def _view(self, recording: Recording, *, digest: bool) -> dict[str, Any]:
+        media = recording.media
+        sha256 = None
+        if media is not None and digest:
+            sha256 = await asyncio.get_running_loop().run_in_executor(self.world.threads, lambda: media.sha256)
+        return {
+            "id": recording.id,
+            "meeting_id": recording.meeting_id,
+            "status": recording.status,
+            "auto": recording.auto,
+            "file_name": recording.file_name,
+            "size": media.size if media else None,
+            "duration": recording.duration,
+            "sha256": sha256,
+            "error": recording.error,
+        }
+
+    async def list(self, request: web.Request) -> web.Response:
+        wanted = request.query.get("meeting_id")
+        rows = [one for one in self.world.recordings.values() if wanted in (None, one.meeting_id)]
+        small = [one.media is None or one.media.size < 64 * 1024 * 1024 for one in rows]
+        return _json([await self._view(one, digest=ok) for one, ok in zip(rows, small, strict=True)])
+
+    async def get(self, request: web.Request) -> web.Response:
+        return _json(await self._view(self._found(request), digest=True))
+
+    async def create(self, request: web.Request) -> web.Response:
+        """Recordings that exist already: any number, any age, any status, any size."""
+        asked = await _asked(
+            request,
+            {"meeting_id", "count", "status", "size", "exact", "age_seconds", "apart_seconds", "auto", "seconds"},
+        )
+        world, made = self.world, []
+        meeting_id = asked.get("meeting_id") or world.add_meeting("made", record_on_start=False, config=None).id
+        apart, age = float(asked.get("apart_seconds", 1)), float(asked.get("age_seconds", 60))
+        count, status = int(asked.get("count", 1)), asked.get("status", "UPLOADED")
+        for number in range(count):
+            began = now() - timedelta(seconds=age + apart * (count - 1 - number))
+            recording = world.begin(
+                meeting_id, auto=bool(asked.get("auto", True)), at=began, started_at=began,
+                media_size=asked.get("size"), media_exact=bool(asked.get("exact", False)),
+            )  # fmt: skip
+            recording.status = status
+            if status not in RUNNING:
+                recording.stopped_at = began + timedelta(seconds=float(asked.get("seconds", 2)))
+            if status == "UPLOADED":
+                await world.make_media(recording)
+                recording.url_until = now() + timedelta(seconds=world.settings.url_seconds)
+            made.append(recording)
+        if count == 1:
+            return _json(await self._view(made[0], digest=True), status=201)
+        return _json([one.id for one in made], status=201)
+
+    async def patch(self, request: web.Request) -> web.Response:
+        """`size` of the file to come, `exact` (no MP4 around it), `url_until` (time), `changed` (another file under the
+        same name), `lost` (no URL is told), `partial` (errored, but the file is there), `duration`."""
+        recording = self._found(request)
+        asked = await _asked(request, {"size", "exact", "url_until", "changed", "lost", "partial", "duration"})
+        if "size" in asked:
+            recording.media_size, recording.media = int(asked["size"]), None
+            recording.media_exact = bool(asked.get("exact", False))
+            if recording.status == "UPLOADED":
+                await self.world.make_media(recording)
+        if "url_until" in asked:
+            recording.url_until = datetime.fromisoformat(asked["url_until"]).astimezone(UTC)
+        if asked.get("changed"):
+            recording.generation += 1
+            if recording.media is not None:
+                recording.media = dataclasses.replace(recording.media, seed=f"{recording.id}-{recording.generation}")
+        if "lost" in asked:
+            recording.keeps_url = not asked["lost"]
+        if "duration" in asked:
+            recording.duration = asked["duration"]
+        if asked.get("partial"):
+            await self.world.make_media(recording)
+            recording.url_until = now() + timedelta(seconds=self.world.settings.url_seconds)
+            self.world.fail(recording, "the recorder was lost")
+        return _json(await self._view(recording, digest=False))
+
+    async def end(self, request: web.Request) -> web.Response:
+        self.world.end(self._found(request), "ALL_PEERS_LEFT")
+        return web.Response(status=204)
+
+    async def status(self, request: web.Request) -> web.Response:
+        """Put a recording into a status, with what belongs to it."""
+        recording, asked = self._found(request), await _asked(request, {"status", "error", "announce"})
+        match asked["status"]:
+            case "ERRORED":
+                self.world.fail(recording, asked.get("error", "the recording was lost"))
+            case "UPLOADED":
+                recording.stopped_at = recording.stopped_at or now()
+                await self.world.finish(recording)
+            case other:
+                self.world.change(recording, other)
+        return _json(await self._view(recording, digest=False))
+
+    async def auto_start(self, request: web.Request) -> web.Response:
+        """The first participant joins a meeting that records on start."""
+        asked = await _asked(request, {"meeting_id", "size"})
+        meeting_id = asked["meeting_id"]
+        self._known(meeting_id)
+        recording = self.world.begin(meeting_id, auto=True, media_size=asked.get("size"))
+        self.world.run(recording)
+        return _json(await self._view(recording, digest=False), status=201)
+
+    async def meeting(self, request: web.Request) -> web.Response:
+        """A meeting that somebody made elsewhere, under an id of their choice."""
+        meeting_id = (await _asked(request, {"meeting_id"}))["meeting_id"]
+        self._known(meeting_id)
+        return _json({"meeting_id": meeting_id}, status=201)
+
+    def _known(self, meeting_id: str) -> None:
+        if meeting_id not in self.world.meetings:
+            self.world.meetings[meeting_id] = Meeting(meeting_id, "made elsewhere", True, now())
+
+    async def requests(self, request: web.Request) -> web.Response:
+        """The calls that came, oldest first, and how many of each operation."""
+        counts: dict[str, int] = {}
+        for call in self.world.requests:
+            counts[call["operation"]] = counts.get(call["operation"], 0) + 1
+        return web.json_response({"data": self.world.requests[-10_000:], "counts": counts})
+
+    async def forget_requests(self, request: web.Request) -> web.Response:
+        self.world.requests.clear()
+        return web.Response(status=204)
+
+    async def deliveries(self, request: web.Request) -> web.Response:
+        return _json(self.world.deliveries[-1000:])
+
+    async def faults(self, request: web.Request) -> web.Response:
+        return _json([dataclasses.asdict(fault) for fault in self.world.faults])
+
+    async def add_fault(self, request: web.Request) -> web.Response:
+        names = {one.name for one in dataclasses.fields(Fault)}
+        self.world.faults.append(Fault(**await _asked(request, names)))
+        return web.Response(status=204)
+
+    async def clear_faults(self, request: web.Request) -> web.Response:
+        """No fault strikes any more, and every setting is as it was."""
+        self.world.faults.clear()
+        self.world.settings = type(self.world.settings)()
+        self.world.blocked_until, self.world.calls = 0.0, []
+        return web.Response(status=204)
+
+    async def set(self, request: web.Request) -> web.Response:
+        names = {one.name for one in dataclasses.fields(self.world.settings)}
+        for name, value in (await _asked(request, names)).items():
+            setattr(self.world.settings, name, value)
+        return _json(dataclasses.asdict(self.world.settings))
+
+    async def resend(self, request: web.Request) -> web.Response:
+        """Send the news of a recording once more; with `status`, as it was then."""
+        asked = await _asked(request, {"recording_id", "status", "copies"})
+        body = self.sender.body(self.world.recordings[asked["recording_id"]])
+        if "status" in asked:
+            body["recording"]["status"] = asked["status"]
+        for _ in range(int(asked.get("copies", 1))):
+            self.sender.send(json.dumps(body).encode())
+        return web.Response(status=204)
+
+    async def forge(self, request: web.Request) -> web.Response:
+        """Send any body: signed, unsigned, signed by a stranger (`forged`), or altered after signing."""
+        asked = await _asked(request, {"body", "forged", "unsigned", "altered"})
+        self.sender.send(
+            json.dumps(asked["body"]).encode(),
+            forged=bool(asked.get("forged")),
+            unsigned=bool(asked.get("unsigned")),
+            altered=bool(asked.get("altered")),
+        )
+        return web.Response(status=204)
+
+    async def rotate(self, request: web.Request) -> web.Response:
+        self.world.signer.rotate()
+        return web.Response(status=204)
+
+    async def reset(self, request: web.Request) -> web.Response:
+        self.world.clear()
+        return _json({})
+
+
+async def _asked(request: web.Request, known: set[str]) -> dict[str, Any]:
+    found = await request.json()
+    if not isinstance(found, dict) or not found.keys() <= known:
+        raise web.HTTPBadRequest(text=f"known are {', '.join(sorted(known))}\n")
+    return found
+
+
+def _json(data: Any, *, status: int = 200) -> web.Response:
+    return web.json_response({"data": data}, status=status)

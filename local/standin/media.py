@@ -1,0 +1,94 @@
+"""The files that the stand-in records: real MP4s of moving picture and tone, as large as a test wants them.
+
+A file is a base (made once by ffmpeg for each length) followed by one `free` box (ISO/IEC 14496-12, 8.1.2), which
+players skip. The box holds the recording's id, so that no two files are alike, and as many bytes as are wanted,
+computed from the id and their place: gigabytes cost no memory, and any range of them is at hand.
+"""
+
+import hashlib
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import imageio_ffmpeg
+
+BLOCK = 1024 * 1024
+
+
+def base_file(folder: Path, seconds: int) -> bytes:
+    """A playable MP4 (H.264 and AAC, as RealtimeKit's default) of this many seconds."""
+    path = folder / f"base-{seconds}.mp4"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        made = folder / f"making-{seconds}.mp4"
+        subprocess.run(
+            [
+                imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-loglevel", "error", "-threads", "1",
+                "-f", "lavfi", "-i", f"testsrc=size=320x180:rate=10:duration={seconds}",
+                "-f", "lavfi", "-i", f"sine=frequency=440:duration={seconds}",
+                "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-c:a", "aac", "-b:a", "32k",
+                "-movflags", "+faststart", str(made),
+            ],
+            check=True, timeout=120, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        made.rename(path)
+    return path.read_bytes()
+
+
+@lru_cache(maxsize=8)
+def _pattern(seed: str) -> bytes:
+    return hashlib.shake_128(seed.encode()).digest(BLOCK)
+
+
+@dataclass
+class Media:
+    """The bytes of one recording: `base`, then a box that fills the file up to `size`."""
+
+    base: bytes
+    seed: str
+    wanted_size: int | None = None
+    flipped_at: int | None = field(default=None)
+    exact: bool = False
+
+    @cached_property
+    def size(self) -> int:
+        if self.exact:
+            assert self.wanted_size is not None
+            return self.wanted_size
+        least = len(self.base) + 16 + len(self.seed)
+        return max(least, self.wanted_size or 0)
+
+    @cached_property
+    def _head(self) -> bytes:
+        if self.exact:
+            # A size that no MP4 need fit into: the bytes themselves are what such a test is about.
+            return b""
+        box = self.size - len(self.base)
+        return self.base + (1).to_bytes(4) + b"free" + box.to_bytes(8) + self.seed.encode()
+
+    def _block(self, number: int) -> bytes:
+        start = number * BLOCK
+        body = number.to_bytes(8) + _pattern(self.seed)[8:]
+        if start < len(self._head):
+            body = self._head[start : start + BLOCK] + body[len(self._head[start : start + BLOCK]) :]
+        return body[: self.size - start]
+
+    def read(self, first: int, last: int) -> Iterator[bytes]:
+        """The bytes from `first` to `last`, both included, a block at a time."""
+        for number in range(first // BLOCK, last // BLOCK + 1):
+            block = self._block(number)
+            start = number * BLOCK
+            if self.flipped_at is not None and start <= self.flipped_at < start + len(block):
+                at = self.flipped_at - start
+                block = block[:at] + bytes([block[at] ^ 1]) + block[at + 1 :]
+            yield block[max(0, first - start) : last + 1 - start]
+
+    @cached_property
+    def sha256(self) -> str:
+        """Lower-case hex over the whole true file; takes about 2 s a gigabyte."""
+        digest = hashlib.sha256()
+        for number in range(-(-self.size // BLOCK)):
+            digest.update(self._block(number))
+        return digest.hexdigest()

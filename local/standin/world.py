@@ -1,0 +1,296 @@
+"""What the stand-in knows: meetings, recordings, webhooks, faults, settings; and how time changes them."""
+
+import asyncio
+import random
+import uuid
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from local.standin.media import Media, base_file
+from local.standin.signing import Signer
+
+RUNNING = frozenset({"INVOKED", "RECORDING", "PAUSED"})
+FINAL = frozenset({"UPLOADED", "ERRORED"})
+ORGANIZATION = "00000000-0000-4000-8000-00000000000a"
+LONGEST_MEDIA_SECONDS = 20
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def instant(at: datetime | None) -> str | None:
+    """As Cloudflare writes times: milliseconds and a Z."""
+    return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03}Z" if at else None
+
+
+@dataclass
+class Settings:
+    """What the documentation leaves open, and speeds; each can be set by `POST /_control/settings`."""
+
+    webhooks: bool = True
+    webhook_copies: int = 1
+    webhook_delay: float = 0.0
+    start_seconds: float = 0.2
+    upload_seconds: float = 0.3
+    stall_in: str | None = None
+    page_base: int = 1
+    page_size: int = 30
+    rows_name_their_meeting: bool = True
+    already_recording_status: int = 409
+    own_bucket: str = "deliver"  # deliver | ignore | refuse
+    ranges: bool = True
+    url_seconds: int = 7 * 24 * 3600
+    duration_known: bool = True
+    limit_calls: int | None = None
+    limit_seconds: float = 300
+    block_seconds: float = 300
+
+
+@dataclass
+class Fault:
+    """One thing that goes wrong: `on` which operation, what `kind`, how often."""
+
+    on: str
+    kind: str
+    times: int | None = None
+    probability: float = 1.0
+    status: int = 500
+    body: str = "error"
+    retry_after: int | None = None
+    seconds: float = 0
+    every_bytes: int = 0
+    bytes_per_second: int = 0
+    at: int = 0
+    effect: bool = False
+    recording_id: str | None = None
+
+
+@dataclass
+class Meeting:
+    id: str
+    title: str | None
+    record_on_start: bool
+    created_at: datetime
+    status: str = "ACTIVE"
+    recording_config: dict[str, Any] | None = None
+
+
+@dataclass
+class Recording:
+    id: str
+    meeting_id: str
+    auto: bool
+    invoked_at: datetime
+    file_name: str
+    status: str = "INVOKED"
+    session_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    started_at: datetime | None = None
+    stopped_at: datetime | None = None
+    stop_reason: str | None = None
+    max_seconds: int = 86_400
+    storage_config: dict[str, Any] | None = None
+    keeps_url: bool = True
+    media: Media | None = None
+    media_size: int | None = None
+    media_exact: bool = False
+    # The duration as Cloudflare tells it; None: it tells none.
+    duration: int | None = None
+    url_until: datetime | None = None
+    error: str | None = None
+    generation: int = 1
+    timers: list[asyncio.Task[None]] = field(default_factory=list)
+
+
+class World:
+    """The whole state. Runs in one event loop; files are made in threads."""
+
+    def __init__(self, folder: Path, origin: str, r2_endpoint: str) -> None:
+        self.folder, self.origin, self.r2_endpoint = folder, origin, r2_endpoint
+        self.signer = Signer()
+        self.threads = ThreadPoolExecutor(4)
+        self.background: set[asyncio.Task[None]] = set()
+        self.random = random.Random(0)
+        self.announce: Callable[[Recording], None] = lambda recording: None
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything but the keys."""
+        for task in [*self.background]:
+            task.cancel()
+        self.settings = Settings()
+        self.meetings: dict[str, Meeting] = {}
+        self.recordings: dict[str, Recording] = {}
+        self.by_meeting: dict[str, list[Recording]] = {}
+        self.webhooks: dict[str, dict[str, Any]] = {}
+        self.deliveries: list[dict[str, Any]] = []
+        self.faults: list[Fault] = []
+        self.requests: list[dict[str, Any]] = []
+        self.calls: list[float] = []
+        self.blocked_until = 0.0
+
+    # ------------------------------------------------------------ meetings and recordings
+
+    def add_meeting(self, title: str | None, *, record_on_start: bool, config: dict[str, Any] | None) -> Meeting:
+        meeting = Meeting(str(uuid.uuid4()), title, record_on_start, now(), recording_config=config)
+        self.meetings[meeting.id] = meeting
+        return meeting
+
+    def active(self, meeting_id: str) -> Recording | None:
+        """The newest running recording of a meeting."""
+        running = [one for one in self.by_meeting.get(meeting_id, []) if one.status in RUNNING]
+        return running[-1] if running else None
+
+    def begin(self, meeting_id: str, *, auto: bool, at: datetime | None = None, **facts: Any) -> Recording:
+        """A recording is asked for; it walks to RECORDING by itself."""
+        invoked = at or now()
+        prefix = facts.pop("prefix", None)
+        name = f"{prefix}_" if prefix else ""
+        recording = Recording(
+            id=str(uuid.uuid4()),
+            meeting_id=meeting_id,
+            auto=auto,
+            invoked_at=invoked,
+            file_name=f"{name}{meeting_id}_{int(invoked.timestamp() * 1000)}.mp4",
+            **facts,
+        )
+        self.recordings[recording.id] = recording
+        self.by_meeting.setdefault(meeting_id, []).append(recording)
+        return recording
+
+    def run(self, recording: Recording) -> None:
+        """Let time begin for a recording."""
+        self.later(recording, self.settings.start_seconds, lambda: self._captures(recording))
+        self.later(recording, recording.max_seconds, lambda: self.end(recording, "ALL_PEERS_LEFT"))
+
+    def end(self, recording: Recording, reason: str) -> None:
+        """Capturing ends and the upload begins; nothing happens to one that has ended."""
+        if recording.status not in RUNNING:
+            return
+        recording.stopped_at, recording.stop_reason = now(), reason
+        recording.started_at = recording.started_at or recording.invoked_at
+        self.change(recording, "UPLOADING")
+        if self.settings.stall_in != "UPLOADING":
+            self.later(recording, self.settings.upload_seconds, lambda: self._upload(recording))
+
+    def fail(self, recording: Recording, error: str) -> None:
+        """The recording is lost."""
+        recording.stopped_at = recording.stopped_at or now()
+        recording.error, recording.stop_reason = error, recording.stop_reason or "INTERNAL_ERROR"
+        self.change(recording, "ERRORED")
+
+    def change(self, recording: Recording, status: str) -> None:
+        """Set a status and tell the webhooks."""
+        recording.status = status
+        if status in FINAL:
+            for task in recording.timers:
+                if task is not asyncio.current_task():
+                    task.cancel()
+        self.announce(recording)
+
+    def later(self, recording: Recording, seconds: float, act: Callable[[], object]) -> None:
+        async def wait() -> None:
+            await asyncio.sleep(seconds)
+            done = act()
+            if isinstance(done, Coroutine):
+                await done
+
+        recording.timers.append(self.spawn(wait()))
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run in the background until done or reset."""
+        task = asyncio.get_running_loop().create_task(work)
+        self.background.add(task)
+        task.add_done_callback(self.background.discard)
+        return task
+
+    def _captures(self, recording: Recording) -> None:
+        if recording.status == "INVOKED" and self.settings.stall_in != "INVOKED":
+            recording.started_at = now()
+            self.change(recording, "RECORDING")
+
+    async def _upload(self, recording: Recording) -> None:
+        if recording.status == "UPLOADING":
+            await self.finish(recording)
+
+    async def finish(self, recording: Recording) -> None:
+        """The file is made and stored; the recording is UPLOADED."""
+        await self.make_media(recording)
+        recording.url_until = now() + timedelta(seconds=self.settings.url_seconds)
+        if recording.storage_config and self.settings.own_bucket == "deliver":
+            try:
+                await asyncio.get_running_loop().run_in_executor(self.threads, self._deliver, recording)
+            except Exception as error:
+                # As far as is known Cloudflare then keeps its own copy; what went wrong is for the reader of the log.
+                recording.error = f"{type(error).__name__}: {error}"
+                print("delivery to the customer's bucket failed:", recording.error, flush=True)
+        self.change(recording, "UPLOADED")
+
+    async def make_media(self, recording: Recording) -> Media:
+        """The recording's file, made now unless it is there."""
+        if recording.media is None:
+            began, ended = recording.started_at or recording.invoked_at, recording.stopped_at or now()
+            seconds = max(1, min(LONGEST_MEDIA_SECONDS, round((ended - began).total_seconds())))
+            recording.duration = seconds if self.settings.duration_known else None
+            base = await asyncio.get_running_loop().run_in_executor(
+                self.threads, base_file, self.folder / "media", seconds
+            )
+            recording.media = Media(base, recording.id, recording.media_size, exact=recording.media_exact)
+        return recording.media
+
+    def _deliver(self, recording: Recording) -> None:
+        config, media = recording.storage_config, recording.media
+        assert config is not None
+        assert media is not None
+        client = boto3.client(
+            "s3", endpoint_url=self.r2_endpoint, region_name="auto",
+            aws_access_key_id=config["access_key"], aws_secret_access_key=config["secret"],
+            config=Config(
+                s3={"addressing_style": "path"}, connect_timeout=3, read_timeout=60,
+                request_checksum_calculation="when_required", response_checksum_validation="when_required",
+            ),
+        )  # fmt: skip
+        path = str(config.get("path") or "").strip("/")
+        key = f"{path}/{recording.file_name}" if path else recording.file_name
+        part = 64 * 1024 * 1024
+        if media.size <= part:
+            client.put_object(
+                Bucket=config["bucket"], Key=key, Body=b"".join(media.read(0, media.size - 1)), ContentType="video/mp4"
+            )
+            return
+        upload = client.create_multipart_upload(Bucket=config["bucket"], Key=key, ContentType="video/mp4")["UploadId"]
+        parts: list[Any] = []
+        for number, first in enumerate(range(0, media.size, part), start=1):
+            body = b"".join(media.read(first, min(first + part, media.size) - 1))
+            etag = client.upload_part(
+                Bucket=config["bucket"], Key=key, UploadId=upload, PartNumber=number, Body=body
+            )["ETag"]  # fmt: skip
+            parts.append({"ETag": etag, "PartNumber": number})
+        client.complete_multipart_upload(
+            Bucket=config["bucket"], Key=key, UploadId=upload, MultipartUpload={"Parts": parts}
+        )
+
+    # ------------------------------------------------------------ faults
+
+    def fault(self, on: str, recording_id: str | None = None, kinds: frozenset[str] | None = None) -> Fault | None:
+        """The fault that strikes this call, if one does."""
+        for fault in self.faults:
+            if fault.on not in (on, "any") and not (fault.on == "api" and on not in ("media", "key")):
+                continue
+            if kinds is not None and fault.kind not in kinds:
+                continue
+            if fault.recording_id not in (None, recording_id) or fault.times == 0:
+                continue
+            if self.random.random() >= fault.probability:
+                continue
+            if fault.times is not None:
+                fault.times -= 1
+            return fault
+        return None
