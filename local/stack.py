@@ -210,11 +210,9 @@ def register_webhook(stack: dict[str, Any]) -> None:
 def _start_processes(stack: dict[str, Any], home: Path, aws_port: int, standin_port: int, api_port: int) -> None:
     aws = stack["endpoints"]["aws"]
     python = [sys.executable, "-m"]
-    _start(stack, "ministack", [*python, "ministack"], {
+    _start(stack, "ministack", [*python, "local.emulator"], {
         "BIND_HOST": "127.0.0.1", "MINISTACK_HOST": "127.0.0.1", "GATEWAY_PORT": str(aws_port), "IOT_MTLS_ENABLED": "0",
         "AUTH": "true", "TMPDIR": str(home / "tmp"), "MINISTACK_REGION": REGION,
-        # So that neither the emulator nor its workers import the project from the caller's path.
-        "PYTHONPATH": "",
     })  # fmt: skip
     _start(stack, "standin", [
         *python, "local.standin", "--port", str(standin_port), "--state-dir", str(home / "standin"),
@@ -237,6 +235,8 @@ def _start(stack: dict[str, Any], process: str, command: list[str], more: dict[s
             start_new_session=True,
         )  # fmt: skip
     stack["pids"][process] = child.pid
+    # The process outlives this object, which would warn of that.
+    child.returncode = 0
     _save(stack)
 
 

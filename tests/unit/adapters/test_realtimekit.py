@@ -176,7 +176,12 @@ def test_ids_cannot_leave_their_place_in_the_path(server: Server, kit: realtimek
     ],
 )
 def test_whatever_form_a_field_has_it_is_read(
-    server: Server, kit: realtimekit.RealtimeKit, field: str, given: object, read: Callable[[Any], object], wanted: object
+    server: Server,
+    kit: realtimekit.RealtimeKit,
+    field: str,
+    given: object,
+    read: Callable[[Any], object],
+    wanted: object,
 ) -> None:
     server.answers = [ok(ROW | {field: given})]
     assert read(kit.get("c1")) == wanted
