@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
+
 from recordings.adapters import realtimekit
 from recordings.domain.errors import (
     ProviderError,

@@ -3,6 +3,7 @@ from itertools import product
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from recordings.domain.errors import TransitionNotAllowed
 from recordings.domain.lifecycle import TRANSITIONS, Command, Observation, Status, allowed, observed
 

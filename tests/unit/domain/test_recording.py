@@ -2,6 +2,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from recordings.domain.errors import TransitionNotAllowed
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Failure, Recording, StoredFile

@@ -1,0 +1,25 @@
+"""Environment and false credentials, set before anything of ours is imported."""
+
+import os
+
+os.environ |= {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_DEFAULT_REGION": "eu-west-1",
+    "AWS_REGION": "eu-west-1",
+    "TABLE_NAME": "recordings-test",
+    "TENANT_CLAIM": "tenant_id",
+    "STALL_AFTER_SECONDS": "21600",
+    "POWERTOOLS_SERVICE_NAME": "recordings",
+    "POWERTOOLS_METRICS_NAMESPACE": "Recordings",
+    "POWERTOOLS_METRICS_DISABLED": "true",
+    "CLOUDFLARE_ACCOUNT_ID": "account",
+    "REALTIMEKIT_APP_ID": "app",
+    "CLOUDFLARE_API_URL": "http://127.0.0.1:9/client/v4",
+    "CLOUDFLARE_WEBHOOK_KEY_URL": "http://127.0.0.1:9/key",
+    "CLOUDFLARE_SECRET_ARN": "cloudflare-secret",
+    "R2_ENDPOINT": "http://127.0.0.1:9",
+    "R2_BUCKET": "files",
+    "R2_SECRET_ARN": "r2-secret",
+    "PROCESSING_ARN": "arn:aws:states:eu-west-1:123456789012:stateMachine:processing",
+}
