@@ -314,6 +314,7 @@ def _deploy(stack: dict[str, Any]) -> None:
     stack["tables"] = of_type("AWS::DynamoDB::Table")
     stack["state_machines"] = of_type("AWS::StepFunctions::StateMachine")
     stack["buckets"] = of_type("AWS::S3::Bucket") | {"r2": R2_BUCKET}
+    parameters = sam.defaults(template) | parameters
     sam.apply_api(template, physical, parameters, client(stack, "apigatewayv2"))
     sam.apply_buckets(template, physical, parameters, client(stack, "s3"))
     for api_id in of_type("AWS::ApiGatewayV2::Api").values():

@@ -47,6 +47,12 @@ def read(path: Path) -> dict[str, Any]:
     return data
 
 
+def defaults(template: dict[str, Any]) -> dict[str, str]:
+    """The parameters that have a default, with it."""
+    given = template.get("Parameters") or {}
+    return {name: str(parameter["Default"]) for name, parameter in given.items() if "Default" in parameter}
+
+
 def resolved(value: Any, parameters: dict[str, str]) -> Any:
     """`value` with each reference to a parameter replaced by the parameter."""
     if isinstance(value, dict):

@@ -1,33 +1,28 @@
 """GET /api/v1/recordings/{id}/download: a presigned URL of the file."""
 
-from datetime import timedelta
 from http import HTTPStatus
 
+from recordings.adapters.archive_store import ArchiveBucket, RestoredCopies
 from recordings.adapters.dynamo import DynamoRecordings
 from recordings.adapters.object_store import R2
 from recordings.adapters.system import now
-from recordings.domain.errors import RecordingFailed
-from recordings.domain.lifecycle import Status
 from recordings.http.endpoint import Request, Response, endpoint
-from recordings.http.schemas import DownloadQuery, Nothing, archived_view, download_view, instant, waiting_view
+from recordings.http.schemas import DownloadQuery, Nothing, archived_view, download_view, waiting_view
+from recordings.services.download_recording import Archived, DownloadRecording, NotYet
 
-recordings, files = DynamoRecordings(), R2()
+download_recording = DownloadRecording(
+    recordings=DynamoRecordings(), files=R2(), vault=ArchiveBucket(), copies=RestoredCopies(), clock=now
+)
 
 
 @endpoint(scope="recordings:read", query=DownloadQuery)
 def handler(request: Request[DownloadQuery, Nothing]) -> Response:
-    recording = recordings.get(request.tenant_id, request.path("id"))
-    if recording.status is Status.FAILED:
-        raise RecordingFailed(recording.failure.message if recording.failure else "")
-    if recording.status is Status.ARCHIVED:
-        return Response(HTTPStatus.ACCEPTED, archived_view(recording))
-    if recording.file is None:
-        return Response(HTTPStatus.ACCEPTED, waiting_view(recording), {"retry-after": "10"})
-    expires_at = now() + timedelta(seconds=request.query.expires_in)
-    url = files.presign(
-        recording.file.key,
-        file_name=f"{recording.room_name} {recording.started_at:%Y-%m-%d %H-%M}.mp4",
-        content_type=recording.file.content_type,
-        expires_in=request.query.expires_in,
+    found = download_recording(
+        tenant_id=request.tenant_id, recording_id=request.path("id"), seconds=request.query.expires_in
     )
-    return Response(HTTPStatus.OK, download_view(recording, recording.file, url, instant(expires_at)))
+    match found:
+        case NotYet(recording):
+            return Response(HTTPStatus.ACCEPTED, waiting_view(recording), {"retry-after": "10"})
+        case Archived(recording):
+            return Response(HTTPStatus.ACCEPTED, archived_view(recording))
+    return Response(HTTPStatus.OK, download_view(found.recording, found.file, found.url, found.expires_at))

@@ -12,6 +12,7 @@ recordings = DynamoRecordings()
 @endpoint(scope="recordings:read", query=ListQuery)
 def handler(request: Request[ListQuery, Nothing]) -> Response:
     query = request.query
-    page = recordings.page(request.tenant_id, limit=query.limit, offset=query.offset)
-    meta = {"total": page.total, "limit": query.limit, "offset": query.offset}
+    offset = None if query.cursor is not None else query.offset or 0
+    page = recordings.page(request.tenant_id, query.only(), limit=query.limit, offset=offset or 0, cursor=query.cursor)
+    meta = {"total": page.total, "limit": query.limit, "offset": offset, "next_cursor": page.cursor}
     return Response(HTTPStatus.OK, listed([row_view(recording) for recording in page.items], meta))

@@ -4,6 +4,7 @@ import os
 from datetime import timedelta
 
 from recordings.adapters.dynamo import DynamoRecordings
+from recordings.adapters.object_store import R2
 from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.step_functions import answer_task, fail_task
 from recordings.adapters.system import now
@@ -14,6 +15,7 @@ from recordings.workflow.task import Payload, task
 check_upload = CheckUpload(
     recordings=DynamoRecordings(),
     recorder=RealtimeKit(),
+    files=R2(),
     clock=now,
     stall_after=timedelta(seconds=int(os.environ["STALL_AFTER_SECONDS"])),
 )

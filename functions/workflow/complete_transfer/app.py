@@ -1,12 +1,13 @@
 """Processing task: make one object of the copied parts."""
 
+from recordings.adapters.dynamo import DynamoPartSums
 from recordings.adapters.object_store import R2
-from recordings.services.process_recording import CompleteTransfer
+from recordings.services.transfer_file import CompleteTransfer
 from recordings.workflow.task import Payload, task
 
-complete_transfer = CompleteTransfer(files=R2())
+complete_transfer = CompleteTransfer(files=R2(), sums=DynamoPartSums())
 
 
 @task
 def handler(payload: Payload) -> Payload:
-    return {"etag": complete_transfer(payload["plan"])}
+    return {**complete_transfer(payload["plan"])}

@@ -2,15 +2,12 @@
 
 from recordings.adapters.dynamo import DynamoRecordings
 from recordings.adapters.system import now
-from recordings.domain.recording import Failure
+from recordings.domain.reconcile import EXPIRED, LOST
 from recordings.services.process_recording import MarkFailed
 from recordings.workflow.task import Payload, task
 
 mark_failed = MarkFailed(recordings=DynamoRecordings(), clock=now)
-FAILURES = {
-    "CaptureFailed": Failure("capture_failed", "Cloudflare lost the recording; there is no file of it."),
-    "SourceExpired": Failure("file_expired", "Cloudflare's copy expired before it could be fetched."),
-}
+FAILURES = {"CaptureFailed": LOST, "SourceExpired": EXPIRED}
 
 
 @task

@@ -3,6 +3,7 @@
 from recordings.adapters.dynamo import DynamoRecordings
 from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.system import now
+from recordings.domain.recording import StoredFile
 from recordings.services.process_recording import MarkReady
 from recordings.workflow.task import Payload, task
 
@@ -11,14 +12,13 @@ mark_ready = MarkReady(recordings=DynamoRecordings(), recorder=RealtimeKit(), cl
 
 @task
 def handler(payload: Payload) -> Payload:
-    file = payload["file"]
-    status = mark_ready(
-        payload["work"],
+    facts = payload["file"]
+    file = StoredFile(
+        provider="r2",
         key=payload["key"],
-        size=file["size"],
-        content_type=file["content_type"],
-        checksum=file["checksum"],
-        seconds=file["duration"],
-        partial=payload["partial"],
+        size_bytes=facts["size"],
+        content_type=facts["content_type"],
+        crc32=facts["crc32"],
+        sha256=facts["sha256"],
     )
-    return {"status": status}
+    return {"status": mark_ready(payload["work"], file, seconds=facts["duration"], partial=payload["partial"])}

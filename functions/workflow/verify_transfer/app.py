@@ -2,7 +2,7 @@
 
 from recordings.adapters.mp4 import content_type_of, duration_of
 from recordings.adapters.object_store import R2
-from recordings.services.process_recording import VerifyTransfer
+from recordings.services.transfer_file import VerifyTransfer
 from recordings.workflow.task import Payload, task
 
 verify_transfer = VerifyTransfer(files=R2(), content_type_of=content_type_of, duration_of=duration_of)
@@ -10,4 +10,4 @@ verify_transfer = VerifyTransfer(files=R2(), content_type_of=content_type_of, du
 
 @task
 def handler(payload: Payload) -> Payload:
-    return verify_transfer(payload["plan"], payload["etag"])
+    return verify_transfer(payload["plan"], payload["done"])

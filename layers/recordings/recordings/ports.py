@@ -1,12 +1,13 @@
 """What the services need from the outside world, without saying who provides it."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any, Protocol
 
-from recordings.domain.recording import Progress, Recording
+from recordings.domain.capture import Capture
+from recordings.domain.lifecycle import Status
+from recordings.domain.recording import Progress, Recording, Tier
 from recordings.domain.room import Room
 
 
@@ -20,10 +21,21 @@ class Page[T]:
 
 @dataclass(frozen=True, slots=True)
 class CountedPage:
-    """Some recordings, and how many there are in all."""
+    """Some recordings, how many there are in all, and the cursor of the page after them (None at the end)."""
 
     items: Sequence[Recording]
     total: int
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which recordings; None and empty mean all. Both times are exclusive."""
+
+    room_id: str | None = None
+    statuses: frozenset[Status] = frozenset()
+    created_after: datetime | None = None
+    created_before: datetime | None = None
 
 
 class Rooms(Protocol):
@@ -71,22 +83,34 @@ class Recordings(Protocol):
         """
 
     def get(self, tenant_id: str, recording_id: str) -> Recording:
-        """Read one, strongly consistent. Raises RecordingNotFound."""
+        """Read one that is not deleted, strongly consistent. Raises RecordingNotFound."""
+
+    def find(self, tenant_id: str, recording_id: str) -> Recording:
+        """Read one, deleted or not, strongly consistent. Raises RecordingNotFound."""
 
     def save(self, before: Recording, after: Recording) -> None:
         """Replace what was read, conditional on its version and status; frees the room when it leaves `recording`.
 
+        One that is now deleted leaves every page and tally, one that no longer is comes back, in the same transaction.
         Raises ConcurrentUpdate.
         """
 
     def note_progress(self, recording: Recording, progress: Progress | None, *, stalled: bool = False) -> None:
         """Set progress and the stalled flag, unless the recording moved on; neither status nor version changes."""
 
-    def page(self, tenant_id: str, *, limit: int, offset: int) -> CountedPage:
-        """Newest first by `created_at`, then id; the price does not grow with `offset`."""
+    def page(
+        self, tenant_id: str, only: Filter = Filter(), *, limit: int, offset: int = 0, cursor: str | None = None
+    ) -> CountedPage:
+        """Newest first by `created_at`, then id; the price grows neither with `offset` nor with the total.
+
+        With a cursor the page begins after it and `offset` is 0. Raises InvalidCursor.
+        """
 
     def of_cloudflare(self, cloudflare_id: str) -> Recording | None:
-        """Our recording of a Cloudflare recording, whoever its tenant is."""
+        """Our recording of a Cloudflare recording, whoever its tenant is, deleted or not."""
+
+    def of_captures(self, cloudflare_ids: Sequence[str]) -> Mapping[str, Recording | None]:
+        """Of these captures the ones we know, each with our recording, or None when that has been purged."""
 
     def keep_token(self, recording: Recording, token: str) -> None:
         """Remember the task token of the run that waits for this recording's upload."""
@@ -112,45 +136,14 @@ class IdempotencyKeys(Protocol):
         """Free a reservation: nothing came of the request that another try could not change."""
 
 
-class CaptureStatus(StrEnum):
-    """Cloudflare's statuses of a recording (Realtime docs, recording-guide/monitor-status)."""
-
-    INVOKED = "INVOKED"
-    RECORDING = "RECORDING"
-    PAUSED = "PAUSED"
-    UPLOADING = "UPLOADING"
-    UPLOADED = "UPLOADED"
-    ERRORED = "ERRORED"
-    UNKNOWN = "UNKNOWN"
-
-    @property
-    def running(self) -> bool:
-        return self in {CaptureStatus.INVOKED, CaptureStatus.RECORDING, CaptureStatus.PAUSED}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Capture:
-    """A recording as Cloudflare tells it. Size in bytes, duration in seconds."""
-
-    id: str
-    status: CaptureStatus
-    invoked_at: datetime
-    started_at: datetime | None = None
-    stopped_at: datetime | None = None
-    file_name: str | None = None
-    size_bytes: int | None = None
-    duration_seconds: int | None = None
-    download_url: str | None = field(default=None, repr=False)
-    url_expires_at: datetime | None = None
-    auto_started: bool | None = None
-    meeting_id: str | None = None
-
-
 class Recorder(Protocol):
     """Cloudflare RealtimeKit. Every method may raise ProviderError, ProviderTimeout or ProviderThrottled."""
 
-    def start(self, meeting_id: str, *, max_seconds: int | None) -> Capture:
-        """Begin capturing; sent once, never repeated by itself. Raises ProviderRefused on a 4xx."""
+    def start(self, meeting_id: str, *, max_seconds: int | None, folder: str | None = None) -> Capture:
+        """Begin capturing; sent once, never repeated by itself. Raises ProviderRefused on a 4xx.
+
+        The file is to be delivered into `folder` of our own bucket, where that can be had (Capture.delivery_key).
+        """
 
     def stop(self, capture_id: str) -> Capture:
         """Ask to stop; an already ended one is given as it is. Raises ProviderNotFound."""
@@ -161,8 +154,11 @@ class Recorder(Protocol):
     def active(self, meeting_id: str) -> Capture | None:
         """The capture now running in a meeting."""
 
-    def newest(self, meeting_id: str) -> Sequence[Capture]:
-        """The newest hundred captures of a meeting, running or not."""
+    def captures(self, meeting_id: str) -> Iterator[Capture]:
+        """Every capture of a meeting, newest first, each once; asks for a page at a time."""
+
+    def recent(self) -> Iterator[Capture]:
+        """Every capture of the app, newest first, each once; asks for a page at a time."""
 
     def create_meeting(self, title: str, *, record_on_start: bool) -> str:
         """Make a meeting; gives its id."""
@@ -174,8 +170,43 @@ class Workflow(Protocol):
     def start(self, recording: Recording) -> None:
         """Start the run of this recording and attempt, unless there is one."""
 
+    def replace(self, before: Recording, after: Recording) -> None:
+        """End the run of the attempt before, if it is still at work, and start the one after."""
+
+    def alive(self, recording: Recording) -> bool:
+        """Whether the run of this recording and attempt is at work, or has not been started yet."""
+
     def wake(self, token: str) -> None:
         """Let the run that waits under this token look again; a token that has died is no error."""
+
+
+class ArchiveRuns(Protocol):
+    """The runs of the archiving state machine."""
+
+    def start(self, recording: Recording) -> None:
+        """Start the run that moves this recording's file to cold storage, unless there is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Readable:
+    """What cold storage says of one file: whether a copy can be read, until when, and whether one is on its way."""
+
+    ongoing: bool
+    until: datetime | None
+    storage_class: str
+
+
+class Vault(Protocol):
+    """Cold storage."""
+
+    def look(self, key: str) -> Readable | None:
+        """The state of a file, or None when it is not there."""
+
+    def restore(self, key: str, *, days: int, tier: Tier) -> bool:
+        """Ask for a readable copy; False when one is on its way already at this speed or faster.
+
+        Raises Throttled when the fastest tier has no room now.
+        """
 
 
 class Clock(Protocol):

@@ -2,9 +2,13 @@
 
     room             T#<tenant>#ROOM          <room id>        holds the lock
     recording        T#<tenant>#REC           rec_<ULID>       newest first is one Query
+    deleted one      T#<tenant>#TRASH         rec_<ULID>       so that live pages hold live recordings only
     day tally        T#<tenant>#DAY           2026-01-06       what the recordings of a day add up to
+    its like         T#<tenant>#DAY#<room>    2026-01-06       the same for one room
+    room's list      T#<tenant>#LIST#<room>   rec_<ULID>       the ids of a room's recordings
     kept answer      T#<tenant>#IDEMPOTENCY   <key>
     task token       T#<tenant>#TOKEN         rec_<ULID>
+    part's checksum  PARTS#<upload id>        00001            until the file is whole
     meeting link     MEETING#<meeting id>     LINK             one meeting, one room
     Cloudflare link  CLOUDFLARE#<id>          LINK             one Cloudflare recording, one of ours
 
@@ -18,10 +22,12 @@ import binascii
 import json
 import os
 import random
+import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import batched
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -43,10 +49,10 @@ from recordings.domain.errors import (
     Throttled,
 )
 from recordings.domain.lifecycle import Status
-from recordings.domain.recording import Change, Failure, Progress, Recording, StoredFile
+from recordings.domain.recording import Archive, Change, Failure, Progress, Recording, StoredFile
 from recordings.domain.room import Room
 from recordings.domain.tally import day_of, difference
-from recordings.ports import CountedPage, Page
+from recordings.ports import CountedPage, Filter, Page
 
 type Item = dict[str, Any]
 type Key = dict[str, Any]
@@ -55,10 +61,17 @@ TABLE: Final = os.environ["TABLE_NAME"]
 LINK: Final = "LINK"
 # A sort key of DynamoDB holds at most 1,024 bytes (Developer Guide, "Quotas").
 LONGEST_KEY: Final = 1024
+LONGEST_PARTITION: Final = 2048
 TRIES: Final = 16
 LONGEST_PAUSE_SECONDS: Final = 1.2
 KEPT_FOR: Final = timedelta(hours=24)
+# Longer than an unfinished upload lives in R2, seven days (R2, multipart-objects).
+SUMS_KEPT_FOR: Final = timedelta(days=14)
 RESERVED_FOR: Final = timedelta(seconds=60)
+RECORDING_ID: Final = re.compile(r"rec_[0-7][0-9A-HJKMNP-TV-Z]{25}")
+# Beyond this a time cannot be reckoned with; nothing is that new.
+LATEST: Final = datetime(9999, 1, 1, tzinfo=UTC)
+READ_TOO_MANY: Final = 100
 CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 # What passes by itself: another transaction holds an item, or DynamoDB asks to slow down.
 PASSING: Final = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
@@ -94,6 +107,13 @@ def _partition(tenant_id: str, kind: str) -> str:
 
 def _key(pk: str, sk: str) -> Key:
     return {"pk": {"S": pk}, "sk": {"S": sk}}
+
+
+def _fits_partition(key: str) -> bool:
+    try:
+        return 0 < len(key.encode()) <= LONGEST_PARTITION
+    except UnicodeEncodeError:
+        return False
 
 
 def _fits(key: str) -> bool:
@@ -154,8 +174,8 @@ def _update(key: Key, change: str, condition: str | None, values: Item, names: M
     return {"Update": _with(action, values, names)}
 
 
-def _delete(key: Key, condition: str, values: Item | None = None) -> Item:
-    return {"Delete": _with({"TableName": TABLE, "Key": key, "ConditionExpression": condition}, values, None)}
+def _delete(key: Key, condition: str, values: Item | None = None, names: Mapping[str, str] | None = None) -> Item:
+    return {"Delete": _with({"TableName": TABLE, "Key": key, "ConditionExpression": condition}, values, names)}
 
 
 def _with(action: Item, values: Item | None, names: Mapping[str, str] | None) -> Item:
@@ -169,10 +189,27 @@ def _with(action: Item, values: Item | None, names: Mapping[str, str] | None) ->
 
 
 def _get(pk: str, sk: str) -> Item | None:
-    if not _fits(sk) or not _fits(pk):
+    if not _fits(sk) or not _fits_partition(pk):
         return None
     found = _client.get_item(TableName=TABLE, Key=_key(pk, sk), ConsistentRead=True).get("Item")
     return _plain(found) if found else None
+
+
+def _batch_get(keys: Sequence[Key]) -> list[Item]:
+    """The items there are under these keys, in any order. Raises Throttled when the table stays busy."""
+    found: list[Item] = []
+    for some in batched(keys, 100, strict=False):
+        wanted: Any = {TABLE: {"Keys": list(some), "ConsistentRead": True}}
+        for attempt in range(TRIES):
+            answer = _client.batch_get_item(RequestItems=wanted)
+            found += [_plain(item) for item in answer["Responses"].get(TABLE, [])]
+            wanted = answer.get("UnprocessedKeys")
+            if not wanted:
+                break
+            _pause(attempt)
+        else:
+            raise Throttled("the table is busy; try again in a moment", retry_after=1)
+    return found
 
 
 def _text(at: datetime | None) -> str | None:
@@ -388,6 +425,13 @@ def _opened(cursor: str) -> str:
     return sort_key
 
 
+def _opened_id(cursor: str) -> str:
+    recording_id = _opened(cursor)
+    if not RECORDING_ID.fullmatch(recording_id):
+        raise InvalidCursor("the cursor was not issued by this API")
+    return recording_id
+
+
 # ---------------------------------------------------------------- recordings
 
 
@@ -400,9 +444,40 @@ def _progress_item(progress: Progress | None) -> Item | None:
     }
 
 
+def _archive_item(archive: Archive | None) -> Item | None:
+    if archive is None:
+        return None
+    return asdict(archive) | {
+        "restored_until": _text(archive.restored_until),
+        "expected_at": _text(archive.expected_at),
+    }
+
+
+def _archive(item: Item | None) -> Archive | None:
+    if item is None:
+        return None
+    return Archive(
+        state=item["state"],
+        storage_class=item.get("storage_class"),
+        restored_until=_time(item.get("restored_until")),
+        expected_at=_time(item.get("expected_at")),
+        tier=item.get("tier"),
+        days=_whole(item.get("days")),
+        moved_from=item.get("moved_from"),
+    )
+
+
+def _expiry(recording: Recording) -> Item:
+    """When DynamoDB is to remove a deleted recording; it tells PurgeRecording, which removes the file."""
+    days = int(os.environ.get("RETENTION_DAYS", "0"))
+    if recording.deleted_at is None or not days:
+        return {}
+    return {"expires_at": int((recording.deleted_at + timedelta(days=days)).timestamp())}
+
+
 def _recording_item(recording: Recording) -> Item:
-    return {
-        "pk": _partition(recording.tenant_id, "REC"),
+    return _expiry(recording) | {
+        "pk": _home(recording),
         "sk": recording.id,
         "tenant_id": recording.tenant_id,
         "room_id": recording.room_id,
@@ -417,10 +492,16 @@ def _recording_item(recording: Recording) -> Item:
         "duration_seconds": recording.duration_seconds,
         "archived_at": _text(recording.archived_at),
         "file": asdict(recording.file) if recording.file else None,
+        "archive": _archive_item(recording.archive),
+        "archive_error": asdict(recording.archive_error) if recording.archive_error else None,
+        "archive_attempt": recording.archive_attempt,
+        "deleted_at": _text(recording.deleted_at),
         "failure": asdict(recording.failure) if recording.failure else None,
         "partial": recording.partial,
         "stalled": recording.stalled,
         "attempt": recording.attempt,
+        "recovered_at": _text(recording.recovered_at),
+        "delivery_key": recording.delivery_key,
         "progress": _progress_item(recording.progress),
         "history": [
             {"status": change.status.value, "at": _text(change.at), "cause": change.cause}
@@ -447,10 +528,16 @@ def _recording(item: Item) -> Recording:
         duration_seconds=_whole(item.get("duration_seconds")),
         archived_at=_time(item.get("archived_at")),
         file=StoredFile(**file | {"size_bytes": int(file["size_bytes"])}) if file else None,
+        archive=_archive(item.get("archive")),
+        archive_error=Failure(**item["archive_error"]) if item.get("archive_error") else None,
+        archive_attempt=int(item.get("archive_attempt", 0)),
+        deleted_at=_time(item.get("deleted_at")),
         failure=Failure(**failure) if failure else None,
         partial=item.get("partial", False),
         stalled=item.get("stalled", False),
         attempt=int(item["attempt"]),
+        recovered_at=_time(item.get("recovered_at")),
+        delivery_key=item.get("delivery_key"),
         progress=_progress(progress) if progress else None,
         history=tuple(
             Change(Status(change["status"]), _moment(change["at"]), change["cause"]) for change in item["history"]
@@ -470,16 +557,21 @@ def _progress(item: Item) -> Progress:
     )
 
 
-def _tally(tenant_id: str, at: datetime, counters: Mapping[str, int]) -> Item:
+def _tallies(recording: Recording, counters: Mapping[str, int]) -> list[Item]:
+    """What a change adds to the tallies of the recording's day: the tenant's, and the room's."""
+    if not counters:
+        return []
     names = {f"#{name}": name for name in counters}
     change = "ADD " + ", ".join(f"#{name} :{name}" for name in counters)
-    key = _key(_partition(tenant_id, "DAY"), day_of(at))
-    return _update(key, change, None, {f":{name}": amount for name, amount in counters.items()}, names)
+    values = {f":{name}": amount for name, amount in counters.items()}
+    kinds = ("DAY", f"DAY#{recording.room_id}")
+    keys = [_key(_partition(recording.tenant_id, kind), day_of(recording.created_at)) for kind in kinds]
+    return [_update(key, change, None, values, names) for key in keys]
 
 
 def _ulid_floor(at: datetime) -> str:
     """The first 10 characters of a ULID made at `at`: its 48-bit time in Crockford's base 32 (the ULID spec)."""
-    rest = int(at.timestamp() * 1000)
+    rest = max(0, int(at.timestamp() * 1000))
     text = ""
     for _ in range(10):
         rest, digit = divmod(rest, 32)
@@ -487,20 +579,93 @@ def _ulid_floor(at: datetime) -> str:
     return text
 
 
+def _ulid_day(recording_id: str) -> str:
+    """The day that a recording's id tells."""
+    milliseconds = 0
+    for digit in recording_id[4:14]:
+        milliseconds = milliseconds * 32 + CROCKFORD.index(digit)
+    return day_of(datetime.fromtimestamp(milliseconds / 1000, UTC))
+
+
+def _home(recording: Recording) -> str:
+    """The partition that a recording lives in."""
+    return _partition(recording.tenant_id, "TRASH" if recording.deleted_at else "REC")
+
+
+def _midnight(day: str) -> datetime:
+    return datetime.fromisoformat(f"{day}T00:00:00+00:00")
+
+
+@dataclass(frozen=True, slots=True)
+class _Bounds:
+    """Ids from `low` (included) to `high` (excluded); both are shorter than an id, so no id equals them."""
+
+    low: str
+    high: str
+
+    @classmethod
+    def of(cls, only: Filter) -> "_Bounds":
+        low, high = "rec_", "rec_~"
+        if only.created_after is not None:
+            whole = only.created_after.replace(microsecond=0)
+            low = "rec_~" if whole > LATEST else f"rec_{_ulid_floor(whole + timedelta(seconds=1))}"
+        if only.created_before is not None:
+            whole = only.created_before.replace(microsecond=0)
+            if whole <= LATEST:
+                high = f"rec_{_ulid_floor(whole + timedelta(seconds=whole != only.created_before))}"
+        return cls(low, max(low, high))
+
+    def within(self, newest: str, oldest: str) -> "_Bounds":
+        """The part of it that lies in the days from `oldest` to `newest`, both included."""
+        first = f"rec_{_ulid_floor(_midnight(oldest))}"
+        end = f"rec_{_ulid_floor(_midnight(newest) + timedelta(days=1))}"
+        low = max(self.low, first)
+        return _Bounds(low, max(low, min(self.high, end)))
+
+    def cuts(self, day: str) -> bool:
+        """Whether only a part of the day lies within."""
+        whole = _Bounds("rec_", "rec_~").within(day, day)
+        return self.within(day, day) != whole
+
+
 @dataclass(frozen=True, slots=True)
 class _Day:
+    """How many recordings of a day there are, and how many of them are asked for."""
+
     day: str
     total: int
+    wanted: int
+
+
+def _spans(days: Sequence[_Day], wanted: int, *, exact: bool) -> Iterator[tuple[str, str]]:
+    """Runs of days to read with one Query each, as (newest, oldest), until they hold what is wanted.
+
+    Days that lie close are read together: a Query that reads a few recordings too many is cheaper than another Query.
+    `exact` is false where the first day is read from its middle on, so that it holds an unknown number.
+    """
+    held, at = 0, 0
+    while at < len(days):
+        begin, unwanted = at, 0
+        while True:
+            held += days[at].wanted if exact or at else 0
+            unwanted += days[at].total - days[at].wanted
+            at += 1
+            if at == len(days) or held >= wanted or unwanted > READ_TOO_MANY:
+                break
+        yield days[begin].day, days[at - 1].day
+
+
+def recording_of(image: Mapping[str, Any]) -> Recording | None:
+    """The recording in a DynamoDB stream's image of an item, or None when the item is something else."""
+    item = _plain(image)
+    return _recording(item) if item["pk"].endswith(("#REC", "#TRASH")) and RECORDING_ID.fullmatch(item["sk"]) else None
 
 
 class DynamoRecordings:
     """Implements ports.Recordings."""
 
     def add(self, recording: Recording, *, nonce: str | None) -> None:
-        actions = [
-            _put(_recording_item(recording), "attribute_not_exists(pk)"),
-            _tally(recording.tenant_id, recording.created_at, difference(None, recording)),
-        ]
+        actions = {"recording": _put(_recording_item(recording), "attribute_not_exists(pk)")}
         if recording.cloudflare_id is not None:
             link = {
                 "pk": f"CLOUDFLARE#{recording.cloudflare_id}",
@@ -508,18 +673,28 @@ class DynamoRecordings:
                 "tenant_id": recording.tenant_id,
                 "recording_id": recording.id,
             }
-            actions.append(_put(link, "attribute_not_exists(pk)"))
+            actions["link"] = _put(link, "attribute_not_exists(pk)")
         if recording.status is Status.RECORDING:
-            actions.append(self._taken(recording, nonce))
+            actions["room"] = self._taken(recording, nonce)
+        others = [self._listed(recording), *_tallies(recording, difference(None, recording))]
         try:
-            _transact(actions)
+            _transact([*actions.values(), *others])
         except _Refused as refusal:
-            if {0, 2} & refusal.refused.keys() and recording.cloudflare_id is not None:
+            refused = {name: refusal.refused[at] for at, name in enumerate(actions) if at in refusal.refused}
+            if {"recording", "link"} & refused.keys():
                 raise ConcurrentUpdate("this Cloudflare recording is known already") from refusal
-            room = refusal.refused.get(len(actions) - 1)
+            room = refused["room"]
             if room is None:
                 raise RoomNotFound("there is no such room") from refusal
             raise RoomAlreadyRecording("the room is already being recorded", blocker=_blocker(room)) from refusal
+
+    def _listed(self, recording: Recording) -> Item:
+        pk = _partition(recording.tenant_id, f"LIST#{recording.room_id}")
+        return {"Put": {"TableName": TABLE, "Item": _typed({"pk": pk, "sk": recording.id})}}
+
+    def _unlisted(self, recording: Recording) -> Item:
+        pk = _partition(recording.tenant_id, f"LIST#{recording.room_id}")
+        return {"Delete": {"TableName": TABLE, "Key": _key(pk, recording.id)}}
 
     def _taken(self, recording: Recording, nonce: str | None) -> Item:
         change = "SET active_recording_id = :id REMOVE lease_nonce, lease_until"
@@ -540,17 +715,27 @@ class DynamoRecordings:
             raise RecordingNotFound("there is no such recording")
         return _recording(item)
 
+    def find(self, tenant_id: str, recording_id: str) -> Recording:
+        # The first place again at the end: it may have come back between the two looks.
+        for kind in ("REC", "TRASH", "REC"):
+            item = _get(_partition(tenant_id, kind), recording_id)
+            if item is not None:
+                return _recording(item)
+        raise RecordingNotFound("there is no such recording")
+
     def save(self, before: Recording, after: Recording) -> None:
         if after is before:
             return
-        put = _put(
-            _recording_item(after),
-            "version = :version AND #status = :status",
-            {":version": before.version, ":status": before.status.value},
-            {"#status": "status"},
-        )
-        counters = difference(before, after)
-        actions = [put] + ([_tally(before.tenant_id, before.created_at, counters)] if counters else [])
+        guard = "version = :version AND #status = :status"
+        values = {":version": before.version, ":status": before.status.value}
+        names = {"#status": "status"}
+        if _home(before) == _home(after):
+            actions = [_put(_recording_item(after), guard, values, names)]
+        else:
+            leave = _delete(_key(_home(before), before.id), guard, values, names)
+            listing = self._unlisted(after) if after.deleted_at else self._listed(after)
+            actions = [leave, _put(_recording_item(after), "attribute_not_exists(pk)"), listing]
+        actions += _tallies(before, difference(before, after))
         freed: list[Item] = []
         if before.status is Status.RECORDING and after.status is not Status.RECORDING:
             freed = [
@@ -564,7 +749,7 @@ class DynamoRecordings:
         try:
             _transact([*actions, *freed])
         except _Refused as refusal:
-            if 0 not in refusal.refused:
+            if 0 not in refusal.refused and freed:
                 # The room no longer names this recording; the recording's own end is stored all the same.
                 try:
                     _transact(actions)
@@ -578,7 +763,7 @@ class DynamoRecordings:
             _transact(
                 [
                     _update(
-                        _key(_partition(recording.tenant_id, "REC"), recording.id),
+                        _key(_home(recording), recording.id),
                         "SET progress = :progress, stalled = :stalled",
                         "#status = :status AND attempt = :attempt",
                         {
@@ -595,59 +780,134 @@ class DynamoRecordings:
             # It moved on: progress of a step that is over interests nobody.
             return
 
-    def page(self, tenant_id: str, *, limit: int, offset: int) -> CountedPage:
-        days = self._days(tenant_id)
-        total, skipped, start = sum(day.total for day in days), 0, None
-        for day in days:
-            if skipped + day.total > offset:
-                start = day
+    def page(
+        self,
+        tenant_id: str,
+        only: Filter = Filter(),  # noqa: B008  # frozen
+        *,
+        limit: int,
+        offset: int = 0,
+        cursor: str | None = None,
+    ) -> CountedPage:
+        after = _opened_id(cursor) if cursor is not None else None
+        bounds = _Bounds.of(only)
+        days = self._days(tenant_id, only, bounds)
+        total, skip = sum(day.wanted for day in days), offset
+        found: list[Recording] = []
+        start = 0
+        if after is not None:
+            # Ids before the cursor's day are older; the day itself is read from the cursor on.
+            start = next((at for at, day in enumerate(days) if day.day <= _ulid_day(after)), len(days))
+            bounds = _Bounds(bounds.low, max(bounds.low, min(bounds.high, after)))
+        else:
+            while start < len(days) and skip >= days[start].wanted:
+                skip -= days[start].wanted
+                start += 1
+        # One more than asked for tells whether there is a next page.
+        for newest, oldest in _spans(days[start:], skip + limit + 1, exact=after is None):
+            found += self._read(tenant_id, only, bounds.within(newest, oldest), skip + limit + 1 - len(found))
+            if len(found) > skip + limit:
                 break
-            skipped += day.total
-        if start is None:
-            return CountedPage([], total)
-        end = datetime.fromisoformat(f"{start.day}T00:00:00+00:00") + timedelta(days=1)
-        wanted = offset - skipped + limit
+        items = found[skip : skip + limit]
+        more = len(found) > skip + limit
+        return CountedPage(items, total, _sealed(items[-1].id) if more and items else None)
+
+    def _days(self, tenant_id: str, only: Filter, bounds: _Bounds) -> list[_Day]:
+        """The days on which something is asked for, newest first, counted exactly."""
+        pk = _partition(tenant_id, "DAY" if only.room_id is None else f"DAY#{only.room_id}")
+        if not _fits_partition(pk):
+            return []
+        names = [f"status_{status.value}" for status in only.statuses] or ["total"]
+        days = []
+        for item in self._query(pk, "0", "~"):
+            wanted = sum(int(item.get(name, 0)) for name in names)
+            if wanted and bounds.cuts(item["sk"]):
+                # At most two days are cut, where the times that were asked for lie.
+                wanted = len(self._read(tenant_id, only, bounds.within(item["sk"], item["sk"]), None))
+            if wanted:
+                days.append(_Day(item["sk"], int(item.get("total", 0)), wanted))
+        return days
+
+    def _read(self, tenant_id: str, only: Filter, bounds: _Bounds, most: int | None) -> list[Recording]:
+        """The newest `most` recordings within bounds that are asked for (None: all of them)."""
+        statuses = {status.value for status in only.statuses}
+        found: list[Recording] = []
+        if bounds.low >= bounds.high:
+            return found
+        if only.room_id is None:
+            items = self._query(_partition(tenant_id, "REC"), bounds.low, bounds.high, most, statuses)
+            for item in items:
+                # `high` may be a cursor, and that one has been shown.
+                if item["sk"] != bounds.high:
+                    found.append(_recording(item))
+                if len(found) == most:
+                    break
+            return found
+        ids = (
+            item["sk"] for item in self._query(_partition(tenant_id, f"LIST#{only.room_id}"), bounds.low, bounds.high)
+        )
+        for some in batched((one for one in ids if one != bounds.high), 50, strict=False):
+            recordings = self._batch(_partition(tenant_id, "REC"), some)
+            for one in some:
+                # One that was deleted between the two reads is in neither.
+                if one in recordings and (not statuses or recordings[one]["status"] in statuses):
+                    found.append(_recording(recordings[one]))
+                if len(found) == most:
+                    return found
+        return found
+
+    def _query(
+        self, pk: str, low: str, high: str, most: int | None = None, statuses: Collection[str] = ()
+    ) -> Iterator[Item]:
+        """Items of a partition with sort keys from `low` to `high`, greatest first."""
+        values: Item = {":pk": pk, ":low": low, ":high": high}
         request: Item = {
             "TableName": TABLE,
-            # Ids of the day and older: every id of the next day is greater than this.
-            "KeyConditionExpression": "pk = :pk AND sk < :end",
-            "ExpressionAttributeValues": {
-                ":pk": {"S": _partition(tenant_id, "REC")},
-                ":end": {"S": f"rec_{_ulid_floor(end)}"},
-            },
+            "KeyConditionExpression": "pk = :pk AND sk BETWEEN :low AND :high",
             "ScanIndexForward": False,
             "ConsistentRead": True,
         }
-        found: list[Item] = []
-        while len(found) < wanted:
-            answer = _client.query(**request, Limit=wanted - len(found))
-            found += answer["Items"]
+        if statuses:
+            names = [f":s{number}" for number in range(len(statuses))]
+            values |= dict(zip(names, statuses, strict=True))
+            request["FilterExpression"] = f"#status IN ({', '.join(names)})"
+            request["ExpressionAttributeNames"] = {"#status": "status"}
+        elif most is not None:
+            request["Limit"] = most + 1
+        request["ExpressionAttributeValues"] = _typed(values)
+        while True:
+            answer = _client.query(**request)
+            yield from (_plain(item) for item in answer["Items"])
             if "LastEvaluatedKey" not in answer:
-                break
+                return
             request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
-        return CountedPage([_recording(_plain(item)) for item in found[offset - skipped : wanted]], total)
 
-    def _days(self, tenant_id: str) -> list[_Day]:
-        pages = _client.get_paginator("query").paginate(
-            TableName=TABLE,
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues={":pk": {"S": _partition(tenant_id, "DAY")}},
-            ProjectionExpression="sk, #total",
-            ExpressionAttributeNames={"#total": "total"},
-            ScanIndexForward=False,
-            ConsistentRead=True,
-        )
-        items = (_plain(item) for page in pages for item in page["Items"])
-        return [_Day(item["sk"], int(item.get("total", 0))) for item in items]
+    def _batch(self, pk: str, ids: Sequence[str]) -> dict[str, Item]:
+        """The items of a partition with these sort keys; at most 100 (BatchGetItem's limit)."""
+        return {item["sk"]: item for item in _batch_get([_key(pk, one) for one in ids])}
 
     def of_cloudflare(self, cloudflare_id: str) -> Recording | None:
         link = _get(f"CLOUDFLARE#{cloudflare_id}", LINK)
         if link is None:
             return None
         try:
-            return self.get(link["tenant_id"], link["recording_id"])
+            return self.find(link["tenant_id"], link["recording_id"])
         except RecordingNotFound:
             return None
+
+    def of_captures(self, cloudflare_ids: Sequence[str]) -> Mapping[str, Recording | None]:
+        keys = [_key(f"CLOUDFLARE#{one}", LINK) for one in dict.fromkeys(cloudflare_ids) if _fits(one)]
+        links = {item["pk"].removeprefix("CLOUDFLARE#"): item for item in _batch_get(keys)}
+        live = _batch_get([_key(_partition(link["tenant_id"], "REC"), link["recording_id"]) for link in links.values()])
+        recordings = {(item["tenant_id"], item["sk"]): _recording(item) for item in live}
+        found: dict[str, Recording | None] = {}
+        for capture_id, link in links.items():
+            recording = recordings.get((link["tenant_id"], link["recording_id"]))
+            try:
+                found[capture_id] = recording or self.find(link["tenant_id"], link["recording_id"])
+            except RecordingNotFound:
+                found[capture_id] = None
+        return found
 
     def keep_token(self, recording: Recording, token: str) -> None:
         expires = int((datetime.now(UTC) + KEPT_FOR).timestamp())
@@ -702,3 +962,25 @@ class DynamoIdempotencyKeys:
 
     def forget(self, tenant_id: str, key: str) -> None:
         _client.delete_item(TableName=TABLE, Key=_key(_partition(tenant_id, "IDEMPOTENCY"), key))
+
+
+# ---------------------------------------------------------------- checksums of parts
+
+
+class DynamoPartSums:
+    """Implements transfer_file.PartSums."""
+
+    def note(self, upload: str, number: int, crc: int) -> None:
+        expires = int((datetime.now(UTC) + SUMS_KEPT_FOR).timestamp())
+        item = {"pk": f"PARTS#{upload}", "sk": f"{number:05}", "crc32": crc, "expires_at": expires}
+        _client.put_item(TableName=TABLE, Item=_typed(item))
+
+    def of(self, upload: str) -> Mapping[int, int]:
+        pages = _client.get_paginator("query").paginate(
+            TableName=TABLE,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": f"PARTS#{upload}"}},
+            ConsistentRead=True,
+        )
+        items = (_plain(item) for page in pages for item in page["Items"])
+        return {int(item["sk"]): int(item["crc32"]) for item in items}

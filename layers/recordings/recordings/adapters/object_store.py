@@ -1,11 +1,15 @@
-"""Files in Cloudflare R2, through boto3's S3 client (developers.cloudflare.com/r2/api/s3)."""
+"""Files in Cloudflare R2 and in the S3 archive bucket, through boto3's S3 client.
+
+Both speak one protocol (developers.cloudflare.com/r2/api/s3), so one class does the work. Sizes are bytes. What is sent
+carries its MD5, which the store compares with what arrived (Content-MD5) and gives back as the ETag.
+"""
 
 import base64
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 import boto3
@@ -19,13 +23,124 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 ABSENT: Final = frozenset({"404", "NoSuchKey", "NoSuchUpload", "NotFound"})
+DAMAGED: Final = frozenset({"BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch"})
 
 
-class R2:
-    """One bucket. Sizes are bytes; checksums are MD5, which R2 compares with what arrived (Content-MD5)."""
+class Bucket:
+    """One bucket of an S3 service."""
 
     @cached_property
-    def _client(self) -> "S3Client":
+    def client(self) -> "S3Client":
+        raise NotImplementedError
+
+    @cached_property
+    def name(self) -> str:
+        raise NotImplementedError
+
+    @property
+    def extra(self) -> Mapping[str, Any]:
+        """What every new object is given besides its content type."""
+        return {}
+
+    def head(self, key: str) -> tuple[int, str] | None:
+        """Size and ETag of a file, or None."""
+        try:
+            found = self.client.head_object(Bucket=self.name, Key=key)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ABSENT:
+                return None
+            raise
+        return found["ContentLength"], found["ETag"].strip('"')
+
+    def read(self, key: str, first: int, last: int) -> bytes:
+        """The bytes from `first` to `last`, both included."""
+        answer = self.client.get_object(Bucket=self.name, Key=key, Range=f"bytes={first}-{last}")
+        return answer["Body"].read()
+
+    def put(self, key: str, content: bytes, *, content_type: str) -> str:
+        """Store a small file whole; gives its MD5 in hex. Raises ChecksumMismatch."""
+        digest = hashlib.md5(content, usedforsecurity=False)
+        try:
+            answer = self.client.put_object(
+                Bucket=self.name,
+                Key=key,
+                Body=content,
+                ContentType=content_type,
+                ContentMD5=base64.b64encode(digest.digest()).decode(),
+                **self.extra,
+            )
+        except ClientError as error:
+            raise _translated(error) from error
+        return _same(digest.hexdigest(), answer["ETag"])
+
+    def create_upload(self, key: str, *, content_type: str) -> str:
+        """Begin a multipart upload; gives its id."""
+        answer = self.client.create_multipart_upload(Bucket=self.name, Key=key, ContentType=content_type, **self.extra)
+        return answer["UploadId"]
+
+    def upload_part(self, key: str, upload_id: str, number: int, content: bytes) -> str:
+        """Store one part; gives its MD5 in hex. Raises ChecksumMismatch."""
+        digest = hashlib.md5(content, usedforsecurity=False)
+        try:
+            answer = self.client.upload_part(
+                Bucket=self.name,
+                Key=key,
+                UploadId=upload_id,
+                PartNumber=number,
+                Body=content,
+                ContentMD5=base64.b64encode(digest.digest()).decode(),
+            )
+        except ClientError as error:
+            raise _translated(error) from error
+        return _same(digest.hexdigest(), answer["ETag"])
+
+    def parts(self, key: str, upload_id: str) -> Mapping[int, tuple[int, str]] | None:
+        """Size and ETag of each stored part, or None when there is no such upload (any more)."""
+        found: dict[int, tuple[int, str]] = {}
+        try:
+            for page in self.client.get_paginator("list_parts").paginate(Bucket=self.name, Key=key, UploadId=upload_id):
+                for part in page.get("Parts", []):
+                    found[part["PartNumber"]] = part["Size"], part["ETag"].strip('"')
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ABSENT:
+                return None
+            raise
+        return found
+
+    def complete(self, key: str, upload_id: str, etags: Mapping[int, str]) -> None:
+        """Make one object of the parts."""
+        self.client.complete_multipart_upload(
+            Bucket=self.name,
+            Key=key,
+            UploadId=upload_id,
+            MultipartUpload={"Parts": [{"PartNumber": n, "ETag": f'"{etags[n]}"'} for n in sorted(etags)]},
+        )
+
+    def abort(self, key: str, upload_id: str) -> None:
+        """Drop an unfinished upload and its parts; one that is gone is no error."""
+        try:
+            self.client.abort_multipart_upload(Bucket=self.name, Key=key, UploadId=upload_id)
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in ABSENT:
+                raise
+
+    def uploads(self, prefix: str) -> Iterator[tuple[str, str]]:
+        """Key and id of every unfinished upload under a prefix."""
+        pages = self.client.get_paginator("list_multipart_uploads").paginate(Bucket=self.name, Prefix=prefix)
+        for page in pages:
+            for upload in page.get("Uploads", []):
+                yield upload["Key"], upload["UploadId"]
+
+    def delete(self, key: str) -> None:
+        """Remove a file; one that is gone is no error."""
+        self.client.delete_object(Bucket=self.name, Key=key)
+
+
+class R2(Bucket):
+    """The bucket that recordings are served from."""
+
+    @cached_property
+    def client(self) -> "S3Client":
         keys = secret(os.environ["R2_SECRET_ARN"])
         return boto3.client(
             "s3",
@@ -47,97 +162,34 @@ class R2:
         )
 
     @cached_property
-    def _bucket(self) -> str:
+    def name(self) -> str:
         return os.environ["R2_BUCKET"]
 
     def presign(self, key: str, *, file_name: str, content_type: str, expires_in: int) -> str:
         """A URL that downloads the file under a readable name for `expires_in` seconds (R2 allows 7 days)."""
-        plain = "".join(c if c.isascii() and (c.isalnum() or c in " ._-") else "_" for c in file_name)
-        disposition = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(file_name, safe='')}"
-        return self._client.generate_presigned_url(
-            "get_object",
-            Params={
-                "Bucket": self._bucket,
-                "Key": key,
-                "ResponseContentDisposition": disposition,
-                "ResponseContentType": content_type,
-            },
-            ExpiresIn=expires_in,
-        )
+        return presigned(self.client, self.name, key, file_name, content_type, expires_in)
 
-    def head(self, key: str) -> tuple[int, str] | None:
-        """Size and ETag of a file, or None."""
-        try:
-            found = self._client.head_object(Bucket=self._bucket, Key=key)
-        except ClientError as error:
-            if error.response["Error"]["Code"] in ABSENT:
-                return None
-            raise
-        return found["ContentLength"], found["ETag"].strip('"')
 
-    def read(self, key: str, first: int, last: int) -> bytes:
-        """The bytes from `first` to `last`, both included."""
-        answer = self._client.get_object(Bucket=self._bucket, Key=key, Range=f"bytes={first}-{last}")
-        return answer["Body"].read()
+def presigned(client: "S3Client", bucket: str, key: str, file_name: str, content_type: str, expires_in: int) -> str:
+    """A GET URL with which a browser saves the file under a readable name."""
+    plain = "".join(c if c.isascii() and (c.isalnum() or c in " ._-") else "_" for c in file_name)
+    disposition = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(file_name, safe='')}"
+    return client.generate_presigned_url(
+        "get_object",
+        Params={
+            "Bucket": bucket,
+            "Key": key,
+            "ResponseContentDisposition": disposition,
+            "ResponseContentType": content_type,
+        },
+        ExpiresIn=expires_in,
+    )
 
-    def put(self, key: str, content: bytes, *, content_type: str) -> str:
-        """Store a small file whole; gives its MD5 in hex. Raises ChecksumMismatch."""
-        digest = hashlib.md5(content, usedforsecurity=False)
-        answer = self._client.put_object(
-            Bucket=self._bucket,
-            Key=key,
-            Body=content,
-            ContentType=content_type,
-            ContentMD5=base64.b64encode(digest.digest()).decode(),
-        )
-        return _same(digest.hexdigest(), answer["ETag"])
 
-    def create_upload(self, key: str, *, content_type: str) -> str:
-        return self._client.create_multipart_upload(Bucket=self._bucket, Key=key, ContentType=content_type)["UploadId"]
-
-    def upload_part(self, key: str, upload_id: str, number: int, content: bytes) -> str:
-        """Store one part; gives its MD5 in hex. Raises ChecksumMismatch."""
-        digest = hashlib.md5(content, usedforsecurity=False)
-        answer = self._client.upload_part(
-            Bucket=self._bucket,
-            Key=key,
-            UploadId=upload_id,
-            PartNumber=number,
-            Body=content,
-            ContentMD5=base64.b64encode(digest.digest()).decode(),
-        )
-        return _same(digest.hexdigest(), answer["ETag"])
-
-    def parts(self, key: str, upload_id: str) -> Mapping[int, tuple[int, str]] | None:
-        """Size and ETag of each stored part, or None when there is no such upload (any more)."""
-        found: dict[int, tuple[int, str]] = {}
-        try:
-            for page in self._client.get_paginator("list_parts").paginate(
-                Bucket=self._bucket, Key=key, UploadId=upload_id
-            ):
-                for part in page.get("Parts", []):
-                    found[part["PartNumber"]] = part["Size"], part["ETag"].strip('"')
-        except ClientError as error:
-            if error.response["Error"]["Code"] in ABSENT:
-                return None
-            raise
-        return found
-
-    def complete(self, key: str, upload_id: str, etags: Mapping[int, str]) -> None:
-        self._client.complete_multipart_upload(
-            Bucket=self._bucket,
-            Key=key,
-            UploadId=upload_id,
-            MultipartUpload={"Parts": [{"PartNumber": n, "ETag": f'"{etags[n]}"'} for n in sorted(etags)]},
-        )
-
-    def abort(self, key: str, upload_id: str) -> None:
-        """Drop an unfinished upload and its parts; one that is gone is no error."""
-        try:
-            self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload_id)
-        except ClientError as error:
-            if error.response["Error"]["Code"] not in ABSENT:
-                raise
+def _translated(error: ClientError) -> Exception:
+    if error.response["Error"]["Code"] in DAMAGED:
+        return ChecksumMismatch("what arrived is not what was sent")
+    return error
 
 
 def _same(wanted: str, etag: str) -> str:

@@ -5,7 +5,8 @@ Only reading is repeated after a fault. A start is sent once, because Cloudflare
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Final
@@ -16,6 +17,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from recordings.adapters.secrets import secret
+from recordings.domain.capture import Capture, CaptureStatus
 from recordings.domain.errors import (
     ProviderError,
     ProviderNotFound,
@@ -23,13 +25,14 @@ from recordings.domain.errors import (
     ProviderThrottled,
     ProviderTimeout,
 )
-from recordings.ports import Capture, CaptureStatus
 
 # A start makes three calls at worst and must end before the function does, at 29 seconds.
 CONNECT_SECONDS: Final = 2
 READ_SECONDS: Final = 5
 # A breach of Cloudflare's limit blocks every call for five minutes (fundamentals/api/reference/limits).
 BLOCK_SECONDS: Final = 300
+PAGE: Final = 100
+MOST_PAGES: Final = 2_000
 
 
 class RealtimeKit:
@@ -54,7 +57,7 @@ class RealtimeKit:
         for scheme in ("https://", "http://"):
             self._session.mount(scheme, HTTPAdapter(max_retries=again))
 
-    def start(self, meeting_id: str, *, max_seconds: int | None) -> Capture:
+    def start(self, meeting_id: str, *, max_seconds: int | None, folder: str | None = None) -> Capture:
         # Both configs are named: the codec guide hints that a video file is made only when video_config is passed.
         body: dict[str, Any] = {
             "meeting_id": meeting_id,
@@ -64,7 +67,31 @@ class RealtimeKit:
         }
         if max_seconds is not None:
             body["max_seconds"] = max_seconds
-        return _capture(self._call("POST", "/recordings", body=body))
+        storage = self._storage(folder)
+        if storage is None:
+            return _capture(self._call("POST", "/recordings", body=body))
+        try:
+            begun = _capture(self._call("POST", "/recordings", body={**body, "storage_config": storage}))
+        except ProviderRefused:
+            # Whether Cloudflare takes this storage is not sure; it may as well have refused the start itself.
+            if self.active(meeting_id) is not None:
+                raise
+            return _capture(self._call("POST", "/recordings", body=body))
+        return replace(begun, delivery_key=f"{folder}/{begun.file_name}" if begun.file_name else None)
+
+    def _storage(self, folder: str | None) -> Mapping[str, str] | None:
+        """Where Cloudflare is to put the file: our R2 bucket (recording-guide/custom-cloud-storage), if switched on."""
+        if folder is None or os.environ.get("DIRECT_DELIVERY") != "on":
+            return None
+        keys = secret(os.environ["R2_SECRET_ARN"])
+        return {
+            "type": "cloudflare",
+            "account_id": os.environ["CLOUDFLARE_ACCOUNT_ID"],
+            "access_key": keys["access_key_id"],
+            "secret": keys["secret_access_key"],
+            "bucket": os.environ["R2_BUCKET"],
+            "path": folder,
+        }
 
     def stop(self, capture_id: str) -> Capture:
         try:
@@ -85,9 +112,50 @@ class RealtimeKit:
         except ProviderNotFound:
             return None
 
-    def newest(self, meeting_id: str) -> Sequence[Capture]:
-        query = urlencode({"meeting_id": meeting_id, "sort_by": "invokedTime", "sort_order": "DESC", "per_page": 100})
-        return [_capture(row) for row in self._rows(f"/recordings?{query}")]
+    def captures(self, meeting_id: str) -> Iterator[Capture]:
+        return self._walk({"meeting_id": meeting_id})
+
+    def recent(self) -> Iterator[Capture]:
+        return self._walk({})
+
+    def _walk(self, only: Mapping[str, str]) -> Iterator[Capture]:
+        """Every row, newest first, each once.
+
+        Whether the first page is 0 or 1, how many rows a page may have and what the defaults are is not documented
+        (spec of GET /recordings): page 1 is asked for, and its own account of where it begins tells whether there is
+        one before it. Rows that shift between two pages come twice and are given once.
+        """
+        told: set[str] = set()
+        number, first = 1, True
+        while number <= MOST_PAGES:
+            rows, paging = self._page(only, number)
+            begins, ends, total = (_whole(paging.get(key)) for key in ("start_offset", "end_offset", "total_count"))
+            if first and rows and (begins is None or begins > 1):
+                rows = [*self._page_zero(only), *rows]
+            for row in rows:
+                capture = _capture(row)
+                if capture.id not in told:
+                    told.add(capture.id)
+                    yield capture
+            if not rows or (ends >= total if ends is not None and total is not None else len(rows) < PAGE):
+                return
+            number, first = number + 1, False
+        raise ProviderError(f"Cloudflare lists more than {MOST_PAGES} pages")
+
+    def _page_zero(self, only: Mapping[str, str]) -> Sequence[Mapping[str, Any]]:
+        try:
+            return self._page(only, 0)[0]
+        except ProviderRefused:
+            # There is none: pages begin with 1.
+            return []
+
+    def _page(self, only: Mapping[str, str], number: int) -> tuple[Sequence[Mapping[str, Any]], Mapping[str, Any]]:
+        query = {**only, "sort_by": "invokedTime", "sort_order": "DESC", "page_no": number, "per_page": PAGE}
+        document = self._ask("GET", f"/recordings?{urlencode(query)}", None)
+        rows, paging = document["data"], document.get("paging")
+        if not isinstance(rows, list):
+            raise ProviderError("Cloudflare's answer holds no list")
+        return [row for row in rows if isinstance(row, dict)], paging if isinstance(paging, dict) else {}
 
     def create_meeting(self, title: str, *, record_on_start: bool) -> str:
         data = self._call("POST", "/meetings", body={"title": title, "record_on_start": record_on_start})
@@ -96,18 +164,12 @@ class RealtimeKit:
         return str(data["id"])
 
     def _call(self, method: str, path: str, *, body: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
-        data = self._ask(method, path, body)
+        data = self._ask(method, path, body)["data"]
         if not isinstance(data, dict):
             raise ProviderError("Cloudflare's answer holds no data")
         return data
 
-    def _rows(self, path: str) -> Sequence[Mapping[str, Any]]:
-        data = self._ask("GET", path, None)
-        if not isinstance(data, list):
-            raise ProviderError("Cloudflare's answer holds no list")
-        return [row for row in data if isinstance(row, dict)]
-
-    def _ask(self, method: str, path: str, body: Mapping[str, Any] | None) -> object:
+    def _ask(self, method: str, path: str, body: Mapping[str, Any] | None) -> Mapping[str, Any]:
         try:
             response = self._session.request(
                 method,
@@ -121,18 +183,18 @@ class RealtimeKit:
             raise ProviderTimeout("Cloudflare did not answer in time") from error
         except requests.RequestException as error:
             raise ProviderError("Cloudflare's answer could not be read") from error
-        return _data(response)
+        return _document(response)
 
 
-def _data(response: requests.Response) -> object:
-    """The answer's `data`. Knows both error envelopes, HTML from the edge, and `success: false` in a 2xx."""
+def _document(response: requests.Response) -> Mapping[str, Any]:
+    """The answer, which has `data`. Knows both error envelopes, HTML from the edge, and `success: false` in a 2xx."""
     try:
         document = response.json()
     except ValueError:
         document = None
     told = document if isinstance(document, dict) else {}
     if response.ok and told.get("success") is not False and "data" in told:
-        return told["data"]
+        return told
     status = response.status_code
     message = f"Cloudflare answered {status}: {_message(told)}"
     if status == HTTPStatus.TOO_MANY_REQUESTS:

@@ -1,4 +1,8 @@
-"""The runs of the processing state machine."""
+"""The runs of the state machines.
+
+A run is named after its recording and attempt, and Step Functions refuses a name that it has seen (for 90 days, API
+reference, StartExecution): so there is one run of each attempt, however often it is started.
+"""
 
 import json
 import os
@@ -20,22 +24,55 @@ _client = boto3.client(
 
 
 class ProcessingRuns:
-    """Implements ports.Workflow. A run is named after recording and attempt, so there is one at a time."""
+    """Implements ports.Workflow."""
 
     def start(self, recording: Recording) -> None:
-        work = {"tenant_id": recording.tenant_id, "recording_id": recording.id, "attempt": recording.attempt}
+        _start(os.environ["PROCESSING_ARN"], _name(recording), recording, recording.attempt)
+
+    def replace(self, before: Recording, after: Recording) -> None:
         try:
-            _client.start_execution(
-                stateMachineArn=os.environ["PROCESSING_ARN"],
-                name=f"{recording.id}-{recording.attempt}",
-                input=json.dumps(work),
-            )
+            _client.stop_execution(executionArn=_execution(before), cause="replaced by a new attempt")
         except ClientError as error:
-            if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
+            if error.response["Error"]["Code"] != "ExecutionDoesNotExist":
                 raise
+        self.start(after)
+
+    def alive(self, recording: Recording) -> bool:
+        try:
+            return _client.describe_execution(executionArn=_execution(recording))["status"] == "RUNNING"
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ExecutionDoesNotExist":
+                raise
+            return True
 
     def wake(self, token: str) -> None:
         answer_task(token, {"state": "look_again"})
+
+
+class ArchivingRuns:
+    """Implements ports.ArchiveRuns."""
+
+    def start(self, recording: Recording) -> None:
+        name = f"{recording.id}-{recording.archive_attempt}"
+        _start(os.environ["ARCHIVING_ARN"], name, recording, recording.archive_attempt)
+
+
+def _name(recording: Recording) -> str:
+    return f"{recording.id}-{recording.attempt}"
+
+
+def _execution(recording: Recording) -> str:
+    machine = os.environ["PROCESSING_ARN"]
+    return f"{machine.replace(':stateMachine:', ':execution:')}:{_name(recording)}"
+
+
+def _start(machine: str, name: str, recording: Recording, attempt: int) -> None:
+    work = {"tenant_id": recording.tenant_id, "recording_id": recording.id, "attempt": attempt}
+    try:
+        _client.start_execution(stateMachineArn=machine, name=name, input=json.dumps(work))
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
+            raise
 
 
 def answer_task(token: str, output: dict[str, object]) -> None:

@@ -1,4 +1,4 @@
-"""Bytes from Cloudflare's presigned URL, by ranged reads that survive broken connections."""
+"""Bytes from Cloudflare's presigned URLs and from our buckets, by ranged reads that survive broken connections."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,9 +6,12 @@ from http import HTTPStatus
 from typing import Final
 
 import requests
+from botocore.exceptions import ClientError, HTTPClientError
+from urllib3.exceptions import ProtocolError
 
-from recordings.domain.errors import SourceChanged, SourceUnavailable
-from recordings.services.process_recording import Plan
+from recordings.adapters.object_store import Bucket
+from recordings.domain.errors import SourceChanged, SourceDenied, SourceUnavailable
+from recordings.services.transfer_file import Plan, length_of
 
 TIMEOUT_SECONDS: Final = (3, 20)
 CHUNK: Final = 1024 * 1024
@@ -72,6 +75,8 @@ def _fill(got: bytearray, url: str, source: SourceFile, first: int, last: int) -
     with requests.get(url, headers=headers, timeout=TIMEOUT_SECONDS, stream=True) as answer:
         if answer.status_code == HTTPStatus.PRECONDITION_FAILED:
             raise SourceChanged("the file changed while it was read")
+        if answer.status_code == HTTPStatus.FORBIDDEN:
+            raise SourceDenied("the URL may not be read any more")
         if answer.status_code != HTTPStatus.PARTIAL_CONTENT:
             raise SourceUnavailable(f"a range was answered with {answer.status_code}")
         if answer.headers.get("Content-Range", "") != f"bytes {first}-{last}/{source.size}":
@@ -106,13 +111,52 @@ def stream(url: str, source: SourceFile, part_size: int) -> Iterator[bytes]:
 
 
 class UrlReader:
-    """Implements process_recording.Reader."""
+    """Implements transfer_file.Reader; a place is a URL."""
 
-    def measure(self, url: str) -> SourceFile:
-        return measure(url)
+    def measure(self, place: str) -> SourceFile:
+        return measure(place)
 
-    def read(self, url: str, plan: Plan, first: int, last: int) -> bytes:
-        return read(url, SourceFile(plan["size"], plan["etag"], plan["ranges"]), first, last)
+    def read(self, place: str, plan: Plan, first: int, last: int) -> bytes:
+        return read(place, SourceFile(plan["size"], plan["etag"], plan["ranges"]), first, last)
 
-    def stream(self, url: str, plan: Plan) -> Iterator[bytes]:
-        return stream(url, SourceFile(plan["size"], plan["etag"], plan["ranges"]), plan["part_size"])
+    def stream(self, place: str, plan: Plan) -> Iterator[bytes]:
+        return stream(place, SourceFile(plan["size"], plan["etag"], plan["ranges"]), plan["part_size"])
+
+
+class BucketReader:
+    """Implements transfer_file.Reader for a file in one of our buckets; a place is its key."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+
+    def measure(self, place: str) -> SourceFile:
+        found = self._bucket.head(place)
+        if found is None:
+            raise SourceUnavailable("the file is not where the recording says")
+        return SourceFile(found[0], found[1], True)
+
+    def read(self, place: str, plan: Plan, first: int, last: int) -> bytes:
+        got = bytearray()
+        for _ in range(RESUMES):
+            wanted = f"bytes={first + len(got)}-{last}"
+            try:
+                answer = self._bucket.client.get_object(
+                    Bucket=self._bucket.name, Key=place, Range=wanted, IfMatch=f'"{plan["etag"]}"'
+                )
+                for chunk in answer["Body"].iter_chunks(CHUNK):
+                    got += chunk
+            except ClientError as error:
+                if error.response["Error"]["Code"] in {"412", "PreconditionFailed"}:
+                    raise SourceChanged("the file changed while it was read") from error
+                raise
+            except (HTTPClientError, ProtocolError):
+                # What came before the break is in `got`; the next try asks for the rest.
+                continue
+            if len(got) == last - first + 1:
+                return bytes(got)
+        raise SourceUnavailable(f"{len(got)} of {last - first + 1} bytes came before giving up")
+
+    def stream(self, place: str, plan: Plan) -> Iterator[bytes]:
+        for number in range(1, plan["segments"][-1][1] + 1):
+            first = (number - 1) * plan["part_size"]
+            yield self.read(place, plan, first, first + length_of(plan, number) - 1)

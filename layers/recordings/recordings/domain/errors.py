@@ -10,9 +10,14 @@
     + RoomIsRecording
     + MeetingInUse
     + RecordingFailed
+    + RecordingInProgress      it is being recorded: stop it first
     + ConcurrentUpdate         somebody else was faster: load again
     + RequestInProgress
   - TransitionNotAllowed
+  - NotPossible                what was asked makes no sense for this recording as it is
+    + RecordingNotArchivable
+    + RecordingNotArchived
+    + RecordingNotRecoverable
   - IdempotencyKeyReused
   - InvalidCursor
   - Throttled                  carries the seconds to wait
@@ -26,7 +31,7 @@
 Errors that only a workflow hears of (their class name is what `Retry` and `Catch` match on):
 
 * TransferError
-  - SourceChanged, SourceExpired, SourceUnavailable, ChecksumMismatch
+  - SourceChanged, SourceExpired, SourceUnavailable (SourceDenied), ChecksumMismatch
 * CaptureFailed                Cloudflare lost the recording for good
 """
 
@@ -84,6 +89,10 @@ class RecordingFailed(Conflict):
     code = "recording_failed"
 
 
+class RecordingInProgress(Conflict):
+    code = "recording_in_progress"
+
+
 class ConcurrentUpdate(Conflict):
     code = "concurrent_update"
 
@@ -94,6 +103,22 @@ class RequestInProgress(Conflict):
 
 class TransitionNotAllowed(RecordingsError):
     code = "transition_not_allowed"
+
+
+class NotPossible(RecordingsError):
+    code = "not_possible"
+
+
+class RecordingNotArchivable(NotPossible):
+    code = "recording_not_archivable"
+
+
+class RecordingNotArchived(NotPossible):
+    code = "recording_not_archived"
+
+
+class RecordingNotRecoverable(NotPossible):
+    code = "recording_not_recoverable"
 
 
 class IdempotencyKeyReused(RecordingsError):
@@ -156,6 +181,10 @@ class SourceExpired(TransferError):
 
 class SourceUnavailable(TransferError):
     """The source did not answer as it should; trying again is worth it."""
+
+
+class SourceDenied(SourceUnavailable):
+    """The source says that we may not read: the URL has run out, and a fresh one may do."""
 
 
 class ChecksumMismatch(TransferError):

@@ -5,10 +5,18 @@ from datetime import datetime
 from typing import Literal, Self
 
 from recordings.domain import lifecycle
+from recordings.domain.errors import (
+    RecordingInProgress,
+    RecordingNotArchivable,
+    RecordingNotArchived,
+    RecordingNotRecoverable,
+)
 from recordings.domain.lifecycle import Command, Observation, Status
 
 type Origin = Literal["api", "auto"]
 type Store = Literal["r2", "s3"]
+type ArchiveState = Literal["moving", "stored", "restoring", "restored"]
+type Tier = Literal["standard", "bulk", "expedited"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +50,31 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredFile:
-    """A verified file in storage we own. `checksum` is the lower-case hex SHA-256 of all bytes, when known."""
+    """A verified file in storage we own, with checksums over all its bytes in lower-case hex.
+
+    `crc32` is known of every file that we copied, `sha256` of one that is small enough to be read at once.
+    """
 
     provider: Store
     key: str
     size_bytes: int
     content_type: str
-    checksum: str | None = None
+    crc32: str | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Archive:
+    """Where an archived recording is. `expected_at`: when a copy that was asked for should be readable."""
+
+    state: ArchiveState
+    storage_class: str | None = None
+    restored_until: datetime | None = None
+    expected_at: datetime | None = None
+    tier: Tier | None = None
+    days: int | None = None
+    # The key in R2 that is emptied once the copy is the file.
+    moved_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +95,17 @@ class Recording:
     duration_seconds: int | None = None
     archived_at: datetime | None = None
     file: StoredFile | None = None
+    archive: Archive | None = None
+    archive_error: Failure | None = None
+    archive_attempt: int = 0
+    deleted_at: datetime | None = None
     failure: Failure | None = None
     partial: bool = False
     stalled: bool = False
     attempt: int = 1
+    recovered_at: datetime | None = None
+    # Where Cloudflare was asked to put the file in our own bucket.
+    delivery_key: str | None = None
     progress: Progress | None = None
     history: tuple[Change, ...] = ()
     version: int = 1
@@ -90,6 +123,7 @@ class Recording:
         origin: Origin,
         at: datetime,
         cause: str,
+        delivery_key: str | None = None,
     ) -> Self:
         """A recording that Cloudflare has just begun; `at` is when it began."""
         return cls(
@@ -103,6 +137,7 @@ class Recording:
             status=Status.RECORDING,
             created_at=at,
             started_at=at,
+            delivery_key=delivery_key,
             history=(Change(Status.RECORDING, at, cause),),
         )
 
@@ -144,6 +179,91 @@ class Recording:
             progress=None,
             stalled=False,
         )
+
+    def archiving(self, *, at: datetime) -> Self:
+        """Begin the move to cold storage, or raise RecordingNotArchivable."""
+        if self.status is not Status.READY or self.file is None or self.file.provider != "r2":
+            raise RecordingNotArchivable(f"only a ready recording in R2 can be archived; this one is {self.status}")
+        return self._entered(
+            lifecycle.allowed(self.status, Command.ARCHIVE),
+            at,
+            "api_archive",
+            archived_at=at,
+            archive=Archive(state="moving", moved_from=self.file.key),
+            archive_error=None,
+            archive_attempt=self.archive_attempt + 1,
+        )
+
+    @property
+    def moving(self) -> bool:
+        """Whether the move to cold storage still runs: until it is over the file is served from R2."""
+        return self.archive is not None and self.archive.state == "moving"
+
+    def vaulted(self, file: StoredFile, *, storage_class: str) -> Self:
+        """The copy in cold storage is verified and now the file; self unchanged when no move runs."""
+        if self.archive is None or not self.moving:
+            return self
+        stored = replace(self.archive, state="stored", storage_class=storage_class)
+        return self._changed(file=file, archive=stored, progress=None)
+
+    def not_archived(self, error: Failure, *, at: datetime) -> Self:
+        """The move failed for good and lost nothing; self unchanged when no move runs."""
+        if not self.moving:
+            return self
+        return self._observed(
+            Observation.ARCHIVE_ABANDONED,
+            at,
+            "archive_failed",
+            archived_at=None,
+            archive=None,
+            archive_error=error,
+            progress=None,
+        )
+
+    def restoring(self, *, tier: Tier, days: int, expected_at: datetime) -> Self:
+        """A readable copy has been asked for, or raise RecordingNotArchived."""
+        if self.status is not Status.ARCHIVED or self.archive is None or self.moving:
+            raise RecordingNotArchived(f"only an archived recording can be restored; this one is {self.status}")
+        asked = replace(
+            self.archive, state="restoring", restored_until=None, expected_at=expected_at, tier=tier, days=days
+        )
+        return self._changed(archive=asked)
+
+    def restored(self, *, until: datetime) -> Self:
+        """A readable copy is there until then; self unchanged when nothing is archived or that is known."""
+        if self.archive is None or self.moving or self.archive.restored_until == until:
+            return self
+        known = replace(self.archive, state="restored", restored_until=until, expected_at=None)
+        return self._changed(archive=known)
+
+    def restore_expired(self, *, at: datetime) -> Self:
+        """The readable copy is gone; self unchanged when a newer one is there or on its way."""
+        archive = self.archive
+        if archive is None or archive.state != "restored" or (archive.restored_until or at) > at:
+            return self
+        gone = replace(archive, state="stored", restored_until=None, tier=None, days=None)
+        return self._changed(archive=gone)
+
+    def deleted(self, *, at: datetime) -> Self:
+        """Out of every list, count and lookup, with nothing lost; raises RecordingInProgress while it records."""
+        if self.status is Status.RECORDING:
+            raise RecordingInProgress("the recording is in progress; stop it before deleting it")
+        return self if self.deleted_at else self._changed(deleted_at=at)
+
+    def undeleted(self) -> Self:
+        """Back where it was; self unchanged when it is not deleted."""
+        return self._changed(deleted_at=None) if self.deleted_at else self
+
+    def recovered(self, *, at: datetime) -> Self:
+        """A new attempt at the file, or raise RecordingNotRecoverable."""
+        if self.status is not Status.PROCESSING:
+            raise RecordingNotRecoverable(f"only a recording in processing can be recovered; this one is {self.status}")
+        if self.cloudflare_id is None:
+            raise RecordingNotRecoverable("it has no Cloudflare recording to recover from")
+        return self._changed(attempt=self.attempt + 1, recovered_at=at, progress=None, stalled=False)
+
+    def _changed(self, **changes: object) -> Self:
+        return replace(self, version=self.version + 1, **changes)  # type: ignore[arg-type]  # as in _entered
 
     def _observed(self, observation: Observation, at: datetime, cause: str, **changes: object) -> Self:
         status = lifecycle.observed(self.status, observation)

@@ -25,10 +25,13 @@ class Tally:
 
 
 def difference(before: Recording | None, after: Recording | None) -> dict[str, int]:
-    """What a change adds to its day's counters (`total`, `status_<status>`, `seconds`, `bytes`); zeroes left out."""
+    """What a change adds to its day's counters (`total`, `status_<status>`, `seconds`, `bytes`); zeroes left out.
+
+    A deleted recording counts as none.
+    """
     counters: dict[str, int] = {}
     for recording, sign in ((before, -1), (after, 1)):
-        if recording is None:
+        if recording is None or recording.deleted_at is not None:
             continue
         for name, amount in (
             ("total", 1),

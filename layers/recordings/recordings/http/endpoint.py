@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
 from http import HTTPStatus
-from typing import Any, Final, cast
+from typing import Any, Final, cast, get_origin
 from urllib.parse import parse_qsl
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -171,8 +171,16 @@ def _once[Q: BaseModel, B: BaseModel](
         # Nothing came of it: the caller's next try must be a real one.
         keys.forget(request.tenant_id, key)
     else:
-        keys.finish(request.tenant_id, key, answer=given, now=clock())
+        _keep(idempotency, request, key, given)
     return given
+
+
+def _keep[Q: BaseModel, B: BaseModel](idempotency: Idempotency, request: Request[Q, B], key: str, given: Event) -> None:
+    try:
+        idempotency.keys.finish(request.tenant_id, key, answer=given, now=idempotency.clock())
+    except Exception:
+        # The work is done, and its answer must reach the caller; a repeat finds the key free after a minute.
+        logger.exception("answer not kept")
 
 
 def _tenant(event: Event, scope: str) -> str:
@@ -211,8 +219,12 @@ def _query[Q: BaseModel](model: type[Q], event: Event) -> Q:
         pairs = [*(event.get("queryStringParameters") or {}).items()]
     else:
         pairs = parse_qsl(raw, keep_blank_values=True)
-    given: dict[str, str] = {}
+    repeatable = {name for name, info in model.model_fields.items() if get_origin(info.annotation) is list}
+    given: dict[str, str | list[str]] = {}
     for name, value in pairs:
+        if name in repeatable:
+            given[name] = [*given.get(name, []), value]
+            continue
         if name in given:
             raise invalid(name, "is given more than once")
         given[name] = value

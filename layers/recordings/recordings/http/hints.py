@@ -16,7 +16,7 @@ def hint_of(raw_body: bytes) -> Hint | None:
     """The hint in a body, or None when it is about something else or cannot be read."""
     try:
         document = json.loads(raw_body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(document, dict) or document.get("event") != "recording.statusUpdate":
         return None

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
+from recordings.domain.capture import Capture
 from recordings.domain.errors import ConcurrentUpdate
-from recordings.domain.recording import Recording
+from recordings.domain.recording import Failure, Recording
 from recordings.domain.room import Room
-from recordings.ports import Capture, Ids, Recordings
+from recordings.ports import Ids, Recordings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,10 +16,11 @@ class ImportCapture:
     recordings: Recordings
     new_id: Ids
 
-    def __call__(self, room: Room, capture: Capture, *, nonce: str | None, cause: str) -> Recording:
-        """Give the recording of this capture, made now unless it is known.
+    def __call__(self, room: Room, capture: Capture, *, nonce: str | None, failure: Failure | None = None) -> Recording:
+        """Give the recording of this capture, made now unless it is known; with `failure` one that has no file.
 
-        Raises RoomAlreadyRecording when the capture runs and the room is not free (`nonce`: see Recordings.add).
+        Raises RoomAlreadyRecording when the capture runs and the room is not free (`nonce`: see Recordings.add), and
+        ConcurrentUpdate when our recording of it has been purged.
         """
         known = self.recordings.of_cloudflare(capture.id)
         if known is not None:
@@ -33,9 +35,12 @@ class ImportCapture:
             cloudflare_id=capture.id,
             origin="auto" if capture.auto_started else "api",
             at=began,
-            cause=cause,
+            delivery_key=capture.delivery_key,
+            cause="auto_started" if capture.auto_started else "api_start",
         )
-        if not capture.status.running:
+        if failure is not None:
+            recording = recording.failed(failure, at=capture.stopped_at or began, cause=failure.code)
+        elif not capture.status.running:
             recording = recording.ended(at=capture.stopped_at or began, cause="capture_ended")
         try:
             self.recordings.add(recording, nonce=nonce)

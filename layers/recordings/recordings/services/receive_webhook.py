@@ -1,12 +1,19 @@
 """Take a hint from Cloudflare: look at what it speaks of, and let our records follow."""
 
 from dataclasses import dataclass
+from itertools import islice
+from typing import Final
 
-from recordings.domain.errors import ConcurrentUpdate, ProviderNotFound
+from recordings.domain.capture import Capture, CaptureStatus
+from recordings.domain.errors import ProviderNotFound
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Recording
-from recordings.ports import Capture, Clock, Ids, Recorder, Recordings, Rooms, Workflow
-from recordings.services.import_capture import ImportCapture
+from recordings.domain.room import Room
+from recordings.ports import Clock, Ids, Recorder, Recordings, Rooms, Workflow
+from recordings.services.reconcile_recording import ReconcileRecording
+
+# A capture that a webhook tells of is among the newest of its meeting; one that is not comes in by sync.
+NEWEST: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,27 +44,22 @@ class ReceiveWebhook:
             return recording is not None
         if recording is None:
             assert room is not None
-            if capture_id not in {known.id for known in self.recorder.newest(room.meeting_id)}:
+            newest = islice(self.recorder.captures(room.meeting_id), NEWEST)
+            if capture_id not in {known.id for known in newest}:
                 # The body said that this capture is of this meeting; Cloudflare does not.
                 return False
-            recording = ImportCapture(recordings=self.recordings, new_id=self.new_id)(
-                room, capture, nonce=None, cause="auto_started" if capture.auto_started else "api_start"
-            )
-        self._follow(recording, capture)
+        self._reconcile(room, recording, capture)
+        if recording is not None and capture.status in {CaptureStatus.UPLOADED, CaptureStatus.ERRORED}:
+            token = self.recordings.take_token(recording)
+            if token is not None:
+                self.workflow.wake(token)
         return True
 
-    def _follow(self, recording: Recording, capture: Capture) -> None:
-        if capture.status.running:
-            return
-        self.workflow.start(recording)
-        if recording.status is Status.RECORDING:
-            try:
-                self.recordings.save(
-                    recording, recording.ended(at=capture.stopped_at or self.clock(), cause="capture_ended")
-                )
-            except ConcurrentUpdate:
-                # A stop or another webhook stored the end; the run needs waking all the same.
-                pass
-        token = self.recordings.take_token(recording)
-        if token is not None:
-            self.workflow.wake(token)
+    def _reconcile(self, room: Room | None, recording: Recording | None, capture: Capture) -> None:
+        ReconcileRecording(
+            recordings=self.recordings,
+            recorder=self.recorder,
+            workflow=self.workflow,
+            clock=self.clock,
+            new_id=self.new_id,
+        )(room, recording, capture)

@@ -4,11 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, NoReturn
+from urllib.parse import quote
 
+from recordings.domain.capture import Capture
 from recordings.domain.errors import ProviderFailure, ProviderRefused, RecordingsError, RoomAlreadyRecording
 from recordings.domain.recording import Recording
 from recordings.domain.room import Room
-from recordings.ports import Capture, Clock, Ids, Recorder, Recordings, Rooms
+from recordings.ports import Clock, Ids, Recorder, Recordings, Rooms
 from recordings.services.import_capture import ImportCapture
 
 # Longer than the function may run, so that a lease only ends under a start that has died.
@@ -47,7 +49,7 @@ class StartRecording:
 
     def _begin(self, room: Room, nonce: str, max_seconds: int | None) -> Capture:
         try:
-            return self.recorder.start(room.meeting_id, max_seconds=max_seconds)
+            return self.recorder.start(room.meeting_id, max_seconds=max_seconds, folder=_folder(room))
         except ProviderRefused:
             # A running recording is one reason to refuse, and its status is not documented: look.
             running = self.recorder.active(room.meeting_id)
@@ -69,5 +71,8 @@ class StartRecording:
     def _import(self, room: Room, capture: Capture, nonce: str) -> Recording:
         # `active` does not tell why the capture began; `get` and `start` do.
         told = capture if capture.auto_started is not None else self.recorder.get(capture.id)
-        cause = "auto_started" if told.auto_started else "api_start"
-        return ImportCapture(recordings=self.recordings, new_id=self.new_id)(room, told, nonce=nonce, cause=cause)
+        return ImportCapture(recordings=self.recordings, new_id=self.new_id)(room, told, nonce=nonce)
+
+
+def _folder(room: Room) -> str:
+    return f"delivered/{quote(room.tenant_id, safe='')}/{quote(room.id, safe='')}"

@@ -53,9 +53,7 @@ class StopRecording:
         if running is None:
             raise NoActiveRecording("the room is not being recorded")
         told = self.recorder.get(running.id)
-        recording = ImportCapture(recordings=self.recordings, new_id=self.new_id)(
-            room, told, nonce=None, cause="auto_started" if told.auto_started else "api_start"
-        )
+        recording = ImportCapture(recordings=self.recordings, new_id=self.new_id)(room, told, nonce=None)
         if recording.status is not Status.RECORDING:
             raise NoActiveRecording("the room is not being recorded")
         return recording

@@ -1,0 +1,1 @@
+"""Benchmarks: figures with the command that prints them. They measure; they do not pass or fail."""

@@ -1,0 +1,7 @@
+"""Client of the recordings API: `Client`, `AsyncClient`, and the base of every error."""
+
+# The names that a program begins with; the rest is imported from its module.
+from recordings_client.client import AsyncClient as AsyncClient
+from recordings_client.client import Client as Client
+from recordings_client.errors import RecordingsError as RecordingsError
+from recordings_client.policy import Policy as Policy

@@ -1,0 +1,18 @@
+"""Starts the command line, or says what it needs."""
+
+import sys
+
+
+def main() -> None:
+    try:
+        from recordings_client.cli import app
+    except ModuleNotFoundError as error:
+        if error.name not in ("typer", "rich"):
+            raise
+        print("The command line needs more: pip install 'recordings-client[cli]'", file=sys.stderr)
+        raise SystemExit(2) from None
+    app()
+
+
+if __name__ == "__main__":
+    main()

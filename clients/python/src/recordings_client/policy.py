@@ -1,0 +1,124 @@
+"""How often and how long: the repeats of a request, and the waits between them."""
+
+import json
+import random
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import httpx
+
+from recordings_client.effects import Answer, Send, Steps, Wait
+from recordings_client.errors import NoAnswer, RecordingsError, RequestInProgress, UnexpectedAnswer, error_of
+from recordings_client.models import MalformedDocument
+
+T = TypeVar("T")
+
+# After these nothing is half done. 500 is a bug, and a bug seldom goes away by itself.
+PASSING: Final = frozenset({429, 502, 503, 504})
+FIRST_PAUSE: Final = 0.5
+LONGEST_PAUSE: Final = 8.0
+
+
+def new_key() -> str:
+    """An Idempotency-Key that nobody used before."""
+    return str(uuid.uuid4())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """`retries`: repeats after the first try. `longest_wait`: a Retry-After beyond it is raised, not waited for.
+
+    `new_key` None: nothing is sent with an Idempotency-Key unless the caller gives one, and such a POST is never
+    repeated. `jitter` gives numbers from 0 to 1, `clock` seconds that never go back.
+    """
+
+    retries: int = 3
+    longest_wait: float = 30.0
+    new_key: Callable[[], str] | None = new_key
+    jitter: Callable[[], float] = random.random
+    clock: Callable[[], float] = time.monotonic
+
+    def pause(self, tries: int, *, first: float = FIRST_PAUSE, longest: float = LONGEST_PAUSE) -> float:
+        """How long to wait after so many tries: doubling, and spread so that callers do not return together."""
+        # The exponent is bounded: a long wait may be many tries.
+        return float(min(longest, first * 2 ** min(tries, 32)) * (0.5 + self.jitter() / 2))
+
+    def exchange(
+        self,
+        method: str,
+        path: str,
+        parse: Callable[[Answer], T],
+        *,
+        query: tuple[tuple[str, str], ...] = (),
+        body: Mapping[str, Any] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Steps[T]:
+        """One request, repeated where that is safe; the last failure is raised."""
+        key = idempotency_key
+        # DELETE too: repeated without a key after a lost answer, it would say that there is nothing to delete.
+        if key is None and method in ("POST", "DELETE") and self.new_key is not None:
+            key = self.new_key()
+        retries = self.retries if key is not None or method != "POST" else 0
+        headers = {"Accept": "application/json"} | ({"Idempotency-Key": key} if key is not None else {})
+        request = Send(method=method, path=path, query=query, body=body, headers=headers)
+        tries = 0
+        while True:
+            try:
+                answer: Answer = yield request
+            except httpx.HTTPError as cause:
+                if tries >= retries:
+                    raise NoAnswer(f"The API did not answer: {str(cause) or type(cause).__name__}.") from cause
+                pause = self.pause(tries)
+            else:
+                if 200 <= answer.status < 300:
+                    return _parsed(answer, parse)
+                error = error_of(answer)
+                if tries >= retries or not _passes(error):
+                    raise error
+                pause = self.pause(tries) if error.retry_after is None else error.retry_after
+                if pause > self.longest_wait:
+                    raise error
+            tries += 1
+            yield Wait(pause)
+
+
+def _passes(error: RecordingsError) -> bool:
+    # Other conflicts are kept under the key and would only be said again.
+    return error.status in PASSING or isinstance(error, RequestInProgress)
+
+
+def _parsed(answer: Answer, parse: Callable[[Answer], T]) -> T:
+    try:
+        return parse(answer)
+    except MalformedDocument as cause:
+        raise UnexpectedAnswer(
+            f"The API's answer is not what was promised: {cause}.", status=answer.status, request_id=answer.request_id
+        ) from cause
+
+
+def whole(read: Callable[[object], T]) -> Callable[[Answer], T]:
+    """Reads a JSON body as it is."""
+
+    def parse(answer: Answer) -> T:
+        try:
+            return read(json.loads(answer.body))
+        except MalformedDocument:
+            raise
+        except (ValueError, RecursionError):
+            raise MalformedDocument("the body is not JSON") from None
+
+    return parse
+
+
+def data(read: Callable[[object], T]) -> Callable[[Answer], T]:
+    """Reads what is inside the envelope."""
+
+    def opened(given: object) -> T:
+        if not isinstance(given, dict) or "data" not in given:
+            raise MalformedDocument("there is no data in it")
+        return read(given["data"])
+
+    return whole(opened)

@@ -1,0 +1,18 @@
+"""POST /api/v1/recordings/{id}/archive: move a recording to cold storage."""
+
+from http import HTTPStatus
+
+from recordings.adapters.dynamo import DynamoIdempotencyKeys, DynamoRecordings
+from recordings.adapters.step_functions import ArchivingRuns
+from recordings.adapters.system import now
+from recordings.http.endpoint import Idempotency, Request, Response, endpoint
+from recordings.http.schemas import Nothing, archiving_view
+from recordings.services.archive_recording import ArchiveRecording
+
+archive_recording = ArchiveRecording(recordings=DynamoRecordings(), runs=ArchivingRuns(), clock=now)
+
+
+@endpoint(scope="recordings:write", idempotency=Idempotency(DynamoIdempotencyKeys(), now))
+def handler(request: Request[Nothing, Nothing]) -> Response:
+    recording = archive_recording(tenant_id=request.tenant_id, recording_id=request.path("id"))
+    return Response(HTTPStatus.OK, {"data": archiving_view(recording)})

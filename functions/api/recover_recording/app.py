@@ -1,0 +1,18 @@
+"""POST /api/v1/recordings/{id}/recover: start a stuck recording's processing anew."""
+
+from http import HTTPStatus
+
+from recordings.adapters.dynamo import DynamoIdempotencyKeys, DynamoRecordings
+from recordings.adapters.step_functions import ProcessingRuns
+from recordings.adapters.system import now
+from recordings.http.endpoint import Idempotency, Request, Response, endpoint
+from recordings.http.schemas import Nothing, recovering_view
+from recordings.services.recover_recording import RecoverRecording
+
+recover_recording = RecoverRecording(recordings=DynamoRecordings(), workflow=ProcessingRuns(), clock=now)
+
+
+@endpoint(scope="recordings:write", idempotency=Idempotency(DynamoIdempotencyKeys(), now))
+def handler(request: Request[Nothing, Nothing]) -> Response:
+    recording = recover_recording(tenant_id=request.tenant_id, recording_id=request.path("id"))
+    return Response(HTTPStatus.OK, {"data": recovering_view(recording)})

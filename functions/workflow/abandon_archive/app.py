@@ -1,0 +1,14 @@
+"""Archiving task: put a recording whose move failed for good back to ready."""
+
+from recordings.adapters.archive_store import ArchiveBucket
+from recordings.adapters.dynamo import DynamoRecordings
+from recordings.adapters.system import now
+from recordings.services.move_to_archive import AbandonArchive
+from recordings.workflow.task import Payload, task
+
+abandon_archive = AbandonArchive(recordings=DynamoRecordings(), clock=now, abort=ArchiveBucket().abort)
+
+
+@task
+def handler(payload: Payload) -> Payload:
+    return {"status": abandon_archive(payload["work"], payload["plan"])}

@@ -1,0 +1,17 @@
+"""Archiving task: verify the copy, point the recording to it, then empty R2."""
+
+from recordings.adapters.archive_store import STORAGE_CLASS, ArchiveBucket
+from recordings.adapters.dynamo import DynamoRecordings
+from recordings.adapters.object_store import R2
+from recordings.services.move_to_archive import FinishArchive
+from recordings.workflow.task import Payload, task
+
+finish_archive = FinishArchive(
+    recordings=DynamoRecordings(), files=ArchiveBucket(), source=R2(), storage_class=STORAGE_CLASS
+)
+
+
+@task
+def handler(payload: Payload) -> Payload:
+    finish_archive(payload["work"], payload["plan"], payload["done"])
+    return {}

@@ -1,0 +1,39 @@
+"""The event bus that tenants' systems listen to."""
+
+import json
+import os
+from collections.abc import Collection, Sequence
+from itertools import batched
+from typing import Any, Final
+
+import boto3
+from botocore.config import Config
+
+# What one PutEvents call takes (EventBridge API reference, PutEvents).
+AT_A_TIME: Final = 10
+SOURCE: Final = "recordings"
+DETAIL_TYPE: Final = "recording.status_changed"
+
+_client = boto3.client(
+    "events",
+    config=Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3}),
+)
+
+
+def announce(details: Sequence[dict[str, Any]]) -> Collection[int]:
+    """Put one event for each detail on the bus; gives the indexes of those that it refused."""
+    refused: set[int] = set()
+    for some in batched(enumerate(details), AT_A_TIME, strict=False):
+        answer = _client.put_events(
+            Entries=[
+                {
+                    "Source": SOURCE,
+                    "DetailType": DETAIL_TYPE,
+                    "Detail": json.dumps(detail),
+                    "EventBusName": os.environ["EVENT_BUS"],
+                }
+                for _, detail in some
+            ]
+        )
+        refused |= {index for (index, _), entry in zip(some, answer["Entries"], strict=True) if "ErrorCode" in entry}
+    return refused

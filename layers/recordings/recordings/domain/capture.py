@@ -1,0 +1,41 @@
+"""A capture: what Cloudflare calls a recording, as it tells of it."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class CaptureStatus(StrEnum):
+    """Cloudflare's statuses of a recording (Realtime docs, recording-guide/monitor-status)."""
+
+    INVOKED = "INVOKED"
+    RECORDING = "RECORDING"
+    PAUSED = "PAUSED"
+    UPLOADING = "UPLOADING"
+    UPLOADED = "UPLOADED"
+    ERRORED = "ERRORED"
+    UNKNOWN = "UNKNOWN"
+
+    @property
+    def running(self) -> bool:
+        return self in {CaptureStatus.INVOKED, CaptureStatus.RECORDING, CaptureStatus.PAUSED}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capture:
+    """A recording as Cloudflare tells it. Size in bytes, duration in seconds."""
+
+    id: str
+    status: CaptureStatus
+    invoked_at: datetime
+    started_at: datetime | None = None
+    stopped_at: datetime | None = None
+    file_name: str | None = None
+    size_bytes: int | None = None
+    duration_seconds: int | None = None
+    download_url: str | None = field(default=None, repr=False)
+    url_expires_at: datetime | None = None
+    auto_started: bool | None = None
+    meeting_id: str | None = None
+    # Where Cloudflare was asked to put the file in our own bucket; told by who started the capture.
+    delivery_key: str | None = None

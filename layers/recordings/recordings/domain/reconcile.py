@@ -1,0 +1,143 @@
+"""What to do when our recording and Cloudflare's capture are laid side by side.
+
+    ours \\ theirs   running          finishing     file there     file gone (or capture unknown)
+    (none)          import           import        import         import as failed
+    recording       nothing ¹        end           end            fail
+    processing      run ²            run ³         run ⁴          fail
+    ready           nothing          nothing       nothing        nothing
+    archived        nothing          nothing       nothing        nothing
+    failed          nothing          nothing       nothing        nothing
+
+    ¹ stop, when it was asked for long ago and has never begun: it may stay so for ever and hold the room
+    ² stop again, when the stop is old and Cloudflare records on; fail, when it never began at all
+    ³ fail, when the upload is older than Cloudflare keeps a file; nothing, when the run has given up
+    ⁴ restart, when the run has given up or died
+
+Old news changes nothing: no row leads back. A webhook, a room's sync, the scheduled sync and recover all ask here.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from recordings.domain.capture import Capture, CaptureStatus
+from recordings.domain.lifecycle import Status
+from recordings.domain.recording import Failure, Recording
+
+LOST: Final = Failure("capture_failed", "Cloudflare lost the recording; there is no file of it.")
+EXPIRED: Final = Failure("file_expired", "Cloudflare's copy expired before it could be fetched.")
+NEVER_BEGAN: Final = Failure("never_started", "Cloudflare accepted the recording and never began it.")
+NEVER_UPLOADED: Final = Failure("upload_never_finished", "Cloudflare never finished uploading the recording.")
+
+
+class Act(StrEnum):
+    NOTHING = "nothing"
+    IMPORT = "import"
+    END = "end"
+    RUN = "run"
+    RESTART = "restart"
+    STOP = "stop"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The act, and the failure to store with a FAIL or the import of what is lost."""
+
+    act: Act
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deadlines:
+    """After these a state that should pass counts as stuck."""
+
+    begin: timedelta = timedelta(minutes=15)
+    stop: timedelta = timedelta(minutes=5)
+    # Cloudflare keeps a file for seven days (RealtimeKit, data-retention).
+    upload: timedelta = timedelta(days=7)
+
+
+class FileState(StrEnum):
+    RUNNING = "running"
+    FINISHING = "finishing"
+    THERE = "there"
+    GONE = "gone"
+
+
+def file_state(capture: Capture | None, *, delivered: bool, now: datetime) -> FileState:
+    """Where a capture's file is. `delivered`: it lies in our own bucket. None: Cloudflare knows no such capture."""
+    if delivered:
+        return FileState.THERE
+    if capture is None:
+        return FileState.GONE
+    if capture.status.running:
+        return FileState.RUNNING
+    if capture.status in {CaptureStatus.UPLOADING, CaptureStatus.UNKNOWN}:
+        return FileState.FINISHING
+    expired = capture.url_expires_at is not None and capture.url_expires_at <= now
+    return FileState.THERE if capture.download_url is not None and not expired else FileState.GONE
+
+
+def why_gone(capture: Capture | None) -> Failure:
+    """The failure that fits a file which is gone."""
+    return EXPIRED if capture is not None and capture.status is CaptureStatus.UPLOADED else LOST
+
+
+def reconcile(
+    ours: Recording | None,
+    theirs: Capture | None,
+    *,
+    now: datetime,
+    delivered: bool = False,
+    run_alive: bool = True,
+    deadlines: Deadlines = Deadlines(),  # frozen
+) -> Verdict:
+    """Say what to do. `run_alive`: whether the run of this attempt may still be at work."""
+    state = file_state(theirs, delivered=delivered, now=now)
+    if ours is None:
+        if theirs is None:
+            return Verdict(Act.NOTHING)
+        return Verdict(Act.IMPORT, why_gone(theirs) if state is FileState.GONE else None)
+    match ours.status:
+        case Status.RECORDING:
+            return _while_recording(state, ours, theirs, now, deadlines)
+        case Status.PROCESSING:
+            return _while_processing(state, ours, theirs, now, run_alive and not ours.stalled, deadlines)
+        case _:
+            return Verdict(Act.NOTHING)
+
+
+def _while_recording(
+    state: FileState, ours: Recording, theirs: Capture | None, now: datetime, deadlines: Deadlines
+) -> Verdict:
+    match state:
+        case FileState.RUNNING:
+            assert theirs is not None
+            waiting = theirs.status is CaptureStatus.INVOKED and now - ours.started_at > deadlines.begin
+            return Verdict(Act.STOP if waiting else Act.NOTHING)
+        case FileState.GONE:
+            return Verdict(Act.FAIL, why_gone(theirs))
+        case _:
+            return Verdict(Act.END)
+
+
+def _while_processing(
+    state: FileState, ours: Recording, theirs: Capture | None, now: datetime, alive: bool, deadlines: Deadlines
+) -> Verdict:
+    waited = now - (ours.stopped_at or ours.started_at)
+    match state:
+        case FileState.RUNNING:
+            assert theirs is not None
+            if theirs.status is CaptureStatus.INVOKED and waited > deadlines.begin:
+                return Verdict(Act.FAIL, NEVER_BEGAN)
+            return Verdict(Act.STOP if waited > deadlines.stop else Act.RUN)
+        case FileState.FINISHING:
+            if waited > deadlines.upload:
+                return Verdict(Act.FAIL, NEVER_UPLOADED)
+            return Verdict(Act.RUN if alive else Act.NOTHING)
+        case FileState.THERE:
+            return Verdict(Act.RUN if alive else Act.RESTART)
+        case FileState.GONE:
+            return Verdict(Act.FAIL, why_gone(theirs))

@@ -1,0 +1,153 @@
+"""Move a recording's file from R2 to cold storage: what the tasks of the archiving workflow decide.
+
+The file can be read at every moment: the recording points to R2 until the copy is verified, and R2 is emptied only
+after the recording points to the copy.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from recordings.domain.errors import ConcurrentUpdate, SourceUnavailable
+from recordings.domain.lifecycle import Status
+from recordings.domain.recording import Archive, Failure, StoredFile
+from recordings.ports import Clock, Recordings
+from recordings.services.process_recording import family_of
+from recordings.services.transfer_file import Done, Files, Plan, Reader, Work, check_stored, plan_for
+
+TRIES: Final = 5
+PREFIX: Final = "recordings/"
+ABANDONED: Final = Failure("archive_failed", "The move to cold storage failed; the recording is still in R2.")
+
+
+class Deletable(Protocol):
+    """The store that a file leaves."""
+
+    def delete(self, key: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeginArchive:
+    """Store that the move has begun, unless the API has; a run that is not the recording's present one is over."""
+
+    recordings: Recordings
+    clock: Clock
+
+    def __call__(self, work: Work) -> bool:
+        """Give whether there is anything to move."""
+        for attempt in range(TRIES):
+            before = self.recordings.find(work["tenant_id"], work["recording_id"])
+            after = before
+            if before.status is Status.READY and before.archive_attempt == work["attempt"] - 1:
+                after = before.archiving(at=self.clock())
+            try:
+                self.recordings.save(before, after)
+            except ConcurrentUpdate:
+                if attempt == TRIES - 1:
+                    raise
+                continue
+            return after.status is Status.ARCHIVED and after.archive_attempt == work["attempt"]
+        raise AssertionError("unreachable: the last try returns or raises")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanArchive:
+    recordings: Recordings
+    reader: Reader
+    files: Files
+
+    def __call__(self, work: Work) -> Plan | None:
+        """How the file moves; None when it has moved. Raises SourceUnavailable when R2 has no such file."""
+        recording = self.recordings.find(work["tenant_id"], work["recording_id"])
+        if not recording.moving or recording.file is None:
+            return None
+        family = PREFIX + family_of(recording)
+        return plan_for(
+            self.reader.measure(recording.file.key),
+            self.files,
+            place=recording.file.key,
+            key=f"{family}{work['attempt']}/recording.mp4",
+            family=family,
+            content_type=recording.file.content_type,
+            crc=recording.file.crc32,
+        )
+
+
+def key_in_r2(work: Work, plan: Plan) -> str:
+    """Where the file is read from (transfer_file.Locate)."""
+    return plan["source"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishArchive:
+    """Verify the copy, point the recording to it, then empty R2."""
+
+    recordings: Recordings
+    files: Files
+    source: Deletable
+    storage_class: str
+
+    def __call__(self, work: Work, plan: Plan | None, done: Done | None) -> None:
+        """Without a plan the file has moved before, and only R2 may be left to empty.
+
+        Raises ChecksumMismatch, SourceUnavailable or ConcurrentUpdate; R2 is untouched then.
+        """
+        if plan is not None and done is not None:
+            check_stored(self.files, plan, done)
+            self._store(work, plan, done)
+        recording = self.recordings.find(work["tenant_id"], work["recording_id"])
+        if recording.file is not None and recording.file.provider == "s3" and recording.archive is not None:
+            self._empty(recording.archive)
+
+    def _empty(self, archive: Archive) -> None:
+        if archive.moved_from is not None:
+            self.source.delete(archive.moved_from)
+
+    def _store(self, work: Work, plan: Plan, done: Done) -> None:
+        for attempt in range(TRIES):
+            before = self.recordings.find(work["tenant_id"], work["recording_id"])
+            if before.file is None:
+                raise SourceUnavailable("the recording has no file")
+            file = StoredFile(
+                provider="s3",
+                key=plan["key"],
+                size_bytes=plan["size"],
+                content_type=before.file.content_type,
+                crc32=done["crc32"],
+                sha256=before.file.sha256,
+            )
+            after = before
+            if before.archive_attempt == work["attempt"]:
+                after = before.vaulted(file, storage_class=self.storage_class)
+            try:
+                self.recordings.save(before, after)
+                return
+            except ConcurrentUpdate:
+                if attempt == TRIES - 1:
+                    raise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AbandonArchive:
+    """Put the recording back to ready: nothing is lost."""
+
+    recordings: Recordings
+    clock: Clock
+    abort: Callable[[str, str], None]
+
+    def __call__(self, work: Work, plan: Plan | None) -> Status:
+        """Raises ConcurrentUpdate."""
+        if plan is not None and plan["upload_id"]:
+            self.abort(plan["key"], plan["upload_id"])
+        for attempt in range(TRIES):
+            before = self.recordings.find(work["tenant_id"], work["recording_id"])
+            after = before
+            if before.archive_attempt == work["attempt"]:
+                after = before.not_archived(ABANDONED, at=self.clock())
+            try:
+                self.recordings.save(before, after)
+                return after.status
+            except ConcurrentUpdate:
+                if attempt == TRIES - 1:
+                    raise
+        raise AssertionError("unreachable: the last try returns or raises")

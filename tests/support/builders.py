@@ -1,0 +1,83 @@
+"""Short ways to say "some recording", "some room" and "some capture", naming only what the test is about."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from ulid import ULID
+
+from recordings.domain.capture import Capture, CaptureStatus
+from recordings.domain.lifecycle import Status
+from recordings.domain.recording import Change, Failure, Recording, StoredFile
+from recordings.domain.room import Room
+
+NOON = datetime(2026, 1, 6, 12, tzinfo=UTC)
+
+# How a recording came to be where it is, by the shortest way.
+PATHS = {
+    Status.RECORDING: (Status.RECORDING,),
+    Status.PROCESSING: (Status.RECORDING, Status.PROCESSING),
+    Status.READY: (Status.RECORDING, Status.PROCESSING, Status.READY),
+    Status.ARCHIVED: (Status.RECORDING, Status.PROCESSING, Status.READY, Status.ARCHIVED),
+    Status.FAILED: (Status.RECORDING, Status.FAILED),
+}
+
+
+def a_recording(**changes: Any) -> Recording:
+    """A recording of `room_1` that began at noon; status, times and history fit each other."""
+    status = changes.get("status", Status.RECORDING)
+    began = changes.get("created_at", NOON)
+    path = PATHS[status]
+    told: dict[str, Any] = {
+        # An id tells the time that its recording began.
+        "id": f"rec_{str(ULID.from_datetime(began))[:10]}{0:016}",
+        "tenant_id": "tenant_1",
+        "room_id": "room_1",
+        "room_name": "Room one",
+        "meeting_id": "meeting_1",
+        "status": status,
+        "origin": "api",
+        "created_at": began,
+        "started_at": began,
+        "cloudflare_id": "capture_1",
+        "history": tuple(Change(entered, began, "test") for entered in path),
+        "version": len(path),
+    }
+    if status is not Status.RECORDING:
+        told["stopped_at"] = began
+    if status in {Status.READY, Status.ARCHIVED}:
+        told |= {"file": a_file(), "duration_seconds": 60}
+    if status is Status.FAILED:
+        told["failure"] = Failure("capture_failed", "Lost.")
+    return Recording(**told | changes)
+
+
+def a_file(**changes: Any) -> StoredFile:
+    told: dict[str, Any] = {"provider": "r2", "key": "key", "size_bytes": 1000, "content_type": "video/mp4"}
+    return StoredFile(**told | changes)
+
+
+def a_room(**changes: Any) -> Room:
+    """A free room with a meeting of its own."""
+    told: dict[str, Any] = {
+        "id": "room_1",
+        "tenant_id": "tenant_1",
+        "name": "Room one",
+        "meeting_id": "meeting_1",
+        "record_on_start": False,
+        "created_at": NOON,
+        "updated_at": NOON,
+    }
+    return Room(**told | changes)
+
+
+def a_capture(**changes: Any) -> Capture:
+    """A capture that Cloudflare is making on request."""
+    told: dict[str, Any] = {
+        "id": "capture_1",
+        "status": CaptureStatus.RECORDING,
+        "invoked_at": NOON,
+        "started_at": NOON,
+        "auto_started": False,
+        "meeting_id": "meeting_1",
+    }
+    return Capture(**told | changes)

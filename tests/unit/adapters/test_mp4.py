@@ -1,0 +1,162 @@
+"""Length and kind of a film, by its own bytes, which may be anybody's."""
+
+import struct
+from pathlib import Path
+from subprocess import run
+
+import imageio_ffmpeg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recordings.adapters.mp4 import content_type_of, duration_of
+
+
+class Bytes:
+    """A file that is read in ranges, as our storage is, and counts the reads."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        self.reads: list[int] = []
+
+    def __call__(self, first: int, last: int) -> bytes:
+        assert 0 <= first <= last < len(self.content), "a range that cannot be satisfied"
+        self.reads.append(last - first + 1)
+        assert len(self.reads) < 10_000, "it never ends"
+        return self.content[first : last + 1]
+
+
+def seconds_of(content: bytes) -> int | None:
+    return duration_of(Bytes(content), len(content))
+
+
+def box(kind: bytes, content: bytes = b"", *, length: int | None = None) -> bytes:
+    return struct.pack(">I4s", 8 + len(content) if length is None else length, kind) + content
+
+
+def large_box(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I4sQ", 1, kind, 16 + len(content)) + content
+
+
+def mvhd(scale: int = 1000, length: int = 90_000, *, version: int = 0) -> bytes:
+    times = struct.pack(">QQIQ", 0, 0, scale, length) if version else struct.pack(">IIII", 0, 0, scale, length)
+    return box(b"mvhd", bytes([version, 0, 0, 0]) + times + bytes(80))
+
+
+FTYP = box(b"ftyp", b"isom\0\0\2\0isomiso2")
+
+
+@pytest.fixture(scope="module", params=["moov first", "moov last", "in fragments"])
+def film(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    flags = {"moov first": ["-movflags", "+faststart"], "moov last": []}
+    flags["in fragments"] = ["-movflags", "+frag_keyframe+empty_moov", "-g", "5"]
+    path: Path = tmp_path_factory.mktemp("film") / "film.mp4"
+    source = ["-f", "lavfi", "-i", "color=size=64x64:rate=5:duration=3"]
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", *source, *flags[request.param], str(path)]
+    run(command, check=True, timeout=60)
+    content = path.read_bytes()
+    # With an empty moov the header tells no length.
+    return content + (b"" if request.param != "in fragments" else box(b"free"))
+
+
+def test_a_real_film_tells_its_kind_and_length(film: bytes) -> None:
+    assert content_type_of(film[:16]) == "video/mp4"
+    fragmented = film.endswith(box(b"free"))
+    assert seconds_of(film) in ({None, 0, 3} if fragmented else {3})
+
+
+def test_a_real_film_is_not_read_whole(film: bytes) -> None:
+    file = Bytes(film)
+    duration_of(file, len(film))
+    assert sum(file.reads) < 400
+
+
+def test_a_real_film_cut_anywhere_never_breaks_the_reader(film: bytes) -> None:
+    for size in range(0, len(film), 7):
+        assert seconds_of(film[:size]) in {None, 0, 3}
+
+
+@pytest.mark.parametrize("version", [0, 1])
+@pytest.mark.parametrize(("scale", "length", "seconds"), [(1000, 90_400, 90), (1, 7, 7), (600, 0, 0), (90_000, 1, 0)])
+def test_a_length_is_told_in_whole_seconds(version: int, scale: int, length: int, seconds: int) -> None:
+    film = FTYP + box(b"moov", mvhd(scale, length, version=version))
+    assert seconds_of(film) == seconds
+
+
+def test_a_film_of_days_needs_the_wide_header() -> None:
+    assert seconds_of(FTYP + box(b"moov", mvhd(90_000, 90_000 * 86_400, version=1))) == 86_400
+
+
+def test_other_boxes_are_skipped_whatever_way_they_tell_their_length() -> None:
+    moov = box(b"moov", box(b"udta", b"x" * 99) + mvhd())
+    assert seconds_of(FTYP + box(b"free") + large_box(b"mdat", b"y" * 1000) + moov) == 90
+    assert seconds_of(FTYP + large_box(b"moov", mvhd())) == 90
+    # Zero: to the end of the file.
+    assert seconds_of(FTYP + box(b"moov", mvhd(), length=0)) == 90
+    assert seconds_of(FTYP + box(b"mdat", b"z" * 50, length=0)) is None
+
+
+def test_a_scale_of_zero_tells_nothing() -> None:
+    assert seconds_of(FTYP + box(b"moov", mvhd(0, 5))) is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\0",
+        b"\0" * 7,
+        b"\0" * 64,
+        b"\xff" * 64,
+        FTYP,
+        FTYP[:-1],
+        FTYP + box(b"moov"),
+        FTYP + box(b"moov", mvhd()[:20]),
+        FTYP + box(b"moov", box(b"mvhd", bytes(31))),
+        FTYP + box(b"moov", box(b"trak", mvhd())),
+        box(b"free", length=7) + box(b"moov", mvhd()),
+        box(b"free", length=2) + box(b"moov", mvhd()),
+        struct.pack(">I4sQ", 1, b"free", 0) + box(b"moov", mvhd()),
+        struct.pack(">I4sQ", 1, b"free", 15) + box(b"moov", mvhd()),
+        struct.pack(">I4sQ", 1, b"free", 2**64 - 1) + box(b"moov", mvhd()),
+        struct.pack(">I4s", 1, b"moov"),
+        box(b"free", length=2**32 - 1) + box(b"moov", mvhd()),
+        FTYP + box(b"moov", b"", length=2**32 - 1),
+    ],
+)
+def test_a_broken_or_hostile_file_tells_nothing(content: bytes) -> None:
+    assert seconds_of(content) is None
+
+
+def test_a_moov_cut_off_behind_its_header_still_tells() -> None:
+    whole = FTYP + box(b"moov", mvhd() + box(b"trak", b"t" * 1000))
+    assert seconds_of(whole[:-900]) == 90
+
+
+def test_a_header_that_claims_more_than_the_file_holds_is_not_read_beyond_the_end() -> None:
+    content = FTYP + box(b"moov", struct.pack(">I4s", 2**31, b"mvhd") + bytes(10), length=2**31)
+    assert seconds_of(content) is None
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read_to_an_end(content: bytes) -> None:
+    assert seconds_of(content) is None or content
+
+
+@given(st.lists(st.sampled_from([FTYP, box(b"moov", mvhd()), box(b"free"), b"\0\0\0\1mdat", b"\0", b"\xff\xff"])))
+def test_any_row_of_boxes_is_read_to_an_end(boxes: list[bytes]) -> None:
+    assert seconds_of(b"".join(boxes)) in {None, 90}
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        (b"\0\0\0\x20ftypisom\0\0\0\0", "video/mp4"),
+        (b"\x1a\x45\xdf\xa3" + bytes(12), "video/webm"),
+        (b"<?xml version='1.", "application/octet-stream"),
+        (b"ftyp", "application/octet-stream"),
+        (b"", "application/octet-stream"),
+    ],
+)
+def test_a_kind_is_told_by_the_first_bytes(head: bytes, kind: str) -> None:
+    assert content_type_of(head) == kind

@@ -1,0 +1,812 @@
+"""What a store of rooms, recordings and kept answers promises; the fake and DynamoDB keep the same promises."""
+
+import base64
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import unquote
+
+import boto3
+import pytest
+from boto3.dynamodb.types import TypeDeserializer
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from recordings.adapters import dynamo
+from recordings.domain.errors import (
+    ConcurrentUpdate,
+    IdempotencyKeyReused,
+    InvalidCursor,
+    MeetingInUse,
+    RecordingNotFound,
+    RecordingsError,
+    RequestInProgress,
+    RoomAlreadyRecording,
+    RoomIsRecording,
+    RoomNotFound,
+)
+from recordings.domain.lifecycle import Status
+from recordings.domain.recording import Failure, Progress, Recording
+from recordings.domain.tally import day_of, difference
+from recordings.ports import IdempotencyKeys, Recordings, Rooms
+from tests.support.builders import NOON, a_file, a_recording, a_room
+from tests.support.fakes import CountingIds, Memory, MemoryIdempotencyKeys, MemoryRecordings, MemoryRooms
+from tests.support.table import a_table
+
+# By tenant, room (None: all its rooms) and day.
+type Tallies = dict[tuple[str, str | None, str], dict[str, int]]
+
+# Names that would reach into each other's keys if they were glued together as they are.
+TENANTS = ["a", "a#REC", "a#ROOM", "a%23REC", "a/b", "a%2Fb", "T#a", "ä", "日本", "A", "a b", "a#ROOM#x", ".", "🎬"]
+
+
+@dataclass
+class Store:
+    rooms: Rooms
+    recordings: Recordings
+    keys: IdempotencyKeys
+    read_tallies: Callable[[], Tallies]
+
+    @property
+    def tallies(self) -> Tallies:
+        """What is counted, by tenant and day; counters that stand at zero left out."""
+        plain = {key: {name: n for name, n in tally.items() if n} for key, tally in self.read_tallies().items()}
+        return {key: tally for key, tally in plain.items() if tally}
+
+
+def in_memory() -> Store:
+    memory = Memory()
+
+    def tallies() -> Tallies:
+        return {key: dict(tally) for key, tally in memory.tallies.items()}
+
+    return Store(MemoryRooms(memory), MemoryRecordings(memory), MemoryIdempotencyKeys(memory), tallies)
+
+
+def in_dynamo() -> Store:
+    plain = TypeDeserializer().deserialize
+
+    def tallies() -> Tallies:
+        found: Tallies = {}
+        for page in boto3.client("dynamodb").get_paginator("scan").paginate(TableName=dynamo.TABLE):
+            for row in page["Items"]:
+                item = {name: plain(value) for name, value in row.items()}
+                partition, day = item.pop("pk"), item.pop("sk")
+                if counts := re.fullmatch(r"T#([^#]*)#DAY(?:#(.*))?", partition):
+                    key = unquote(counts[1]), counts[2], day
+                    found[key] = {name: int(count) for name, count in item.items()}
+        return found
+
+    return Store(dynamo.DynamoRooms(), dynamo.DynamoRecordings(), dynamo.DynamoIdempotencyKeys(), tallies)
+
+
+KINDS = {"memory": (nullcontext, in_memory), "dynamo": (a_table, in_dynamo)}
+
+
+@pytest.fixture(params=KINDS)
+def store(request: pytest.FixtureRequest) -> Iterator[Store]:
+    within, make = KINDS[request.param]
+    with within():
+        yield make()
+
+
+@pytest.fixture
+def now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def assert_counts(store: Store, *recordings: Recording) -> None:
+    wanted: dict[tuple[str, str | None, str], Counter[str]] = {}
+    for one in recordings:
+        for room_id in (None, one.room_id):
+            wanted.setdefault((one.tenant_id, room_id, day_of(one.created_at)), Counter()).update(difference(None, one))
+    assert store.tallies == {key: dict(tally) for key, tally in wanted.items() if tally}
+
+
+def ended(**changes: Any) -> Recording:
+    """A recording that needs no room."""
+    return a_recording(status=Status.PROCESSING, **changes)
+
+
+# ---------------------------------------------------------------- rooms
+
+
+def test_a_room_is_read_as_it_was_added(store: Store) -> None:
+    room = a_room(name="Zoë 🎬", record_on_start=True)
+    store.rooms.add(room)
+    assert store.rooms.get("tenant_1", "room_1") == room
+    assert store.rooms.of_meeting("meeting_1") == room
+
+
+@pytest.mark.parametrize("room_id", ["room_2", "", "x" * 1025, "\ud800"])
+def test_an_unknown_room_is_not_found(store: Store, room_id: str, now: datetime) -> None:
+    store.rooms.add(a_room())
+    with pytest.raises(RoomNotFound):
+        store.rooms.get("tenant_1", room_id)
+    with pytest.raises(RoomNotFound):
+        store.rooms.take_lock("tenant_1", room_id, nonce="n", now=now, until=now + timedelta(seconds=60))
+    assert store.rooms.of_meeting("meeting_2") is None
+
+
+def test_a_room_is_added_once(store: Store) -> None:
+    store.rooms.add(a_room(name="first"))
+    with pytest.raises(ConcurrentUpdate):
+        store.rooms.add(a_room(name="second", meeting_id="meeting_2"))
+    assert store.rooms.get("tenant_1", "room_1").name == "first"
+    assert store.rooms.of_meeting("meeting_2") is None
+
+
+def test_a_room_added_again_with_the_same_meeting_is_the_same_refusal(store: Store) -> None:
+    store.rooms.add(a_room())
+    with pytest.raises(ConcurrentUpdate):
+        store.rooms.add(a_room())
+
+
+@pytest.mark.parametrize("tenant", ["tenant_1", "tenant_2"])
+def test_a_meeting_belongs_to_one_room_of_one_tenant(store: Store, tenant: str) -> None:
+    store.rooms.add(a_room())
+    with pytest.raises(MeetingInUse):
+        store.rooms.add(a_room(tenant_id=tenant, id="room_2"))
+    with pytest.raises(RoomNotFound):
+        store.rooms.get(tenant, "room_2")
+    assert store.rooms.of_meeting("meeting_1") == a_room()
+
+
+def test_a_saved_room_is_read_back(store: Store) -> None:
+    before = a_room()
+    store.rooms.add(before)
+    after = replace(before, name="New", record_on_start=True, updated_at=NOON + timedelta(hours=1), version=2)
+    store.rooms.save(before, after)
+    assert store.rooms.get("tenant_1", "room_1") == after
+
+
+def test_a_stale_room_is_not_saved(store: Store) -> None:
+    before = a_room()
+    store.rooms.add(before)
+    store.rooms.save(before, replace(before, name="first", version=2))
+    with pytest.raises(ConcurrentUpdate):
+        store.rooms.save(before, replace(before, name="second", version=2))
+    assert store.rooms.get("tenant_1", "room_1").name == "first"
+
+
+def test_a_room_that_is_gone_is_not_saved(store: Store) -> None:
+    with pytest.raises(ConcurrentUpdate):
+        store.rooms.save(a_room(), a_room(name="ghost", version=2))
+    with pytest.raises(RoomNotFound):
+        store.rooms.get("tenant_1", "room_1")
+
+
+def test_a_room_that_changes_its_meeting_lets_the_old_one_go(store: Store) -> None:
+    before = a_room()
+    store.rooms.add(before)
+    after = replace(before, meeting_id="meeting_2", version=2)
+    store.rooms.save(before, after)
+    assert store.rooms.of_meeting("meeting_1") is None
+    assert store.rooms.of_meeting("meeting_2") == after
+    store.rooms.add(a_room(id="room_2", meeting_id="meeting_1"))
+
+
+def test_a_room_cannot_change_to_a_meeting_of_another(store: Store) -> None:
+    store.rooms.add(a_room())
+    other = a_room(id="room_2", meeting_id="meeting_2")
+    store.rooms.add(other)
+    with pytest.raises(MeetingInUse):
+        store.rooms.save(other, replace(other, meeting_id="meeting_1", version=2))
+    assert store.rooms.get("tenant_1", "room_2") == other
+    assert store.rooms.of_meeting("meeting_1") == a_room()
+
+
+def test_a_stale_room_takes_no_meeting(store: Store) -> None:
+    before = a_room()
+    store.rooms.add(before)
+    store.rooms.save(before, replace(before, version=2))
+    with pytest.raises(ConcurrentUpdate):
+        store.rooms.save(before, replace(before, meeting_id="meeting_2", version=2))
+    assert store.rooms.of_meeting("meeting_2") is None
+
+
+def test_saving_a_room_never_touches_its_lock(store: Store, now: datetime) -> None:
+    before = a_room()
+    store.rooms.add(before)
+    store.rooms.take_lock("tenant_1", "room_1", nonce="n", now=now, until=now + timedelta(seconds=60))
+    store.rooms.save(before, replace(before, name="New", version=2))
+    room = store.rooms.get("tenant_1", "room_1")
+    assert (room.name, room.lease_nonce, room.lease_until) == ("New", "n", now + timedelta(seconds=60))
+
+
+def test_a_removed_room_leaves_its_meeting_free(store: Store) -> None:
+    store.rooms.add(a_room())
+    store.rooms.remove(a_room())
+    with pytest.raises(RoomNotFound):
+        store.rooms.get("tenant_1", "room_1")
+    assert store.rooms.of_meeting("meeting_1") is None
+    store.rooms.add(a_room(id="room_2"))
+
+
+def test_a_room_is_removed_once(store: Store) -> None:
+    store.rooms.add(a_room())
+    store.rooms.remove(a_room())
+    with pytest.raises(RoomNotFound):
+        store.rooms.remove(a_room())
+
+
+def test_a_stale_room_is_not_removed(store: Store) -> None:
+    store.rooms.add(a_room())
+    store.rooms.save(a_room(), a_room(name="New", version=2))
+    with pytest.raises(ConcurrentUpdate):
+        store.rooms.remove(a_room())
+    assert store.rooms.of_meeting("meeting_1") is not None
+
+
+def test_a_room_that_is_recording_is_not_removed(store: Store) -> None:
+    store.rooms.add(a_room())
+    recording = a_recording()
+    store.recordings.add(recording, nonce=None)
+    with pytest.raises(RoomIsRecording):
+        store.rooms.remove(store.rooms.get("tenant_1", "room_1"))
+    store.recordings.save(recording, recording.stopped(at=NOON, cause="x"))
+    store.rooms.remove(store.rooms.get("tenant_1", "room_1"))
+
+
+def test_a_room_under_a_lease_is_not_removed_until_it_ends(store: Store, now: datetime) -> None:
+    store.rooms.add(a_room())
+    store.rooms.take_lock("tenant_1", "room_1", nonce="n", now=now, until=now + timedelta(seconds=60))
+    with pytest.raises(RoomIsRecording):
+        store.rooms.remove(a_room())
+    store.rooms.release_lock("tenant_1", "room_1", nonce="n")
+    store.rooms.remove(a_room())
+
+
+def test_a_room_whose_lease_ran_out_is_removed(store: Store, now: datetime) -> None:
+    store.rooms.add(a_room())
+    past = now - timedelta(seconds=90)
+    store.rooms.take_lock("tenant_1", "room_1", nonce="n", now=past, until=past + timedelta(seconds=60))
+    store.rooms.remove(a_room())
+    with pytest.raises(RoomNotFound):
+        store.rooms.get("tenant_1", "room_1")
+
+
+# ---------------------------------------------------------------- the lease
+
+
+def test_taking_the_lease_gives_the_room_as_it_is_now(store: Store, now: datetime) -> None:
+    store.rooms.add(a_room())
+    store.rooms.save(a_room(), a_room(name="New", version=2))
+    room = store.rooms.take_lock("tenant_1", "room_1", nonce="n", now=now, until=now + timedelta(seconds=60))
+    assert room == a_room(name="New", version=2, lease_nonce="n", lease_until=now + timedelta(seconds=60))
+
+
+def test_a_lease_keeps_others_out_until_its_very_end(store: Store, now: datetime) -> None:
+    until = now + timedelta(seconds=60)
+    store.rooms.add(a_room())
+    store.rooms.take_lock("tenant_1", "room_1", nonce="first", now=now, until=until)
+    for moment in (now, until - timedelta(seconds=1)):
+        with pytest.raises(RoomAlreadyRecording) as refusal:
+            store.rooms.take_lock("tenant_1", "room_1", nonce="second", now=moment, until=until)
+        assert refusal.value.blocker is None
+    assert store.rooms.get("tenant_1", "room_1").lease_nonce == "first"
+    room = store.rooms.take_lock("tenant_1", "room_1", nonce="second", now=until, until=until + timedelta(seconds=60))
+    assert room.lease_nonce == "second"
+
+
+def test_only_its_holder_releases_a_lease(store: Store, now: datetime) -> None:
+    store.rooms.add(a_room())
+    store.rooms.take_lock("tenant_1", "room_1", nonce="n", now=now, until=now + timedelta(seconds=60))
+    store.rooms.release_lock("tenant_1", "room_1", nonce="other")
+    assert store.rooms.get("tenant_1", "room_1").lease_nonce == "n"
+    store.rooms.release_lock("tenant_1", "room_1", nonce="n")
+    assert store.rooms.get("tenant_1", "room_1") == a_room()
+    store.rooms.release_lock("tenant_1", "room_1", nonce="n")
+    store.rooms.release_lock("tenant_1", "no_such_room", nonce="n")
+    with pytest.raises(RoomNotFound):
+        store.rooms.get("tenant_1", "no_such_room")
+
+
+def test_a_lease_refused_by_a_recording_names_it(store: Store, now: datetime) -> None:
+    store.rooms.add(a_room())
+    store.recordings.add(a_recording(), nonce=None)
+    with pytest.raises(RoomAlreadyRecording) as refusal:
+        store.rooms.take_lock("tenant_1", "room_1", nonce="n", now=now, until=now + timedelta(seconds=60))
+    assert refusal.value.blocker == a_recording()
+
+
+# ---------------------------------------------------------------- recordings
+
+
+@pytest.mark.parametrize("status", Status)
+def test_a_recording_is_read_as_it_was_added(store: Store, status: Status) -> None:
+    store.rooms.add(a_room())
+    recording = a_recording(status=status, partial=True, attempt=3, room_name="Zoë 🎬")
+    store.recordings.add(recording, nonce=None)
+    assert store.recordings.get("tenant_1", recording.id) == recording
+    assert store.recordings.of_cloudflare("capture_1") == recording
+    assert store.recordings.page("tenant_1", limit=5, offset=0).items == [recording]
+    assert_counts(store, recording)
+
+
+@pytest.mark.parametrize("recording_id", ["rec_x", "", "x" * 1025, "\ud800"])
+def test_an_unknown_recording_is_not_found(store: Store, recording_id: str) -> None:
+    with pytest.raises(RecordingNotFound):
+        store.recordings.get("tenant_1", recording_id)
+    assert store.recordings.of_cloudflare("capture_1") is None
+
+
+def test_a_running_recording_takes_the_room_and_ends_the_lease(store: Store, now: datetime) -> None:
+    store.rooms.add(a_room())
+    store.rooms.take_lock("tenant_1", "room_1", nonce="n", now=now, until=now + timedelta(seconds=60))
+    store.recordings.add(a_recording(), nonce="n")
+    assert store.rooms.get("tenant_1", "room_1") == a_room(active_recording_id=a_recording().id)
+
+
+def test_a_lease_that_ran_out_still_serves_while_nobody_else_took_it(store: Store, now: datetime) -> None:
+    past = now - timedelta(hours=1)
+    store.rooms.add(a_room())
+    store.rooms.take_lock("tenant_1", "room_1", nonce="n", now=past, until=past + timedelta(seconds=60))
+    store.recordings.add(a_recording(), nonce="n")
+    assert store.rooms.get("tenant_1", "room_1").active_recording_id == a_recording().id
+
+
+@pytest.mark.parametrize("nonce", ["other", None])
+def test_a_recording_cannot_take_a_room_that_another_start_holds(store: Store, nonce: str | None) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    store.rooms.add(a_room())
+    store.rooms.take_lock("tenant_1", "room_1", nonce="n", now=now, until=now + timedelta(seconds=60))
+    with pytest.raises(RoomAlreadyRecording):
+        store.recordings.add(a_recording(), nonce=nonce)
+    assert store.recordings.of_cloudflare("capture_1") is None
+    assert store.rooms.get("tenant_1", "room_1").lease_nonce == "n"
+    assert_counts(store)
+
+
+def test_without_nonce_an_expired_lease_is_no_obstacle(store: Store, now: datetime) -> None:
+    past = now - timedelta(seconds=90)
+    store.rooms.add(a_room())
+    store.rooms.take_lock("tenant_1", "room_1", nonce="n", now=past, until=past + timedelta(seconds=60))
+    store.recordings.add(a_recording(), nonce=None)
+    assert store.rooms.get("tenant_1", "room_1") == a_room(active_recording_id=a_recording().id)
+
+
+def test_a_nonce_without_a_lease_takes_nothing(store: Store) -> None:
+    store.rooms.add(a_room())
+    with pytest.raises(RoomAlreadyRecording):
+        store.recordings.add(a_recording(), nonce="n")
+    assert_counts(store)
+
+
+def test_a_room_holds_one_recording(store: Store) -> None:
+    store.rooms.add(a_room())
+    store.recordings.add(a_recording(), nonce=None)
+    with pytest.raises(RoomAlreadyRecording) as refusal:
+        store.recordings.add(a_recording(id="rec_02", cloudflare_id="capture_2"), nonce=None)
+    assert refusal.value.blocker == a_recording()
+    assert_counts(store, a_recording())
+
+
+def test_a_recording_needs_its_room(store: Store) -> None:
+    with pytest.raises(RoomNotFound):
+        store.recordings.add(a_recording(), nonce=None)
+    assert_counts(store)
+
+
+def test_an_ended_recording_leaves_the_room_as_it_is(store: Store) -> None:
+    store.rooms.add(a_room())
+    store.recordings.add(a_recording(), nonce=None)
+    store.recordings.add(ended(id="rec_02", cloudflare_id="capture_2"), nonce=None)
+    assert store.rooms.get("tenant_1", "room_1").active_recording_id == a_recording().id
+
+
+@pytest.mark.parametrize("tenant", ["tenant_1", "tenant_2"])
+@pytest.mark.parametrize("status", [Status.RECORDING, Status.PROCESSING])
+def test_a_cloudflare_recording_is_imported_once(store: Store, tenant: str, status: Status) -> None:
+    store.rooms.add(a_room())
+    store.rooms.add(a_room(tenant_id="tenant_2", id="room_2", meeting_id="meeting_2"))
+    first = a_recording(status=status)
+    store.recordings.add(first, nonce=None)
+    again = a_recording(id="rec_02", tenant_id=tenant, room_id="room_2", status=status)
+    with pytest.raises(ConcurrentUpdate):
+        store.recordings.add(again, nonce=None)
+    assert store.recordings.of_cloudflare("capture_1") == first
+    assert store.rooms.get("tenant_2", "room_2").active_recording_id is None
+    assert_counts(store, first)
+
+
+def test_a_known_cloudflare_recording_is_told_before_a_room_that_is_taken(store: Store) -> None:
+    store.rooms.add(a_room())
+    store.recordings.add(a_recording(), nonce=None)
+    with pytest.raises(ConcurrentUpdate):
+        store.recordings.add(a_recording(id="rec_02"), nonce=None)
+
+
+@pytest.mark.parametrize("status", [Status.RECORDING, Status.PROCESSING])
+def test_an_id_is_given_once(store: Store, status: Status) -> None:
+    store.rooms.add(a_room())
+    first = a_recording(status=status)
+    store.recordings.add(first, nonce=None)
+    with pytest.raises(ConcurrentUpdate):
+        store.recordings.add(replace(first, cloudflare_id="capture_2"), nonce=None)
+    assert store.recordings.of_cloudflare("capture_2") is None
+    assert_counts(store, first)
+
+
+def test_two_recordings_without_cloudflare_id_are_two(store: Store) -> None:
+    first, second = ended(cloudflare_id=None), ended(id="rec_02", cloudflare_id=None)
+    store.recordings.add(first, nonce=None)
+    store.recordings.add(second, nonce=None)
+    assert_counts(store, first, second)
+
+
+def test_a_recording_that_stops_frees_its_room(store: Store) -> None:
+    store.rooms.add(a_room())
+    before = a_recording()
+    store.recordings.add(before, nonce=None)
+    after = before.stopped(at=NOON + timedelta(minutes=5), cause="api_stop")
+    store.recordings.save(before, after)
+    assert store.recordings.get("tenant_1", before.id) == after
+    assert store.rooms.get("tenant_1", "room_1") == a_room()
+    assert_counts(store, after)
+
+
+def test_a_recording_whose_room_holds_another_frees_nothing(store: Store) -> None:
+    store.rooms.add(a_room())
+    before = a_recording()
+    store.recordings.add(before, nonce=None)
+    stopped = before.stopped(at=NOON, cause="x")
+    store.recordings.save(before, stopped)
+    other = a_recording(id="rec_02", cloudflare_id="capture_2")
+    store.recordings.add(other, nonce=None)
+    # Its late end, read before the room moved on.
+    with pytest.raises(ConcurrentUpdate):
+        store.recordings.save(before, before.ended(at=NOON, cause="late"))
+    assert store.rooms.get("tenant_1", "room_1").active_recording_id == "rec_02"
+    assert_counts(store, stopped, other)
+
+
+def test_saving_the_same_writes_nothing(store: Store) -> None:
+    never_added = a_recording()
+    store.recordings.save(never_added, never_added)
+    assert_counts(store)
+
+
+def test_a_stale_recording_is_not_saved(store: Store) -> None:
+    store.rooms.add(a_room())
+    before = a_recording()
+    store.recordings.add(before, nonce=None)
+    first = before.stopped(at=NOON, cause="first")
+    store.recordings.save(before, first)
+    with pytest.raises(ConcurrentUpdate):
+        store.recordings.save(before, before.failed(Failure("x", "y"), at=NOON, cause="second"))
+    assert store.recordings.get("tenant_1", before.id) == first
+    assert_counts(store, first)
+
+
+def test_a_save_needs_the_status_it_leaves_as_well_as_the_version(store: Store) -> None:
+    stored = ended()
+    store.recordings.add(stored, nonce=None)
+    pretended = replace(stored, status=Status.READY)
+    with pytest.raises(ConcurrentUpdate):
+        store.recordings.save(pretended, replace(pretended, version=9))
+    assert store.recordings.get("tenant_1", stored.id) == stored
+
+
+def test_a_recording_that_is_not_there_is_not_saved(store: Store) -> None:
+    before = ended()
+    with pytest.raises(ConcurrentUpdate):
+        store.recordings.save(before, before.failed(Failure("x", "y"), at=NOON, cause="z"))
+    with pytest.raises(RecordingNotFound):
+        store.recordings.get("tenant_1", before.id)
+    assert_counts(store)
+
+
+def test_a_whole_life_keeps_every_fact_and_the_tallies(store: Store) -> None:
+    store.rooms.add(a_room())
+    one = a_recording()
+    store.recordings.add(one, nonce=None)
+    steps: list[Callable[[Recording], Recording]] = [
+        lambda r: r.stopped(at=NOON + timedelta(seconds=90), cause="api_stop"),
+        lambda r: r.stored(
+            a_file(size_bytes=7 * 2**40, checksum="ab"), duration_seconds=90, partial=True, at=NOON, cause="verified"
+        ),
+    ]
+    for step in steps:
+        after = step(one)
+        store.recordings.save(one, after)
+        one = after
+        assert store.recordings.get("tenant_1", one.id) == one
+        assert_counts(store, one)
+
+
+def test_progress_is_noted_without_a_new_version(store: Store) -> None:
+    stored = ended()
+    store.recordings.add(stored, nonce=None)
+    progress = Progress(
+        step="copying", attempt=1, bytes_done=5, bytes_total=2**40, next_step_due=NOON, stuck_after=NOON
+    )
+    store.recordings.note_progress(stored, progress, stalled=True)
+    noted = store.recordings.get("tenant_1", stored.id)
+    assert noted == replace(stored, progress=progress, stalled=True)
+    store.recordings.note_progress(stored, None)
+    assert store.recordings.get("tenant_1", stored.id) == stored
+    assert_counts(store, stored)
+
+
+def test_progress_of_a_recording_that_moved_on_is_dropped(store: Store) -> None:
+    before = ended()
+    store.recordings.add(before, nonce=None)
+    after = before.failed(Failure("x", "y"), at=NOON, cause="z")
+    store.recordings.save(before, after)
+    store.recordings.note_progress(before, Progress(step="copying", attempt=1), stalled=True)
+    store.recordings.note_progress(replace(after, attempt=2), Progress(step="copying", attempt=2))
+    store.recordings.note_progress(ended(id="rec_none"), Progress(step="copying", attempt=1))
+    assert store.recordings.get("tenant_1", before.id) == after
+    with pytest.raises(RecordingNotFound):
+        store.recordings.get("tenant_1", "rec_none")
+
+
+def test_the_token_kept_last_is_given_once(store: Store) -> None:
+    first, second = ended(), ended(id="rec_02", cloudflare_id="capture_2")
+    assert store.recordings.take_token(first) is None
+    store.recordings.keep_token(first, "old")
+    store.recordings.keep_token(first, "new")
+    store.recordings.keep_token(second, "other")
+    assert store.recordings.take_token(first) == "new"
+    assert store.recordings.take_token(first) is None
+    assert store.recordings.take_token(second) == "other"
+
+
+# ---------------------------------------------------------------- pages
+
+
+def test_every_page_is_a_slice_of_the_whole_list(store: Store) -> None:
+    new_id = CountingIds()
+    hours = [0, 0, 1, 23, 24, 24, 47, 71, 96, 97, 97]  # two days are full, one is empty, seconds are shared
+    made = [
+        ended(id=new_id(at), cloudflare_id=f"capture_{n}", created_at=at)
+        for n, at in enumerate(datetime(2026, 1, 30, tzinfo=UTC) + timedelta(hours=h) for h in hours)
+    ]
+    for one in made:
+        store.recordings.add(one, nonce=None)
+    store.recordings.add(ended(id=new_id(NOON), tenant_id="tenant_2", cloudflare_id="other"), nonce=None)
+    newest_first = sorted(made, key=lambda one: (one.created_at, one.id), reverse=True)
+    for limit in (1, 2, 3, 5, 11, 100):
+        for offset in range(len(made) + 3):
+            page = store.recordings.page("tenant_1", limit=limit, offset=offset)
+            assert page.total == len(made)
+            assert [one.id for one in page.items] == [one.id for one in newest_first[offset : offset + limit]]
+
+
+@pytest.mark.parametrize("offset", [0, 1, 10**18])
+def test_a_tenant_without_recordings_has_an_empty_page(store: Store, offset: int) -> None:
+    page = store.recordings.page("tenant_1", limit=20, offset=offset)
+    assert (list(page.items), page.total) == ([], 0)
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3, 7, 8])
+def test_a_cursor_walks_all_rooms_exactly_once(store: Store, cut: int) -> None:
+    ids = ["a", "B", "ä", "room_1", "room_10", "room_2", "🎬"]
+    for n, room_id in enumerate(ids):
+        store.rooms.add(a_room(id=room_id, meeting_id=f"meeting_{n}"))
+    store.rooms.add(a_room(id="c", tenant_id="tenant_2", meeting_id="other"))
+    walked: list[str] = []
+    cursor = None
+    while True:
+        page = store.rooms.list("tenant_1", limit=cut, cursor=cursor)
+        assert 0 < len(page.items) <= cut
+        walked += [room.id for room in page.items]
+        if (cursor := page.cursor) is None:
+            break
+    assert walked == sorted(ids, key=str.encode)
+
+
+def test_a_cursor_goes_on_after_a_room_that_is_gone(store: Store) -> None:
+    for n in range(3):
+        store.rooms.add(a_room(id=f"room_{n}", meeting_id=f"meeting_{n}"))
+    cursor = store.rooms.list("tenant_1", limit=2).cursor
+    store.rooms.remove(a_room(id="room_1", meeting_id="meeting_1"))
+    assert [room.id for room in store.rooms.list("tenant_1", limit=2, cursor=cursor).items] == ["room_2"]
+
+
+def test_no_rooms_are_an_empty_page_without_cursor(store: Store) -> None:
+    page = store.rooms.list("tenant_1", limit=20)
+    assert (list(page.items), page.cursor) == ([], None)
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    ["", "!", "a", "%%%%", "ä", "////", base64.urlsafe_b64encode(b"\xff\xfe").decode(), "=", "QUJD\n", "A" * 1400],
+)
+def test_a_forged_cursor_is_refused(store: Store, cursor: str) -> None:
+    with pytest.raises(InvalidCursor):
+        store.rooms.list("tenant_1", limit=20, cursor=cursor)
+
+
+def test_a_cursor_of_another_tenant_shows_nothing_of_it(store: Store) -> None:
+    for n in range(3):
+        store.rooms.add(a_room(id=f"room_{n}", meeting_id=f"meeting_{n}", tenant_id="tenant_2"))
+    cursor = store.rooms.list("tenant_2", limit=1).cursor
+    assert cursor is not None
+    assert list(store.rooms.list("tenant_1", limit=20, cursor=cursor).items) == []
+
+
+# ---------------------------------------------------------------- tenants
+
+
+def test_tenants_never_meet_whatever_they_are_called(store: Store) -> None:
+    new_id, made = CountingIds(), {}
+    shared = new_id(NOON)
+    for n, tenant in enumerate(TENANTS):
+        room = a_room(tenant_id=tenant, meeting_id=f"meeting_{n}", name=f"of {n}")
+        store.rooms.add(room)
+        made[tenant] = a_recording(id=shared, tenant_id=tenant, cloudflare_id=f"capture_{n}", room_name=f"of {n}")
+        store.recordings.add(made[tenant], nonce=None)
+        store.recordings.keep_token(made[tenant], f"token {n}")
+        assert store.keys.begin(tenant, "key", fingerprint=f"of {n}", now=NOON) is None
+    for n, tenant in enumerate(TENANTS):
+        assert [room.name for room in store.rooms.list(tenant, limit=50).items] == [f"of {n}"]
+        assert store.rooms.get(tenant, "room_1").tenant_id == tenant
+        page = store.recordings.page(tenant, limit=50, offset=0)
+        assert (list(page.items), page.total) == ([made[tenant]], 1)
+        assert store.recordings.take_token(made[tenant]) == f"token {n}"
+    assert_counts(store, *made.values())
+
+
+# ---------------------------------------------------------------- kept answers
+
+
+def test_a_key_is_reserved_then_busy_then_answered(store: Store) -> None:
+    assert store.keys.begin("t", "k", fingerprint="f", now=NOON) is None
+    with pytest.raises(RequestInProgress):
+        store.keys.begin("t", "k", fingerprint="f", now=NOON)
+    answer = {"status": 201, "body": {"deep": [1, None, "é"]}, "headers": {}}
+    store.keys.finish("t", "k", answer=answer, now=NOON)
+    for _ in range(2):
+        assert store.keys.begin("t", "k", fingerprint="f", now=NOON) == answer
+
+
+def test_a_key_of_another_request_is_refused_before_and_after_its_answer(store: Store) -> None:
+    store.keys.begin("t", "k", fingerprint="f", now=NOON)
+    with pytest.raises(IdempotencyKeyReused):
+        store.keys.begin("t", "k", fingerprint="other", now=NOON)
+    store.keys.finish("t", "k", answer={}, now=NOON)
+    with pytest.raises(IdempotencyKeyReused):
+        store.keys.begin("t", "k", fingerprint="other", now=NOON)
+    assert store.keys.begin("t", "k", fingerprint="f", now=NOON) == {}
+
+
+def test_a_forgotten_key_is_free_for_any_request(store: Store) -> None:
+    store.keys.begin("t", "k", fingerprint="f", now=NOON)
+    store.keys.forget("t", "k")
+    assert store.keys.begin("t", "k", fingerprint="other", now=NOON) is None
+    store.keys.forget("t", "unknown")
+
+
+def test_a_reservation_frees_itself_after_a_minute(store: Store) -> None:
+    store.keys.begin("t", "k", fingerprint="f", now=NOON)
+    with pytest.raises(RequestInProgress):
+        store.keys.begin("t", "k", fingerprint="f", now=NOON + timedelta(seconds=59))
+    assert store.keys.begin("t", "k", fingerprint="other", now=NOON + timedelta(seconds=60)) is None
+
+
+def test_an_answer_is_kept_for_a_day(store: Store) -> None:
+    store.keys.begin("t", "k", fingerprint="f", now=NOON)
+    store.keys.finish("t", "k", answer={"n": 1}, now=NOON + timedelta(seconds=5))
+    last = NOON + timedelta(hours=24, seconds=4)
+    assert store.keys.begin("t", "k", fingerprint="f", now=last) == {"n": 1}
+    assert store.keys.begin("t", "k", fingerprint="other", now=last + timedelta(seconds=1)) is None
+    with pytest.raises(RequestInProgress):
+        store.keys.begin("t", "k", fingerprint="other", now=last + timedelta(seconds=1))
+
+
+# ---------------------------------------------------------------- any history
+
+ROOMS = {"room_1": "meeting_1", "room_2": "meeting_2"}
+STEPS = st.one_of(
+    st.tuples(st.just("room"), st.sampled_from(sorted(ROOMS)), st.sampled_from(["meeting_1", "meeting_2"])),
+    st.tuples(st.just("move"), st.sampled_from(sorted(ROOMS)), st.sampled_from(["meeting_1", "meeting_2", "spare"])),
+    st.tuples(st.just("remove"), st.sampled_from(sorted(ROOMS))),
+    st.tuples(st.just("lease"), st.sampled_from(sorted(ROOMS)), st.sampled_from(["n1", "n2"]), st.integers(-1, 1)),
+    st.tuples(st.just("release"), st.sampled_from(sorted(ROOMS)), st.sampled_from(["n1", "n2"])),
+    st.tuples(
+        st.just("add"),
+        st.sampled_from(sorted(ROOMS)),
+        st.integers(0, 4),
+        st.sampled_from(list(Status)),
+        st.sampled_from([None, "n1", "n2"]),
+    ),
+    st.tuples(st.just("stop"), st.integers(0, 4)),
+    st.tuples(st.just("fail"), st.integers(0, 4)),
+    st.tuples(st.just("store"), st.integers(0, 4), st.integers(0, 2**50)),
+    st.tuples(st.just("stale"), st.integers(0, 4)),
+    st.tuples(st.just("progress"), st.integers(0, 4), st.booleans()),
+)
+BEGAN = datetime(2026, 1, 31, 23, 59, 58, tzinfo=UTC)
+
+
+def do(store: Store, step: tuple[Any, ...], origin: datetime) -> str:
+    """Do one step; gives what came of it in words that do not depend on the store."""
+    kind, *rest = step
+    try:
+        match kind, rest:
+            case "room", [room_id, meeting]:
+                store.rooms.add(a_room(id=room_id, meeting_id=meeting))
+            case "move", [room_id, meeting]:
+                room = store.rooms.get("tenant_1", room_id)
+                store.rooms.save(room, replace(room, meeting_id=meeting, version=room.version + 1))
+            case "remove", [room_id]:
+                store.rooms.remove(store.rooms.get("tenant_1", room_id))
+            case "lease", [room_id, nonce, when]:
+                begun = origin + timedelta(hours=when)
+                store.rooms.take_lock("tenant_1", room_id, nonce=nonce, now=begun, until=begun + timedelta(seconds=600))
+            case "release", [room_id, nonce]:
+                store.rooms.release_lock("tenant_1", room_id, nonce=nonce)
+            case "add", [room_id, n, status, nonce]:
+                store.recordings.add(numbered(n, room_id=room_id, status=status), nonce=nonce)
+            case "stale", [n]:
+                before = replace(store.recordings.get("tenant_1", numbered(n).id), version=99)
+                store.recordings.save(before, replace(before, version=100))
+            case "progress", [n, stalled]:
+                one = store.recordings.get("tenant_1", numbered(n).id)
+                store.recordings.note_progress(one, Progress(step="copying", attempt=1), stalled=stalled)
+            case _, [n, *size]:
+                before = store.recordings.get("tenant_1", numbered(n).id)
+                after = {
+                    "stop": lambda: before.stopped(at=NOON, cause="x"),
+                    "fail": lambda: before.failed(Failure("c", "m"), at=NOON, cause="x"),
+                    "store": lambda: before.stored(
+                        a_file(size_bytes=size[0]), duration_seconds=size[0] % 1000, partial=False, at=NOON, cause="x"
+                    ),
+                }[kind]()
+                store.recordings.save(before, after)
+    except RecordingsError as refusal:
+        return f"{type(refusal).__name__} {getattr(refusal, 'blocker', None)}"
+    return "done"
+
+
+def numbered(n: int, **changes: Any) -> Recording:
+    """The n-th recording: three of them share the last seconds of one day, the others begin the next."""
+    at = BEGAN + timedelta(seconds=n)
+    id_of = CountingIds()
+    return a_recording(id=id_of(at), cloudflare_id=f"capture_{n % 4}", created_at=at, **changes)
+
+
+def whole_state(store: Store) -> list[Any]:
+    rooms = store.rooms.list("tenant_1", limit=10)
+    page = store.recordings.page("tenant_1", limit=10, offset=0)
+    owners = [store.rooms.of_meeting(meeting) for meeting in ("meeting_1", "meeting_2", "spare")]
+    known = [store.recordings.of_cloudflare(f"capture_{n}") for n in range(4)]
+    return [list(rooms.items), list(page.items), page.total, owners, known]
+
+
+def assert_whole(store: Store) -> None:
+    """What holds after every history."""
+    recordings = list(store.recordings.page("tenant_1", limit=100, offset=0).items)
+    assert_counts(store, *recordings)
+    running = {(one.room_id, one.id) for one in recordings if one.status is Status.RECORDING}
+    held = {(room.id, room.active_recording_id) for room in store.rooms.list("tenant_1", limit=100).items}
+    assert running == {pair for pair in held if pair[1] is not None}
+    captures = [one.cloudflare_id for one in recordings]
+    assert len(captures) == len(set(captures))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(STEPS, max_size=40))
+def test_any_history_leaves_tallies_rooms_and_links_exact(history: list[tuple[Any, ...]]) -> None:
+    store, origin = in_memory(), datetime.now(UTC).replace(microsecond=0)
+    for step in [("room", "room_1", "meeting_1"), *history]:
+        do(store, step, origin)
+        assert_whole(store)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(STEPS, min_size=5, max_size=25))
+def test_the_fake_and_dynamo_answer_any_history_alike(history: list[tuple[Any, ...]]) -> None:
+    origin = datetime.now(UTC).replace(microsecond=0)
+    with a_table():
+        memory, real = in_memory(), in_dynamo()
+        for step in [("room", "room_1", "meeting_1"), *history]:
+            assert do(real, step, origin) == do(memory, step, origin), step
+        assert whole_state(real) == whole_state(memory)
+        assert_whole(real)

@@ -1,0 +1,574 @@
+"""The tasks of the processing workflow: repeated, killed half-way, and fed with bad bytes."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from hashlib import sha256
+from itertools import pairwise
+from typing import Any
+from zlib import crc32
+
+import pytest
+
+from recordings.domain.errors import (
+    CaptureFailed,
+    ChecksumMismatch,
+    ConcurrentUpdate,
+    ProviderTimeout,
+    SourceChanged,
+    SourceExpired,
+    SourceUnavailable,
+)
+from recordings.domain.lifecycle import Status
+from recordings.domain.recording import Failure, Recording
+from recordings.services.process_recording import (
+    CloudflareUrl,
+    MarkFailed,
+    MarkReady,
+    MarkStalled,
+    PlanTransfer,
+    object_key,
+)
+from recordings.services.transfer_file import (
+    MIB,
+    MOST_PARTS,
+    SEGMENT_BYTES,
+    SINGLE_BELOW,
+    CompleteTransfer,
+    CopySegment,
+    Done,
+    Plan,
+    VerifyTransfer,
+    Work,
+    part_size_for,
+    segments_for,
+)
+from tests.support.builders import a_file
+from tests.support.fakes import MemoryPartSums, MemoryReader
+from tests.unit.services.world import STALL_AFTER, Killed, World
+
+CONTENT = bytes(range(256)) * 4  # 1,024 bytes: eleven parts of 100
+
+
+class Job(World):
+    """A stopped recording whose file lies at Cloudflare, and the tasks that fetch it."""
+
+    def __init__(self, content: bytes = CONTENT, **reader: Any) -> None:
+        super().__init__()
+        self.start()
+        self.clock.advance(minutes=1)
+        self.recording = self.stop()
+        self.cloudflare.upload("capture_1", seconds=60)
+        self.reader, self.sums = MemoryReader(content, **reader), MemoryPartSums()
+        self.work = Work(tenant_id="tenant_1", recording_id=self.recording.id, attempt=1)
+
+    def plan(self) -> Plan:
+        return PlanTransfer(**self.ports("recordings", "recorder", "files"), reader=self.reader)(self.work)
+
+    def in_parts(self, part_size: int = 100) -> Plan:
+        """A plan of small parts, as for a file too large for this test."""
+        plan = self.plan()
+        size, key = plan["size"], plan["key"]
+        parts = -(-size // part_size)
+        half = max(1, parts // 2)
+        segments = [[1, half], [half + 1, parts]] if plan["ranges"] and parts > 1 else [[1, parts]]
+        upload_id = self.files.create_upload(key, content_type="video/mp4")
+        return Plan(**plan | {"part_size": part_size, "upload_id": upload_id, "segments": segments})  # type: ignore[typeddict-item]
+
+    def copy(self, plan: Plan, segment: list[int]) -> int:
+        ports = self.ports("recordings", "recorder", "files")
+        locate = CloudflareUrl(recordings=ports["recordings"], recorder=ports["recorder"], clock=self.clock)
+        return CopySegment(locate=locate, files=ports["files"], reader=self.reader, sums=self.sums)(
+            self.work, plan, segment
+        )
+
+    def complete(self, plan: Plan) -> Done:
+        return CompleteTransfer(files=self.files, sums=self.sums)(plan)
+
+    def verify(self, plan: Plan, done: Done, kind: str = "x", seconds: int | None = None) -> dict[str, object]:
+        verify = VerifyTransfer(files=self.files, content_type_of=lambda _: kind, duration_of=lambda *_: seconds)
+        return verify(plan, done)
+
+    def run(self, plan: Plan) -> dict[str, object]:
+        for segment in plan["segments"]:
+            self.copy(plan, segment)
+        return self.verify(plan, self.complete(plan))
+
+    def stored(self, plan: Plan) -> bytes:
+        return self.files.objects[plan["key"]][0]
+
+    def now(self) -> Recording:
+        return self.recordings.get("tenant_1", self.recording.id)
+
+
+# ---------------------------------------------------------------- the plan
+
+
+@pytest.mark.parametrize("size", [0, 1, SINGLE_BELOW - 1])
+def test_a_small_file_is_one_request(size: int) -> None:
+    plan = Job(b"x" * size).plan()
+    assert (plan["size"], plan["upload_id"], plan["segments"]) == (size, "", [[1, 1]])
+
+
+@pytest.mark.parametrize(("size", "parts"), [(SINGLE_BELOW, 1), (SINGLE_BELOW + 1, 2)])
+def test_a_larger_file_is_an_upload_of_parts(size: int, parts: int) -> None:
+    job = Job(b"x" * size)
+    plan = job.plan()
+    assert plan["upload_id"] in job.files.uploaded
+    assert (plan["part_size"], plan["segments"]) == (SINGLE_BELOW, [[1, parts]])
+
+
+@pytest.mark.parametrize("size", [0, 1, SINGLE_BELOW, 144_000 * MIB, 144_000 * MIB + 1, 5 * 1024**2 * MIB])
+def test_parts_are_equal_few_and_cover_the_file(size: int) -> None:
+    part_size = part_size_for(size)
+    segments = segments_for(size, part_size, ranges=True)
+    assert part_size % MIB == 0
+    assert segments[0][0] == 1
+    assert segments[-1][1] <= MOST_PARTS
+    assert all(later[0] == earlier[1] + 1 for earlier, later in pairwise(segments))
+    assert (segments[-1][1] - 1) * part_size < max(size, 1) <= segments[-1][1] * part_size
+    assert all((last - first + 1) * part_size <= max(SEGMENT_BYTES, part_size) for first, last in segments)
+
+
+def test_a_source_without_ranges_is_one_run_however_long() -> None:
+    assert segments_for(10 * SEGMENT_BYTES, SINGLE_BELOW, ranges=False) == [[1, 10 * SEGMENT_BYTES // SINGLE_BELOW]]
+
+
+def test_a_plan_made_again_drops_the_upload_before_it() -> None:
+    job = Job(b"x" * SINGLE_BELOW)
+    first, second = job.plan(), job.plan()
+    assert first["upload_id"] != second["upload_id"]
+    assert list(job.files.uploaded) == [second["upload_id"]]
+    assert first["key"] == second["key"]
+
+
+def test_each_attempt_writes_to_a_key_of_its_own_that_no_name_can_leave() -> None:
+    job = Job()
+    keys = {
+        object_key(replace(job.recording, **changes))  # type: ignore[arg-type]
+        for changes in ({}, {"attempt": 2}, {"tenant_id": "tenant_1/room_1"}, {"room_id": "../x"}, {"tenant_id": "日"})
+    }
+    assert len(keys) == 5
+    assert all(key.count("/") == 4 for key in keys)
+
+
+def test_a_plan_needs_a_url_that_is_there_and_alive() -> None:
+    job = Job()
+    job.cloudflare._change("capture_1", download_url=None)
+    with pytest.raises(SourceUnavailable):
+        job.plan()
+    job.cloudflare.upload("capture_1")
+    job.clock.advance(days=7)
+    with pytest.raises(SourceExpired):
+        job.plan()
+    del job.cloudflare.captured["capture_1"]
+    with pytest.raises(CaptureFailed):
+        job.plan()
+
+
+def test_planning_tells_how_much_there_is_to_do() -> None:
+    job = Job()
+    job.plan()
+    progress = job.now().progress
+    assert progress is not None
+    assert (progress.step, progress.bytes_done, progress.bytes_total) == ("copying", 0, 1024)
+    assert job.now().version == job.recording.version
+
+
+# ---------------------------------------------------------------- whole files
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+@pytest.mark.parametrize("size", [0, 1, 1024, SINGLE_BELOW - 1, SINGLE_BELOW, SINGLE_BELOW + 1])
+def test_a_file_of_any_size_arrives_byte_for_byte(size: int, ranges: bool) -> None:
+    content = (b"0123456789abcde" * (size // 15 + 1))[:size]
+    job = Job(content, ranges=ranges)
+    plan = job.plan()
+    facts = job.run(plan)
+    assert job.stored(plan) == content
+    assert (facts["size"], facts["crc32"]) == (size, f"{crc32(content):08x}")
+    assert facts["sha256"] == (sha256(content).hexdigest() if size < SINGLE_BELOW else None)
+    assert job.files.uploaded == {}
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+@pytest.mark.parametrize("part_size", [1023, 1024, 100, 1])
+def test_parts_of_any_size_make_the_same_file(part_size: int, ranges: bool) -> None:
+    job = Job(ranges=ranges)
+    plan = job.in_parts(part_size)
+    assert job.run(plan)["crc32"] == f"{crc32(CONTENT):08x}"
+    assert job.stored(plan) == CONTENT
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_every_task_may_be_repeated(ranges: bool) -> None:
+    job = Job(ranges=ranges)
+    plan = job.in_parts()
+    for segment in [*plan["segments"], *plan["segments"]]:
+        job.copy(plan, segment)
+    first, second = job.complete(plan), job.complete(plan)
+    assert second["crc32"] == first["crc32"]
+    for segment in plan["segments"]:
+        assert job.copy(plan, segment) == 0
+    for done in (first, second, first):
+        assert job.verify(plan, done)["size"] == 1024
+    assert set(job.files.stored.values()) == {1}
+    assert job.stored(plan) == CONTENT
+
+
+def test_a_small_file_may_be_copied_again() -> None:
+    job = Job()
+    plan = job.plan()
+    assert job.run(plan) == job.run(plan)
+
+
+# ---------------------------------------------------------------- killed half-way
+
+
+def kill_after(n: int, method: Callable[..., object]) -> Callable[..., object]:
+    """The n-th call still has its effect; nobody hears of it."""
+    calls = iter(range(1, 10**6))
+
+    def call(*given: object, **named: object) -> object:
+        result = method(*given, **named)
+        if next(calls) == n:
+            raise Killed
+        return result
+
+    return call
+
+
+@pytest.mark.parametrize("n", range(1, 6))
+def test_a_segment_killed_half_way_reads_nothing_twice_that_was_stored(n: int) -> None:
+    job = Job()
+    plan = job.in_parts()
+    first = plan["segments"][0]
+    note = job.sums.note
+    job.sums.note = kill_after(n, note)  # type: ignore[method-assign, assignment]
+    with pytest.raises(Killed):
+        job.copy(plan, first)
+    job.sums.note = note  # type: ignore[method-assign]
+    kept = set(job.sums.of(plan["upload_id"]))
+    assert kept
+    before = Counter(job.reader.reads)
+    copied = job.copy(plan, first)
+    again = {part for part, number in job.reader.reads.items() if number > before[part]}
+    assert again.isdisjoint(kept)
+    assert copied == len(again) == 5 - len(kept)
+    job.run(plan)
+    assert job.stored(plan) == CONTENT
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+@pytest.mark.parametrize("n", range(1, 5))
+def test_a_part_stored_without_its_checksum_is_copied_again_and_fits(n: int, ranges: bool) -> None:
+    job = Job(ranges=ranges)
+    plan = job.in_parts()
+    upload = job.files.upload_part
+    job.files.upload_part = kill_after(n, upload)  # type: ignore[method-assign, assignment]
+    with pytest.raises(Killed):
+        job.copy(plan, plan["segments"][0])
+    job.files.upload_part = upload  # type: ignore[method-assign]
+    assert job.run(plan)["crc32"] == f"{crc32(CONTENT):08x}"
+    assert job.stored(plan) == CONTENT
+
+
+def test_a_completion_whose_answer_was_lost_is_verified_all_the_same() -> None:
+    job = Job()
+    plan = job.in_parts()
+    for segment in plan["segments"]:
+        job.copy(plan, segment)
+    complete = job.files.complete
+    job.files.complete = kill_after(1, complete)  # type: ignore[method-assign, assignment]
+    with pytest.raises(Killed):
+        job.complete(plan)
+    assert job.verify(plan, job.complete(plan))["crc32"] == f"{crc32(CONTENT):08x}"
+
+
+def test_missing_parts_are_told_and_not_papered_over() -> None:
+    job = Job()
+    plan = job.in_parts()
+    job.copy(plan, plan["segments"][0])
+    with pytest.raises(SourceUnavailable):
+        job.complete(plan)
+    assert job.files.head(plan["key"]) is None
+
+
+def test_an_upload_that_was_dropped_is_told() -> None:
+    job = Job()
+    plan = job.in_parts()
+    job.files.abort(plan["key"], plan["upload_id"])
+    with pytest.raises(SourceUnavailable):
+        job.copy(plan, plan["segments"][0])
+
+
+# ---------------------------------------------------------------- bad bytes
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+@pytest.mark.parametrize("parts", [False, True], ids=["single", "parts"])
+def test_a_source_that_changed_since_the_plan_is_never_mixed(parts: bool, ranges: bool) -> None:
+    job = Job(ranges=ranges)
+    plan = job.in_parts() if parts else job.plan()
+    job.reader.etag = '"v2"'
+    with pytest.raises(SourceChanged):
+        job.copy(plan, plan["segments"][0])
+    assert job.files.objects == {}
+
+
+def test_a_source_that_ignores_ranges_after_all_is_told() -> None:
+    job = Job()
+    plan = job.in_parts()
+    job.reader.ranges = False
+    with pytest.raises(SourceUnavailable):
+        job.copy(plan, plan["segments"][0])
+
+
+@pytest.mark.parametrize("at", [0, 511, 1023])
+def test_a_bit_that_flips_in_our_storage_is_caught(at: int) -> None:
+    job = Job()
+    plan = job.plan()
+    job.copy(plan, plan["segments"][0])
+    content, etag = job.files.objects[plan["key"]]
+    spoiled = content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+    job.files.objects[plan["key"]] = spoiled, etag
+    with pytest.raises(ChecksumMismatch):
+        job.verify(plan, job.complete(plan))
+
+
+def test_a_part_that_is_not_the_one_that_was_read_is_caught() -> None:
+    job = Job()
+    plan = job.in_parts()
+    for segment in plan["segments"]:
+        job.copy(plan, segment)
+    parts = job.files.uploaded[plan["upload_id"]][1]
+    parts[3] = bytes(100)
+    with pytest.raises(ChecksumMismatch):
+        job.verify(plan, job.complete(plan))
+
+
+def test_a_whole_whose_checksum_is_known_beforehand_must_have_it() -> None:
+    job = Job()
+    plan = job.plan()
+    job.copy(plan, [1, 1])
+    plan["crc32"] = f"{crc32(CONTENT):08x}"
+    assert job.complete(plan)["crc32"] == plan["crc32"]
+    plan["crc32"] = "00000000"
+    with pytest.raises(ChecksumMismatch):
+        job.complete(plan)
+
+
+@pytest.mark.parametrize("stored", [None, CONTENT[:-1], CONTENT + b"x", b""])
+def test_an_object_of_another_size_or_none_is_caught(stored: bytes | None) -> None:
+    job = Job()
+    plan = job.plan()
+    if stored is not None:
+        job.files.put(plan["key"], stored, content_type="x")
+    with pytest.raises(ChecksumMismatch):
+        job.verify(plan, Done(etag=None, crc32=None))
+
+
+def test_an_object_with_another_etag_is_caught() -> None:
+    job = Job()
+    plan = job.in_parts()
+    for segment in plan["segments"]:
+        job.copy(plan, segment)
+    done = job.complete(plan)
+    with pytest.raises(ChecksumMismatch):
+        job.verify(plan, Done(etag="0" * 32 + "-11", crc32=done["crc32"]))
+
+
+def test_the_length_of_a_film_is_told_and_of_anything_else_is_not() -> None:
+    job = Job()
+    plan = job.plan()
+    job.copy(plan, [1, 1])
+    assert job.verify(plan, job.complete(plan), "video/mp4", 17)["duration"] == 17
+
+
+# ---------------------------------------------------------------- waiting for the upload
+
+
+def running() -> World:
+    world = World()
+    world.start()
+    return world
+
+
+def test_a_file_that_is_there_is_told_at_once_and_keeps_no_token() -> None:
+    job = Job()
+    assert job.check(job.recording) == {"state": "uploaded", "partial": False}
+    assert job.memory.tokens == {}
+
+
+def test_a_file_that_is_not_there_keeps_the_token_for_the_webhook() -> None:
+    world = running()
+    recording = world.stop()
+    assert world.check(recording, "mine") is None
+    assert world.memory.tokens == {("tenant_1", recording.id): "mine"}
+    noted = world.recordings.get("tenant_1", recording.id).progress
+    assert noted is not None
+    assert (noted.step, noted.next_step_due) == ("waiting_for_upload", world.clock() + timedelta(seconds=5))
+    assert noted.stuck_after == world.clock() + STALL_AFTER
+
+
+def test_a_file_that_comes_between_the_look_and_the_token_is_not_missed() -> None:
+    world = running()
+    recording = world.stop()
+    keep = world.recordings.keep_token
+
+    def and_upload(one: Recording, token: str) -> None:
+        keep(one, token)
+        world.cloudflare.upload("capture_1")
+
+    world.recordings.keep_token = and_upload  # type: ignore[method-assign]
+    assert world.check(recording) == {"state": "uploaded", "partial": False}
+    assert world.memory.tokens == {}
+
+
+def test_a_file_that_never_comes_is_stalled_at_its_time_and_not_before() -> None:
+    world = running()
+    recording = world.stop()
+    world.clock.advance(seconds=STALL_AFTER.total_seconds() - 1)
+    assert world.check(recording) is None
+    world.clock.advance(seconds=1)
+    assert world.check(recording) == {"state": "stalled"}
+
+
+def test_a_capture_that_was_lost_fails_unless_its_bytes_can_be_had() -> None:
+    world = running()
+    recording = world.stop()
+    world.cloudflare.lose("capture_1")
+    with pytest.raises(CaptureFailed):
+        world.check(recording)
+    world.cloudflare.lose("capture_1", url="https://rest")
+    assert world.check(recording) == {"state": "uploaded", "partial": True}
+
+
+def test_a_capture_that_cloudflare_forgot_fails() -> None:
+    world = running()
+    recording = world.stop()
+    del world.cloudflare.captured["capture_1"]
+    with pytest.raises(CaptureFailed):
+        world.check(recording)
+
+
+def test_a_run_whose_recording_is_over_has_nothing_to_do() -> None:
+    job = Job()
+    MarkFailed(recordings=job.recordings, clock=job.clock)(job.work, Failure("x", "y"))
+    assert job.check(job.recording) == {"state": "over"}
+
+
+def test_a_failing_cloudflare_is_for_the_workflow_to_repeat() -> None:
+    job = Job()
+
+    def down(capture_id: str) -> object:
+        raise ProviderTimeout
+
+    job.cloudflare.get = down  # type: ignore[method-assign, assignment]
+    with pytest.raises(ProviderTimeout):
+        job.check(job.recording)
+    assert job.now() == job.recording
+
+
+# ---------------------------------------------------------------- the end
+
+
+def mark_ready(job: Job, seconds: int | None = 59) -> Status:
+    mark = MarkReady(**job.ports("recordings", "recorder"))
+    return mark(job.work, a_file(key="k", size_bytes=1024), seconds=seconds, partial=False)
+
+
+def test_a_stored_file_makes_the_recording_ready_with_cloudflares_duration() -> None:
+    job = Job()
+    assert mark_ready(job) is Status.READY
+    now = job.now()
+    assert (now.status, now.duration_seconds, now.size_bytes, now.progress) == (Status.READY, 60, 1024, None)
+    job.assert_sound()
+
+
+def test_the_files_own_duration_serves_when_cloudflare_tells_none() -> None:
+    job = Job()
+    job.cloudflare.upload("capture_1", seconds=None)
+    mark_ready(job)
+    assert job.now().duration_seconds == 59
+
+
+def test_a_duration_of_nothing_is_a_duration() -> None:
+    job = Job()
+    job.cloudflare.upload("capture_1", seconds=0)
+    mark_ready(job)
+    assert job.now().duration_seconds == 0
+
+
+def test_a_recording_is_ready_even_when_cloudflare_forgot_it_meanwhile() -> None:
+    job = Job()
+    del job.cloudflare.captured["capture_1"]
+    assert mark_ready(job) is Status.READY
+    assert job.now().duration_seconds == 59
+
+
+def test_marks_may_be_repeated_and_the_first_end_stands() -> None:
+    job = Job()
+    mark_ready(job)
+    first = job.now()
+    job.clock.advance(hours=1)
+    assert mark_ready(job, 7) is Status.READY
+    assert MarkFailed(recordings=job.recordings, clock=job.clock)(job.work, Failure("x", "y")) is Status.READY
+    MarkStalled(recordings=job.recordings)(job.work)
+    assert job.now() == first
+    job.assert_sound()
+
+
+def test_a_failed_recording_tells_why_and_stays_failed() -> None:
+    job = Job()
+    assert MarkFailed(recordings=job.recordings, clock=job.clock)(job.work, Failure("lost", "y")) is Status.FAILED
+    assert mark_ready(job) is Status.FAILED
+    assert job.now().failure == Failure("lost", "y")
+    job.assert_sound()
+
+
+def test_a_run_that_gave_up_leaves_a_flag_and_a_later_file_takes_it_away() -> None:
+    job = Job()
+    MarkStalled(recordings=job.recordings)(job.work)
+    stalled = job.now()
+    assert (stalled.status, stalled.stalled, stalled.version) == (Status.PROCESSING, True, job.recording.version)
+    mark_ready(job)
+    assert not job.now().stalled
+
+
+def test_a_run_of_an_older_attempt_changes_nothing() -> None:
+    job = Job()
+    before = job.now()
+    after = before.recovered(at=job.clock())
+    job.recordings.save(before, after)
+    assert mark_ready(job) is Status.PROCESSING
+    assert MarkFailed(recordings=job.recordings, clock=job.clock)(job.work, Failure("x", "y")) is Status.PROCESSING
+    MarkStalled(recordings=job.recordings)(job.work)
+    assert job.check(job.recording) == {"state": "over"}
+    assert job.now() == after
+
+
+@pytest.mark.parametrize("times", [1, 4])
+def test_a_change_in_between_is_read_again(times: int) -> None:
+    job = Job()
+    save, left = job.recordings.save, iter(range(times))
+
+    def contended(before: Recording, after: Recording) -> None:
+        if next(left, None) is not None:
+            raise ConcurrentUpdate
+        save(before, after)
+
+    job.recordings.save = contended  # type: ignore[method-assign]
+    assert mark_ready(job) is Status.READY
+
+
+def test_endless_changes_in_between_are_told() -> None:
+    job = Job()
+
+    def contended(before: Recording, after: Recording) -> None:
+        raise ConcurrentUpdate
+
+    job.recordings.save = contended  # type: ignore[method-assign]
+    with pytest.raises(ConcurrentUpdate):
+        mark_ready(job)

@@ -1,0 +1,272 @@
+"""Stopping, also when Cloudflare fails and when the function dies."""
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from recordings.domain.capture import CaptureStatus
+from recordings.domain.errors import (
+    NoActiveRecording,
+    ProviderError,
+    ProviderFailure,
+    ProviderNotFound,
+    ProviderRefused,
+    ProviderThrottled,
+    ProviderTimeout,
+    RoomNotFound,
+)
+from recordings.domain.lifecycle import Status
+from recordings.domain.recording import Recording
+from tests.support.builders import NOON
+from tests.unit.services.world import Killed, Trap, World, attempt
+
+# Of a stop that goes well: read the room, read the recording, stop the capture, start the run, save.
+CALLS = 5
+# Of one whose recording must be imported first: room, active, get, known?, add, stop, run, save.
+IMPORTING_CALLS = 8
+
+NEXT: dict[str, Callable[[World], object]] = {
+    "start": World.start,
+    "stop": World.stop,
+    "webhook": World.webhook,
+    "check": World.check,
+}
+
+
+@pytest.fixture
+def world() -> World:
+    """A room that has been recording for five minutes."""
+    world = World()
+    world.start()
+    world.clock.advance(minutes=5)
+    return world
+
+
+@pytest.fixture
+def foreign() -> World:
+    """A room that Cloudflare records by itself, which we do not know yet."""
+    world = World()
+    world.cloudflare.begin_by_itself("meeting_1")
+    world.clock.advance(minutes=5)
+    return world
+
+
+def test_a_stop_ends_the_capture_frees_the_room_and_starts_the_run(world: World) -> None:
+    recording = world.stop()
+    assert (recording.status, recording.stopped_at) == (Status.PROCESSING, world.clock())
+    assert [change.cause for change in recording.history] == ["api_start", "api_stop"]
+    assert world.recordings.get("tenant_1", recording.id) == recording
+    assert list(world.runs.started) == [(recording.id, 1)]
+    world.settle()
+    world.assert_settled()
+
+
+def test_a_second_stop_finds_nothing_to_stop(world: World) -> None:
+    world.stop()
+    with pytest.raises(NoActiveRecording):
+        world.stop()
+
+
+def test_an_unknown_room_cannot_be_stopped() -> None:
+    world = World()
+    world.rooms.remove(world.room())
+    with pytest.raises(RoomNotFound):
+        world.stop()
+
+
+def test_a_room_that_is_not_recorded_cannot_be_stopped() -> None:
+    with pytest.raises(NoActiveRecording):
+        World().stop()
+
+
+def test_a_capture_that_cloudflare_began_by_itself_can_be_stopped(foreign: World) -> None:
+    recording = foreign.stop()
+    assert (recording.origin, recording.status, recording.created_at) == ("auto", Status.PROCESSING, NOON)
+    assert [change.cause for change in recording.history] == ["auto_started", "api_stop"]
+    foreign.settle()
+    foreign.assert_settled()
+
+
+def test_a_capture_that_had_already_ended_is_still_stopped(world: World) -> None:
+    world.cloudflare.upload("capture_1")
+    assert world.stop().status is Status.PROCESSING
+    world.settle()
+    world.assert_settled()
+
+
+def test_a_capture_that_cloudflare_forgot_is_still_stopped(world: World) -> None:
+    del world.cloudflare.captured["capture_1"]
+    recording = world.stop()
+    assert recording.status is Status.PROCESSING
+    assert (recording.id, 1) in world.runs.started
+    assert world.room().active_recording_id is None
+
+
+def test_an_end_that_the_webhook_stored_first_is_the_answer(world: World) -> None:
+    stop = world.cloudflare.stop
+
+    def stop_and_tell(capture_id: str) -> object:
+        stop(capture_id)
+        return world.webhook(capture_id)
+
+    world.cloudflare.stop = stop_and_tell  # type: ignore[assignment,method-assign]
+    recording = world.stop()
+    assert (recording.status, recording.history[-1].cause) == (Status.PROCESSING, "capture_ended")
+    assert recording == world.recordings.get("tenant_1", recording.id)
+    world.settle()
+    world.assert_settled()
+
+
+def test_simultaneous_stops_all_tell_of_the_same_end(world: World) -> None:
+    outcomes: list[object] = []
+    barrier = threading.Barrier(8)
+
+    def go() -> None:
+        barrier.wait()
+        outcomes.append(attempt(world.stop))
+
+    threads = [threading.Thread(target=go) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    stopped = [one for one in outcomes if isinstance(one, Recording)]
+    assert stopped
+    assert {one.status for one in stopped} == {Status.PROCESSING}
+    # The others came when it was over, or had read it just before.
+    others = [one for one in outcomes if not isinstance(one, Recording)]
+    assert all(isinstance(one, NoActiveRecording) for one in others), others
+    world.settle()
+    world.assert_settled()
+
+
+# ---------------------------------------------------------------- the function dies
+
+
+def test_a_stop_makes_as_many_calls_as_are_interrupted_below(world: World, foreign: World) -> None:
+    for one, calls in ((world, CALLS), (foreign, IMPORTING_CALLS)):
+        one.trap = Trap(99)
+        one.stop()
+        assert len(one.trap.calls) == calls, one.trap.calls
+
+
+@pytest.mark.parametrize("then", NEXT)
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("n", range(CALLS))
+def test_a_stop_that_dies_is_healed_by_whatever_comes_next(world: World, n: int, after: bool, then: str) -> None:
+    world.trap = Trap(n, Killed(), after=after)
+    with pytest.raises(Killed):
+        world.stop()
+    world.let_go()
+    attempt(lambda: NEXT[then](world))
+    world.assert_sound()
+    world.settle()
+    world.assert_settled()
+
+
+@pytest.mark.parametrize("then", NEXT)
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("n", range(IMPORTING_CALLS))
+def test_a_stop_that_dies_over_a_foreign_capture_is_healed(foreign: World, n: int, after: bool, then: str) -> None:
+    foreign.trap = Trap(n, Killed(), after=after)
+    with pytest.raises(Killed):
+        foreign.stop()
+    foreign.let_go()
+    attempt(lambda: NEXT[then](foreign))
+    foreign.assert_sound()
+    foreign.settle()
+    foreign.assert_settled()
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("n", range(CALLS))
+def test_a_stop_that_died_can_be_repeated(world: World, n: int, after: bool) -> None:
+    world.trap = Trap(n, Killed(), after=after)
+    with pytest.raises(Killed):
+        world.stop()
+    world.let_go()
+    again = attempt(world.stop)
+    over = n == CALLS - 1 and after
+    assert isinstance(again, NoActiveRecording) if over else isinstance(again, Recording)
+    (recording,) = world.all()
+    assert recording.status is Status.PROCESSING
+
+
+@pytest.mark.parametrize("n", [3, 4])
+def test_a_run_whose_stop_died_before_it_stored_anything_stores_the_end(world: World, n: int) -> None:
+    world.trap = Trap(n, Killed(), after=n == 3)
+    with pytest.raises(Killed):
+        world.stop()
+    world.let_go()
+    assert world.check() is None
+    (recording,) = world.all()
+    assert (recording.status, recording.history[-1].cause) == (Status.PROCESSING, "capture_ended")
+    assert recording.stopped_at == world.cloudflare.get("capture_1").stopped_at
+    assert world.room().active_recording_id is None
+
+
+# ---------------------------------------------------------------- Cloudflare fails
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("failure", [ProviderTimeout, ProviderError, ProviderThrottled, ProviderRefused])
+def test_a_stop_that_cloudflare_fails_changes_nothing_and_can_be_repeated(
+    world: World, failure: type[ProviderFailure], after: bool
+) -> None:
+    (before,) = world.all()
+    world.trap = Trap(0, failure(), after=after, only="recorder")
+    with pytest.raises(failure):
+        world.stop()
+    assert world.all() == [before]
+    assert world.runs.started == {}
+    world.trap = Trap(-1)
+    assert world.stop().status is Status.PROCESSING
+    world.settle()
+    world.assert_settled()
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("failure", [ProviderTimeout, ProviderError, ProviderThrottled, ProviderRefused])
+@pytest.mark.parametrize("n", range(3))
+def test_a_stop_of_a_foreign_capture_that_fails_can_be_repeated(
+    foreign: World, n: int, failure: type[ProviderFailure], after: bool
+) -> None:
+    foreign.trap = Trap(n, failure(), after=after, only="recorder")
+    with pytest.raises(failure):
+        foreign.stop()
+    foreign.assert_sound()
+    foreign.trap = Trap(-1)
+    assert foreign.stop().status is Status.PROCESSING
+    foreign.settle()
+    foreign.assert_settled()
+
+
+def test_a_capture_that_vanishes_while_it_is_imported_is_told(foreign: World) -> None:
+    foreign.trap = Trap(1, ProviderNotFound(), only="recorder")
+    with pytest.raises((ProviderNotFound, NoActiveRecording)):
+        foreign.stop()
+    assert foreign.all() == []
+
+
+def test_a_capture_that_ends_while_it_is_imported_is_kept_and_needs_no_stop(foreign: World) -> None:
+    active = foreign.cloudflare.active
+
+    def just_before_the_end(meeting_id: str) -> object:
+        found = active(meeting_id)
+        foreign.cloudflare.upload("capture_1")
+        return found
+
+    foreign.cloudflare.active = just_before_the_end  # type: ignore[assignment,method-assign]
+    with pytest.raises(NoActiveRecording):
+        foreign.stop()
+    del foreign.cloudflare.active  # type: ignore[method-assign]
+    assert foreign.of(foreign.cloudflare.get("capture_1")).status is Status.PROCESSING
+    foreign.settle()
+    foreign.assert_settled()
+
+
+def test_a_capture_in_a_paused_state_is_running_and_can_be_stopped(world: World) -> None:
+    world.cloudflare._change("capture_1", status=CaptureStatus.PAUSED)
+    assert world.stop().status is Status.PROCESSING
+    assert world.cloudflare.running() == []
