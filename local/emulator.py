@@ -1,10 +1,16 @@
-"""Runs the AWS emulator with one change: an archive is unpacked once and linked into each worker that asks for it.
+"""Runs the AWS emulator, nearer to AWS in three points.
 
-Lambda too mounts one read-only copy of the layers; unpacking them anew costs a second or two for every cold start.
+- An archive is unpacked once and linked into each worker that asks for it. Lambda too mounts one read-only copy of the
+  layers; unpacking them anew costs a second or two for every cold start.
+- A function that fails tells the class of its error as `errorType`, as Lambda does: a state machine's `Retry` and
+  `Catch` match on it.
+- What comes over the loopback interface counts as secure transport: there is no TLS here, and the archive bucket's
+  policy denies everything else.
 """
 
 import hashlib
 import os
+import re
 import runpy
 import tempfile
 import threading
@@ -13,11 +19,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from ministack.core import lambda_runtime
+from ministack.core import iam_evaluator, lambda_runtime
+from ministack.services import lambda_svc
 
 SHARED = Path(tempfile.gettempdir()) / "unpacked"
 LEAST_FILES = 20
 _lock = threading.Lock()
+_execute = lambda_svc._execute_function_warm
+_resolve = iam_evaluator._resolve_condition_key
 
 
 class SharedZip(zipfile.ZipFile):
@@ -31,6 +40,7 @@ class SharedZip(zipfile.ZipFile):
         return sorted({name.split("/")[0] for name in names})
 
     def extractall(self, path: Any = None, members: Any = None, pwd: bytes | None = None) -> None:
+        """Unpack, or link to what has been unpacked."""
         if len(super().namelist()) < LEAST_FILES or self.filename is None:
             super().extractall(path, members, pwd)
             return
@@ -44,12 +54,39 @@ class SharedZip(zipfile.ZipFile):
             os.symlink(entry, Path(os.fspath(path)) / entry.name)
 
 
-if __name__ == "__main__":
+def error_class(log: str) -> str | None:
+    """The class named by the last traceback of a log."""
+    _, found, trace = log.rpartition("Traceback (most recent call last):\n")
+    line = re.search(r"^([A-Za-z_][\w.]*)(?::|$)", trace, re.MULTILINE) if found else None
+    return line[1].rpartition(".")[2] if line else None
+
+
+def execute(func: dict[str, Any], event: Any, request_id: str) -> dict[str, Any]:
+    """Run a function; a failure carries the class of its error."""
+    result: dict[str, Any] = _execute(func, event, request_id)
+    body = result.get("body")
+    if result.get("error") and isinstance(body, dict) and body.get("errorType") == "Runtime.HandlerError":
+        body["errorType"] = error_class(result.get("log", "")) or body["errorType"]
+    return result
+
+
+def resolve(key: str, context: Any) -> Any:
+    """The value of a condition key."""
+    return "true" if key.lower() == "aws:securetransport" else _resolve(key, context)
+
+
+def main() -> None:
+    """Serve until stopped."""
     # So that no worker imports the project from the caller's path: it has its layers.
     os.environ.pop("PYTHONPATH", None)
-    shared: Any = SimpleNamespace(
+    lambda_runtime.zipfile = SimpleNamespace(
         ZipFile=SharedZip, BadZipFile=zipfile.BadZipFile, LargeZipFile=zipfile.LargeZipFile,
         LargeFileError=zipfile.LargeZipFile,
     )  # fmt: skip
-    setattr(lambda_runtime, "zipfile", shared)  # noqa: B010  # a module's import is not an attribute to the type checker
+    lambda_svc._execute_function_warm = execute
+    iam_evaluator._resolve_condition_key = resolve
     runpy.run_module("ministack", run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import boto3
 from moto import mock_aws
 from moto.core import patch_client
 
@@ -19,7 +18,7 @@ def a_table() -> Iterator[None]:
         # A client that was made before moto was imported does not know moto.
         patch_client(dynamo._client)
         (table,) = resources("AWS::DynamoDB::Table").values()
-        boto3.client("dynamodb").create_table(
+        dynamo._client.create_table(
             TableName=os.environ["TABLE_NAME"],
             KeySchema=table["KeySchema"],
             AttributeDefinitions=table["AttributeDefinitions"],

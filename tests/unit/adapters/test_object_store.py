@@ -41,7 +41,7 @@ def files(monkeypatch: pytest.MonkeyPatch) -> Iterator[R2]:
 
 @pytest.fixture
 def stub(files: R2) -> Iterator[Stubber]:
-    with Stubber(files._client) as stubber:
+    with Stubber(files.client) as stubber:
         yield stubber
         stubber.assert_no_pending_responses()
 
@@ -87,11 +87,33 @@ def test_an_upload_that_is_dropped_is_gone_and_may_be_dropped_again(files: R2) -
     assert files.head(KEY) is None
 
 
-def test_a_part_of_an_upload_that_is_gone_is_told(files: R2) -> None:
-    upload = files.create_upload(KEY, content_type="video/mp4")
-    files.abort(KEY, upload)
+def test_unfinished_uploads_are_found_by_the_beginning_of_their_key(files: R2) -> None:
+    ours = {(key, files.create_upload(key, content_type="video/mp4")) for key in ("a/1/x.mp4", "a/2/x.mp4")}
+    files.create_upload("b/1/x.mp4", content_type="video/mp4")
+    assert set(files.uploads("a/")) == ours
+    assert list(files.uploads("c/")) == []
+
+
+def test_a_deleted_file_is_gone_and_may_be_deleted_again(files: R2) -> None:
+    files.put(KEY, b"x", content_type="video/mp4")
+    for _ in range(2):
+        files.delete(KEY)
+        assert files.head(KEY) is None
+
+
+def test_a_part_of_an_upload_that_is_gone_is_told(files: R2, stub: Stubber) -> None:
+    stub.add_client_error("upload_part", "NoSuchUpload", http_status_code=404)
     with pytest.raises(ClientError):
-        files.upload_part(KEY, upload, 1, b"x")
+        files.upload_part(KEY, "u", 1, b"x")
+
+
+def test_bytes_that_storage_refuses_by_their_sum_are_caught(files: R2, stub: Stubber) -> None:
+    stub.add_client_error("put_object", "BadDigest", http_status_code=400)
+    with pytest.raises(ChecksumMismatch):
+        files.put(KEY, b"x", content_type="video/mp4")
+    stub.add_client_error("upload_part", "BadDigest", http_status_code=400)
+    with pytest.raises(ChecksumMismatch):
+        files.upload_part(KEY, "u", 1, b"x")
 
 
 def test_all_parts_are_told_however_many_pages_they_take(files: R2, stub: Stubber) -> None:
@@ -147,7 +169,7 @@ def test_what_is_not_absence_is_told(files: R2, stub: Stubber) -> None:
 
 def test_no_checksum_is_sent_that_r2_refuses(files: R2) -> None:
     sent: list[dict[str, object]] = []
-    events = files._client.meta.events
+    events = files.client.meta.events
     events.register("before-sign.s3.*", lambda request, **_: sent.append(dict(request.headers)))
     files.put(KEY, b"x", content_type="video/mp4")
     upload = files.create_upload(KEY, content_type="video/mp4")

@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import unquote
 
-import boto3
 import pytest
 from boto3.dynamodb.types import TypeDeserializer
 from hypothesis import HealthCheck, given, settings
@@ -32,7 +31,7 @@ from recordings.domain.errors import (
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Failure, Progress, Recording
 from recordings.domain.tally import day_of, difference
-from recordings.ports import IdempotencyKeys, Recordings, Rooms
+from recordings.ports import Filter, IdempotencyKeys, Recordings, Rooms
 from tests.support.builders import NOON, a_file, a_recording, a_room
 from tests.support.fakes import CountingIds, Memory, MemoryIdempotencyKeys, MemoryRecordings, MemoryRooms
 from tests.support.table import a_table
@@ -72,7 +71,7 @@ def in_dynamo() -> Store:
 
     def tallies() -> Tallies:
         found: Tallies = {}
-        for page in boto3.client("dynamodb").get_paginator("scan").paginate(TableName=dynamo.TABLE):
+        for page in dynamo._client.get_paginator("scan").paginate(TableName=dynamo.TABLE):
             for row in page["Items"]:
                 item = {name: plain(value) for name, value in row.items()}
                 partition, day = item.pop("pk"), item.pop("sk")
@@ -507,9 +506,7 @@ def test_a_whole_life_keeps_every_fact_and_the_tallies(store: Store) -> None:
     store.recordings.add(one, nonce=None)
     steps: list[Callable[[Recording], Recording]] = [
         lambda r: r.stopped(at=NOON + timedelta(seconds=90), cause="api_stop"),
-        lambda r: r.stored(
-            a_file(size_bytes=7 * 2**40, checksum="ab"), duration_seconds=90, partial=True, at=NOON, cause="verified"
-        ),
+        lambda r: r.stored(a_file(size_bytes=7 * 2**40), duration_seconds=90, partial=True, at=NOON, cause="verified"),
     ]
     for step in steps:
         after = step(one)
@@ -576,6 +573,164 @@ def test_every_page_is_a_slice_of_the_whole_list(store: Store) -> None:
             page = store.recordings.page("tenant_1", limit=limit, offset=offset)
             assert page.total == len(made)
             assert [one.id for one in page.items] == [one.id for one in newest_first[offset : offset + limit]]
+
+
+def a_mixed_list(store: Store) -> list[Recording]:
+    """Recordings of two rooms in every status over five days, newest first."""
+    new_id, made = CountingIds(), []
+    for n, hours in enumerate([0, 0, 1, 23, 24, 47, 71, 71, 96, 97]):
+        at = datetime(2026, 1, 30, tzinfo=UTC) + timedelta(hours=hours)
+        status = list(Status)[1:][n % 4]
+        room = f"room_{n % 2 + 1}"
+        made.append(a_recording(id=new_id(at), cloudflare_id=f"c{n}", created_at=at, status=status, room_id=room))
+        store.recordings.add(made[-1], nonce=None)
+    return made[::-1]
+
+
+MIDNIGHT = datetime(2026, 1, 31, tzinfo=UTC)
+FILTERS = {
+    "all": Filter(),
+    "room": Filter(room_id="room_1"),
+    "no such room": Filter(room_id="room_3"),
+    "hostile room": Filter(room_id="room_1#x"),
+    "status": Filter(statuses=frozenset({Status.READY})),
+    "statuses": Filter(statuses=frozenset({Status.PROCESSING, Status.FAILED})),
+    "no such status": Filter(statuses=frozenset({Status.RECORDING})),
+    "after": Filter(created_after=MIDNIGHT),
+    "after with parts of a second": Filter(created_after=MIDNIGHT - timedelta(microseconds=1)),
+    "before": Filter(created_before=MIDNIGHT),
+    "before with parts of a second": Filter(created_before=MIDNIGHT + timedelta(microseconds=1)),
+    "in the middle of days": Filter(
+        created_after=MIDNIGHT - timedelta(hours=1), created_before=MIDNIGHT + timedelta(hours=23)
+    ),
+    "nothing between": Filter(created_after=MIDNIGHT, created_before=MIDNIGHT),
+    "the wrong way round": Filter(created_after=MIDNIGHT, created_before=MIDNIGHT - timedelta(days=1)),
+    "everything at once": Filter(
+        room_id="room_2", statuses=frozenset({Status.READY, Status.FAILED}), created_after=MIDNIGHT - timedelta(hours=2)
+    ),
+}
+
+
+def wanted_of(made: list[Recording], only: Filter) -> list[str]:
+    return [
+        one.id
+        for one in made
+        if (only.room_id is None or one.room_id == only.room_id)
+        and (not only.statuses or one.status in only.statuses)
+        and (only.created_after is None or one.created_at > only.created_after)
+        and (only.created_before is None or one.created_at < only.created_before)
+    ]
+
+
+def test_a_filtered_page_is_a_slice_of_the_filtered_list(store: Store) -> None:
+    made = a_mixed_list(store)
+    for name, only in FILTERS.items():
+        wanted = wanted_of(made, only)
+        for limit, offset in [(1, 0), (2, 1), (3, 2), (100, 0), (1, 3), (2, len(wanted))]:
+            page = store.recordings.page("tenant_1", only, limit=limit, offset=offset)
+            assert [one.id for one in page.items] == wanted[offset : offset + limit], (name, limit, offset)
+            assert page.total == len(wanted), name
+            assert (page.cursor is not None) == (offset + limit < len(wanted)), (name, limit, offset)
+
+
+def test_a_cursor_walks_every_filtered_list_exactly_once(store: Store) -> None:
+    made = a_mixed_list(store)
+    for name, only in FILTERS.items():
+        for limit in (1, 3):
+            walked: list[str] = []
+            cursor = None
+            while True:
+                page = store.recordings.page("tenant_1", only, limit=limit, cursor=cursor)
+                walked += [one.id for one in page.items]
+                assert page.total == len(wanted_of(made, only))
+                if (cursor := page.cursor) is None:
+                    break
+            assert walked == wanted_of(made, only), (name, limit)
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        "",
+        "!",
+        "a",
+        "%%%%",
+        "ä",
+        "=",
+        base64.urlsafe_b64encode(b"rec_").decode(),
+        base64.urlsafe_b64encode(b"~").decode(),
+    ],
+)
+def test_a_forged_cursor_of_recordings_is_refused(store: Store, cursor: str) -> None:
+    a_mixed_list(store)
+    with pytest.raises(InvalidCursor):
+        store.recordings.page("tenant_1", limit=5, cursor=cursor)
+
+
+# ---------------------------------------------------------------- deleted ones
+
+
+def test_a_deleted_recording_leaves_every_page_count_and_lookup_and_comes_back(store: Store) -> None:
+    made = a_mixed_list(store)
+    before = made[3]
+    gone = before.deleted(at=NOON)
+    store.recordings.save(before, gone)
+    rest = [one for one in made if one.id != before.id]
+    with pytest.raises(RecordingNotFound):
+        store.recordings.get("tenant_1", before.id)
+    assert store.recordings.find("tenant_1", before.id) == gone
+    assert store.recordings.of_cloudflare(before.cloudflare_id or "") == gone
+    for only in (Filter(), Filter(room_id=before.room_id), Filter(statuses=frozenset({before.status}))):
+        page = store.recordings.page("tenant_1", only, limit=100)
+        assert [one.id for one in page.items] == wanted_of(rest, only)
+        assert page.total == len(page.items)
+    assert_counts(store, *rest)
+    back = gone.undeleted()
+    store.recordings.save(gone, back)
+    assert store.recordings.get("tenant_1", before.id) == back
+    for only in (Filter(), Filter(room_id=before.room_id)):
+        assert [one.id for one in store.recordings.page("tenant_1", only, limit=100).items] == wanted_of(made, only)
+    assert_counts(store, *rest, back)
+
+
+def test_what_was_read_before_a_deletion_is_not_saved_after_it(store: Store) -> None:
+    before = ended()
+    store.recordings.add(before, nonce=None)
+    gone = before.deleted(at=NOON)
+    store.recordings.save(before, gone)
+    for late in (before.failed(Failure("x", "y"), at=NOON, cause="z"), before.deleted(at=NOON)):
+        with pytest.raises(ConcurrentUpdate):
+            store.recordings.save(before, late)
+    store.recordings.note_progress(before, Progress(step="copying", attempt=1))
+    assert store.recordings.find("tenant_1", before.id) == gone
+    assert_counts(store)
+
+
+def test_a_deleted_recording_is_worked_on_to_its_end_and_stays_deleted(store: Store) -> None:
+    before = ended()
+    store.recordings.add(before, nonce=None)
+    gone = before.deleted(at=NOON)
+    store.recordings.save(before, gone)
+    store.recordings.note_progress(gone, Progress(step="copying", attempt=1))
+    noted = store.recordings.find("tenant_1", before.id)
+    assert noted.progress == Progress(step="copying", attempt=1)
+    ready = noted.stored(a_file(), duration_seconds=5, partial=False, at=NOON, cause="x")
+    store.recordings.save(noted, ready)
+    assert store.recordings.find("tenant_1", before.id) == ready
+    assert_counts(store)
+    back = ready.undeleted()
+    store.recordings.save(ready, back)
+    assert_counts(store, back)
+
+
+def test_of_many_captures_the_known_ones_are_told(store: Store) -> None:
+    made = a_mixed_list(store)
+    gone = made[0].deleted(at=NOON)
+    store.recordings.save(made[0], gone)
+    known = {one.cloudflare_id: one for one in [gone, *made[1:]]}
+    asked = [*known, "unknown", "", "x" * 2000, *known]
+    assert store.recordings.of_captures([one for one in asked if one is not None]) == known
+    assert store.recordings.of_captures([]) == {}
 
 
 @pytest.mark.parametrize("offset", [0, 1, 10**18])
@@ -720,6 +875,8 @@ STEPS = st.one_of(
     st.tuples(st.just("fail"), st.integers(0, 4)),
     st.tuples(st.just("store"), st.integers(0, 4), st.integers(0, 2**50)),
     st.tuples(st.just("stale"), st.integers(0, 4)),
+    st.tuples(st.just("delete"), st.integers(0, 4)),
+    st.tuples(st.just("undelete"), st.integers(0, 4)),
     st.tuples(st.just("progress"), st.integers(0, 4), st.booleans()),
 )
 BEGAN = datetime(2026, 1, 31, 23, 59, 58, tzinfo=UTC)
@@ -751,8 +908,10 @@ def do(store: Store, step: tuple[Any, ...], origin: datetime) -> str:
                 one = store.recordings.get("tenant_1", numbered(n).id)
                 store.recordings.note_progress(one, Progress(step="copying", attempt=1), stalled=stalled)
             case _, [n, *size]:
-                before = store.recordings.get("tenant_1", numbered(n).id)
+                before = store.recordings.find("tenant_1", numbered(n).id)
                 after = {
+                    "delete": lambda: before.deleted(at=NOON),
+                    "undelete": lambda: before.undeleted(),
                     "stop": lambda: before.stopped(at=NOON, cause="x"),
                     "fail": lambda: before.failed(Failure("c", "m"), at=NOON, cause="x"),
                     "store": lambda: before.stored(

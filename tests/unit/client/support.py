@@ -11,7 +11,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
-
 from recordings_client.client import AsyncClient, Client
 from recordings_client.policy import Policy
 

@@ -77,6 +77,8 @@ class _Part:
             self._file.seek(self.offset)
             return self._take
         if status == 200:
+            if headers.get("content-length", str(self.size)) != str(self.size):
+                raise _Changed
             etag = headers.get("etag", "")
             self.offset, self.begun = 0, True
             # A weak ETag says "about the same", which is not enough to join bytes.
@@ -148,7 +150,7 @@ def download(
             reason, changed = _reason(answer.status), answer.status in CHANGED
         finally:
             part.close()
-        if part.complete:
+        if part.complete and not changed:
             break
         tries = 0 if part.offset > before else tries + 1
         # Without an ETag nobody can tell whether the rest would belong to what is here.

@@ -1,0 +1,351 @@
+"""Downloads over a real connection, which can really be cut."""
+
+import json
+import re
+import socket
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+
+import pytest
+from recordings_client.errors import DownloadFailed, NotReady, RecordingFailed
+from recordings_client.policy import Policy
+
+from tests.unit.client.support import ARCHIVED, LINK, Caller, Reply, Server, problem
+
+CONTENT = bytes(range(256)) * 4096  # 1 MiB
+API = "/api/v1/recordings/rec_1/download"
+
+
+class Storage:
+    """Keeps one file. `trouble` is used up request by request: a status, a number of bytes to cut after, or None."""
+
+    def __init__(self, server: Server) -> None:
+        self.content, self.etag, self.ranges = CONTENT, '"one"', True
+        self.trouble: list[Reply | int | None] = []
+        self.asked: list[tuple[str | None, str | None]] = []
+        self.tokens: list[str | None] = []
+        self.meanwhile: Callable[[], None] = lambda: None
+        server.route("GET", "/file", [self._answer])
+
+    def _answer(self, http: BaseHTTPRequestHandler) -> None:
+        wanted, match = http.headers.get("range"), http.headers.get("if-match")
+        self.asked.append((wanted, match))
+        self.tokens.append(http.headers.get("authorization"))
+        trouble = self.trouble.pop(0) if self.trouble else None
+        if isinstance(trouble, Reply):
+            return self._send(http, trouble.status, b"", dict(trouble.headers))
+        if match is not None and match != self.etag:
+            return self._send(http, 412, b"", {})
+        start = int(re.fullmatch(r"bytes=(\d+)-", wanted)[1]) if wanted and self.ranges else 0  # type: ignore[index]
+        headers = {"ETag": self.etag} if self.etag else {}
+        if start:
+            headers["Content-Range"] = f"bytes {start}-{len(self.content) - 1}/{len(self.content)}"
+        self._send(http, 206 if start else 200, self.content[start:], headers, cut_after=trouble)
+        if trouble is not None:
+            self.meanwhile()
+
+    def _send(
+        self,
+        http: BaseHTTPRequestHandler,
+        status: int,
+        body: bytes,
+        headers: dict[str, str],
+        cut_after: int | None = None,
+    ) -> None:
+        http.send_response(status)
+        for name, value in headers.items():
+            http.send_header(name, value)
+        http.send_header("Content-Length", str(len(body)))
+        http.end_headers()
+        http.wfile.write(body[:cut_after])
+        http.wfile.flush()
+        if cut_after is not None:
+            http.close_connection = True
+            http.connection.shutdown(socket.SHUT_WR)
+
+
+def a_link(server: Server, size: int = len(CONTENT)) -> Reply:
+    return Reply(200, {**LINK, "download_url": f"{server.url}/file?signed=1", "file_size": size})
+
+
+@pytest.fixture
+def storage(server: Server) -> Storage:
+    server.route("GET", API, [a_link(server)])
+    return Storage(server)
+
+
+@pytest.fixture
+def fetch(call: Caller, server: Server, tmp_path: Path) -> Callable[..., Path]:
+    def fetch(to: Path = tmp_path / "lesson.mp4", retries: int = 3, **given: object) -> Path:
+        policy = Policy(retries=retries, jitter=lambda: 1.0)
+        found = call(None, "download", "rec_1", to, url=server.url, policy=policy, **given)
+        assert isinstance(found, Path)
+        return found
+
+    return fetch
+
+
+def asked_for_links(server: Server) -> int:
+    return sum(path == API for _, path, _ in server.asked)
+
+
+def test_a_file_arrives_whole_and_leaves_nothing_else(
+    storage: Storage, fetch: Callable[..., Path], tmp_path: Path
+) -> None:
+    told: list[tuple[int, int]] = []
+
+    path = fetch(progress=lambda done, total: told.append((done, total)))
+
+    assert path == tmp_path / "lesson.mp4"
+    assert path.read_bytes() == CONTENT
+    assert list(tmp_path.iterdir()) == [path]
+    assert told[0] == (0, len(CONTENT))
+    assert told[-1] == (len(CONTENT), len(CONTENT))
+    assert told == sorted(told)
+
+
+def test_the_storage_never_sees_the_token(storage: Storage, fetch: Callable[..., Path]) -> None:
+    fetch()
+
+    assert storage.tokens == [None]
+
+
+def test_in_a_directory_the_file_is_named_after_the_recording(
+    storage: Storage, fetch: Callable[..., Path], tmp_path: Path
+) -> None:
+    assert fetch(tmp_path) == tmp_path / "rec_1.mp4"
+
+
+def test_what_was_there_is_replaced_only_by_the_whole_file(
+    storage: Storage, fetch: Callable[..., Path], tmp_path: Path
+) -> None:
+    (tmp_path / "lesson.mp4").write_bytes(b"old")
+    storage.trouble = [100, Reply(500), Reply(500), Reply(500), Reply(500)]
+
+    with pytest.raises(DownloadFailed) as caught:
+        fetch()
+
+    assert (tmp_path / "lesson.mp4").read_bytes() == b"old"
+    assert caught.value.status == 500
+    assert "100 of 1048576 bytes" in caught.value.detail
+    assert "/file" not in str(caught.value)
+
+    assert fetch().read_bytes() == CONTENT
+
+
+def test_a_cut_connection_goes_on_where_it_was(call: Caller, storage: Storage, fetch: Callable[..., Path]) -> None:
+    storage.trouble = [1000, 50_000]
+
+    assert fetch(retries=0).read_bytes() == CONTENT
+
+    assert storage.asked == [(None, None), ("bytes=1000-", '"one"'), ("bytes=51000-", '"one"')]
+    assert call.slept == []
+
+
+def test_a_later_call_goes_on_where_an_earlier_one_ended(storage: Storage, fetch: Callable[..., Path]) -> None:
+    storage.trouble = [1000, Reply(503)]
+    with pytest.raises(DownloadFailed):
+        fetch(retries=0)
+    told: list[int] = []
+
+    assert fetch(progress=lambda done, _: told.append(done)).read_bytes() == CONTENT
+
+    assert storage.asked[2:] == [("bytes=1000-", '"one"')]
+    assert told[0] == 1000
+
+
+def test_without_resume_it_begins_anew(storage: Storage, fetch: Callable[..., Path]) -> None:
+    storage.trouble = [1000, Reply(503)]
+    with pytest.raises(DownloadFailed):
+        fetch(retries=0)
+
+    assert fetch(resume=False).read_bytes() == CONTENT
+
+    assert storage.asked[2:] == [(None, None)]
+
+
+def test_what_was_complete_but_for_its_name_is_not_fetched_again(
+    storage: Storage, fetch: Callable[..., Path], tmp_path: Path
+) -> None:
+    note = {"recording_id": "rec_1", "etag": '"one"', "size": len(CONTENT)}
+    (tmp_path / "lesson.mp4.part").write_bytes(CONTENT)
+    (tmp_path / "lesson.mp4.part.json").write_text(json.dumps(note))
+
+    assert fetch().read_bytes() == CONTENT
+
+    assert storage.asked == []
+    assert list(tmp_path.iterdir()) == [tmp_path / "lesson.mp4"]
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        None,
+        "",
+        "[]",
+        "{}",
+        '{"recording_id": "rec_2", "etag": "\\"one\\"", "size": 1048576}',
+        '{"recording_id": "rec_1", "etag": "\\"one\\"", "size": 1}',
+        '{"recording_id": "rec_1", "etag": "", "size": 1048576}',
+        '{"recording_id": "rec_1", "etag": null, "size": 1048576}',
+    ],
+)
+def test_what_may_belong_to_something_else_is_not_joined(
+    storage: Storage, fetch: Callable[..., Path], tmp_path: Path, note: str | None
+) -> None:
+    (tmp_path / "lesson.mp4.part").write_bytes(b"something else")
+    if note is not None:
+        (tmp_path / "lesson.mp4.part.json").write_text(note)
+
+    assert fetch().read_bytes() == CONTENT
+
+    assert storage.asked == [(None, None)]
+
+
+def test_a_file_that_changed_meanwhile_is_begun_anew(storage: Storage, fetch: Callable[..., Path]) -> None:
+    def change() -> None:
+        storage.content, storage.etag = CONTENT[::-1], '"two"'
+
+    storage.trouble, storage.meanwhile = [1000], change
+
+    assert fetch().read_bytes() == CONTENT[::-1]
+
+    assert storage.asked == [(None, None), ("bytes=1000-", '"one"'), (None, None)]
+
+
+def test_a_storage_without_ranges_begins_anew(storage: Storage, fetch: Callable[..., Path]) -> None:
+    storage.ranges, storage.trouble = False, [1000]
+
+    assert fetch().read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("etag", ["", 'W/"one"'])
+def test_without_a_strong_etag_nothing_is_joined(storage: Storage, fetch: Callable[..., Path], etag: str) -> None:
+    storage.etag, storage.trouble = etag, [1000]
+
+    assert fetch().read_bytes() == CONTENT
+
+    assert storage.asked == [(None, None), (None, None)]
+
+
+@pytest.mark.parametrize("sent", [CONTENT[:-1], CONTENT + b"!", b""], ids=["short", "long", "empty"])
+def test_a_file_of_another_size_is_never_taken(
+    storage: Storage, fetch: Callable[..., Path], tmp_path: Path, sent: bytes
+) -> None:
+    storage.content = sent
+
+    with pytest.raises(DownloadFailed):
+        fetch()
+
+    assert not (tmp_path / "lesson.mp4").exists()
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+def test_an_expired_address_is_asked_for_again(
+    call: Caller, server: Server, storage: Storage, fetch: Callable[..., Path], status: int
+) -> None:
+    storage.trouble = [1000, Reply(status), None]
+
+    assert fetch(expires_in=60).read_bytes() == CONTENT
+
+    assert storage.asked[1:] == [("bytes=1000-", '"one"')] * 2
+    assert asked_for_links(server) == 2
+    assert {query for _, path, query in server.asked if path == API} == {"expires_in=60"}
+    assert call.slept == []
+
+
+def test_addresses_that_never_work_are_given_up(server: Server, storage: Storage, fetch: Callable[..., Path]) -> None:
+    storage.trouble = [Reply(403)] * 10
+
+    with pytest.raises(DownloadFailed) as caught:
+        fetch()
+
+    assert caught.value.status == 403
+    assert asked_for_links(server) == 4
+
+
+def test_a_file_archived_meanwhile_says_so(server: Server, storage: Storage, fetch: Callable[..., Path]) -> None:
+    server.route("GET", API, [a_link(server), Reply(202, ARCHIVED)])
+    storage.trouble = [1000, Reply(404)]
+
+    with pytest.raises(NotReady):
+        fetch()
+
+
+def test_a_new_address_of_another_file_begins_anew(
+    server: Server, storage: Storage, fetch: Callable[..., Path]
+) -> None:
+    def change() -> None:
+        storage.content, storage.etag = CONTENT[:5000], '"two"'
+
+    server.route("GET", API, [a_link(server), a_link(server, 5000)])
+    storage.trouble, storage.meanwhile = [1000, Reply(403)], change
+
+    assert fetch().read_bytes() == CONTENT[:5000]
+
+
+def test_a_busy_storage_is_waited_for_as_it_says(call: Caller, storage: Storage, fetch: Callable[..., Path]) -> None:
+    storage.trouble = [Reply(503, headers={"Retry-After": "7"}), Reply(429), Reply(500)]
+
+    assert fetch().read_bytes() == CONTENT
+
+    assert call.slept == [7, 1, 2]
+
+
+def test_a_storage_that_is_busy_for_too_long_is_left(
+    call: Caller, storage: Storage, fetch: Callable[..., Path]
+) -> None:
+    storage.trouble = [Reply(503, headers={"Retry-After": "3600"})]
+
+    with pytest.raises(DownloadFailed) as caught:
+        fetch()
+
+    assert caught.value.retry_after == 3600
+    assert call.slept == []
+
+
+def test_an_empty_file_is_a_file(server: Server, storage: Storage, fetch: Callable[..., Path]) -> None:
+    server.route("GET", API, [a_link(server, 0)])
+    storage.content = b""
+
+    assert fetch().read_bytes() == b""
+
+
+def test_a_redirect_is_not_followed(storage: Storage, fetch: Callable[..., Path]) -> None:
+    storage.trouble = [Reply(302, headers={"Location": "/elsewhere"})] * 9
+
+    with pytest.raises(DownloadFailed):
+        fetch()
+
+
+def test_a_failed_recording_is_not_downloaded(
+    server: Server, storage: Storage, fetch: Callable[..., Path], tmp_path: Path
+) -> None:
+    server.route("GET", API, [problem(409, "recording_failed")])
+
+    with pytest.raises(RecordingFailed):
+        fetch()
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_of_the_callback_reaches_the_caller_and_what_came_is_kept(
+    storage: Storage, fetch: Callable[..., Path], tmp_path: Path
+) -> None:
+    def refuse(done: int, total: int) -> None:
+        if done:
+            raise LookupError("enough")
+
+    with pytest.raises(LookupError):
+        fetch(progress=refuse)
+
+    assert (tmp_path / "lesson.mp4.part").stat().st_size > 0
+    assert fetch().read_bytes() == CONTENT
+
+
+def test_a_place_that_does_not_exist_is_an_error_of_the_disk(
+    storage: Storage, fetch: Callable[..., Path], tmp_path: Path
+) -> None:
+    with pytest.raises(FileNotFoundError):
+        fetch(tmp_path / "nowhere" / "lesson.mp4")

@@ -1,0 +1,100 @@
+import pytest
+from recordings_client.errors import NotReady, NotReadyInTime, RecordingFailed, RecordingNotFound
+from recordings_client.policy import Policy
+
+from tests.unit.client.support import (
+    ARCHIVED,
+    LINK,
+    RECORDING,
+    WAIT,
+    Caller,
+    Reply,
+    Script,
+    a_recording,
+    data,
+    problem,
+)
+
+BUSY = Reply(202, WAIT)
+COLD = Reply(202, ARCHIVED)
+
+
+@pytest.fixture
+def policy(call: Caller) -> Policy:
+    """A clock that only waiting moves."""
+    return Policy(jitter=lambda: 1.0, clock=lambda: sum(call.slept))
+
+
+def in_cold_storage(state: str) -> Reply:
+    return data(a_recording(status="archived", archive={"state": state, "storage_class": "GLACIER"}))
+
+
+def test_it_waits_until_there_is_a_file(call: Caller, policy: Policy) -> None:
+    api = Script(BUSY, BUSY, BUSY, Reply(200, LINK), data(RECORDING))
+
+    found = call(api, "wait_until_ready", "rec_1", policy=policy)
+
+    assert found.id == "rec_1"
+    assert call.slept == [1, 2, 4]
+    assert [request.url.path.rpartition("/")[2] for request in api.requests] == [*["download"] * 4, "rec_1"]
+
+
+def test_it_obeys_retry_after(call: Caller, policy: Policy) -> None:
+    call(
+        Script(Reply(202, WAIT, {"Retry-After": "10"}), Reply(200, LINK), data(RECORDING)),
+        "wait_until_ready",
+        "rec_1",
+        policy=policy,
+    )
+
+    assert call.slept == [10]
+
+
+def test_it_gives_up_in_time_and_says_when_to_come_again(call: Caller, policy: Policy) -> None:
+    with pytest.raises(NotReadyInTime) as caught:
+        call(Script(BUSY), "wait_until_ready", "rec_1", timeout=10, policy=policy)
+
+    assert call.slept == [1, 2, 4, 3]
+    assert caught.value.detail.startswith("The recording is not ready after 10 s: Recording is still")
+
+
+def test_it_does_not_wait_for_what_must_come_too_late(call: Caller, policy: Policy) -> None:
+    with pytest.raises(NotReadyInTime) as caught:
+        call(Script(Reply(202, WAIT, {"Retry-After": "11"})), "wait_until_ready", "rec_1", timeout=10, policy=policy)
+
+    assert call.slept == []
+    assert caught.value.retry_after == 11
+
+
+def test_the_pauses_have_a_longest(call: Caller, policy: Policy) -> None:
+    with pytest.raises(NotReadyInTime):
+        call(Script(BUSY), "wait_until_ready", "rec_1", timeout=20, longest_pause=5, policy=policy)
+
+    assert call.slept == [1, 2, 4, 5, 5, 3]
+
+
+def test_it_waits_for_a_restore_that_runs(call: Caller, policy: Policy) -> None:
+    api = Script(COLD, in_cold_storage("restoring"), Reply(200, LINK), in_cold_storage("restored"))
+
+    found = call(api, "wait_until_ready", "rec_1", policy=policy)
+
+    assert found.archive.state == "restored"
+
+
+def test_it_does_not_wait_for_a_restore_that_nobody_asked_for(call: Caller, policy: Policy) -> None:
+    with pytest.raises(NotReady) as caught:
+        call(Script(COLD, in_cold_storage("stored")), "wait_until_ready", "rec_1", policy=policy)
+
+    assert type(caught.value) is NotReady
+    assert call.slept == []
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [(problem(409, "recording_failed"), RecordingFailed), (problem(404, "recording_not_found"), RecordingNotFound)],
+)
+def test_it_ends_when_there_will_be_no_file(call: Caller, policy: Policy, reply: Reply, kind: type[Exception]) -> None:
+    with pytest.raises(kind):
+        call(Script(BUSY, reply), "wait_until_ready", "rec_1", policy=policy)
+
+    assert call.slept == [1]
