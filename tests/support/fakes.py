@@ -394,10 +394,6 @@ class Cloudflare:
             # Of those that began in the same second the later one is the newer.
             return iter(sorted(self.captured.values(), key=lambda one: one.invoked_at)[::-1])
 
-    # What ports.Recorder had before it could ask for every capture.
-    def newest(self, meeting_id: str) -> Sequence[Capture]:
-        return list(self.captures(meeting_id))[:100]
-
     def create_meeting(self, title: str, *, record_on_start: bool) -> str:
         with self.lock:
             self.meetings.append(f"made_{len(self.meetings) + 1}")

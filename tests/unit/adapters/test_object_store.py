@@ -12,9 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 from moto import mock_aws
-from moto.core import patch_client
 
-from recordings.adapters import secrets
 from recordings.adapters.object_store import R2
 from recordings.domain.errors import ChecksumMismatch
 
@@ -30,7 +28,6 @@ def md5(content: bytes) -> str:
 @pytest.fixture
 def files(monkeypatch: pytest.MonkeyPatch) -> Iterator[R2]:
     with mock_aws():
-        patch_client(secrets._provider.client)
         monkeypatch.setenv("R2_ENDPOINT", "https://s3.amazonaws.com")
         boto3.client("secretsmanager").create_secret(
             Name="r2-secret", SecretString=json.dumps({"access_key_id": "id", "secret_access_key": "key"})

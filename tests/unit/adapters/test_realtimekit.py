@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from recordings.adapters import realtimekit
+from recordings.domain.capture import CaptureStatus
 from recordings.domain.errors import (
     ProviderError,
     ProviderNotFound,
@@ -17,7 +19,6 @@ from recordings.domain.errors import (
     ProviderThrottled,
     ProviderTimeout,
 )
-from recordings.ports import CaptureStatus
 
 ROW = {"id": "c1", "status": "RECORDING", "invoked_time": "2026-09-01T10:00:00.000Z", "output_file_name": "a.mp4"}
 
@@ -188,10 +189,112 @@ def test_whatever_form_a_field_has_it_is_read(
     assert read(kit.get("c1")) == wanted
 
 
-def test_the_newest_of_a_meeting_are_asked_for_by_meeting(server: Server, kit: realtimekit.RealtimeKit) -> None:
-    server.answers = [ok([ROW, ROW | {"id": "c2"}])]
-    assert [capture.id for capture in kit.newest("m1")] == ["c1", "c2"]
-    assert "meeting_id=m1" in server.asked[0][1]
+def rows(*numbers: int) -> list[dict[str, Any]]:
+    return [ROW | {"id": f"c{number}"} for number in numbers]
+
+
+def page(numbers: range, total: int, begins: int | None) -> tuple[int, dict[str, str], bytes]:
+    """A page as it is told; `begins` None: without its paging."""
+    document: dict[str, Any] = {"success": True, "data": rows(*numbers)}
+    if begins is not None:
+        document["paging"] = {
+            "total_count": total,
+            "start_offset": begins,
+            "end_offset": begins + len(numbers) - 1,
+        }
+    return 200, {}, json.dumps(document).encode()
+
+
+def numbers_asked(server: Server) -> list[str]:
+    return [parse_qs(urlsplit(path).query)["page_no"][0] for _, path, _, _ in server.asked]
+
+
+def test_the_captures_of_a_meeting_are_asked_for_newest_first(server: Server, kit: realtimekit.RealtimeKit) -> None:
+    server.answers = [page(range(2), 2, 1)]
+    assert [capture.id for capture in kit.captures("m1")] == ["c0", "c1"]
+    query = parse_qs(urlsplit(server.asked[0][1]).query)
+    assert query["meeting_id"] == ["m1"]
+    assert (query["sort_by"], query["sort_order"]) == (["invokedTime"], ["DESC"])
+
+
+def test_pages_that_begin_with_one_are_walked_to_the_end(server: Server, kit: realtimekit.RealtimeKit) -> None:
+    server.answers = [page(range(100), 150, 1), page(range(100, 150), 150, 101)]
+    assert [capture.id for capture in kit.recent()] == [f"c{number}" for number in range(150)]
+    assert numbers_asked(server) == ["1", "2"]
+
+
+def test_pages_that_begin_with_zero_are_walked_from_their_beginning(
+    server: Server, kit: realtimekit.RealtimeKit
+) -> None:
+    server.answers = [page(range(100, 150), 150, 101), page(range(100), 150, 1)]
+    assert [capture.id for capture in kit.recent()] == [f"c{number}" for number in range(150)]
+    assert numbers_asked(server) == ["1", "0"]
+
+
+def test_pages_without_an_account_of_themselves_end_with_a_short_one(
+    server: Server, kit: realtimekit.RealtimeKit
+) -> None:
+    refused = (422, {}, b'{"success": false, "error": {"code": 422, "message": "page_no"}}')
+    server.answers = [page(range(100), 0, None), refused, page(range(100, 130), 0, None)]
+    assert len([*kit.recent()]) == 130
+    assert numbers_asked(server) == ["1", "0", "2"]
+
+
+def test_a_server_that_gives_shorter_pages_is_walked_on(server: Server, kit: realtimekit.RealtimeKit) -> None:
+    server.answers = [page(range(30), 70, 1), page(range(30, 60), 70, 31), page(range(60, 70), 70, 61)]
+    assert len([*kit.recent()]) == 70
+
+
+def test_rows_that_shift_between_pages_come_once(server: Server, kit: realtimekit.RealtimeKit) -> None:
+    server.answers = [page(range(100), 151, 1), page(range(98, 150), 151, 101)]
+    assert [capture.id for capture in kit.recent()] == [f"c{number}" for number in range(150)]
+
+
+def test_the_walk_asks_no_further_than_it_is_read(server: Server, kit: realtimekit.RealtimeKit) -> None:
+    server.answers = [page(range(100), 1000, 1)]
+    assert next(iter(kit.recent())).id == "c0"
+    assert len(server.asked) == 1
+
+
+@pytest.fixture
+def direct(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIRECT_DELIVERY", "on")
+    monkeypatch.setattr(
+        realtimekit, "secret", lambda arn: {"access_key_id": "a", "secret_access_key": "s", "api_token": "t"}
+    )
+
+
+@pytest.mark.usefixtures("direct")
+def test_a_start_hands_over_our_bucket(server: Server, kit: realtimekit.RealtimeKit) -> None:
+    server.answers = [ok(ROW, 201)]
+    begun = kit.start("m1", max_seconds=None, folder="delivered/t/r")
+    assert begun.delivery_key == "delivered/t/r/a.mp4"
+    storage = server.asked[0][2]["storage_config"]
+    assert storage == {
+        "type": "cloudflare", "account_id": "account", "access_key": "a", "secret": "s", "bucket": "files",
+        "path": "delivered/t/r",
+    }  # fmt: skip
+
+
+@pytest.mark.usefixtures("direct")
+def test_a_bucket_that_cloudflare_does_not_take_is_left_out(server: Server, kit: realtimekit.RealtimeKit) -> None:
+    refused = (422, {}, b'{"success": false, "error": {"code": 422, "message": "storage_config"}}')
+    none = (404, {}, b'{"success": false, "error": {"code": 404, "message": "none"}}')
+    server.answers = [refused, none, ok(ROW, 201)]
+    begun = kit.start("m1", max_seconds=None, folder="delivered/t/r")
+    assert begun.delivery_key is None
+    assert [method for method, *_ in server.asked] == ["POST", "GET", "POST"]
+    assert "storage_config" not in server.asked[2][2]
+
+
+@pytest.mark.usefixtures("direct")
+def test_a_start_that_is_refused_because_one_runs_is_not_sent_again(
+    server: Server, kit: realtimekit.RealtimeKit
+) -> None:
+    server.answers = [(409, {}, b"{}"), ok(ROW)]
+    with pytest.raises(ProviderRefused):
+        kit.start("m1", max_seconds=None, folder="delivered/t/r")
+    assert [method for method, *_ in server.asked] == ["POST", "GET"]
 
 
 def test_a_signed_url_never_shows_in_a_log(server: Server, kit: realtimekit.RealtimeKit) -> None:

@@ -32,8 +32,16 @@ from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Failure, Progress, Recording
 from recordings.domain.tally import day_of, difference
 from recordings.ports import Filter, IdempotencyKeys, Recordings, Rooms
+from recordings.services.transfer_file import PartSums
 from tests.support.builders import NOON, a_file, a_recording, a_room
-from tests.support.fakes import CountingIds, Memory, MemoryIdempotencyKeys, MemoryRecordings, MemoryRooms
+from tests.support.fakes import (
+    CountingIds,
+    Memory,
+    MemoryIdempotencyKeys,
+    MemoryPartSums,
+    MemoryRecordings,
+    MemoryRooms,
+)
 from tests.support.table import a_table
 
 # By tenant, room (None: all its rooms) and day.
@@ -48,6 +56,7 @@ class Store:
     rooms: Rooms
     recordings: Recordings
     keys: IdempotencyKeys
+    sums: PartSums
     read_tallies: Callable[[], Tallies]
 
     @property
@@ -63,7 +72,9 @@ def in_memory() -> Store:
     def tallies() -> Tallies:
         return {key: dict(tally) for key, tally in memory.tallies.items()}
 
-    return Store(MemoryRooms(memory), MemoryRecordings(memory), MemoryIdempotencyKeys(memory), tallies)
+    return Store(
+        MemoryRooms(memory), MemoryRecordings(memory), MemoryIdempotencyKeys(memory), MemoryPartSums(), tallies
+    )
 
 
 def in_dynamo() -> Store:
@@ -80,7 +91,13 @@ def in_dynamo() -> Store:
                     found[key] = {name: int(count) for name, count in item.items()}
         return found
 
-    return Store(dynamo.DynamoRooms(), dynamo.DynamoRecordings(), dynamo.DynamoIdempotencyKeys(), tallies)
+    return Store(
+        dynamo.DynamoRooms(),
+        dynamo.DynamoRecordings(),
+        dynamo.DynamoIdempotencyKeys(),
+        dynamo.DynamoPartSums(),
+        tallies,
+    )
 
 
 KINDS = {"memory": (nullcontext, in_memory), "dynamo": (a_table, in_dynamo)}
@@ -853,6 +870,19 @@ def test_an_answer_is_kept_for_a_day(store: Store) -> None:
     assert store.keys.begin("t", "k", fingerprint="other", now=last + timedelta(seconds=1)) is None
     with pytest.raises(RequestInProgress):
         store.keys.begin("t", "k", fingerprint="other", now=last + timedelta(seconds=1))
+
+
+# ---------------------------------------------------------------- checksums of parts
+
+
+def test_checksums_of_parts_are_kept_by_upload_and_the_last_one_counts(store: Store) -> None:
+    assert store.sums.of("a") == {}
+    for number, crc in [(1, 0), (10_000, 2**32 - 1), (2, 5), (2, 6)]:
+        store.sums.note("a", number, crc)
+    store.sums.note("a#1/ü", 1, 9)
+    assert store.sums.of("a") == {1: 0, 2: 6, 10_000: 2**32 - 1}
+    assert store.sums.of("a#1/ü") == {1: 9}
+    assert_counts(store)
 
 
 # ---------------------------------------------------------------- any history

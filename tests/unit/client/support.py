@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import json
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -146,6 +147,15 @@ class Caller:
 type Route = Callable[[BaseHTTPRequestHandler], None]
 
 
+class _Loopback(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        # A client that goes away is part of the tests, anything else is not.
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class Server:
     """A real one. Each route gives its replies in order, the last one for ever; a callable answers by itself."""
 
@@ -180,8 +190,7 @@ class Server:
             def log_message(self, format: str, *args: object) -> None:
                 pass
 
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._http.daemon_threads = True
+        self._http = _Loopback(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._http.server_port}"
 
     def route(self, method: str, path: str, replies: Sequence[Reply | Route]) -> None:

@@ -1,6 +1,7 @@
 """Downloads over a real connection, which can really be cut."""
 
 import json
+import logging
 import re
 import socket
 from collections.abc import Callable
@@ -32,6 +33,7 @@ class Storage:
         wanted, match = http.headers.get("range"), http.headers.get("if-match")
         self.asked.append((wanted, match))
         self.tokens.append(http.headers.get("authorization"))
+        assert http.path == "/file?signed=1"
         trouble = self.trouble.pop(0) if self.trouble else None
         if isinstance(trouble, Reply):
             return self._send(http, trouble.status, b"", dict(trouble.headers))
@@ -109,6 +111,16 @@ def test_the_storage_never_sees_the_token(storage: Storage, fetch: Callable[...,
     fetch()
 
     assert storage.tokens == [None]
+
+
+def test_the_signature_of_an_address_does_not_reach_the_logs(
+    storage: Storage, fetch: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        fetch()
+
+    assert "/file" in caplog.text
+    assert "signed=1" not in caplog.text
 
 
 def test_in_a_directory_the_file_is_named_after_the_recording(

@@ -17,7 +17,7 @@ from tests.unit.client.support import NOON, Caller, Reply, Script, problem
 
 ONCE = Policy(retries=0)
 
-BY_CODE = [
+BY_CODE: list[tuple[int, str, type[RecordingsError]]] = [
     (400, "invalid_request", errors.InvalidRequest),
     (400, "recording_not_archivable", errors.RecordingNotArchivable),
     (400, "recording_not_archived", errors.RecordingNotArchived),
@@ -47,7 +47,7 @@ BY_CODE = [
     (504, "provider_timeout", errors.ProviderTimeout),
 ]
 
-BY_STATUS = [
+BY_STATUS: list[tuple[int, type[RecordingsError]]] = [
     (400, errors.Refused),
     (401, errors.Unauthorized),
     (403, errors.Forbidden),
@@ -150,7 +150,7 @@ def test_what_an_error_does_not_carry_is_not_invented(extra: dict[str, Any]) -> 
     assert InvalidRequest(document=extra).errors == ()
 
 
-@pytest.mark.parametrize("kind", sorted(every_class(), key=lambda kind: kind.__name__))
+@pytest.mark.parametrize("kind", sorted(every_class(), key=str))
 def test_every_error_survives_the_way_to_another_process(kind: type[RecordingsError]) -> None:
     error = pickle.loads(pickle.dumps(kind("Do this.", status=409, request_id="request-1")))
 

@@ -15,7 +15,7 @@ from tests.unit.client.support import NOON, RECORDING, ROOM, Caller, Reply, Scri
 STARTED = data({"id": "rec_1", "room_id": "room_1", "status": "recording", "started_at": NOON}, 201)
 DELETED = data({"id": "rec_1", "deleted": True, "deleted_at": NOON})
 WITHOUT_KEYS = Policy(new_key=None, jitter=lambda: 1.0)
-PASSING = [
+PASSING: list[Reply | Exception] = [
     problem(502, "provider_error"),
     problem(503, "throttled", retry_after="2"),
     problem(503, "provider_throttled"),
@@ -161,7 +161,7 @@ def test_retries_can_be_switched_off(call: Caller) -> None:
 
 @pytest.mark.parametrize("given", ["", "soon", "-1", "1.5", "٣", "Tue, 99 Foo 2026"])
 def test_a_retry_after_that_says_nothing_is_none(given: str) -> None:
-    assert Answer(503, httpx.Headers({"Retry-After": given.encode()})).retry_after is None
+    assert Answer(503, httpx.Headers([(b"Retry-After", given.encode())])).retry_after is None
 
 
 @pytest.mark.parametrize(("ahead", "least", "most"), [(60, 55, 60), (-60, 0, 0)])

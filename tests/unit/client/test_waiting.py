@@ -25,8 +25,9 @@ def policy(call: Caller) -> Policy:
     return Policy(jitter=lambda: 1.0, clock=lambda: sum(call.slept))
 
 
-def in_cold_storage(state: str) -> Reply:
-    return data(a_recording(status="archived", archive={"state": state, "storage_class": "GLACIER"}))
+def in_cold_storage(state: str, until: str | None = None) -> Reply:
+    archive = {"state": state, "storage_class": "GLACIER", "restored_until": until}
+    return data(a_recording(status="archived", archive=archive))
 
 
 def test_it_waits_until_there_is_a_file(call: Caller, policy: Policy) -> None:
@@ -81,9 +82,24 @@ def test_it_waits_for_a_restore_that_runs(call: Caller, policy: Policy) -> None:
     assert found.archive.state == "restored"
 
 
-def test_it_does_not_wait_for_a_restore_that_nobody_asked_for(call: Caller, policy: Policy) -> None:
+def test_a_restore_that_ends_between_two_questions_is_seen_at_the_next(call: Caller, policy: Policy) -> None:
+    there = in_cold_storage("restored", "2999-01-01T00:00:00Z")
+
+    assert call(Script(COLD, there, Reply(200, LINK), there), "wait_until_ready", "rec_1", policy=policy)
+
+
+@pytest.mark.parametrize(
+    "cold",
+    [
+        in_cold_storage("stored"),
+        in_cold_storage("restored", "2026-01-01T00:00:00Z"),
+        data(a_recording(status="archived", archive=None)),
+    ],
+    ids=["never asked", "gone again", "nothing known"],
+)
+def test_it_does_not_wait_for_a_restore_that_nobody_asked_for(call: Caller, policy: Policy, cold: Reply) -> None:
     with pytest.raises(NotReady) as caught:
-        call(Script(COLD, in_cold_storage("stored")), "wait_until_ready", "rec_1", policy=policy)
+        call(Script(COLD, cold), "wait_until_ready", "rec_1", policy=policy)
 
     assert type(caught.value) is NotReady
     assert call.slept == []

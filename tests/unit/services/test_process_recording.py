@@ -223,6 +223,31 @@ def test_a_small_file_may_be_copied_again() -> None:
     assert job.run(plan) == job.run(plan)
 
 
+def test_a_file_that_cloudflare_delivered_is_checked_and_not_copied() -> None:
+    job = Job()
+    (before,) = job.all()
+    job.memory.recordings["tenant_1", before.id] = replace(before, delivery_key="delivered/x.mp4")
+    job.files.put("delivered/x.mp4", CONTENT, content_type="video/mp4")
+    plan = job.plan()
+    assert (plan["key"], plan["size"], plan["segments"]) == ("delivered/x.mp4", 1024, [])
+    facts = job.run(plan)
+    assert (facts["crc32"], facts["sha256"]) == (f"{crc32(CONTENT):08x}", sha256(CONTENT).hexdigest())
+    assert job.reader.reads == {}
+    assert list(job.files.objects) == ["delivered/x.mp4"]
+
+
+def test_a_file_that_was_delivered_in_part_is_fetched() -> None:
+    job = Job()
+    (before,) = job.all()
+    job.memory.recordings["tenant_1", before.id] = replace(before, delivery_key="delivered/x.mp4")
+    job.files.put("delivered/x.mp4", CONTENT[:-1], content_type="video/mp4")
+    job.cloudflare._change("capture_1", size_bytes=1024)
+    plan = job.plan()
+    assert plan["key"] == object_key(before)
+    assert job.run(plan)["size"] == 1024
+    assert job.stored(plan) == CONTENT
+
+
 # ---------------------------------------------------------------- killed half-way
 
 

@@ -104,9 +104,6 @@ def test_what_cloudflare_began_by_itself_under_our_hands_refuses_the_start(world
     world.assert_settled()
 
 
-@pytest.mark.xfail(
-    strict=True, reason="`active` does not tell why a capture began, so Cloudflare's own is taken for ours"
-)
 def test_a_lost_order_does_not_pass_cloudflares_own_capture_off_as_ours(world: World) -> None:
     def lost(meeting_id: str, **named: Any) -> object:
         world.cloudflare.begin_by_itself(meeting_id)

@@ -13,12 +13,14 @@ from typing import Annotated, Any, Final, TypeVar
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
 from rich.text import Text
 
 from recordings_client.calls import failed
 from recordings_client.client import VERSION, Client
+from recordings_client.downloads import ProgressCallback
 from recordings_client.errors import (
     DownloadFailed,
     InvalidRequest,
@@ -288,16 +290,8 @@ def download(
         if url_only:
             link = client.download_url(recording_id, expires_in=expires_in)
             return _print_outcome(link, link.download_url, as_json)
-        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-        with Progress(*columns, TimeRemainingColumn(), console=_errors(), disable=as_json) as bar:
-            task = bar.add_task(_printable(recording_id), total=None)
-            path = client.download(
-                recording_id,
-                to,
-                resume=resume,
-                expires_in=expires_in,
-                progress=lambda done, total: bar.update(task, completed=done, total=total),
-            )
+        with _bar(recording_id, hidden=as_json) as progress:
+            path = client.download(recording_id, to, resume=resume, expires_in=expires_in, progress=progress)
         outcome = {"recording_id": recording_id, "path": str(path), "size_bytes": path.stat().st_size}
         _print_outcome(outcome, str(path), as_json)
 
@@ -365,7 +359,7 @@ def watch(
         for recording in _changes(client, recording_id, interval=interval, give_up_after=give_up_after):
             last = recording
             if as_json:
-                typer.echo(json.dumps(_plain(recording)))
+                typer.echo(json.dumps(plain(recording)))
             else:
                 _console().print(Text(_printable(_line(recording))), soft_wrap=True)
         if last is not None and last.status is Status.FAILED:
@@ -409,6 +403,18 @@ def _client(context: typer.Context, as_json: bool) -> Iterator[Client]:
         raise typer.Exit(Exit.USAGE) from None
 
 
+@contextmanager
+def _bar(title: str, *, hidden: bool) -> Iterator[ProgressCallback | None]:
+    """Shows on stderr how far a download is."""
+    if hidden:
+        yield None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=_errors()) as bar:
+        task = bar.add_task(escape(_printable(title)), total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
 def exit_code(error: RecordingsError) -> Exit:
     """How a command ends that met this error."""
     if isinstance(error, NotFound):
@@ -437,7 +443,7 @@ def _complain(error: RecordingsError, as_json: bool) -> None:
 
 def _console() -> Console:
     # Into a pipe nothing is cut off to the width of a screen that is not there.
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
 
 
 def _errors() -> Console:
@@ -447,7 +453,8 @@ def _errors() -> Console:
 def _table(*names: str) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for name in names:
-        table.add_column(name, overflow="fold", no_wrap=False)
+        # An id that is cut off is of no use.
+        table.add_column(name, overflow="fold")
     return table
 
 
@@ -479,7 +486,7 @@ def _print_outcome(outcome: object, words: str, as_json: bool) -> None:
 
 
 def _print_json(value: object) -> None:
-    typer.echo(json.dumps(_plain(value), indent=2))
+    typer.echo(json.dumps(plain(value), indent=2))
 
 
 def _all(items: Iterable[T]) -> Page[T]:
@@ -489,17 +496,17 @@ def _all(items: Iterable[T]) -> Page[T]:
 
 def _envelope(page: Page[T]) -> dict[str, object]:
     meta = {"total": page.total, "limit": page.limit, "offset": page.offset, "next_cursor": page.next_cursor}
-    return {"data": [_plain(one) for one in page.items], "meta": meta}
+    return {"data": [plain(one) for one in page.items], "meta": meta}
 
 
-def _plain(value: object) -> Any:
+def plain(value: object) -> Any:
     """As the API writes it."""
     if is_dataclass(value) and not isinstance(value, type):
-        return _plain(asdict(value))
+        return plain(asdict(value))
     if isinstance(value, dict):
-        return {name: _plain(one) for name, one in value.items()}
+        return {name: plain(one) for name, one in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
+        return [plain(one) for one in value]
     return _instant(value) if isinstance(value, datetime) else value
 
 

@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import closing
 from functools import wraps
 from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
@@ -165,7 +166,8 @@ class Client:
             self._sleep(effect.seconds)
             return None
         if isinstance(effect, Fetch):
-            with self._http.stream("GET", effect.url, headers=dict(effect.headers)) as response:
+            response = self._http.send(_fetch(self._http, effect), stream=True)
+            with closing(response):
                 take = effect.receive(response.status_code, response.headers)
                 if take is not None:
                     for chunk in response.iter_raw():
@@ -256,11 +258,14 @@ class AsyncClient:
             await self._sleep(effect.seconds)
             return None
         if isinstance(effect, Fetch):
-            async with self._http.stream("GET", effect.url, headers=dict(effect.headers)) as response:
+            response = await self._http.send(_fetch(self._http, effect), stream=True)
+            try:
                 take = effect.receive(response.status_code, response.headers)
                 if take is not None:
                     async for chunk in response.aiter_raw():
                         take(chunk)
+            finally:
+                await response.aclose()
             return Answer(response.status_code, response.headers)
         given = self._token if isinstance(self._token, str) else self._token()
         token = given if isinstance(given, str) else await given
@@ -277,6 +282,19 @@ def _request(http: httpx.Client | httpx.AsyncClient, url: str, send: Send, token
         json=send.body,
         headers={**send.headers, "Authorization": f"Bearer {token}"},
     )
+
+
+class _Unspoken(httpx.URL):
+    """httpx logs every address it asks; of a file's, only the part that opens nothing."""
+
+    def __str__(self) -> str:
+        return str(self.copy_with(query=None))
+
+
+def _fetch(http: httpx.Client | httpx.AsyncClient, fetch: Fetch) -> httpx.Request:
+    request = http.build_request("GET", fetch.url, headers=fetch.headers)
+    request.url = _Unspoken(request.url)
+    return request
 
 
 def _address(url: str) -> str:

@@ -1,9 +1,11 @@
 """Waiting until a recording can be downloaded."""
 
+from datetime import UTC, datetime
+
 from recordings_client import calls
 from recordings_client.effects import Steps, Wait
 from recordings_client.errors import NotReady, NotReadyInTime
-from recordings_client.models import Recording, Status
+from recordings_client.models import Archive, Recording, Status
 from recordings_client.policy import Policy
 
 FIRST_WAIT = 1.0
@@ -25,7 +27,7 @@ def wait_until_ready(
         except NotReady as told:
             if told.recording_status is Status.ARCHIVED:
                 recording = yield from calls.get(policy, recording_id)
-                if recording.archive is None or recording.archive.state == "stored":
+                if not _on_its_way(recording.archive):
                     raise
             left = deadline - policy.clock()
             pause = told.retry_after
@@ -43,3 +45,12 @@ def wait_until_ready(
             tries += 1
         else:
             return (yield from calls.get(policy, recording_id))
+
+
+def _on_its_way(archive: Archive | None) -> bool:
+    """Whether what lies in cold storage comes out of it without anybody asking again."""
+    if archive is None:
+        return False
+    # Restored, it came between our two questions, unless the copy is gone again.
+    there = archive.state == "restored" and (archive.restored_until or datetime.now(UTC)) > datetime.now(UTC)
+    return there or archive.state in ("moving", "restoring")

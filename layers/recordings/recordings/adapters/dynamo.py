@@ -324,7 +324,7 @@ class DynamoRooms:
                         _key(_partition(room.tenant_id, "ROOM"), room.id),
                         "version = :version AND attribute_not_exists(active_recording_id)"
                         " AND (attribute_not_exists(lease_until) OR lease_until <= :now)",
-                        {":version": room.version, ":now": _text(datetime.now(UTC))},
+                        {":version": room.version, ":now": _text(datetime.now(UTC).replace(microsecond=0))},
                     ),
                     _delete(_key(f"MEETING#{room.meeting_id}", LINK), "room_id = :room", {":room": room.id}),
                 ]
@@ -706,7 +706,7 @@ class DynamoRecordings:
             key,
             change,
             f"{free} AND (attribute_not_exists(lease_until) OR lease_until <= :now)",
-            {":id": recording.id, ":now": _text(datetime.now(UTC))},
+            {":id": recording.id, ":now": _text(datetime.now(UTC).replace(microsecond=0))},
         )
 
     def get(self, tenant_id: str, recording_id: str) -> Recording:

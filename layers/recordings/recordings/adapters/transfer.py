@@ -7,7 +7,7 @@ from typing import Final
 
 import requests
 from botocore.exceptions import ClientError, HTTPClientError
-from urllib3.exceptions import ProtocolError
+from urllib3.exceptions import HTTPError
 
 from recordings.adapters.object_store import Bucket
 from recordings.domain.errors import SourceChanged, SourceDenied, SourceUnavailable
@@ -15,7 +15,12 @@ from recordings.services.transfer_file import Plan, length_of
 
 TIMEOUT_SECONDS: Final = (3, 20)
 CHUNK: Final = 1024 * 1024
-RESUMES: Final = 20
+# A bucket's body is read in pieces of this size; a broken connection costs one.
+PIECE: Final = 64 * 1024
+# How often in a row nothing may come before a read gives up.
+TRIES: Final = 5
+# How often one read may break at all: a link that gives a few bytes at a time is no link.
+MOST_BREAKS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +60,19 @@ def read(url: str, source: SourceFile, first: int, last: int) -> bytes:
     """
     got = bytearray()
     wanted = last - first + 1
-    for _ in range(RESUMES):
+    idle = 0
+    for _ in range(MOST_BREAKS):
+        before = len(got)
         try:
             _fill(got, url, source, first, last)
-        except requests.RequestException:
+        except (requests.RequestException, HTTPError):
             # What came before the break is in `got`; the next try asks for the rest.
-            continue
+            pass
         if len(got) == wanted:
             return bytes(got)
+        idle = 0 if len(got) > before else idle + 1
+        if idle == TRIES:
+            break
     raise SourceUnavailable(f"{len(got)} of {wanted} bytes came before giving up")
 
 
@@ -83,7 +93,8 @@ def _fill(got: bytearray, url: str, source: SourceFile, first: int, last: int) -
             raise SourceChanged("the file's size changed while it was read")
         if source.etag and answer.headers.get("ETag", source.etag) != source.etag:
             raise SourceChanged("the file changed while it was read")
-        for chunk in answer.iter_content(CHUNK):
+        # read1 gives what is there: reading whole chunks would lose the last one whenever the connection breaks.
+        while chunk := answer.raw.read1(CHUNK):
             got += chunk
 
 
@@ -137,23 +148,28 @@ class BucketReader:
 
     def read(self, place: str, plan: Plan, first: int, last: int) -> bytes:
         got = bytearray()
-        for _ in range(RESUMES):
+        idle = 0
+        for _ in range(MOST_BREAKS):
+            before = len(got)
             wanted = f"bytes={first + len(got)}-{last}"
             try:
                 answer = self._bucket.client.get_object(
                     Bucket=self._bucket.name, Key=place, Range=wanted, IfMatch=f'"{plan["etag"]}"'
                 )
-                for chunk in answer["Body"].iter_chunks(CHUNK):
+                for chunk in answer["Body"].iter_chunks(PIECE):
                     got += chunk
             except ClientError as error:
                 if error.response["Error"]["Code"] in {"412", "PreconditionFailed"}:
                     raise SourceChanged("the file changed while it was read") from error
                 raise
-            except (HTTPClientError, ProtocolError):
+            except (HTTPClientError, HTTPError):
                 # What came before the break is in `got`; the next try asks for the rest.
-                continue
+                pass
             if len(got) == last - first + 1:
                 return bytes(got)
+            idle = 0 if len(got) > before else idle + 1
+            if idle == TRIES:
+                break
         raise SourceUnavailable(f"{len(got)} of {last - first + 1} bytes came before giving up")
 
     def stream(self, place: str, plan: Plan) -> Iterator[bytes]:

@@ -47,6 +47,8 @@ class WebhookKeys:
         return _fits(self._key, given, raw_body)
 
     def _ask(self) -> RSAPublicKey:
+        # Before the attempt: a key server that fails is not asked for each forged request either.
+        self._asked_at = time.monotonic()
         try:
             response = requests.get(self._url, timeout=TIMEOUT_SECONDS)
             response.raise_for_status()
@@ -57,7 +59,6 @@ class WebhookKeys:
             raise ProviderError("Cloudflare's webhook key could not be read") from error
         if not isinstance(key, RSAPublicKey):
             raise ProviderError("Cloudflare's webhook key is not an RSA key")
-        self._asked_at = time.monotonic()
         return key
 
 

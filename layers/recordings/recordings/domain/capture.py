@@ -18,7 +18,8 @@ class CaptureStatus(StrEnum):
 
     @property
     def running(self) -> bool:
-        return self in {CaptureStatus.INVOKED, CaptureStatus.RECORDING, CaptureStatus.PAUSED}
+        """Whether it may still record. A status that we do not know is no news that it has ended."""
+        return self not in {CaptureStatus.UPLOADING, CaptureStatus.UPLOADED, CaptureStatus.ERRORED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,7 +74,7 @@ def file_state(capture: Capture | None, *, delivered: bool, now: datetime) -> Fi
         return FileState.GONE
     if capture.status.running:
         return FileState.RUNNING
-    if capture.status in {CaptureStatus.UPLOADING, CaptureStatus.UNKNOWN}:
+    if capture.status is CaptureStatus.UPLOADING:
         return FileState.FINISHING
     expired = capture.url_expires_at is not None and capture.url_expires_at <= now
     return FileState.THERE if capture.download_url is not None and not expired else FileState.GONE

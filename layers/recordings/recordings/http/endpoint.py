@@ -9,15 +9,16 @@ import base64
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
 from http import HTTPStatus
-from typing import Any, Final, cast, get_origin
+from typing import TYPE_CHECKING, Any, Final, cast, get_origin, get_type_hints
 from urllib.parse import parse_qsl
 
-from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import BaseModel, ValidationError
+import msgspec
+from msgspec import Struct
 
 from recordings.domain.errors import (
     InvalidCursor,
@@ -27,13 +28,20 @@ from recordings.domain.errors import (
     Throttled,
 )
 from recordings.http.problems import detail_of, status_of
-from recordings.http.schemas import Document, Nothing, blocker_view
+from recordings.http.schemas import NUMBERS, Document, Nothing, blocker_view
 from recordings.observability import logger, metrics
 from recordings.ports import Clock, IdempotencyKeys
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 type Event = dict[str, Any]
 type LambdaHandler = Callable[[Event, LambdaContext], Event]
 
+WHOLE: Final = re.compile(r"-?\d{1,30}", re.ASCII)
+FIELD: Final = re.compile(r"Object (contains unknown|missing required) field `(.*)`", re.DOTALL)
+# The name under which a handler says what it takes.
+TAKES: Final = "takes"
 LARGEST_BODY: Final = 64 * 1024
 LONGEST_KEY: Final = 128
 
@@ -62,7 +70,7 @@ def refused(status: HTTPStatus, code: str, detail: str) -> _Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class Request[Q: BaseModel, B: BaseModel]:
+class Request[Q: Struct, B: Struct]:
     """What a function is given: checked query and body, the tenant, and the rest on request."""
 
     event: Event
@@ -95,7 +103,17 @@ class Idempotency:
     clock: Clock
 
 
-def endpoint[Q: BaseModel, B: BaseModel](
+@dataclass(frozen=True, slots=True)
+class Takes:
+    """What a handler takes, for whoever describes the API. `body` None: raw bytes."""
+
+    scope: str | None
+    query: type[Struct]
+    body: type[Struct] | None
+    idempotent: bool
+
+
+def endpoint[Q: Struct, B: Struct](
     *,
     scope: str | None,
     query: type[Q] = Nothing,  # type: ignore[assignment]  # a function that names no query takes none
@@ -108,7 +126,7 @@ def endpoint[Q: BaseModel, B: BaseModel](
         @logger.inject_lambda_context(correlation_id_path="requestContext.requestId", clear_state=True)
         @metrics.log_metrics
         @wraps(handle)
-        def handler(event: Event, context: LambdaContext) -> Event:
+        def handler(event: Event, context: "LambdaContext") -> Event:
             request_id = str(event["requestContext"]["requestId"])
             try:
                 tenant_id = "" if scope is None else _tenant(event, scope)
@@ -129,12 +147,13 @@ def endpoint[Q: BaseModel, B: BaseModel](
                 logger.exception("failed")
                 return _bug(request_id)
 
+        setattr(handler, TAKES, Takes(scope, query, body, idempotency is not None))
         return handler
 
     return frame
 
 
-def _answer[Q: BaseModel, B: BaseModel](
+def _answer[Q: Struct, B: Struct](
     handle: Callable[[Request[Q, B]], Response], request: Request[Q, B], request_id: str
 ) -> Event:
     try:
@@ -146,7 +165,7 @@ def _answer[Q: BaseModel, B: BaseModel](
     return _reply(response.status, "application/json", response.body, request_id, response.headers)
 
 
-def _once[Q: BaseModel, B: BaseModel](
+def _once[Q: Struct, B: Struct](
     idempotency: Idempotency | None, request: Request[Q, B], answer: Callable[[], Event], request_id: str
 ) -> Event:
     """Answer, or give the answer kept under the request's Idempotency-Key."""
@@ -175,7 +194,7 @@ def _once[Q: BaseModel, B: BaseModel](
     return given
 
 
-def _keep[Q: BaseModel, B: BaseModel](idempotency: Idempotency, request: Request[Q, B], key: str, given: Event) -> None:
+def _keep[Q: Struct, B: Struct](idempotency: Idempotency, request: Request[Q, B], key: str, given: Event) -> None:
     try:
         idempotency.keys.finish(request.tenant_id, key, answer=given, now=idempotency.clock())
     except Exception:
@@ -213,43 +232,45 @@ def _raw_body(event: Event) -> bytes:
     return raw
 
 
-def _query[Q: BaseModel](model: type[Q], event: Event) -> Q:
+def _query[Q: Struct](model: type[Q], event: Event) -> Q:
     raw = event.get("rawQueryString")
     if raw is None:
         pairs = [*(event.get("queryStringParameters") or {}).items()]
     else:
         pairs = parse_qsl(raw, keep_blank_values=True)
-    repeatable = {name for name, info in model.model_fields.items() if get_origin(info.annotation) is list}
-    given: dict[str, str | list[str]] = {}
+    repeatable = {name for name, kind in get_type_hints(model).items() if get_origin(kind) is list}
+    given: dict[str, object] = {}
     for name, value in pairs:
         if name in repeatable:
-            given[name] = [*given.get(name, []), value]
-            continue
-        if name in given:
+            given[name] = [*cast("list[str]", given.get(name, [])), value]
+        elif name in given:
             raise invalid(name, "is given more than once")
-        given[name] = value
-    return _checked(model.model_validate, given)
-
-
-def _body[B: BaseModel](model: type[B], raw: bytes) -> B:
-    return _checked(model.model_validate_json, raw.strip() or b"{}")
-
-
-def _checked[T, M](parse: Callable[[T], M], given: T) -> M:
-    """Only what the caller sent may be blamed on the caller: a ValidationError elsewhere is our bug."""
+        else:
+            # Plain digits only: int() would also take " 5", "+5", "5_0" and digits of other scripts.
+            given[name] = int(value) if name in NUMBERS and WHOLE.fullmatch(value) else value
     try:
-        return parse(given)
-    except ValidationError as error:
-        found = [
-            {"field": ".".join(str(part) for part in one["loc"]) or "body", "message": one["msg"]}
-            for one in error.errors(include_url=False, include_context=False, include_input=False)
-        ]
-        raise _Problem(
-            HTTPStatus.BAD_REQUEST,
-            "invalid_request",
-            f"The request is not valid: {found[0]['field']}: {found[0]['message']}.",
-            errors=found,
-        ) from error
+        return msgspec.convert(given, model)
+    except msgspec.ValidationError as error:
+        raise _fault(error) from error
+
+
+def _body[B: Struct](model: type[B], raw: bytes) -> B:
+    try:
+        return msgspec.json.decode(raw.strip() or b"{}", type=model)
+    except msgspec.ValidationError as error:
+        raise _fault(error) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise invalid("body", "is not valid JSON") from error
+
+
+def _fault(error: msgspec.ValidationError) -> _Problem:
+    """What msgspec says of the first field at fault, in the contract's shape."""
+    text, _, path = str(error).partition(" - at `$")
+    named = FIELD.search(text)
+    if named is not None:
+        return invalid(named[2], "is not known" if named[1] == "contains unknown" else "is required")
+    inside = re.match(r"\.(\w+)", path)
+    return invalid(inside[1] if inside else "body", f"is not as it must be: {text[0].lower()}{text[1:]}")
 
 
 def _told(error: RecordingsError) -> _Problem:

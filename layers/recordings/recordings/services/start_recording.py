@@ -60,18 +60,24 @@ class StartRecording:
             # The order may have been carried out and its answer lost. We hold the room and saw nothing running
             # before we asked, so what runs now is ours.
             running = self.recorder.active(room.meeting_id)
-            if running is not None and not running.auto_started:
-                return running
-            raise
+            if running is None:
+                raise
+            told = self._told(running)
+            if told.auto_started:
+                # Cloudflare began by itself at the same moment.
+                self._refuse(room, told, nonce)
+            return told
 
     def _refuse(self, room: Room, running: Capture, nonce: str) -> NoReturn:
         blocker = self._import(room, running, nonce)
         raise RoomAlreadyRecording("the room is already being recorded; stop that recording first", blocker=blocker)
 
     def _import(self, room: Room, capture: Capture, nonce: str) -> Recording:
+        return ImportCapture(recordings=self.recordings, new_id=self.new_id)(room, self._told(capture), nonce=nonce)
+
+    def _told(self, capture: Capture) -> Capture:
         # `active` does not tell why the capture began; `get` and `start` do.
-        told = capture if capture.auto_started is not None else self.recorder.get(capture.id)
-        return ImportCapture(recordings=self.recordings, new_id=self.new_id)(room, told, nonce=nonce)
+        return capture if capture.auto_started is not None else self.recorder.get(capture.id)
 
 
 def _folder(room: Room) -> str:

@@ -28,6 +28,9 @@ class StopRecording:
     def __call__(self, *, tenant_id: str, room_id: str) -> Recording:
         """Raises RoomNotFound, NoActiveRecording or a ProviderFailure."""
         recording = self._active(self.rooms.get(tenant_id, room_id))
+        if recording.status is not Status.RECORDING:
+            # Its end came in between the two reads; the caller's wish is fulfilled.
+            return recording
         if recording.cloudflare_id is not None:
             try:
                 self.recorder.stop(recording.cloudflare_id)

@@ -6,22 +6,23 @@ is part of the contract between code and workflow.
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
-
-from aws_lambda_powertools.utilities.typing import LambdaContext
+from typing import TYPE_CHECKING, Any
 
 from recordings.observability import logger, metrics
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 type Payload = dict[str, Any]
 
 
-def task(handle: Callable[[Payload], Payload]) -> Callable[[Payload, LambdaContext], Payload]:
+def task(handle: Callable[[Payload], Payload]) -> Callable[[Payload, "LambdaContext"], Payload]:
     """Make a Lambda handler that logs under the recording's id."""
 
-    @logger.inject_lambda_context(correlation_id_path="recording_id", clear_state=True)
+    @logger.inject_lambda_context(correlation_id_path="work.recording_id", clear_state=True)
     @metrics.log_metrics
     @wraps(handle)
-    def handler(event: Payload, context: LambdaContext) -> Payload:
+    def handler(event: Payload, context: "LambdaContext") -> Payload:
         return handle(event)
 
     return handler

@@ -1,0 +1,104 @@
+"""The client against the API of the same repository: what one writes, the other reads, and nothing gets lost."""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from recordings_client.cli import Exit, plain
+from recordings_client.client import Client
+from recordings_client.errors import BY_CODE
+from recordings_client.models import (
+    ActiveRecording,
+    Archived,
+    Download,
+    Recording,
+    RecordingStatus,
+    RecordingSummary,
+    Recovering,
+    Restoring,
+    Room,
+    Started,
+    Stopped,
+    Synced,
+)
+
+from recordings.domain import errors as served
+from recordings.domain.lifecycle import Status
+from recordings.domain.recording import Archive, Failure, Progress
+from recordings.http import schemas
+from tests.support.builders import NOON, a_file, a_recording, a_room
+
+README = (Path(__file__).parents[3] / "clients/python/README.md").read_text("utf-8")
+
+# Bases that are never answered, and the one that is answered as invalid_request.
+NEVER_ANSWERED = {"recordings_error", "provider_failure", "invalid_cursor"}
+
+LATER = NOON + timedelta(hours=1)
+AT_WORK = Progress(
+    step="copy", attempt=2, bytes_done=5, bytes_total=10, next_step_due=LATER, stuck_after=LATER + timedelta(hours=1)
+)
+LIVES = [
+    *(a_recording(status=status) for status in Status),
+    a_recording(status=Status.PROCESSING, progress=AT_WORK, stalled=True),
+    a_recording(status=Status.READY, partial=True, archive_error=Failure("refused", "No."), origin="auto"),
+    a_recording(
+        status=Status.ARCHIVED,
+        archived_at=LATER,
+        archive=Archive(state="restoring", storage_class="GLACIER", expected_at=LATER),
+    ),
+    a_recording(
+        status=Status.ARCHIVED, archive=Archive(state="restored", storage_class="GLACIER", restored_until=LATER)
+    ),
+]
+
+
+@pytest.mark.parametrize("recording", LIVES, ids=lambda one: one.status)
+def test_a_recording_is_read_as_it_was_written(recording: Any) -> None:
+    view = schemas.recording_view(recording, room_name="Algebra")
+
+    assert plain(Recording.of(view)) == view
+
+
+READY = a_recording(status=Status.READY)
+ROUND_TRIPS: list[tuple[Callable[[object], object], dict[str, Any]]] = [
+    (Room.of, schemas.room_view(a_room())),
+    (RecordingSummary.of, schemas.row_view(READY)),
+    (Started.of, schemas.started_view(READY)),
+    (Stopped.of, schemas.stopped_view(READY)),
+    (Synced.of, schemas.synced_view([READY, LIVES[0]])),
+    (Archived.of, schemas.archiving_view(LIVES[-2])),
+    (Restoring.of, schemas.restoring_view(LIVES[-2])),
+    (Recovering.of, schemas.recovering_view(READY)),
+    (ActiveRecording.of, schemas.blocker_view(READY)),
+    (Download.of, schemas.download_view(READY, a_file(), "https://files.test", LATER)),
+]
+
+
+@pytest.mark.parametrize(("read", "view"), ROUND_TRIPS)
+def test_an_answer_is_read_as_it_was_written(read: Callable[[object], object], view: dict[str, Any]) -> None:
+    assert plain(read(view)) == view
+
+
+def test_an_undeleted_recording_is_read() -> None:
+    assert RecordingStatus.of(schemas.undeleted_view(READY)).status == "ready"
+
+
+def every_code(kind: type[served.RecordingsError] = served.RecordingsError) -> set[str]:
+    return {kind.code}.union(*(every_code(below) for below in kind.__subclasses__()))
+
+
+def test_every_code_that_is_served_has_its_class() -> None:
+    assert every_code() - NEVER_ANSWERED <= set(BY_CODE)
+
+
+def test_the_readme_names_every_method() -> None:
+    methods = {name for name in vars(Client) if not name.startswith("_")} - {"close"}
+
+    assert methods <= set(re.findall(r"\w+", README.partition("### Errors")[0]))
+
+
+def test_the_readme_names_every_exit_code() -> None:
+    assert re.findall(r"^\| (\d) \|", README, re.MULTILINE) == [str(int(code)) for code in Exit]
