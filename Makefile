@@ -56,6 +56,9 @@ demo: setup ## The main job on a local stack, step by step (KEEP=1 leaves the st
 invoke: setup ## Run one function on the local stack (FUNCTION=GetRecording EVENT=events/get_recording.json)
 	$(PY) -m local --name $(NAME) invoke --function $(FUNCTION) --event $(EVENT)
 
+bench-cold-start: setup ## Import time of each API function beside a bare handler, as a ratio
+	$(PY) -m bench.cold_start
+
 lock: setup ## Pin the versions in requirements*.txt again
 	$(UV) pip compile -q --upgrade --python-version 3.13 --universal --generate-hashes --no-header --no-emit-index-url requirements-dev.in -o requirements-dev.txt
 	$(UV) pip compile -q --upgrade --python-version 3.13 --generate-hashes --no-header --no-emit-index-url requirements-sam.in -o requirements-sam.txt
@@ -67,4 +70,4 @@ build: setup ## Build the layers and functions for deployment
 deploy: test build ## Deploy to AWS (STACK=default|prod)
 	sam deploy --config-env $(or $(STACK),default)
 
-.PHONY: help setup format check test up down deploy-local demo invoke lock build deploy
+.PHONY: help setup format check test up down deploy-local demo invoke bench-cold-start lock build deploy

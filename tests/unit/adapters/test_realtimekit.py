@@ -257,11 +257,10 @@ def test_the_walk_asks_no_further_than_it_is_read(server: Server, kit: realtimek
 
 
 @pytest.fixture
-def direct(monkeypatch: pytest.MonkeyPatch) -> None:
+def direct(kit: realtimekit.RealtimeKit, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DIRECT_DELIVERY", "on")
-    monkeypatch.setattr(
-        realtimekit, "secret", lambda arn: {"access_key_id": "a", "secret_access_key": "s", "api_token": "t"}
-    )
+    keys = {"access_key_id": "a", "secret_access_key": "s", "api_token": "t"}
+    monkeypatch.setattr(realtimekit, "secret", lambda arn: keys)
 
 
 @pytest.mark.usefixtures("direct")
