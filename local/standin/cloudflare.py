@@ -75,6 +75,7 @@ class Api:
             web.put(f"{BASE}/recordings/{{id}}", self._guarded("stop", self.command)),
             web.post(f"{BASE}/meetings", self._guarded("create_meeting", self.create_meeting)),
             web.get(f"{BASE}/meetings/{{id}}", self._guarded("get_meeting", self.get_meeting)),
+            web.patch(f"{BASE}/meetings/{{id}}", self._guarded("set_meeting", self.set_meeting)),
             web.get(f"{BASE}/webhooks", self._guarded("webhooks", self.list_webhooks)),
             web.post(f"{BASE}/webhooks", self._guarded("webhooks", self.add_webhook)),
             web.get("/.well-known/webhooks.json", self.webhook_key),
@@ -273,6 +274,15 @@ class Api:
         if request.match_info["id"] not in self.world.meetings:
             return failure(404, "Meeting not found")
         return success(self._meeting(request.match_info["id"]))
+
+    async def set_meeting(self, request: web.Request) -> web.Response:
+        meeting = self.world.meetings.get(request.match_info["id"])
+        if meeting is None:
+            return failure(404, "Meeting not found")
+        asked = await _json(request)
+        meeting.title = asked.get("title", meeting.title)
+        meeting.record_on_start = bool(asked.get("record_on_start", meeting.record_on_start))
+        return success(self._meeting(meeting.id))
 
     async def list_webhooks(self, request: web.Request) -> web.Response:
         return success([*self.world.webhooks.values()])

@@ -30,6 +30,7 @@ from recordings.domain.errors import (
     RoomNotFound,
     SourceChanged,
     SourceUnavailable,
+    Throttled,
 )
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Progress, Recording
@@ -85,6 +86,8 @@ class Memory:
         self.lock = threading.RLock()
         self.rooms: dict[RoomKey, Room] = {}
         self.meetings: dict[str, RoomKey] = {}
+        # Nonce, end, and the meeting that was made under it.
+        self.claims: dict[RoomKey, tuple[str, datetime, str | None]] = {}
         self.recordings: dict[tuple[str, str], Recording] = {}
         self.links: dict[str, tuple[str, str]] = {}
         # By tenant, room (None: all its rooms) and day.
@@ -121,7 +124,30 @@ class MemoryRooms:
                 raise MeetingInUse
             stored = replace(room, active_recording_id=None, lease_nonce=None, lease_until=None)
             self._memory.rooms[room.tenant_id, room.id] = stored
+            self._memory.claims.pop((room.tenant_id, room.id), None)
             self._memory.meetings[room.meeting_id] = room.tenant_id, room.id
+
+    def claim(self, tenant_id: str, room_id: str, *, nonce: str, now: datetime, until: datetime) -> str | None:
+        with self._memory.lock:
+            held = self._memory.claims.get((tenant_id, room_id))
+            if held is not None and held[2] is not None:
+                return held[2]
+            if held is not None and held[1] > now:
+                raise Throttled
+            self._memory.claims[tenant_id, room_id] = nonce, until, None
+            return None
+
+    def note_meeting(self, tenant_id: str, room_id: str, *, nonce: str, meeting_id: str) -> None:
+        with self._memory.lock:
+            held = self._memory.claims.get((tenant_id, room_id))
+            if held is not None and held[0] == nonce:
+                self._memory.claims[tenant_id, room_id] = nonce, held[1], meeting_id
+
+    def release_claim(self, tenant_id: str, room_id: str, *, nonce: str) -> None:
+        with self._memory.lock:
+            held = self._memory.claims.get((tenant_id, room_id))
+            if held is not None and held[0] == nonce:
+                del self._memory.claims[tenant_id, room_id]
 
     def get(self, tenant_id: str, room_id: str) -> Room:
         with self._memory.lock:
@@ -364,6 +390,7 @@ class Cloudflare:
         self.lock = threading.RLock()
         self.captured: dict[str, Capture] = {}
         self.meetings: list[str] = []
+        self.recording_on_start: dict[str, bool] = {}
 
     def start(self, meeting_id: str, *, max_seconds: int | None, folder: str = "") -> Capture:
         return self._begin(meeting_id, auto=False)
@@ -398,6 +425,13 @@ class Cloudflare:
         with self.lock:
             self.meetings.append(f"made_{len(self.meetings) + 1}")
             return self.meetings[-1]
+
+    def set_meeting(self, meeting_id: str, *, record_on_start: bool | None) -> None:
+        with self.lock:
+            if meeting_id == "nowhere":
+                raise ProviderNotFound
+            if record_on_start is not None:
+                self.recording_on_start[meeting_id] = record_on_start
 
     # What happens at Cloudflare without our asking.
 

@@ -5,13 +5,13 @@ from http import HTTPStatus
 
 from recordings.adapters.dynamo import DynamoRooms
 from recordings.adapters.realtimekit import RealtimeKit
-from recordings.adapters.system import now
+from recordings.adapters.system import new_nonce, now
 from recordings.http.endpoint import Request, Response, endpoint, invalid
 from recordings.http.schemas import Nothing, RoomBody, room_view
 from recordings.services.put_room import PutRoom
 
 ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
-put_room = PutRoom(rooms=DynamoRooms(), recorder=RealtimeKit(), clock=now)
+put_room = PutRoom(rooms=DynamoRooms(), recorder=RealtimeKit(), clock=now, new_nonce=new_nonce)
 
 
 @endpoint(scope="recordings:write", body=RoomBody)

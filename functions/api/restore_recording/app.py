@@ -5,22 +5,19 @@ from http import HTTPStatus
 from recordings.adapters.archive_store import ArchiveBucket
 from recordings.adapters.dynamo import DynamoIdempotencyKeys, DynamoRecordings
 from recordings.adapters.system import now
-from recordings.http.endpoint import Idempotency, Request, Response, endpoint, invalid
+from recordings.http.endpoint import Idempotency, Request, Response, endpoint
 from recordings.http.schemas import Nothing, RestoreBody, restoring_view
-from recordings.services.restore_recording import RestoreRecording, TierNotOffered
+from recordings.services.restore_recording import RestoreRecording
 
 restore_recording = RestoreRecording(recordings=DynamoRecordings(), vault=ArchiveBucket(), clock=now)
 
 
 @endpoint(scope="recordings:write", body=RestoreBody, idempotency=Idempotency(DynamoIdempotencyKeys(), now))
 def handler(request: Request[Nothing, RestoreBody]) -> Response:
-    try:
-        recording = restore_recording(
-            tenant_id=request.tenant_id,
-            recording_id=request.path("id"),
-            days=request.body.days,
-            tier=request.body.tier,
-        )
-    except TierNotOffered as error:
-        raise invalid("tier", f"cannot be had: {error}") from error
+    recording = restore_recording(
+        tenant_id=request.tenant_id,
+        recording_id=request.path("id"),
+        days=request.body.days,
+        tier=request.body.tier,
+    )
     return Response(HTTPStatus.ACCEPTED, {"data": restoring_view(recording)})

@@ -59,6 +59,18 @@ class Rooms(Protocol):
     def list(self, tenant_id: str, *, limit: int, cursor: str | None = None) -> Page[Room]:
         """By id. Raises InvalidCursor."""
 
+    def claim(self, tenant_id: str, room_id: str, *, nonce: str, now: datetime, until: datetime) -> str | None:
+        """Claim the making of a room's meeting, for a while; give the meeting that a claim before this one made.
+
+        Raises Throttled while somebody else's claim runs. `add` ends the claim.
+        """
+
+    def note_meeting(self, tenant_id: str, room_id: str, *, nonce: str, meeting_id: str) -> None:
+        """Keep the meeting that was made under this claim; nothing when the claim is over."""
+
+    def release_claim(self, tenant_id: str, room_id: str, *, nonce: str) -> None:
+        """Give the claim up: no meeting was made. Nothing when it is over."""
+
     def take_lock(self, tenant_id: str, room_id: str, *, nonce: str, now: datetime, until: datetime) -> Room:
         """Take the lease that a start needs; give the room as it is now.
 
@@ -162,6 +174,9 @@ class Recorder(Protocol):
 
     def create_meeting(self, title: str, *, record_on_start: bool) -> str:
         """Make a meeting; gives its id."""
+
+    def set_meeting(self, meeting_id: str, *, record_on_start: bool | None) -> None:
+        """Set whether it records by itself; with None only see that it exists. Raises ProviderNotFound."""
 
 
 class Workflow(Protocol):

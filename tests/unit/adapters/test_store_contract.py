@@ -27,6 +27,7 @@ from recordings.domain.errors import (
     RoomAlreadyRecording,
     RoomIsRecording,
     RoomNotFound,
+    Throttled,
 )
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Failure, Progress, Recording
@@ -328,6 +329,36 @@ def test_a_lease_refused_by_a_recording_names_it(store: Store, now: datetime) ->
     with pytest.raises(RoomAlreadyRecording) as refusal:
         store.rooms.take_lock("tenant_1", "room_1", nonce="n", now=now, until=now + timedelta(seconds=60))
     assert refusal.value.blocker == a_recording()
+
+
+def test_the_making_of_a_rooms_meeting_is_claimed_by_one(store: Store, now: datetime) -> None:
+    until = now + timedelta(seconds=60)
+    assert store.rooms.claim("tenant_1", "room_1", nonce="first", now=now, until=until) is None
+    with pytest.raises(Throttled):
+        store.rooms.claim("tenant_1", "room_1", nonce="second", now=until - timedelta(seconds=1), until=until)
+    assert store.rooms.claim("tenant_2", "room_1", nonce="theirs", now=now, until=until) is None
+    assert store.rooms.claim("tenant_1", "room_1", nonce="second", now=until, until=until) is None
+
+
+def test_a_meeting_made_under_a_claim_is_given_to_the_next(store: Store, now: datetime) -> None:
+    until = now + timedelta(seconds=60)
+    store.rooms.claim("tenant_1", "room_1", nonce="first", now=now, until=until)
+    store.rooms.note_meeting("tenant_1", "room_1", nonce="other", meeting_id="not theirs to note")
+    store.rooms.note_meeting("tenant_1", "room_1", nonce="first", meeting_id="meeting_1")
+    for moment in (now, until + timedelta(hours=1)):
+        assert store.rooms.claim("tenant_1", "room_1", nonce="second", now=moment, until=until) == "meeting_1"
+    store.rooms.add(a_room())
+    assert store.rooms.claim("tenant_1", "room_1", nonce="second", now=now, until=until) is None
+
+
+def test_a_claim_is_given_up_by_who_holds_it(store: Store, now: datetime) -> None:
+    until = now + timedelta(seconds=60)
+    store.rooms.claim("tenant_1", "room_1", nonce="first", now=now, until=until)
+    store.rooms.release_claim("tenant_1", "room_1", nonce="other")
+    with pytest.raises(Throttled):
+        store.rooms.claim("tenant_1", "room_1", nonce="second", now=now, until=until)
+    store.rooms.release_claim("tenant_1", "room_1", nonce="first")
+    assert store.rooms.claim("tenant_1", "room_1", nonce="second", now=now, until=until) is None
 
 
 # ---------------------------------------------------------------- recordings

@@ -34,7 +34,7 @@ from tests.support.builders import NOON, a_file, a_recording, a_room
 README = (Path(__file__).parents[3] / "clients/python/README.md").read_text("utf-8")
 
 # Bases that are never answered, and the one that is answered as invalid_request.
-NEVER_ANSWERED = {"recordings_error", "provider_failure", "invalid_cursor"}
+NEVER_ANSWERED = {"recordings_error", "provider_failure"}
 
 LATER = NOON + timedelta(hours=1)
 AT_WORK = Progress(

@@ -137,7 +137,7 @@ class World:
         return service(work, token=token, wait=timedelta(seconds=5))
 
     def put_room(self, **changes: Any) -> tuple[Room, bool]:
-        service = PutRoom(**self.ports("rooms", "recorder"))
+        service = PutRoom(**self.ports("rooms", "recorder"), new_nonce=self.new_nonce)
         told = {"tenant_id": "tenant_1", "room_id": "room_1", "name": "Name", "meeting_id": None}
         return service(**told | {"record_on_start": None} | changes)
 

@@ -9,6 +9,7 @@
     kept answer      T#<tenant>#IDEMPOTENCY   <key>
     task token       T#<tenant>#TOKEN         rec_<ULID>
     part's checksum  PARTS#<upload id>        00001            until the file is whole
+    claim            T#<tenant>#CLAIM         <room id>        while a room's meeting is being made
     meeting link     MEETING#<meeting id>     LINK             one meeting, one room
     Cloudflare link  CLOUDFLARE#<id>          LINK             one Cloudflare recording, one of ours
 
@@ -265,6 +266,10 @@ def _meeting_link(room: Room) -> Item:
     return {"pk": f"MEETING#{room.meeting_id}", "sk": LINK, "tenant_id": room.tenant_id, "room_id": room.id}
 
 
+def _claim_key(tenant_id: str, room_id: str) -> Key:
+    return _key(_partition(tenant_id, "CLAIM"), room_id)
+
+
 class DynamoRooms:
     """Implements ports.Rooms."""
 
@@ -274,6 +279,7 @@ class DynamoRooms:
                 [
                     _put(_room_item(room), "attribute_not_exists(pk)"),
                     _put(_meeting_link(room), "attribute_not_exists(pk)"),
+                    {"Delete": {"TableName": TABLE, "Key": _claim_key(room.tenant_id, room.id)}},
                 ]
             )
         except _Refused as refusal:
@@ -352,6 +358,34 @@ class DynamoRooms:
             request["ExclusiveStartKey"] = _key(pk, _opened(cursor))
         rooms = [_room(_plain(item)) for item in _client.query(**request)["Items"]]
         return Page(rooms[:limit], _sealed(rooms[limit - 1].id) if len(rooms) > limit else None)
+
+    def claim(self, tenant_id: str, room_id: str, *, nonce: str, now: datetime, until: datetime) -> str | None:
+        change = "SET nonce = :nonce, lease_until = :until, expires_at = :expires"
+        expires = int((until + KEPT_FOR).timestamp())
+        values = {":nonce": nonce, ":until": _text(until), ":now": _text(now), ":expires": expires}
+        free = "attribute_not_exists(lease_until) OR (lease_until <= :now AND attribute_not_exists(meeting_id))"
+        try:
+            _transact([_update(_claim_key(tenant_id, room_id), change, free, values)])
+        except _Refused as refusal:
+            item = refusal.refused[0] or {}
+            if "meeting_id" in item:
+                return str(item["meeting_id"])
+            raise Throttled("another call is making this room; try again in a moment", retry_after=1) from refusal
+        return None
+
+    def note_meeting(self, tenant_id: str, room_id: str, *, nonce: str, meeting_id: str) -> None:
+        values = {":nonce": nonce, ":meeting": meeting_id}
+        try:
+            _transact([_update(_claim_key(tenant_id, room_id), "SET meeting_id = :meeting", "nonce = :nonce", values)])
+        except _Refused:
+            # It ran out under us, and another call makes a meeting of its own.
+            return
+
+    def release_claim(self, tenant_id: str, room_id: str, *, nonce: str) -> None:
+        try:
+            _transact([_delete(_claim_key(tenant_id, room_id), "nonce = :nonce", {":nonce": nonce})])
+        except _Refused:
+            return
 
     def take_lock(self, tenant_id: str, room_id: str, *, nonce: str, now: datetime, until: datetime) -> Room:
         if not _fits(room_id):

@@ -163,6 +163,13 @@ class RealtimeKit:
             raise ProviderError("Cloudflare made a meeting without an id")
         return str(data["id"])
 
+    def set_meeting(self, meeting_id: str, *, record_on_start: bool | None) -> None:
+        path = f"/meetings/{quote(meeting_id, safe='')}"
+        if record_on_start is None:
+            self._call("GET", path)
+        else:
+            self._call("PATCH", path, body={"record_on_start": record_on_start})
+
     def _call(self, method: str, path: str, *, body: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
         data = self._ask(method, path, body)["data"]
         if not isinstance(data, dict):

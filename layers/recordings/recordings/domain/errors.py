@@ -19,7 +19,10 @@
     + RecordingNotArchived
     + RecordingNotRecoverable
   - IdempotencyKeyReused
-  - InvalidCursor
+  - Invalid                    names the field
+    + InvalidCursor
+    + MeetingUnknown
+    + TierNotOffered
   - Throttled                  carries the seconds to wait
   - ProviderFailure
     + ProviderError
@@ -125,8 +128,23 @@ class IdempotencyKeyReused(RecordingsError):
     code = "idempotency_key_reused"
 
 
-class InvalidCursor(RecordingsError):
-    code = "invalid_cursor"
+class Invalid(RecordingsError):
+    """Something that the caller gave cannot be: `field` names it."""
+
+    code = "invalid_request"
+    field = "body"
+
+
+class InvalidCursor(Invalid):
+    field = "cursor"
+
+
+class MeetingUnknown(Invalid):
+    field = "cloudflare_meeting_id"
+
+
+class TierNotOffered(Invalid):
+    field = "tier"
 
 
 class Throttled(RecordingsError):

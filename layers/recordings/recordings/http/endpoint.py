@@ -21,7 +21,7 @@ import msgspec
 from msgspec import Struct
 
 from recordings.domain.errors import (
-    InvalidCursor,
+    Invalid,
     ProviderThrottled,
     RecordingsError,
     RoomAlreadyRecording,
@@ -278,12 +278,11 @@ def _told(error: RecordingsError) -> _Problem:
     extra: dict[str, object] = {}
     if isinstance(error, RoomAlreadyRecording):
         extra["recording"] = blocker_view(error.blocker) if error.blocker else None
-    if isinstance(error, InvalidCursor):
-        extra["errors"] = [{"field": "cursor", "message": detail_of(error)}]
+    if isinstance(error, Invalid):
+        extra["errors"] = [{"field": error.field, "message": detail_of(error)}]
     if isinstance(error, Throttled | ProviderThrottled):
         extra["retry_after"] = error.retry_after
-    code = "invalid_request" if isinstance(error, InvalidCursor) else error.code
-    return _Problem(status_of(error), code, detail_of(error), **extra)
+    return _Problem(status_of(error), error.code, detail_of(error), **extra)
 
 
 def _refusal(problem: _Problem, request_id: str) -> Event:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from recordings.domain.errors import ConcurrentUpdate, RecordingNotArchived
+from recordings.domain.errors import ConcurrentUpdate, RecordingNotArchived, TierNotOffered
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Recording, Tier
 from recordings.ports import Clock, Recordings, Vault
@@ -20,10 +20,6 @@ WAITS: Final[dict[str, dict[Tier, timedelta]]] = {
     },
     "DEEP_ARCHIVE": {"standard": timedelta(hours=12), "bulk": timedelta(hours=48)},
 }
-
-
-class TierNotOffered(Exception):
-    """The storage class that the file is in has no such tier."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

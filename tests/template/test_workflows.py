@@ -1,0 +1,124 @@
+"""What must stay true of the state machines, whoever edits them."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recordings.domain import errors
+from tests.support.template import ROOT, resources
+
+MACHINES = {path.name.removesuffix(".asl.json"): path for path in sorted((ROOT / "statemachines").glob("*.asl.json"))}
+# Errors that are not ours: of Step Functions, of Lambda, and of boto3 as its classes are called.
+FOREIGN = re.compile(r"States\.\w+|Lambda\.\w+|Sandbox\.Timedout|\w+Error")
+
+
+def states(machine: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every state, those within a Map too."""
+    for name, state in machine["States"].items():
+        yield name, state
+        if "ItemProcessor" in state:
+            yield from states(state["ItemProcessor"])
+
+
+def machine(path: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(path.read_text())
+    return loaded
+
+
+def tasks(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    return ((name, state) for name, state in states(machine(path)) if state["Type"] == "Task")
+
+
+def test_each_machine_of_the_template_has_a_file_and_each_file_a_machine() -> None:
+    used = sorted(body["DefinitionUri"] for body in resources("AWS::Serverless::StateMachine").values())
+    assert used == sorted(str(path.relative_to(ROOT)) for path in MACHINES.values())
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_placeholders_are_substitutions(name: str) -> None:
+    used = set(re.findall(r"\$\{(\w+)\}", MACHINES[name].read_text()))
+    (body,) = [
+        body
+        for body in resources("AWS::Serverless::StateMachine").values()
+        if body["DefinitionUri"].endswith(MACHINES[name].name)
+    ]
+    assert used == set(body["DefinitionSubstitutions"])
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_a_machine_may_invoke_its_tasks_and_nothing_else(name: str) -> None:
+    (body,) = [
+        body
+        for body in resources("AWS::Serverless::StateMachine").values()
+        if body["DefinitionUri"].endswith(MACHINES[name].name)
+    ]
+    called = {value["Fn::GetAtt"] for value in body["DefinitionSubstitutions"].values()}
+    role = resources("AWS::IAM::Role")[body["Role"]["Fn::GetAtt"].split(".")[0]]
+    (statement,) = [one for policy in role["Policies"] for one in policy["PolicyDocument"]["Statement"]]
+    assert statement["Action"] == "lambda:InvokeFunction"
+    assert {resource["Fn::GetAtt"] for resource in statement["Resource"]} == called
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_every_task_has_a_time_out_and_retries_with_jitter(name: str) -> None:
+    for state_name, state in tasks(MACHINES[name]):
+        assert isinstance(state["TimeoutSeconds"], int), state_name
+        assert state["Retry"], state_name
+        for retry in state["Retry"]:
+            assert retry["JitterStrategy"] == "FULL", state_name
+            assert retry["MaxDelaySeconds"] <= 300, state_name
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_what_fails_is_caught(name: str) -> None:
+    within = {inner for _, state in states(machine(MACHINES[name])) if state["Type"] == "Map"
+              for inner in state["ItemProcessor"]["States"]}  # fmt: skip
+    for state_name, state in states(machine(MACHINES[name])):
+        if state["Type"] not in {"Task", "Map"} or state_name in within or state_name == "AbandonArchive":
+            # A task of a Map is caught by the Map, and the last resort has nobody behind it.
+            continue
+        assert state["Catch"][-1]["ErrorEquals"] == ["States.ALL"], state_name
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_an_error_that_is_named_exists(name: str) -> None:
+    text = MACHINES[name].read_text()
+    named = {
+        error
+        for _, state in states(machine(MACHINES[name]))
+        for rule in (*state.get("Retry", []), *state.get("Catch", []))
+        for error in rule["ErrorEquals"]
+    }
+    for choice in re.findall(r"\$reason in \[([^\]]*)\]", text):
+        named |= set(re.findall(r"'(\w+)'", choice))
+    for error in named:
+        ours = isinstance(getattr(errors, error, None), type)
+        assert ours or FOREIGN.fullmatch(error) or error == "Lambda.Unknown", error
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_every_state_can_be_reached_and_every_way_leads_to_a_state(name: str) -> None:
+    loaded = machine(MACHINES[name])
+    found, open_ends = set(), [loaded["StartAt"]]
+    while open_ends:
+        at = open_ends.pop()
+        if at in found:
+            continue
+        found.add(at)
+        state = loaded["States"][at]
+        open_ends += [state[key] for key in ("Next", "Default") if key in state]
+        open_ends += [rule["Next"] for rule in (*state.get("Catch", []), *state.get("Choices", []))]
+    assert found == loaded["States"].keys()
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_a_task_waits_longer_than_its_function_runs(name: str) -> None:
+    functions = resources("AWS::Serverless::Function")
+    for state_name, state in tasks(MACHINES[name]):
+        function = state["Arguments"]["FunctionName"].removeprefix("${").removesuffix("Arn}")
+        if ".waitForTaskToken" not in state["Resource"]:
+            assert state["TimeoutSeconds"] >= functions[function].get("Timeout", 29), state_name
