@@ -51,7 +51,7 @@ deploy-local: setup ## Deploy the code as it is now into the running local stack
 	$(PY) -m local --name $(NAME) deploy
 
 demo: setup ## The main job on a local stack, step by step (KEEP=1 leaves the stack up)
-	$(PY) -m local.demo $(if $(KEEP),--keep)
+	PYTHONPATH=clients/python/src $(PY) -m local.demo $(if $(KEEP),--keep)
 
 invoke: setup ## Run one function on the local stack (FUNCTION=GetRecording EVENT=events/get_recording.json)
 	$(PY) -m local --name $(NAME) invoke --function $(FUNCTION) --event $(EVENT)

@@ -1,12 +1,12 @@
 """The main job on a local stack, step by step: `python -m local.demo [--keep]`.
 
 Deploys the real template, records a room, stops, waits for processing, lists, downloads, and checks the file: its
-SHA-256 against what the stand-in recorded, its picture and sound by decoding them. Exits non-zero if anything differs.
+SHA-256 against what the stand-in recorded, its picture and sound by decoding them. Then archives it, restores a copy,
+downloads that, deletes the recording and brings it back. Exits non-zero if anything differs.
 """
 
 import argparse
 import hashlib
-import json
 import re
 import subprocess
 import sys
@@ -18,6 +18,9 @@ from typing import Any
 
 import httpx
 import imageio_ffmpeg
+from recordings_client import Client, RecordingsError
+from recordings_client.errors import NotReady, RoomAlreadyRecording
+from recordings_client.models import Recording
 from rich.console import Console
 from rich.markup import escape
 
@@ -26,7 +29,7 @@ from local import stack
 NAME = "demo"
 ROOM = "cs101"
 TIMEOUT = httpx.Timeout(30)
-READY_WITHIN_SECONDS = 60
+WITHIN_SECONDS = 60
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -51,41 +54,52 @@ def step[T](title: str, act: Callable[[], T]) -> T:
     return result
 
 
-class Api:
-    """Calls the API and shows what was sent and answered."""
+class Shown(httpx.HTTPTransport):
+    """Shows what is sent and what is answered."""
 
-    def __init__(self, url: str, token: str) -> None:
-        self._client = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=TIMEOUT)
+    quiet = False
 
-    def call(self, method: str, path: str, *, status: int, body: object | None = None, quiet: bool = False) -> Any:
-        """Send one request; raises Differs when the answer has another status."""
-        answer = (
-            self._client.request(method, path, json=body) if body is not None else self._client.request(method, path)
-        )
-        if not quiet or answer.status_code != status:
-            console.print(f"  → {method} {path} {json.dumps(body) if body is not None else ''}", markup=False)
-            console.print(f"  ← {answer.status_code} {answer.text}", markup=False)
-        if answer.status_code != status:
-            raise Differs(f"{method} {path} answered {answer.status_code}, wanted {status}")
-        return answer.json()
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send, and tell."""
+        answer = super().handle_request(request)
+        if self.quiet or not request.url.path.startswith("/api/"):
+            return answer
+        answer.read()
+        console.print(f"  → {request.method} {request.url.raw_path.decode()} {request.content.decode()}", markup=False)
+        console.print(f"  ← {answer.status_code} {answer.text}", markup=False)
+        return answer
 
 
-def until_ready(api: Api, recording_id: str) -> Any:
-    """Follow a recording through processing."""
-    shown = ""
-    for _ in range(READY_WITHIN_SECONDS * 4):
-        found = api.call("GET", f"/api/v1/recordings/{recording_id}", status=200, quiet=True)["data"]
-        progress = found["progress"] or {}
-        line = f"{found['status']} {progress.get('step') or ''}".strip()
-        if line != shown:
-            console.print(f"  · {line}", markup=False)
-            shown = line
-        if found["status"] == "ready":
-            return found
-        if found["status"] == "failed":
-            raise Differs(f"the recording failed: {found['failure']}")
-        time.sleep(0.25)
-    raise Differs(f"not ready after {READY_WITHIN_SECONDS} s")
+def until(client: Client, shown: Shown, recording_id: str, done: Callable[[Recording], bool]) -> Recording:
+    """Follow a recording, saying what changes."""
+    told = ""
+    shown.quiet = True
+    try:
+        for _ in range(WITHIN_SECONDS * 4):
+            found = client.get(recording_id)
+            step_now = found.progress.step if found.progress else ""
+            state = found.archive.state if found.archive else ""
+            line = " ".join(word for word in (found.status, step_now, state) if word)
+            if line != told:
+                console.print(f"  · {line}", markup=False)
+                told = line
+            if found.failure is not None:
+                raise Differs(f"the recording failed: {found.failure}")
+            if done(found):
+                return found
+            time.sleep(0.25)
+    finally:
+        shown.quiet = False
+    raise Differs(f"still {told} after {WITHIN_SECONDS} s")
+
+
+def refused[E: RecordingsError](kind: type[E], act: Callable[[], object]) -> E:
+    """Do what must be refused, for the reason it must be."""
+    try:
+        act()
+    except kind as error:
+        return error
+    raise Differs(f"{kind.__name__} was expected, and it was allowed")
 
 
 def decoded(file: Path) -> tuple[int, float]:
@@ -112,52 +126,70 @@ def decoded(file: Path) -> tuple[int, float]:
     return int(frames[-1]), int(hours) * 3600 + int(minutes) * 60 + float(seconds)
 
 
-def fetch(url: str, to: Path) -> str:
-    """Download a file; gives its SHA-256."""
-    digest = hashlib.sha256()
-    with httpx.stream("GET", url, timeout=TIMEOUT) as answer, to.open("wb") as file:
-        if answer.status_code != 200:
-            raise Differs(f"the download URL answered {answer.status_code}")
-        for chunk in answer.iter_bytes():
-            digest.update(chunk)
-            file.write(chunk)
-    return digest.hexdigest()
+def sha256_of(file: Path) -> str:
+    """The SHA-256 of a file, in hex."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def run() -> None:
     """All steps, against a stack that is started here."""
     running = step("Deploy template.yaml to a local stack", lambda: stack.up(NAME))
-    api = Api(running["api_url"], stack.token(running, "acme", "recordings:read recordings:write"))
-    room = step(
-        "Register a room", lambda: api.call("PUT", f"/api/v1/rooms/{ROOM}", status=201, body={"name": "CS101 Lecture"})
-    )["data"]
-    began = step(
-        "Start recording", lambda: api.call("POST", f"/api/v1/rooms/{ROOM}/recordings/start", status=201, body={})
-    )["data"]
-    step("Start again: refused", lambda: api.call("POST", f"/api/v1/rooms/{ROOM}/recordings/start", status=409))
+    shown = Shown()
+    with (
+        Client(running["api_url"], lambda: stack.token(running, "acme"), transport=shown) as client,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        live(running, client, shown, Path(folder))
+
+
+def live(running: dict[str, Any], client: Client, shown: Shown, folder: Path) -> None:
+    """One recording's whole life."""
+    room = step("Register a room", lambda: client.put_room(ROOM, name="CS101 Lecture"))
+    began = step("Start recording", lambda: client.start(ROOM))
+    step("Start again: refused", lambda: refused(RoomAlreadyRecording, lambda: client.start(ROOM)))
     step("The lecture goes on for two seconds", lambda: time.sleep(2))
-    stopped = step("Stop", lambda: api.call("POST", f"/api/v1/rooms/{ROOM}/recordings/stop", status=200))["data"]
-    check("the same recording was stopped", got=stopped["id"], wanted=began["id"])
-    ready = step("Follow it until it is ready", lambda: until_ready(api, began["id"]))
-    page = step("List", lambda: api.call("GET", "/api/v1/recordings?limit=5", status=200))
-    check("total", got=page["meta"]["total"], wanted=1)
-    link = step(
-        "Ask for a download URL", lambda: api.call("GET", f"/api/v1/recordings/{began['id']}/download", status=200)
+    stopped = step("Stop", lambda: client.stop(ROOM))
+    check("the same recording was stopped", got=stopped.id, wanted=began.id)
+    ready = step(
+        "Follow it until it is ready", lambda: until(client, shown, began.id, lambda one: one.status == "ready")
     )
+    page = step("List", lambda: client.list_recordings(limit=5))
+    check("total", got=page.total, wanted=1)
+
     truth = next(
         one
         for one in httpx.get(f"{running['cloudflare_control_url']}/recordings", timeout=TIMEOUT).json()["data"]
-        if one["meeting_id"] == room["cloudflare_meeting_id"]
+        if one["meeting_id"] == room.cloudflare_meeting_id
     )
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "recording.mp4"
-        digest = step("Download", lambda: fetch(link["download_url"], file))
-        check("SHA-256 is what Cloudflare recorded", got=digest, wanted=truth["sha256"])
-        check("size", got=file.stat().st_size, wanted=link["file_size"])
-        frames, seconds = step("Decode every frame and sample", lambda: decoded(file))
-        console.print(f"  {frames} frames, {seconds:.1f} s of sound")
-        if not frames or abs(seconds - ready["duration_seconds"]) > 1.5:
-            raise Differs(f"{frames} frames and {seconds} s of sound for {ready['duration_seconds']} s of recording")
+    file = folder / "recording.mp4"
+    step("Download", lambda: client.download(began.id, file))
+    check("SHA-256 is what Cloudflare recorded", got=sha256_of(file), wanted=truth["sha256"])
+    check("size", got=file.stat().st_size, wanted=ready.size_bytes)
+    frames, seconds = step("Decode every frame and sample", lambda: decoded(file))
+    console.print(f"  {frames} frames, {seconds:.1f} s of sound")
+    if not frames or ready.duration_seconds is None or abs(seconds - ready.duration_seconds) > 1.5:
+        raise Differs(f"{frames} frames and {seconds} s of sound for {ready.duration_seconds} s of recording")
+
+    step("Archive", lambda: client.archive(began.id))
+    step(
+        "Follow it into cold storage",
+        lambda: until(client, shown, began.id, lambda one: one.archive is not None and one.archive.state == "stored"),
+    )
+    step("Download: not now", lambda: refused(NotReady, lambda: client.download_url(began.id)))
+    step("Restore", lambda: client.restore(began.id, days=3, tier="expedited"))
+    step(
+        "Follow it until a copy can be read (Glacier takes minutes to hours; here it is seconds)",
+        lambda: until(client, shown, began.id, lambda one: one.archive is not None and one.archive.state == "restored"),
+    )
+    copy = folder / "copy.mp4"
+    step("Download the copy", lambda: client.download(began.id, copy))
+    check("SHA-256 is what Cloudflare recorded", got=sha256_of(copy), wanted=truth["sha256"])
+
+    step("Delete", lambda: client.delete(began.id))
+    check("total", got=client.list_recordings().total, wanted=0)
+    step("Bring it back", lambda: client.undelete(began.id))
+    check("total", got=client.list_recordings().total, wanted=1)
 
 
 def main() -> int:
@@ -168,7 +200,7 @@ def main() -> int:
     began = time.monotonic()
     try:
         run()
-    except (Differs, httpx.HTTPError, stack.StackError) as error:
+    except (Differs, RecordingsError, httpx.HTTPError, stack.StackError) as error:
         console.print(f"\n[red bold]✗ {escape(str(error))}[/]")
         return 1
     finally:
