@@ -3,6 +3,7 @@
 import re
 from http import HTTPStatus
 
+from recordings.adapters.budget import CallBudget
 from recordings.adapters.dynamo import DynamoRooms
 from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.system import new_nonce, now
@@ -11,7 +12,7 @@ from recordings.http.schemas import Nothing, RoomBody, room_view
 from recordings.services.put_room import PutRoom
 
 ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
-put_room = PutRoom(rooms=DynamoRooms(), recorder=RealtimeKit(), clock=now, new_nonce=new_nonce)
+put_room = PutRoom(rooms=DynamoRooms(), recorder=RealtimeKit(CallBudget()), clock=now, new_nonce=new_nonce)
 
 
 @endpoint(scope="recordings:write", body=RoomBody)

@@ -2,6 +2,7 @@
 
 from http import HTTPStatus
 
+from recordings.adapters.budget import CallBudget
 from recordings.adapters.dynamo import DynamoIdempotencyKeys, DynamoRecordings, DynamoRooms
 from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.system import new_id, new_nonce, now
@@ -12,7 +13,7 @@ from recordings.services.start_recording import StartRecording
 start_recording = StartRecording(
     rooms=DynamoRooms(),
     recordings=DynamoRecordings(),
-    recorder=RealtimeKit(),
+    recorder=RealtimeKit(CallBudget()),
     clock=now,
     new_id=new_id,
     new_nonce=new_nonce,

@@ -2,6 +2,7 @@
 
 from http import HTTPStatus
 
+from recordings.adapters.budget import CallBudget
 from recordings.adapters.dynamo import DynamoIdempotencyKeys, DynamoRecordings, DynamoRooms
 from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.step_functions import ProcessingRuns
@@ -13,7 +14,7 @@ from recordings.services.stop_recording import StopRecording
 stop_recording = StopRecording(
     rooms=DynamoRooms(),
     recordings=DynamoRecordings(),
-    recorder=RealtimeKit(),
+    recorder=RealtimeKit(CallBudget()),
     workflow=ProcessingRuns(),
     clock=now,
     new_id=new_id,

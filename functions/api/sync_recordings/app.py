@@ -2,6 +2,7 @@
 
 from http import HTTPStatus
 
+from recordings.adapters.budget import CallBudget
 from recordings.adapters.dynamo import DynamoIdempotencyKeys, DynamoRecordings, DynamoRooms
 from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.step_functions import ProcessingRuns
@@ -11,7 +12,7 @@ from recordings.http.schemas import Nothing, synced_view
 from recordings.services.reconcile_recording import ReconcileRecording
 from recordings.services.sync_room import SyncRoom
 
-recordings, recorder = DynamoRecordings(), RealtimeKit()
+recordings, recorder = DynamoRecordings(), RealtimeKit(CallBudget())
 reconcile = ReconcileRecording(
     recordings=recordings, recorder=recorder, workflow=ProcessingRuns(), clock=now, new_id=new_id
 )

@@ -2,6 +2,7 @@
 
 from http import HTTPStatus
 
+from recordings.adapters.budget import CallBudget
 from recordings.adapters.dynamo import DynamoRecordings, DynamoRooms
 from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.step_functions import ProcessingRuns
@@ -17,7 +18,7 @@ keys = WebhookKeys()
 receive_webhook = ReceiveWebhook(
     rooms=DynamoRooms(),
     recordings=DynamoRecordings(),
-    recorder=RealtimeKit(),
+    recorder=RealtimeKit(CallBudget()),
     workflow=ProcessingRuns(),
     clock=now,
     new_id=new_id,

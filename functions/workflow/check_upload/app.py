@@ -3,6 +3,7 @@
 import os
 from datetime import timedelta
 
+from recordings.adapters.budget import CallBudget
 from recordings.adapters.dynamo import DynamoRecordings
 from recordings.adapters.object_store import R2
 from recordings.adapters.realtimekit import RealtimeKit
@@ -14,7 +15,7 @@ from recordings.workflow.task import Payload, task
 
 check_upload = CheckUpload(
     recordings=DynamoRecordings(),
-    recorder=RealtimeKit(),
+    recorder=RealtimeKit(CallBudget()),
     files=R2(),
     clock=now,
     stall_after=timedelta(seconds=int(os.environ["STALL_AFTER_SECONDS"])),

@@ -1,5 +1,6 @@
 """Processing task: copy one run of parts from Cloudflare to R2."""
 
+from recordings.adapters.budget import CallBudget
 from recordings.adapters.dynamo import DynamoPartSums, DynamoRecordings
 from recordings.adapters.object_store import R2
 from recordings.adapters.realtimekit import RealtimeKit
@@ -9,7 +10,7 @@ from recordings.services.process_recording import CloudflareUrl
 from recordings.services.transfer_file import CopySegment
 from recordings.workflow.task import Payload, task
 
-locate = CloudflareUrl(recordings=DynamoRecordings(), recorder=RealtimeKit(), clock=now)
+locate = CloudflareUrl(recordings=DynamoRecordings(), recorder=RealtimeKit(CallBudget()), clock=now)
 copy_segment = CopySegment(locate=locate, files=R2(), reader=UrlReader(), sums=DynamoPartSums())
 
 

@@ -1,5 +1,6 @@
 """Processing task: store that the file is ours and verified."""
 
+from recordings.adapters.budget import CallBudget
 from recordings.adapters.dynamo import DynamoRecordings
 from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.system import now
@@ -7,7 +8,7 @@ from recordings.domain.recording import StoredFile
 from recordings.services.process_recording import MarkReady
 from recordings.workflow.task import Payload, task
 
-mark_ready = MarkReady(recordings=DynamoRecordings(), recorder=RealtimeKit(), clock=now)
+mark_ready = MarkReady(recordings=DynamoRecordings(), recorder=RealtimeKit(CallBudget()), clock=now)
 
 
 @task

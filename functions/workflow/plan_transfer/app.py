@@ -1,5 +1,6 @@
 """Processing task: measure the file and plan its transfer."""
 
+from recordings.adapters.budget import CallBudget
 from recordings.adapters.dynamo import DynamoRecordings
 from recordings.adapters.object_store import R2
 from recordings.adapters.realtimekit import RealtimeKit
@@ -9,7 +10,7 @@ from recordings.services.process_recording import PlanTransfer
 from recordings.workflow.task import Payload, task
 
 plan_transfer = PlanTransfer(
-    recordings=DynamoRecordings(), recorder=RealtimeKit(), files=R2(), reader=UrlReader(), clock=now
+    recordings=DynamoRecordings(), recorder=RealtimeKit(CallBudget()), files=R2(), reader=UrlReader(), clock=now
 )
 
 

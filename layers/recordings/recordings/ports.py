@@ -121,6 +121,9 @@ class Recordings(Protocol):
     def of_cloudflare(self, cloudflare_id: str) -> Recording | None:
         """Our recording of a Cloudflare recording, whoever its tenant is, deleted or not."""
 
+    def open_ones(self) -> Iterator[Recording]:
+        """The recordings of all tenants, deleted or not, that are still being worked on; oldest last."""
+
     def of_captures(self, cloudflare_ids: Sequence[str]) -> Mapping[str, Recording | None]:
         """Of these captures the ones we know, each with our recording, or None when that has been purged."""
 
@@ -169,8 +172,11 @@ class Recorder(Protocol):
     def captures(self, meeting_id: str) -> Iterator[Capture]:
         """Every capture of a meeting, newest first, each once; asks for a page at a time."""
 
-    def recent(self) -> Iterator[Capture]:
-        """Every capture of the app, newest first, each once; asks for a page at a time."""
+    def recent(self, number: int) -> tuple[Sequence[Capture], bool]:
+        """One page, counted from 1, of the app's captures, newest first, and whether there are more.
+
+        Captures that begin meanwhile push others to the next page: one may come twice, none is missed.
+        """
 
     def create_meeting(self, title: str, *, record_on_start: bool) -> str:
         """Make a meeting; gives its id."""
@@ -200,6 +206,9 @@ class ArchiveRuns(Protocol):
 
     def start(self, recording: Recording) -> None:
         """Start the run that moves this recording's file to cold storage, unless there is one."""
+
+    def revive(self, recording: Recording) -> bool:
+        """Start another run of a move whose run has died; give whether that was so."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@
     day tally        T#<tenant>#DAY           2026-01-06       what the recordings of a day add up to
     its like         T#<tenant>#DAY#<room>    2026-01-06       the same for one room
     room's list      T#<tenant>#LIST#<room>   rec_<ULID>       the ids of a room's recordings
+    open list        OPEN                     rec_<ULID>       recordings that are still being worked on, all tenants
     kept answer      T#<tenant>#IDEMPOTENCY   <key>
     task token       T#<tenant>#TOKEN         rec_<ULID>
     part's checksum  PARTS#<upload id>        00001            until the file is whole
@@ -60,6 +61,7 @@ type Key = dict[str, Any]
 
 TABLE: Final = os.environ["TABLE_NAME"]
 LINK: Final = "LINK"
+OPEN: Final = "OPEN"
 # A sort key of DynamoDB holds at most 1,024 bytes (Developer Guide, "Quotas").
 LONGEST_KEY: Final = 1024
 LONGEST_PARTITION: Final = 2048
@@ -89,6 +91,8 @@ PASSING_ERRORS: Final = frozenset(
 _client = boto3.client(
     "dynamodb", config=Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
 )
+# For the other items of this table that are no rooms and no recordings (adapters.budget, adapters.sync_state).
+client = _client
 _serialize = TypeSerializer().serialize
 _deserialize = TypeDeserializer().deserialize
 
@@ -626,6 +630,16 @@ def _home(recording: Recording) -> str:
     return _partition(recording.tenant_id, "TRASH" if recording.deleted_at else "REC")
 
 
+def _opened_or_closed(before: Recording | None, after: Recording) -> list[Item]:
+    """What a change does to the list of recordings that are still being worked on."""
+    was, now = before is not None and before.open, after.open
+    if was == now:
+        return []
+    if not now:
+        return [{"Delete": {"TableName": TABLE, "Key": _key(OPEN, after.id)}}]
+    return [{"Put": {"TableName": TABLE, "Item": _typed({"pk": OPEN, "sk": after.id, "tenant_id": after.tenant_id})}}]
+
+
 def _midnight(day: str) -> datetime:
     return datetime.fromisoformat(f"{day}T00:00:00+00:00")
 
@@ -710,7 +724,11 @@ class DynamoRecordings:
             actions["link"] = _put(link, "attribute_not_exists(pk)")
         if recording.status is Status.RECORDING:
             actions["room"] = self._taken(recording, nonce)
-        others = [self._listed(recording), *_tallies(recording, difference(None, recording))]
+        others = [
+            self._listed(recording),
+            *_tallies(recording, difference(None, recording)),
+            *_opened_or_closed(None, recording),
+        ]
         try:
             _transact([*actions.values(), *others])
         except _Refused as refusal:
@@ -769,7 +787,7 @@ class DynamoRecordings:
             leave = _delete(_key(_home(before), before.id), guard, values, names)
             listing = self._unlisted(after) if after.deleted_at else self._listed(after)
             actions = [leave, _put(_recording_item(after), "attribute_not_exists(pk)"), listing]
-        actions += _tallies(before, difference(before, after))
+        actions += [*_tallies(before, difference(before, after)), *_opened_or_closed(before, after)]
         freed: list[Item] = []
         if before.status is Status.RECORDING and after.status is not Status.RECORDING:
             freed = [
@@ -928,6 +946,15 @@ class DynamoRecordings:
             return self.find(link["tenant_id"], link["recording_id"])
         except RecordingNotFound:
             return None
+
+    def open_ones(self) -> Iterator[Recording]:
+        for item in self._query(OPEN, "rec_", "rec_~"):
+            try:
+                recording = self.find(item["tenant_id"], item["sk"])
+            except RecordingNotFound:
+                continue
+            if recording.open:
+                yield recording
 
     def of_captures(self, cloudflare_ids: Sequence[str]) -> Mapping[str, Recording | None]:
         keys = [_key(f"CLOUDFLARE#{one}", LINK) for one in dict.fromkeys(cloudflare_ids) if _fits(one)]

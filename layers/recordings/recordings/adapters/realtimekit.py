@@ -5,11 +5,12 @@ Only reading is repeated after a fault. A start is sent once, because Cloudflare
 """
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import quote, urlencode
 
 import requests
@@ -31,14 +32,26 @@ CONNECT_SECONDS: Final = 2
 READ_SECONDS: Final = 5
 # A breach of Cloudflare's limit blocks every call for five minutes (fundamentals/api/reference/limits).
 BLOCK_SECONDS: Final = 300
+# "Ratelimit": "default";r=0;t=30 - none remain for 30 seconds (fundamentals/api/reference/limits).
+SPENT: Final = re.compile(r"\br=0;\s*t=(\d{1,6})")
+# [prefix_]<meeting id>_<unix ms>.mp4: seen, not documented.
+FILE_NAME: Final = re.compile(r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})_\d+\.\w+$")
 PAGE: Final = 100
 MOST_PAGES: Final = 2_000
+
+
+class Budget(Protocol):
+    """How many calls may be made, whoever makes them."""
+
+    def spend(self) -> None: ...
+    def block(self, seconds: int) -> None: ...
 
 
 class RealtimeKit:
     """Implements ports.Recorder."""
 
-    def __init__(self) -> None:
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
         account, app = os.environ["CLOUDFLARE_ACCOUNT_ID"], os.environ["REALTIMEKIT_APP_ID"]
         self._base = f"{os.environ['CLOUDFLARE_API_URL']}/accounts/{account}/realtime/kit/{app}"
         self._secret_arn = os.environ["CLOUDFLARE_SECRET_ARN"]
@@ -115,32 +128,34 @@ class RealtimeKit:
     def captures(self, meeting_id: str) -> Iterator[Capture]:
         return self._walk({"meeting_id": meeting_id})
 
-    def recent(self) -> Iterator[Capture]:
-        return self._walk({})
+    def recent(self, number: int) -> tuple[Sequence[Capture], bool]:
+        return self._listed({}, number)
 
     def _walk(self, only: Mapping[str, str]) -> Iterator[Capture]:
-        """Every row, newest first, each once.
-
-        Whether the first page is 0 or 1, how many rows a page may have and what the defaults are is not documented
-        (spec of GET /recordings): page 1 is asked for, and its own account of where it begins tells whether there is
-        one before it. Rows that shift between two pages come twice and are given once.
-        """
+        """Every row, newest first, each once: rows that shift between two pages come twice."""
         told: set[str] = set()
-        number, first = 1, True
-        while number <= MOST_PAGES:
-            rows, paging = self._page(only, number)
-            begins, ends, total = (_whole(paging.get(key)) for key in ("start_offset", "end_offset", "total_count"))
-            if first and rows and (begins is None or begins > 1):
-                rows = [*self._page_zero(only), *rows]
-            for row in rows:
-                capture = _capture(row)
+        for number in range(1, MOST_PAGES + 1):
+            captures, more = self._listed(only, number)
+            for capture in captures:
                 if capture.id not in told:
                     told.add(capture.id)
                     yield capture
-            if not rows or (ends >= total if ends is not None and total is not None else len(rows) < PAGE):
+            if not more:
                 return
-            number, first = number + 1, False
         raise ProviderError(f"Cloudflare lists more than {MOST_PAGES} pages")
+
+    def _listed(self, only: Mapping[str, str], number: int) -> tuple[Sequence[Capture], bool]:
+        """One page, counted from 1, and whether there are more.
+
+        Whether Cloudflare counts from 0 or 1, how many rows a page may have and what the defaults are is not
+        documented: page 1 is asked for, and its own account of where it begins tells whether there is one before it.
+        """
+        rows, paging = self._page(only, number)
+        begins, ends, total = (_whole(paging.get(key)) for key in ("start_offset", "end_offset", "total_count"))
+        more = bool(rows) and (ends < total if ends is not None and total is not None else len(rows) >= PAGE)
+        if number == 1 and rows and (begins is None or begins > 1):
+            rows = [*self._page_zero(only), *rows]
+        return [_capture(row) for row in rows], more
 
     def _page_zero(self, only: Mapping[str, str]) -> Sequence[Mapping[str, Any]]:
         try:
@@ -177,6 +192,7 @@ class RealtimeKit:
         return data
 
     def _ask(self, method: str, path: str, body: Mapping[str, Any] | None) -> Mapping[str, Any]:
+        self._budget.spend()
         try:
             response = self._session.request(
                 method,
@@ -190,7 +206,15 @@ class RealtimeKit:
             raise ProviderTimeout("Cloudflare did not answer in time") from error
         except requests.RequestException as error:
             raise ProviderError("Cloudflare's answer could not be read") from error
-        return _document(response)
+        spent = SPENT.search(response.headers.get("Ratelimit", ""))
+        if spent is not None:
+            # Nothing is left of Cloudflare's own count: the next call would be the breach.
+            self._budget.block(min(int(spent[1]), BLOCK_SECONDS))
+        try:
+            return _document(response)
+        except ProviderThrottled as error:
+            self._budget.block(error.retry_after)
+            raise
 
 
 def _document(response: requests.Response) -> Mapping[str, Any]:
@@ -237,6 +261,7 @@ def _capture(data: Mapping[str, Any]) -> Capture:
     status = data.get("status")
     reason = data.get("start_reason")
     meeting = data.get("meeting")
+    named = FILE_NAME.search(str(data.get("output_file_name") or ""))
     return Capture(
         id=data["id"],
         status=CaptureStatus(status) if status in set(CaptureStatus) else CaptureStatus.UNKNOWN,
@@ -250,6 +275,7 @@ def _capture(data: Mapping[str, Any]) -> Capture:
         url_expires_at=_time(data.get("download_url_expiry")),
         auto_started=reason.get("reason") == "RECORD_ON_START" if isinstance(reason, dict) else None,
         meeting_id=meeting.get("id") if isinstance(meeting, dict) else None,
+        likely_meeting_id=named[1] if named else None,
     )
 
 

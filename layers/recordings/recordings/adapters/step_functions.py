@@ -6,6 +6,7 @@ reference, StartExecution): so there is one run of each attempt, however often i
 
 import json
 import os
+from itertools import pairwise
 from typing import Final
 
 import boto3
@@ -16,6 +17,9 @@ from recordings.domain.recording import Recording
 
 # A token dies with its wait: the run looked again by itself, which is all that waking it would have done.
 DEAD_TOKENS: Final = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"})
+
+# A move that died so often is for a person to look at; its recording is readable from R2 all the while.
+MOST_REVIVALS: Final = 5
 
 _client = boto3.client(
     "stepfunctions",
@@ -38,12 +42,7 @@ class ProcessingRuns:
         self.start(after)
 
     def alive(self, recording: Recording) -> bool:
-        try:
-            return _client.describe_execution(executionArn=_execution(recording))["status"] == "RUNNING"
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ExecutionDoesNotExist":
-                raise
-            return True
+        return _status(os.environ["PROCESSING_ARN"], _name(recording)) in {"RUNNING", None}
 
     def wake(self, token: str) -> None:
         answer_task(token, {"state": "look_again"})
@@ -56,6 +55,22 @@ class ArchivingRuns:
         name = f"{recording.id}-{recording.archive_attempt}"
         _start(os.environ["ARCHIVING_ARN"], name, recording, recording.archive_attempt)
 
+    def revive(self, recording: Recording) -> bool:
+        machine = os.environ["ARCHIVING_ARN"]
+        first = f"{recording.id}-{recording.archive_attempt}"
+        names = [first, *(f"{first}-again-{number}" for number in range(1, MOST_REVIVALS + 1))]
+        for before, name in pairwise(names):
+            status = _status(machine, before)
+            if status == "RUNNING":
+                return False
+            if status is None:
+                _start(machine, before, recording, recording.archive_attempt)
+                return True
+            if _status(machine, name) is None:
+                _start(machine, name, recording, recording.archive_attempt)
+                return True
+        return False
+
 
 def _name(recording: Recording) -> str:
     return f"{recording.id}-{recording.attempt}"
@@ -64,6 +79,17 @@ def _name(recording: Recording) -> str:
 def _execution(recording: Recording) -> str:
     machine = os.environ["PROCESSING_ARN"]
     return f"{machine.replace(':stateMachine:', ':execution:')}:{_name(recording)}"
+
+
+def _status(machine: str, name: str) -> str | None:
+    """The status of a run, or None when there is none of this name."""
+    try:
+        found = _client.describe_execution(executionArn=f"{machine.replace(':stateMachine:', ':execution:')}:{name}")
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ExecutionDoesNotExist":
+            raise
+        return None
+    return found["status"]
 
 
 def _start(machine: str, name: str, recording: Recording, attempt: int) -> None:

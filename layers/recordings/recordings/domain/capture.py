@@ -38,5 +38,7 @@ class Capture:
     url_expires_at: datetime | None = None
     auto_started: bool | None = None
     meeting_id: str | None = None
+    # What the file's name hints at, where the row itself names no meeting: to be checked before it is believed.
+    likely_meeting_id: str | None = None
     # Where Cloudflare was asked to put the file in our own bucket; told by who started the capture.
     delivery_key: str | None = None

@@ -195,6 +195,11 @@ class Recording:
         )
 
     @property
+    def open(self) -> bool:
+        """Whether something is still to happen to it: it records, its file is fetched, or it moves."""
+        return self.status in {Status.RECORDING, Status.PROCESSING} or self.moving
+
+    @property
     def moving(self) -> bool:
         """Whether the move to cold storage still runs: until it is over the file is served from R2."""
         return self.archive is not None and self.archive.state == "moving"

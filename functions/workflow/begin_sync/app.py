@@ -1,0 +1,18 @@
+"""Sync task: take the run, unless another one is at work."""
+
+from recordings.adapters.sync_state import DynamoSyncState
+from recordings.adapters.system import new_nonce, now
+from recordings.services.sync_all import LEASE
+from recordings.workflow.task import Payload, task
+
+state = DynamoSyncState()
+
+
+@task
+def handler(payload: Payload) -> Payload:
+    nonce, began = new_nonce(), now()
+    begun = state.begin(nonce=nonce, now=began, until=began + LEASE)
+    if begun is None:
+        return {"begun": False}
+    watermark = begun.watermark.isoformat() if begun.watermark else None
+    return {"begun": True, "nonce": nonce, "at": began.isoformat(), "watermark": watermark, "full": begun.full}

@@ -1,0 +1,19 @@
+"""Sync task: give the run back, and move the watermark when all of it is safe."""
+
+from datetime import datetime
+
+from recordings.adapters.sync_state import DynamoSyncState
+from recordings.workflow.task import Payload, task
+
+state = DynamoSyncState()
+
+
+@task
+def handler(payload: Payload) -> Payload:
+    newest, full_at = payload["newest"], payload["full_at"]
+    state.end(
+        nonce=payload["nonce"],
+        watermark=datetime.fromisoformat(newest) if newest else None,
+        full_at=datetime.fromisoformat(full_at) if full_at else None,
+    )
+    return {}

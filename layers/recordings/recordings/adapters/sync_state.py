@@ -1,0 +1,57 @@
+"""The state of the scheduled sync: its watermark, and who runs it."""
+
+from datetime import datetime
+from typing import Final
+
+from botocore.exceptions import ClientError
+
+from recordings.adapters.dynamo import TABLE, client
+from recordings.services.sync_all import FULL_EVERY, Begun
+
+KEY: Final = {"pk": {"S": "SYNC"}, "sk": {"S": "STATE"}}
+
+
+class DynamoSyncState:
+    """Implements sync_all.SyncState."""
+
+    def begin(self, *, nonce: str, now: datetime, until: datetime) -> Begun | None:
+        try:
+            item = client.update_item(
+                TableName=TABLE,
+                Key=KEY,
+                UpdateExpression="SET nonce = :nonce, lease_until = :until",
+                ConditionExpression="attribute_not_exists(lease_until) OR lease_until <= :now",
+                ExpressionAttributeValues={
+                    ":nonce": {"S": nonce},
+                    ":until": {"S": until.isoformat()},
+                    ":now": {"S": now.isoformat()},
+                },
+                ReturnValues="ALL_NEW",
+            )["Attributes"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                raise
+            return None
+        watermark, full_at = item.get("watermark", {}).get("S"), item.get("full_at", {}).get("S")
+        return Begun(
+            datetime.fromisoformat(watermark) if watermark else None,
+            full_at is None or now - datetime.fromisoformat(full_at) >= FULL_EVERY,
+        )
+
+    def end(self, *, nonce: str, watermark: datetime | None, full_at: datetime | None) -> None:
+        kept = {name: at for name, at in (("watermark", watermark), ("full_at", full_at)) if at is not None}
+        sets = "".join(f", {name} = :{name}" for name in kept)
+        try:
+            client.update_item(
+                TableName=TABLE,
+                Key=KEY,
+                UpdateExpression=f"SET ended_by = :nonce{sets} REMOVE nonce, lease_until",
+                ConditionExpression="nonce = :nonce",
+                ExpressionAttributeValues={
+                    ":nonce": {"S": nonce},
+                    **{f":{name}": {"S": at.isoformat()} for name, at in kept.items()},
+                },
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                raise

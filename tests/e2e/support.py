@@ -1,0 +1,234 @@
+"""What several end-to-end tests need: waiting, recordings in a wanted state, and looks behind the API."""
+
+import hashlib
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import httpx
+from botocore.exceptions import ClientError
+
+from local import stack
+
+type Json = dict[str, Any]
+
+
+def until[T](look: Callable[[], T], *, seconds: float = 90, every: float = 0.2) -> T:
+    """Look until what is seen is true."""
+    end = time.monotonic() + seconds
+    while not (seen := look()):
+        assert time.monotonic() < end, f"still {seen!r} after {seconds} s"
+        time.sleep(every)
+    return seen
+
+
+@contextmanager
+def client_of(running: Json, tenant: str) -> Iterator[httpx.Client]:
+    """A client of the API with both scopes."""
+    with httpx.Client(
+        base_url=f"{running['api_url']}/api/v1",
+        headers={"Authorization": f"Bearer {stack.token(running, tenant)}"},
+        timeout=60,
+        limits=httpx.Limits(max_connections=100),
+    ) as made:
+        yield made
+
+
+def a_room(api: httpx.Client, room_id: str = "room_1") -> Json:
+    answer = api.put(f"/rooms/{room_id}", json={"name": f"Room {room_id}"})
+    assert answer.status_code == 201, answer.text
+    room: Json = answer.json()["data"]
+    return room
+
+
+def get(api: httpx.Client, recording_id: str) -> Json:
+    answer = api.get(f"/recordings/{recording_id}")
+    assert answer.status_code == 200, answer.text
+    found: Json = answer.json()["data"]
+    return found
+
+
+def in_status(api: httpx.Client, recording_id: str, status: str, *, seconds: float = 90) -> Json:
+    """Wait for a recording's status; one that has failed instead is told at once."""
+
+    def look() -> Json | None:
+        found = get(api, recording_id)
+        assert found["status"] in {status, "recording", "processing", "ready", "archived"}, found
+        return found if found["status"] == status else None
+
+    found = until(look, seconds=seconds)
+    assert found is not None
+    return found
+
+
+def in_archive(api: httpx.Client, recording_id: str, state: str, *, seconds: float = 90) -> Json:
+    """Wait for an archived recording's place."""
+
+    def look() -> Json | None:
+        found = get(api, recording_id)
+        assert found["archive"], found
+        return found if found["archive"]["state"] == state else None
+
+    found = until(look, seconds=seconds)
+    assert found is not None
+    return found
+
+
+def total(api: httpx.Client, **filters: Any) -> int:
+    answer = api.get("/recordings", params={"limit": 1, **filters})
+    assert answer.status_code == 200, answer.text
+    return int(answer.json()["meta"]["total"])
+
+
+def tallies(api: httpx.Client) -> dict[str, int]:
+    """The exact number of recordings, whole and by status."""
+    of_status = {one: total(api, status=one) for one in ("recording", "processing", "ready", "archived", "failed")}
+    return {"all": total(api), **of_status}
+
+
+def captures(cloudflare: httpx.Client, meeting_id: str) -> list[Json]:
+    """What the stand-in recorded in a meeting."""
+    found: list[Json] = cloudflare.get("/recordings", params={"meeting_id": meeting_id}).json()["data"]
+    return found
+
+
+def make(cloudflare: httpx.Client, meeting_id: str, **facts: Any) -> Any:
+    """Recordings that Cloudflare made without us: one as it is, or the ids of several."""
+    answer = cloudflare.post("/recordings", json={"meeting_id": meeting_id, **facts})
+    assert answer.status_code == 201, answer.text
+    return answer.json()["data"]
+
+
+def settle(cloudflare: httpx.Client, **settings: Any) -> None:
+    answer = cloudflare.post("/settings", json=settings)
+    assert answer.status_code == 200, answer.text
+
+
+def fault(cloudflare: httpx.Client, on: str, kind: str, **facts: Any) -> None:
+    answer = cloudflare.post("/faults", json={"on": on, "kind": kind, **facts})
+    assert answer.status_code == 204, answer.text
+
+
+def calls(cloudflare: httpx.Client, operation: str) -> int:
+    return int(cloudflare.get("/requests").json()["counts"].get(operation, 0))
+
+
+def sync(api: httpx.Client, room_id: str = "room_1") -> Json:
+    answer = api.post(f"/rooms/{room_id}/recordings/sync")
+    assert answer.status_code == 200, answer.text
+    done: Json = answer.json()["data"]
+    return done
+
+
+def start(api: httpx.Client, room_id: str = "room_1") -> str:
+    answer = api.post(f"/rooms/{room_id}/recordings/start")
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["data"]["id"])
+
+
+def stop(api: httpx.Client, room_id: str = "room_1") -> None:
+    answer = api.post(f"/rooms/{room_id}/recordings/stop")
+    assert answer.status_code == 200, answer.text
+
+
+def imported(api: httpx.Client, cloudflare: httpx.Client, room: Json, **facts: Any) -> tuple[str, Json]:
+    """A recording that Cloudflare made by itself, brought in by a sync: our id, and what the stand-in knows."""
+    made = make(cloudflare, room["cloudflare_meeting_id"], **facts)
+    (row,) = sync(api, room["id"])["recordings"]
+    return str(row["id"]), made
+
+
+def digest(link: Json) -> str:
+    """The SHA-256 of what a download gives."""
+    whole = hashlib.sha256()
+    with httpx.stream("GET", link["download_url"], timeout=120) as answer:
+        assert answer.status_code == 200, answer.read()
+        for chunk in answer.iter_bytes():
+            whole.update(chunk)
+    return whole.hexdigest()
+
+
+def downloaded(api: httpx.Client, recording_id: str) -> str:
+    """The SHA-256 of a recording as its user gets it."""
+    answer = api.get(f"/recordings/{recording_id}/download")
+    assert answer.status_code == 200, answer.text
+    return digest(answer.json())
+
+
+def instant(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def scanned(running: Json, *, of: str = "") -> list[Json]:
+    """The table's rows whose text holds `of`, in a fixed order."""
+    dynamo = stack.client(running, "dynamodb")
+    (table,) = running["tables"].values()
+    rows = [item for page in dynamo.get_paginator("scan").paginate(TableName=table) for item in page["Items"]]
+    texts = sorted(text for text in (json.dumps(row, sort_keys=True, default=str) for row in rows) if of in text)
+    return [json.loads(text) for text in texts]
+
+
+def keys(running: Json, store: str, holding: str) -> list[str]:
+    """The keys of a store (`r2` or `s3`) that hold a text."""
+    bucket = running["buckets"]["r2"] if store == "r2" else running["buckets"]["ArchiveBucket"]
+    pages = stack.client(running, store).get_paginator("list_objects_v2").paginate(Bucket=bucket)
+    return [item["Key"] for page in pages for item in page.get("Contents", []) if holding in item["Key"]]
+
+
+def unfinished(running: Json, store: str, holding: str) -> list[str]:
+    """The keys of multipart uploads that were begun and neither completed nor aborted."""
+    bucket = running["buckets"]["r2"] if store == "r2" else running["buckets"]["ArchiveBucket"]
+    found = stack.client(running, store).list_multipart_uploads(Bucket=bucket).get("Uploads", [])
+    return [item["Key"] for item in found if holding in item["Key"]]
+
+
+def hold_archiving(running: Json, recording_id: str, attempt: int = 1) -> None:
+    """Use up the name of the archiving run, so that the move begins and nothing moves until a test starts a run."""
+    machines = stack.client(running, "stepfunctions")
+    arn = machines.start_execution(
+        stateMachineArn=running["state_machines"]["Archiving"],
+        name=f"{recording_id}-{attempt}",
+        input=json.dumps({"tenant_id": "nobody", "recording_id": "rec_nobody", "attempt": 1}),
+    )["executionArn"]
+    machines.stop_execution(executionArn=arn)
+
+
+def run_archiving(
+    running: Json, tenant: str, recording_id: str, attempt: int = 1, *, machine: str | None = None
+) -> str:
+    """Start a run of our own over a recording, under a new name."""
+    return str(
+        stack.client(running, "stepfunctions").start_execution(
+            stateMachineArn=machine or running["state_machines"]["Archiving"],
+            name=f"test-{uuid.uuid4().hex}",
+            input=json.dumps({"tenant_id": tenant, "recording_id": recording_id, "attempt": attempt}),
+        )["executionArn"]
+    )
+
+
+def outcome(running: Json, execution: str, *, seconds: float = 90) -> str:
+    """How a run ended."""
+    machines = stack.client(running, "stepfunctions")
+
+    def look() -> str | None:
+        status = str(machines.describe_execution(executionArn=execution)["status"])
+        return None if status == "RUNNING" else status
+
+    found = until(look, seconds=seconds)
+    assert found is not None
+    return found
+
+
+def is_there(running: Json, store: str, key: str) -> bool:
+    bucket = running["buckets"]["r2"] if store == "r2" else running["buckets"]["ArchiveBucket"]
+    try:
+        stack.client(running, store).head_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in {"404", "NoSuchKey", "NotFound"}:
+            raise
+        return False
+    return True

@@ -1,0 +1,235 @@
+"""Many callers at the same moment: one effect, and every answer is one of the contract's."""
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+
+from local import stack
+from tests.e2e.support import (
+    a_room,
+    get,
+    hold_archiving,
+    imported,
+    in_archive,
+    in_status,
+    keys,
+    make,
+    scanned,
+    settle,
+    start,
+    stop,
+    tallies,
+    total,
+    until,
+)
+
+CALLERS = 32
+IMPORTED = 200
+
+
+def at_once(call: Callable[[], httpx.Response], callers: int = CALLERS) -> list[httpx.Response]:
+    with ThreadPoolExecutor(callers) as pool:
+        return [*pool.map(lambda _: call(), range(callers))]
+
+
+def told(answers: list[httpx.Response]) -> Counter[tuple[int, str]]:
+    return Counter((answer.status_code, answer.json().get("code", "")) for answer in answers)
+
+
+def runs(running: dict[str, Any], machine: str, recording_id: str) -> list[dict[str, Any]]:
+    """The runs of a state machine over a recording."""
+    pages = stack.client(running, "stepfunctions").get_paginator("list_executions")
+    return [
+        run
+        for page in pages.paginate(stateMachineArn=running["state_machines"][machine])
+        for run in page["executions"]
+        if run["name"].startswith(recording_id)
+    ]
+
+
+def test_of_many_archive_calls_one_moves_the_file(
+    running: dict[str, Any], api: httpx.Client, cloudflare: httpx.Client
+) -> None:
+    recording_id, _ = imported(api, cloudflare, a_room(api))
+    in_status(api, recording_id, "ready")
+
+    answers = told(at_once(lambda: api.post(f"/recordings/{recording_id}/archive")))
+
+    assert answers.keys() <= {(200, ""), (400, "recording_not_archivable")}
+    assert answers[200, ""] >= 1
+    found = in_archive(api, recording_id, "stored")
+    assert [entry["status"] for entry in found["history"]].count("archived") == 1
+    assert len(runs(running, "Archiving", recording_id)) == 1
+    assert len(keys(running, "s3", recording_id)) == 1
+    assert keys(running, "r2", recording_id) == []
+    assert tallies(api) == {"all": 1, "recording": 0, "processing": 0, "ready": 0, "archived": 1, "failed": 0}
+
+
+def test_of_many_recover_calls_one_starts_a_new_run(
+    running: dict[str, Any], api: httpx.Client, cloudflare: httpx.Client
+) -> None:
+    settle(cloudflare, stall_in="UPLOADING")
+    a_room(api)
+    recording_id = start(api)
+    stop(api)
+    before = get(api, recording_id)
+
+    answers = told(at_once(lambda: api.post(f"/recordings/{recording_id}/recover")))
+
+    assert answers.keys() <= {(200, ""), (409, "concurrent_update")}
+    assert answers[200, ""] >= 1
+    found = get(api, recording_id)
+    assert (found["status"], found["version"]) == ("processing", before["version"] + 1)
+    assert found["history"] == before["history"]
+    alive = [run for run in runs(running, "Processing", recording_id) if run["status"] == "RUNNING"]
+    assert len(alive) == 1
+    (held,) = [one for one in cloudflare.get("/recordings").json()["data"] if one["meeting_id"] == meeting_of(api)]
+    cloudflare.post(f"/recordings/{held['id']}/status", json={"status": "UPLOADED"}).raise_for_status()
+    ready = in_status(api, recording_id, "ready")
+    assert [entry["status"] for entry in ready["history"]] == ["recording", "processing", "ready"]
+
+
+def meeting_of(api: httpx.Client) -> str:
+    return str(api.get("/rooms/room_1").json()["data"]["cloudflare_meeting_id"])
+
+
+def test_of_many_delete_calls_one_deletes(api: httpx.Client, cloudflare: httpx.Client) -> None:
+    room = a_room(api)
+    recording_id, _ = imported(api, cloudflare, room)
+    other, _ = imported(api, cloudflare, room)
+    in_status(api, recording_id, "ready")
+    in_status(api, other, "ready")
+
+    answers = told(at_once(lambda: api.delete(f"/recordings/{recording_id}")))
+
+    assert answers.keys() <= {(200, ""), (404, "recording_not_found"), (409, "concurrent_update")}
+    assert answers[200, ""] >= 1
+    assert tallies(api) == {"all": 1, "recording": 0, "processing": 0, "ready": 1, "archived": 0, "failed": 0}
+    assert api.post(f"/recordings/{recording_id}/undelete").status_code == 200
+    assert tallies(api)["ready"] == 2
+
+
+def test_of_many_stop_calls_each_is_told_of_the_one_stop(
+    running: dict[str, Any], api: httpx.Client, cloudflare: httpx.Client
+) -> None:
+    a_room(api)
+    recording_id = start(api)
+
+    answers = at_once(lambda: api.post("/rooms/room_1/recordings/stop"))
+
+    assert told(answers).keys() <= {(200, ""), (404, "no_active_recording")}
+    assert {one.json()["data"]["id"] for one in answers if one.status_code == 200} == {recording_id}
+    ready = in_status(api, recording_id, "ready")
+    assert [entry["status"] for entry in ready["history"]] == ["recording", "processing", "ready"]
+    assert len(runs(running, "Processing", recording_id)) == 1
+
+
+def test_archiving_and_deleting_at_once_loses_neither(
+    running: dict[str, Any], api: httpx.Client, cloudflare: httpx.Client
+) -> None:
+    recording_id, _ = imported(api, cloudflare, a_room(api))
+    in_status(api, recording_id, "ready")
+
+    with ThreadPoolExecutor(2) as pool:
+        archived, deleted = pool.map(
+            lambda call: call(),
+            (
+                lambda: api.post(f"/recordings/{recording_id}/archive"),
+                lambda: api.delete(f"/recordings/{recording_id}"),
+            ),
+        )
+
+    assert deleted.status_code == 200
+    assert archived.status_code in {200, 404}
+    assert total(api) == 0
+    assert api.post(f"/recordings/{recording_id}/undelete").status_code == 200
+    if archived.status_code == 200:
+        assert in_archive(api, recording_id, "stored")["status"] == "archived"
+    else:
+        # The run that the refused call began finds nothing to move, or moves it: the file stays readable either way.
+        assert get(api, recording_id)["status"] in {"ready", "archived"}
+    expected = {"ready": total(api, status="ready"), "archived": total(api, status="archived")}
+    assert sum(expected.values()) == total(api) == 1
+
+
+@pytest.mark.timeout(300)
+def test_two_hundred_imports_under_syncs_and_webhooks_happen_once_and_are_counted_exactly(
+    running: dict[str, Any], api: httpx.Client, cloudflare: httpx.Client
+) -> None:
+    room = a_room(api)
+    ids = make(cloudflare, room["cloudflare_meeting_id"], count=IMPORTED, status="ERRORED", apart_seconds=600)
+
+    def webhooks() -> None:
+        for one in ids[::4]:
+            cloudflare.post("/webhooks/resend", json={"recording_id": one}).raise_for_status()
+
+    with ThreadPoolExecutor(9) as pool:
+        sent = pool.submit(webhooks)
+        answers = [*pool.map(lambda _: api.post("/rooms/room_1/recordings/sync"), range(8))]
+        sent.result()
+
+    assert {answer.status_code for answer in answers} <= {200, 503}, {a.text for a in answers if a.is_error}
+    assert all(answer.status_code == 200 or answer.headers["retry-after"] for answer in answers)
+    until(lambda: api.post("/rooms/room_1/recordings/sync").status_code == 200, every=1)
+    until(lambda: delivered(cloudflare, ids[::4]), seconds=120, every=1)
+    whole = {"all": IMPORTED, "recording": 0, "processing": 0, "ready": 0, "archived": 0, "failed": IMPORTED}
+    assert tallies(api) == whole
+    assert total(api, room_id="room_1") == IMPORTED
+    links = [row for row in scanned(running, of="CLOUDFLARE#") if row["pk"]["S"].removeprefix("CLOUDFLARE#") in ids]
+    assert len({row["recording_id"]["S"] for row in links}) == len(links) == IMPORTED
+
+    before = scanned(running)
+    again = api.post("/rooms/room_1/recordings/sync")
+    assert again.json()["data"] == {"synced_count": 0, "recordings": []}
+    assert scanned(running) == before
+
+
+def delivered(cloudflare: httpx.Client, ids: list[str]) -> bool:
+    """Whether the last delivery of each webhook was taken."""
+    last = {
+        json.loads(one["body"])["recording"]["id"]: one["answers"][-1:]
+        for one in cloudflare.get("/deliveries").json()["data"]
+        if "recording" in json.loads(one["body"])
+    }
+    return all(last.get(id) == [200] for id in ids)
+
+
+def test_imports_that_still_have_to_be_fetched_are_fetched_once_each(
+    running: dict[str, Any], api: httpx.Client, cloudflare: httpx.Client
+) -> None:
+    room = a_room(api)
+    ids = make(cloudflare, room["cloudflare_meeting_id"], count=12, apart_seconds=60)
+
+    answers = at_once(lambda: api.post("/rooms/room_1/recordings/sync"), 8)
+
+    assert {answer.status_code for answer in answers} == {200}
+    rows = {row["id"] for answer in answers for row in answer.json()["data"]["recordings"]}
+    assert len(rows) == len(ids)
+    until(lambda: total(api, status="ready") == len(ids), seconds=120, every=0.5)
+    assert tallies(api)["all"] == len(ids)
+    assert len(keys(running, "r2", f"{api_tenant(running, rows)}/room_1/")) == len(ids)
+
+
+def api_tenant(running: dict[str, Any], recording_ids: set[str]) -> str:
+    """The tenant as it stands in the keys of these recordings' files."""
+    (tenant,) = {key.split("/")[0] for one in recording_ids for key in keys(running, "r2", one)}
+    return tenant
+
+
+def test_a_move_that_is_under_way_is_not_begun_again(
+    running: dict[str, Any], api: httpx.Client, cloudflare: httpx.Client
+) -> None:
+    recording_id, _ = imported(api, cloudflare, a_room(api))
+    in_status(api, recording_id, "ready")
+    hold_archiving(running, recording_id)
+    assert api.post(f"/recordings/{recording_id}/archive").status_code == 200
+
+    answers = told(at_once(lambda: api.post(f"/recordings/{recording_id}/archive"), 8))
+
+    assert answers == {(400, "recording_not_archivable"): 8}
+    assert len(runs(running, "Archiving", recording_id)) == 1
