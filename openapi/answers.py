@@ -40,7 +40,7 @@ Deleted = Annotated[bool, _told("Always true.", extra_json_schema={"const": True
 NextCursor = Annotated[str | None, _told("The `cursor` of the next page; null on the last.")]
 
 
-class _Document(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+class _Document(Struct, forbid_unknown_fields=True, kw_only=True):
     """A JSON object of which every field is known."""
 
 

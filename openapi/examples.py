@@ -144,8 +144,8 @@ FRAME_DETAILS: Final[Mapping[str, str]] = {
 }
 
 
-def problem(code: str, field: str) -> Document:
-    """The problem document with this code; `field` is at fault when the request is not valid."""
+def problem(code: str) -> Document:
+    """The problem document with this code."""
     details = {
         kind.code: next(DETAIL_OF[of] for of in kind.__mro__ if of in DETAIL_OF) for kind in reversed(error_classes())
     }
@@ -160,8 +160,8 @@ def problem(code: str, field: str) -> Document:
     }
     if code == "invalid_request":
         document |= {
-            "detail": f"The request is not valid: {field} is not known.",
-            "errors": [{"field": field, "message": "is not known"}],
+            "detail": "The request is not valid: ofset is not known.",
+            "errors": [{"field": "ofset", "message": "is not known"}],
         }
     if code == "room_already_recording":
         document["recording"] = schemas.blocker_view(RUNNING)

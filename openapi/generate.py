@@ -34,16 +34,18 @@ SECURITY: Final = "AccessToken"
 INTRODUCTION: Final = """\
 Starts, stops, lists, downloads and archives recordings of Cloudflare RealtimeKit rooms.
 
-* JSON in UTF-8. Times are RFC 3339 in UTC, whole seconds, with a `Z`; sizes are bytes, durations whole seconds. An unknown
-  value is `null`, not missing. Unknown query parameters and unknown JSON keys are a 400. Answers may grow new fields.
-* A caller belongs to one tenant, named by a claim of the access token. What belongs to another tenant does not exist: 404.
+* JSON in UTF-8. Times are RFC 3339 in UTC, whole seconds, with a `Z`; sizes are bytes, durations whole seconds. An
+  unknown value is `null`, not missing. Unknown query parameters and unknown JSON keys are a 400.
+* Answers may grow new fields, and there may be new error codes: take no offence at them.
+* A caller belongs to one tenant, named by a claim of the access token. What belongs to another tenant does not exist:
+  404.
 * Success bodies are `{"data": …}`, lists add `"meta"`; the answers to a download alone have no envelope.
-* Errors are problem documents (RFC 9457). Decide by `code`, which is stable; show `detail` to people. The gateway in front
-  of the API answers in its own words, `{"message": …}`, what it does not let through.
+* Errors are problem documents (RFC 9457). Decide by `code`, which is stable; show `detail` to people. The gateway in
+  front of the API answers in its own words, `{"message": …}`, what it does not let through.
 * 502, 503 and 504 leave nothing half done: make the same call again, after `Retry-After` where there is one.
 * An `Idempotency-Key` on a POST or DELETE makes a repeat safe: the first answer is kept for 24 hours and given again.
-* A recording goes `recording` → `processing` → `ready` → `archived`, or from the first two to `failed`. It never goes back,
-  but for a move to cold storage that failed for good, which makes it `ready` again.
+* A recording goes `recording` → `processing` → `ready` → `archived`, or from the first two to `failed`. It never goes
+  back, but for a move to cold storage that failed for good, which makes it `ready` again.
 """
 
 TAGS: Final = {
@@ -94,9 +96,9 @@ HEADER_NAMES: Final = {
 KEY_PARAMETER: Final[Document] = {
     "name": "Idempotency-Key",
     "in": "header",
-    "description": "A word of your own for this request, such as a UUID. A repeat with the same key gives the first answer"
-    " for 24 hours; the key with another request is a 422 `idempotency_key_reused`; while the first still runs it is a"
-    " 409 `request_in_progress`.",
+    "description": "A word of your own for this request, such as a UUID. A repeat with the same key gives the first"
+    " answer for 24 hours; the key with another request is a 422 `idempotency_key_reused`; a repeat while the first still"
+    " runs is a 409 `request_in_progress`.",
     # Spaces at the ends are no part of a header's value (RFC 9110, 5.5).
     "schema": {"type": "string", "maxLength": LONGEST_KEY, "pattern": "^[!-~]([ -~]*[!-~])?$"},
     "example": "2f1b6c0e-9d0b-4f43-8d0e-6f5f6f6d3b10",
@@ -108,7 +110,7 @@ SIGNATURE_PARAMETER: Final[Document] = {
     "schema": {"type": "string"},
 }
 REFUSALS: Final[Mapping[HTTPStatus, str]] = {
-    HTTPStatus.BAD_REQUEST: "The request is not valid, or asks for what this recording does not allow.",
+    HTTPStatus.BAD_REQUEST: "The request is not valid; `errors` names the fields.",
     HTTPStatus.UNAUTHORIZED: "No access token, or one that is not good here. The gateway's own words.",
     HTTPStatus.FORBIDDEN: "The access token lacks the scope, or names no tenant.",
     HTTPStatus.NOT_FOUND: "There is no such thing, or it belongs to another tenant.",
@@ -118,7 +120,7 @@ REFUSALS: Final[Mapping[HTTPStatus, str]] = {
     HTTPStatus.TOO_MANY_REQUESTS: "The gateway takes no more requests now.",
     HTTPStatus.INTERNAL_SERVER_ERROR: "A fault of ours; the request id leads to its cause.",
     HTTPStatus.BAD_GATEWAY: "Cloudflare could not do this. Nothing is half done: make the call again.",
-    HTTPStatus.SERVICE_UNAVAILABLE: "Too much at once, here or at Cloudflare. Nothing is half done: make the call again.",
+    HTTPStatus.SERVICE_UNAVAILABLE: "Too much at once. Nothing is half done: make the call again.",
     HTTPStatus.GATEWAY_TIMEOUT: "Cloudflare did not answer in time. Nothing is half done: make the call again.",
 }
 # The documents that say more than the plain one.
@@ -275,9 +277,8 @@ def _headers(names: Sequence[str]) -> Document:
 
 def _parameters(one: Served, asked: Document) -> list[Document]:
     found: list[Document] = []
-    for name in one.path_parameters:
-        of_room = "/rooms/" in one.path
-        found.append(_ref("parameters", "RoomId" if of_room else "RecordingId"))
+    if one.path_parameters:
+        found.append(_ref("parameters", "RoomId" if "/rooms/" in one.path else "RecordingId"))
     for name, schema in asked["properties"].items():
         schema = _not_null(dict(schema))
         words = schema.pop("description", None)
@@ -309,7 +310,7 @@ def _body(one: Served) -> Document | None:
     }
 
 
-def _success(name: str, status: HTTPStatus, success: Success, shown: Mapping[str, Document]) -> Document:
+def _success(success: Success, shown: Mapping[str, Document]) -> Document:
     schemas = [_ref("schemas", model.__name__) for model in success.models]
     schema = schemas[0] if len(schemas) == 1 else {"oneOf": schemas}
     made: Document = {
@@ -336,14 +337,20 @@ def _refusal(one: Served, status: HTTPStatus, codes: Sequence[str]) -> Document:
             schemas.append({**_ref("schemas", answers.Problem.__name__), "properties": narrowed})
         content[PROBLEM] = {
             "schema": schemas[0] if len(schemas) == 1 else {"oneOf": schemas},
-            "examples": {code: {"value": examples.problem(code, "typo")} for code in codes},
+            "examples": {code: _ref("examples", code) for code in codes},
         }
     if by_gateway:
         content[JSON] = {
             "schema": _ref("schemas", answers.GatewayMessage.__name__),
-            "examples": {"gateway": {"value": examples.gateway(status)}},
+            "examples": {"gateway": _ref("examples", f"gateway_{int(status)}")},
         }
     words = REFUSALS[status]
+    if not codes and status is HTTPStatus.NOT_FOUND:
+        words = "The gateway knows no such path."
+    if "signature_invalid" in codes:
+        words = "The body is unsigned, or is not what was signed."
+    if {*codes} - {"invalid_request"} and status is HTTPStatus.BAD_REQUEST:
+        words += " Or it asks for what the recording does not allow as it is."
     if codes:
         words += f" `code`: {', '.join(f'`{code}`' for code in codes)}."
     if by_gateway and codes:
@@ -362,7 +369,19 @@ def operation_id(name: str) -> str:
     return name[0].lower() + name[1:]
 
 
-def _operation(one: Served, asked: Document, shown: Mapping[HTTPStatus, Mapping[str, Document]]) -> Document:
+def _refusal_name(status: HTTPStatus, codes: Sequence[str]) -> str:
+    """`room_not_found` is `RoomNotFound`; what the gateway alone answers has the status's name."""
+    words = "_or_".join(codes) or status.phrase.replace(" ", "_")
+    return "".join(word.title() for word in words.split("_"))
+
+
+def _operation(
+    one: Served,
+    asked: Document,
+    shown: Mapping[HTTPStatus, Mapping[str, Document]],
+    refusals: dict[str, Document],
+) -> Document:
+    """One operation; what it refuses goes to `refusals`, where others share it."""
     made: Document = {
         "operationId": operation_id(one.name),
         "tags": [one.operation.tag],
@@ -374,15 +393,15 @@ def _operation(one: Served, asked: Document, shown: Mapping[HTTPStatus, Mapping[
         made["parameters"] = parameters
     if body := _body(one):
         made["requestBody"] = body
-    responses = {
-        status: _success(one.name, status, success, shown[status])
-        for status, success in one.operation.successes.items()
-    }
+    responses = {status: _success(success, shown[status]) for status, success in one.operation.successes.items()}
     codes: dict[HTTPStatus, list[str]] = {status: [] for status in one.gateway}
     for code in one.codes:
         codes.setdefault(statuses()[code], []).append(code)
     for status in sorted(codes):
-        responses[status] = _refusal(one, status, codes[status])
+        name, refusal = _refusal_name(status, codes[status]), _refusal(one, status, codes[status])
+        if refusals.setdefault(name, refusal) != refusal:
+            raise ValueError(f"two refusals are called {name}")
+        responses[status] = _ref("responses", name)
     made["responses"] = {str(int(status)): response for status, response in responses.items()}
     return made
 
@@ -390,11 +409,13 @@ def _operation(one: Served, asked: Document, shown: Mapping[HTTPStatus, Mapping[
 def document() -> Document:
     """The whole of it."""
     api = served()
+    codes = sorted({code for one in api for code in one.codes})
     schemas, asked = _models(api)
     shown = examples.answered()
     paths: dict[str, Document] = {}
+    refusals: dict[str, Document] = {}
     for one in api:
-        paths.setdefault(one.path, {})[one.method] = _operation(one, asked[one.name], shown[one.name])
+        paths.setdefault(one.path, {})[one.method] = _operation(one, asked[one.name], shown[one.name], refusals)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     parameters: Document = {
         "RoomId": {
@@ -437,12 +458,17 @@ def document() -> Document:
             "schemas": schemas,
             "parameters": parameters,
             "headers": HEADERS,
+            "responses": dict(sorted(refusals.items())),
+            "examples": {
+                **{code: {"value": examples.problem(code)} for code in codes},
+                **{f"gateway_{int(status)}": {"value": examples.gateway(status)} for status in GATEWAY},
+            },
             "securitySchemes": {
                 SECURITY: {
                     "type": "openIdConnect",
                     "openIdConnectUrl": "https://issuer.example.com/.well-known/openid-configuration",
-                    "description": "A JWT in `Authorization: Bearer …`, of the issuer and for the audience that the API was"
-                    " deployed with; it names the tenant in a claim. Its scopes: "
+                    "description": "A JWT in `Authorization: Bearer …`, of the issuer and for the audience that the API"
+                    " was deployed with; it names the tenant in a claim. Its scopes: "
                     + "; ".join(f"`{scope}`: {words}" for scope, words in SCOPES.items())
                     + ".",
                 }

@@ -65,7 +65,7 @@ def statuses() -> dict[str, HTTPStatus]:
         kind.code: next((STATUS_OF[of] for of in kind.__mro__ if of in STATUS_OF), HTTPStatus.INTERNAL_SERVER_ERROR)
         for kind in error_classes()
     }
-    return told | FRAME
+    return {**told, **FRAME}
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,7 +142,9 @@ class Control:
                 recording.stopped_at = recording.stopped_at or now()
                 await self.world.finish(recording)
             case other:
-                self.world.change(recording, other)
+                recording.status = other
+                if asked.get("announce", True):
+                    self.world.announce(recording)
         return _json(await self._view(recording, digest=False))
 
     async def auto_start(self, request: web.Request) -> web.Response:
@@ -229,11 +231,18 @@ class Control:
         return _json({})
 
 
+class _Asked(dict[str, Any]):
+    """What was asked; a field that is needed and missing is the caller's mistake."""
+
+    def __missing__(self, name: str) -> Any:
+        raise web.HTTPBadRequest(text=f"{name} is needed\n")
+
+
 async def _asked(request: web.Request, known: set[str]) -> dict[str, Any]:
     found = await request.json()
     if not isinstance(found, dict) or not found.keys() <= known:
         raise web.HTTPBadRequest(text=f"known are {', '.join(sorted(known))}\n")
-    return found
+    return _Asked(found)
 
 
 def _json(data: Any, *, status: int = 200) -> web.Response:

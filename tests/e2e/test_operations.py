@@ -63,7 +63,9 @@ ANSWERS: dict[str, tuple[tuple[int, str], ...]] = {
     ),
     "delete": ((409, "recording_in_progress"), *[(200, "")] * 6, NOT_FOUND),
     "undelete": ((200, ""),) * 8,
-    "download": ((202, ""), (202, ""), (200, ""), (200, ""), (202, ""), (200, ""), (409, "recording_failed"), NOT_FOUND),
+    "download": (
+        (202, ""), (202, ""), (200, ""), (200, ""), (202, ""), (200, ""), (409, "recording_failed"), NOT_FOUND,
+    ),
     "get": ((200, ""),) * 7 + (NOT_FOUND,),
 }  # fmt: skip
 KEYS: dict[str, set[str]] = {

@@ -23,6 +23,7 @@ from recordings.domain.errors import (
     MeetingInUse,
     ProviderNotFound,
     ProviderRefused,
+    ProviderThrottled,
     RecordingNotFound,
     RequestInProgress,
     RoomAlreadyRecording,
@@ -33,10 +34,11 @@ from recordings.domain.errors import (
     Throttled,
 )
 from recordings.domain.lifecycle import Status
-from recordings.domain.recording import Progress, Recording
+from recordings.domain.recording import Progress, Recording, Tier
 from recordings.domain.room import Room
 from recordings.domain.tally import day_of, difference
-from recordings.ports import Clock, CountedPage, Filter, Page
+from recordings.ports import Clock, CountedPage, Filter, Page, Readable
+from recordings.services.sync_all import FULL_EVERY, Begun
 from recordings.services.transfer_file import Plan
 from tests.support.builders import NOON
 
@@ -101,6 +103,11 @@ class Memory:
             tally = self.tallies.setdefault(key, Counter())
             for name, amount in counters.items():
                 tally[name] += amount
+
+    def purge(self, recording: Recording) -> None:
+        """What the end of the retention does: the recording goes, its Cloudflare link stays."""
+        with self.lock:
+            del self.recordings[recording.tenant_id, recording.id]
 
     def blocker(self, room: Room) -> Recording | None:
         return self.recordings.get((room.tenant_id, room.active_recording_id or ""))
@@ -337,6 +344,11 @@ class MemoryRecordings:
             key = self._memory.links.get(cloudflare_id)
             return self._memory.recordings.get(key) if key else None
 
+    def open_ones(self) -> Iterator[Recording]:
+        with self._memory.lock:
+            found = sorted(self._memory.recordings.values(), key=lambda one: one.id, reverse=True)
+        return (one for one in found if one.open)
+
     def of_captures(self, cloudflare_ids: Sequence[str]) -> Mapping[str, Recording | None]:
         with self._memory.lock:
             return {one: self.of_cloudflare(one) for one in cloudflare_ids if one in self._memory.links}
@@ -391,8 +403,12 @@ class Cloudflare:
         self.captured: dict[str, Capture] = {}
         self.meetings: list[str] = []
         self.recording_on_start: dict[str, bool] = {}
+        self.page_size = 100
+        # Whether the app's whole list names the meeting of a capture, or only its file's name hints at it.
+        self.names_meetings = True
+        self._begun = 0
 
-    def start(self, meeting_id: str, *, max_seconds: int | None, folder: str = "") -> Capture:
+    def start(self, meeting_id: str, *, max_seconds: int | None, folder: str | None = None) -> Capture:
         return self._begin(meeting_id, auto=False)
 
     def stop(self, capture_id: str) -> Capture:
@@ -414,12 +430,20 @@ class Cloudflare:
             return running[0] if running else None
 
     def captures(self, meeting_id: str) -> Iterator[Capture]:
-        return iter([one for one in self.recent() if one.meeting_id == meeting_id])
+        return iter([one for one in self._listed() if one.meeting_id == meeting_id])
 
-    def recent(self) -> Iterator[Capture]:
+    def recent(self, number: int) -> tuple[Sequence[Capture], bool]:
+        rows, end = self._listed(), number * self.page_size
+        if not self.names_meetings:
+            rows = [replace(one, meeting_id=None, likely_meeting_id=one.meeting_id) for one in rows]
+        return rows[end - self.page_size : end], end < len(rows)
+
+    def _listed(self) -> list[Capture]:
+        """Newest first; of those that began in the same second the later one is the newer."""
         with self.lock:
-            # Of those that began in the same second the later one is the newer.
-            return iter(sorted(self.captured.values(), key=lambda one: one.invoked_at)[::-1])
+            rows = sorted(self.captured.values(), key=lambda one: one.invoked_at)[::-1]
+        # A listing does not tell why a capture began.
+        return [replace(one, auto_started=None) for one in rows]
 
     def create_meeting(self, title: str, *, record_on_start: bool) -> str:
         with self.lock:
@@ -442,6 +466,10 @@ class Cloudflare:
     def begin_by_itself(self, meeting_id: str) -> Capture:
         return self._begin(meeting_id, auto=True)
 
+    def go(self, capture_id: str) -> Capture:
+        """What was invoked begins to record."""
+        return self._change(capture_id, status=CaptureStatus.RECORDING, started_at=self.clock())
+
     def end(self, capture_id: str) -> Capture:
         return self._change(capture_id, status=CaptureStatus.UPLOADING, stopped_at=self.clock())
 
@@ -457,15 +485,24 @@ class Cloudflare:
 
     def lose(self, capture_id: str, *, url: str | None = None) -> Capture:
         return self._change(
-            capture_id, status=CaptureStatus.ERRORED, stopped_at=self.clock(), download_url=url, duration_seconds=None
+            capture_id,
+            status=CaptureStatus.ERRORED,
+            stopped_at=self.get(capture_id).stopped_at or self.clock(),
+            download_url=url,
+            duration_seconds=None,
         )
+
+    def forget(self, capture_id: str) -> None:
+        with self.lock:
+            del self.captured[capture_id]
 
     def _begin(self, meeting_id: str, *, auto: bool) -> Capture:
         with self.lock:
             if any(one.meeting_id == meeting_id for one in self.running()):
                 raise ProviderRefused("a recording of this meeting is running")
+            self._begun += 1
             capture = Capture(
-                id=f"capture_{len(self.captured) + 1}",
+                id=f"capture_{self._begun}",
                 status=CaptureStatus.INVOKED,
                 invoked_at=self.clock(),
                 auto_started=auto,
@@ -494,8 +531,7 @@ class Runs:
             self.started.setdefault((recording.id, recording.attempt), recording)
 
     def replace(self, before: Recording, after: Recording) -> None:
-        with self.lock:
-            self.ended.append((before.id, before.attempt))
+        self.end(before)
         self.start(after)
 
     def alive(self, recording: Recording) -> bool:
@@ -505,6 +541,114 @@ class Runs:
     def wake(self, token: str) -> None:
         with self.lock:
             self.woken.append(token)
+
+    # What becomes of a run without our asking.
+
+    def end(self, recording: Recording) -> None:
+        with self.lock:
+            if (recording.id, recording.attempt) in self.started:
+                self.ended.append((recording.id, recording.attempt))
+
+
+class ArchiveMoves:
+    """Implements ports.ArchiveRuns, and remembers."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.started: dict[tuple[str, int], Recording] = {}
+        self.ended: set[tuple[str, int]] = set()
+        self.revived: list[tuple[str, int]] = []
+
+    def start(self, recording: Recording) -> None:
+        with self.lock:
+            self.started.setdefault((recording.id, recording.archive_attempt), recording)
+
+    def revive(self, recording: Recording) -> bool:
+        key = recording.id, recording.archive_attempt
+        with self.lock:
+            if key in self.started and key not in self.ended:
+                return False
+            self.started[key] = recording
+            self.ended.discard(key)
+            self.revived.append(key)
+            return True
+
+    # What becomes of a run without our asking.
+
+    def end(self, recording: Recording) -> None:
+        with self.lock:
+            self.ended.add((recording.id, recording.archive_attempt))
+
+
+class MemorySyncState:
+    """Implements sync_all.SyncState."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.nonce: str | None = None
+        self.until: datetime | None = None
+        self.watermark: datetime | None = None
+        self.full_at: datetime | None = None
+
+    def begin(self, *, nonce: str, now: datetime, until: datetime) -> Begun | None:
+        with self.lock:
+            if self.until is not None and self.until > now:
+                return None
+            self.nonce, self.until = nonce, until
+            return Begun(self.watermark, self.full_at is None or now - self.full_at >= FULL_EVERY)
+
+    def end(self, *, nonce: str, watermark: datetime | None, full_at: datetime | None) -> None:
+        with self.lock:
+            if self.nonce != nonce:
+                return
+            self.nonce = self.until = None
+            self.watermark = watermark or self.watermark
+            self.full_at = full_at or self.full_at
+
+
+class Purse:
+    """Implements realtimekit.Budget: so many calls, and what Cloudflare said about more."""
+
+    def __init__(self, calls: int = 1_000_000) -> None:
+        self.calls, self.spent, self.blocks = calls, 0, list[int]()
+
+    def spend(self) -> None:
+        if self.spent >= self.calls:
+            raise ProviderThrottled("the budget is spent", retry_after=60)
+        self.spent += 1
+
+    def block(self, seconds: int) -> None:
+        self.blocks.append(seconds)
+
+
+class Glacier:
+    """Implements ports.Vault over the files of a bucket: a copy is there when somebody says so."""
+
+    def __init__(self, files: "MemoryFiles", storage_class: str = "GLACIER") -> None:
+        self.files, self.storage_class = files, storage_class
+        self.state: dict[str, tuple[bool, datetime | None]] = {}
+        self.asked: list[tuple[str, int, Tier]] = []
+
+    def look(self, key: str) -> Readable | None:
+        if self.files.head(key) is None:
+            return None
+        ongoing, until = self.state.get(key, (False, None))
+        return Readable(ongoing, until, self.storage_class)
+
+    def restore(self, key: str, *, days: int, tier: Tier) -> bool:
+        known = key in self.state and self.state[key][0]
+        self.asked.append((key, days, tier))
+        if key not in self.state or self.state[key][1] is None:
+            self.state[key] = True, None
+        return not known
+
+    # What happens in cold storage without our asking.
+
+    def arrive(self, key: str, *, until: datetime) -> None:
+        self.state[key] = False, until
+
+    def expire(self, key: str) -> None:
+        self.state.pop(key, None)
 
 
 # ---------------------------------------------------------------- files
@@ -575,6 +719,13 @@ class MemoryFiles:
         with self.lock:
             self.uploaded.pop(upload_id, None)
 
+    def delete(self, key: str) -> None:
+        with self.lock:
+            self.objects.pop(key, None)
+
+    def presign(self, key: str, *, file_name: str, content_type: str, expires_in: int) -> str:
+        return f"https://files/{key}?name={file_name}&type={content_type}&seconds={expires_in}"
+
     def uploads(self, prefix: str) -> Iterator[tuple[str, str]]:
         with self.lock:
             return iter([(key, upload_id) for upload_id, (key, _) in self.uploaded.items() if key.startswith(prefix)])
@@ -636,3 +787,27 @@ class MemoryReader:
             yield self.content[first : first + plan["part_size"]]
         if len(self.content) != plan["size"]:
             raise SourceUnavailable
+
+
+class StoredReader:
+    """Implements transfer_file.Reader over the files of another store; a place is a key."""
+
+    def __init__(self, files: MemoryFiles) -> None:
+        self.files = files
+
+    def measure(self, place: str) -> Measured:
+        found = self.files.head(place)
+        if found is None:
+            raise SourceUnavailable("no such file")
+        return Measured(found[0], found[1], True)
+
+    def read(self, place: str, plan: Plan, first: int, last: int) -> bytes:
+        found = self.files.head(place)
+        if found is None:
+            raise SourceUnavailable("no such file")
+        if found[1] != plan["etag"]:
+            raise SourceChanged
+        return self.files.read(place, first, last)
+
+    def stream(self, place: str, plan: Plan) -> Iterator[bytes]:
+        raise AssertionError("our own stores can be read in ranges")

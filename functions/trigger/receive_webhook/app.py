@@ -25,7 +25,7 @@ receive_webhook = ReceiveWebhook(
 )
 
 
-@endpoint(scope=None, body=None)
+@endpoint(scope=None, query=None, body=None)
 def handler(request: Request[Nothing, Nothing]) -> Response:
     signature = request.header("rtk-signature")
     if not signature or not keys.verify(request.raw_body, signature):

@@ -3,6 +3,7 @@
 from recordings.adapters.archive_store import ArchiveBucket
 from recordings.adapters.dynamo import DynamoRecordings
 from recordings.adapters.system import now
+from recordings.observability import count
 from recordings.services.move_to_archive import AbandonArchive
 from recordings.workflow.task import Payload, task
 
@@ -11,4 +12,5 @@ abandon_archive = AbandonArchive(recordings=DynamoRecordings(), clock=now, abort
 
 @task
 def handler(payload: Payload) -> Payload:
+    count("ArchivesAbandoned")
     return {"status": abandon_archive(payload["work"], payload["plan"])}

@@ -3,6 +3,7 @@
 from recordings.adapters.archive_store import STORAGE_CLASS, ArchiveBucket
 from recordings.adapters.dynamo import DynamoRecordings
 from recordings.adapters.object_store import R2
+from recordings.observability import count
 from recordings.services.move_to_archive import FinishArchive
 from recordings.workflow.task import Payload, task
 
@@ -14,4 +15,5 @@ finish_archive = FinishArchive(
 @task
 def handler(payload: Payload) -> Payload:
     finish_archive(payload["work"], payload["plan"], payload["done"])
+    count("RecordingsArchived")
     return {}

@@ -3,6 +3,7 @@
 from recordings.adapters.dynamo import DynamoRecordings
 from recordings.adapters.system import now
 from recordings.domain.reconcile import EXPIRED, LOST
+from recordings.observability import count
 from recordings.services.process_recording import MarkFailed
 from recordings.workflow.task import Payload, task
 
@@ -12,4 +13,5 @@ FAILURES = {"CaptureFailed": LOST, "SourceExpired": EXPIRED}
 
 @task
 def handler(payload: Payload) -> Payload:
+    count("RecordingsFailed")
     return {"status": mark_failed(payload["work"], FAILURES[payload["error"]])}

@@ -5,6 +5,7 @@ from recordings.adapters.dynamo import DynamoRecordings
 from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.system import now
 from recordings.domain.recording import StoredFile
+from recordings.observability import count
 from recordings.services.process_recording import MarkReady
 from recordings.workflow.task import Payload, task
 
@@ -22,4 +23,5 @@ def handler(payload: Payload) -> Payload:
         crc32=facts["crc32"],
         sha256=facts["sha256"],
     )
+    count("RecordingsReady")
     return {"status": mark_ready(payload["work"], file, seconds=facts["duration"], partial=payload["partial"])}

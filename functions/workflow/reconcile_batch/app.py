@@ -1,13 +1,11 @@
 """Sync task: look closely at what differs, and bring it in line."""
 
-from aws_lambda_powertools.metrics import MetricUnit
-
 from recordings.adapters.budget import CallBudget
 from recordings.adapters.dynamo import DynamoRecordings, DynamoRooms
 from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.step_functions import ArchivingRuns, ProcessingRuns
 from recordings.adapters.system import new_id, now
-from recordings.observability import metrics
+from recordings.observability import count
 from recordings.services.reconcile_recording import ReconcileRecording
 from recordings.services.sync_all import LookClosely
 from recordings.workflow.task import Payload, task
@@ -29,5 +27,5 @@ look_closely = LookClosely(
 @task
 def handler(payload: Payload) -> Payload:
     changed = look_closely(payload["looks"])
-    metrics.add_metric(name="RecordingsSynced", unit=MetricUnit.Count, value=changed)
+    count("RecordingsSynced", changed)
     return {"changed": changed}

@@ -2,13 +2,11 @@
 
 from datetime import datetime
 
-from aws_lambda_powertools.metrics import MetricUnit
-
 from recordings.adapters.budget import CallBudget
 from recordings.adapters.dynamo import DynamoRecordings, DynamoRooms
 from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.system import now
-from recordings.observability import logger, metrics
+from recordings.observability import count, logger
 from recordings.services.sync_all import Begun, ScanCaptures
 from recordings.workflow.task import Payload, task
 
@@ -26,7 +24,7 @@ def handler(payload: Payload) -> Payload:
     scan = scan_captures(
         Begun(datetime.fromisoformat(watermark) if watermark else None, payload["full"]), payload["page"]
     )
-    metrics.add_metric(name="CapturesWithoutRoom", unit=MetricUnit.Count, value=scan.unregistered)
+    count("CapturesWithoutRoom", scan.unregistered)
     logger.info("scanned", seen=scan.seen, unregistered=scan.unregistered, batches=len(scan.batches))
     newest = scan.newest.isoformat() if scan.newest else None
     return {"batches": scan.batches, "newest": newest, "next_page": scan.next_page}

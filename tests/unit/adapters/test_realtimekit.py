@@ -19,6 +19,7 @@ from recordings.domain.errors import (
     ProviderThrottled,
     ProviderTimeout,
 )
+from tests.support.fakes import Purse
 
 ROW = {"id": "c1", "status": "RECORDING", "invoked_time": "2026-09-01T10:00:00.000Z", "output_file_name": "a.mp4"}
 
@@ -48,7 +49,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    do_GET = do_POST = do_PUT = answer
+    do_GET = do_POST = do_PUT = do_PATCH = answer
 
     def log_message(self, format: str, *args: object) -> None:
         """Keep the test's output clean."""
@@ -67,10 +68,15 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def kit(server: Server, monkeypatch: pytest.MonkeyPatch) -> realtimekit.RealtimeKit:
+def purse() -> Purse:
+    return Purse()
+
+
+@pytest.fixture
+def kit(server: Server, purse: Purse, monkeypatch: pytest.MonkeyPatch) -> realtimekit.RealtimeKit:
     monkeypatch.setenv("CLOUDFLARE_API_URL", f"http://127.0.0.1:{server.server_port}/client/v4")
     monkeypatch.setattr(realtimekit, "secret", lambda arn: {"api_token": f"token of {arn}"})
-    return realtimekit.RealtimeKit()
+    return realtimekit.RealtimeKit(purse)
 
 
 def ok(data: object, status: int = 200) -> tuple[int, dict[str, str], bytes]:
@@ -219,7 +225,7 @@ def test_the_captures_of_a_meeting_are_asked_for_newest_first(server: Server, ki
 
 def test_pages_that_begin_with_one_are_walked_to_the_end(server: Server, kit: realtimekit.RealtimeKit) -> None:
     server.answers = [page(range(100), 150, 1), page(range(100, 150), 150, 101)]
-    assert [capture.id for capture in kit.recent()] == [f"c{number}" for number in range(150)]
+    assert [capture.id for capture in kit.captures("m1")] == [f"c{number}" for number in range(150)]
     assert numbers_asked(server) == ["1", "2"]
 
 
@@ -227,7 +233,7 @@ def test_pages_that_begin_with_zero_are_walked_from_their_beginning(
     server: Server, kit: realtimekit.RealtimeKit
 ) -> None:
     server.answers = [page(range(100, 150), 150, 101), page(range(100), 150, 1)]
-    assert [capture.id for capture in kit.recent()] == [f"c{number}" for number in range(150)]
+    assert [capture.id for capture in kit.captures("m1")] == [f"c{number}" for number in range(150)]
     assert numbers_asked(server) == ["1", "0"]
 
 
@@ -236,24 +242,162 @@ def test_pages_without_an_account_of_themselves_end_with_a_short_one(
 ) -> None:
     refused = (422, {}, b'{"success": false, "error": {"code": 422, "message": "page_no"}}')
     server.answers = [page(range(100), 0, None), refused, page(range(100, 130), 0, None)]
-    assert len([*kit.recent()]) == 130
+    assert len([*kit.captures("m1")]) == 130
     assert numbers_asked(server) == ["1", "0", "2"]
 
 
 def test_a_server_that_gives_shorter_pages_is_walked_on(server: Server, kit: realtimekit.RealtimeKit) -> None:
     server.answers = [page(range(30), 70, 1), page(range(30, 60), 70, 31), page(range(60, 70), 70, 61)]
-    assert len([*kit.recent()]) == 70
+    assert len([*kit.captures("m1")]) == 70
 
 
 def test_rows_that_shift_between_pages_come_once(server: Server, kit: realtimekit.RealtimeKit) -> None:
     server.answers = [page(range(100), 151, 1), page(range(98, 150), 151, 101)]
-    assert [capture.id for capture in kit.recent()] == [f"c{number}" for number in range(150)]
+    assert [capture.id for capture in kit.captures("m1")] == [f"c{number}" for number in range(150)]
 
 
 def test_the_walk_asks_no_further_than_it_is_read(server: Server, kit: realtimekit.RealtimeKit) -> None:
     server.answers = [page(range(100), 1000, 1)]
-    assert next(iter(kit.recent())).id == "c0"
+    assert next(iter(kit.captures("m1"))).id == "c0"
     assert len(server.asked) == 1
+
+
+def test_one_page_of_all_captures_tells_whether_there_are_more(server: Server, kit: realtimekit.RealtimeKit) -> None:
+    server.answers = [page(range(100), 150, 1), page(range(100, 150), 150, 101)]
+    first, more = kit.recent(1)
+    assert ([capture.id for capture in first], more) == ([f"c{number}" for number in range(100)], True)
+    last, more = kit.recent(2)
+    assert ([capture.id for capture in last], more) == ([f"c{number}" for number in range(100, 150)], False)
+    assert numbers_asked(server) == ["1", "2"]
+    assert all("meeting_id" not in parse_qs(urlsplit(path).query) for _, path, _, _ in server.asked)
+
+
+def test_the_first_page_of_a_list_that_begins_with_zero_holds_both(
+    server: Server, kit: realtimekit.RealtimeKit
+) -> None:
+    server.answers = [page(range(100, 150), 150, 101), page(range(100), 150, 1)]
+    captures, more = kit.recent(1)
+    assert ([capture.id for capture in captures], more) == ([f"c{number}" for number in range(150)], False)
+
+
+def test_a_page_of_nothing_is_the_end(server: Server, kit: realtimekit.RealtimeKit) -> None:
+    server.answers = [page(range(0), 0, 1)]
+    assert kit.recent(1) == ([], False)
+    assert kit.recent(7) == ([], False)
+    assert len(server.asked) == 2
+
+
+MEETING = "8a5d9a5c-1a2b-4c3d-9e8f-0123456789ab"
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        (f"{MEETING}_1767700800000.mp4", MEETING),
+        (f"tenant/room_{MEETING}_1.webm", MEETING),
+        (f"{MEETING}.mp4", None),
+        (f"{MEETING}_1767700800000", None),
+        ("a.mp4", None),
+        (None, None),
+        (7, None),
+    ],
+)
+def test_a_files_name_hints_at_its_meeting(
+    server: Server, kit: realtimekit.RealtimeKit, name: object, hint: str | None
+) -> None:
+    server.answers = [ok([ROW | {"output_file_name": name}])]
+    captures, _ = kit.recent(2)
+    assert [(capture.meeting_id, capture.likely_meeting_id) for capture in captures] == [(None, hint)]
+
+
+# ---------------------------------------------------------------- the budget
+
+
+CALLS: dict[str, Callable[[realtimekit.RealtimeKit], object]] = {
+    "start": lambda kit: kit.start("m1", max_seconds=None),
+    "stop": lambda kit: kit.stop("c1"),
+    "get": lambda kit: kit.get("c1"),
+    "active": lambda kit: kit.active("m1"),
+    "captures": lambda kit: list(kit.captures("m1")),
+    "recent": lambda kit: kit.recent(1),
+    "create_meeting": lambda kit: kit.create_meeting("title", record_on_start=False),
+    "set_meeting": lambda kit: kit.set_meeting("m1", record_on_start=True),
+    "see_meeting": lambda kit: kit.set_meeting("m1", record_on_start=None),
+}
+
+
+def answer_to(call: str) -> tuple[int, dict[str, str], bytes]:
+    return page(range(1), 1, 1) if call in {"captures", "recent"} else ok(ROW)
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_each_call_spends_one(server: Server, kit: realtimekit.RealtimeKit, purse: Purse, call: str) -> None:
+    server.answers = [answer_to(call)]
+    CALLS[call](kit)
+    assert (purse.spent, len(server.asked), purse.blocks) == (1, 1, [])
+
+
+def test_each_page_spends_one(server: Server, kit: realtimekit.RealtimeKit, purse: Purse) -> None:
+    server.answers = [page(range(100), 250, 1), page(range(100, 200), 250, 101), page(range(200, 250), 250, 201)]
+    assert len([*kit.captures("m1")]) == 250
+    assert purse.spent == 3
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_nothing_is_sent_when_the_budget_is_spent(
+    server: Server, kit: realtimekit.RealtimeKit, purse: Purse, call: str
+) -> None:
+    server.answers, purse.calls = [answer_to(call)], 0
+    with pytest.raises(ProviderThrottled) as raised:
+        CALLS[call](kit)
+    assert raised.value.retry_after == 60
+    assert server.asked == []
+
+
+def test_a_walk_ends_where_the_budget_does(server: Server, kit: realtimekit.RealtimeKit, purse: Purse) -> None:
+    server.answers, purse.calls = [page(range(100), 1000, 1)], 1
+    walk = kit.captures("m1")
+    assert [next(walk).id for _ in range(100)] == [f"c{number}" for number in range(100)]
+    with pytest.raises(ProviderThrottled):
+        next(walk)
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [({"Retry-After": "17"}, 17), ({}, 300), ({"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}, 300)],
+)
+@pytest.mark.parametrize("call", CALLS)
+def test_a_breach_blocks_every_call(
+    server: Server, kit: realtimekit.RealtimeKit, purse: Purse, call: str, headers: dict[str, str], seconds: int
+) -> None:
+    server.answers = [(429, headers, b"")]
+    with pytest.raises(ProviderThrottled):
+        CALLS[call](kit)
+    assert (purse.blocks, len(server.asked)) == ([seconds], 1)
+
+
+@pytest.mark.parametrize(
+    ("told", "blocks"),
+    [
+        ('"default";r=0;t=30', [30]),
+        ('"default"; r=0; t=30', [30]),
+        ('"default";r=0;t=0', [0]),
+        ('"default";r=0;t=99999', [300]),
+        ('"default";r=1;t=30', []),
+        ('"default";r=10;t=30', []),
+        ('"default";r=100;t=30', []),
+        ("", []),
+        ("nonsense", []),
+    ],
+)
+def test_the_last_call_that_cloudflare_allows_blocks_the_next(
+    server: Server, kit: realtimekit.RealtimeKit, purse: Purse, told: str, blocks: list[int]
+) -> None:
+    status, _, content = ok(ROW)
+    server.answers = [(status, {"Ratelimit": told}, content)]
+    assert kit.get("c1").id == "c1"
+    assert purse.blocks == blocks
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ from recordings.domain.errors import (
 )
 from recordings.http.problems import detail_of, status_of
 from recordings.http.schemas import NUMBERS, Document, Nothing, blocker_view
-from recordings.observability import logger, metrics
+from recordings.observability import flush, logger
 from recordings.ports import Clock, IdempotencyKeys
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class Takes:
     """What a handler takes, for whoever describes the API. `body` None: raw bytes."""
 
     scope: str | None
-    query: type[Struct]
+    query: type[Struct] | None
     body: type[Struct] | None
     idempotent: bool
 
@@ -116,15 +116,17 @@ class Takes:
 def endpoint[Q: Struct, B: Struct](
     *,
     scope: str | None,
-    query: type[Q] = Nothing,  # type: ignore[assignment]  # a function that names no query takes none
+    query: type[Q] | None = Nothing,  # type: ignore[assignment]  # a function that names no query takes none
     body: type[B] | None = Nothing,  # type: ignore[assignment]
     idempotency: Idempotency | None = None,
 ) -> Callable[[Callable[[Request[Q, B]], Response]], LambdaHandler]:
-    """Make a Lambda handler. `scope` None: no token (the function checks its caller itself); `body` None: raw bytes."""
+    """Make a Lambda handler.
+
+    `scope` None: no token (the function checks its caller itself); `query` None: any, unread; `body` None: raw bytes.
+    """
 
     def frame(handle: Callable[[Request[Q, B]], Response]) -> LambdaHandler:
         @logger.inject_lambda_context(correlation_id_path="requestContext.requestId", clear_state=True)
-        @metrics.log_metrics
         @wraps(handle)
         def handler(event: Event, context: "LambdaContext") -> Event:
             request_id = str(event["requestContext"]["requestId"])
@@ -134,7 +136,7 @@ def endpoint[Q: Struct, B: Struct](
                 request = Request(
                     event=event,
                     tenant_id=tenant_id,
-                    query=_query(query, event),
+                    query=cast(Q, Nothing()) if query is None else _query(query, event),
                     body=cast(B, Nothing()) if body is None else _body(body, raw),
                     raw_body=raw,
                 )
@@ -146,6 +148,8 @@ def endpoint[Q: Struct, B: Struct](
             except Exception:
                 logger.exception("failed")
                 return _bug(request_id)
+            finally:
+                flush()
 
         setattr(handler, TAKES, Takes(scope, query, body, idempotency is not None))
         return handler

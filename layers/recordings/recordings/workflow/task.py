@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
-from recordings.observability import logger, metrics
+from recordings.observability import flush, logger
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -20,9 +20,11 @@ def task(handle: Callable[[Payload], Payload]) -> Callable[[Payload, "LambdaCont
     """Make a Lambda handler that logs under the recording's id."""
 
     @logger.inject_lambda_context(correlation_id_path="work.recording_id", clear_state=True)
-    @metrics.log_metrics
     @wraps(handle)
     def handler(event: Payload, context: "LambdaContext") -> Payload:
-        return handle(event)
+        try:
+            return handle(event)
+        finally:
+            flush()
 
     return handler

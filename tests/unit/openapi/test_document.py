@@ -1,0 +1,236 @@
+"""docs/openapi.yaml: fresh, valid, complete, and the same as what is deployed."""
+
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator, FormatChecker
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from openapi import answers, examples, generate, operations
+from openapi.operations import FRAME, INTERNAL, OPERATIONS, error_classes, statuses
+from recordings.http.problems import detail_of, status_of
+from tests.support.template import resources
+
+type Document = dict[str, Any]
+
+DOCUMENT: Document = yaml.safe_load(generate.FILE.read_text("utf-8"))
+
+
+def resolved(part: Document) -> Document:
+    """What a reference stands for."""
+    while "$ref" in part:
+        found: Any = DOCUMENT
+        for step in part["$ref"].removeprefix("#/").split("/"):
+            found = found[step.replace("~1", "/").replace("~0", "~")]
+        part = found
+    return part
+
+
+def told_operations() -> Iterator[tuple[str, str, Document]]:
+    for path, methods in DOCUMENT["paths"].items():
+        for method, operation in methods.items():
+            yield method.upper(), path, operation
+
+
+def responses() -> Iterator[tuple[str, str, Document]]:
+    for _, _, operation in told_operations():
+        for status, response in operation["responses"].items():
+            yield operation["operationId"], status, resolved(response)
+
+
+def deployed() -> dict[tuple[str, str], tuple[str, list[str] | None]]:
+    """Function and scopes by route, as template.yaml says."""
+    found = {}
+    for name, properties in resources("AWS::Serverless::Function").items():
+        for event in properties.get("Events", {}).values():
+            if event["Type"] == "HttpApi":
+                told = event["Properties"]
+                scopes = told["Auth"].get("AuthorizationScopes")
+                found[told["Method"], told["Path"]] = (name, scopes)
+    return found
+
+
+def codes_of(status: str, operation: Document) -> set[str]:
+    """The codes that a response's schema allows."""
+    found: set[str] = set()
+    content = resolved(operation["responses"][status])["content"]
+    schema = content.get("application/problem+json", {}).get("schema", {})
+    for one in schema.get("oneOf", [schema] if schema else []):
+        narrowed = one.get("properties") or resolved(one)["properties"]
+        found |= set(narrowed["code"]["enum"])
+    return found
+
+
+def validator(schema: Document) -> Draft202012Validator:
+    whole = {"$schema": "https://json-schema.org/draft/2020-12/schema", "components": DOCUMENT["components"], **schema}
+    return Draft202012Validator(whole, format_checker=FormatChecker())
+
+
+def test_the_file_is_what_the_code_says() -> None:
+    assert generate.FILE.read_text("utf-8") == generate.written(), "run python -m openapi.generate"
+
+
+def test_the_file_is_openapi_3_1() -> None:
+    assert DOCUMENT["openapi"].startswith("3.1.")
+    OpenAPIV31SpecValidator(DOCUMENT).validate()
+
+
+def test_routes_and_scopes_are_those_of_the_template() -> None:
+    told = {
+        (method, path): (
+            operation["operationId"],
+            operation["security"][0]["AccessToken"] if operation["security"] else None,
+        )
+        for method, path, operation in told_operations()
+    }
+    assert told == {route: (generate.operation_id(name), scopes) for route, (name, scopes) in deployed().items()}
+
+
+def test_a_function_checks_the_scope_that_the_template_names() -> None:
+    for one in generate.served():
+        assert [one.takes.scope] == [*one.scopes] if one.token else one.takes.scope is None, one.name
+
+
+def test_every_error_code_is_an_answer_of_some_operation_or_known_to_be_none() -> None:
+    told = {
+        code
+        for _, _, operation in told_operations()
+        for status in operation["responses"]
+        for code in codes_of(status, operation)
+    }
+    assert told == statuses().keys() - INTERNAL
+    assert statuses().keys() >= INTERNAL
+    assert {kind.code for kind in error_classes()} | FRAME.keys() == statuses().keys()
+
+
+def test_a_code_comes_with_the_status_that_the_api_gives_it() -> None:
+    for kind in error_classes():
+        assert statuses()[kind.code] == status_of(kind())
+        assert detail_of(kind())
+    for _, _, operation in told_operations():
+        for status in operation["responses"]:
+            assert {int(statuses()[code]) for code in codes_of(status, operation)} <= {int(status)}
+
+
+def test_whatever_takes_a_key_tells_what_becomes_of_a_repeat() -> None:
+    for one in generate.served():
+        operation = DOCUMENT["paths"][one.path][one.method]
+        names = {resolved(parameter)["name"] for parameter in operation.get("parameters", [])}
+        assert ("Idempotency-Key" in names) is one.takes.idempotent
+        assert ("422" in operation["responses"]) is one.takes.idempotent
+
+
+def test_every_operation_is_described() -> None:
+    seen = set()
+    for _, _, operation in told_operations():
+        assert operation["operationId"] not in seen
+        seen.add(operation["operationId"])
+        assert operation["summary"][0].isupper()
+        assert len(operation["description"]) > 40
+        for parameter in operation.get("parameters", []):
+            assert resolved(parameter).get("description"), (operation["operationId"], parameter)
+    assert seen == {generate.operation_id(name) for name in OPERATIONS}
+
+
+@pytest.mark.parametrize(
+    ("operation", "status", "media"),
+    [
+        pytest.param(operation, status, media, id=f"{operation}-{status}-{name.split('/')[1]}")
+        for operation, status, response in responses()
+        for name, media in response["content"].items()
+    ],
+)
+def test_every_answer_has_examples_that_fit_it(operation: str, status: str, media: Document) -> None:
+    assert media["examples"]
+    check = validator(media["schema"])
+    for example in media["examples"].values():
+        check.validate(resolved(example)["value"])
+
+
+def test_the_examples_of_bodies_fit_them() -> None:
+    for _, _, operation in told_operations():
+        for media in operation.get("requestBody", {}).get("content", {}).values():
+            for example in media.get("examples", {}).values():
+                validator(media["schema"]).validate(example["value"])
+
+
+def test_the_examples_of_parameters_and_headers_fit_them() -> None:
+    for part in (*DOCUMENT["components"]["parameters"].values(), *DOCUMENT["components"]["headers"].values()):
+        if "example" in part:
+            validator(part["schema"]).validate(part["example"])
+
+
+def test_no_document_allows_a_field_it_does_not_name() -> None:
+    for name, schema in DOCUMENT["components"]["schemas"].items():
+        if schema.get("type") == "object":
+            assert schema["additionalProperties"] is False, name
+
+
+def test_an_answer_always_has_all_its_fields() -> None:
+    taken = {"StartBody", "RoomBody", "RestoreBody"}
+    for name, schema in DOCUMENT["components"]["schemas"].items():
+        if schema.get("type") == "object" and name not in taken:
+            assert schema["required"] == [*schema["properties"]], name
+
+
+def test_what_the_api_itself_answers_carries_a_request_id() -> None:
+    for operation, status, response in responses():
+        if {*response["content"]} != {"application/json"} or int(status) < HTTPStatus.BAD_REQUEST:
+            assert "X-Request-Id" in response["headers"], (operation, status)
+    for operation, status, response in responses():
+        if int(status) == HTTPStatus.SERVICE_UNAVAILABLE:
+            assert "Retry-After" in response["headers"], operation
+
+
+def test_links_lead_to_operations_and_fill_parameters_that_these_have() -> None:
+    parameters = {
+        operation["operationId"]: {resolved(one)["name"] for one in operation.get("parameters", [])}
+        for _, _, operation in told_operations()
+    }
+    followed = set()
+    for operation, _, response in responses():
+        for link in response.get("links", {}).values():
+            assert link["parameters"].keys() <= parameters[link["operationId"]]
+            followed.add((operation, link["operationId"]))
+    assert followed >= {
+        ("startRecording", "stopRecording"),
+        ("startRecording", "getRecording"),
+        ("getRecording", "downloadRecording"),
+        ("getRecording", "archiveRecording"),
+        ("getRecording", "recoverRecording"),
+        ("getRecording", "deleteRecording"),
+        ("archiveRecording", "restoreRecording"),
+        ("listRecordings", "getRecording"),
+        ("listRecordings", "listRecordings"),
+    }
+
+
+def test_a_stale_file_is_noticed(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stale = generate.ROOT / "docs" / "openapi.yaml.that.is.not.there"
+    monkeypatch.setattr(generate, "FILE", stale)
+    monkeypatch.setattr("sys.argv", ["generate", "--check"])
+
+    assert generate.main() == 1
+
+    assert "out of date" in capsys.readouterr().err
+    assert not stale.exists()
+
+
+def test_the_tables_name_the_same_operations() -> None:
+    served = {one.name for one in generate.served()}
+    assert OPERATIONS.keys() == examples.answered().keys() == served
+    bodies = {one.name for one in generate.served() if one.takes.body not in (None, generate.Nothing)}
+    assert examples.BODIES.keys() == bodies
+
+
+def test_every_model_is_the_answer_of_an_operation() -> None:
+    written = set(DOCUMENT["components"]["schemas"])
+    for name, model in vars(answers).items():
+        if isinstance(model, type) and issubclass(model, answers._Document) and not name.startswith("_"):
+            assert name in written
+    assert operations.GATEWAY.keys() >= {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
