@@ -97,8 +97,8 @@ KEY_PARAMETER: Final[Document] = {
     "name": "Idempotency-Key",
     "in": "header",
     "description": "A word of your own for this request, such as a UUID. A repeat with the same key gives the first"
-    " answer for 24 hours; the key with another request is a 422 `idempotency_key_reused`; a repeat while the first still"
-    " runs is a 409 `request_in_progress`.",
+    " answer for 24 hours; the key with another request is a 422 `idempotency_key_reused`; a repeat while the first"
+    " still runs is a 409 `request_in_progress`.",
     # Spaces at the ends are no part of a header's value (RFC 9110, 5.5).
     "schema": {"type": "string", "maxLength": LONGEST_KEY, "pattern": "^[!-~]([ -~]*[!-~])?$"},
     "example": "2f1b6c0e-9d0b-4f43-8d0e-6f5f6f6d3b10",

@@ -1,6 +1,6 @@
 """Processing task: compare what is stored with what was read."""
 
-from recordings.adapters.mp4 import content_type_of, duration_of
+from recordings.adapters.media import content_type_of, duration_of
 from recordings.adapters.object_store import R2
 from recordings.services.transfer_file import VerifyTransfer
 from recordings.workflow.task import Payload, task

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recordings.adapters.mp4 import content_type_of, duration_of
+from recordings.adapters.media import content_type_of, duration_of
 
 
 class Bytes:
@@ -160,3 +160,36 @@ def test_any_row_of_boxes_is_read_to_an_end(boxes: list[bytes]) -> None:
 )
 def test_a_kind_is_told_by_the_first_bytes(head: bytes, kind: str) -> None:
     assert content_type_of(head) == kind
+
+
+def webm(path: Path, seconds: int) -> bytes:
+    run(
+        [imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-loglevel", "error", "-f", "lavfi", "-i",
+         f"testsrc=size=64x64:rate=5:duration={seconds}", "-c:v", "libvpx", str(path)],
+        check=True, timeout=60,
+    )  # fmt: skip
+    return path.read_bytes()
+
+
+def test_a_webm_says_how_long_it_lasts(tmp_path: Path) -> None:
+    content = webm(tmp_path / "a.webm", 3)
+    assert content_type_of(content[:16]) == "video/webm"
+    assert duration_of(lambda first, last: content[first : last + 1], len(content)) == 3
+
+
+@pytest.mark.parametrize("length", [4, 5, 12, 40, 60, 100, 150, 200])
+def test_a_webm_that_is_cut_off_says_what_it_can(tmp_path: Path, length: int) -> None:
+    content = webm(tmp_path / "a.webm", 1)[:length]
+    assert duration_of(lambda first, last: content[first : last + 1], len(content)) in (None, 1)
+
+
+def test_a_file_in_thousands_of_boxes_is_given_up() -> None:
+    reads: list[int] = []
+    content = b"\x00\x00\x00\x10ftypisom\x00\x00\x00\x00" + b"\x00\x00\x00\x08free" * 5_000
+
+    def read(first: int, last: int) -> bytes:
+        reads.append(first)
+        return content[first : last + 1]
+
+    assert duration_of(read, len(content)) is None
+    assert len(reads) < 100
