@@ -56,6 +56,18 @@ demo: setup ## The main job on a local stack, step by step (KEEP=1 leaves the st
 invoke: setup ## Run one function on the local stack (FUNCTION=GetRecording EVENT=events/get_recording.json)
 	$(PY) -m local --name $(NAME) invoke --function $(FUNCTION) --event $(EVENT)
 
+register-webhook: setup ## Have Cloudflare send its webhooks to the deployed API (URL=https://… SECRET=arn ACCOUNT=… APP=…)
+	$(PY) -m admin register-webhook --url $(URL) --secret $(SECRET) --account $(ACCOUNT) --app $(APP)
+
+audit: setup ## Compare what is stored with the records (STACK_NAME=… TENANT=… REPAIR=1)
+	$(PY) -m admin reconcile --stack $(STACK_NAME) $(if $(TENANT),--tenant $(TENANT)) $(if $(REPAIR),--repair)
+
+bench-transfer: setup ## Throughput of a copy beside rclone's, and what a recording costs
+	$(PY) -m bench.transfer
+
+bench-sync: setup ## What a scheduled sync costs in calls and writes
+	$(PY) -m bench.sync
+
 bench-cold-start: setup ## Import time of each API function beside a bare handler, as a ratio
 	$(PY) -m bench.cold_start
 
@@ -70,4 +82,4 @@ build: setup ## Build the layers and functions for deployment
 deploy: test build ## Deploy to AWS (STACK=default|prod)
 	sam deploy --config-env $(or $(STACK),default)
 
-.PHONY: help setup format check test up down deploy-local demo invoke bench-cold-start lock build deploy
+.PHONY: help setup format check test up down deploy-local demo invoke register-webhook audit bench-transfer bench-sync bench-cold-start lock build deploy

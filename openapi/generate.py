@@ -150,12 +150,14 @@ class Served:
     @property
     def codes(self) -> list[str]:
         """Every error code that can be answered, in the order of their statuses."""
+        # What takes any query and any body finds nothing wrong with them.
+        takes_all = self.takes.query is None and self.takes.body is None
         all_of_them = {
             *ANYWHERE,
             *(WITH_TOKEN if self.token else ()),
             *(WITH_KEY if self.takes.idempotent else ()),
             *self.operation.codes,
-        }
+        } - ({"invalid_request"} if takes_all else set())
         return sorted(all_of_them, key=lambda code: (statuses()[code], code))
 
     @property
@@ -243,14 +245,14 @@ def _models(api: Sequence[Served]) -> tuple[dict[str, Document], dict[str, Docum
     bodies = [one.takes.body for one in api if one.takes.body not in (None, Nothing)]
     told = [model for one in api for success in one.operation.successes.values() for model in success.models]
     wrong = [answers.Problem, *SHAPES.values(), answers.GatewayMessage]
-    queries = [one.takes.query for one in api]
+    queries = [one.takes.query or Nothing for one in api]
     _, schemas = msgspec.json.schema_components(dict.fromkeys([*bodies, *told, *wrong, *queries]), ref_template=REF)
     schemas = {name: _tidied(schema) for name, schema in schemas.items()}
     schemas["Status"]["description"] = (
         "`recording`: being recorded now; `processing`: stopped, the file is being finished, fetched and checked;"
         " `ready`: in our storage and downloadable; `archived`: moved to cold storage; `failed`: there will be no file."
     )
-    asked = {one.name: schemas[one.takes.query.__name__] for one in api}
+    asked = {one.name: schemas[(one.takes.query or Nothing).__name__] for one in api}
     for model in dict.fromkeys(queries):
         schemas.pop(model.__name__, None)
     return dict(sorted(schemas.items())), asked

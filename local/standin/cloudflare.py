@@ -78,6 +78,7 @@ class Api:
             web.patch(f"{BASE}/meetings/{{id}}", self._guarded("set_meeting", self.set_meeting)),
             web.get(f"{BASE}/webhooks", self._guarded("webhooks", self.list_webhooks)),
             web.post(f"{BASE}/webhooks", self._guarded("webhooks", self.add_webhook)),
+            web.patch(f"{BASE}/webhooks/{{id}}", self._guarded("webhooks", self.change_webhook)),
             web.get("/.well-known/webhooks.json", self.webhook_key),
             web.get("/media/{id}/{name}", self.media, allow_head=False),
         ]
@@ -302,6 +303,14 @@ class Api:
         }
         self.world.webhooks[hook["id"]] = hook
         return success(hook, status=201)
+
+    async def change_webhook(self, request: web.Request) -> web.Response:
+        hook = self.world.webhooks.get(request.match_info["id"])
+        if hook is None:
+            return failure(404, "Webhook not found")
+        asked = await _json(request)
+        hook.update({name: asked[name] for name in ("name", "url", "events", "enabled") if name in asked})
+        return success(hook)
 
     async def webhook_key(self, request: web.Request) -> web.StreamResponse:
         self.world.requests.append({"operation": "key", "path": request.path_qs, "at": time.time()})

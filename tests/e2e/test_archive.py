@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from hashlib import md5, sha256
 from typing import Any
 
 import httpx
@@ -32,7 +33,12 @@ from tests.e2e.support import (
 )
 
 LARGE = 40_000_000
-STEPS = ("BeginArchive", "PlanArchive", "CopySegments", "CompleteArchive", "FinishArchive", "Done")
+PART = 16 * 1024 * 1024
+# The state before which a run is killed, and the size of the file: a large one is copied in parts.
+KILLS = [
+    ("BeginArchive", None), ("PlanArchive", None), ("CopySegments", LARGE), ("CompleteArchive", None),
+    ("CompleteArchive", LARGE), ("FinishArchive", None), ("FinishArchive", LARGE), ("Done", None),
+]  # fmt: skip
 
 
 def ready(api: httpx.Client, cloudflare: httpx.Client, **facts: Any) -> tuple[str, Json]:
@@ -54,15 +60,38 @@ def link(api: httpx.Client, recording_id: str, **query: Any) -> Json:
     return found
 
 
+def etag_of(content: bytes) -> str:
+    """The ETag that S3 gives to these bytes: of a large file, that of its parts."""
+    if len(content) < PART:
+        return f'"{md5(content).hexdigest()}"'
+    sums = [md5(content[at : at + PART]).digest() for at in range(0, len(content), PART)]
+    return f'"{md5(b"".join(sums)).hexdigest()}-{len(sums)}"'
+
+
+def content_of(api: httpx.Client, recording_id: str) -> bytes:
+    """A recording's bytes as its user gets them."""
+    answer = httpx.get(link(api, recording_id)["download_url"], timeout=60)
+    assert answer.status_code == 200
+    return answer.content
+
+
 def check_stored_once(running: Json, recording_id: str) -> str:
-    """One object in cold storage, with one version, none in R2, and no upload left behind; its key."""
+    """One object in cold storage, none in R2, and no upload left behind; gives the object's ETag."""
     bucket, s3 = running["buckets"]["ArchiveBucket"], stack.client(running, "s3")
     (key,) = keys(running, "s3", recording_id)
-    assert s3.head_object(Bucket=bucket, Key=key)["StorageClass"] == "GLACIER"
-    assert len(s3.list_object_versions(Bucket=bucket, Prefix=key)["Versions"]) == 1
+    found = s3.head_object(Bucket=bucket, Key=key)
+    assert found["StorageClass"] == "GLACIER"
     assert keys(running, "r2", recording_id) == []
     assert unfinished(running, "s3", recording_id) == []
-    return key
+    return str(found["ETag"])
+
+
+def versions(running: Json, recording_id: str) -> int:
+    """How many versions cold storage keeps of a recording's file, superseded ones too."""
+    (key,) = keys(running, "s3", recording_id)
+    pages = stack.client(running, "s3").get_paginator("list_object_versions")
+    found = pages.paginate(Bucket=running["buckets"]["ArchiveBucket"], Prefix=key)
+    return sum(len(page.get("Versions", [])) for page in found)
 
 
 @pytest.fixture
@@ -116,6 +145,7 @@ def test_a_file_goes_to_cold_storage_and_comes_back_whole(
 
     assert outcome(running, run_archiving(running, api_tenant(running, recording_id), recording_id)) == "SUCCEEDED"
 
+    assert versions(running, recording_id) == 1
     stored = in_archive(api, recording_id, "stored")
     assert (stored["provider"], stored["archive"]["storage_class"]) == ("s3", "GLACIER")
     assert stored["size_bytes"] == made["size"]
@@ -168,8 +198,15 @@ def _readable_or_stored(api: httpx.Client, recording_id: str) -> str | None:
     return None
 
 
-@pytest.mark.parametrize("before", STEPS)
-@pytest.mark.parametrize("size", [None, LARGE], ids=["small", "large"])
+def kill(running: Json, tenant: str, recording_id: str, machine: str) -> None:
+    """Let a run come to rest, and stop it there."""
+    killed = run_archiving(running, tenant, recording_id, machine=machine)
+    until(lambda: rests(running, killed))
+    stack.client(running, "stepfunctions").stop_execution(executionArn=killed)
+    assert outcome(running, killed) == "ABORTED"
+
+
+@pytest.mark.parametrize(("before", "size"), KILLS)
 def test_a_run_killed_before_any_step_loses_nothing_and_the_next_one_finishes(
     running: Json,
     api: httpx.Client,
@@ -182,18 +219,16 @@ def test_a_run_killed_before_any_step_loses_nothing_and_the_next_one_finishes(
     recording_id, made = ready(api, cloudflare, **({"size": size} if size else {}))
     hold_archiving(running, recording_id)
     archive(api, recording_id)
-    assert downloaded(api, recording_id) == made["sha256"]
+    content = content_of(api, recording_id)
+    assert sha256(content).hexdigest() == made["sha256"]
 
-    killed = run_archiving(running, tenant, recording_id, machine=halting(before))
-    until(lambda: rests(running, killed))
-    stack.client(running, "stepfunctions").stop_execution(executionArn=killed)
-    assert outcome(running, killed) == "ABORTED"
+    kill(running, tenant, recording_id, halting(before))
 
     if before == "Done":
         assert get(api, recording_id)["archive"]["state"] == "stored"
     else:
         assert link(api, recording_id)["provider"] == "r2"
-        assert downloaded(api, recording_id) == made["sha256"]
+        assert content_of(api, recording_id) == content
     version = get(api, recording_id)["version"]
 
     assert outcome(running, run_archiving(running, tenant, recording_id)) == "SUCCEEDED"
@@ -201,10 +236,21 @@ def test_a_run_killed_before_any_step_loses_nothing_and_the_next_one_finishes(
     found = get(api, recording_id)
     assert (found["archive"]["state"], found["archive_error"]) == ("stored", None)
     assert found["version"] == version + (before != "Done")
-    check_stored_once(running, recording_id)
-    assert api.post(f"/recordings/{recording_id}/restore", json={"days": 1}).status_code == 202
-    in_archive(api, recording_id, "restored")
-    assert downloaded(api, recording_id) == made["sha256"]
+    assert check_stored_once(running, recording_id) == etag_of(content)
+
+
+@pytest.mark.xfail(strict=True, reason="the next run copies over the same key, and the bucket keeps the first copy too")
+@pytest.mark.parametrize("size", [None, LARGE], ids=["small", "large"])
+def test_a_copy_that_was_whole_when_its_run_was_killed_is_not_made_again(
+    running: Json, api: httpx.Client, cloudflare: httpx.Client, tenant: str, halting: Any, size: int | None
+) -> None:
+    recording_id, _ = ready(api, cloudflare, **({"size": size} if size else {}))
+    hold_archiving(running, recording_id)
+    archive(api, recording_id)
+    kill(running, tenant, recording_id, halting("FinishArchive"))
+    assert outcome(running, run_archiving(running, tenant, recording_id)) == "SUCCEEDED"
+
+    assert versions(running, recording_id) == 1
 
 
 def test_a_run_that_died_before_it_emptied_r2_is_finished_by_the_next(
@@ -239,8 +285,9 @@ def test_a_run_of_a_recording_that_is_no_longer_at_this_attempt_changes_nothing(
     assert keys(running, "s3", recording_id) == []
 
 
-@pytest.mark.parametrize("damage", ["other bytes", "shorter", "gone"])
-@pytest.mark.parametrize("size", [None, LARGE], ids=["small", "large"])
+@pytest.mark.parametrize(
+    ("damage", "size"), [("other bytes", None), ("other bytes", LARGE), ("shorter", None), ("gone", None)]
+)
 def test_a_file_that_is_not_the_verified_one_is_not_archived(
     running: Json, api: httpx.Client, cloudflare: httpx.Client, tenant: str, damage: str, size: int | None
 ) -> None:

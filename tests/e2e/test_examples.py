@@ -47,6 +47,7 @@ ANSWERS: dict[str, object] = {
     "ScanCaptures": {"batches": [], "newest": None, "next_page": None},
     "ReconcileBatch": {"changed": 0},
     "EndSync": {},
+    "AuditStorage": {"orphans": 0, "removed": 0, "phantoms": 0, "mismatches": 0, "stalled": 0},
     "TrackRestore": {},
     "AnnounceChanges": {"batchItemFailures": []},
     "PurgeRecording": {"batchItemFailures": []},
@@ -65,6 +66,8 @@ def own(event: dict[str, Any], tenant: str) -> dict[str, Any]:
 def outcome(answer: dict[str, Any]) -> object:
     if "begun" in answer:
         return {"begun": answer["begun"]}
+    if "totals" in answer:
+        return answer["totals"]
     return answer.get("statusCode") or answer.get("errorType") or answer
 
 

@@ -124,6 +124,9 @@ class Recordings(Protocol):
     def open_ones(self) -> Iterator[Recording]:
         """The recordings of all tenants, deleted or not, that are still being worked on; oldest last."""
 
+    def everything(self, tenant_id: str) -> Iterator[Recording]:
+        """All recordings of a tenant, the deleted ones too."""
+
     def of_captures(self, cloudflare_ids: Sequence[str]) -> Mapping[str, Recording | None]:
         """Of these captures the ones we know, each with our recording, or None when that has been purged."""
 

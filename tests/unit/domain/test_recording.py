@@ -1,12 +1,26 @@
+"""A recording changes by the lifecycle, one version at a time."""
+
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from recordings.domain.errors import TransitionNotAllowed
-from recordings.domain.lifecycle import Status
-from recordings.domain.recording import Failure, Recording, StoredFile
+from recordings.domain.errors import (
+    RecordingInProgress,
+    RecordingNotArchivable,
+    RecordingNotArchived,
+    RecordingNotRecoverable,
+    RecordingsError,
+    TransitionNotAllowed,
+)
+from recordings.domain.lifecycle import TRANSITIONS, Status
+from recordings.domain.recording import Archive, Change, Failure, Progress, Recording, StoredFile
 from recordings.domain.tally import day_of, difference
+from tests.support.builders import a_recording
 
 NOON = datetime(2026, 1, 6, 12, tzinfo=UTC)
 LATER = NOON + timedelta(minutes=30)
@@ -29,15 +43,15 @@ def begun() -> Recording:
 
 def test_each_transition_raises_the_version_and_is_kept_with_time_and_cause() -> None:
     stopped = begun().stopped(at=LATER, cause="api_stop")
-    ready = stopped.stored(FILE, duration_seconds=1800, partial=False, at=LATER, cause="file_verified")
+    stored = stopped.stored(FILE, duration_seconds=1800, partial=False, at=LATER, cause="file_verified")
 
-    assert [one.version for one in (begun(), stopped, ready)] == [1, 2, 3]
-    assert [(one.status, one.cause) for one in ready.history] == [
+    assert [one.version for one in (begun(), stopped, stored)] == [1, 2, 3]
+    assert [(one.status, one.cause) for one in stored.history] == [
         (Status.RECORDING, "api_start"),
         (Status.PROCESSING, "api_stop"),
         (Status.READY, "file_verified"),
     ]
-    assert ready.stopped_at == LATER
+    assert stored.stopped_at == LATER
 
 
 def test_a_stop_is_refused_once_stopped() -> None:
@@ -46,13 +60,13 @@ def test_a_stop_is_refused_once_stopped() -> None:
 
 
 def test_old_news_gives_the_recording_itself() -> None:
-    ready = (
+    stored = (
         begun()
         .stopped(at=LATER, cause="api_stop")
         .stored(FILE, duration_seconds=1, partial=False, at=LATER, cause="file_verified")
     )
-    assert ready.ended(at=LATER, cause="capture_ended") is ready
-    assert ready.failed(Failure("capture_failed", "lost"), at=LATER, cause="capture_failed") is ready
+    assert stored.ended(at=LATER, cause="capture_ended") is stored
+    assert stored.failed(Failure("capture_failed", "lost"), at=LATER, cause="capture_failed") is stored
 
 
 def test_a_recording_that_never_stopped_cannot_become_ready() -> None:
@@ -66,10 +80,212 @@ def test_a_day_is_the_utc_date() -> None:
 
 def test_a_tally_changes_by_what_the_recording_changes() -> None:
     stopped = begun().stopped(at=LATER, cause="api_stop")
-    ready = stopped.stored(FILE, duration_seconds=1800, partial=False, at=LATER, cause="file_verified")
+    stored = stopped.stored(FILE, duration_seconds=1800, partial=False, at=LATER, cause="file_verified")
 
     assert difference(None, begun()) == {"total": 1, "status_recording": 1}
-    assert difference(stopped, ready) == {"status_processing": -1, "status_ready": 1, "seconds": 1800, "bytes": 1000}
-    assert difference(ready, ready) == {}
-    assert difference(ready, None) == {"total": -1, "status_ready": -1, "seconds": -1800, "bytes": -1000}
-    assert difference(ready, replace(ready, duration_seconds=1801)) == {"seconds": 1}
+    assert difference(stopped, stored) == {"status_processing": -1, "status_ready": 1, "seconds": 1800, "bytes": 1000}
+    assert difference(stored, stored) == {}
+    assert difference(stored, None) == {"total": -1, "status_ready": -1, "seconds": -1800, "bytes": -1000}
+    assert difference(stored, replace(stored, duration_seconds=1801)) == {"seconds": 1}
+
+
+# ---------------------------------------------------------------- cold storage
+
+VAULTED = StoredFile(provider="s3", key="v", size_bytes=1000, content_type="video/mp4", crc32="0badcafe")
+ERROR = Failure("archive_failed", "No.")
+UNTIL = LATER + timedelta(days=7)
+
+
+def ready(**changes: Any) -> Recording:
+    return a_recording(status=Status.READY, file=FILE, **changes)
+
+
+def moving() -> Recording:
+    return ready().archiving(at=LATER)
+
+
+def vaulted() -> Recording:
+    return moving().vaulted(VAULTED, storage_class="GLACIER")
+
+
+def restoring() -> Recording:
+    return vaulted().restoring(tier="standard", days=7, expected_at=UNTIL)
+
+
+def test_a_move_begins_at_once_and_is_served_from_r2_until_it_is_over() -> None:
+    before = ready(archive_error=ERROR, archive_attempt=1)
+    one = before.archiving(at=LATER)
+    assert (one.status, one.archived_at, one.file, one.archive_attempt) == (Status.ARCHIVED, LATER, FILE, 2)
+    assert one.archive == Archive(state="moving", moved_from="k")
+    assert one.archive_error is None
+    assert (one.version, one.history[-1]) == (before.version + 1, Change(Status.ARCHIVED, LATER, "api_archive"))
+    assert one.moving
+    assert one.open
+
+
+@pytest.mark.parametrize("status", [status for status in Status if status is not Status.READY])
+def test_only_a_ready_recording_is_archived(status: Status) -> None:
+    with pytest.raises(RecordingNotArchivable, match=status):
+        a_recording(status=status).archiving(at=LATER)
+
+
+@pytest.mark.parametrize("file", [None, VAULTED])
+def test_only_what_lies_in_r2_is_archived(file: StoredFile | None) -> None:
+    with pytest.raises(RecordingNotArchivable):
+        a_recording(status=Status.READY, file=file).archiving(at=LATER)
+
+
+def test_a_verified_copy_is_the_file_from_then_on() -> None:
+    before = replace(moving(), progress=Progress(step="copying", attempt=1))
+    one = before.vaulted(VAULTED, storage_class="GLACIER")
+    assert (one.file, one.status, one.progress) == (VAULTED, Status.ARCHIVED, None)
+    assert one.archive == Archive(state="stored", storage_class="GLACIER", moved_from="k")
+    assert (one.version, one.history) == (before.version + 1, before.history)
+    assert not one.moving
+    assert not one.open
+
+
+def test_a_move_that_failed_for_good_loses_nothing() -> None:
+    before = moving()
+    one = before.not_archived(ERROR, at=UNTIL)
+    assert (one.status, one.file, one.archive, one.archived_at) == (Status.READY, FILE, None, None)
+    assert (one.archive_error, one.archive_attempt) == (ERROR, 1)
+    assert (one.version, one.history[-1]) == (before.version + 1, Change(Status.READY, UNTIL, "archive_failed"))
+    again = one.archiving(at=UNTIL)
+    assert (again.archive_error, again.archive_attempt) == (None, 2)
+
+
+@pytest.mark.parametrize("one", [begun(), ready(), vaulted(), restoring(), a_recording(status=Status.FAILED)])
+def test_the_end_of_a_move_that_does_not_run_is_old_news(one: Recording) -> None:
+    assert one.vaulted(VAULTED, storage_class="GLACIER") is one
+    assert one.not_archived(ERROR, at=LATER) is one
+
+
+def test_a_copy_is_asked_for_comes_and_goes() -> None:
+    asked = restoring()
+    assert asked.archive == Archive(
+        state="restoring", storage_class="GLACIER", expected_at=UNTIL, tier="standard", days=7, moved_from="k"
+    )
+    there = asked.restored(until=UNTIL)
+    assert there.archive is not None
+    assert (there.archive.state, there.archive.restored_until, there.archive.expected_at) == ("restored", UNTIL, None)
+    assert there.restored(until=UNTIL) is there
+    assert there.restored(until=UNTIL + timedelta(days=1)).archive != there.archive
+    gone = there.restore_expired(at=UNTIL)
+    assert gone.archive == Archive(state="stored", storage_class="GLACIER", moved_from="k")
+    assert [one.version - asked.version for one in (asked, there, gone)] == [0, 1, 2]
+    assert asked.history == there.history == gone.history
+    assert {one.status for one in (asked, there, gone)} == {Status.ARCHIVED}
+
+
+@pytest.mark.parametrize("one", [begun(), ready(), moving(), a_recording(status=Status.FAILED)])
+def test_what_is_not_in_cold_storage_is_not_restored(one: Recording) -> None:
+    with pytest.raises(RecordingNotArchived):
+        one.restoring(tier="bulk", days=1, expected_at=LATER)
+    assert one.restored(until=UNTIL) is one
+    assert one.restore_expired(at=UNTIL) is one
+
+
+def test_an_end_of_a_copy_before_a_newer_one_is_old_news() -> None:
+    there = restoring().restored(until=UNTIL)
+    assert there.restore_expired(at=UNTIL - timedelta(seconds=1)) is there
+    again = there.restoring(tier="bulk", days=7, expected_at=UNTIL)
+    for one in (vaulted(), restoring(), again):
+        assert one.restore_expired(at=UNTIL + timedelta(days=9)) is one
+
+
+# ---------------------------------------------------------------- the bin, and another attempt
+
+
+@pytest.mark.parametrize("status", [status for status in Status if status is not Status.RECORDING])
+def test_a_deleted_recording_comes_back_as_it_was(status: Status) -> None:
+    before = a_recording(status=status)
+    gone = before.deleted(at=LATER)
+    assert gone == replace(before, deleted_at=LATER, version=before.version + 1)
+    assert gone.deleted(at=UNTIL) is gone
+    assert gone.undeleted() == replace(before, version=before.version + 2)
+    assert before.undeleted() is before
+    assert difference(before, gone) == {name: -amount for name, amount in difference(None, before).items()}
+    assert difference(gone, gone.undeleted()) == difference(None, before)
+
+
+def test_what_records_is_not_deleted() -> None:
+    with pytest.raises(RecordingInProgress):
+        begun().deleted(at=LATER)
+
+
+def test_another_attempt_takes_away_what_the_last_one_left() -> None:
+    stuck = a_recording(
+        status=Status.PROCESSING, attempt=3, stalled=True, progress=Progress(step="stalled", attempt=3), version=7
+    )
+    one = stuck.recovered(at=LATER)
+    assert one == replace(stuck, attempt=4, recovered_at=LATER, stalled=False, progress=None, version=8)
+    assert one.history == stuck.history
+
+
+@pytest.mark.parametrize("status", [status for status in Status if status is not Status.PROCESSING])
+def test_only_what_is_in_processing_is_recovered(status: Status) -> None:
+    with pytest.raises(RecordingNotRecoverable, match=status):
+        a_recording(status=status).recovered(at=LATER)
+
+
+def test_what_cloudflare_gave_no_id_is_not_recovered() -> None:
+    with pytest.raises(RecordingNotRecoverable, match="Cloudflare"):
+        a_recording(status=Status.PROCESSING, cloudflare_id=None).recovered(at=LATER)
+
+
+@pytest.mark.parametrize(
+    ("one", "is_open"),
+    [
+        (a_recording(status=Status.RECORDING), True),
+        (a_recording(status=Status.PROCESSING), True),
+        (a_recording(status=Status.PROCESSING, stalled=True), True),
+        (a_recording(status=Status.READY), False),
+        (a_recording(status=Status.FAILED), False),
+        (moving(), True),
+        (moving().deleted(at=LATER), True),
+        (vaulted(), False),
+        (restoring(), False),
+        (moving().not_archived(ERROR, at=LATER), False),
+    ],
+)
+def test_open_is_what_something_is_still_to_happen_to(one: Recording, is_open: bool) -> None:
+    assert one.open is is_open
+
+
+STEPS: dict[str, Callable[[Recording], Recording]] = {
+    "stopped": lambda one: one.stopped(at=LATER, cause="x"),
+    "ended": lambda one: one.ended(at=LATER, cause="x"),
+    "failed": lambda one: one.failed(ERROR, at=LATER, cause="x"),
+    "stored": lambda one: one.stored(FILE, duration_seconds=1, partial=False, at=LATER, cause="x"),
+    "archiving": lambda one: one.archiving(at=LATER),
+    "vaulted": lambda one: one.vaulted(VAULTED, storage_class="GLACIER"),
+    "not_archived": lambda one: one.not_archived(ERROR, at=LATER),
+    "restoring": lambda one: one.restoring(tier="bulk", days=1, expected_at=UNTIL),
+    "restored": lambda one: one.restored(until=UNTIL),
+    "restore_expired": lambda one: one.restore_expired(at=UNTIL),
+    "deleted": lambda one: one.deleted(at=LATER),
+    "undeleted": lambda one: one.undeleted(),
+    "recovered": lambda one: one.recovered(at=LATER),
+}
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(st.sampled_from(sorted(STEPS)), max_size=25))
+def test_whatever_happens_every_change_is_one_version_and_no_status_goes_where_it_may_not(steps: list[str]) -> None:
+    one = begun()
+    for step in steps:
+        try:
+            after = STEPS[step](one)
+        except RecordingsError:
+            continue
+        assert (after is one) or after.version == one.version + 1
+        assert after.history[: len(one.history)] == one.history
+        assert after.status is one.status or after.status in TRANSITIONS[one.status].values()
+        assert len(after.history) - len(one.history) == (after.status is not one.status)
+        assert after.history[-1].status is after.status
+        assert (after.status is Status.FAILED) == (after.failure is not None)
+        assert (after.file is not None) == (after.status in {Status.READY, Status.ARCHIVED})
+        assert (after.archive is not None) == (after.status is Status.ARCHIVED)
+        assert not (after.deleted_at and after.status is Status.RECORDING)
+        one = after

@@ -1,40 +1,83 @@
 """A whole system on fakes, whose every call to a port can be made to fail."""
 
 from collections import Counter
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
 from recordings.domain.capture import Capture
-from recordings.domain.errors import CaptureFailed, NoActiveRecording, RecordingsError
+from recordings.domain.errors import (
+    CaptureFailed,
+    ChecksumMismatch,
+    ConcurrentUpdate,
+    NoActiveRecording,
+    ProviderError,
+    ProviderThrottled,
+    ProviderTimeout,
+    RecordingsError,
+    SourceChanged,
+    SourceExpired,
+    SourceUnavailable,
+    Throttled,
+    TransferError,
+)
 from recordings.domain.lifecycle import TRANSITIONS, Status
-from recordings.domain.recording import Recording
+from recordings.domain.reconcile import EXPIRED, LOST
+from recordings.domain.recording import Recording, StoredFile
 from recordings.domain.room import Room
 from recordings.domain.tally import day_of, difference
-from recordings.services.process_recording import CheckUpload
+from recordings.services import sync_all
+from recordings.services.archive_recording import ArchiveRecording
+from recordings.services.delete_recording import DeleteRecording, UndeleteRecording
+from recordings.services.download_recording import Archived, DownloadRecording, NotYet, Ready
+from recordings.services.move_to_archive import AbandonArchive, BeginArchive, FinishArchive, PlanArchive, key_in_r2
+from recordings.services.process_recording import (
+    CheckUpload,
+    CloudflareUrl,
+    MarkFailed,
+    MarkReady,
+    MarkStalled,
+    PlanTransfer,
+)
 from recordings.services.put_room import PutRoom
 from recordings.services.receive_webhook import ReceiveWebhook
+from recordings.services.reconcile_recording import ReconcileRecording
+from recordings.services.recover_recording import RecoverRecording
+from recordings.services.restore_recording import RestoreRecording, TrackRestore
 from recordings.services.start_recording import LEASE, StartRecording
 from recordings.services.stop_recording import StopRecording
-from recordings.services.transfer_file import Work
+from recordings.services.sync_all import Begun, Look, LookClosely, Scan, ScanCaptures
+from recordings.services.sync_room import SyncRoom
+from recordings.services.transfer_file import CompleteTransfer, CopySegment, Done, Plan, VerifyTransfer, Work
 from tests.support.builders import a_room
 from tests.support.fakes import (
+    ArchiveMoves,
     Cloudflare,
     CountingIds,
+    Glacier,
     Memory,
     MemoryFiles,
+    MemoryPartSums,
+    MemoryReader,
     MemoryRecordings,
     MemoryRooms,
+    MemorySyncState,
     Runs,
     SetClock,
+    StoredReader,
 )
 
+CONTENT = b"a film of a meeting" * 10
 STALL_AFTER = timedelta(hours=6)
 
 
 class Killed(BaseException):
     """The function died: nothing of ours may catch it."""
+
+
+# What `Retry` of the state machines matches besides a function that died.
+PASSING = (ConcurrentUpdate, ProviderError, ProviderThrottled, ProviderTimeout, SourceUnavailable, Throttled)
 
 
 class Trap:
@@ -88,6 +131,8 @@ class World:
         self.memory = Memory(self.clock)
         self.rooms, self.recordings = MemoryRooms(self.memory), MemoryRecordings(self.memory)
         self.cloudflare, self.runs, self.files = Cloudflare(self.clock), Runs(), MemoryFiles()
+        self.moves, self.cold, self.state = ArchiveMoves(), MemoryFiles(), MemorySyncState()
+        self.sums, self.vault = MemoryPartSums(), Glacier(self.cold)
         self.new_id = CountingIds()
         self._nonces = iter(range(10**6))
         self.trap = Trap(-1)
@@ -100,24 +145,28 @@ class World:
             "recorder": self.cloudflare,
             "workflow": self.runs,
             "files": self.files,
+            "archiving": self.moves,
+            "state": self.state,
+            "source": self.files,
+            "cold": self.cold,
+            "sums": self.sums,
+            "vault": self.vault,
         }
-        told: dict[str, Any] = {
-            name: Trapped(name, everything[name], self.trap) for name in names if name in everything
-        }
+        told: dict[str, Any] = {name: Trapped(name, everything[name], self.trap) for name in names}
         return told | {"clock": self.clock}
 
     def new_nonce(self) -> str:
         return f"nonce_{next(self._nonces)}"
 
-    def start(self, *, max_seconds: int | None = None) -> Recording:
+    def start(self, *, max_seconds: int | None = None, room_id: str = "room_1") -> Recording:
         service = StartRecording(
             **self.ports("rooms", "recordings", "recorder"), new_id=self.new_id, new_nonce=self.new_nonce
         )
-        return service(tenant_id="tenant_1", room_id="room_1", max_duration_seconds=max_seconds)
+        return service(tenant_id="tenant_1", room_id=room_id, max_duration_seconds=max_seconds)
 
-    def stop(self) -> Recording:
+    def stop(self, *, room_id: str = "room_1") -> Recording:
         service = StopRecording(**self.ports("rooms", "recordings", "recorder", "workflow"), new_id=self.new_id)
-        return service(tenant_id="tenant_1", room_id="room_1")
+        return service(tenant_id="tenant_1", room_id=room_id)
 
     def webhook(self, capture_id: str | None = None, meeting_id: str | None = "meeting_1") -> bool:
         """Cloudflare tells of one capture; by default of the last one."""
@@ -135,6 +184,175 @@ class World:
         service = CheckUpload(**self.ports("recordings", "recorder", "files"), stall_after=STALL_AFTER)
         work = Work(tenant_id=recording.tenant_id, recording_id=recording.id, attempt=recording.attempt)
         return service(work, token=token, wait=timedelta(seconds=5))
+
+    def reconcile(self) -> ReconcileRecording:
+        return ReconcileRecording(**self.ports("recordings", "recorder", "workflow"), new_id=self.new_id)
+
+    def sync_room(self, room_id: str = "room_1", tenant_id: str = "tenant_1") -> Sequence[Recording]:
+        service = SyncRoom(**self.ports("rooms", "recordings", "recorder"), reconcile=self.reconcile())
+        return service(tenant_id=tenant_id, room_id=room_id)
+
+    def scan(self, begun: Begun | None = None, page: int = 1) -> Scan:
+        return ScanCaptures(**self.ports("rooms", "recordings", "recorder"))(begun or Begun(None, True), page)
+
+    def look(self, looks: Sequence[Look]) -> int:
+        ports = self.ports("rooms", "recordings", "recorder", "workflow", "archiving")
+        return LookClosely(**ports, reconcile=self.reconcile())(looks)
+
+    def sync(self) -> int | None:
+        """A run of statemachines/sync.asl.json; gives how many recordings changed, or None when it had to give up.
+
+        A task that dies is repeated by the state machine.
+        """
+        state, nonce, now = self.ports("state")["state"], self.new_nonce(), self.clock()
+        begun = again(lambda: state.begin(nonce=nonce, now=now, until=now + sync_all.LEASE))
+        if begun is None:
+            return None
+        page: int | None = 1
+        changed, newest = 0, None
+        try:
+            while page is not None:
+                at = page
+                scan = again(lambda at=at: self.scan(begun, at))
+                newest = newest or scan.newest
+                changed += sum(again(lambda some=some: self.look(some)) for some in scan.batches)
+                page = scan.next_page
+        except RecordingsError:
+            again(lambda: state.end(nonce=nonce, watermark=None, full_at=None))
+            return None
+        again(lambda: state.end(nonce=nonce, watermark=newest, full_at=now if begun.full else None))
+        return changed
+
+    def recover(self, recording: Recording) -> Recording:
+        service = RecoverRecording(**self.ports("recordings", "workflow"))
+        return service(tenant_id=recording.tenant_id, recording_id=recording.id)
+
+    def delete(self, recording: Recording) -> Recording:
+        service = DeleteRecording(**self.ports("recordings"))
+        return service(tenant_id=recording.tenant_id, recording_id=recording.id)
+
+    def undelete(self, recording: Recording) -> Recording:
+        service = UndeleteRecording(recordings=self.ports("recordings")["recordings"])
+        return service(tenant_id=recording.tenant_id, recording_id=recording.id)
+
+    def archive(self, recording: Recording) -> Recording:
+        ports = self.ports("recordings", "archiving")
+        service = ArchiveRecording(recordings=ports["recordings"], runs=ports["archiving"], clock=self.clock)
+        return service(tenant_id=recording.tenant_id, recording_id=recording.id)
+
+    def restore(self, recording: Recording, *, days: int = 7, tier: Any = "standard") -> Recording:
+        service = RestoreRecording(**self.ports("recordings", "vault"))
+        return service(tenant_id=recording.tenant_id, recording_id=recording.id, days=days, tier=tier)
+
+    def track_restore(self, recording: Recording) -> Recording:
+        service = TrackRestore(**self.ports("recordings", "vault"))
+        return service(tenant_id=recording.tenant_id, recording_id=recording.id)
+
+    def download(self, recording: Recording, seconds: int = 3600) -> Ready | NotYet | Archived:
+        ports = self.ports("recordings", "files", "vault")
+        service = DownloadRecording(**ports, copies=RestoredUrls())
+        return service(tenant_id=recording.tenant_id, recording_id=recording.id, seconds=seconds)
+
+    def process(self, recording: Recording, *, zombie: bool = False) -> str | None:
+        """The run of this attempt by statemachines/processing.asl.json; gives how it ended, None while it waits.
+
+        With `zombie` a run that was ended goes on all the same.
+        """
+        key = recording.id, recording.attempt
+        if key not in self.runs.started or (key in self.runs.ended and not zombie):
+            return None
+        end = self._processed(recording)
+        if end is not None:
+            self.runs.end(recording)
+        return end
+
+    def _processed(self, recording: Recording) -> str | None:
+        work = Work(tenant_id=recording.tenant_id, recording_id=recording.id, attempt=recording.attempt)
+        try:
+            answer = again(lambda: self.check(recording))
+            if answer is None:
+                return None
+            if answer["state"] == "over":
+                return "over"
+            if answer["state"] == "stalled":
+                return self._stalled(work)
+            for _ in range(3):
+                try:
+                    self._transfer(work, partial=bool(answer.get("partial")))
+                except (SourceChanged, ChecksumMismatch, SourceUnavailable):
+                    continue
+                return "ready"
+        except (CaptureFailed, SourceExpired) as error:
+            failure = EXPIRED if isinstance(error, SourceExpired) else LOST
+            mark = MarkFailed(**self.ports("recordings"))
+            again(lambda: mark(work, failure))
+            return "failed"
+        except RecordingsError:
+            pass
+        return self._stalled(work)
+
+    def _stalled(self, work: Work) -> str:
+        mark = MarkStalled(recordings=self.ports("recordings")["recordings"])
+        again(lambda: mark(work))
+        return "stalled"
+
+    def _transfer(self, work: Work, *, partial: bool) -> None:
+        ports = self.ports("recordings", "recorder", "files", "sums")
+        known = {name: ports[name] for name in ("recordings", "recorder", "clock")}
+        reader = MemoryReader(CONTENT)
+        plan = again(lambda: PlanTransfer(**known, files=ports["files"], reader=reader)(work))
+        copy = CopySegment(locate=CloudflareUrl(**known), files=ports["files"], reader=reader, sums=ports["sums"])
+        for segment in plan["segments"]:
+            again(lambda segment=segment: copy(work, plan, segment))
+        done = again(lambda: CompleteTransfer(files=ports["files"], sums=ports["sums"])(plan))
+        verify = VerifyTransfer(
+            files=ports["files"], content_type_of=lambda _: "video/mp4", duration_of=lambda *_: None
+        )
+        facts: Any = again(lambda: verify(plan, done))
+        file = StoredFile(
+            provider="r2",
+            key=plan["key"],
+            size_bytes=facts["size"],
+            content_type=facts["content_type"],
+            crc32=facts["crc32"],
+            sha256=facts["sha256"],
+        )
+        again(lambda: MarkReady(**known)(work, file, seconds=facts["duration"], partial=partial))
+
+    def move(self, recording: Recording) -> str | None:
+        """The run of this move by statemachines/archiving.asl.json; gives how it ended, None when there is none."""
+        key = recording.id, recording.archive_attempt
+        if key not in self.moves.started or key in self.moves.ended:
+            return None
+        end = self._moved(recording)
+        self.moves.end(recording)
+        return end
+
+    def _moved(self, recording: Recording) -> str:
+        work = Work(tenant_id=recording.tenant_id, recording_id=recording.id, attempt=recording.archive_attempt)
+        ports = self.ports("recordings", "files", "cold", "sums", "source")
+        plan: Plan | None = None
+        done: Done | None = None
+        try:
+            if not again(lambda: BeginArchive(recordings=ports["recordings"], clock=self.clock)(work)):
+                return "nothing"
+            reader = StoredReader(ports["files"])
+            plan = again(lambda: PlanArchive(recordings=ports["recordings"], reader=reader, files=ports["cold"])(work))
+            if plan is not None:
+                copying = plan
+                copy = CopySegment(locate=key_in_r2, files=ports["cold"], reader=reader, sums=ports["sums"])
+                for segment in plan["segments"]:
+                    again(lambda segment=segment: copy(work, copying, segment))
+                done = again(lambda: CompleteTransfer(files=ports["cold"], sums=ports["sums"])(copying))
+            finish = FinishArchive(
+                recordings=ports["recordings"], files=ports["cold"], source=ports["source"], storage_class="GLACIER"
+            )
+            again(lambda: finish(work, plan, done))
+        except (RecordingsError, TransferError):
+            abandon = AbandonArchive(recordings=ports["recordings"], clock=self.clock, abort=ports["cold"].abort)
+            again(lambda: abandon(work, plan))
+            return "abandoned"
+        return "done"
 
     def put_room(self, **changes: Any) -> tuple[Room, bool]:
         service = PutRoom(**self.ports("rooms", "recorder"), new_nonce=self.new_nonce)
@@ -187,10 +405,13 @@ class World:
 
     def assert_sound(self) -> None:
         """What holds at every moment."""
-        assert len(self.cloudflare.running()) <= 1
+        meetings = Counter(one.meeting_id for one in self.cloudflare.running())
+        assert all(number == 1 for number in meetings.values())
         per_capture = Counter(one.cloudflare_id for one in self.all())
         assert all(number == 1 for number in per_capture.values())
         tallies: dict[Any, Counter[str]] = {}
+        held = {room.active_recording_id for room in self.memory.rooms.values()} - {None}
+        assert held <= {one.id for one in self.all() if one.status is Status.RECORDING}
         for one in self.all():
             for room_id in (None, one.room_id):
                 key = one.tenant_id, room_id, day_of(one.created_at)
@@ -200,7 +421,30 @@ class World:
                 assert after.status in TRANSITIONS[before.status].values(), one.history
                 assert before.at <= after.at
             assert one.version >= len(one.history)
-        assert {key: +tally for key, tally in self.memory.tallies.items()} == tallies
+        assert _not_zero(self.memory.tallies) == _not_zero(tallies)
+
+
+class RestoredUrls:
+    """Implements download_recording.Copies, with credentials that end after an hour."""
+
+    def presign(
+        self, key: str, *, file_name: str, content_type: str, expires_in: int, now: datetime
+    ) -> tuple[str, datetime]:
+        seconds = min(expires_in, 3600)
+        return f"https://cold/{key}?name={file_name}&seconds={seconds}", now + timedelta(seconds=seconds)
+
+
+def _not_zero(tallies: dict[Any, Counter[str]]) -> dict[Any, dict[str, int]]:
+    plain = {key: {name: number for name, number in tally.items() if number} for key, tally in tallies.items()}
+    return {key: tally for key, tally in plain.items() if tally}
+
+
+def again[T](task: Callable[[], T]) -> T:
+    """Do it as a state machine does: a task whose function died is repeated."""
+    try:
+        return task()
+    except (Killed, *PASSING):
+        return task()
 
 
 def attempt(act: Callable[[], object]) -> object:

@@ -9,6 +9,7 @@
     open list        OPEN                     rec_<ULID>       recordings that are still being worked on, all tenants
     kept answer      T#<tenant>#IDEMPOTENCY   <key>
     task token       T#<tenant>#TOKEN         rec_<ULID>
+    orphan           T#<tenant>#ORPHANS       <digest>         a file that an audit found nobody to own
     part's checksum  PARTS#<upload id>        00001            until the file is whole
     claim            T#<tenant>#CLAIM         <room id>        while a room's meeting is being made
     meeting link     MEETING#<meeting id>     LINK             one meeting, one room
@@ -21,6 +22,7 @@ exactly as DynamoDB does, at no import beyond the one that every function needs 
 
 import base64
 import binascii
+import hashlib
 import json
 import os
 import random
@@ -956,6 +958,11 @@ class DynamoRecordings:
             if recording.open:
                 yield recording
 
+    def everything(self, tenant_id: str) -> Iterator[Recording]:
+        for kind in ("REC", "TRASH"):
+            for item in self._query(_partition(tenant_id, kind), "rec_", "rec_~"):
+                yield _recording(item)
+
     def of_captures(self, cloudflare_ids: Sequence[str]) -> Mapping[str, Recording | None]:
         keys = [_key(f"CLOUDFLARE#{one}", LINK) for one in dict.fromkeys(cloudflare_ids) if _fits(one)]
         links = {item["pk"].removeprefix("CLOUDFLARE#"): item for item in _batch_get(keys)}
@@ -1045,3 +1052,34 @@ class DynamoPartSums:
         )
         items = (_plain(item) for page in pages for item in page["Items"])
         return {int(item["sk"]): int(item["crc32"]) for item in items}
+
+
+# ---------------------------------------------------------------- orphans of earlier audits
+
+
+class DynamoSuspects:
+    """Implements audit_storage.Suspects."""
+
+    def of(self, tenant_id: str) -> Mapping[str, datetime]:
+        pages = _client.get_paginator("query").paginate(
+            TableName=TABLE,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": _partition(tenant_id, "ORPHANS")}},
+            ConsistentRead=True,
+        )
+        items = (_plain(item) for page in pages for item in page["Items"])
+        return {item["name"]: _moment(item["at"]) for item in items}
+
+    def note(self, tenant_id: str, keys: Sequence[str], *, at: datetime) -> None:
+        for name in keys:
+            item = {"pk": _partition(tenant_id, "ORPHANS"), "sk": _digest(name), "name": name, "at": _text(at)}
+            _client.put_item(TableName=TABLE, Item=_typed(item))
+
+    def forget(self, tenant_id: str, keys: Sequence[str]) -> None:
+        for name in keys:
+            _client.delete_item(TableName=TABLE, Key=_key(_partition(tenant_id, "ORPHANS"), _digest(name)))
+
+
+def _digest(name: str) -> str:
+    # Keys of files can be longer than a sort key.
+    return hashlib.sha256(name.encode()).hexdigest()

@@ -8,6 +8,7 @@ import base64
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
@@ -126,10 +127,28 @@ class Bucket:
 
     def uploads(self, prefix: str) -> Iterator[tuple[str, str]]:
         """Key and id of every unfinished upload under a prefix."""
+        for key, upload_id, _ in self.begun_uploads(prefix):
+            yield key, upload_id
+
+    def begun_uploads(self, prefix: str) -> Iterator[tuple[str, str, datetime]]:
+        """Key, id and beginning of every unfinished upload under a prefix."""
         pages = self.client.get_paginator("list_multipart_uploads").paginate(Bucket=self.name, Prefix=prefix)
         for page in pages:
             for upload in page.get("Uploads", []):
-                yield upload["Key"], upload["UploadId"]
+                yield upload["Key"], upload["UploadId"], upload["Initiated"]
+
+    def objects(self, prefix: str) -> Iterator[tuple[str, int, datetime]]:
+        """Key, size and time of every file under a prefix."""
+        for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
+            for found in page.get("Contents", []):
+                yield found["Key"], found["Size"], found["LastModified"]
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        """The names of the folders right under a prefix."""
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix, Delimiter="/")
+        for page in pages:
+            for found in page.get("CommonPrefixes", []):
+                yield found["Prefix"].removeprefix(prefix).rstrip("/")
 
     def delete(self, key: str) -> None:
         """Remove a file; one that is gone is no error."""
