@@ -384,7 +384,13 @@ class Problem(_Document):
     status: Annotated[int, _told("The same as the response's.", ge=400, le=599)]
     code: Annotated[str, _told("The cause; stable. Decide by this.", pattern="^[a-z]+(_[a-z]+)*$")]
     detail: Annotated[str, _told("One sentence for people, and what they can do.")]
-    request_id: Annotated[str, _told("The same as `X-Request-Id`; leads to the cause in our logs.")]
+    request_id: Annotated[
+        str,
+        _told(
+            "Leads to the cause in our logs. The same as `X-Request-Id`; in a repeat with an `Idempotency-Key`, the first"
+            " request's."
+        ),
+    ]
 
 
 class FieldError(_Document):

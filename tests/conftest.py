@@ -10,6 +10,8 @@ os.environ |= {
     "TABLE_NAME": "recordings-test",
     "TENANT_CLAIM": "tenant_id",
     "STALL_AFTER_SECONDS": "21600",
+    "BEGIN_DEADLINE_SECONDS": "900",
+    "STOP_DEADLINE_SECONDS": "300",
     "POWERTOOLS_SERVICE_NAME": "recordings",
     "POWERTOOLS_METRICS_NAMESPACE": "Recordings",
     "POWERTOOLS_METRICS_DISABLED": "true",

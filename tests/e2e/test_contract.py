@@ -25,6 +25,7 @@ from schemathesis.specs.openapi.checks import (
 
 from local import stack
 from openapi import generate
+from recordings.adapters.budget import KEY
 from tests.e2e.conftest import Client
 from tests.e2e.test_main_job import a_room, until
 
@@ -64,7 +65,9 @@ def names_the_request(ctx: CheckContext, response: schemathesis.Response, case: 
     assert request_id
     if kind == "application/problem+json":
         problem = response.json()
-        assert (problem["request_id"], problem["status"]) == (request_id, response.status_code)
+        assert problem["status"] == response.status_code
+        # A repeat with a key is given the first answer, which names the first request.
+        assert problem["request_id"] == request_id or "Idempotency-Key" in case.headers
 
 
 @schemathesis.check
@@ -102,10 +105,15 @@ def prepared(case: schemathesis.Case) -> schemathesis.Case:
     return case
 
 
+def headers_of(running: dict[str, Any]) -> dict[str, str]:
+    """The token of a tenant that nobody has been yet."""
+    return {"Authorization": f"Bearer {stack.token(running, f'contract-{uuid.uuid4().hex[:8]}')}"}
+
+
 @pytest.fixture(scope="module")
 def headers(running: dict[str, Any]) -> dict[str, str]:
     """A tenant for generated requests alone."""
-    return {"Authorization": f"Bearer {stack.token(running, f'contract-{uuid.uuid4().hex[:8]}')}"}
+    return headers_of(running)
 
 
 @pytest.fixture(scope="module")
@@ -114,37 +122,66 @@ def session() -> Iterator[requests.Session]:
         yield made
 
 
+@pytest.fixture(scope="module")
+def refill(running: dict[str, Any]) -> Callable[[], None]:
+    """Gives the deployment its budget of calls to Cloudflare back: these tests make more of them than a minute has."""
+    table = stack.client(running, "dynamodb")
+    (name,) = table.list_tables()["TableNames"]
+    return lambda: table.delete_item(TableName=name, Key=KEY)
+
+
+@pytest.fixture(autouse=True)
+def budget(refill: Callable[[], None]) -> None:
+    refill()
+
+
 @CLIENTS.parametrize()
 @FEW
 def test_generated_requests_are_answered_as_documented(
-    case: schemathesis.Case, running: dict[str, Any], headers: dict[str, str], session: requests.Session
+    case: schemathesis.Case,
+    running: dict[str, Any],
+    headers: dict[str, str],
+    session: requests.Session,
+    refill: Callable[[], None],
 ) -> None:
+    refill()
     prepared(case).call_and_validate(
         base_url=running["api_url"], session=session, headers=headers, checks=CHECKS, timeout=60
     )
 
 
 def test_walks_along_the_links_are_answered_as_documented(
-    running: dict[str, Any], headers: dict[str, str], session: requests.Session
+    running: dict[str, Any], session: requests.Session, refill: Callable[[], None]
 ) -> None:
     class Walk(CLIENTS.as_state_machine()):  # type: ignore[misc]  # made at runtime
+        def setup(self) -> None:
+            # What one walk left behind would lead the next one elsewhere.
+            self.headers = headers_of(running)
+            refill()
+            with httpx.Client(base_url=f"{running['api_url']}/api/v1", headers=self.headers, timeout=60) as api:
+                a_room(api)
+                assert api.post("/rooms/room_1/recordings/start").status_code == 201
+                assert api.post("/rooms/room_1/recordings/stop").status_code == 200
+
         def before_call(self, case: schemathesis.Case) -> None:
-            prepared(case)
+            if isinstance(prepared(case).body, dict) and case.body.get("cloudflare_meeting_id"):
+                # Cloudflare knows no meeting that was made up.
+                case.body["cloudflare_meeting_id"] = None
 
         def get_call_kwargs(self, case: schemathesis.Case) -> dict[str, Any]:
-            return {"base_url": running["api_url"], "session": session, "headers": headers, "timeout": 60}
+            return {"base_url": running["api_url"], "session": session, "headers": self.headers, "timeout": 60}
 
         def after_call(self, response: schemathesis.Response, case: schemathesis.Case) -> None:
             walked.append((case.operation.label, response.status_code))
 
         def validate_response(self, response: Any, case: schemathesis.Case, **kwargs: Any) -> None:
-            case.validate_response(response, checks=CHECKS, headers=headers, transport_kwargs=kwargs)
+            case.validate_response(response, checks=CHECKS, headers=self.headers, transport_kwargs=kwargs)
 
     walked: list[tuple[str, int]] = []
     Walk.run(settings=settings(FEW, max_examples=25, stateful_step_count=8))
 
-    gone = {label for label, status in walked if status < 400}
-    assert gone >= {"PUT /api/v1/rooms/{id}", "GET /api/v1/rooms/{id}", "POST /api/v1/rooms/{id}/recordings/start"}
+    # Most ids that are drawn belong to nothing; along the links there are some that do.
+    assert len({label for label, status in walked if status < 400}) >= 6, walked
 
 
 # ---------------------------------------------------------------- Every answer of a whole life
@@ -277,7 +314,11 @@ def test_what_is_refused_is_answered_as_documented(
     ],
 )
 def test_trouble_at_cloudflare_is_answered_as_documented(
-    watched: Callable[..., httpx.Client], cloudflare: httpx.Client, fault: dict[str, Any], status: int
+    watched: Callable[..., httpx.Client],
+    cloudflare: httpx.Client,
+    refill: Callable[[], None],
+    fault: dict[str, Any],
+    status: int,
 ) -> None:
     api = watched()
     a_room(api)
@@ -289,7 +330,7 @@ def test_trouble_at_cloudflare_is_answered_as_documented(
     assert api.put("/rooms/room_2", json={"name": "x"}).status_code == status
     if status == 503:
         # The API stops calling Cloudflare for as long as it was told to; other tests are to find it calling again.
-        time.sleep(3)
+        refill()
 
 
 def test_a_lost_recording_is_answered_as_documented(

@@ -6,7 +6,7 @@ from recordings.adapters.budget import CallBudget
 from recordings.adapters.dynamo import DynamoIdempotencyKeys, DynamoRecordings, DynamoRooms
 from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.step_functions import ProcessingRuns
-from recordings.adapters.system import new_id, now
+from recordings.adapters.system import deadlines, new_id, now
 from recordings.http.endpoint import Idempotency, Request, Response, endpoint
 from recordings.http.schemas import Nothing, synced_view
 from recordings.services.reconcile_recording import ReconcileRecording
@@ -14,7 +14,7 @@ from recordings.services.sync_room import SyncRoom
 
 recordings, recorder = DynamoRecordings(), RealtimeKit(CallBudget())
 reconcile = ReconcileRecording(
-    recordings=recordings, recorder=recorder, workflow=ProcessingRuns(), clock=now, new_id=new_id
+    recordings=recordings, recorder=recorder, workflow=ProcessingRuns(), clock=now, new_id=new_id, deadlines=deadlines()
 )
 sync = SyncRoom(rooms=DynamoRooms(), recordings=recordings, recorder=recorder, reconcile=reconcile, clock=now)
 

@@ -6,7 +6,7 @@ from recordings.adapters.budget import CallBudget
 from recordings.adapters.dynamo import DynamoRecordings, DynamoRooms
 from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.step_functions import ProcessingRuns
-from recordings.adapters.system import new_id, now
+from recordings.adapters.system import deadlines, new_id, now
 from recordings.adapters.webhook_key import WebhookKeys
 from recordings.domain.errors import Conflict, Throttled
 from recordings.http.endpoint import Request, Response, endpoint, refused
@@ -22,6 +22,7 @@ receive_webhook = ReceiveWebhook(
     workflow=ProcessingRuns(),
     clock=now,
     new_id=new_id,
+    deadlines=deadlines(),
 )
 
 

@@ -4,7 +4,7 @@ from recordings.adapters.budget import CallBudget
 from recordings.adapters.dynamo import DynamoRecordings, DynamoRooms
 from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.step_functions import ArchivingRuns, ProcessingRuns
-from recordings.adapters.system import new_id, now
+from recordings.adapters.system import deadlines, new_id, now
 from recordings.observability import count
 from recordings.services.reconcile_recording import ReconcileRecording
 from recordings.services.sync_all import LookClosely
@@ -12,7 +12,9 @@ from recordings.workflow.task import Payload, task
 
 rooms, recordings, workflow = DynamoRooms(), DynamoRecordings(), ProcessingRuns()
 recorder = RealtimeKit(CallBudget(sweep=True))
-reconcile = ReconcileRecording(recordings=recordings, recorder=recorder, workflow=workflow, clock=now, new_id=new_id)
+reconcile = ReconcileRecording(
+    recordings=recordings, recorder=recorder, workflow=workflow, clock=now, new_id=new_id, deadlines=deadlines()
+)
 look_closely = LookClosely(
     rooms=rooms,
     recordings=recordings,

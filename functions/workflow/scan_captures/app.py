@@ -5,7 +5,7 @@ from datetime import datetime
 from recordings.adapters.budget import CallBudget
 from recordings.adapters.dynamo import DynamoRecordings, DynamoRooms
 from recordings.adapters.realtimekit import RealtimeKit
-from recordings.adapters.system import now
+from recordings.adapters.system import deadlines, now
 from recordings.observability import count, logger
 from recordings.services.sync_all import Begun, ScanCaptures
 from recordings.workflow.task import Payload, task
@@ -15,6 +15,7 @@ scan_captures = ScanCaptures(
     recordings=DynamoRecordings(),
     recorder=RealtimeKit(CallBudget(sweep=True)),
     clock=now,
+    deadlines=deadlines(),
 )
 
 
@@ -25,6 +26,7 @@ def handler(payload: Payload) -> Payload:
         Begun(datetime.fromisoformat(watermark) if watermark else None, payload["full"]), payload["page"]
     )
     count("CapturesWithoutRoom", scan.unregistered)
+    count("FilesExpiringSoon", scan.expiring)
     logger.info("scanned", seen=scan.seen, unregistered=scan.unregistered, batches=len(scan.batches))
     newest = scan.newest.isoformat() if scan.newest else None
     return {"batches": scan.batches, "newest": newest, "next_page": scan.next_page}

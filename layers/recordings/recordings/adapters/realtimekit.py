@@ -6,6 +6,7 @@ Only reading is repeated after a fault. A start is sent once, because Cloudflare
 
 import os
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -26,6 +27,7 @@ from recordings.domain.errors import (
     ProviderThrottled,
     ProviderTimeout,
 )
+from recordings.observability import logger
 
 # A start makes three calls at worst and must end before the function does, at 29 seconds.
 CONNECT_SECONDS: Final = 2
@@ -193,6 +195,7 @@ class RealtimeKit:
 
     def _ask(self, method: str, path: str, body: Mapping[str, Any] | None) -> Mapping[str, Any]:
         self._budget.spend()
+        began = time.monotonic()
         try:
             response = self._session.request(
                 method,
@@ -202,10 +205,12 @@ class RealtimeKit:
                 timeout=(CONNECT_SECONDS, READ_SECONDS),
                 allow_redirects=False,
             )
-        except (requests.Timeout, requests.ConnectionError) as error:
-            raise ProviderTimeout("Cloudflare did not answer in time") from error
         except requests.RequestException as error:
+            _log(method, path, type(error).__name__, began)
+            if isinstance(error, requests.Timeout | requests.ConnectionError):
+                raise ProviderTimeout("Cloudflare did not answer in time") from error
             raise ProviderError("Cloudflare's answer could not be read") from error
+        _log(method, path, str(response.status_code), began)
         spent = SPENT.search(response.headers.get("Ratelimit", ""))
         if spent is not None:
             # Nothing is left of Cloudflare's own count: the next call would be the breach.
@@ -215,6 +220,12 @@ class RealtimeKit:
         except ProviderThrottled as error:
             self._budget.block(error.retry_after)
             raise
+
+
+def _log(method: str, path: str, answer: str, began: float) -> None:
+    """Say what was asked and how it was answered; bodies and headers hold keys and signed URLs, and stay out."""
+    milliseconds = round((time.monotonic() - began) * 1000)
+    logger.info("cloudflare", method=method, path=path, answer=answer, milliseconds=milliseconds)
 
 
 def _document(response: requests.Response) -> Mapping[str, Any]:

@@ -1,9 +1,12 @@
 """The clock and the sources of ids of the real world."""
 
+import os
 import secrets
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from ulid import ULID
+
+from recordings.domain.reconcile import Deadlines
 
 
 def now() -> datetime:
@@ -14,6 +17,14 @@ def now() -> datetime:
 def new_id(at: datetime) -> str:
     """A recording id that sorts by `at`."""
     return f"rec_{ULID.from_datetime(at)}"
+
+
+def deadlines() -> Deadlines:
+    """After how long a state that should pass counts as stuck, as it was deployed."""
+    return Deadlines(
+        begin=timedelta(seconds=int(os.environ["BEGIN_DEADLINE_SECONDS"])),
+        stop=timedelta(seconds=int(os.environ["STOP_DEADLINE_SECONDS"])),
+    )
 
 
 def new_nonce() -> str:

@@ -1,12 +1,13 @@
 """Take a hint from Cloudflare: look at what it speaks of, and let our records follow."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
 from recordings.domain.capture import Capture, CaptureStatus
 from recordings.domain.errors import ProviderNotFound
 from recordings.domain.lifecycle import Status
+from recordings.domain.reconcile import Deadlines
 from recordings.domain.recording import Recording
 from recordings.domain.room import Room
 from recordings.ports import Clock, Ids, Recorder, Recordings, Rooms, Workflow
@@ -26,6 +27,7 @@ class ReceiveWebhook:
     workflow: Workflow
     clock: Clock
     new_id: Ids
+    deadlines: Deadlines = field(default_factory=Deadlines)
 
     def __call__(self, *, capture_id: str | None, meeting_id: str | None) -> bool:
         """Give whether it was about something of ours. What it raises is passing: Cloudflare sends again."""
@@ -62,4 +64,5 @@ class ReceiveWebhook:
             workflow=self.workflow,
             clock=self.clock,
             new_id=self.new_id,
+            deadlines=self.deadlines,
         )(room, recording, capture)

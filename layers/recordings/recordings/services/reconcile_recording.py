@@ -1,11 +1,11 @@
 """Carry out what `reconcile` says of one recording and one capture."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from recordings.domain.capture import Capture
 from recordings.domain.errors import ConcurrentUpdate, ProviderNotFound
 from recordings.domain.lifecycle import Status
-from recordings.domain.reconcile import Act, reconcile
+from recordings.domain.reconcile import Act, Deadlines, reconcile
 from recordings.domain.recording import Failure, Recording
 from recordings.domain.room import Room
 from recordings.ports import Clock, Ids, Recorder, Recordings, Workflow
@@ -21,6 +21,7 @@ class ReconcileRecording:
     workflow: Workflow
     clock: Clock
     new_id: Ids
+    deadlines: Deadlines = field(default_factory=Deadlines)
 
     def __call__(
         self, room: Room | None, ours: Recording | None, theirs: Capture | None, *, run_alive: bool = True
@@ -30,7 +31,7 @@ class ReconcileRecording:
         Without a room nothing is imported. Raises RoomAlreadyRecording when a running capture is to be imported into a
         room that is not free, or a ProviderFailure.
         """
-        verdict = reconcile(ours, theirs, now=self.clock(), run_alive=run_alive)
+        verdict = reconcile(ours, theirs, now=self.clock(), run_alive=run_alive, deadlines=self.deadlines)
         match verdict.act:
             case Act.IMPORT if room is not None and theirs is not None:
                 return self._import(room, theirs, verdict.failure)

@@ -12,7 +12,7 @@ from typing import Final, Protocol, TypedDict
 from recordings.domain.capture import Capture
 from recordings.domain.errors import ConcurrentUpdate, ProviderNotFound, RoomAlreadyRecording
 from recordings.domain.lifecycle import Status
-from recordings.domain.reconcile import Act, reconcile
+from recordings.domain.reconcile import Act, Deadlines, reconcile
 from recordings.domain.recording import Recording
 from recordings.domain.room import Room
 from recordings.ports import ArchiveRuns, Clock, Recorder, Recordings, Rooms, Workflow
@@ -24,6 +24,8 @@ PAGES: Final = 8
 # A listing may lag, and clocks differ: rows this much older than the watermark are looked at again.
 OVERLAP: Final = timedelta(hours=1)
 FULL_EVERY: Final = timedelta(days=1)
+# A file that Cloudflare drops this soon and that is not ours yet is for a person to know of.
+EXPIRES_SOON: Final = timedelta(hours=48)
 # A run that has just been started is not asked after.
 YOUNG: Final = timedelta(minutes=10)
 # Longer than a run may take; only a run that has died holds it to the end.
@@ -66,6 +68,7 @@ class Scan:
     newest: datetime | None = None
     seen: int = 0
     unregistered: int = 0
+    expiring: int = 0
     next_page: int | None = None
 
 
@@ -77,6 +80,7 @@ class ScanCaptures:
     recordings: Recordings
     recorder: Recorder
     clock: Clock
+    deadlines: Deadlines = field(default_factory=Deadlines)
 
     def __call__(self, begun: Begun, page: int) -> Scan:
         """Walk a few pages from this one on, and with the first ones also our own list of what is open.
@@ -122,7 +126,13 @@ class ScanCaptures:
                 recording_id=None,
             )
         ours = known[capture.id]
-        if ours is None or reconcile(ours, capture, now=self.clock()).act in {Act.NOTHING, Act.RUN}:
+        if ours is None:
+            return None
+        now = self.clock()
+        ends = capture.url_expires_at
+        if ours.status is Status.PROCESSING and ends is not None and ends - now < EXPIRES_SOON:
+            scan.expiring += 1
+        if reconcile(ours, capture, now=now, deadlines=self.deadlines).act in {Act.NOTHING, Act.RUN}:
             return None
         return _of(ours)
 

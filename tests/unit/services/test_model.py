@@ -1,0 +1,244 @@
+"""Random histories of Cloudflare, of people and of failures: whatever happened, our records come to what is true."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from recordings.domain.capture import Capture, CaptureStatus
+from recordings.domain.errors import (
+    ConcurrentUpdate,
+    ProviderError,
+    ProviderRefused,
+    ProviderThrottled,
+    ProviderTimeout,
+)
+from recordings.domain.lifecycle import TRANSITIONS, Status
+from recordings.domain.recording import Recording
+from tests.support.builders import a_room
+from tests.support.fakes import MemoryRecordings
+from tests.unit.services.world import Killed, Trap, World, attempt
+
+ROOMS = {"room_1": "meeting_1", "room_2": "meeting_2"}
+
+
+class Watched(MemoryRecordings):
+    """Sees that each change is one version and goes no way that the lifecycle does not lead."""
+
+    def save(self, before: Recording, after: Recording) -> None:
+        super().save(before, after)
+        if after is before:
+            return
+        assert after.version == before.version + 1
+        assert after.history[: len(before.history)] == before.history
+        assert after.status is before.status or after.status in TRANSITIONS[before.status].values()
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What goes wrong at the n-th call to a port (of Cloudflare's, when it is Cloudflare that fails)."""
+
+    kind: str
+    n: int
+    after: bool
+
+    @property
+    def trap(self) -> Trap:
+        if self.kind == "dies":
+            return Trap(self.n, Killed(), after=self.after)
+        if self.kind == "overtaken":
+            return Trap(self.n, ConcurrentUpdate(), only="recordings.save")
+        return Trap(self.n, FAILURES[self.kind](), after=self.after, only="recorder")
+
+
+FAILURES: dict[str, Any] = {
+    "broken": ProviderError,
+    "refused": ProviderRefused,
+    "throttled": ProviderThrottled,
+    "slow": ProviderTimeout,
+}
+FAULTS = st.one_of(
+    st.none(),
+    st.builds(Fault, st.sampled_from(["dies", *FAILURES]), st.integers(0, 9), st.booleans()),
+    st.builds(Fault, st.just("overtaken"), st.integers(0, 1), st.just(False)),
+)
+ROOM, NUMBER = st.sampled_from(sorted(ROOMS)), st.integers(0, 7)
+STEPS = st.one_of(
+    # What Cloudflare does, to the capture that came n-th from the last.
+    st.tuples(st.just("begins by itself"), ROOM),
+    st.tuples(st.sampled_from(["goes", "ends", "uploads", "is lost", "is lost in part"]), NUMBER),
+    # What arrives of it: late, more than once, in any order, or never.
+    st.tuples(st.just("webhook"), NUMBER, FAULTS),
+    # What people ask for.
+    st.tuples(st.sampled_from(["start", "stop", "sync room"]), ROOM, FAULTS),
+    st.tuples(st.sampled_from(["recover", "archive", "delete", "undelete"]), NUMBER, FAULTS),
+    # What goes on by itself, and what becomes of a run that dies or cannot be stopped.
+    st.tuples(st.sampled_from(["run", "move"]), NUMBER, FAULTS),
+    st.tuples(st.sampled_from(["run dies", "move dies", "run of old goes on"]), NUMBER),
+    st.tuples(st.just("sync"), FAULTS),
+    st.tuples(st.just("time passes"), st.sampled_from([1, 11, 61, 301, 901, 7201])),
+)
+ENDS = st.lists(st.sampled_from(["uploads", "is lost", "is lost in part", "never goes"]), min_size=1, max_size=4)
+
+
+class Model(World):
+    """Two rooms, and every step by its name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.recordings = Watched(self.memory)
+        self.rooms.add(a_room(id="room_2", meeting_id="meeting_2"))
+
+    def capture(self, n: int) -> Capture | None:
+        captures = list(self.cloudflare.captured.values())[::-1]
+        return captures[n % len(captures)] if captures else None
+
+    def recording(self, n: int) -> Recording | None:
+        recordings = self.all()[::-1]
+        return recordings[n % len(recordings)] if recordings else None
+
+    def run_of(self, runs: dict[tuple[str, int], Recording], n: int) -> Recording | None:
+        started = list(runs.values())[::-1]
+        return started[n % len(started)] if started else None
+
+    def do(self, step: tuple[Any, ...]) -> None:
+        fault = step[-1] if isinstance(step[-1], Fault) else None
+        self.trap = fault.trap if fault else Trap(-1)
+        try:
+            attempt(lambda: self._do(step))
+        except Killed:
+            pass
+        self.trap = Trap(-1)
+
+    def _do(self, step: tuple[Any, ...]) -> None:
+        match step:
+            case "begins by itself", room:
+                self.cloudflare.begin_by_itself(ROOMS[room])
+            case ("goes" | "ends" | "uploads" | "is lost" | "is lost in part") as what, n:
+                capture = self.capture(n)
+                if capture is not None:
+                    self.happens(what, capture)
+            case "webhook", n, _:
+                capture = self.capture(n)
+                if capture is not None:
+                    self.webhook(capture.id, capture.meeting_id)
+            case "start", room, _:
+                self.start(room_id=room)
+            case "stop", room, _:
+                self.stop(room_id=room)
+            case "sync room", room, _:
+                self.sync_room(room)
+            case "sync", _:
+                self.sync()
+            case "time passes", seconds:
+                self.clock.advance(seconds=seconds)
+            case "run" | "run dies" | "run of old goes on" as what, n, *_:
+                recording = self.run_of(self.runs.started, n)
+                if recording is not None and what == "run dies":
+                    self.runs.end(recording)
+                elif recording is not None:
+                    self.process(recording, zombie=what == "run of old goes on")
+            case "move" | "move dies" as what, n, *_:
+                recording = self.run_of(self.moves.started, n)
+                if recording is not None and what == "move dies":
+                    self.moves.end(recording)
+                elif recording is not None:
+                    self.move(recording)
+            case what, n, _:
+                recording = self.recording(n)
+                if recording is not None:
+                    act = {"recover": self.recover, "archive": self.archive}.get(what)
+                    (act or {"delete": self.delete, "undelete": self.undelete}[what])(recording)
+
+    def happens(self, what: str, capture: Capture) -> None:
+        """As Cloudflare does it: a capture goes on, ends, and then its file is there or is not."""
+        match what, capture.status:
+            case "goes", CaptureStatus.INVOKED:
+                self.cloudflare.go(capture.id)
+            case "ends", CaptureStatus.INVOKED | CaptureStatus.RECORDING:
+                self.cloudflare.end(capture.id)
+            case "uploads", CaptureStatus.UPLOADING:
+                self.cloudflare.upload(capture.id)
+            case "is lost", status if status not in {CaptureStatus.UPLOADED, CaptureStatus.ERRORED}:
+                self.cloudflare.lose(capture.id)
+            case "is lost in part", CaptureStatus.RECORDING | CaptureStatus.UPLOADING:
+                self.cloudflare.lose(capture.id, url="https://files/part")
+
+    def everything_goes_on(self) -> None:
+        """An hour in which no webhook comes: the scheduled syncs and the runs do their work."""
+        for _ in range(4):
+            self.clock.advance(minutes=15)
+            self.sync()
+            for recording in list(self.runs.started.values()):
+                self.process(recording)
+            for recording in list(self.moves.started.values()):
+                self.move(recording)
+
+    def end(self, ends: list[str]) -> None:
+        """Whatever still runs comes to its end at Cloudflare, and time passes."""
+        self.clock.advance(minutes=5)
+        for n, capture in enumerate(self.cloudflare.running()):
+            # One that was invoked and never goes is for us to stop.
+            if ends[n % len(ends)] != "never goes" or capture.status is not CaptureStatus.INVOKED:
+                self.cloudflare.end(capture.id)
+        self.everything_goes_on()
+        for n, capture in enumerate(list(self.cloudflare.captured.values())):
+            if capture.status is CaptureStatus.UPLOADING:
+                what = ends[n % len(ends)]
+                self.happens("uploads" if what == "never goes" else what, capture)
+        for _ in range(3):
+            self.everything_goes_on()
+        # A day later the whole list is walked, not only what is new.
+        self.clock.advance(days=1)
+        self.everything_goes_on()
+
+    def assert_true(self) -> None:
+        """What Cloudflare holds is what we hold."""
+        self.assert_sound()
+        now = self.clock()
+        assert self.cloudflare.running() == []
+        for room in self.memory.rooms.values():
+            assert room.active_recording_id is None
+            assert room.lease_until is None or room.lease_until <= now
+        assert self.state.until is None or self.state.until <= now
+        assert {one.cloudflare_id for one in self.all()} == set(self.cloudflare.captured)
+        assert len(self.all()) == len(self.cloudflare.captured)
+        for recording in self.all():
+            self.assert_follows(recording, self.cloudflare.get(recording.cloudflare_id or ""))
+
+    def assert_follows(self, recording: Recording, capture: Capture) -> None:
+        assert not recording.open, recording
+        assert recording.meeting_id == capture.meeting_id
+        assert recording.created_at >= capture.invoked_at
+        assert recording.created_at <= (capture.stopped_at or capture.invoked_at)
+        assert (recording.origin == "auto") == capture.auto_started
+        if capture.download_url is None:
+            assert (recording.status, recording.file) == (Status.FAILED, None)
+            assert recording.failure is not None
+            return
+        assert recording.status in {Status.READY, Status.ARCHIVED}, (recording, capture)
+        assert recording.partial == (capture.status is CaptureStatus.ERRORED)
+        assert recording.duration_seconds == capture.duration_seconds
+        assert recording.failure is None
+        assert recording.file is not None
+        stores = {"r2": self.files, "s3": self.cold}
+        here = stores.pop(recording.file.provider)
+        assert here.head(recording.file.key) is not None
+        assert (recording.file.provider == "s3") == (recording.status is Status.ARCHIVED)
+        # One copy: what has moved is gone from R2, and a move that was given up left nothing behind.
+        (there,) = stores.values()
+        assert not any(recording.id in key for key in there.objects), (recording, list(there.objects))
+
+
+@settings(
+    max_examples=3000, deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+@given(st.lists(STEPS, max_size=30), ENDS)
+def test_whatever_happened_our_records_come_to_what_is_true(history: list[tuple[Any, ...]], ends: list[str]) -> None:
+    model = Model()
+    for step in history:
+        model.do(step)
+        model.assert_sound()
+    model.end(ends)
+    model.assert_true()

@@ -1,0 +1,228 @@
+"""Carrying out what the comparison says: what is called in which order, and what is left when somebody dies."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from recordings.domain.capture import Capture, CaptureStatus
+from recordings.domain.errors import ProviderTimeout, RoomAlreadyRecording
+from recordings.domain.lifecycle import Status
+from recordings.domain.reconcile import LOST
+from recordings.domain.recording import Recording
+from tests.support.builders import NOON, a_capture
+from tests.unit.services.world import Killed, Trap, World, attempt
+
+
+@pytest.fixture
+def world() -> World:
+    """A room that has been recording for five minutes."""
+    world = World()
+    world.start()
+    world.clock.advance(minutes=5)
+    return world
+
+
+def stored(world: World) -> Recording:
+    return world.of(next(iter(world.cloudflare.captured.values())))
+
+
+def test_what_runs_is_imported_and_takes_the_room() -> None:
+    world = World()
+    capture = world.cloudflare.begin_by_itself("meeting_1")
+    listed = replace(capture, auto_started=None)
+    recording = world.reconcile()(world.room(), None, listed)
+    assert recording is not None
+    assert (recording.status, recording.origin) == (Status.RECORDING, "auto")
+    assert world.room().active_recording_id == recording.id
+    assert world.runs.started == {}
+    world.assert_sound()
+
+
+def test_what_is_over_is_imported_with_its_times_and_fetched() -> None:
+    world = World()
+    capture = world.cloudflare.begin_by_itself("meeting_1")
+    world.clock.advance(minutes=2)
+    world.cloudflare.end(capture.id)
+    world.clock.advance(minutes=2)
+    recording = world.reconcile()(world.room(), None, world.cloudflare.upload(capture.id))
+    assert recording is not None
+    assert (recording.status, recording.created_at) == (Status.PROCESSING, NOON)
+    assert recording.stopped_at == NOON + timedelta(minutes=2)
+    assert list(world.runs.started) == [(recording.id, 1)]
+    assert world.room().active_recording_id is None
+
+
+def test_what_is_lost_is_imported_as_failed_and_not_fetched() -> None:
+    world = World()
+    capture = world.cloudflare.begin_by_itself("meeting_1")
+    recording = world.reconcile()(world.room(), None, world.cloudflare.lose(capture.id))
+    assert recording is not None
+    assert (recording.status, recording.failure) == (Status.FAILED, LOST)
+    assert [change.status for change in recording.history] == [Status.RECORDING, Status.FAILED]
+    assert world.runs.started == {}
+    world.assert_sound()
+
+
+def test_without_a_room_nothing_is_imported() -> None:
+    world = World()
+    capture = world.cloudflare.begin_by_itself("meeting_1")
+    assert world.reconcile()(None, None, capture) is None
+    assert world.reconcile()(None, None, None) is None
+    assert world.all() == []
+
+
+def test_what_runs_is_not_imported_into_a_room_that_is_taken(world: World) -> None:
+    other = a_capture(id="capture_9")
+    with pytest.raises(RoomAlreadyRecording):
+        world.reconcile()(world.room(), None, other)
+    world.assert_sound()
+
+
+def test_what_was_purged_here_does_not_come_back(world: World) -> None:
+    capture = world.cloudflare.end("capture_1")
+    ours = stored(world)
+    world.reconcile()(None, ours, capture)
+    world.memory.purge(stored(world))
+    assert world.reconcile()(world.room(), None, capture) is None
+    assert world.all() == []
+
+
+def test_an_end_starts_the_run_before_it_is_stored(world: World) -> None:
+    capture = world.cloudflare.end("capture_1")
+    world.trap = Trap(99)
+    recording = world.reconcile()(None, stored(world), capture)
+    assert world.trap.calls == ["workflow.start", "recordings.save"]
+    assert recording == stored(world)
+    assert (recording.status, recording.history[-1].cause) == (Status.PROCESSING, "capture_ended")
+    assert world.room().active_recording_id is None
+
+
+def test_a_capture_that_never_began_is_stopped_after_its_time(world: World) -> None:
+    assert world.reconcile()(None, stored(world), world.cloudflare.get("capture_1")) is None
+    assert len(world.cloudflare.running()) == 1
+    world.clock.advance(minutes=10, seconds=1)
+    assert world.reconcile()(None, stored(world), world.cloudflare.get("capture_1")) is None
+    assert world.cloudflare.running() == []
+    assert stored(world).status is Status.RECORDING
+
+
+def test_a_capture_that_is_gone_when_it_is_to_be_stopped_is_left_to_the_next_look(world: World) -> None:
+    world.clock.advance(hours=1)
+    capture = world.cloudflare.get("capture_1")
+    world.cloudflare.forget("capture_1")
+    assert world.reconcile()(None, world.all()[0], capture) is None
+    recording = world.reconcile()(None, world.all()[0], None)
+    assert recording is not None
+    assert (recording.status, recording.failure) == (Status.FAILED, LOST)
+    assert world.room().active_recording_id is None
+    world.assert_sound()
+
+
+def test_a_stop_that_did_not_arrive_is_sent_again(world: World) -> None:
+    world.cloudflare.go("capture_1")
+    world.stop()
+    world.cloudflare.go("capture_1")
+    world.clock.advance(minutes=6)
+    assert world.reconcile()(None, stored(world), world.cloudflare.get("capture_1")) is None
+    assert world.cloudflare.running() == []
+
+
+def test_a_dead_run_is_followed_by_a_new_attempt(world: World) -> None:
+    before = world.stop()
+    capture = world.cloudflare.upload("capture_1")
+    world.runs.end(before)
+    after = world.reconcile()(None, before, capture, run_alive=False)
+    assert after is not None
+    assert (after.attempt, after.version) == (before.attempt + 1, before.version + 1)
+    assert world.runs.alive(after)
+    assert (after.id, 2) in world.runs.started
+
+
+def test_the_recording_itself_is_written_only_when_it_changes(world: World) -> None:
+    before = world.stop()
+    capture = world.cloudflare.upload("capture_1")
+    for _ in range(3):
+        assert world.reconcile()(None, before, capture) is None
+    assert stored(world) == before
+    assert len(world.runs.started) == 1
+
+
+def test_bytes_that_may_lie_in_our_bucket_are_looked_for_before_giving_up(world: World) -> None:
+    recording = stored(world)
+    world.memory.recordings[recording.tenant_id, recording.id] = replace(recording, delivery_key="delivered/a.mp4")
+    after = world.reconcile()(None, stored(world), world.cloudflare.lose("capture_1"))
+    assert after is not None
+    assert after.status is Status.PROCESSING
+    assert list(world.runs.started) == [(recording.id, 1)]
+    assert world.reconcile()(None, after, world.cloudflare.get("capture_1")) is None
+    world.files.put("delivered/a.mp4", b"film", content_type="video/mp4")
+    assert world.process(after) == "ready"
+    world.assert_sound()
+
+
+def test_news_that_somebody_else_stored_first_is_dropped(world: World) -> None:
+    stale = stored(world)
+    world.stop()
+    assert world.reconcile()(None, stale, world.cloudflare.get("capture_1")) is None
+    assert world.reconcile()(None, stale, world.cloudflare.lose("capture_1")) is None
+    world.assert_sound()
+
+
+def test_many_looks_at_the_same_moment_change_it_once(world: World) -> None:
+    capture, ours = world.cloudflare.end("capture_1"), stored(world)
+    outcomes: list[Recording | None] = []
+    barrier = threading.Barrier(16)
+
+    def go() -> None:
+        barrier.wait()
+        outcomes.append(world.reconcile()(world.room(), ours, capture))
+
+    threads = [threading.Thread(target=go) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len([one for one in outcomes if one is not None]) == 1
+    assert len(world.runs.started) == 1
+    world.assert_sound()
+
+
+SCENES: dict[str, Callable[[World], Capture]] = {
+    "runs": lambda world: world.cloudflare.begin_by_itself("meeting_1"),
+    "over": lambda world: world.cloudflare.end(world.cloudflare.begin_by_itself("meeting_1").id),
+    "uploaded": lambda world: world.cloudflare.upload(world.cloudflare.begin_by_itself("meeting_1").id),
+    "lost": lambda world: world.cloudflare.lose(world.cloudflare.begin_by_itself("meeting_1").id),
+}
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["unknown", "known"])
+@pytest.mark.parametrize("scene", SCENES)
+@pytest.mark.parametrize("error", [Killed(), ProviderTimeout()], ids=["dies", "time-out"])
+def test_a_look_that_dies_anywhere_is_made_good_by_the_next(scene: str, known: bool, error: BaseException) -> None:
+    for n in range(7):
+        for after in (False, True):
+            world = World()
+            capture = SCENES[scene](world)
+            listed = replace(capture, auto_started=None)
+            if known:
+                world.reconcile()(world.room(), None, replace(listed, status=CaptureStatus.RECORDING))
+            only = "recorder" if isinstance(error, ProviderTimeout) else ""
+            world.trap = Trap(n, error, after=after, only=only)
+            try:
+                attempt(lambda world=world, listed=listed: look(world, listed))
+            except Killed:
+                pass
+            world.let_go()
+            look(world, listed)
+            world.assert_sound()
+            recording = world.of(capture)
+            wanted = {"runs": Status.RECORDING, "lost": Status.FAILED}.get(scene, Status.PROCESSING)
+            assert recording.status is wanted
+            assert wanted is not Status.PROCESSING or (recording.id, 1) in world.runs.started
+
+
+def look(world: World, capture: Capture) -> None:
+    world.reconcile()(world.room(), world.recordings.of_cloudflare(capture.id), capture)

@@ -1,0 +1,212 @@
+"""A room's sync: what Cloudflare has and we have not comes in, once."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+
+from recordings.domain.errors import (
+    ProviderError,
+    ProviderFailure,
+    ProviderThrottled,
+    ProviderTimeout,
+    RoomNotFound,
+    Throttled,
+)
+from recordings.domain.lifecycle import Status
+from tests.support.builders import NOON, a_room
+from tests.unit.services.world import Killed, Trap, World, attempt
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def a_past(world: World, number: int = 3) -> None:
+    """Captures that Cloudflare made by itself while nobody listened: uploaded, lost, and one that still uploads."""
+    for n in range(number):
+        capture = world.cloudflare.begin_by_itself("meeting_1")
+        world.clock.advance(minutes=1)
+        world.cloudflare.end(capture.id)
+        world.clock.advance(minutes=1)
+        if n % 3 == 0:
+            world.cloudflare.upload(capture.id)
+        elif n % 3 == 1:
+            world.cloudflare.lose(capture.id)
+
+
+def test_everything_comes_in_once_and_a_second_sync_writes_nothing(world: World) -> None:
+    a_past(world)
+    world.cloudflare.begin_by_itself("meeting_1")
+    world.cloudflare.begin_by_itself("meeting_2")
+    changed = world.sync_room()
+    assert [one.cloudflare_id for one in changed] == ["capture_4", "capture_3", "capture_2", "capture_1"]
+    assert [one.status for one in changed] == [
+        Status.RECORDING, Status.PROCESSING, Status.FAILED, Status.PROCESSING
+    ]  # fmt: skip
+    assert {one.origin for one in changed} == {"auto"}
+    assert [one.created_at for one in changed][::-1] == [NOON + timedelta(minutes=2 * n) for n in range(4)]
+    assert {key[0] for key in world.runs.started} == {changed[1].id, changed[3].id}
+    world.assert_sound()
+    world.trap = Trap(999)
+    assert world.sync_room() == []
+    assert {"recordings.save", "recordings.add"} & set(world.trap.calls) == set()
+
+
+def test_an_unknown_room_is_not_synced(world: World) -> None:
+    for tenant, room in (("tenant_1", "room_9"), ("tenant_2", "room_1")):
+        with pytest.raises(RoomNotFound):
+            world.sync_room(room, tenant)
+
+
+def test_a_change_is_told_as_an_import_is(world: World) -> None:
+    recording = world.start()
+    world.clock.advance(minutes=1)
+    world.cloudflare.end("capture_1")
+    (changed,) = world.sync_room()
+    assert (changed.id, changed.status) == (recording.id, Status.PROCESSING)
+    assert world.room().active_recording_id is None
+
+
+def test_what_holds_the_room_and_is_not_listed_is_asked_for(world: World) -> None:
+    world.start()
+    world.cloudflare.captured["capture_1"] = world.cloudflare.get("capture_1")
+    listing = world.cloudflare.captures
+    world.cloudflare.captures = lambda meeting_id: iter([])  # type: ignore[method-assign]
+    assert world.sync_room() == []
+    world.cloudflare.lose("capture_1")
+    (changed,) = world.sync_room()
+    assert changed.status is Status.FAILED
+    assert world.room().active_recording_id is None
+    world.cloudflare.captures = listing  # type: ignore[method-assign]
+    assert world.sync_room() == []
+
+
+def test_what_holds_the_room_and_cloudflare_forgot_fails(world: World) -> None:
+    world.start()
+    world.cloudflare.forget("capture_1")
+    (changed,) = world.sync_room()
+    assert changed.status is Status.FAILED
+    assert world.room().active_recording_id is None
+    world.assert_sound()
+
+
+def test_a_running_capture_beside_a_start_is_left_to_a_later_sync(world: World) -> None:
+    a_past(world, 1)
+    world.cloudflare.begin_by_itself("meeting_1")
+    now = world.clock()
+    world.rooms.take_lock("tenant_1", "room_1", nonce="x", now=now, until=now + timedelta(seconds=60))
+    assert [one.cloudflare_id for one in world.sync_room()] == ["capture_1"]
+    world.clock.advance(seconds=60)
+    assert [one.cloudflare_id for one in world.sync_room()] == ["capture_2"]
+    world.assert_sound()
+
+
+def test_deleted_ones_follow_unseen_and_purged_ones_do_not_come_back(world: World) -> None:
+    a_past(world, 3)
+    one, _, three = world.sync_room()
+    world.delete(one)
+    world.cloudflare.lose(one.cloudflare_id or "")
+    assert world.sync_room() == []
+    assert world.recordings.find("tenant_1", one.id).status is Status.FAILED
+    world.delete(three)
+    world.memory.purge(three)
+    assert world.sync_room() == []
+    assert len(world.all()) == 2
+
+
+def test_a_meeting_that_changed_its_room_does_not_bring_the_recordings_of_another(world: World) -> None:
+    a_past(world, 2)
+    world.sync_room()
+    world.put_room(meeting_id="meeting_9")
+    world.rooms.add(a_room(id="room_2", tenant_id="tenant_2", meeting_id="meeting_1"))
+    before = world.all()
+    for one in before:
+        world.cloudflare.lose(one.cloudflare_id or "")
+    assert world.sync_room("room_2", "tenant_2") == []
+    assert world.all() == before
+
+
+def test_what_does_not_fit_one_call_is_stored_and_the_next_goes_on(world: World) -> None:
+    a_past(world, 9)
+    add = world.recordings.add
+
+    def slow(*given: object, **named: object) -> None:
+        world.clock.advance(seconds=4)
+        add(*given, **named)  # type: ignore[arg-type]
+
+    world.recordings.add = slow  # type: ignore[method-assign]
+    with pytest.raises(Throttled) as told:
+        world.sync_room()
+    assert told.value.retry_after == 1
+    assert 0 < len(world.all()) < 9
+    assert len(world.sync_room()) == 9 - len(world.all()) or len(world.all()) == 9
+    world.assert_sound()
+
+
+def test_a_long_past_is_walked_with_few_calls(world: World) -> None:
+    a_past(world, 250)
+    world.trap = Trap(9999, only="recorder")
+    assert len(world.sync_room()) == 250
+    # One walk, and one for each whose listing does not tell why it began.
+    assert len(world.trap.calls) == 251
+    world.trap = Trap(9999)
+    assert world.sync_room() == []
+    assert len([call for call in world.trap.calls if call.startswith("recorder")]) == 1
+    assert world.trap.calls.count("recordings.of_captures") == 3
+
+
+def test_many_syncs_at_the_same_moment_import_once(world: World) -> None:
+    a_past(world, 6)
+    world.cloudflare.begin_by_itself("meeting_1")
+    outcomes: list[object] = []
+    barrier = threading.Barrier(16)
+
+    def go() -> None:
+        barrier.wait()
+        outcomes.append(attempt(world.sync_room))
+
+    threads = [threading.Thread(target=go) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(world.all()) == 7
+    assert all(isinstance(outcome, list) for outcome in outcomes), outcomes
+    world.assert_sound()
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_sync_that_dies_anywhere_is_finished_by_the_next(after: bool) -> None:
+    n = 0
+    while True:
+        world = World()
+        a_past(world, 3)
+        world.trap = trap = Trap(n, Killed(), after=after)
+        try:
+            world.sync_room()
+        except Killed:
+            pass
+        world.let_go()
+        world.sync_room()
+        assert len(world.all()) == 3
+        waiting = {one.id for one in world.all() if one.status is Status.PROCESSING}
+        assert {key[0] for key in world.runs.started} == waiting
+        world.assert_sound()
+        if not trap.sprung:
+            break
+        n += 1
+    assert n > 10
+
+
+@pytest.mark.parametrize("failure", [ProviderTimeout, ProviderError, ProviderThrottled])
+def test_a_failing_cloudflare_is_told_and_what_came_in_stays(world: World, failure: type[ProviderFailure]) -> None:
+    a_past(world, 3)
+    world.trap = Trap(2, failure(), only="recorder")
+    with pytest.raises(failure):
+        world.sync_room()
+    assert len(world.all()) == 1
+    world.trap = Trap(-1)
+    assert len(world.sync_room()) == 2
+    world.assert_sound()
