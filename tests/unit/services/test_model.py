@@ -58,20 +58,25 @@ FAILURES: dict[str, Any] = {
     "throttled": ProviderThrottled,
     "slow": ProviderTimeout,
 }
+ROOM, NUMBER = st.sampled_from(["room_1", "room_1", "room_2"]), st.sampled_from([0, 0, 0, 1, 1, 2, 3])
 FAULTS = st.one_of(
     st.none(),
     st.builds(Fault, st.sampled_from(["dies", *FAILURES]), st.integers(0, 9), st.booleans()),
     st.builds(Fault, st.just("overtaken"), st.integers(0, 1), st.just(False)),
 )
-ROOM, NUMBER = st.sampled_from(sorted(ROOMS)), st.integers(0, 7)
 STEPS = st.one_of(
     # What Cloudflare does, to the capture that came n-th from the last.
     st.tuples(st.just("begins by itself"), ROOM),
+    st.tuples(st.sampled_from(["goes", "ends", "uploads"]), NUMBER),
     st.tuples(st.sampled_from(["goes", "ends", "uploads", "is lost", "is lost in part"]), NUMBER),
     # What arrives of it: late, more than once, in any order, or never.
     st.tuples(st.just("webhook"), NUMBER, FAULTS),
     # What people ask for.
     st.tuples(st.sampled_from(["start", "stop", "sync room"]), ROOM, FAULTS),
+    st.tuples(st.just("start"), ROOM, FAULTS),
+    st.tuples(st.just("archive"), NUMBER, FAULTS),
+    st.tuples(st.just("a whole recording"), ROOM),
+    st.tuples(st.just("a whole archived recording"), ROOM),
     st.tuples(st.sampled_from(["recover", "archive", "delete", "undelete"]), NUMBER, FAULTS),
     # What goes on by itself, and what becomes of a run that dies or cannot be stopped.
     st.tuples(st.sampled_from(["run", "move"]), NUMBER, FAULTS),
@@ -79,6 +84,7 @@ STEPS = st.one_of(
     st.tuples(st.just("sync"), FAULTS),
     st.tuples(st.just("time passes"), st.sampled_from([1, 11, 61, 301, 901, 7201])),
 )
+HISTORIES = st.integers(0, 25).flatmap(lambda least: st.lists(STEPS, min_size=least, max_size=least + 15))
 ENDS = st.lists(st.sampled_from(["uploads", "is lost", "is lost in part", "never goes"]), min_size=1, max_size=4)
 
 
@@ -129,6 +135,14 @@ class Model(World):
                 self.stop(room_id=room)
             case "sync room", room, _:
                 self.sync_room(room)
+            case ("a whole recording" | "a whole archived recording") as what, room:
+                recording = self.start(room_id=room)
+                self.clock.advance(seconds=30)
+                self.stop(room_id=room)
+                self.cloudflare.upload(recording.cloudflare_id or "")
+                self.process(recording)
+                if what == "a whole archived recording":
+                    self.move(self.archive(recording))
             case "sync", _:
                 self.sync()
             case "time passes", seconds:
@@ -234,7 +248,7 @@ class Model(World):
 @settings(
     max_examples=3000, deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
-@given(st.lists(STEPS, max_size=30), ENDS)
+@given(HISTORIES, ENDS)
 def test_whatever_happened_our_records_come_to_what_is_true(history: list[tuple[Any, ...]], ends: list[str]) -> None:
     model = Model()
     for step in history:

@@ -1,0 +1,242 @@
+"""An HTTP proxy before an S3 service, which makes faults: broken connections, error answers, single wrong bits.
+
+Bytes go through as they come and are never kept. Each request has a connection of its own.
+"""
+
+import asyncio
+import random
+import re
+import threading
+from collections import Counter
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+from urllib.parse import parse_qs, urlsplit
+
+PIECE = 64 * 1024
+LONGEST_HEAD = 64 * 1024
+# An error with its usual status: which of them S3's clients repeat depends on both.
+SLOW_DOWN, INTERNAL, UNAVAILABLE = (503, "SlowDown"), (500, "InternalError"), (503, "ServiceUnavailable")
+
+
+@dataclass
+class Flip:
+    """One bit that is wrong in a call's body: which `operation`, in its request or its answer, at which byte."""
+
+    operation: str
+    at: int
+    times: int = 1
+
+
+@dataclass
+class Faults:
+    """What goes wrong from now on."""
+
+    # Mean number of bytes until a connection breaks; 0: none does.
+    cut_every: int = 0
+    error_rate: float = 0.0
+    errors: tuple[tuple[int, str], ...] = (INTERNAL, UNAVAILABLE, SLOW_DOWN)
+    # So many calls in a row are answered with SlowDown.
+    slow_down: int = 0
+    flips: list[Flip] = field(default_factory=list)
+    # Seconds that each piece of a body takes: time enough to meet a copy on its way.
+    delay: float = 0.0
+
+
+@dataclass
+class Call:
+    """One call as it came, and what became of it: a fault's name, or None."""
+
+    operation: str
+    part: int | None
+    fault: str | None = None
+
+
+class _Cut(Exception):
+    """The connection is to break now."""
+
+
+def operation_of(method: str, target: str) -> tuple[str, int | None]:
+    """S3's name of a call, and the number of the part it is about."""
+    url = urlsplit(target)
+    query = parse_qs(url.query, keep_blank_values=True)
+    if "partNumber" in query:
+        return "UploadPart", int(query["partNumber"][0])
+    by_query = {
+        ("POST", "uploads"): "CreateMultipartUpload",
+        ("GET", "uploads"): "ListMultipartUploads",
+        ("POST", "uploadId"): "CompleteMultipartUpload",
+        ("GET", "uploadId"): "ListParts",
+        ("DELETE", "uploadId"): "AbortMultipartUpload",
+    }
+    for (verb, name), operation in by_query.items():
+        if verb == method and name in query:
+            return operation, None
+    named = {"GET": "GetObject", "PUT": "PutObject", "HEAD": "HeadObject", "DELETE": "DeleteObject"}
+    return named.get(method, method), None
+
+
+class Proxy:
+    """Runs in a thread of its own between `with` and its end; `faults` may be changed at any time."""
+
+    def __init__(self, upstream: str, *, seed: int = 0) -> None:
+        parts = urlsplit(upstream)
+        self._upstream = (parts.hostname or "127.0.0.1", parts.port or 80)
+        self._random = random.Random(seed)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.faults = Faults()
+        self.calls: list[Call] = []
+
+    @property
+    def url(self) -> str:
+        """Where clients find it."""
+        assert self._server is not None
+        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    def counts(self) -> Counter[str]:
+        """How many faults of each kind there were."""
+        return Counter(call.fault for call in self.calls if call.fault is not None)
+
+    def faults_of_part(self, number: int) -> int:
+        """How many calls that bring this part met a fault."""
+        return sum(1 for call in self.calls if call.part == number and call.fault is not None)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._server = asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(10)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+    async def _listen(self) -> asyncio.Server:
+        return await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=LONGEST_HEAD)
+
+    async def _stop(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        for task in [*self._tasks]:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            await self._serve(reader, writer)
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            writer.transport.abort()
+        finally:
+            self._tasks.discard(task)
+            writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        method, target, _ = head.split("\r\n", 1)[0].split(" ")
+        call = Call(*operation_of(method, target))
+        self.calls.append(call)
+        error = self._error()
+        if error is not None:
+            call.fault = error[1]
+            await self._refuse(writer, method, *error)
+            return
+        cut = self.faults.cut_every
+        allowed = self._random.expovariate(1 / cut) if cut else None
+        flip = next((one for one in self.faults.flips if one.operation == call.operation and one.times), None)
+        if flip is not None:
+            flip.times -= 1
+            call.fault = "flip"
+        other: asyncio.StreamWriter | None = None
+        try:
+            source, other = await asyncio.open_connection(*self._upstream, limit=LONGEST_HEAD)
+            length = _length(head)
+            if re.search(r"(?im)^expect:", head) and length:
+                writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            other.write(_forwarded(head))
+            up = flip if method != "GET" else None
+            left = await self._pass(reader, other, length, allowed, up)
+            answer = (await source.readuntil(b"\r\n\r\n")).decode("latin-1")
+            writer.write(_forwarded(answer))
+            body = 0 if method == "HEAD" else _length(answer)
+            await self._pass(source, writer, body, left, flip if method == "GET" else None)
+        except _Cut:
+            call.fault = "cut"
+            writer.transport.abort()
+            if other is not None:
+                other.transport.abort()
+        finally:
+            if other is not None:
+                other.close()
+
+    def _error(self) -> tuple[int, str] | None:
+        if self.faults.slow_down:
+            self.faults.slow_down -= 1
+            return SLOW_DOWN
+        if self._random.random() < self.faults.error_rate:
+            return self._random.choice(self.faults.errors)
+        return None
+
+    async def _refuse(self, writer: asyncio.StreamWriter, method: str, status: int, code: str) -> None:
+        """Answer with an S3 error before the body is read, as a busy S3 does."""
+        text = f'<?xml version="1.0" encoding="UTF-8"?><Error><Code>{code}</Code><Message>a fault</Message></Error>'
+        body = b"" if method == "HEAD" else text.encode()
+        lines = [
+            f"HTTP/1.1 {status} {code}",
+            "Content-Type: application/xml",
+            f"Content-Length: {len(body)}",
+            "Connection: close",
+        ]
+        writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
+        await writer.drain()
+
+    async def _pass(
+        self,
+        source: asyncio.StreamReader,
+        sink: asyncio.StreamWriter,
+        length: int | None,
+        allowed: float | None,
+        flip: Flip | None,
+    ) -> float | None:
+        """Hand on a body of this length (None: all until the end); give how much may still come before the cut."""
+        at = 0
+        while length is None or at < length:
+            piece = await source.read(PIECE if length is None else min(PIECE, length - at))
+            if not piece:
+                break
+            if allowed is not None and at + len(piece) > allowed:
+                sink.write(piece[: max(0, int(allowed) - at)])
+                raise _Cut
+            if flip is not None and at <= flip.at < at + len(piece):
+                place = flip.at - at
+                piece = piece[:place] + bytes([piece[place] ^ 1]) + piece[place + 1 :]
+            sink.write(piece)
+            await sink.drain()
+            at += len(piece)
+            if self.faults.delay:
+                await asyncio.sleep(self.faults.delay)
+        await sink.drain()
+        return None if allowed is None else allowed - at
+
+
+def _length(head: str) -> int | None:
+    """The length of the body that follows; None when it ends with the connection."""
+    told = re.search(r"(?im)^content-length:\s*(\d+)", head)
+    if told:
+        return int(told[1])
+    return None if head.startswith("HTTP/") else 0
+
+
+def _forwarded(head: str) -> bytes:
+    """The head for the other side: one request to a connection, and no asking before the body."""
+    first, *lines = head.removesuffix("\r\n\r\n").split("\r\n")
+    kept = [line for line in lines if line.partition(":")[0].lower() not in ("connection", "keep-alive", "expect")]
+    return "\r\n".join([first, *kept, "Connection: close"]).encode("latin-1") + b"\r\n\r\n"
