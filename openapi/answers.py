@@ -387,8 +387,8 @@ class Problem(_Document):
     request_id: Annotated[
         str,
         _told(
-            "Leads to the cause in our logs. The same as `X-Request-Id`; in a repeat with an `Idempotency-Key`, the first"
-            " request's."
+            "Leads to the cause in our logs. The same as `X-Request-Id`; in a repeat with an `Idempotency-Key`, the"
+            " first request's."
         ),
     ]
 

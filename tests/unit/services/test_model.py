@@ -80,7 +80,9 @@ STEPS = st.one_of(
     st.tuples(st.sampled_from(["recover", "archive", "delete", "undelete"]), NUMBER, FAULTS),
     # What goes on by itself, and what becomes of a run that dies or cannot be stopped.
     st.tuples(st.sampled_from(["run", "move"]), NUMBER, FAULTS),
-    st.tuples(st.sampled_from(["run dies", "move dies", "run of old goes on"]), NUMBER),
+    st.tuples(
+        st.sampled_from(["run dies", "move dies", "run gives up", "move gives up", "run of old goes on"]), NUMBER
+    ),
     st.tuples(st.just("sync"), FAULTS),
     st.tuples(st.just("time passes"), st.sampled_from([1, 11, 61, 301, 901, 7201])),
 )
@@ -147,16 +149,20 @@ class Model(World):
                 self.sync()
             case "time passes", seconds:
                 self.clock.advance(seconds=seconds)
-            case "run" | "run dies" | "run of old goes on" as what, n, *_:
+            case "run" | "run dies" | "run gives up" | "run of old goes on" as what, n, *_:
                 recording = self.run_of(self.runs.started, n)
                 if recording is not None and what == "run dies":
                     self.runs.end(recording)
+                elif recording is not None and what == "run gives up":
+                    self.give_up(recording)
                 elif recording is not None:
                     self.process(recording, zombie=what == "run of old goes on")
-            case "move" | "move dies" as what, n, *_:
+            case "move" | "move dies" | "move gives up" as what, n, *_:
                 recording = self.run_of(self.moves.started, n)
                 if recording is not None and what == "move dies":
                     self.moves.end(recording)
+                elif recording is not None and what == "move gives up":
+                    self.abandon(recording)
                 elif recording is not None:
                     self.move(recording)
             case what, n, _:
@@ -246,7 +252,7 @@ class Model(World):
 
 
 @settings(
-    max_examples=3000, deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=2000, deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
 @given(HISTORIES, ENDS)
 def test_whatever_happened_our_records_come_to_what_is_true(history: list[tuple[Any, ...]], ends: list[str]) -> None:

@@ -182,7 +182,7 @@ class World:
                 return None
             recording = list(self.runs.started.values())[-1]
         service = CheckUpload(**self.ports("recordings", "recorder", "files"), stall_after=STALL_AFTER)
-        work = Work(tenant_id=recording.tenant_id, recording_id=recording.id, attempt=recording.attempt)
+        work = _work(recording, recording.attempt)
         return service(work, token=token, wait=timedelta(seconds=5))
 
     def reconcile(self) -> ReconcileRecording:
@@ -267,7 +267,7 @@ class World:
         return end
 
     def _processed(self, recording: Recording) -> str | None:
-        work = Work(tenant_id=recording.tenant_id, recording_id=recording.id, attempt=recording.attempt)
+        work = _work(recording, recording.attempt)
         try:
             answer = again(lambda: self.check(recording))
             if answer is None:
@@ -290,6 +290,12 @@ class World:
         except RecordingsError:
             pass
         return self._stalled(work)
+
+    def give_up(self, recording: Recording) -> None:
+        """The run of this attempt fails for a reason that no repeat could mend."""
+        if self.runs.alive(recording):
+            self._stalled(_work(recording, recording.attempt))
+            self.runs.end(recording)
 
     def _stalled(self, work: Work) -> str:
         mark = MarkStalled(recordings=self.ports("recordings")["recordings"])
@@ -329,7 +335,7 @@ class World:
         return end
 
     def _moved(self, recording: Recording) -> str:
-        work = Work(tenant_id=recording.tenant_id, recording_id=recording.id, attempt=recording.archive_attempt)
+        work = _work(recording, recording.archive_attempt)
         ports = self.ports("recordings", "files", "cold", "sums", "source")
         plan: Plan | None = None
         done: Done | None = None
@@ -353,6 +359,15 @@ class World:
             again(lambda: abandon(work, plan))
             return "abandoned"
         return "done"
+
+    def abandon(self, recording: Recording) -> None:
+        """The run of this move fails for a reason that no repeat could mend."""
+        if (recording.id, recording.archive_attempt) in self.moves.ended:
+            return
+        ports = self.ports("recordings", "cold")
+        abandon = AbandonArchive(recordings=ports["recordings"], clock=self.clock, abort=ports["cold"].abort)
+        again(lambda: abandon(_work(recording, recording.archive_attempt), None))
+        self.moves.end(recording)
 
     def put_room(self, **changes: Any) -> tuple[Room, bool]:
         service = PutRoom(**self.ports("rooms", "recorder"), new_nonce=self.new_nonce)
@@ -432,6 +447,10 @@ class RestoredUrls:
     ) -> tuple[str, datetime]:
         seconds = min(expires_in, 3600)
         return f"https://cold/{key}?name={file_name}&seconds={seconds}", now + timedelta(seconds=seconds)
+
+
+def _work(recording: Recording, attempt: int) -> Work:
+    return Work(tenant_id=recording.tenant_id, recording_id=recording.id, attempt=attempt)
 
 
 def _not_zero(tallies: dict[Any, Counter[str]]) -> dict[Any, dict[str, int]]:

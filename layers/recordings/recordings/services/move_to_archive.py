@@ -8,14 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from recordings.domain.errors import ConcurrentUpdate, SourceUnavailable
+from recordings.domain.errors import SourceUnavailable
 from recordings.domain.lifecycle import Status
-from recordings.domain.recording import Archive, Failure, StoredFile
+from recordings.domain.recording import Archive, Failure, Recording, StoredFile
 from recordings.ports import Clock, Recordings
+from recordings.services.change_recording import changed
 from recordings.services.process_recording import family_of
 from recordings.services.transfer_file import Done, Files, Plan, Reader, Work, check_stored, plan_for
 
-TRIES: Final = 5
 PREFIX: Final = "recordings/"
 ABANDONED: Final = Failure("archive_failed", "The move to cold storage failed; the recording is still in R2.")
 
@@ -35,19 +35,17 @@ class BeginArchive:
 
     def __call__(self, work: Work) -> bool:
         """Give whether there is anything to move."""
-        for attempt in range(TRIES):
-            before = self.recordings.find(work["tenant_id"], work["recording_id"])
-            after = before
-            if before.status is Status.READY and before.archive_attempt == work["attempt"] - 1:
-                after = before.archiving(at=self.clock())
-            try:
-                self.recordings.save(before, after)
-            except ConcurrentUpdate:
-                if attempt == TRIES - 1:
-                    raise
-                continue
-            return after.status is Status.ARCHIVED and after.archive_attempt == work["attempt"]
-        raise AssertionError("unreachable: the last try returns or raises")
+        stored = changed(
+            self.recordings,
+            lambda: self.recordings.find(work["tenant_id"], work["recording_id"]),
+            lambda one: one.archiving(at=self.clock()) if _is_next(one, work) else one,
+        )
+        return stored.status is Status.ARCHIVED and stored.archive_attempt == work["attempt"]
+
+
+def _is_next(recording: Recording, work: Work) -> bool:
+    """Whether this move is yet to begin."""
+    return recording.status is Status.READY and recording.archive_attempt == work["attempt"] - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,27 +102,22 @@ class FinishArchive:
             self.source.delete(archive.moved_from)
 
     def _store(self, work: Work, plan: Plan, done: Done) -> None:
-        for attempt in range(TRIES):
-            before = self.recordings.find(work["tenant_id"], work["recording_id"])
-            if before.file is None:
+        def pointed(recording: Recording) -> Recording:
+            if recording.file is None:
                 raise SourceUnavailable("the recording has no file")
+            if recording.archive_attempt != work["attempt"]:
+                return recording
             file = StoredFile(
                 provider="s3",
                 key=plan["key"],
                 size_bytes=plan["size"],
-                content_type=before.file.content_type,
+                content_type=recording.file.content_type,
                 crc32=done["crc32"],
-                sha256=before.file.sha256,
+                sha256=recording.file.sha256,
             )
-            after = before
-            if before.archive_attempt == work["attempt"]:
-                after = before.vaulted(file, storage_class=self.storage_class)
-            try:
-                self.recordings.save(before, after)
-                return
-            except ConcurrentUpdate:
-                if attempt == TRIES - 1:
-                    raise
+            return recording.vaulted(file, storage_class=self.storage_class)
+
+        changed(self.recordings, lambda: self.recordings.find(work["tenant_id"], work["recording_id"]), pointed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,15 +132,11 @@ class AbandonArchive:
         """Raises ConcurrentUpdate."""
         if plan is not None and plan["upload_id"]:
             self.abort(plan["key"], plan["upload_id"])
-        for attempt in range(TRIES):
-            before = self.recordings.find(work["tenant_id"], work["recording_id"])
-            after = before
-            if before.archive_attempt == work["attempt"]:
-                after = before.not_archived(ABANDONED, at=self.clock())
-            try:
-                self.recordings.save(before, after)
-                return after.status
-            except ConcurrentUpdate:
-                if attempt == TRIES - 1:
-                    raise
-        raise AssertionError("unreachable: the last try returns or raises")
+
+        def back(recording: Recording) -> Recording:
+            if recording.archive_attempt != work["attempt"]:
+                return recording
+            return recording.not_archived(ABANDONED, at=self.clock())
+
+        stored = changed(self.recordings, lambda: self.recordings.find(work["tenant_id"], work["recording_id"]), back)
+        return stored.status

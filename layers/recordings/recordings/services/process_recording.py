@@ -20,9 +20,9 @@ from recordings.domain.errors import (
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Failure, Progress, Recording, StoredFile
 from recordings.ports import Clock, Recorder, Recordings
+from recordings.services.change_recording import changed
 from recordings.services.transfer_file import Files, Plan, Reader, Work, plan_for
 
-TRIES: Final = 5
 CONTENT_TYPE: Final = "video/mp4"
 
 
@@ -234,18 +234,11 @@ def _is_over(recording: Recording, work: Work) -> bool:
 
 
 def _save(recordings: Recordings, work: Work, change: Callable[[Recording], Recording]) -> Status:
-    for attempt in range(TRIES):
-        before = recordings.find(work["tenant_id"], work["recording_id"])
-        after = before if before.attempt != work["attempt"] else change(before)
-        if after is before:
-            break
-        try:
-            recordings.save(before, after)
-            return after.status
-        except ConcurrentUpdate:
-            if attempt == TRIES - 1:
-                raise
-    return before.status
+    return changed(
+        recordings,
+        lambda: recordings.find(work["tenant_id"], work["recording_id"]),
+        lambda one: change(one) if one.attempt == work["attempt"] else one,
+    ).status
 
 
 def _capture_of(recorder: Recorder, recording: Recording) -> Capture:

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from recordings.domain.errors import ConcurrentUpdate, RecordingNotArchived, TierNotOffered
+from recordings.domain.errors import RecordingNotArchived, TierNotOffered
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Recording, Tier
 from recordings.ports import Clock, Recordings, Vault
+from recordings.services.change_recording import changed
 
-TRIES: Final = 5
 SPEED: Final[dict[Tier, int]] = {"bulk": 0, "standard": 1, "expedited": 2}
 # How long a copy takes at most (S3 User Guide, "Restore retrieval options"); Expedited is not for Deep Archive.
 WAITS: Final[dict[str, dict[Tier, timedelta]]] = {
@@ -30,36 +30,33 @@ class RestoreRecording:
 
     def __call__(self, *, tenant_id: str, recording_id: str, days: int, tier: Tier) -> Recording:
         """Raises RecordingNotFound, RecordingNotArchived, TierNotOffered, Throttled or ConcurrentUpdate."""
-        for attempt in range(TRIES):
-            before = self.recordings.get(tenant_id, recording_id)
-            if before.status is not Status.ARCHIVED or before.archive is None or before.file is None or before.moving:
-                raise RecordingNotArchived(f"only a recording in cold storage can be restored; {_how(before)}")
-            found = self.vault.look(before.file.key)
-            if found is None:
-                raise RecordingNotArchived("its file is not in cold storage")
-            now = self.clock()
-            if found.ongoing and SPEED[tier] <= SPEED[before.archive.tier or "bulk"]:
-                return before
-            waits = WAITS.get(found.storage_class)
-            if waits is None:
-                after = before.restored(until=now + timedelta(days=days))
-            elif tier not in waits:
-                raise TierNotOffered(f"{tier} is not offered for {found.storage_class}")
-            else:
-                self.vault.restore(before.file.key, days=days, tier=tier)
-                if found.until is not None and not found.ongoing:
-                    # A copy is there: asking again keeps it longer, and it stays readable meanwhile.
-                    renewed = self.vault.look(before.file.key)
-                    after = before.restored(until=(renewed and renewed.until) or found.until)
-                else:
-                    after = before.restoring(tier=tier, days=days, expected_at=now + waits[tier])
-            try:
-                self.recordings.save(before, after)
-                return after
-            except ConcurrentUpdate:
-                if attempt == TRIES - 1:
-                    raise
-        raise AssertionError("unreachable: the last try returns or raises")
+        return changed(
+            self.recordings,
+            lambda: self.recordings.get(tenant_id, recording_id),
+            lambda recording: self._asked(recording, days, tier),
+        )
+
+    def _asked(self, before: Recording, days: int, tier: Tier) -> Recording:
+        """Ask for a copy, unless one is on its way; give the recording as it is to be stored."""
+        if before.status is not Status.ARCHIVED or before.archive is None or before.file is None or before.moving:
+            raise RecordingNotArchived(f"only a recording in cold storage can be restored; {_how(before)}")
+        found = self.vault.look(before.file.key)
+        if found is None:
+            raise RecordingNotArchived("its file is not in cold storage")
+        now = self.clock()
+        if found.ongoing and SPEED[tier] <= SPEED[before.archive.tier or "bulk"]:
+            return before
+        waits = WAITS.get(found.storage_class)
+        if waits is None:
+            return before.restored(until=now + timedelta(days=days))
+        if tier not in waits:
+            raise TierNotOffered(f"{tier} is not offered for {found.storage_class}")
+        self.vault.restore(before.file.key, days=days, tier=tier)
+        if found.until is None or found.ongoing:
+            return before.restoring(tier=tier, days=days, expected_at=now + waits[tier])
+        # A copy is there: asking again keeps it longer, and it stays readable meanwhile.
+        renewed = self.vault.look(before.file.key)
+        return before.restored(until=(renewed and renewed.until) or found.until)
 
 
 def _how(recording: Recording) -> str:
@@ -76,16 +73,11 @@ class TrackRestore:
 
     def __call__(self, *, tenant_id: str, recording_id: str) -> Recording:
         """Raises RecordingNotFound or ConcurrentUpdate."""
-        for attempt in range(TRIES):
-            before = self.recordings.find(tenant_id, recording_id)
-            after = self._seen(before, self.clock())
-            try:
-                self.recordings.save(before, after)
-                return after
-            except ConcurrentUpdate:
-                if attempt == TRIES - 1:
-                    raise
-        raise AssertionError("unreachable: the last try returns or raises")
+        return changed(
+            self.recordings,
+            lambda: self.recordings.find(tenant_id, recording_id),
+            lambda recording: self._seen(recording, self.clock()),
+        )
 
     def _seen(self, recording: Recording, now: datetime) -> Recording:
         if recording.file is None or recording.file.provider != "s3" or recording.archive is None:

@@ -1,0 +1,429 @@
+"""The scheduled sync: what it looks at, what that costs, and what it brings right."""
+
+from collections import Counter
+from datetime import datetime, timedelta
+
+import pytest
+
+from recordings.domain.capture import CaptureStatus
+from recordings.domain.errors import ProviderFailure, ProviderThrottled, ProviderTimeout
+from recordings.domain.lifecycle import Status
+from recordings.domain.recording import Recording
+from recordings.services.sync_all import BATCH, FULL_EVERY, LEASE, OVERLAP, PAGES, Begun, Look
+from tests.support.builders import NOON, a_capture, a_recording, a_room
+from tests.unit.services.world import Killed, Trap, World, attempt
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def looked_at(world: World, begun: Begun | None = None) -> list[Look]:
+    return [look for batch in world.scan(begun).batches for look in batch]
+
+
+def ids(looks: list[Look]) -> list[str | None]:
+    return [look["capture_id"] for look in looks]
+
+
+def captured(world: World, *ages: timedelta, meeting_id: str = "meeting_1") -> None:
+    """Uploaded captures that were invoked so long ago; the first is the newest."""
+    for age in sorted(ages, reverse=True):
+        at = world.clock() - age
+        number = len(world.cloudflare.captured) + 1
+        world.cloudflare.captured[f"past_{number}"] = a_capture(
+            id=f"past_{number}",
+            status=CaptureStatus.UPLOADED,
+            invoked_at=at,
+            started_at=at,
+            stopped_at=at,
+            download_url="https://files/1",
+            url_expires_at=world.clock() + timedelta(days=7),
+            auto_started=True,
+            meeting_id=meeting_id,
+        )
+
+
+# ---------------------------------------------------------------- how far it walks
+
+
+def test_without_a_watermark_everything_is_walked(world: World) -> None:
+    captured(world, timedelta(days=300), timedelta(0))
+    scan = world.scan(Begun(None, False))
+    assert (scan.seen, scan.newest, scan.next_page) == (2, NOON, None)
+
+
+def test_a_walk_ends_a_while_before_the_watermark(world: World) -> None:
+    mark = NOON - timedelta(hours=5)
+    ages = [timedelta(hours=5) + OVERLAP + timedelta(seconds=late) for late in (-1, 0, 1, 2)]
+    captured(world, timedelta(0), *ages)
+    scan = world.scan(Begun(mark, False))
+    assert scan.seen == 3
+    assert world.scan(Begun(mark, True)).seen == 5
+
+
+def test_a_walk_asks_for_no_page_behind_its_end(world: World) -> None:
+    world.cloudflare.page_size = 2
+    captured(world, *(timedelta(hours=hours) for hours in range(10)))
+    world.trap = Trap(999, only="recorder.recent")
+    assert world.scan(Begun(NOON - timedelta(hours=1), False)).next_page is None
+    assert len(world.trap.calls) == 2
+
+
+def test_a_long_walk_is_handed_on_and_its_newest_is_of_the_first_part(world: World) -> None:
+    world.cloudflare.page_size = 2
+    captured(world, *(timedelta(minutes=minutes) for minutes in range(2 * PAGES + 3)))
+    first = world.scan()
+    assert (first.seen, first.newest, first.next_page) == (2 * PAGES, NOON, PAGES + 1)
+    rest = world.scan(page=PAGES + 1)
+    assert (rest.seen, rest.next_page) == (3, None)
+    assert {*ids(looked_at(world)), *(look["capture_id"] for batch in rest.batches for look in batch)} == set(
+        world.cloudflare.captured
+    )
+
+
+def test_what_ends_on_a_page_is_not_asked_on(world: World) -> None:
+    world.cloudflare.page_size = 2
+    captured(world, *(timedelta(minutes=minutes) for minutes in range(2 * PAGES)))
+    assert world.scan().next_page is None
+
+
+def test_looks_come_in_batches(world: World) -> None:
+    captured(world, *(timedelta(minutes=minutes) for minutes in range(2 * BATCH + 5)))
+    assert [len(batch) for batch in world.scan().batches] == [BATCH, BATCH, 5]
+
+
+def test_a_list_that_shifts_between_pages_loses_nothing(world: World) -> None:
+    world.cloudflare.page_size = 3
+    captured(world, *(timedelta(minutes=minutes) for minutes in range(1, 10)))
+    recent = world.cloudflare.recent
+
+    def shifting(number: int) -> object:
+        page = recent(number)
+        captured(world, timedelta(0))
+        return page
+
+    world.cloudflare.recent = shifting  # type: ignore[assignment,method-assign]
+    assert {f"past_{n}" for n in range(1, 10)} <= set(ids(looked_at(world)))
+    assert max(Counter(ids(looked_at(world))).values()) == 1
+
+
+# ---------------------------------------------------------------- what is looked at
+
+
+def test_what_is_as_it_should_be_is_not_looked_at(world: World) -> None:
+    captured(world, timedelta(hours=1), timedelta(hours=2))
+    assert world.sync() == 2
+    for recording in list(world.runs.started.values()):
+        assert world.process(recording) == "ready"
+    running = world.start()
+    assert looked_at(world) == []
+    assert world.sync() == 0
+    world.clock.advance(minutes=1)
+    assert world.stop().id == running.id
+    assert looked_at(world) == []
+
+
+@pytest.mark.parametrize("names", [True, False], ids=["named", "hinted at"])
+def test_captures_of_no_room_are_counted_and_come_in_once_there_is_one(world: World, names: bool) -> None:
+    world.cloudflare.names_meetings = names
+    captured(world, timedelta(hours=1), timedelta(hours=2), meeting_id="meeting_2")
+    scan = world.scan()
+    assert (scan.unregistered, scan.batches) == (2, [])
+    assert world.sync() == 0
+    world.rooms.add(a_room(id="room_2", meeting_id="meeting_2"))
+    world.clock.advance(seconds=FULL_EVERY.total_seconds())
+    assert world.sync() == 2
+    assert world.sync() == 0
+    assert {one.room_id for one in world.all()} == {"room_2"}
+    assert world.scan().unregistered == 0
+    world.assert_sound()
+
+
+def test_a_capture_that_names_no_meeting_at_all_is_counted(world: World) -> None:
+    captured(world, timedelta(0))
+    world.cloudflare.captured["past_1"] = a_capture(id="past_1", meeting_id=None)
+    assert world.scan().unregistered == 1
+
+
+def test_a_meeting_that_a_name_hints_at_is_verified_before_it_is_believed(world: World) -> None:
+    captured(world, timedelta(0), meeting_id="meeting_2")
+    (forged,) = world.cloudflare.captured
+    hinted = Look(capture_id=forged, meeting_id="meeting_1", sure=False, tenant_id=None, recording_id=None)
+    assert world.look([hinted]) == 0
+    assert world.all() == []
+    captured(world, timedelta(0))
+    assert world.look([{**hinted, "capture_id": "past_2"}]) == 1
+    (recording,) = world.all()
+    assert (recording.cloudflare_id, recording.room_id) == ("past_2", "room_1")
+
+
+def test_what_was_purged_does_not_come_back(world: World) -> None:
+    captured(world, timedelta(0))
+    assert world.sync() == 1
+    (recording,) = world.all()
+    world.process(recording)
+    world.delete(recording)
+    world.memory.purge(recording)
+    assert looked_at(world) == []
+    assert world.sync() == 0
+    assert world.all() == []
+    late = Look(capture_id="past_1", meeting_id="meeting_1", sure=True, tenant_id=None, recording_id=None)
+    assert world.look([late]) == 0
+    assert world.all() == []
+
+
+def test_what_was_deleted_is_followed_and_stays_deleted(world: World) -> None:
+    recording = world.start()
+    world.stop()
+    world.delete(recording)
+    world.cloudflare.lose("capture_1")
+    assert world.sync() == 1
+    gone = world.recordings.find("tenant_1", recording.id)
+    assert (gone.status, gone.deleted_at) == (Status.FAILED, world.clock())
+    world.assert_sound()
+
+
+# ---------------------------------------------------------------- what is brought right
+
+
+def test_an_end_whose_webhook_was_lost_is_found(world: World) -> None:
+    recording = world.start()
+    world.clock.advance(minutes=1)
+    world.cloudflare.end("capture_1")
+    assert world.sync() == 1
+    assert world.room().active_recording_id is None
+    assert list(world.runs.started) == [(recording.id, 1)]
+
+
+def test_a_capture_that_never_begins_is_stopped_and_gives_the_room_back(world: World) -> None:
+    world.start()
+    world.clock.advance(minutes=15)
+    assert world.sync() == 0
+    assert len(world.cloudflare.running()) == 1
+    world.clock.advance(seconds=1)
+    world.sync()
+    assert world.cloudflare.running() == []
+    assert world.sync() == 1
+    assert world.room().active_recording_id is None
+
+
+def test_a_run_that_died_is_followed_by_a_new_attempt(world: World) -> None:
+    recording = world.start()
+    world.stop()
+    world.cloudflare.upload("capture_1")
+    world.runs.end(recording)
+    world.clock.advance(minutes=10)
+    assert world.sync() == 0
+    world.clock.advance(seconds=1)
+    assert world.sync() == 1
+    (after,) = world.all()
+    assert (after.attempt, after.status) == (2, Status.PROCESSING)
+    assert world.process(after) == "ready"
+    assert world.sync() == 0
+
+
+def test_a_run_that_gave_up_is_followed_by_a_new_attempt_once_the_file_is_there(world: World) -> None:
+    recording = world.start()
+    world.stop()
+    world.clock.advance(hours=7)
+    assert world.process(recording) == "stalled"
+    assert world.sync() == 0
+    world.cloudflare.upload("capture_1")
+    assert world.sync() == 1
+    (after,) = world.all()
+    assert (after.attempt, after.stalled) == (2, False)
+
+
+def test_a_run_at_work_is_left_alone(world: World) -> None:
+    world.start()
+    world.stop()
+    world.cloudflare.upload("capture_1")
+    world.clock.advance(hours=1)
+    assert world.sync() == 0
+    assert [one.attempt for one in world.all()] == [1]
+    assert world.runs.ended == []
+
+
+def test_a_move_whose_run_died_is_revived(world: World) -> None:
+    recording = a_ready_one(world)
+    moving = world.archive(recording)
+    world.clock.advance(minutes=11)
+    assert world.sync() == 0
+    world.moves.end(moving)
+    assert world.sync() == 1
+    assert world.moves.revived == [(moving.id, 1)]
+    assert world.move(moving) == "done"
+    assert world.sync() == 0
+    assert looked_at(world) == []
+
+
+def a_ready_one(world: World) -> Recording:
+    recording = world.start()
+    world.clock.advance(minutes=1)
+    world.stop()
+    world.cloudflare.upload(recording.cloudflare_id or "")
+    assert world.process(recording) == "ready"
+    return world.recordings.get("tenant_1", recording.id)
+
+
+def test_what_cloudflare_no_longer_lists_is_asked_for_by_its_id(world: World) -> None:
+    world.start()
+    world.cloudflare.forget("capture_1")
+    captured(world, timedelta(0))
+    assert ids(looked_at(world)) == ["past_1", "capture_1"]
+    assert world.sync() == 2
+    assert world.of(a_capture()).status is Status.FAILED
+    assert world.room().active_recording_id is None
+
+
+def test_a_file_that_expired_and_an_upload_that_never_ended_are_told(world: World) -> None:
+    for end in (world.cloudflare.upload, world.cloudflare.end):
+        recording = world.start()
+        world.stop()
+        end(recording.cloudflare_id or "")
+        world.clock.advance(minutes=1)
+    world.clock.advance(days=7, seconds=1)
+    assert world.sync() == 2
+    assert [one.failure and one.failure.code for one in world.all()] == ["file_expired", "upload_never_finished"]
+
+
+def test_a_recording_without_a_capture_is_no_stumbling_block(world: World) -> None:
+    lost = a_recording(status=Status.PROCESSING, cloudflare_id=None)
+    world.recordings.add(lost, nonce=None)
+    assert ids(looked_at(world)) == [None]
+    assert world.sync() == 1
+    assert world.recordings.get("tenant_1", lost.id).status is Status.FAILED
+
+
+# ---------------------------------------------------------------- who runs, and from where
+
+
+def test_one_run_at_a_time_and_a_dead_one_holds_it_for_its_lease(world: World) -> None:
+    captured(world, timedelta(0))
+    begun = world.state.begin(nonce="other", now=world.clock(), until=world.clock() + LEASE)
+    assert begun == Begun(None, True)
+    world.trap = Trap(999)
+    assert world.sync() is None
+    assert world.trap.calls == ["state.begin"]
+    world.clock.advance(seconds=LEASE.total_seconds())
+    assert world.sync() == 1
+    world.state.end(nonce="other", watermark=NOON + timedelta(days=99), full_at=None)
+    assert world.state.watermark == NOON
+    assert world.state.until is None
+
+
+@pytest.mark.parametrize("failure", [ProviderThrottled, ProviderTimeout])
+def test_a_run_that_fails_keeps_the_watermark_and_gives_the_lease_back(
+    world: World, failure: type[ProviderFailure]
+) -> None:
+    captured(world, timedelta(hours=3))
+    assert world.sync() == 1
+    mark = world.state.watermark
+    assert mark == NOON - timedelta(hours=3)
+    captured(world, timedelta(hours=1), timedelta(hours=2))
+    get = world.cloudflare.get
+
+    def fails(capture_id: str) -> object:
+        raise failure
+
+    world.cloudflare.get = fails  # type: ignore[assignment,method-assign]
+    assert world.sync() is None
+    assert (world.state.watermark, world.state.until) == (mark, None)
+    world.cloudflare.get = get  # type: ignore[method-assign]
+    assert world.sync() == 2
+    assert world.state.watermark == NOON - timedelta(hours=1)
+
+
+def test_the_whole_list_is_walked_once_a_day(world: World) -> None:
+    def full() -> bool:
+        begun = world.state.begin(nonce="x", now=world.clock(), until=world.clock())
+        assert begun is not None
+        return begun.full
+
+    assert full()
+    world.sync()
+    assert not full()
+    world.clock.advance(seconds=FULL_EVERY.total_seconds() - 1)
+    assert not full()
+    world.clock.advance(seconds=1)
+    assert full()
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_run_that_dies_anywhere_is_made_good_by_the_next(after: bool) -> None:
+    n, sprung = 0, True
+    while sprung:
+        world = World()
+        captured(world, timedelta(hours=1), timedelta(hours=2))
+        begin_and_end(world)
+        world.trap = trap = Trap(n, Killed(), after=after)
+        attempt_killed(world)
+        world.let_go()
+        for _ in range(3):
+            world.sync()
+        assert len(world.all()) == 3
+        assert {key[0] for key in world.runs.started} == {one.id for one in world.all()}
+        assert world.state.until is None or world.state.until <= world.clock() + LEASE
+        world.assert_sound()
+        sprung = trap.sprung
+        n += 1
+    assert n > 12
+
+
+def begin_and_end(world: World) -> None:
+    world.start()
+    world.clock.advance(minutes=1)
+    world.cloudflare.end("capture_1")
+
+
+def attempt_killed(world: World) -> None:
+    """A run without repeats: it dies and stays dead."""
+    scan = None
+    try:
+        begun = world.ports("state")["state"].begin(nonce="dead", now=world.clock(), until=world.clock())
+        scan = world.scan(begun)
+        for batch in scan.batches:
+            attempt(lambda batch=batch: world.look(batch))
+    except Killed:
+        pass
+
+
+# ---------------------------------------------------------------- what it costs
+
+
+def test_ten_thousand_captures_of_which_fifty_are_new_cost_little(world: World) -> None:
+    old = [NOON - timedelta(minutes=n) for n in range(51, 10_051)]
+    for n, at in enumerate(old):
+        add_ready(world, f"old_{n}", at)
+    written = dict(world.memory.recordings)
+    captured(world, *(timedelta(minutes=n) for n in range(1, 51)))
+    world.trap = Trap(10**6)
+    assert world.sync() == 50
+    calls = Counter(world.trap.calls)
+    pages = -(-10_050 // world.cloudflare.page_size)
+    asked = {name: number for name, number in calls.items() if name.startswith("recorder")}
+    assert sum(asked.values()) <= pages + 50, asked
+    assert (calls["recordings.add"], calls["recordings.save"]) == (50, 0)
+    assert {key: one for key, one in world.memory.recordings.items() if key in written} == written
+    world.trap = Trap(10**6)
+    assert world.sync() == 0
+    again = Counter(world.trap.calls)
+    assert again["recorder.recent"] == 2
+    assert again.keys() <= {
+        "state.begin", "state.end", "recorder.recent", "recordings.of_captures", "recordings.open_ones"
+    }  # fmt: skip
+
+
+def add_ready(world: World, name: str, at: datetime) -> None:
+    world.cloudflare.captured[name] = a_capture(
+        id=name,
+        status=CaptureStatus.UPLOADED,
+        invoked_at=at,
+        download_url="https://files/1",
+        url_expires_at=at + timedelta(days=7),
+    )
+    world.recordings.add(
+        a_recording(id=world.new_id(at), status=Status.READY, cloudflare_id=name, created_at=at), nonce=None
+    )
