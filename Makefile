@@ -37,6 +37,7 @@ check: setup ## Style, types, dependency rule, template
 	mypy
 	PYTHONPATH=layers/recordings lint-imports
 	sam validate --lint --region us-east-1
+	$(PY) -m openapi.generate --check
 
 test: check ## Everything: check, then unit, template, local-stack and end-to-end tests
 	$(PY) -m pytest
@@ -55,6 +56,9 @@ demo: setup ## The main job on a local stack, step by step (KEEP=1 leaves the st
 
 invoke: setup ## Run one function on the local stack (FUNCTION=GetRecording EVENT=events/get_recording.json)
 	$(PY) -m local --name $(NAME) invoke --function $(FUNCTION) --event $(EVENT)
+
+openapi: setup ## Write docs/openapi.yaml from the code that answers
+	$(PY) -m openapi.generate
 
 register-webhook: setup ## Have Cloudflare send its webhooks to the deployed API (URL=https://… SECRET=arn ACCOUNT=… APP=…)
 	$(PY) -m admin register-webhook --url $(URL) --secret $(SECRET) --account $(ACCOUNT) --app $(APP)
@@ -82,4 +86,4 @@ build: setup ## Build the layers and functions for deployment
 deploy: test build ## Deploy to AWS (STACK=default|prod)
 	sam deploy --config-env $(or $(STACK),default)
 
-.PHONY: help setup format check test up down deploy-local demo invoke register-webhook audit bench-transfer bench-sync bench-cold-start lock build deploy
+.PHONY: help setup format check test up down deploy-local demo invoke openapi register-webhook audit bench-transfer bench-sync bench-cold-start lock build deploy

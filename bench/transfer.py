@@ -9,7 +9,8 @@ The cost of a recording of `size` bytes is computed from what one copy needed, c
 
     parts          ceil(size / part size), segments ceil(parts / parts of a segment): what the workflow plans
     GB-seconds     MemorySize of CopySegment / 1024 * size / throughput; its time alone, the other tasks take moments
-    transitions    those of a real run + segments - segments of that run; a wait for Cloudflare's upload adds its own
+    transitions    states that a real run entered, other than CopySegment, + segments; a wait for Cloudflare's upload
+                   adds its own
     calls          of each task, as counted: UploadPart per part; the other calls of CopySegment per segment; ListParts
                    once more for each 1,000 parts; all else as often as in the run, whatever the size
     DynamoDB       write units of items up to 1 KB: a write is one, in a transaction two; checksums per part,
@@ -22,6 +23,7 @@ import json
 import math
 import os
 import platform
+import resource
 import shutil
 import statistics
 import subprocess
@@ -56,7 +58,7 @@ CLASS_A: Final = frozenset(
     {"CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "PutObject", "ListParts", "ListMultipartUploads"}
 )
 CLASS_B: Final = frozenset({"HeadObject", "GetObject"})
-# USD for a million (R2, pricing, as of 2026-01-06).
+# USD for a million (R2, pricing, as of 2026-08-03).
 CLASS_A_PRICE: Final = 4.50
 CLASS_B_PRICE: Final = 0.36
 WRITES: Final = {"PutItem": 1, "UpdateItem": 1, "DeleteItem": 1, "TransactedItem": 2}
@@ -79,10 +81,11 @@ class Failed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a call gave, how long it took, what it asked of AWS and R2 (`s3.UploadPart`), and the process's peak RSS."""
+    """What a call gave, its time and the processor's, its calls to AWS and R2 (`s3.UploadPart`), the peak memory."""
 
     value: Any
     seconds: float
+    cpu: float
     calls: Counter[str]
     peak_mb: float
 
@@ -108,6 +111,8 @@ class Engine:
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
             "POWERTOOLS_METRICS_DISABLED": "true",
+            # A line for each call to Cloudflare would come between the figures.
+            "POWERTOOLS_LOG_LEVEL": "ERROR",
         }
         self.process = subprocess.Popen(
             [sys.executable, "-c", "from bench.transfer import serve; serve()"],
@@ -129,7 +134,7 @@ class Engine:
         told = json.loads(line)
         if "error" in told:
             raise Failed(*told["error"])
-        return Answer(told["value"], told["seconds"], Counter(told["calls"]), told["peak_mb"])
+        return Answer(told["value"], told["seconds"], told["cpu"], Counter(told["calls"]), told["peak_mb"])
 
     def call(self, what: str, *arguments: Any) -> Answer:
         """Call and wait. Raises Failed."""
@@ -177,10 +182,10 @@ def serve() -> None:
             module, name = what.split(":")
             called = getattr(import_module(module), name)
             _reset_peak()
-            began = time.perf_counter()
+            began, worked = time.perf_counter(), time.process_time()
             value = called(*arguments)
-            seconds = time.perf_counter() - began
-            answer = {"value": value, "seconds": seconds, "calls": counted, "peak_mb": _peak_mb()}
+            seconds, cpu = time.perf_counter() - began, time.process_time() - worked
+            answer = {"value": value, "seconds": seconds, "cpu": cpu, "calls": counted, "peak_mb": _peak_mb()}
         except Exception as error:
             answer = {"error": [type(error).__name__, str(error)]}
         print(json.dumps(answer), file=told, flush=True)
@@ -260,8 +265,11 @@ def _json(url: str, body: Any, headers: Mapping[str, str], method: str | None) -
         return json.loads(answer.read() or b"null")
 
 
-def count_a_run(running: dict[str, Any]) -> tuple[int, int]:
-    """Let the deployed workflow bring one recording in; the states it entered, and its segments."""
+def count_a_run(running: dict[str, Any]) -> int:
+    """Let the deployed workflow bring one recording in; how many states it entered, other than CopySegment.
+
+    That one is entered for each segment. The emulator's history leaves it out, AWS's does not.
+    """
     room = api(running, "/rooms/counted", {"name": "Counted"}, method="PUT")
     control(running, "/recordings", {"meeting_id": room["cloudflare_meeting_id"], "size": COUNTED_MB * MIB})
     recording_id = api(running, "/rooms/counted/recordings/sync", {})["recordings"][0]["id"]
@@ -279,7 +287,7 @@ def count_a_run(running: dict[str, Any]) -> tuple[int, int]:
                 for event in page["events"]
                 if event["type"].endswith("StateEntered")
             ]
-            return len(entered), entered.count("CopySegment")
+            return len(entered) - entered.count("CopySegment")
         time.sleep(0.5)
     raise BenchError(f"the recording was not brought in: see `python -m local --name {NAME} logs`")
 
@@ -327,11 +335,13 @@ def rclone_environment(running: Mapping[str, Any]) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """One copy by the engine: its throughput in bytes a second, the process's peak, and the calls of each task."""
+    """One copy: bytes a second, the processor's seconds, and of the engine its peak memory and each task's calls."""
 
     rate: float
+    cpu: float
     peak_mb: float
     plan: Mapping[str, Any]
+    facts: Mapping[str, Any]
     tasks: Mapping[str, Counter[str]]
 
 
@@ -347,46 +357,54 @@ def copy(engine: Engine, work: Mapping[str, Any]) -> Copy:
         copied += one.calls
     return Copy(
         plan["size"] / (sum(one.seconds for one in segments) + completed.seconds),
+        sum(one.cpu for one in segments) + completed.cpu,
         max(one.peak_mb for one in segments),
         plan,
+        verified.value,
         {"plan": planned.calls, "copy": copied, "complete": completed.calls, "verify": verified.calls},
     )
 
 
-def measure(running: dict[str, Any], size: int, runs: int) -> tuple[list[Copy], list[float], Counter[str]]:
-    """The engine's copies, rclone's rates, and the calls that the other tasks of a run make."""
+def copy_by_rclone(command: Sequence[str], environment: Mapping[str, str], size: int) -> Copy:
+    """The same by rclone; starting it is part of its time, a few hundredths of a second."""
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    done = subprocess.run(command, env=dict(environment), capture_output=True, text=True, check=False)
+    seconds, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode:
+        raise BenchError(f"rclone failed: {(done.stderr.strip().splitlines() or ['it wrote nothing'])[-1]}")
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Copy(size / seconds, cpu, 0.0, {}, {}, {})
+
+
+def measure(running: dict[str, Any], size: int, runs: int) -> tuple[list[Copy], list[Copy], Counter[str]]:
+    """The engine's copies, rclone's, and the calls that the other tasks of a run make."""
     program = rclone()
     store, bucket = stack.client(running, "r2"), running["buckets"]["r2"]
     room = api(running, "/rooms/bench", {"name": "Bench"}, method="PUT")
-    made = control(running, "/recordings", {"meeting_id": room["cloudflare_meeting_id"], "size": size, "exact": True})[
-        "data"
-    ]
-    copies, rates = [], []
+    wanted = {"meeting_id": room["cloudflare_meeting_id"], "size": size}
+    made = control(running, "/recordings", wanted)["data"]
+    ours: list[Copy] = []
+    theirs: list[Copy] = []
     with Engine(running) as engine:
         work = engine.call("bench.transfer:register", room["id"], made["meeting_id"], made["id"]).value
         at_once = engine.call("bench.transfer:threads").value
         for number in range(runs + 1):
-            # The first turn of each warms up, with connections, caches and pages; it is not counted.
             one = copy(engine, work)
             store.delete_object(Bucket=bucket, Key=one.plan["key"])
             url = engine.call("bench.transfer:url_of", work, one.plan).value
             command = rclone_command(program, url, bucket, "rclone.mp4", one.plan["part_size"], at_once)
-            began = time.perf_counter()
-            done = subprocess.run(command, env=rclone_environment(running), capture_output=True, text=True, check=False)
-            seconds = time.perf_counter() - began
-            if done.returncode:
-                raise BenchError(f"rclone failed: {(done.stderr.strip().splitlines() or ['it wrote nothing'])[-1]}")
+            other = copy_by_rclone(command, rclone_environment(running), size)
             stored = store.head_object(Bucket=bucket, Key="rclone.mp4")["ContentLength"]
             if stored != size:
                 raise BenchError(f"rclone stored {stored} bytes of {size}")
             store.delete_object(Bucket=bucket, Key="rclone.mp4")
+            # The first turn of each warms up connections, caches and pages: it is not counted.
             if number:
-                copies.append(one)
-                rates.append(size / seconds)
-        facts = {"size": size, "content_type": "video/mp4", "duration": 1, "crc32": None, "sha256": None}
+                ours.append(one)
+                theirs.append(other)
         looked = engine.call("bench.transfer:look", work)
-        marked = engine.call("bench.transfer:mark", work, copies[-1].plan["key"], facts)
-    return copies, rates, looked.calls + marked.calls
+        marked = engine.call("bench.transfer:mark", work, ours[-1].plan["key"], ours[-1].facts)
+    return ours, theirs, looked.calls + marked.calls
 
 
 def look(work: dict[str, Any]) -> None:
@@ -397,10 +415,17 @@ def look(work: dict[str, Any]) -> None:
 
 
 def mark(work: dict[str, Any], key: str, facts: dict[str, Any]) -> None:
-    """In the engine's process: what MarkReady does."""
+    """In the engine's process: what MarkReady does with what VerifyTransfer found."""
     from recordings.domain.recording import StoredFile
 
-    file = StoredFile(provider="r2", key=key, size_bytes=facts["size"], content_type=facts["content_type"])
+    file = StoredFile(
+        provider="r2",
+        key=key,
+        size_bytes=facts["size"],
+        content_type=facts["content_type"],
+        crc32=facts["crc32"],
+        sha256=facts["sha256"],
+    )
     import_module("functions.workflow.mark_ready.app").mark_ready(work, file, seconds=1, partial=False)
 
 
@@ -409,11 +434,10 @@ def mark(work: dict[str, Any], key: str, facts: dict[str, Any]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What one transfer needed: calls by task, the states entered by a run, and the parts and segments of each."""
+    """What one transfer needed: calls by task, states entered other than CopySegment, its parts and segments."""
 
     tasks: Mapping[str, Counter[str]]
     transitions: int
-    transition_segments: int
     parts: int
     segments: int
     memory_mb: int
@@ -473,7 +497,7 @@ def cost(counted: Counted, size: int, part_size: int, segments: int, rate: float
         segments,
         memory_gb * size / rate,
         memory_gb * size / SLOW,
-        counted.transitions + segments - counted.transition_segments,
+        counted.transitions + segments,
         sum(times for name, times in s3.items() if name in CLASS_A),
         sum(times for name, times in s3.items() if name in CLASS_B),
         sum(calls[f"dynamodb.{name}"] * units for name, units in WRITES.items()),
@@ -514,13 +538,20 @@ def memory_of(function: str) -> int:
 # ---------------------------------------------------------------- telling
 
 
-def throughput_table(engine: Sequence[float], other: Sequence[float]) -> str:
-    """Rates in bytes a second, for people: run by run, the medians, their ratio."""
-    lines = ["run      engine MB/s  rclone MB/s"]
+def throughput_table(engine: Sequence[Copy], other: Sequence[Copy]) -> str:
+    """Rates and the processor's seconds for people: run by run, the medians, the ratio of the rates."""
+    lines = ["run      engine MB/s  CPU s  rclone MB/s  CPU s"]
+
+    def line(name: str, ours: tuple[float, float], theirs: tuple[float, float]) -> str:
+        return f"{name:7} {ours[0] / 1e6:12.1f} {ours[1]:6.1f} {theirs[0] / 1e6:12.1f} {theirs[1]:6.1f}"
+
+    def median(copies: Sequence[Copy]) -> tuple[float, float]:
+        return statistics.median(one.rate for one in copies), statistics.median(one.cpu for one in copies)
+
     for number, (ours, theirs) in enumerate(zip(engine, other, strict=True), start=1):
-        lines.append(f"{number:<7} {ours / 1e6:12.1f} {theirs / 1e6:12.1f}")
-    ours, theirs = statistics.median(engine), statistics.median(other)
-    lines.append(f"median  {ours / 1e6:12.1f} {theirs / 1e6:12.1f}   ratio {ours / theirs:.2f}")
+        lines.append(line(str(number), (ours.rate, ours.cpu), (theirs.rate, theirs.cpu)))
+    mine, its = median(engine), median(other)
+    lines.append(f"{line('median', mine, its)}   ratio {mine[0] / its[0]:.2f}")
     return "\n".join(lines)
 
 
@@ -538,7 +569,7 @@ def cost_table(costs: Sequence[Cost], prices: Prices, rate: float) -> str:
         ("R2 operations, USD", [f"{prices.r2(one):.5f}" for one in costs]),
     ]
     aws = [prices.aws(one) for one in costs]
-    if None not in aws:
+    if all(one is not None for one in aws):
         rows.append(("AWS, USD", [f"{one:.5f}" for one in aws]))
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:{width}}" + "".join(f"{value:>12}" for value in values) for name, values in rows)
@@ -549,8 +580,8 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m bench.transfer", description=(__doc__ or "").split("\n")[0])
     top.add_argument("--size-mb", type=int, default=1024, help="MiB of the recording (default: 1024)")
     top.add_argument("--runs", type=int, default=RUNS, help=f"counted copies of each (default: {RUNS})")
-    top.add_argument("--r2-class-a", type=float, default=CLASS_A_PRICE, help="USD for a million (2026-01-06: 4.50)")
-    top.add_argument("--r2-class-b", type=float, default=CLASS_B_PRICE, help="USD for a million (2026-01-06: 0.36)")
+    top.add_argument("--r2-class-a", type=float, default=CLASS_A_PRICE, help="USD for a million (2026-08-03: 4.50)")
+    top.add_argument("--r2-class-b", type=float, default=CLASS_B_PRICE, help="USD for a million (2026-08-03: 0.36)")
     top.add_argument("--lambda-gb-second", type=float, help="USD for a GB-second; no default: it differs by region")
     top.add_argument("--transitions", type=float, help="USD for a thousand Step Functions transitions; no default")
     top.add_argument("--dynamodb-writes", type=float, help="USD for a million DynamoDB write units; no default")
@@ -580,7 +611,7 @@ def report(size: int, runs: int, prices: Prices) -> None:
     running = stack.up(NAME)
     try:
         control(running, "/settings", {"own_bucket": "ignore"})
-        transitions, run_segments = count_a_run(running)
+        transitions = count_a_run(running)
         copies, other, others = measure(running, size, runs)
         with Engine(running) as engine:
             shapes = engine.call("bench.transfer:shapes", [gigabytes * GB for gigabytes in SIZES_GB]).value
@@ -593,12 +624,11 @@ def report(size: int, runs: int, prices: Prices) -> None:
         f" {plan['part_size'] / MIB:.0f} MiB\nPython {platform.python_version()}, {version},"
         f" {os.cpu_count()} processors, {len(rates)} runs\n"
     )
-    print(throughput_table(rates, other))
+    print(throughput_table(copies, other))
     print(f"peak memory of the engine's process: {max(one.peak_mb for one in copies):.0f} MB\n")
     counted = Counted(
         {**copies[-1].tasks, "others": others},
         transitions,
-        run_segments,
         math.ceil(size / plan["part_size"]),
         len(plan["segments"]),
         memory_of("CopySegment"),
@@ -608,8 +638,8 @@ def report(size: int, runs: int, prices: Prices) -> None:
         cost(counted, gigabytes * GB, part_size, segments, rate)
         for gigabytes, (part_size, segments) in zip(SIZES_GB, shapes, strict=True)
     ]
-    print(f"What a transfer needs: CopySegment has {counted.memory_mb} MB; a run of {run_segments} segment")
-    print(f"enters {transitions} states\n")
+    print(f"What a transfer needs: CopySegment has {counted.memory_mb} MB, a run enters {transitions} states and one")
+    print("for each segment\n")
     print(cost_table(costs, prices, rate))
     print(f"\nR2 takes USD {prices.class_a} and {prices.class_b} for a million operations of class A and B.")
 

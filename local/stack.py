@@ -281,6 +281,8 @@ def _parameters(stack: dict[str, Any], template: dict[str, Any]) -> dict[str, st
         "R2SecretArn": stack["secrets"]["r2"],
         "R2Endpoint": stack["endpoints"]["r2"],
         "R2Bucket": R2_BUCKET,
+        # The stand-in has no limit but the one that a test sets.
+        "CloudflareCallsPerMinute": "100000",
         # Seldom, so that it does not meet what a person or a test is just looking at; it can be started by hand.
         "SyncSchedule": "rate(60 minutes)",
     }

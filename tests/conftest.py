@@ -19,6 +19,7 @@ os.environ |= {
     "REALTIMEKIT_APP_ID": "app",
     "CLOUDFLARE_API_URL": "http://127.0.0.1:9/client/v4",
     "CLOUDFLARE_WEBHOOK_KEY_URL": "http://127.0.0.1:9/key",
+    "CLOUDFLARE_CALLS_PER_MINUTE": "190",
     "CLOUDFLARE_SECRET_ARN": "cloudflare-secret",
     "R2_ENDPOINT": "http://127.0.0.1:9",
     "R2_BUCKET": "files",

@@ -11,7 +11,8 @@ from recordings.http.endpoint import Request, Response, endpoint, invalid
 from recordings.http.schemas import Nothing, RoomBody, room_view
 from recordings.services.put_room import PutRoom
 
-ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+# No "." and "..": clients take them out of a path.
+ID = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9_.:-]{1,128}")
 put_room = PutRoom(rooms=DynamoRooms(), recorder=RealtimeKit(CallBudget()), clock=now, new_nonce=new_nonce)
 
 
@@ -19,7 +20,7 @@ put_room = PutRoom(rooms=DynamoRooms(), recorder=RealtimeKit(CallBudget()), cloc
 def handler(request: Request[Nothing, RoomBody]) -> Response:
     room_id, body = request.path("id"), request.body
     if not ID.fullmatch(room_id):
-        raise invalid("id", "must be 1 to 128 of A-Z a-z 0-9 _ . : -")
+        raise invalid("id", "must be 1 to 128 of A-Z a-z 0-9 _ . : -, and not . or ..")
     room, created = put_room(
         tenant_id=request.tenant_id,
         room_id=room_id,

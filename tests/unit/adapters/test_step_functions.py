@@ -13,6 +13,7 @@ from moto.core import patch_client
 
 from recordings.adapters import step_functions
 from recordings.adapters.step_functions import ArchivingRuns, ProcessingRuns, answer_task, fail_task
+from recordings.domain.errors import Throttled
 from tests.support.builders import a_recording
 
 DEAD = ["TaskTimedOut", "TaskDoesNotExist", "InvalidToken"]
@@ -106,10 +107,17 @@ def test_a_run_that_was_started_with_other_input_is_still_the_run(client: Stubbe
     ProcessingRuns().start(a_recording())
 
 
-@pytest.mark.parametrize("code", ["StateMachineDoesNotExist", "AccessDeniedException", "ExecutionLimitExceeded"])
+@pytest.mark.parametrize("code", ["StateMachineDoesNotExist", "AccessDeniedException"])
 def test_a_run_that_cannot_be_started_is_told(client: Stubber, code: str) -> None:
     client.add_client_error("start_execution", code)
     with pytest.raises(ClientError, match=code):
+        ProcessingRuns().start(a_recording())
+
+
+@pytest.mark.parametrize("code", ["ThrottlingException", "ExecutionLimitExceeded"])
+def test_where_there_is_no_room_for_a_run_the_caller_comes_again(client: Stubber, code: str) -> None:
+    client.add_client_error("start_execution", code)
+    with pytest.raises(Throttled):
         ProcessingRuns().start(a_recording())
 
 

@@ -410,7 +410,7 @@ def test_ten_thousand_captures_of_which_fifty_are_new_cost_little(world: World) 
     world.trap = Trap(10**6)
     assert world.sync() == 0
     again = Counter(world.trap.calls)
-    assert again["recorder.recent"] == 2
+    assert again["recorder.recent"] == 1
     assert again.keys() <= {
         "state.begin", "state.end", "recorder.recent", "recordings.of_captures", "recordings.open_ones"
     }  # fmt: skip

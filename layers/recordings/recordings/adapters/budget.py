@@ -2,10 +2,11 @@
 
 Cloudflare allows 1,200 calls in five minutes for each token and blocks every call for five minutes after a breach
 (fundamentals/api/reference/limits). So calls are counted by the minute in one item of the table: people's calls may
-take all of a minute's budget, the sweep only a part of it. Five full minutes are 950 calls: the rest is room for
-repeats after a fault, which are not counted, and for the dashboard, which shares the limit.
+take all of a minute's budget, the sweep only a part of it. By default five full minutes are 950 calls: the rest is
+room for repeats after a fault, which are not counted, and for the dashboard, which shares the limit.
 """
 
+import os
 import time
 from typing import Final
 
@@ -15,8 +16,8 @@ from recordings.adapters.dynamo import TABLE, client
 from recordings.domain.errors import ProviderThrottled, Throttled
 
 PERIOD_SECONDS: Final = 60
-CALLS: Final = 190
-SWEEP_CALLS: Final = 110
+# What the sweep may take of it.
+SWEEP_SHARE: Final = 0.6
 KEY: Final = {"pk": {"S": "BUDGET"}, "sk": {"S": "CLOUDFLARE"}}
 OPEN: Final = "(attribute_not_exists(blocked_until) OR blocked_until <= :now)"
 TRIES: Final = 5
@@ -26,7 +27,8 @@ class CallBudget:
     """Implements realtimekit.Budget. `sweep`: for work that nobody waits for."""
 
     def __init__(self, *, sweep: bool = False) -> None:
-        self._limit = SWEEP_CALLS if sweep else CALLS
+        calls = int(os.environ["CLOUDFLARE_CALLS_PER_MINUTE"])
+        self._limit = int(calls * SWEEP_SHARE) if sweep else calls
 
     def spend(self) -> None:
         """Take one call out of the budget. Raises ProviderThrottled when there is none, or Cloudflare blocks."""

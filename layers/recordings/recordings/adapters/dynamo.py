@@ -29,6 +29,7 @@ import random
 import re
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import batched
@@ -138,6 +139,17 @@ class _Refused(Exception):
         self.refused = refused
 
 
+@contextmanager
+def _reading() -> Iterator[None]:
+    """What DynamoDB refuses because it is busy is told as Throttled."""
+    try:
+        yield
+    except ClientError as error:
+        if error.response["Error"]["Code"] in PASSING_ERRORS:
+            raise Throttled("the table is busy; try again in a moment", retry_after=1) from error
+        raise
+
+
 def _pause(attempt: int) -> None:
     # Full jitter: rooms of one tenant that start together meet on the same day tally. Milliseconds, bounded.
     time.sleep(random.uniform(0, min(LONGEST_PAUSE_SECONDS, 0.025 * 2**attempt)))
@@ -198,7 +210,8 @@ def _with(action: Item, values: Item | None, names: Mapping[str, str] | None) ->
 def _get(pk: str, sk: str) -> Item | None:
     if not _fits(sk) or not _fits_partition(pk):
         return None
-    found = _client.get_item(TableName=TABLE, Key=_key(pk, sk), ConsistentRead=True).get("Item")
+    with _reading():
+        found = _client.get_item(TableName=TABLE, Key=_key(pk, sk), ConsistentRead=True).get("Item")
     return _plain(found) if found else None
 
 
@@ -208,7 +221,8 @@ def _batch_get(keys: Sequence[Key]) -> list[Item]:
     for some in batched(keys, 100, strict=False):
         wanted: Any = {TABLE: {"Keys": list(some), "ConsistentRead": True}}
         for attempt in range(TRIES):
-            answer = _client.batch_get_item(RequestItems=wanted)
+            with _reading():
+                answer = _client.batch_get_item(RequestItems=wanted)
             found += [_plain(item) for item in answer["Responses"].get(TABLE, [])]
             wanted = answer.get("UnprocessedKeys")
             if not wanted:
@@ -362,7 +376,8 @@ class DynamoRooms:
         if cursor is not None:
             # The caller holds only a sort key: no cursor can point into another tenant.
             request["ExclusiveStartKey"] = _key(pk, _opened(cursor))
-        rooms = [_room(_plain(item)) for item in _client.query(**request)["Items"]]
+        with _reading():
+            rooms = [_room(_plain(item)) for item in _client.query(**request)["Items"]]
         return Page(rooms[:limit], _sealed(rooms[limit - 1].id) if len(rooms) > limit else None)
 
     def claim(self, tenant_id: str, room_id: str, *, nonce: str, now: datetime, until: datetime) -> str | None:
@@ -930,7 +945,8 @@ class DynamoRecordings:
             request["Limit"] = most + 1
         request["ExpressionAttributeValues"] = _typed(values)
         while True:
-            answer = _client.query(**request)
+            with _reading():
+                answer = _client.query(**request)
             yield from (_plain(item) for item in answer["Items"])
             if "LastEvaluatedKey" not in answer:
                 return

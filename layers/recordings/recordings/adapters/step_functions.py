@@ -13,11 +13,13 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from recordings.domain.errors import Throttled
 from recordings.domain.recording import Recording
 
 # A token dies with its wait: the run looked again by itself, which is all that waking it would have done.
 DEAD_TOKENS: Final = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"})
 
+BUSY: Final = frozenset({"ThrottlingException", "ExecutionLimitExceeded"})
 # A move that died so often is for a person to look at; its recording is readable from R2 all the while.
 MOST_REVIVALS: Final = 5
 
@@ -97,7 +99,10 @@ def _start(machine: str, name: str, recording: Recording, attempt: int) -> None:
     try:
         _client.start_execution(stateMachineArn=machine, name=name, input=json.dumps(work))
     except ClientError as error:
-        if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
+        code = error.response["Error"]["Code"]
+        if code in BUSY:
+            raise Throttled("Step Functions takes no more runs now; try again in a moment", retry_after=2) from error
+        if code != "ExecutionAlreadyExists":
             raise
 
 

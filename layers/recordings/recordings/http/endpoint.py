@@ -28,7 +28,7 @@ from recordings.domain.errors import (
     Throttled,
 )
 from recordings.http.problems import detail_of, status_of
-from recordings.http.schemas import NUMBERS, Document, Nothing, blocker_view
+from recordings.http.schemas import NUMBERS, TOGETHER, Document, Nothing, blocker_view
 from recordings.observability import flush, logger
 from recordings.ports import Clock, IdempotencyKeys
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 type Event = dict[str, Any]
 type LambdaHandler = Callable[[Event, LambdaContext], Event]
 
-WHOLE: Final = re.compile(r"-?\d{1,30}", re.ASCII)
+WHOLE: Final = re.compile(r"-?\d{1,4000}", re.ASCII)
 FIELD: Final = re.compile(r"Object (contains unknown|missing required) field `(.*)`", re.DOTALL)
 # The name under which a handler says what it takes.
 TAKES: Final = "takes"
@@ -132,7 +132,7 @@ def endpoint[Q: Struct, B: Struct](
             request_id = str(event["requestContext"]["requestId"])
             try:
                 tenant_id = "" if scope is None else _tenant(event, scope)
-                raw = _raw_body(event)
+                raw = _raw_body(event, limited=body is not None)
                 request = Request(
                     event=event,
                     tenant_id=tenant_id,
@@ -223,7 +223,7 @@ def _header(event: Event, name: str) -> str | None:
     return next((str(value) for key, value in headers.items() if key.lower() == name), None)
 
 
-def _raw_body(event: Event) -> bytes:
+def _raw_body(event: Event, *, limited: bool) -> bytes:
     """The bytes as the caller sent them: signatures are checked on these."""
     body = event.get("body") or ""
     try:
@@ -231,7 +231,7 @@ def _raw_body(event: Event) -> bytes:
     except ValueError:
         # Characters outside ASCII raise this, a wrong length its subclass binascii.Error.
         raise invalid("body", "could not be decoded") from None
-    if len(raw) > LARGEST_BODY:
+    if limited and len(raw) > LARGEST_BODY:
         raise _Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", f"The body is over {LARGEST_BODY} bytes.")
     return raw
 
@@ -255,26 +255,28 @@ def _query[Q: Struct](model: type[Q], event: Event) -> Q:
     try:
         return msgspec.convert(given, model)
     except msgspec.ValidationError as error:
-        raise _fault(error) from error
+        raise _fault(error, "query") from error
 
 
 def _body[B: Struct](model: type[B], raw: bytes) -> B:
     try:
         return msgspec.json.decode(raw.strip() or b"{}", type=model)
     except msgspec.ValidationError as error:
-        raise _fault(error) from error
+        raise _fault(error, "body") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise invalid("body", "is not valid JSON") from error
 
 
-def _fault(error: msgspec.ValidationError) -> _Problem:
+def _fault(error: msgspec.ValidationError, place: str) -> _Problem:
     """What msgspec says of the first field at fault, in the contract's shape."""
     text, _, path = str(error).partition(" - at `$")
     named = FIELD.search(text)
     if named is not None:
         return invalid(named[2], "is not known" if named[1] == "contains unknown" else "is required")
     inside = re.match(r"\.(\w+)", path)
-    return invalid(inside[1] if inside else "body", f"is not as it must be: {text[0].lower()}{text[1:]}")
+    if text == TOGETHER:
+        return invalid("cursor", "cannot be given together with offset")
+    return invalid(inside[1] if inside else place, f"is not as it must be: {text[0].lower()}{text[1:]}")
 
 
 def _told(error: RecordingsError) -> _Problem:

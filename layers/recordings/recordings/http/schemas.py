@@ -20,9 +20,17 @@ type Document = dict[str, Any]
 # The query parameters that are numbers; in a query everything comes as text.
 NUMBERS: Final = frozenset({"limit", "offset", "expires_in"})
 
+TOGETHER: Final = "cursor and offset cannot be given together"
+
 Limit = Annotated[int, Meta(ge=1, le=100, description="The most items of a page.")]
 Cursor = Annotated[
-    str, Meta(min_length=1, max_length=2000, description="`meta.next_cursor` of the page before; opaque.")
+    str,
+    Meta(
+        min_length=1,
+        max_length=2000,
+        pattern="^[A-Za-z0-9_-]+$",
+        description="`meta.next_cursor` of the page before; opaque.",
+    ),
 ]
 Time = Annotated[datetime, Meta(tz=True)]
 
@@ -71,7 +79,7 @@ class ListQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if self.cursor is not None and self.offset is not None:
-            raise ValueError("cursor and offset cannot be given together")
+            raise ValueError(TOGETHER)
 
     def only(self) -> Filter:
         """The filters among it."""

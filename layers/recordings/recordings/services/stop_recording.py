@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from recordings.domain.errors import ConcurrentUpdate, NoActiveRecording, ProviderNotFound
+from recordings.domain.errors import ConcurrentUpdate, NoActiveRecording, ProviderNotFound, RoomAlreadyRecording
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Recording
 from recordings.domain.room import Room
@@ -43,7 +43,7 @@ class StopRecording:
             self.recordings.save(recording, after)
         except ConcurrentUpdate:
             # The webhook or the workflow stored the end of this recording first; the caller's wish is fulfilled.
-            stored = self.recordings.get(tenant_id, recording.id)
+            stored = self.recordings.find(tenant_id, recording.id)
             if stored.status is Status.RECORDING:
                 raise
             return stored
@@ -51,12 +51,16 @@ class StopRecording:
 
     def _active(self, room: Room) -> Recording:
         if room.active_recording_id is not None:
-            return self.recordings.get(room.tenant_id, room.active_recording_id)
+            # Ended and even deleted since the room was read, it is still the one that the caller means.
+            return self.recordings.find(room.tenant_id, room.active_recording_id)
         running = self.recorder.active(room.meeting_id)
         if running is None:
             raise NoActiveRecording("the room is not being recorded")
         told = self.recorder.get(running.id)
-        recording = ImportCapture(recordings=self.recordings, new_id=self.new_id)(room, told, nonce=None)
+        try:
+            recording = ImportCapture(recordings=self.recordings, new_id=self.new_id)(room, told, nonce=None)
+        except RoomAlreadyRecording as error:
+            raise ConcurrentUpdate("a start of this room is under way; make the call again") from error
         if recording.status is not Status.RECORDING:
             raise NoActiveRecording("the room is not being recorded")
         return recording

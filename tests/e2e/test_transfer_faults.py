@@ -1,0 +1,308 @@
+"""Files come whole through broken connections, error answers, wrong bits and killed processes.
+
+The code of the workflow's functions runs in a process of its own, with a deployed function's environment; R2 is behind
+a proxy that makes the faults. The stand-in tells which ranges of a file were fetched.
+"""
+
+import hashlib
+import math
+import re
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from bench.transfer import TENANT, Answer, Engine, Failed
+from local import stack
+from tests.e2e.support import a_room, downloaded, imported, in_status, unfinished, until
+from tests.support.proxy import SLOW_DOWN, Faults, Flip, Proxy
+
+MIB = 1024 * 1024
+PART = 16 * MIB
+# Bytes that a connection lasts on average.
+LASTS = 20_000_000
+# A call to R2 is tried so often by the client itself, and a task by its state machine.
+ATTEMPTS, TRIES = 5, 9
+THREADS = 4
+# What the workflow tries again; everything else is a failure at once.
+TRANSIENT = {
+    "ClientError",
+    "ConnectTimeoutError",
+    "ConnectionClosedError",
+    "EndpointConnectionError",
+    "ReadTimeoutError",
+    "SourceUnavailable",
+}
+
+type Json = dict[str, Any]
+type Register = Callable[[int], tuple[Json, Json]]
+
+
+@pytest.fixture(scope="module")
+def proxy(running: Json) -> Iterator[Proxy]:
+    with Proxy(running["endpoints"]["r2"], seed=7) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def engine(running: Json, proxy: Proxy) -> Iterator[Engine]:
+    with Engine(running, R2_ENDPOINT=proxy.url) as made:
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def clean(proxy: Proxy, cloudflare: httpx.Client) -> Iterator[None]:
+    """No test inherits a fault or a count."""
+    proxy.faults, proxy.calls = Faults(), []
+    cloudflare.delete("/requests")
+    yield
+    proxy.faults = Faults()
+
+
+@pytest.fixture
+def register(running: Json, engine: Engine, cloudflare: httpx.Client) -> Iterator[Register]:
+    """Makes a recording at the stand-in that waits to be fetched: the work, and what the stand-in knows of it."""
+    made: list[Json] = []
+
+    def make(size: int) -> tuple[Json, Json]:
+        capture: Json = cloudflare.post("/recordings", json={"size": size, "exact": True}, timeout=60).json()["data"]
+        work = engine.call("bench.transfer:register", "faults", capture["meeting_id"], capture["id"]).value
+        made.append(work)
+        return work, capture
+
+    yield make
+    # The emulator keeps its files in memory.
+    store, bucket = stack.client(running, "r2"), running["buckets"]["r2"]
+    for work in made:
+        for item in store.list_objects_v2(Bucket=bucket, Prefix=f"{TENANT}/faults/{work['recording_id']}/").get(
+            "Contents", []
+        ):
+            store.delete_object(Bucket=bucket, Key=item["Key"])
+
+
+def tried(call: Callable[[], Answer]) -> tuple[Answer, int]:
+    """Call as the state machine does, again after what passes; also how often it failed."""
+    for failures in range(TRIES):
+        try:
+            return call(), failures
+        except Failed as failed:
+            if failed.kind not in TRANSIENT:
+                raise
+    raise AssertionError(f"it failed {TRIES} times")
+
+
+def finished(engine: Engine, work: Json, plan: Json) -> Json:
+    """Complete, verify and mark as the workflow does; the facts of the stored file."""
+    done, _ = tried(lambda: engine.task("complete_transfer", plan))
+    facts, _ = tried(lambda: engine.task("verify_transfer", plan, done.value))
+    engine.call("bench.transfer:mark", work, plan["key"], facts.value)
+    found: Json = facts.value
+    return found
+
+
+def digest(running: Json, key: str, *, store: str = "r2") -> str:
+    """The SHA-256 of a stored file, read past the proxy."""
+    bucket = running["buckets"]["r2" if store == "r2" else "ArchiveBucket"]
+    whole = hashlib.sha256()
+    for chunk in stack.client(running, store).get_object(Bucket=bucket, Key=key)["Body"].iter_chunks(MIB):
+        whole.update(chunk)
+    return whole.hexdigest()
+
+
+def ranges(cloudflare: httpx.Client, capture: Json) -> list[tuple[int, int]]:
+    """The ranges of a file that were asked for, in their order, but for the one byte that measures it."""
+    calls = cloudflare.get("/requests").json()["data"]
+    told = [call["range"] for call in calls if call["operation"] == "media" and capture["id"] in call["path"]]
+    found = [re.fullmatch(r"bytes=(\d+)-(\d+)", one) for one in told if one != "bytes=0-0"]
+    return [(int(one[1]), int(one[2])) for one in found if one is not None]
+
+
+def fetched(cloudflare: httpx.Client, capture: Json) -> dict[int, int]:
+    """How often each part was fetched from its beginning."""
+    counts: dict[int, int] = {}
+    for first, _ in ranges(cloudflare, capture):
+        if first % PART == 0:
+            counts[first // PART + 1] = counts.get(first // PART + 1, 0) + 1
+    return counts
+
+
+def test_a_gigabyte_comes_whole_over_connections_that_break(
+    running: Json, cloudflare: httpx.Client, register: Register
+) -> None:
+    size = 1024 * MIB
+    work, capture = register(size)
+    cloudflare.post("/faults", json={"on": "media", "kind": "cut", "every_bytes": LASTS})
+
+    with Engine(running) as direct:
+        plan, _ = tried(lambda: direct.task("plan_transfer", work))
+        copied = direct.task("copy_segment", work, plan.value, plan.value["segments"][0])
+        facts = finished(direct, work, plan.value)
+
+    assert plan.value["segments"] == [[1, 64]]
+    assert copied.value == 64
+    assert copied.peak_mb < 300
+    assert facts["size"] == size
+    assert digest(running, plan.value["key"]) == capture["sha256"]
+    assert unfinished(running, "r2", work["recording_id"]) == []
+    of_part: dict[int, list[int]] = {}
+    for first, last in ranges(cloudflare, capture):
+        assert last == min(size, (first // PART + 1) * PART) - 1
+        of_part.setdefault(first // PART, []).append(first)
+    # What came before a break is not fetched again.
+    assert all(firsts == sorted(firsts) for firsts in of_part.values())
+    assert 64 + 10 < sum(map(len, of_part.values())) < 64 + 4 * size / LASTS
+
+
+def test_broken_connections_and_error_answers_of_r2_cost_no_more_than_what_they_hit(
+    running: Json, cloudflare: httpx.Client, engine: Engine, proxy: Proxy, register: Register
+) -> None:
+    work, capture = register(12 * PART - 1)
+    proxy.faults = Faults(cut_every=LASTS, error_rate=0.1)
+
+    plan, _ = tried(lambda: engine.task("plan_transfer", work))
+    _, failures = tried(lambda: engine.task("copy_segment", work, plan.value, [1, 12]))
+    finished(engine, work, plan.value)
+
+    assert digest(running, plan.value["key"]) == capture["sha256"]
+    assert unfinished(running, "r2", work["recording_id"]) == []
+    counts = proxy.counts()
+    assert counts["cut"] >= 3
+    assert counts.total() > counts["cut"]
+    times = fetched(cloudflare, capture)
+    assert times.keys() == set(range(1, 13))
+    # A part is fetched again only when the client has given up bringing it, which takes all its attempts.
+    assert all(count <= 1 + proxy.faults_of_part(number) // ATTEMPTS for number, count in times.items()), times
+    assert sum(times.values()) <= 12 + failures * THREADS
+
+
+def test_a_store_that_asks_to_slow_down_is_asked_again(
+    running: Json, cloudflare: httpx.Client, engine: Engine, proxy: Proxy, register: Register
+) -> None:
+    work, capture = register(3 * PART)
+
+    proxy.faults = Faults(slow_down=2)
+    plan = engine.task("plan_transfer", work).value
+    proxy.faults = Faults(slow_down=4)
+    engine.task("copy_segment", work, plan, [1, 3])
+    proxy.faults = Faults(slow_down=2)
+    done = engine.task("complete_transfer", plan).value
+    proxy.faults = Faults(slow_down=2)
+    engine.task("verify_transfer", plan, done)
+
+    assert proxy.counts() == {SLOW_DOWN[1]: 10}
+    assert fetched(cloudflare, capture) == {1: 1, 2: 1, 3: 1}
+    assert digest(running, plan["key"]) == capture["sha256"]
+
+
+def test_a_wrong_bit_in_a_part_on_its_way_to_r2_is_refused(
+    running: Json, engine: Engine, proxy: Proxy, register: Register
+) -> None:
+    work, capture = register(3 * PART)
+    plan = engine.task("plan_transfer", work).value
+    proxy.faults = Faults(flips=[Flip("UploadPart", 5_000_000)])
+
+    with pytest.raises(Failed, match="ChecksumMismatch"):
+        engine.task("copy_segment", work, plan, [1, 3])
+    assert proxy.counts() == {"flip": 1}
+
+    assert engine.task("copy_segment", work, plan, [1, 3]).value >= 1
+    finished(engine, work, plan)
+    assert digest(running, plan["key"]) == capture["sha256"]
+    assert unfinished(running, "r2", work["recording_id"]) == []
+
+
+def test_a_wrong_bit_on_the_way_to_the_archive_is_found_and_r2_keeps_its_file(
+    running: Json, engine: Engine, proxy: Proxy, register: Register
+) -> None:
+    work, capture = register(2 * PART)
+    plan = engine.task("plan_transfer", work).value
+    engine.task("copy_segment", work, plan, [1, 2])
+    finished(engine, work, plan)
+
+    with Engine(running, "FinishArchive", R2_ENDPOINT=proxy.url) as archive:
+
+        def moved() -> tuple[Json, Json]:
+            planned = archive.task("plan_archive", work).value
+            archive.task("copy_to_archive", work, planned, [1, 2], name="copy_segment")
+            return planned, archive.task("complete_archive", planned, name="complete_transfer").value
+
+        archive.task("begin_archive", work)
+        proxy.faults = Faults(flips=[Flip("GetObject", 7_000_000)])
+        with pytest.raises(Failed, match="ChecksumMismatch"):
+            moved()
+        assert proxy.counts() == {"flip": 1}
+        assert digest(running, plan["key"]) == capture["sha256"]
+
+        planned, done = moved()
+        archive.task("finish_archive", work, planned, done)
+
+    assert digest(running, planned["key"], store="s3") == capture["sha256"]
+    assert unfinished(running, "s3", work["recording_id"]) == []
+
+
+def test_a_killed_copy_goes_on_where_it_was(
+    running: Json, cloudflare: httpx.Client, engine: Engine, proxy: Proxy, register: Register
+) -> None:
+    parts = 16
+    work, capture = register(parts * PART)
+    plan = engine.task("plan_transfer", work).value
+    proxy.faults = Faults(delay=0.002)
+    with Engine(running, R2_ENDPOINT=proxy.url) as doomed:
+        doomed.send("functions.workflow.copy_segment.app:copy_segment", work, plan, [1, parts])
+        until(lambda: sum(call.operation == "UploadPart" for call in proxy.calls) > 6, seconds=60, every=0.02)
+        doomed.process.kill()
+        doomed.process.wait()
+    proxy.faults = Faults()
+    # What was on its way through the proxy is over.
+    time.sleep(0.5)
+
+    copied = engine.task("copy_segment", work, plan, [1, parts]).value
+    finished(engine, work, plan)
+
+    assert copied < parts
+    assert digest(running, plan["key"]) == capture["sha256"]
+    assert unfinished(running, "r2", work["recording_id"]) == []
+    times = fetched(cloudflare, capture)
+    assert max(times.values()) <= 2
+    # At most those that were under way when it was killed.
+    assert sum(times.values()) <= parts + THREADS
+
+
+@pytest.fixture
+def deployed_behind(running: Json, proxy: Proxy) -> Iterator[None]:
+    """The deployed functions of the processing workflow reach R2 through the proxy."""
+    functions = stack.client(running, "lambda")
+    names = [
+        running["functions"][one]
+        for one in ("PlanTransfer", "CopySegment", "CompleteTransfer", "VerifyTransfer", "AbortTransfer")
+    ]
+    before = {
+        name: functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"] for name in names
+    }
+    for name, variables in before.items():
+        functions.update_function_configuration(
+            FunctionName=name, Environment={"Variables": variables | {"R2_ENDPOINT": proxy.url}}
+        )
+    yield
+    for name, variables in before.items():
+        functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
+
+
+@pytest.mark.usefixtures("deployed_behind")
+def test_the_deployed_workflow_brings_a_recording_in_through_all_of_it(
+    running: Json, api: httpx.Client, cloudflare: httpx.Client, proxy: Proxy
+) -> None:
+    proxy.faults = Faults(cut_every=LASTS, error_rate=0.1)
+    cloudflare.post("/faults", json={"on": "media", "kind": "cut", "every_bytes": LASTS})
+
+    recording_id, made = imported(api, cloudflare, a_room(api), size=6 * PART)
+    ready = in_status(api, recording_id, "ready", seconds=150)
+
+    assert proxy.counts().total() > 0
+    assert [one["status"] for one in ready["history"]] == ["processing", "ready"]
+    assert ready["size_bytes"] == made["size"]
+    assert downloaded(api, recording_id) == made["sha256"]
+    assert unfinished(running, "r2", recording_id) == []
+    assert len(ranges(cloudflare, made)) >= math.ceil(made["size"] / PART)

@@ -1,0 +1,103 @@
+"""The state of the scheduled sync, in moto's table and in memory alike."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import nullcontext
+from datetime import timedelta
+
+import pytest
+from botocore.exceptions import ClientError
+from botocore.stub import Stubber
+
+from recordings.adapters import dynamo
+from recordings.adapters.sync_state import DynamoSyncState
+from recordings.services.sync_all import FULL_EVERY, Begun, SyncState
+from tests.support.builders import NOON
+from tests.support.fakes import MemorySyncState
+from tests.support.table import a_table
+
+KINDS = {"memory": (nullcontext, MemorySyncState), "dynamo": (a_table, DynamoSyncState)}
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture(params=KINDS)
+def state(request: pytest.FixtureRequest) -> Iterator[SyncState]:
+    within, make = KINDS[request.param]
+    with within():
+        yield make()
+
+
+def begun(state: SyncState, nonce: str = "a", after: timedelta = timedelta(0)) -> Begun | None:
+    return state.begin(nonce=nonce, now=NOON + after, until=NOON + after + 30 * MINUTE)
+
+
+def test_the_first_run_has_no_watermark_and_walks_everything(state: SyncState) -> None:
+    assert begun(state) == Begun(None, True)
+
+
+def test_one_run_at_a_time_until_its_lease_ends(state: SyncState) -> None:
+    begun(state)
+    for after in (timedelta(0), 29 * MINUTE, 30 * MINUTE - timedelta(seconds=1)):
+        assert begun(state, "b", after) is None
+    assert begun(state, "b", 30 * MINUTE) == Begun(None, True)
+    assert begun(state, "a", 31 * MINUTE) is None
+
+
+def test_what_a_run_leaves_is_where_the_next_begins(state: SyncState) -> None:
+    begun(state)
+    state.end(nonce="a", watermark=NOON - MINUTE, full_at=NOON)
+    assert begun(state, "b", MINUTE) == Begun(NOON - MINUTE, False)
+    state.end(nonce="b", watermark=None, full_at=None)
+    assert begun(state, "c", 2 * MINUTE) == Begun(NOON - MINUTE, False)
+    state.end(nonce="c", watermark=NOON, full_at=None)
+    assert begun(state, "d", 3 * MINUTE) == Begun(NOON, False)
+
+
+def test_the_whole_list_is_walked_again_after_its_time(state: SyncState) -> None:
+    begun(state)
+    state.end(nonce="a", watermark=NOON, full_at=NOON)
+    assert begun(state, "b", FULL_EVERY - timedelta(seconds=1)) == Begun(NOON, False)
+    state.end(nonce="b", watermark=None, full_at=None)
+    assert begun(state, "c", FULL_EVERY) == Begun(NOON, True)
+
+
+def test_a_run_that_lost_its_lease_ends_nothing_and_leaves_nothing(state: SyncState) -> None:
+    begun(state)
+    assert begun(state, "b", 30 * MINUTE) is not None
+    state.end(nonce="a", watermark=NOON + timedelta(days=9), full_at=NOON)
+    assert begun(state, "c", 31 * MINUTE) is None
+    state.end(nonce="b", watermark=NOON, full_at=None)
+    state.end(nonce="b", watermark=NOON + timedelta(days=9), full_at=None)
+    assert begun(state, "c", 31 * MINUTE) == Begun(NOON, True)
+
+
+def test_an_end_without_a_beginning_is_nothing(state: SyncState) -> None:
+    state.end(nonce="a", watermark=NOON, full_at=NOON)
+    assert begun(state) == Begun(None, True)
+
+
+def test_of_many_at_the_same_moment_one_runs(state: SyncState) -> None:
+    outcomes: list[Begun | None] = []
+    barrier = threading.Barrier(16)
+
+    def go(nonce: str) -> None:
+        barrier.wait()
+        outcomes.append(begun(state, nonce))
+
+    threads = [threading.Thread(target=go, args=(f"run_{n}",)) for n in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len([one for one in outcomes if one is not None]) == 1
+    assert len(outcomes) == 16
+
+
+def test_a_fault_of_the_table_is_told() -> None:
+    with a_table(), Stubber(dynamo.client) as stub:
+        for _ in range(2):
+            stub.add_client_error("update_item", service_error_code="ValidationException", http_status_code=400)
+        with pytest.raises(ClientError):
+            begun(DynamoSyncState())
+        with pytest.raises(ClientError):
+            DynamoSyncState().end(nonce="a", watermark=None, full_at=None)

@@ -1,0 +1,175 @@
+"""A stuck recording gets a new attempt: one, however many ask, and the old run changes nothing any more."""
+
+import threading
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from recordings.domain.errors import ConcurrentUpdate, RecordingNotFound, RecordingNotRecoverable
+from recordings.domain.lifecycle import Status
+from recordings.domain.reconcile import LOST
+from recordings.domain.recording import Recording
+from recordings.services.process_recording import MarkFailed, MarkReady, MarkStalled
+from recordings.services.recover_recording import SAME
+from recordings.services.transfer_file import Work
+from tests.support.builders import a_file, a_recording
+from tests.unit.services.world import Killed, Trap, World, attempt
+
+
+@pytest.fixture
+def world() -> World:
+    """A recording in processing whose file has been there for an hour."""
+    world = World()
+    world.start()
+    world.clock.advance(minutes=1)
+    world.stop()
+    world.cloudflare.upload("capture_1")
+    world.clock.advance(hours=1)
+    return world
+
+
+def stored(world: World) -> Recording:
+    (recording,) = world.all()
+    return recording
+
+
+def test_a_new_attempt_is_stored_and_its_run_replaces_the_old_one(world: World) -> None:
+    before = stored(world)
+    world.trap = Trap(99)
+    after = world.recover(before)
+    assert world.trap.calls == ["recordings.get", "recordings.save", "workflow.replace"]
+    assert after == replace(before, attempt=2, version=before.version + 1, recovered_at=world.clock())
+    assert stored(world) == after
+    assert (world.runs.ended, world.runs.alive(after)) == ([(before.id, 1)], True)
+    assert world.process(after) == "ready"
+    world.assert_sound()
+
+
+def test_a_stalled_recording_waits_anew(world: World) -> None:
+    world.cloudflare.captured["capture_1"] = replace(
+        world.cloudflare.get("capture_1"), status=world.cloudflare.end("capture_1").status
+    )
+    world.clock.advance(hours=6)
+    assert world.process(stored(world)) == "stalled"
+    after = world.recover(stored(world))
+    assert (after.stalled, after.progress) == (False, None)
+    assert world.process(after) is None
+    world.clock.advance(hours=6)
+    assert world.process(after) == "stalled"
+
+
+def test_calls_that_come_together_are_one_attempt(world: World) -> None:
+    first = world.recover(stored(world))
+    world.clock.advance(seconds=SAME.total_seconds() - 1)
+    assert world.recover(first) == first
+    world.clock.advance(seconds=1)
+    assert world.recover(first).attempt == 3
+
+
+@pytest.mark.parametrize("status", [status for status in Status if status is not Status.PROCESSING])
+def test_only_what_is_in_processing_is_recovered(status: Status) -> None:
+    world = World()
+    recording = a_recording(status=status)
+    world.recordings.add(recording, nonce=None)
+    with pytest.raises(RecordingNotRecoverable):
+        world.recover(recording)
+    assert world.all() == [recording]
+    assert world.runs.started == {}
+
+
+def test_what_is_unknown_foreign_or_deleted_is_not_found(world: World) -> None:
+    recording = stored(world)
+    world.delete(recording)
+    for one in (recording, replace(recording, id="rec_x"), replace(recording, tenant_id="tenant_2")):
+        with pytest.raises(RecordingNotFound):
+            world.recover(one)
+
+
+def test_thirty_two_calls_at_the_same_moment_make_one_attempt(world: World) -> None:
+    outcomes: list[object] = []
+    barrier = threading.Barrier(32)
+    recording = stored(world)
+
+    def go() -> None:
+        barrier.wait()
+        outcomes.append(attempt(lambda: world.recover(recording)))
+
+    threads = [threading.Thread(target=go) for _ in range(32)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert stored(world).attempt == 2
+    assert set(outcomes) == {stored(world)}
+    assert list(world.runs.started) == [(recording.id, 1), (recording.id, 2)]
+    assert world.runs.alive(stored(world))
+    assert not world.runs.alive(recording)
+
+
+def test_the_old_runs_tasks_change_nothing(world: World) -> None:
+    old = stored(world)
+    work = Work(tenant_id="tenant_1", recording_id=old.id, attempt=1)
+    after = world.recover(old)
+    ports = world.ports("recordings")
+    marked = MarkReady(**world.ports("recordings", "recorder"))(work, a_file(key="old"), seconds=1, partial=False)
+    assert marked is Status.PROCESSING
+    assert MarkFailed(**ports)(work, LOST) is Status.PROCESSING
+    MarkStalled(recordings=ports["recordings"])(work)
+    assert world.check(old) == {"state": "over"}
+    assert world.process(old, zombie=True) == "over"
+    assert stored(world) == after
+    assert world.process(after) == "ready"
+    file = stored(world).file
+    assert file is not None
+    assert "/2/" in file.key
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("n", range(3))
+def test_a_call_that_dies_is_made_good_by_the_same_call(world: World, n: int, after: bool) -> None:
+    world.trap = Trap(n, Killed(), after=after)
+    with pytest.raises(Killed):
+        world.recover(stored(world))
+    world.trap = Trap(-1)
+    recovered = world.recover(stored(world))
+    assert recovered.attempt == 2
+    assert world.runs.alive(recovered)
+    assert (recovered.id, 2) in world.runs.started
+    assert world.process(recovered) == "ready"
+    world.assert_sound()
+
+
+def test_a_call_that_died_before_its_run_is_made_good_by_the_sync(world: World) -> None:
+    world.trap = Trap(2, Killed())
+    with pytest.raises(Killed):
+        world.recover(stored(world))
+    world.trap = Trap(-1)
+    world.clock.advance(minutes=11)
+    world.sync()
+    recovered = stored(world)
+    assert (recovered.id, recovered.attempt) in world.runs.started
+    assert world.process(recovered) == "ready"
+
+
+def test_a_change_in_between_is_read_again_and_endless_ones_are_told(world: World) -> None:
+    world.trap = Trap(1, ConcurrentUpdate())
+    assert world.recover(stored(world)).attempt == 2
+    world.clock.advance(seconds=11)
+
+    def save(*given: object) -> None:
+        raise ConcurrentUpdate
+
+    world.recordings.save = save  # type: ignore[method-assign]
+    with pytest.raises(ConcurrentUpdate):
+        world.recover(stored(world))
+    assert stored(world).attempt == 2
+
+
+def test_a_file_that_came_meanwhile_is_not_fetched_again(world: World) -> None:
+    recording = stored(world)
+    assert world.process(recording) == "ready"
+    with pytest.raises(RecordingNotRecoverable):
+        world.recover(recording)
+    assert stored(world).stopped_at == recording.stopped_at
+    assert world.clock() - (recording.stopped_at or world.clock()) == timedelta(hours=1)
