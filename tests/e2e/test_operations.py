@@ -16,6 +16,7 @@ from tests.e2e.support import (
     in_archive,
     in_status,
     keys,
+    lose_unfinished,
     make,
     run_archiving,
     scanned,
@@ -104,6 +105,7 @@ def places(running: Json, owner: httpx.Client) -> Iterator[dict[str, Place]]:
             yield _made(running, owner, cloudflare, wanted)
         finally:
             cloudflare.delete("/faults")
+            lose_unfinished(cloudflare)
 
 
 def _made(

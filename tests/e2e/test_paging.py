@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.support import Json, a_room, client_of, instant, make, start, stop, sync, total
+from tests.e2e.support import Json, a_room, client_of, instant, lose_unfinished, make, start, stop, sync, total
 
 DAY = 86_400
 TENANT_ROOMS = {"room_1": 14, "room_2": 9}
@@ -52,6 +52,7 @@ def spread(running: Json) -> Iterator[tuple[httpx.Client, list[Json]]]:
         assert len(whole) == sum(TENANT_ROOMS.values()) + 4 + 1
         yield api, whole
         stop(api, "room_1")
+        lose_unfinished(cloudflare)
 
 
 def fitting(whole: list[Json], query: dict[str, Any]) -> list[Json]:

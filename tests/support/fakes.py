@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from ulid import ULID
@@ -430,20 +431,19 @@ class Cloudflare:
             return running[0] if running else None
 
     def captures(self, meeting_id: str) -> Iterator[Capture]:
-        return iter([one for one in self._listed() if one.meeting_id == meeting_id])
+        return (_as_listed(one) for one in self._newest_first() if one.meeting_id == meeting_id)
 
     def recent(self, number: int) -> tuple[Sequence[Capture], bool]:
-        rows, end = self._listed(), number * self.page_size
+        every, end = self._newest_first(), number * self.page_size
+        rows = [_as_listed(one) for one in every[end - self.page_size : end]]
         if not self.names_meetings:
             rows = [replace(one, meeting_id=None, likely_meeting_id=one.meeting_id) for one in rows]
-        return rows[end - self.page_size : end], end < len(rows)
+        return rows, end < len(every)
 
-    def _listed(self) -> list[Capture]:
-        """Newest first; of those that began in the same second the later one is the newer."""
+    def _newest_first(self) -> list[Capture]:
+        """Of those that began in the same second the later one is the newer."""
         with self.lock:
-            rows = sorted(self.captured.values(), key=lambda one: one.invoked_at)[::-1]
-        # A listing does not tell why a capture began.
-        return [replace(one, auto_started=None) for one in rows]
+            return sorted(self.captured.values(), key=lambda one: one.invoked_at)[::-1]
 
     def create_meeting(self, title: str, *, record_on_start: bool) -> str:
         with self.lock:
@@ -515,6 +515,11 @@ class Cloudflare:
         with self.lock:
             self.captured[capture_id] = replace(self.get(capture_id), **changes)
             return self.captured[capture_id]
+
+
+def _as_listed(capture: Capture) -> Capture:
+    """A listing does not tell why a capture began."""
+    return replace(capture, auto_started=None)
 
 
 class Runs:
@@ -654,6 +659,7 @@ class Glacier:
 # ---------------------------------------------------------------- files
 
 
+@lru_cache(maxsize=32)
 def md5(content: bytes) -> str:
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
@@ -811,3 +817,19 @@ class StoredReader:
 
     def stream(self, place: str, plan: Plan) -> Iterator[bytes]:
         raise AssertionError("our own stores can be read in ranges")
+
+
+class Atomic:
+    """A client of moto whose every call is whole, as DynamoDB's are: moto itself reads and writes in two steps."""
+
+    def __init__(self, client: Any) -> None:
+        self._client, self._lock = client, threading.Lock()
+
+    def __getattr__(self, method: str) -> Any:
+        inner = getattr(self._client, method)
+
+        def call(**named: Any) -> Any:
+            with self._lock:
+                return inner(**named)
+
+        return call

@@ -781,6 +781,104 @@ def test_of_many_captures_the_known_ones_are_told(store: Store) -> None:
     assert store.recordings.of_captures([]) == {}
 
 
+def test_what_was_purged_is_known_without_a_recording() -> None:
+    memory = Memory()
+    recordings = MemoryRecordings(memory)
+    recordings.add(ended(), nonce=None)
+    memory.purge(ended())
+    assert recordings.of_captures(["capture_1", "x"]) == {"capture_1": None}
+    with a_table():
+        real = dynamo.DynamoRecordings()
+        real.add(ended(), nonce=None)
+        dynamo.client.delete_item(TableName=dynamo.TABLE, Key=dynamo._key("T#tenant_1#REC", ended().id))
+        assert real.of_captures(["capture_1", "x"]) == {"capture_1": None}
+        assert real.of_cloudflare("capture_1") is None
+        assert list(real.open_ones()) == []
+
+
+# ---------------------------------------------------------------- open ones
+
+
+def test_open_ones_are_those_of_all_tenants_that_something_is_still_to_happen_to(store: Store) -> None:
+    store.rooms.add(a_room())
+    new_id, opened = CountingIds(), []
+    for n, status in enumerate(Status):
+        one = a_recording(
+            id=new_id(NOON), cloudflare_id=f"c{n}", status=status, tenant_id="tenant_1" if n < 2 else "tenant_2"
+        )
+        store.recordings.add(one, nonce=None)
+        opened += [one] if one.open else []
+    assert list(store.recordings.open_ones()) == opened[::-1]
+    assert {one.status for one in opened} == {Status.RECORDING, Status.PROCESSING}
+
+
+def test_a_recording_is_open_until_its_end_and_again_while_it_moves(store: Store) -> None:
+    store.rooms.add(a_room())
+    one = a_recording()
+    store.recordings.add(one, nonce=None)
+
+    def go(after: Recording) -> list[Recording]:
+        nonlocal one
+        store.recordings.save(one, after)
+        one = store.recordings.find(after.tenant_id, after.id)
+        assert one == after
+        return list(store.recordings.open_ones())
+
+    assert list(store.recordings.open_ones()) == [one]
+    assert go(one.stopped(at=NOON, cause="x")) == [one]
+    # Deleted or not, the work on it goes on.
+    assert go(one.deleted(at=NOON)) == [one]
+    assert go(one.recovered(at=NOON)) == [one]
+    assert go(one.undeleted()) == [one]
+    assert go(one.stored(a_file(), duration_seconds=1, partial=False, at=NOON, cause="x")) == []
+    assert go(one.archiving(at=NOON)) == [one]
+    assert go(one.deleted(at=NOON)) == [one]
+    assert go(one.not_archived(Failure("x", "y"), at=NOON)) == []
+    assert go(one.undeleted()) == []
+    assert go(one.archiving(at=NOON)) == [one]
+    assert go(one.vaulted(a_file(provider="s3"), storage_class="GLACIER")) == []
+    assert go(one.restoring(tier="bulk", days=2, expected_at=NOON)) == []
+    assert go(one.restored(until=NOON)) == []
+    assert_counts(store, one)
+
+
+def test_a_recording_is_found_with_every_fact_deleted_or_not(store: Store) -> None:
+    one = a_recording(
+        status=Status.READY,
+        file=a_file(crc32="0badcafe", sha256="ab"),
+        attempt=3,
+        recovered_at=NOON,
+        delivery_key="delivered/a",
+        partial=True,
+        archive_error=Failure("archive_failed", "No."),
+        archive_attempt=2,
+    )
+    store.recordings.add(one, nonce=None)
+    for change in (one.archiving(at=NOON), one.deleted(at=NOON)):
+        assert store.recordings.find("tenant_1", one.id) == one
+        store.recordings.save(one, change)
+        assert store.recordings.find("tenant_1", one.id) == change
+        store.recordings.save(change, replace(one, version=change.version + 1))
+        one = store.recordings.find("tenant_1", one.id)
+    for tenant, recording in (("tenant_2", one.id), ("tenant_1", "rec_x"), ("tenant_1", "")):
+        with pytest.raises(RecordingNotFound):
+            store.recordings.find(tenant, recording)
+
+
+def test_deleted_ones_are_in_no_page_of_any_filter(store: Store) -> None:
+    made = a_mixed_list(store)
+    for one in made[::3]:
+        store.recordings.save(one, one.deleted(at=NOON))
+    rest = [one for n, one in enumerate(made) if n % 3]
+    for name, only in FILTERS.items():
+        wanted = wanted_of(rest, only)
+        for limit, offset in [(1, 0), (2, 1), (100, 0)]:
+            page = store.recordings.page("tenant_1", only, limit=limit, offset=offset)
+            assert [one.id for one in page.items] == wanted[offset : offset + limit], (name, limit, offset)
+            assert page.total == len(wanted), name
+    assert_counts(store, *rest)
+
+
 @pytest.mark.parametrize("offset", [0, 1, 10**18])
 def test_a_tenant_without_recordings_has_an_empty_page(store: Store, offset: int) -> None:
     page = store.recordings.page("tenant_1", limit=20, offset=offset)

@@ -9,11 +9,11 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
-from recordings.adapters import dynamo
+from recordings.adapters import dynamo, sync_state
 from recordings.adapters.sync_state import DynamoSyncState
 from recordings.services.sync_all import FULL_EVERY, Begun, SyncState
 from tests.support.builders import NOON
-from tests.support.fakes import MemorySyncState
+from tests.support.fakes import Atomic, MemorySyncState
 from tests.support.table import a_table
 
 KINDS = {"memory": (nullcontext, MemorySyncState), "dynamo": (a_table, DynamoSyncState)}
@@ -76,7 +76,8 @@ def test_an_end_without_a_beginning_is_nothing(state: SyncState) -> None:
     assert begun(state) == Begun(None, True)
 
 
-def test_of_many_at_the_same_moment_one_runs(state: SyncState) -> None:
+def test_of_many_at_the_same_moment_one_runs(state: SyncState, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sync_state, "client", Atomic(dynamo.client))
     outcomes: list[Begun | None] = []
     barrier = threading.Barrier(16)
 

@@ -407,6 +407,9 @@ def test_ten_thousand_captures_of_which_fifty_are_new_cost_little(world: World) 
     assert sum(asked.values()) <= pages + 50, asked
     assert (calls["recordings.add"], calls["recordings.save"]) == (50, 0)
     assert {key: one for key, one in world.memory.recordings.items() if key in written} == written
+    world.trap = Trap(-1)
+    for recording in list(world.runs.started.values()):
+        assert world.process(recording) == "ready"
     world.trap = Trap(10**6)
     assert world.sync() == 0
     again = Counter(world.trap.calls)

@@ -136,6 +136,8 @@ class World:
         self.new_id = CountingIds()
         self._nonces = iter(range(10**6))
         self.trap = Trap(-1)
+        # Whether a task whose function died is repeated; without, a run dies with it.
+        self.repeats = True
         self.rooms.add(a_room())
 
     def ports(self, *names: str) -> dict[str, Any]:
@@ -154,6 +156,15 @@ class World:
         }
         told: dict[str, Any] = {name: Trapped(name, everything[name], self.trap) for name in names}
         return told | {"clock": self.clock}
+
+    def again[T](self, task: Callable[[], T]) -> T:
+        """Do it as a state machine does: what `Retry` matches is repeated."""
+        try:
+            return task()
+        except (Killed, *PASSING):
+            if not self.repeats:
+                raise
+            return task()
 
     def new_nonce(self) -> str:
         return f"nonce_{next(self._nonces)}"
@@ -205,7 +216,7 @@ class World:
         A task that dies is repeated by the state machine.
         """
         state, nonce, now = self.ports("state")["state"], self.new_nonce(), self.clock()
-        begun = again(lambda: state.begin(nonce=nonce, now=now, until=now + sync_all.LEASE))
+        begun = self.again(lambda: state.begin(nonce=nonce, now=now, until=now + sync_all.LEASE))
         if begun is None:
             return None
         page: int | None = 1
@@ -213,14 +224,14 @@ class World:
         try:
             while page is not None:
                 at = page
-                scan = again(lambda at=at: self.scan(begun, at))
+                scan = self.again(lambda at=at: self.scan(begun, at))
                 newest = newest or scan.newest
-                changed += sum(again(lambda some=some: self.look(some)) for some in scan.batches)
+                changed += sum(self.again(lambda some=some: self.look(some)) for some in scan.batches)
                 page = scan.next_page
         except RecordingsError:
-            again(lambda: state.end(nonce=nonce, watermark=None, full_at=None))
+            self.again(lambda: state.end(nonce=nonce, watermark=None, full_at=None))
             return None
-        again(lambda: state.end(nonce=nonce, watermark=newest, full_at=now if begun.full else None))
+        self.again(lambda: state.end(nonce=nonce, watermark=newest, full_at=now if begun.full else None))
         return changed
 
     def recover(self, recording: Recording) -> Recording:
@@ -269,7 +280,7 @@ class World:
     def _processed(self, recording: Recording) -> str | None:
         work = _work(recording, recording.attempt)
         try:
-            answer = again(lambda: self.check(recording))
+            answer = self.again(lambda: self.check(recording))
             if answer is None:
                 return None
             if answer["state"] == "over":
@@ -285,7 +296,7 @@ class World:
         except (CaptureFailed, SourceExpired) as error:
             failure = EXPIRED if isinstance(error, SourceExpired) else LOST
             mark = MarkFailed(**self.ports("recordings"))
-            again(lambda: mark(work, failure))
+            self.again(lambda: mark(work, failure))
             return "failed"
         except RecordingsError:
             pass
@@ -299,22 +310,22 @@ class World:
 
     def _stalled(self, work: Work) -> str:
         mark = MarkStalled(recordings=self.ports("recordings")["recordings"])
-        again(lambda: mark(work))
+        self.again(lambda: mark(work))
         return "stalled"
 
     def _transfer(self, work: Work, *, partial: bool) -> None:
         ports = self.ports("recordings", "recorder", "files", "sums")
         known = {name: ports[name] for name in ("recordings", "recorder", "clock")}
         reader = MemoryReader(CONTENT)
-        plan = again(lambda: PlanTransfer(**known, files=ports["files"], reader=reader)(work))
+        plan = self.again(lambda: PlanTransfer(**known, files=ports["files"], reader=reader)(work))
         copy = CopySegment(locate=CloudflareUrl(**known), files=ports["files"], reader=reader, sums=ports["sums"])
         for segment in plan["segments"]:
-            again(lambda segment=segment: copy(work, plan, segment))
-        done = again(lambda: CompleteTransfer(files=ports["files"], sums=ports["sums"])(plan))
+            self.again(lambda segment=segment: copy(work, plan, segment))
+        done = self.again(lambda: CompleteTransfer(files=ports["files"], sums=ports["sums"])(plan))
         verify = VerifyTransfer(
             files=ports["files"], content_type_of=lambda _: "video/mp4", duration_of=lambda *_: None
         )
-        facts: Any = again(lambda: verify(plan, done))
+        facts: Any = self.again(lambda: verify(plan, done))
         file = StoredFile(
             provider="r2",
             key=plan["key"],
@@ -323,7 +334,7 @@ class World:
             crc32=facts["crc32"],
             sha256=facts["sha256"],
         )
-        again(lambda: MarkReady(**known)(work, file, seconds=facts["duration"], partial=partial))
+        self.again(lambda: MarkReady(**known)(work, file, seconds=facts["duration"], partial=partial))
 
     def move(self, recording: Recording) -> str | None:
         """The run of this move by statemachines/archiving.asl.json; gives how it ended, None when there is none."""
@@ -340,23 +351,25 @@ class World:
         plan: Plan | None = None
         done: Done | None = None
         try:
-            if not again(lambda: BeginArchive(recordings=ports["recordings"], clock=self.clock)(work)):
+            if not self.again(lambda: BeginArchive(recordings=ports["recordings"], clock=self.clock)(work)):
                 return "nothing"
             reader = StoredReader(ports["files"])
-            plan = again(lambda: PlanArchive(recordings=ports["recordings"], reader=reader, files=ports["cold"])(work))
+            plan = self.again(
+                lambda: PlanArchive(recordings=ports["recordings"], reader=reader, files=ports["cold"])(work)
+            )
             if plan is not None:
                 copying = plan
                 copy = CopySegment(locate=key_in_r2, files=ports["cold"], reader=reader, sums=ports["sums"])
                 for segment in plan["segments"]:
-                    again(lambda segment=segment: copy(work, copying, segment))
-                done = again(lambda: CompleteTransfer(files=ports["cold"], sums=ports["sums"])(copying))
+                    self.again(lambda segment=segment: copy(work, copying, segment))
+                done = self.again(lambda: CompleteTransfer(files=ports["cold"], sums=ports["sums"])(copying))
             finish = FinishArchive(
                 recordings=ports["recordings"], files=ports["cold"], source=ports["source"], storage_class="GLACIER"
             )
-            again(lambda: finish(work, plan, done))
+            self.again(lambda: finish(work, plan, done))
         except (RecordingsError, TransferError):
             abandon = AbandonArchive(recordings=ports["recordings"], clock=self.clock, abort=ports["cold"].abort)
-            again(lambda: abandon(work, plan))
+            self.again(lambda: abandon(work, plan))
             return "abandoned"
         return "done"
 
@@ -366,7 +379,7 @@ class World:
             return
         ports = self.ports("recordings", "cold")
         abandon = AbandonArchive(recordings=ports["recordings"], clock=self.clock, abort=ports["cold"].abort)
-        again(lambda: abandon(_work(recording, recording.archive_attempt), None))
+        self.again(lambda: abandon(_work(recording, recording.archive_attempt), None))
         self.moves.end(recording)
 
     def put_room(self, **changes: Any) -> tuple[Room, bool]:
@@ -456,14 +469,6 @@ def _work(recording: Recording, attempt: int) -> Work:
 def _not_zero(tallies: dict[Any, Counter[str]]) -> dict[Any, dict[str, int]]:
     plain = {key: {name: number for name, number in tally.items() if number} for key, tally in tallies.items()}
     return {key: tally for key, tally in plain.items() if tally}
-
-
-def again[T](task: Callable[[], T]) -> T:
-    """Do it as a state machine does: a task whose function died is repeated."""
-    try:
-        return task()
-    except (Killed, *PASSING):
-        return task()
 
 
 def attempt(act: Callable[[], object]) -> object:

@@ -17,7 +17,7 @@ from recordings.domain.errors import ProviderError, ProviderTimeout
 
 KEEP_SECONDS: Final = 3600
 # Rotation is undocumented, so a failed check may mean a new key; forged requests must not make us ask each time.
-ASK_AGAIN_SECONDS: Final = 60
+ASK_AGAIN_SECONDS: Final = 10
 TIMEOUT_SECONDS: Final = (3, 5)
 
 

@@ -278,11 +278,11 @@ def archived_view(recording: Recording) -> Document:
 
 
 def download_view(recording: Recording, file: StoredFile, url: str, expires_at: datetime) -> Document:
-    """Where the file is; it has no envelope."""
+    """Where the file is; it has no envelope. `status` is the download's, of a restored copy too."""
     return {
         "recording_id": recording.id,
         "download_url": url,
-        "status": recording.status,
+        "status": "ready",
         "duration": recording.duration_seconds,
         "file_size": file.size_bytes,
         "provider": file.provider,

@@ -14,7 +14,16 @@ from recordings.domain.recording import Archive, Failure, Recording, StoredFile
 from recordings.ports import Clock, Recordings
 from recordings.services.change_recording import changed
 from recordings.services.process_recording import family_of
-from recordings.services.transfer_file import Done, Files, Plan, Reader, Work, check_stored, plan_for
+from recordings.services.transfer_file import (
+    Done,
+    Files,
+    Plan,
+    Reader,
+    Work,
+    check_stored,
+    plan_for,
+    plan_without_copying,
+)
 
 PREFIX: Final = "recordings/"
 ABANDONED: Final = Failure("archive_failed", "The move to cold storage failed; the recording is still in R2.")
@@ -60,11 +69,19 @@ class PlanArchive:
         if not recording.moving or recording.file is None:
             return None
         family = PREFIX + family_of(recording)
+        source = self.reader.measure(recording.file.key)
+        key = f"{family}{work['attempt']}/recording.mp4"
+        copied = self.files.head(key)
+        if copied is not None and copied[0] == source.size:
+            # A run before this one completed the copy, which it does with checked parts alone, and died then.
+            return plan_without_copying(
+                recording.file.key, key, copied, recording.file.content_type, recording.file.crc32
+            )
         return plan_for(
-            self.reader.measure(recording.file.key),
+            source,
             self.files,
             place=recording.file.key,
-            key=f"{family}{work['attempt']}/recording.mp4",
+            key=key,
             family=family,
             content_type=recording.file.content_type,
             crc=recording.file.crc32,

@@ -21,7 +21,7 @@ from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Failure, Progress, Recording, StoredFile
 from recordings.ports import Clock, Recorder, Recordings
 from recordings.services.change_recording import changed
-from recordings.services.transfer_file import Files, Plan, Reader, Work, plan_for
+from recordings.services.transfer_file import Files, Plan, Reader, Work, plan_for, plan_without_copying
 
 CONTENT_TYPE: Final = "video/mp4"
 
@@ -153,18 +153,7 @@ class PlanTransfer:
             told = None
         if told is not None and told != found[0]:
             return None
-        return Plan(
-            source="",
-            key=key,
-            size=found[0],
-            etag=found[1],
-            ranges=True,
-            content_type=CONTENT_TYPE,
-            crc32=None,
-            part_size=1,
-            upload_id="",
-            segments=[],
-        )
+        return plan_without_copying("", key, found, CONTENT_TYPE, None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -137,6 +137,22 @@ def plan_for(
     )
 
 
+def plan_without_copying(place: str, key: str, found: tuple[int, str], content_type: str, crc: str | None) -> Plan:
+    """A plan for a file that is where it should be already: `found` is its size and its ETag."""
+    return Plan(
+        source=place,
+        key=key,
+        size=found[0],
+        etag=found[1],
+        ranges=True,
+        content_type=content_type,
+        crc32=crc,
+        part_size=part_size_for(found[0]),
+        upload_id="",
+        segments=[],
+    )
+
+
 def length_of(plan: Plan, number: int) -> int:
     """The bytes of one part."""
     return min(plan["part_size"], plan["size"] - (number - 1) * plan["part_size"])
@@ -229,8 +245,8 @@ class CompleteTransfer:
     def __call__(self, plan: Plan) -> Done:
         """Give what the object must have become. Raises SourceUnavailable (parts are missing) or ChecksumMismatch."""
         if not plan["segments"]:
-            # It was in our bucket already: there is nothing to complete, and nothing was read.
-            return Done(etag=plan["etag"], crc32=None)
+            # It was there already: there is nothing to complete, and nothing was read.
+            return Done(etag=plan["etag"], crc32=plan["crc32"])
         wanted = range(1, plan["segments"][-1][1] + 1)
         summed = self.sums.of(_sums_of(plan))
         if not all(number in summed for number in wanted):

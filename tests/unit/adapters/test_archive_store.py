@@ -1,0 +1,122 @@
+"""Cold storage: what S3 says of a file, and what it may answer to a restore."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from botocore.stub import Stubber
+from moto import mock_aws
+
+from recordings.adapters.archive_store import STORAGE_CLASS, TIERS, ArchiveBucket, RestoredCopies
+from recordings.domain.errors import Throttled
+from recordings.ports import Readable
+from tests.support.builders import NOON
+
+KEY = "recordings/tenant/room/rec_1/1/recording.mp4"
+UNTIL = 'expiry-date="Fri, 23 Jan 2026 00:00:00 GMT"'
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[ArchiveBucket]:
+    with mock_aws():
+        monkeypatch.setenv("ARCHIVE_BUCKET", "archive")
+        boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="archive")
+        yield ArchiveBucket()
+
+
+@pytest.fixture
+def stub(bucket: ArchiveBucket) -> Iterator[Stubber]:
+    with Stubber(bucket.client) as stubber:
+        yield stubber
+        stubber.assert_no_pending_responses()
+
+
+def test_a_file_is_stored_in_cold_storage_at_once(bucket: ArchiveBucket) -> None:
+    assert bucket.look(KEY) is None
+    bucket.put(KEY, b"film", content_type="video/mp4")
+    upload = bucket.create_upload("parts", content_type="video/mp4")
+    etag = bucket.upload_part("parts", upload, 1, b"film")
+    bucket.complete("parts", upload, {1: etag})
+    for key in (KEY, "parts"):
+        assert bucket.look(key) == Readable(False, None, STORAGE_CLASS)
+        assert bucket.head(key) is not None
+
+
+def test_a_copy_is_asked_for_and_told(bucket: ArchiveBucket) -> None:
+    bucket.put(KEY, b"film", content_type="video/mp4")
+    assert bucket.restore(KEY, days=3, tier="bulk") is True
+    found = bucket.look(KEY)
+    assert found is not None
+    assert found.ongoing or found.until is not None
+
+
+@pytest.mark.parametrize(
+    ("told", "wanted"),
+    [
+        ({}, Readable(False, None, "STANDARD")),
+        ({"StorageClass": "DEEP_ARCHIVE"}, Readable(False, None, "DEEP_ARCHIVE")),
+        ({"StorageClass": "GLACIER", "Restore": 'ongoing-request="true"'}, Readable(True, None, "GLACIER")),
+        (
+            {"StorageClass": "GLACIER", "Restore": f'ongoing-request="false", {UNTIL}'},
+            Readable(False, datetime(2026, 1, 23, tzinfo=UTC), "GLACIER"),
+        ),
+        ({"StorageClass": "GLACIER", "Restore": 'ongoing-request="false"'}, Readable(False, None, "GLACIER")),
+    ],
+)
+def test_what_s3_says_of_a_file_is_read(
+    bucket: ArchiveBucket, stub: Stubber, told: dict[str, Any], wanted: Readable
+) -> None:
+    stub.add_response("head_object", told, {"Bucket": "archive", "Key": KEY})
+    assert bucket.look(KEY) == wanted
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_each_tier_is_asked_for_by_its_name(bucket: ArchiveBucket, stub: Stubber, tier: Any) -> None:
+    request = {"Days": 7, "GlacierJobParameters": {"Tier": tier.title()}}
+    stub.add_response("restore_object", {}, {"Bucket": "archive", "Key": KEY, "RestoreRequest": request})
+    assert bucket.restore(KEY, days=7, tier=tier) is True
+
+
+def test_one_that_is_on_its_way_is_no_error(bucket: ArchiveBucket, stub: Stubber) -> None:
+    stub.add_client_error("restore_object", "RestoreAlreadyInProgress", http_status_code=409)
+    assert bucket.restore(KEY, days=7, tier="standard") is False
+
+
+def test_a_fast_tier_without_room_is_to_be_tried_later(bucket: ArchiveBucket, stub: Stubber) -> None:
+    stub.add_client_error("restore_object", "GlacierExpeditedRetrievalNotAvailable", http_status_code=503)
+    with pytest.raises(Throttled) as told:
+        bucket.restore(KEY, days=7, tier="expedited")
+    assert told.value.retry_after == 300
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "InternalError", "InvalidObjectState"])
+def test_any_other_fault_is_told(bucket: ArchiveBucket, stub: Stubber, code: str) -> None:
+    stub.add_client_error("restore_object", code, http_status_code=403)
+    with pytest.raises(ClientError, match=code):
+        bucket.restore(KEY, days=7, tier="bulk")
+    stub.add_client_error("head_object", code, http_status_code=403)
+    with pytest.raises(ClientError, match=code):
+        bucket.look(KEY)
+
+
+@pytest.mark.parametrize(("asked", "most"), [(600, 600), (604_800, 3600)])
+def test_a_copys_url_ends_when_it_says_and_never_after_its_credentials(
+    bucket: ArchiveBucket, monkeypatch: pytest.MonkeyPatch, asked: int, most: int
+) -> None:
+    monkeypatch.setenv("DOWNLOAD_ROLE_ARN", "arn:aws:iam::123456789012:role/download")
+    now = datetime.now(UTC).replace(microsecond=0)
+    url, ends = RestoredCopies().presign(
+        KEY, file_name="Zoë 1.mp4", content_type="video/mp4", expires_in=asked, now=now
+    )
+    query = parse_qs(urlsplit(url).query)
+    assert most - 2 <= (ends - now).total_seconds() <= most
+    assert ends == now + timedelta(seconds=int(query["X-Amz-Expires"][0]))
+    assert urlsplit(url).path.endswith(KEY)
+    assert "X-Amz-Security-Token" in query
+    assert query["response-content-type"] == ["video/mp4"]
+    assert "Zo%C3%AB%201.mp4" in query["response-content-disposition"][0]
+    assert now > NOON

@@ -1,0 +1,210 @@
+"""Asking cold storage for a copy: what is asked, what is answered, and what becomes of it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from recordings.domain.errors import RecordingNotArchived, RecordingNotFound, Throttled, TierNotOffered
+from recordings.domain.lifecycle import Status
+from recordings.domain.recording import Archive, Recording
+from tests.support.builders import NOON, a_file, a_recording
+from tests.unit.services.world import Killed, Trap, World
+
+FILE = a_file(provider="s3", key="cold")
+DAY = timedelta(days=1)
+
+
+def archived(storage_class: str = "GLACIER", **changes: Any) -> World:
+    world = World()
+    world.vault.storage_class = storage_class
+    told = {"status": Status.ARCHIVED, "file": FILE, "archive": Archive(state="stored", storage_class=storage_class)}
+    world.recordings.add(a_recording(**told | changes), nonce=None)
+    world.cold.put("cold", b"film", content_type="video/mp4")
+    return world
+
+
+@pytest.fixture
+def world() -> World:
+    return archived()
+
+
+def stored(world: World) -> Recording:
+    (recording,) = world.all()
+    return recording
+
+
+def archive_of(recording: Recording) -> Archive:
+    assert recording.archive is not None
+    return recording.archive
+
+
+@pytest.mark.parametrize(
+    ("storage_class", "tier", "waits"),
+    [
+        ("GLACIER", "expedited", timedelta(minutes=5)),
+        ("GLACIER", "standard", timedelta(hours=5)),
+        ("GLACIER", "bulk", timedelta(hours=12)),
+        ("DEEP_ARCHIVE", "standard", timedelta(hours=12)),
+        ("DEEP_ARCHIVE", "bulk", timedelta(hours=48)),
+    ],
+)
+def test_a_copy_is_asked_for_and_it_is_said_when_to_expect_it(storage_class: str, tier: Any, waits: timedelta) -> None:
+    world = archived(storage_class)
+    after = world.restore(stored(world), days=3, tier=tier)
+    archive = archive_of(after)
+    assert (archive.state, archive.expected_at, archive.tier, archive.days) == ("restoring", NOON + waits, tier, 3)
+    assert world.vault.asked == [("cold", 3, tier)]
+    assert after.status is Status.ARCHIVED
+    assert stored(world) == after
+
+
+def test_a_tier_that_is_not_offered_is_refused_and_not_asked_for() -> None:
+    world = archived("DEEP_ARCHIVE")
+    before = stored(world)
+    with pytest.raises(TierNotOffered, match="DEEP_ARCHIVE"):
+        world.restore(before, tier="expedited")
+    assert (world.vault.asked, stored(world)) == ([], before)
+
+
+def test_a_fast_tier_without_room_is_told_and_changes_nothing(world: World) -> None:
+    def full(*given: object, **named: object) -> bool:
+        raise Throttled(retry_after=300)
+
+    world.vault.restore = full  # type: ignore[method-assign]
+    before = stored(world)
+    with pytest.raises(Throttled):
+        world.restore(before, tier="expedited")
+    assert stored(world) == before
+
+
+def test_asked_again_while_one_is_on_its_way_the_answer_is_the_same(world: World) -> None:
+    first = world.restore(stored(world), tier="standard")
+    world.clock.advance(hours=1)
+    for tier in ("standard", "bulk"):
+        assert world.restore(stored(world), tier=tier) == first
+    assert len(world.vault.asked) == 1
+    faster = world.restore(stored(world), tier="expedited")
+    assert archive_of(faster).expected_at == world.clock() + timedelta(minutes=5)
+    assert [tier for *_, tier in world.vault.asked] == ["standard", "expedited"]
+
+
+def test_a_copy_that_is_there_is_kept_longer_and_stays_readable(world: World) -> None:
+    world.restore(stored(world))
+    world.vault.arrive("cold", until=NOON + DAY)
+    world.track_restore(stored(world))
+    restore = world.vault.restore
+
+    def longer(key: str, **named: Any) -> bool:
+        restore(key, **named)
+        world.vault.arrive(key, until=NOON + 9 * DAY)
+        return True
+
+    world.vault.restore = longer  # type: ignore[method-assign]
+    after = world.restore(stored(world), days=9)
+    assert (archive_of(after).state, archive_of(after).restored_until) == ("restored", NOON + 9 * DAY)
+
+
+def test_a_class_that_can_be_read_at_once_is_not_asked_for() -> None:
+    world = archived("GLACIER_IR")
+    after = world.restore(stored(world), days=2)
+    assert (archive_of(after).state, archive_of(after).restored_until) == ("restored", NOON + 2 * DAY)
+    assert world.vault.asked == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"status": Status.PROCESSING, "file": None, "archive": None},
+        {"status": Status.READY, "file": a_file(), "archive": None},
+        {"status": Status.FAILED, "file": None, "archive": None},
+        {"file": a_file(), "archive": Archive(state="moving", moved_from="key")},
+    ],
+)
+def test_only_what_lies_in_cold_storage_is_restored(changes: dict[str, Any]) -> None:
+    world = archived(**changes)
+    with pytest.raises(RecordingNotArchived):
+        world.restore(stored(world))
+    assert world.vault.asked == []
+
+
+def test_what_is_missing_unknown_foreign_or_deleted_is_not_restored(world: World) -> None:
+    recording = stored(world)
+    world.cold.delete("cold")
+    with pytest.raises(RecordingNotArchived):
+        world.restore(recording)
+    world.delete(recording)
+    for one in (recording, replace(recording, id="rec_x"), replace(recording, tenant_id="tenant_2")):
+        with pytest.raises(RecordingNotFound):
+            world.restore(one)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("n", range(4))
+def test_a_call_that_dies_is_made_good_by_the_same_call(world: World, n: int, after: bool) -> None:
+    world.trap = Trap(n, Killed(), after=after)
+    with pytest.raises(Killed):
+        world.restore(stored(world), tier="bulk")
+    world.trap = Trap(-1)
+    world.restore(stored(world), tier="bulk")
+    world.vault.arrive("cold", until=NOON + DAY)
+    assert archive_of(world.track_restore(stored(world))).state == "restored"
+
+
+# ---------------------------------------------------------------- what becomes of it
+
+
+def test_a_copy_comes_and_goes_as_cold_storage_says(world: World) -> None:
+    world.restore(stored(world))
+    assert archive_of(world.track_restore(stored(world))).state == "restoring"
+    world.vault.arrive("cold", until=NOON + DAY)
+    there = world.track_restore(stored(world))
+    assert (archive_of(there).state, archive_of(there).restored_until) == ("restored", NOON + DAY)
+    assert world.track_restore(there) == there
+    world.clock.advance(days=1)
+    world.vault.expire("cold")
+    gone = world.track_restore(there)
+    assert (archive_of(gone).state, archive_of(gone).restored_until) == ("stored", None)
+    assert world.track_restore(gone) == gone
+    assert gone.history == there.history
+
+
+def test_an_end_that_is_told_while_a_newer_copy_is_there_changes_nothing(world: World) -> None:
+    world.restore(stored(world))
+    world.vault.arrive("cold", until=NOON + DAY)
+    there = world.track_restore(stored(world))
+    world.vault.arrive("cold", until=NOON + 5 * DAY)
+    world.clock.advance(days=2)
+    assert archive_of(world.track_restore(there)).restored_until == NOON + 5 * DAY
+
+
+def test_a_deleted_recording_is_followed_and_one_that_is_not_archived_is_left(world: World) -> None:
+    world.restore(stored(world))
+    world.delete(stored(world))
+    world.vault.arrive("cold", until=NOON + DAY)
+    assert archive_of(world.track_restore(stored(world))).state == "restored"
+    ready = World()
+    ready.recordings.add(a_recording(status=Status.READY), nonce=None)
+    assert ready.track_restore(stored(ready)) == stored(ready)
+    with pytest.raises(RecordingNotFound):
+        world.track_restore(a_recording(id="rec_x"))
+
+
+ORDERS: dict[str, Callable[[World], object]] = {
+    "restore": lambda world: world.restore(stored(world)),
+    "track": lambda world: world.track_restore(stored(world)),
+    "arrive": lambda world: world.vault.arrive("cold", until=world.clock() + DAY),
+    "pass": lambda world: world.clock.advance(days=2),
+}
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_repeats_in_any_order_change_nothing_more(world: World, order: str) -> None:
+    world.restore(stored(world))
+    ORDERS[order](world)
+    world.track_restore(stored(world))
+    once = stored(world)
+    world.track_restore(stored(world))
+    assert stored(world) == once
