@@ -5,6 +5,7 @@ a proxy that makes the faults. The stand-in tells which ranges of a file were fe
 """
 
 import hashlib
+import json
 import math
 import re
 import time
@@ -28,14 +29,13 @@ LASTS = 20_000_000
 # A call to R2 is tried so often by the client itself, and a task by its state machine.
 ATTEMPTS, TRIES = 5, 9
 THREADS = 4
-# What the workflow tries again; everything else is a failure at once.
+MACHINE = json.loads((stack.ROOT / "statemachines" / "processing.asl.json").read_text())
+# What the workflow tries again; everything else ends an attempt.
 TRANSIENT = {
-    "ClientError",
-    "ConnectTimeoutError",
-    "ConnectionClosedError",
-    "EndpointConnectionError",
-    "ReadTimeoutError",
-    "SourceUnavailable",
+    name
+    for state in (MACHINE["States"]["CompleteTransfer"], MACHINE["States"]["VerifyTransfer"])
+    for again in state["Retry"]
+    for name in again["ErrorEquals"]
 }
 
 type Json = dict[str, Any]
@@ -225,6 +225,29 @@ def test_a_store_that_asks_to_slow_down_is_asked_again(
     assert proxy.counts() == {SLOW_DOWN[1]: 7}
     assert fetched(cloudflare, capture) == {1: 1, 2: 1, 3: 1}
     assert digest(running, plan["key"]) == capture["sha256"]
+
+
+@pytest.mark.xfail(
+    strict=True,
+    raises=Failed,
+    reason="Bucket.read gives up at the first break, and what it raises, ResponseStreamingError, is in no Retry",
+)
+def test_a_small_file_is_read_back_over_connections_that_break(
+    engine: Engine, proxy: Proxy, register: Register
+) -> None:
+    work, _ = register(PART - 1)
+    plan = engine.task("plan_transfer", work).value
+    engine.task("copy_segment", work, plan, [1, 1])
+    done = engine.task("complete_transfer", plan).value
+    proxy.faults = Faults(cut_every=8_000_000)
+
+    try:
+        for _ in range(3):
+            tried(lambda: engine.task("verify_transfer", plan, done))
+    finally:
+        proxy.faults = Faults()
+        facts = engine.task("verify_transfer", plan, done).value
+        engine.call("bench.transfer:mark", work, plan["key"], facts)
 
 
 def test_a_wrong_bit_in_a_part_on_its_way_to_r2_is_refused(

@@ -86,6 +86,8 @@ def theirs_of(told: tuple[CaptureStatus, str] | None) -> Capture | None:
 def wanted(
     status: str, told: tuple[CaptureStatus, str] | None, age: timedelta, delivered: bool, works: bool
 ) -> Verdict:
+    if status == "failed" and not delivered and told is not None and KINDS[told] in {"invoked", "running"}:
+        return Verdict(Act.STOP)
     if status not in {"none", "recording", "processing"} or (status == "none" and told is None):
         return Verdict(Act.NOTHING)
     kind = "there" if delivered else "unknown" if told is None else KINDS[told]
@@ -129,7 +131,7 @@ def test_no_verdict_goes_backwards_or_where_the_lifecycle_does_not_lead() -> Non
             assert ours.status is Status.PROCESSING
 
 
-@pytest.mark.parametrize("status", [Status.READY, Status.ARCHIVED, Status.FAILED])
+@pytest.mark.parametrize("status", [Status.READY, Status.ARCHIVED])
 def test_what_is_over_is_left_alone_whatever_cloudflare_says(status: Status) -> None:
     for told, age, alive, stalled in product(THEIRS, AGES, (False, True), (False, True)):
         ours = ours_of(status, age, stalled=stalled, delivered=False)

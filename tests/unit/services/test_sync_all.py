@@ -430,3 +430,18 @@ def add_ready(world: World, name: str, at: datetime) -> None:
     world.recordings.add(
         a_recording(id=world.new_id(at), status=Status.READY, cloudflare_id=name, created_at=at), nonce=None
     )
+
+
+def test_a_capture_that_outlives_its_stop_unbegun_does_not_hold_the_room_for_ever(world: World) -> None:
+    world.start()
+    asked = world.cloudflare.get("capture_1")
+    world.stop()
+    # The stop went to a capture that has not begun, and did nothing; no sync ran for a quarter of an hour.
+    world.cloudflare.captured["capture_1"] = asked
+    world.clock.advance(minutes=15, seconds=1)
+    for _ in range(3):
+        world.sync()
+        world.clock.advance(minutes=15)
+    (recording,) = world.all()
+    assert recording.status is Status.FAILED
+    assert world.start().status is Status.RECORDING

@@ -723,7 +723,9 @@ def _spans(days: Sequence[_Day], wanted: int, *, exact: bool) -> Iterator[tuple[
 def recording_of(image: Mapping[str, Any]) -> Recording | None:
     """The recording in a DynamoDB stream's image of an item, or None when the item is something else."""
     item = _plain(image)
-    return _recording(item) if item["pk"].endswith(("#REC", "#TRASH")) and RECORDING_ID.fullmatch(item["sk"]) else None
+    # Exactly three: a room may be called REC, and its partitions end like that too. A tenant's "#" is quoted.
+    kind, _, last = [*item["pk"].split("#"), "", ""][:3] if item["pk"].count("#") == 2 else ("", "", "")
+    return _recording(item) if kind == "T" and last in {"REC", "TRASH"} else None
 
 
 class DynamoRecordings:
@@ -970,6 +972,8 @@ class DynamoRecordings:
             try:
                 recording = self.find(item["tenant_id"], item["sk"])
             except RecordingNotFound:
+                # Purged while something was still to happen to it.
+                _client.delete_item(TableName=TABLE, Key=_key(OPEN, item["sk"]))
                 continue
             if recording.open:
                 yield recording

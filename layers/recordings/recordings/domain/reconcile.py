@@ -6,12 +6,13 @@
     processing      run ²            run ³         run ⁴          fail
     ready           nothing          nothing       nothing        nothing
     archived        nothing          nothing       nothing        nothing
-    failed          nothing          nothing       nothing        nothing
+    failed          stop ⁵           nothing       nothing        nothing
 
     ¹ stop, when it was asked for long ago and has never begun: it may stay so for ever and hold the room
     ² stop again, when the stop is old and Cloudflare records on; fail, when it never began at all
     ³ fail, when the upload is older than Cloudflare keeps a file; nothing, when the run has given up
     ⁴ restart, when the run has given up or died
+    ⁵ given up by us, it would hold the room
 
 Old news changes nothing: no row leads back. A webhook, a room's sync, the scheduled sync and recover all ask here.
 """
@@ -105,6 +106,8 @@ def reconcile(
             return _while_recording(state, ours, theirs, now, deadlines)
         case Status.PROCESSING:
             return _while_processing(state, ours, theirs, now, run_alive and not ours.stalled, deadlines)
+        case Status.FAILED if state is FileState.RUNNING:
+            return Verdict(Act.STOP)
         case _:
             return Verdict(Act.NOTHING)
 

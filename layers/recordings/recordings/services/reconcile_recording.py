@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from recordings.domain.capture import Capture
 from recordings.domain.errors import ConcurrentUpdate, ProviderNotFound
 from recordings.domain.lifecycle import Status
-from recordings.domain.reconcile import Act, Deadlines, reconcile
+from recordings.domain.reconcile import NEVER_BEGAN, Act, Deadlines, reconcile
 from recordings.domain.recording import Failure, Recording
 from recordings.domain.room import Room
 from recordings.ports import Clock, Ids, Recorder, Recordings, Workflow
@@ -80,6 +80,9 @@ class ReconcileRecording:
             if ours.status is Status.RECORDING:
                 return self._saved(ours, ours.ended(at=self.clock(), cause="capture_ended"))
             return None
+        if failure is NEVER_BEGAN and ours.cloudflare_id is not None:
+            # What has not begun may yet begin, and would hold the room.
+            self._stop(ours.cloudflare_id)
         return self._saved(ours, ours.failed(failure, at=self.clock(), cause=failure.code))
 
     def _stop(self, capture_id: str) -> None:
