@@ -14,8 +14,9 @@ NAME = "e2e"
 
 @pytest.fixture(scope="session")
 def running() -> Iterator[dict[str, Any]]:
+    started = stack.up(NAME)
     try:
-        yield stack.up(NAME)
+        yield started
     finally:
         stack.down(NAME)
 
