@@ -3,7 +3,8 @@
 N recordings are known already and in R2; 50 are new. A sync needs the pages of Cloudflare's list that it must see, and
 one call for each new recording: that number is printed beside. Two syncs are measured: one that walks the whole list,
 as once a day, and then, with 50 more, one that goes back to the last one's watermark. What the imports start, the
-processing workflow, is put aside: its calls are not the sync's.
+processing workflow, is put aside: its calls are not the sync's. The budget of calls is the local stack's, which hardly
+ever makes a sync wait; a deployment's does when more than its share of a minute is needed.
 
 A write is an item of the table that the sync made or changed; the count of calls to Cloudflare, one item that each
 call changes, is one of them.
