@@ -183,7 +183,7 @@ def test_walks_along_the_links_are_answered_as_documented(
     Walk.run(settings=settings(FEW, max_examples=15, stateful_step_count=8))
 
     # Most ids that are drawn belong to nothing; along the links there are some that do.
-    assert len({label for label, status in walked if status < 400}) >= 6, walked
+    assert len({label for label, status in walked if status < 400}) >= 4, walked
 
 
 # ---------------------------------------------------------------- Every answer of a whole life

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from local import stack
+from tests.e2e.conftest import calm
 from tests.e2e.support import (
     Json,
     a_room,
@@ -475,7 +476,7 @@ def test_while_cloudflare_is_down_nothing_is_half_done_and_afterwards_everything
     def down(call: Callable[[], httpx.Response]) -> None:
         fault(cloudflare, "api", **facts)
         check_down(call(), how)
-        cloudflare.delete("/faults").raise_for_status()
+        calm(running, cloudflare)
 
     if how != "slow":
         down(lambda: api.put("/rooms/room_1", json={"name": "x"}))
@@ -500,7 +501,7 @@ def test_while_cloudflare_is_down_nothing_is_half_done_and_afterwards_everything
     "facts", [{"kind": "drop"}, {"kind": "answer", "status": 500}, {"kind": "answer", "status": 429}]
 )
 def test_a_start_that_cloudflare_never_took_can_be_made_again(
-    api: httpx.Client, cloudflare: httpx.Client, facts: Json
+    running: Json, api: httpx.Client, cloudflare: httpx.Client, facts: Json
 ) -> None:
     room = a_room(api)
     fault(cloudflare, "start", times=1, **facts)
@@ -510,6 +511,7 @@ def test_a_start_that_cloudflare_never_took_can_be_made_again(
     assert failed.status_code in {502, 503, 504}, failed.text
     assert api.get("/rooms/room_1").json()["data"]["active_recording_id"] is None
     assert total(api) == 0
+    calm(running, cloudflare)
     start(api)
     assert len(captures(cloudflare, room["cloudflare_meeting_id"])) == 1
 

@@ -176,12 +176,6 @@ def test_a_gigabyte_comes_whole_over_connections_that_break(running: Json, gigab
     assert 10 < breaks < 4 * GIGABYTE / LASTS
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="transfer.read: each break leaves a cycle of traceback and frames that holds what was read of the part,"
-    " until Python collects it",
-)
 def test_broken_connections_cost_no_memory(gigabyte: Carried) -> None:
     assert gigabyte.copied.peak_mb < 300
 
@@ -228,11 +222,6 @@ def test_a_store_that_asks_to_slow_down_is_asked_again(
     assert digest(running, plan["key"]) == capture["sha256"]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=Failed,
-    reason="Bucket.read gives up at the first break, and what it raises, ResponseStreamingError, is in no Retry",
-)
 def test_a_small_file_is_read_back_over_connections_that_break(
     engine: Engine, proxy: Proxy, register: Register
 ) -> None:

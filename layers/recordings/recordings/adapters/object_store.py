@@ -5,6 +5,7 @@ carries its MD5, which the store compares with what arrived (Content-MD5) and gi
 """
 
 import base64
+import gc
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
@@ -15,15 +16,22 @@ from urllib.parse import quote
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, HTTPClientError
+from urllib3.exceptions import HTTPError
 
 from recordings.adapters.secrets import secret
-from recordings.domain.errors import ChecksumMismatch
+from recordings.domain.errors import ChecksumMismatch, SourceChanged, SourceUnavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 ABSENT: Final = frozenset({"404", "NoSuchKey", "NoSuchUpload", "NotFound"})
+# A body is read in pieces of this size; a broken connection costs one.
+PIECE: Final = 64 * 1024
+# How often in a row nothing may come before a read gives up, and how often it may break at all: a link that gives a few
+# bytes at a time is no link.
+TRIES: Final = 5
+MOST_BREAKS: Final = 200
 DAMAGED: Final = frozenset({"BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch"})
 
 
@@ -53,10 +61,35 @@ class Bucket:
             raise
         return found["ContentLength"], found["ETag"].strip('"')
 
-    def read(self, key: str, first: int, last: int) -> bytes:
-        """The bytes from `first` to `last`, both included."""
-        answer = self.client.get_object(Bucket=self.name, Key=key, Range=f"bytes={first}-{last}")
-        return answer["Body"].read()
+    def read(self, key: str, first: int, last: int, *, etag: str | None = None) -> bytes:
+        """The bytes from `first` to `last`, both included; a broken connection goes on where it broke.
+
+        Raises SourceChanged when the file is not the one with this ETag, SourceUnavailable when it cannot be read.
+        """
+        got = bytearray()
+        wanted, idle = last - first + 1, 0
+        only: dict[str, Any] = {"IfMatch": f'"{etag}"'} if etag is not None else {}
+        for _ in range(MOST_BREAKS):
+            before = len(got)
+            try:
+                answer = self.client.get_object(
+                    Bucket=self.name, Key=key, Range=f"bytes={first + len(got)}-{last}", **only
+                )
+                for piece in answer["Body"].iter_chunks(PIECE):
+                    got += piece
+            except ClientError as error:
+                if error.response["Error"]["Code"] in {"412", "PreconditionFailed"}:
+                    raise SourceChanged("the file changed while it was read") from error
+                raise
+            except (HTTPClientError, HTTPError) as error:
+                # What came before the break is in `got`; the next try asks for the rest.
+                forget(error)
+            if len(got) == wanted:
+                return bytes(got)
+            idle = 0 if len(got) > before else idle + 1
+            if idle == TRIES:
+                break
+        raise SourceUnavailable(f"{len(got)} of {wanted} bytes came before giving up")
 
     def put(self, key: str, content: bytes, *, content_type: str) -> str:
         """Store a small file whole; gives its MD5 in hex. Raises ChecksumMismatch."""
@@ -93,6 +126,9 @@ class Bucket:
             )
         except ClientError as error:
             raise _translated(error) from error
+        if answer["ResponseMetadata"].get("RetryAttempts"):
+            # botocore's own repeats leave the part in a cycle of error and frames; several would fill the memory.
+            gc.collect()
         return _same(digest.hexdigest(), answer["ETag"])
 
     def parts(self, key: str, upload_id: str) -> Mapping[int, tuple[int, str]] | None:
@@ -203,6 +239,13 @@ def presigned(client: "S3Client", bucket: str, key: str, file_name: str, content
         },
         ExpiresIn=expires_in,
     )
+
+
+def forget(error: BaseException | None) -> None:
+    """Let go of what a caught error holds: its traceback keeps frames and their buffers until a full collection."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__context__
 
 
 def _translated(error: ClientError) -> Exception:

@@ -6,21 +6,14 @@ from http import HTTPStatus
 from typing import Final
 
 import requests
-from botocore.exceptions import ClientError, HTTPClientError
 from urllib3.exceptions import HTTPError
 
-from recordings.adapters.object_store import Bucket
+from recordings.adapters.object_store import MOST_BREAKS, TRIES, Bucket, forget
 from recordings.domain.errors import SourceChanged, SourceDenied, SourceUnavailable
 from recordings.services.transfer_file import Plan, length_of
 
 TIMEOUT_SECONDS: Final = (3, 20)
 CHUNK: Final = 1024 * 1024
-# A bucket's body is read in pieces of this size; a broken connection costs one.
-PIECE: Final = 64 * 1024
-# How often in a row nothing may come before a read gives up.
-TRIES: Final = 5
-# How often one read may break at all: a link that gives a few bytes at a time is no link.
-MOST_BREAKS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +58,9 @@ def read(url: str, source: SourceFile, first: int, last: int) -> bytes:
         before = len(got)
         try:
             _fill(got, url, source, first, last)
-        except (requests.RequestException, HTTPError):
+        except (requests.RequestException, HTTPError) as error:
             # What came before the break is in `got`; the next try asks for the rest.
-            pass
+            forget(error)
         if len(got) == wanted:
             return bytes(got)
         idle = 0 if len(got) > before else idle + 1
@@ -147,30 +140,7 @@ class BucketReader:
         return SourceFile(found[0], found[1], True)
 
     def read(self, place: str, plan: Plan, first: int, last: int) -> bytes:
-        got = bytearray()
-        idle = 0
-        for _ in range(MOST_BREAKS):
-            before = len(got)
-            wanted = f"bytes={first + len(got)}-{last}"
-            try:
-                answer = self._bucket.client.get_object(
-                    Bucket=self._bucket.name, Key=place, Range=wanted, IfMatch=f'"{plan["etag"]}"'
-                )
-                for chunk in answer["Body"].iter_chunks(PIECE):
-                    got += chunk
-            except ClientError as error:
-                if error.response["Error"]["Code"] in {"412", "PreconditionFailed"}:
-                    raise SourceChanged("the file changed while it was read") from error
-                raise
-            except (HTTPClientError, HTTPError):
-                # What came before the break is in `got`; the next try asks for the rest.
-                pass
-            if len(got) == last - first + 1:
-                return bytes(got)
-            idle = 0 if len(got) > before else idle + 1
-            if idle == TRIES:
-                break
-        raise SourceUnavailable(f"{len(got)} of {last - first + 1} bytes came before giving up")
+        return self._bucket.read(place, first, last, etag=plan["etag"])
 
     def stream(self, place: str, plan: Plan) -> Iterator[bytes]:
         for number in range(1, plan["segments"][-1][1] + 1):

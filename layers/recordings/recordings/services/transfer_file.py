@@ -4,6 +4,7 @@ Each step is safe to repeat: a part that is stored, with its checksum noted, is 
 whole is left as it is. Bytes pass through memory only, a few parts at a time.
 """
 
+import gc
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -179,6 +180,8 @@ class CopySegment:
         """
         if not plan["upload_id"]:
             return self._whole(work, plan)
+        # What an earlier segment's broken connections left in this container's memory is not carried along.
+        gc.collect()
         done = self.files.parts(plan["key"], plan["upload_id"])
         if done is None:
             if self.files.head(plan["key"]) is not None:
