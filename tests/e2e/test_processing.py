@@ -166,7 +166,8 @@ def test_a_file_of_any_size_arrives_whole_over_any_line(running: Json, copied: C
     assert len(keys(running, "r2", recording_id)) == 1
     assert [entry["status"] for entry in found["history"]] == ["recording", "processing", "ready"]
     if line == "cut" and SIZES[name] > 16 * MIB:
-        assert media_calls(copied.control, capture_id) > 5
+        # One to measure, one for each part, and one more for each connection that broke.
+        assert media_calls(copied.control, capture_id) > 1 + -(-SIZES[name] // (16 * MIB))
 
 
 def test_files_that_cannot_be_read_in_ranges_arrive_whole(

@@ -126,7 +126,7 @@ class Bucket:
             )
         except ClientError as error:
             raise _translated(error) from error
-        if answer["ResponseMetadata"].get("RetryAttempts"):
+        if answer.get("ResponseMetadata", {}).get("RetryAttempts"):
             # botocore's own repeats leave the part in a cycle of error and frames; several would fill the memory.
             gc.collect()
         return _same(digest.hexdigest(), answer["ETag"])
