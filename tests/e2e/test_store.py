@@ -1,0 +1,96 @@
+"""The store under real contention: many writers at once on the emulator's table."""
+
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from local import stack
+from recordings.adapters import dynamo
+from recordings.domain.errors import ConcurrentUpdate, RoomAlreadyRecording
+from recordings.domain.lifecycle import Status
+from recordings.ports import Filter
+from tests.support.builders import NOON, a_recording, a_room
+
+WRITERS = 16
+
+
+@pytest.fixture
+def tenant() -> str:
+    return f"store-{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def store(running: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> dynamo.DynamoRecordings:
+    monkeypatch.setattr(dynamo, "_client", stack.client(running, "dynamodb"))
+    monkeypatch.setattr(dynamo, "TABLE", running["tables"]["Table"])
+    return dynamo.DynamoRecordings()
+
+
+def ids(number: int) -> str:
+    """Ids of one day, in order."""
+    return f"rec_01KE9JV8G0{number:016d}"
+
+
+def test_many_recordings_stored_at_once_are_counted_exactly(store: dynamo.DynamoRecordings, tenant: str) -> None:
+    made = [
+        a_recording(id=ids(n), tenant_id=tenant, status=Status.PROCESSING, cloudflare_id=f"{tenant}-{n}")
+        for n in range(64)
+    ]
+    with ThreadPoolExecutor(WRITERS) as pool:
+        list(pool.map(lambda one: store.add(one, nonce=None), made))
+    assert store.page(tenant, limit=10).total == 64
+    assert store.page(tenant, Filter(statuses=frozenset({Status.READY})), limit=10).total == 0
+    with ThreadPoolExecutor(WRITERS) as pool:
+        list(pool.map(lambda one: store.save(one, one.deleted(at=NOON)), made[::2]))
+    assert store.page(tenant, limit=10).total == 32
+
+
+def test_one_capture_is_imported_once_however_many_try(store: dynamo.DynamoRecordings, tenant: str) -> None:
+    def import_it(number: int) -> bool:
+        one = a_recording(
+            id=ids(number), tenant_id=tenant, status=Status.PROCESSING, cloudflare_id=f"{tenant}-the-same"
+        )
+        try:
+            store.add(one, nonce=None)
+        except ConcurrentUpdate:
+            return False
+        return True
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        assert sum(pool.map(import_it, range(WRITERS))) == 1
+    assert store.page(tenant, limit=10).total == 1
+
+
+def test_a_lease_is_one_callers(store: dynamo.DynamoRecordings, tenant: str) -> None:
+    rooms = dynamo.DynamoRooms()
+    rooms.add(a_room(tenant_id=tenant, meeting_id=f"{tenant}-meeting"))
+
+    def take(number: int) -> bool:
+        until = NOON + timedelta(seconds=60)
+        try:
+            rooms.take_lock(tenant, "room_1", nonce=f"nonce-{number}", now=NOON, until=until)
+        except RoomAlreadyRecording:
+            return False
+        return True
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        assert sum(pool.map(take, range(WRITERS))) == 1
+
+
+def test_of_changes_at_once_one_is_stored(store: dynamo.DynamoRecordings, tenant: str) -> None:
+    before = a_recording(id=ids(0), tenant_id=tenant, status=Status.PROCESSING, cloudflare_id=f"{tenant}-one")
+    store.add(before, nonce=None)
+
+    def change(number: int) -> bool:
+        try:
+            store.save(before, before.recovered(at=NOON + timedelta(seconds=number)))
+        except ConcurrentUpdate:
+            return False
+        return True
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        assert sum(pool.map(change, range(WRITERS))) == 1
+    assert store.get(tenant, before.id).attempt == 2
