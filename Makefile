@@ -19,7 +19,7 @@ $(UV):
 
 # uv is used because one call makes the environment from the pinned list, hashes checked.
 .venv/installed: requirements-dev.txt requirements-sam.txt .python-version | $(UV)
-	@$(UV) python find --quiet --no-python-downloads "$$(cat .python-version)" >/dev/null \
+	@$(UV) python find --quiet --no-python-downloads "$$(cat .python-version)" >/dev/null 2>&1 \
 		|| { echo "Python $$(cat .python-version) is missing: install it (pyenv install 3.13, or your system's package python3.13) and run make again." >&2; exit 1; }
 	$(UV) venv --quiet --clear --no-python-downloads --python "$$(cat .python-version)" .venv
 	$(UV) pip sync --quiet --python .venv --require-hashes requirements-dev.txt
