@@ -19,7 +19,6 @@ from local.standin.world import ORGANIZATION, Fault, Recording, World, instant, 
 TOKEN = "local-cloudflare-token"
 URL_SECRET = b"stand-in"
 BASE = "/client/v4/accounts/{account}/realtime/kit/{app}"
-STORAGE_KEYS = frozenset({"access_key", "secret", "secret_key"})
 HTML = "<html><head><title>502 Bad Gateway</title></head><body><center><h1>502 Bad Gateway</h1></center></body></html>"
 
 type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from recordings.adapters import transfer
+from recordings.adapters import object_store, transfer
 from recordings.adapters.transfer import UrlReader
 from recordings.domain.errors import SourceChanged, SourceUnavailable, TransferError
 
@@ -179,7 +179,7 @@ def test_a_connection_that_always_breaks_is_given_up(server: Server) -> None:
     server.cuts = [1] * 1000
     with pytest.raises(SourceUnavailable):
         read(server)
-    assert 1 < len(server.asked) <= transfer.MOST_BREAKS
+    assert 1 < len(server.asked) <= object_store.MOST_BREAKS
 
 
 @pytest.mark.parametrize("status", [403, 404, 500, 503])

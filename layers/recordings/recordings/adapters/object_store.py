@@ -8,7 +8,7 @@ import base64
 import gc
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
@@ -66,30 +66,20 @@ class Bucket:
 
         Raises SourceChanged when the file is not the one with this ETag, SourceUnavailable when it cannot be read.
         """
-        got = bytearray()
-        wanted, idle = last - first + 1, 0
         only: dict[str, Any] = {"IfMatch": f'"{etag}"'} if etag is not None else {}
-        for _ in range(MOST_BREAKS):
-            before = len(got)
+
+        def fill(got: bytearray) -> None:
+            wanted = f"bytes={first + len(got)}-{last}"
             try:
-                answer = self.client.get_object(
-                    Bucket=self.name, Key=key, Range=f"bytes={first + len(got)}-{last}", **only
-                )
+                answer = self.client.get_object(Bucket=self.name, Key=key, Range=wanted, **only)
                 for piece in answer["Body"].iter_chunks(PIECE):
                     got += piece
             except ClientError as error:
                 if error.response["Error"]["Code"] in {"412", "PreconditionFailed"}:
                     raise SourceChanged("the file changed while it was read") from error
                 raise
-            except (HTTPClientError, HTTPError) as error:
-                # What came before the break is in `got`; the next try asks for the rest.
-                forget(error)
-            if len(got) == wanted:
-                return bytes(got)
-            idle = 0 if len(got) > before else idle + 1
-            if idle == TRIES:
-                break
-        raise SourceUnavailable(f"{len(got)} of {wanted} bytes came before giving up")
+
+        return read_on(fill, last - first + 1, (HTTPClientError, HTTPError))
 
     def put(self, key: str, content: bytes, *, content_type: str) -> str:
         """Store a small file whole; gives its MD5 in hex. Raises ChecksumMismatch."""
@@ -241,7 +231,29 @@ def presigned(client: "S3Client", bucket: str, key: str, file_name: str, content
     )
 
 
-def forget(error: BaseException | None) -> None:
+def read_on(fill: Callable[[bytearray], None], wanted: int, broken: tuple[type[Exception], ...]) -> bytes:
+    """Have `fill` append what is still missing until all of it is there; a `broken` connection goes on where it broke.
+
+    Raises SourceUnavailable when too little comes.
+    """
+    got = bytearray()
+    idle = 0
+    for _ in range(MOST_BREAKS):
+        before = len(got)
+        try:
+            fill(got)
+        except broken as error:
+            # What came before the break is in `got`; the next try asks for the rest.
+            _forget(error)
+        if len(got) == wanted:
+            return bytes(got)
+        idle = 0 if len(got) > before else idle + 1
+        if idle == TRIES:
+            break
+    raise SourceUnavailable(f"{len(got)} of {wanted} bytes came before giving up")
+
+
+def _forget(error: BaseException | None) -> None:
     """Let go of what a caught error holds: its traceback keeps frames and their buffers until a full collection."""
     while error is not None:
         error.__traceback__ = None

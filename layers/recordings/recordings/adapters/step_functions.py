@@ -6,7 +6,6 @@ reference, StartExecution): so there is one run of each attempt, however often i
 
 import json
 import os
-from itertools import pairwise
 from typing import Final
 
 import boto3
@@ -37,7 +36,8 @@ class ProcessingRuns:
 
     def replace(self, before: Recording, after: Recording) -> None:
         try:
-            _client.stop_execution(executionArn=_execution(before), cause="replaced by a new attempt")
+            run = _execution(os.environ["PROCESSING_ARN"], _name(before))
+            _client.stop_execution(executionArn=run, cause="replaced by a new attempt")
         except ClientError as error:
             if error.response["Error"]["Code"] != "ExecutionDoesNotExist":
                 raise
@@ -61,14 +61,11 @@ class ArchivingRuns:
         machine = os.environ["ARCHIVING_ARN"]
         first = f"{recording.id}-{recording.archive_attempt}"
         names = [first, *(f"{first}-again-{number}" for number in range(1, MOST_REVIVALS + 1))]
-        for before, name in pairwise(names):
-            status = _status(machine, before)
+        for name in names:
+            status = _status(machine, name)
             if status == "RUNNING":
                 return False
             if status is None:
-                _start(machine, before, recording, recording.archive_attempt)
-                return True
-            if _status(machine, name) is None:
                 _start(machine, name, recording, recording.archive_attempt)
                 return True
         return False
@@ -78,15 +75,15 @@ def _name(recording: Recording) -> str:
     return f"{recording.id}-{recording.attempt}"
 
 
-def _execution(recording: Recording) -> str:
-    machine = os.environ["PROCESSING_ARN"]
-    return f"{machine.replace(':stateMachine:', ':execution:')}:{_name(recording)}"
+def _execution(machine: str, name: str) -> str:
+    """The ARN of a run."""
+    return f"{machine.replace(':stateMachine:', ':execution:')}:{name}"
 
 
 def _status(machine: str, name: str) -> str | None:
     """The status of a run, or None when there is none of this name."""
     try:
-        found = _client.describe_execution(executionArn=f"{machine.replace(':stateMachine:', ':execution:')}:{name}")
+        found = _client.describe_execution(executionArn=_execution(machine, name))
     except ClientError as error:
         if error.response["Error"]["Code"] != "ExecutionDoesNotExist":
             raise

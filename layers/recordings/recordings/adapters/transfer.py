@@ -8,7 +8,7 @@ from typing import Final
 import requests
 from urllib3.exceptions import HTTPError
 
-from recordings.adapters.object_store import MOST_BREAKS, TRIES, Bucket, forget
+from recordings.adapters.object_store import Bucket, read_on
 from recordings.domain.errors import SourceChanged, SourceDenied, SourceUnavailable
 from recordings.services.transfer_file import Plan, length_of
 
@@ -51,22 +51,9 @@ def read(url: str, source: SourceFile, first: int, last: int) -> bytes:
 
     Raises SourceChanged when the file is no longer the one measured, SourceUnavailable when it cannot be read.
     """
-    got = bytearray()
-    wanted = last - first + 1
-    idle = 0
-    for _ in range(MOST_BREAKS):
-        before = len(got)
-        try:
-            _fill(got, url, source, first, last)
-        except (requests.RequestException, HTTPError) as error:
-            # What came before the break is in `got`; the next try asks for the rest.
-            forget(error)
-        if len(got) == wanted:
-            return bytes(got)
-        idle = 0 if len(got) > before else idle + 1
-        if idle == TRIES:
-            break
-    raise SourceUnavailable(f"{len(got)} of {wanted} bytes came before giving up")
+    return read_on(
+        lambda got: _fill(got, url, source, first, last), last - first + 1, (requests.RequestException, HTTPError)
+    )
 
 
 def _fill(got: bytearray, url: str, source: SourceFile, first: int, last: int) -> None:

@@ -1,27 +1,13 @@
 """Day tallies: what the live recordings created on one day add up to."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
-from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Recording
 
 
 def day_of(at: datetime) -> str:
     """The day a recording is counted under: the UTC date of its `created_at`."""
     return at.strftime("%Y-%m-%d")
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """Totals of one day. Seconds and bytes are of the recordings whose duration and size are known."""
-
-    day: str
-    total: int
-    per_status: Mapping[Status, int]
-    seconds: int
-    bytes: int
 
 
 def difference(before: Recording | None, after: Recording | None) -> dict[str, int]:

@@ -1,14 +1,12 @@
 """Send a recording to cold storage: the answer comes at once, the bytes move in a workflow."""
 
 from dataclasses import dataclass
-from typing import Final
 
 from recordings.domain.errors import ConcurrentUpdate
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Recording
 from recordings.ports import ArchiveRuns, Clock, Recordings
-
-TRIES: Final = 5
+from recordings.services.change_recording import TRIES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

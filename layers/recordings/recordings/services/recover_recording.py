@@ -7,8 +7,8 @@ from typing import Final
 from recordings.domain.errors import ConcurrentUpdate
 from recordings.domain.recording import Recording
 from recordings.ports import Clock, Recordings, Workflow
+from recordings.services.change_recording import TRIES
 
-TRIES: Final = 5
 # Calls that come together ask for one new run, not for one each.
 SAME: Final = timedelta(seconds=10)
 
