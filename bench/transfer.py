@@ -425,6 +425,7 @@ def mark(work: dict[str, Any], key: str, facts: dict[str, Any]) -> None:
         content_type=facts["content_type"],
         crc32=facts["crc32"],
         sha256=facts["sha256"],
+        etag=facts["etag"],
     )
     import_module("functions.workflow.mark_ready.app").mark_ready(work, file, seconds=1, partial=False)
 

@@ -22,6 +22,7 @@ def handler(payload: Payload) -> Payload:
         content_type=facts["content_type"],
         crc32=facts["crc32"],
         sha256=facts["sha256"],
+        etag=facts.get("etag"),
     )
     count("RecordingsReady")
     return {"status": mark_ready(payload["work"], file, seconds=facts["duration"], partial=payload["partial"])}

@@ -845,7 +845,7 @@ def test_a_recording_is_open_until_its_end_and_again_while_it_moves(store: Store
 def test_a_recording_is_found_with_every_fact_deleted_or_not(store: Store) -> None:
     one = a_recording(
         status=Status.READY,
-        file=a_file(crc32="0badcafe", sha256="ab"),
+        file=a_file(crc32="0badcafe", sha256="ab", etag="cd-2"),
         attempt=3,
         recovered_at=NOON,
         delivery_key="delivered/a",

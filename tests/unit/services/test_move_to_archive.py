@@ -73,6 +73,7 @@ def test_a_file_moves_and_the_recording_with_it(content: bytes) -> None:
     assert after.file == replace(after.file, provider="s3", size_bytes=len(content), content_type="video/mp4")
     assert after.file.key.startswith(f"{PREFIX}tenant_1/room_1/{after.id}/1/")
     assert (after.file.crc32, after.file.sha256) == (f"{crc32(content):08x}", "5" * 64)
+    assert after.file.etag == store.cold.objects[after.file.key][1]
     assert after.archive is not None
     assert (after.archive.state, after.archive.storage_class) == ("stored", "GLACIER")
     assert after.version == store.moving.version + 1

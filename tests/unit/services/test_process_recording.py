@@ -189,6 +189,7 @@ def test_a_file_of_any_size_arrives_byte_for_byte(size: int, ranges: bool) -> No
     assert job.stored(plan) == content
     assert (facts["size"], facts["crc32"]) == (size, f"{crc32(content):08x}")
     assert facts["sha256"] == (sha256(content).hexdigest() if size < SINGLE_BELOW else None)
+    assert facts["etag"] == job.files.objects[plan["key"]][1]
     assert job.files.uploaded == {}
 
 

@@ -333,6 +333,7 @@ class World:
             content_type=facts["content_type"],
             crc32=facts["crc32"],
             sha256=facts["sha256"],
+            etag=facts["etag"],
         )
         self.again(lambda: MarkReady(**known)(work, file, seconds=facts["duration"], partial=partial))
 

@@ -52,7 +52,8 @@ class Progress:
 class StoredFile:
     """A verified file in storage we own, with checksums over all its bytes in lower-case hex.
 
-    `crc32` is known of every file that we copied, `sha256` of one that is small enough to be read at once.
+    `crc32` is known of every file that we copied, `sha256` of one that is small enough to be read at once. `etag` is what
+    the store called the file when it was verified: another one later means other bytes.
     """
 
     provider: Store
@@ -61,6 +62,7 @@ class StoredFile:
     content_type: str
     crc32: str | None = None
     sha256: str | None = None
+    etag: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -108,8 +108,7 @@ class FinishArchive:
         Raises ChecksumMismatch, SourceUnavailable or ConcurrentUpdate; R2 is untouched then.
         """
         if plan is not None and done is not None:
-            check_stored(self.files, plan, done)
-            self._store(work, plan, done)
+            self._store(work, plan, done, check_stored(self.files, plan, done))
         recording = self.recordings.find(work["tenant_id"], work["recording_id"])
         if recording.file is not None and recording.file.provider == "s3" and recording.archive is not None:
             self._empty(recording.archive)
@@ -118,7 +117,7 @@ class FinishArchive:
         if archive.moved_from is not None:
             self.source.delete(archive.moved_from)
 
-    def _store(self, work: Work, plan: Plan, done: Done) -> None:
+    def _store(self, work: Work, plan: Plan, done: Done, etag: str) -> None:
         def pointed(recording: Recording) -> Recording:
             if recording.file is None:
                 raise SourceUnavailable("the recording has no file")
@@ -131,6 +130,7 @@ class FinishArchive:
                 content_type=recording.file.content_type,
                 crc32=done["crc32"],
                 sha256=recording.file.sha256,
+                etag=etag,
             )
             return recording.vaulted(file, storage_class=self.storage_class)
 

@@ -272,13 +272,14 @@ class CompleteTransfer:
         return Done(etag=f"{digest}-{len(etags)}", crc32=whole)
 
 
-def check_stored(files: Files, plan: Plan, done: Done) -> None:
-    """Raises ChecksumMismatch unless the object has the size and the ETag it must have."""
+def check_stored(files: Files, plan: Plan, done: Done) -> str:
+    """Give the object's ETag. Raises ChecksumMismatch unless it has the size and the ETag it must have."""
     found = files.head(plan["key"])
     if found is None or found[0] != plan["size"]:
         raise ChecksumMismatch(f"{found[0] if found else 'no'} bytes are stored of {plan['size']}")
     if done["etag"] is not None and found[1] != done["etag"]:
         raise ChecksumMismatch(f"the object's ETag is {found[1]}, its parts' is {done['etag']}")
+    return found[1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -291,8 +292,9 @@ class VerifyTransfer:
 
     def __call__(self, plan: Plan, done: Done) -> dict[str, object]:
         """Give the facts of the stored file. Raises ChecksumMismatch."""
-        check_stored(self.files, plan, done)
-        return facts_of(self.files, plan["key"], plan["size"], done["crc32"], self.content_type_of, self.duration_of)
+        etag = check_stored(self.files, plan, done)
+        facts = facts_of(self.files, plan["key"], plan["size"], done["crc32"], self.content_type_of, self.duration_of)
+        return facts | {"etag": etag}
 
 
 def facts_of(
