@@ -52,8 +52,8 @@ class Progress:
 class StoredFile:
     """A verified file in storage we own, with checksums over all its bytes in lower-case hex.
 
-    `crc32` is known of every file that we copied, `sha256` of one that is small enough to be read at once. `etag` is what
-    the store called the file when it was verified: another one later means other bytes.
+    `crc32` is known of every file that we copied, `sha256` of one that is small enough to be read at once. `etag` is
+    what the store called the file when it was verified: another one later means other bytes.
     """
 
     provider: Store
