@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
+from local.standin.media import Media
 from local.standin.world import ORGANIZATION, Fault, Recording, World, instant, now
 
 TOKEN = "local-cloudflare-token"
@@ -345,13 +346,24 @@ class Api:
                 return _xml(fault.status, "InternalError")
         return await self._serve(request, recording)
 
+    async def _etag(self, recording: Recording, media: Media) -> str:
+        """The file's ETag, as the settings have it; empty: there is none."""
+        settings = self.world.settings
+        if settings.etag == "none":
+            return ""
+        if settings.etag == "opaque":
+            return f'"{recording.id.replace("-", "")}{recording.generation}"'
+        part = settings.part_mib * 1024 * 1024 if settings.etag == "parts" else None
+        told = await asyncio.get_running_loop().run_in_executor(self.world.threads, media.etag, part)
+        return f'"{told}"'
+
     async def _serve(self, request: web.Request, recording: Recording) -> web.StreamResponse:
         media, world = recording.media, self.world
         assert media is not None
-        etag = f'"{recording.id.replace("-", "")}{recording.generation}"'
-        headers = {"ETag": etag, "Content-Type": "video/mp4", "Last-Modified": "Tue, 01 Sep 2026 10:00:00 GMT"}
-        wanted = request.headers.get("If-Match")
-        if wanted not in (None, "*", etag):
+        etag, modified = await self._etag(recording, media), _modified(recording)
+        headers = {"Content-Type": "video/mp4", "Last-Modified": modified} | ({"ETag": etag} if etag else {})
+        wanted, since = request.headers.get("If-Match"), request.headers.get("If-Unmodified-Since")
+        if wanted not in (None, "*", etag) or (wanted is None and since not in (None, modified)):
             return _xml(412, "PreconditionFailed")
         first, last, status = 0, media.size - 1, 200
         given = re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("Range", ""))
@@ -369,7 +381,7 @@ class Api:
         await answer.prepare(request)
         cut = world.fault("media", recording.id, frozenset({"cut"}))
         slow = world.fault("media", recording.id, frozenset({"slow"}))
-        flip = world.fault("media", recording.id, frozenset({"flip"}))
+        flip = world.fault("media", recording.id, frozenset({"flip"}), range(first, last + 1))
         allowed = world.random.expovariate(1 / cut.every_bytes) if cut else None
         at = first
         for block in media.read(first, last):
@@ -388,6 +400,11 @@ class Api:
                 await asyncio.sleep(len(block) / slow.bytes_per_second)
         await answer.write_eof()
         return answer
+
+
+def _modified(recording: Recording) -> str:
+    """When the file was stored; another file under the same name came an hour later each."""
+    return f"Tue, 01 Sep 2026 {10 + recording.generation:02}:00:00 GMT"
 
 
 async def _json(request: web.Request) -> dict[str, Any]:

@@ -7,6 +7,7 @@ computed from the id and their place: gigabytes cost no memory, and any range of
 
 import hashlib
 import subprocess
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -51,6 +52,8 @@ class Media:
     wanted_size: int | None = None
     flipped_at: int | None = field(default=None)
     exact: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock, compare=False, repr=False)
+    _etags: dict[int, str] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
     def size(self) -> int:
@@ -92,3 +95,23 @@ class Media:
         for number in range(-(-self.size // BLOCK)):
             digest.update(self._block(number))
         return digest.hexdigest()
+
+    def etag(self, part: int | None) -> str:
+        """What R2 calls the file when it was stored in parts of so many bytes, or (None) by one request: as long to
+        compute as its SHA-256, once."""
+        size = part or self.size + 1
+        with self._lock:
+            if size not in self._etags:
+                parts = [
+                    self._md5(first, min(first + size, self.size) - 1) for first in range(0, max(self.size, 1), size)
+                ]
+                # A file that fits into one part is stored by one request.
+                whole = hashlib.md5(b"".join(one.digest() for one in parts)).hexdigest()
+                self._etags[size] = parts[0].hexdigest() if self.size < size else f"{whole}-{len(parts)}"
+            return self._etags[size]
+
+    def _md5(self, first: int, last: int) -> "hashlib._Hash":
+        digest = hashlib.md5()
+        for block in self.read(first, last) if last >= first else ():
+            digest.update(block)
+        return digest

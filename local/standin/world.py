@@ -47,6 +47,8 @@ class Settings:
     already_recording_status: int = 409
     own_bucket: str = "deliver"  # deliver | ignore | refuse
     ranges: bool = True
+    etag: str = "parts"  # parts | md5 | opaque | none
+    part_mib: int = 16
     url_seconds: int = 7 * 24 * 3600
     duration_known: bool = True
     limit_calls: int | None = None
@@ -279,14 +281,18 @@ class World:
 
     # ------------------------------------------------------------ faults
 
-    def fault(self, on: str, recording_id: str | None = None, kinds: frozenset[str] | None = None) -> Fault | None:
-        """The fault that strikes this call, if one does."""
+    def fault(
+        self, on: str, recording_id: str | None = None, kinds: frozenset[str] | None = None, served: range | None = None
+    ) -> Fault | None:
+        """The fault that strikes this call, if one does; a flip strikes only where its byte is among those `served`."""
         for fault in self.faults:
             if fault.on not in (on, "any") and not (fault.on == "api" and on not in ("media", "key")):
                 continue
             if kinds is not None and fault.kind not in kinds:
                 continue
             if fault.recording_id not in (None, recording_id) or fault.times == 0:
+                continue
+            if fault.kind == "flip" and (served is None or fault.at not in served):
                 continue
             if self.random.random() >= fault.probability:
                 continue

@@ -37,7 +37,8 @@ PART = 16 * 1024 * 1024
 # The state before which a run is killed, and the size of the file: a large one is copied in parts.
 KILLS = [
     ("BeginArchive", None), ("PlanArchive", None), ("CopySegments", LARGE), ("CompleteArchive", None),
-    ("CompleteArchive", LARGE), ("FinishArchive", None), ("FinishArchive", LARGE), ("Done", None),
+    ("CompleteArchive", LARGE), ("IsItProven", LARGE), ("FinishArchive", None), ("FinishArchive", LARGE),
+    ("Done", None),
 ]  # fmt: skip
 
 

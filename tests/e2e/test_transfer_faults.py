@@ -18,7 +18,18 @@ import pytest
 
 from bench.transfer import TENANT, Answer, Engine, Failed
 from local import stack
-from tests.e2e.support import a_room, downloaded, imported, in_status, unfinished, until
+from tests.e2e.support import (
+    a_room,
+    downloaded,
+    fault,
+    imported,
+    in_status,
+    make,
+    settle,
+    sync,
+    unfinished,
+    until,
+)
 from tests.support.proxy import SLOW_DOWN, Faults, Flip, Proxy
 
 MIB = 1024 * 1024
@@ -98,6 +109,7 @@ def tried(call: Callable[[], Answer]) -> tuple[Answer, int]:
 def finished(engine: Engine, work: Json, plan: Json) -> Json:
     """Complete, verify and mark as the workflow does; the facts of the stored file."""
     done, _ = tried(lambda: engine.task("complete_transfer", plan))
+    assert done.value["proven"]
     facts, _ = tried(lambda: engine.task("verify_transfer", plan, done.value))
     engine.call("bench.transfer:mark", work, plan["key"], facts.value)
     found: Json = facts.value
@@ -255,6 +267,38 @@ def test_a_wrong_bit_in_a_part_on_its_way_to_r2_is_refused(
     finished(engine, work, plan)
     assert digest(running, plan["key"]) == capture["sha256"]
     assert unfinished(running, "r2", work["recording_id"]) == []
+
+
+@pytest.mark.parametrize("etag", ["parts", "md5", "opaque", "none"])
+@pytest.mark.parametrize("size", [PART - 1, 3 * PART + 1], ids=["small", "parts"])
+def test_a_wrong_bit_on_its_way_from_cloudflare_is_found_and_mended(
+    running: Json, api: httpx.Client, cloudflare: httpx.Client, size: int, etag: str
+) -> None:
+    settle(cloudflare, etag=etag)
+    capture = make(cloudflare, a_room(api)["cloudflare_meeting_id"], size=size, exact=True)
+    fault(cloudflare, "media", "flip", recording_id=capture["id"], at=size // 2, times=1)
+
+    (row,) = sync(api)["recordings"]
+    ready = in_status(api, row["id"], "ready", seconds=120)
+
+    assert cloudflare.get("/faults").json()["data"][0]["times"] == 0
+    assert downloaded(api, row["id"]) == capture["sha256"]
+    assert [one["status"] for one in ready["history"]] == ["recording", "processing", "ready"]
+    assert unfinished(running, "r2", row["id"]) == []
+    if size > PART:
+        # Only the part that was wrong is stored again; what is proven by its ETag is not even read again.
+        times = fetched(cloudflare, capture)
+        assert times[2] == 3
+        assert set(times.values()) == {2, 3}
+
+
+def test_what_its_etag_proves_is_read_once(api: httpx.Client, cloudflare: httpx.Client) -> None:
+    settle(cloudflare, etag="parts", part_mib=5)
+    recording_id, made = imported(api, cloudflare, a_room(api), size=20_000_000, exact=True)
+    in_status(api, recording_id, "ready")
+    begins = [first for first, _ in ranges(cloudflare, made)]
+    assert sorted(begins) == [number * 5 * MIB for number in range(4)]
+    assert downloaded(api, recording_id) == made["sha256"]
 
 
 def test_a_wrong_bit_on_the_way_to_the_archive_is_found_and_r2_keeps_its_file(

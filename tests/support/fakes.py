@@ -311,6 +311,15 @@ class MemoryRecordings:
             ):
                 self._memory.rooms[room.tenant_id, room.id] = replace(room, active_recording_id=None)
 
+    def add_progress(self, tenant_id: str, recording_id: str, *, attempt: int, copied: int) -> None:
+        with self._memory.lock:
+            found = self._memory.recordings.get((tenant_id, recording_id))
+            progress = found.progress if found else None
+            if found is None or progress is None or progress.attempt != attempt or progress.bytes_done is None:
+                return
+            noted = replace(progress, bytes_done=progress.bytes_done + copied)
+            self._memory.recordings[tenant_id, recording_id] = replace(found, progress=noted)
+
     def note_progress(self, recording: Recording, progress: Progress | None, *, stalled: bool = False) -> None:
         key = recording.tenant_id, recording.id
         with self._memory.lock:
@@ -679,9 +688,11 @@ class MemoryFiles:
             found = self.objects.get(key)
             return (len(found[0]), found[1]) if found else None
 
-    def read(self, key: str, first: int, last: int) -> bytes:
+    def read(self, key: str, first: int, last: int, *, etag: str | None = None) -> bytes:
         with self.lock:
-            content = self.objects[key][0]
+            content, stored = self.objects[key]
+        if etag not in (None, stored):
+            raise SourceChanged
         # A range that begins behind the end is not satisfiable.
         assert 0 <= first <= last
         assert first < len(content)
@@ -763,6 +774,7 @@ class Measured:
     size: int
     etag: str | None
     ranges: bool
+    modified: str | None = None
 
 
 class MemoryReader:
@@ -772,6 +784,17 @@ class MemoryReader:
         self.content, self.ranges, self.etag = content, ranges, etag
         self.lock = threading.Lock()
         self.reads: Counter[int] = Counter()
+        # Places whose bit is wrong in the next read of them, once for each time they stand here.
+        self.flips: list[int] = []
+
+    def _come(self, first: int, last: int) -> bytes:
+        content = bytearray(self.content[first : last + 1])
+        with self.lock:
+            for at in [one for one in dict.fromkeys(self.flips) if first <= one <= last]:
+                self.flips.remove(at)
+                # Each time another bit.
+                content[at - first] ^= 1 << (len(self.flips) % 8)
+        return bytes(content)
 
     def measure(self, place: str) -> Measured:
         return Measured(len(self.content), self.etag, self.ranges)
@@ -784,13 +807,13 @@ class MemoryReader:
         assert 0 <= first <= last < plan["size"]
         with self.lock:
             self.reads[first // plan["part_size"] + 1] += 1
-        return self.content[first : last + 1]
+        return self._come(first, last)
 
     def stream(self, place: str, plan: Plan) -> Iterator[bytes]:
         if plan["etag"] != self.etag:
             raise SourceChanged
         for first in range(0, len(self.content), plan["part_size"]):
-            yield self.content[first : first + plan["part_size"]]
+            yield self._come(first, min(first + plan["part_size"], len(self.content)) - 1)
         if len(self.content) != plan["size"]:
             raise SourceUnavailable
 

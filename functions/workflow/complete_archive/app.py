@@ -10,4 +10,4 @@ complete_transfer = CompleteTransfer(files=ArchiveBucket(), sums=DynamoPartSums(
 
 @task
 def handler(payload: Payload) -> Payload:
-    return {**complete_transfer(payload["plan"])}
+    return {**complete_transfer(payload["plan"], checked=payload.get("checked", True))}

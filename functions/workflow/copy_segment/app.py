@@ -6,12 +6,19 @@ from recordings.adapters.object_store import R2
 from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.system import now
 from recordings.adapters.transfer import UrlReader
-from recordings.services.process_recording import CloudflareUrl
+from recordings.services.process_recording import CloudflareUrl, NoteCopied
 from recordings.services.transfer_file import CopySegment
 from recordings.workflow.task import Payload, task
 
-locate = CloudflareUrl(recordings=DynamoRecordings(), recorder=RealtimeKit(CallBudget()), clock=now)
-copy_segment = CopySegment(locate=locate, files=R2(), reader=UrlReader(), sums=DynamoPartSums())
+recordings = DynamoRecordings()
+locate = CloudflareUrl(recordings=recordings, recorder=RealtimeKit(CallBudget()), clock=now)
+copy_segment = CopySegment(
+    locate=locate,
+    files=R2(),
+    reader=UrlReader(),
+    sums=DynamoPartSums(),
+    progressing=NoteCopied(recordings=recordings),
+)
 
 
 @task

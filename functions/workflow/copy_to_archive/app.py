@@ -1,14 +1,21 @@
 """Archiving task: copy one run of parts from R2 to the archive bucket."""
 
 from recordings.adapters.archive_store import ArchiveBucket
-from recordings.adapters.dynamo import DynamoPartSums
+from recordings.adapters.dynamo import DynamoPartSums, DynamoRecordings
 from recordings.adapters.object_store import R2
 from recordings.adapters.transfer import BucketReader
 from recordings.services.move_to_archive import key_in_r2
+from recordings.services.process_recording import NoteCopied
 from recordings.services.transfer_file import CopySegment
 from recordings.workflow.task import Payload, task
 
-copy_segment = CopySegment(locate=key_in_r2, files=ArchiveBucket(), reader=BucketReader(R2()), sums=DynamoPartSums())
+copy_segment = CopySegment(
+    locate=key_in_r2,
+    files=ArchiveBucket(),
+    reader=BucketReader(R2()),
+    sums=DynamoPartSums(),
+    progressing=NoteCopied(recordings=DynamoRecordings()),
+)
 
 
 @task

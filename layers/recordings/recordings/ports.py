@@ -110,6 +110,9 @@ class Recordings(Protocol):
     def note_progress(self, recording: Recording, progress: Progress | None, *, stalled: bool = False) -> None:
         """Set progress and the stalled flag, unless the recording moved on; neither status nor version changes."""
 
+    def add_progress(self, tenant_id: str, recording_id: str, *, attempt: int, copied: int) -> None:
+        """Add to the bytes done of this attempt's copy; nothing when it is over. Several may add at once."""
+
     def page(
         self, tenant_id: str, only: Filter = Filter(), *, limit: int, offset: int = 0, cursor: str | None = None
     ) -> CountedPage:

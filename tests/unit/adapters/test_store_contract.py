@@ -591,6 +591,30 @@ def test_progress_of_a_recording_that_moved_on_is_dropped(store: Store) -> None:
         store.recordings.get("tenant_1", "rec_none")
 
 
+def test_copied_bytes_are_added_up_and_change_nothing_else(store: Store) -> None:
+    stored = ended()
+    store.recordings.add(stored, nonce=None)
+    store.recordings.note_progress(stored, Progress(step="copying", attempt=1, bytes_done=0, bytes_total=100))
+    for _ in range(8):
+        store.recordings.add_progress("tenant_1", stored.id, attempt=1, copied=5)
+    progress = Progress(step="copying", attempt=1, bytes_done=40, bytes_total=100)
+    assert store.recordings.get("tenant_1", stored.id) == replace(stored, progress=progress)
+
+
+def test_copied_bytes_of_what_is_over_are_not_added(store: Store) -> None:
+    stored = ended()
+    store.recordings.add(stored, nonce=None)
+    store.recordings.add_progress("tenant_1", stored.id, attempt=1, copied=5)
+    store.recordings.note_progress(stored, Progress(step="waiting", attempt=1))
+    store.recordings.add_progress("tenant_1", stored.id, attempt=1, copied=5)
+    progress = Progress(step="copying", attempt=1, bytes_done=7)
+    store.recordings.note_progress(stored, progress)
+    store.recordings.add_progress("tenant_1", stored.id, attempt=2, copied=5)
+    store.recordings.add_progress("tenant_2", stored.id, attempt=1, copied=5)
+    store.recordings.add_progress("tenant_1", "rec_none", attempt=1, copied=5)
+    assert store.recordings.get("tenant_1", stored.id) == replace(stored, progress=progress)
+
+
 def test_the_token_kept_last_is_given_once(store: Store) -> None:
     first, second = ended(), ended(id="rec_02", cloudflare_id="capture_2")
     assert store.recordings.take_token(first) is None

@@ -12,6 +12,7 @@ from recordings.adapters.transfer import UrlReader
 from recordings.domain.errors import SourceChanged, SourceUnavailable, TransferError
 
 CONTENT = bytes(range(256)) * 40  # 10,240 bytes
+EARLIER = "Tue, 01 Sep 2026 10:00:00 GMT"
 
 
 class Server(ThreadingHTTPServer):
@@ -29,6 +30,9 @@ class Server(ThreadingHTTPServer):
     lies: dict[str, str]
     heeds_if_match = True
     asked: list[tuple[str | None, str | None]]
+    # What was stored when, and the If-Unmodified-Since of each call.
+    modified: str | None = None
+    since: list[str | None]
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -39,6 +43,10 @@ class Handler(BaseHTTPRequestHandler):
         self.server.asked.append((wanted, self.headers["If-Match"]))
         if self.server.statuses and (status := self.server.statuses.pop(0)) != 200:
             return self._send(status, b"no")
+        since = self.headers["If-Unmodified-Since"]
+        self.server.since.append(since)
+        if since and self.server.heeds_if_match and since != self.server.modified:
+            return self._send(412, b"")
         if_match = self.headers["If-Match"]
         if if_match and self.server.heeds_if_match and if_match != self.server.etag:
             return self._send(412, b"")
@@ -57,6 +65,8 @@ class Handler(BaseHTTPRequestHandler):
         told = {"Content-Length": str(len(body))} | (headers or {}) | self.server.lies
         if self.server.etag:
             told.setdefault("ETag", self.server.etag)
+        if self.server.modified:
+            told.setdefault("Last-Modified", self.server.modified)
         for name, value in told.items():
             self.send_header(name, value)
         self.end_headers()
@@ -71,7 +81,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server() -> Iterator[Server]:
     server = Server(("127.0.0.1", 0), Handler)
-    server.cuts, server.statuses, server.lies, server.asked = [], [], {}, []
+    server.cuts, server.statuses, server.lies, server.asked, server.since = [], [], {}, [], []
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     yield server
@@ -86,7 +96,8 @@ def url(server: Server) -> str:
 
 def a_plan(**changes: Any) -> Any:
     told = {"key": "k", "size": len(CONTENT), "etag": '"v1"', "ranges": True, "part_size": 1000, "upload_id": "u"}
-    return told | {"source": "", "content_type": "video/mp4", "crc32": None, "segments": [[1, 11]]} | changes
+    more = {"source": "", "content_type": "video/mp4", "crc32": None, "segments": [[1, 11]]}
+    return told | more | {"modified": None, "present": False} | changes
 
 
 def read(server: Server, first: int = 0, last: int = len(CONTENT) - 1, **plan: Any) -> bytes:
@@ -120,6 +131,13 @@ def test_an_empty_file_has_a_size_too(server: Server) -> None:
 def test_a_weak_etag_is_as_good_as_none(server: Server) -> None:
     server.etag = 'W/"v1"'
     assert UrlReader().measure(url(server)).etag is None
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_when_a_file_was_stored_is_told_too(server: Server, ranges: bool) -> None:
+    server.etag, server.modified, server.ranges = None, EARLIER, ranges
+    found = UrlReader().measure(url(server))
+    assert (found.etag, found.modified) == (None, EARLIER)
 
 
 @pytest.mark.parametrize("status", [403, 404, 500, 503])
@@ -247,6 +265,25 @@ def test_a_file_without_etag_is_read_without_condition(server: Server) -> None:
     server.etag = None
     assert read(server, 0, 9, etag=None) == CONTENT[:10]
     assert server.asked == [("bytes=0-9", None)]
+
+
+@pytest.mark.parametrize("heeds", [True, False])
+def test_a_file_without_etag_is_known_by_when_it_was_stored(server: Server, heeds: bool) -> None:
+    server.etag, server.modified, server.heeds_if_match = None, EARLIER, heeds
+    assert read(server, 0, 9, etag=None, modified=EARLIER) == CONTENT[:10]
+    assert server.since == [EARLIER]
+    server.modified = "Tue, 01 Sep 2026 11:00:00 GMT"
+    with pytest.raises(SourceChanged):
+        read(server, 0, 9, etag=None, modified=EARLIER)
+    server.ranges = False
+    with pytest.raises(SourceChanged):
+        stream(server, etag=None, modified=EARLIER)
+
+
+def test_an_etag_is_asked_for_before_the_time(server: Server) -> None:
+    server.modified = "Tue, 01 Sep 2026 11:00:00 GMT"
+    assert read(server, 0, 9, modified=EARLIER) == CONTENT[:10]
+    assert server.since == [None]
 
 
 # ---------------------------------------------------------------- stream

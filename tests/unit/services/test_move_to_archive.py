@@ -61,7 +61,9 @@ class Store(World):
         )
 
     def plan(self) -> Plan | None:
-        return PlanArchive(recordings=self.recordings, reader=StoredReader(self.files), files=self.cold)(self.work)
+        return PlanArchive(
+            recordings=self.recordings, reader=StoredReader(self.files), files=self.cold, clock=self.clock
+        )(self.work)
 
 
 @pytest.mark.parametrize("content", [SMALL, b"", LARGE], ids=["small", "empty", "large"])
@@ -232,7 +234,7 @@ def test_r2_is_not_emptied_when_the_copy_was_not_verified() -> None:
     plan = store.plan()
     assert plan is not None
     with pytest.raises(ChecksumMismatch):
-        store.finish()(store.work, plan, Done(etag=None, crc32="00000000"))
+        store.finish()(store.work, plan, Done(etag=None, crc32="00000000", proven=True))
     store.assert_one_copy("r2")
 
 
@@ -245,7 +247,7 @@ def test_a_run_of_another_attempt_changes_nothing() -> None:
     store.abandon(store.moving)
     again = store.archive(store.now())
     assert BeginArchive(recordings=store.recordings, clock=store.clock)(old) is False
-    store.finish()(old, plan, Done(etag=None, crc32=None))
+    store.finish()(old, plan, Done(etag=None, crc32=None, proven=True))
     abandon = AbandonArchive(recordings=store.recordings, clock=store.clock, abort=store.cold.abort)
     assert abandon(old, None) is Status.ARCHIVED
     assert store.now() == again

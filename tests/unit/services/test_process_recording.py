@@ -20,6 +20,7 @@ from recordings.domain.errors import (
     SourceExpired,
     SourceUnavailable,
 )
+from recordings.domain.etag import of_parts
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Failure, Recording
 from recordings.services.process_recording import (
@@ -27,6 +28,7 @@ from recordings.services.process_recording import (
     MarkFailed,
     MarkReady,
     MarkStalled,
+    NoteCopied,
     PlanTransfer,
     object_key,
 )
@@ -35,6 +37,7 @@ from recordings.services.transfer_file import (
     MOST_PARTS,
     SEGMENT_BYTES,
     SINGLE_BELOW,
+    CheckSegment,
     CompleteTransfer,
     CopySegment,
     Done,
@@ -45,7 +48,7 @@ from recordings.services.transfer_file import (
     segments_for,
 )
 from tests.support.builders import a_file
-from tests.support.fakes import MemoryPartSums, MemoryReader
+from tests.support.fakes import MemoryPartSums, MemoryReader, md5
 from tests.unit.services.world import STALL_AFTER, Killed, World
 
 CONTENT = bytes(range(256)) * 4  # 1,024 bytes: eleven parts of 100
@@ -79,12 +82,20 @@ class Job(World):
     def copy(self, plan: Plan, segment: list[int]) -> int:
         ports = self.ports("recordings", "recorder", "files")
         locate = CloudflareUrl(recordings=ports["recordings"], recorder=ports["recorder"], clock=self.clock)
-        return CopySegment(locate=locate, files=ports["files"], reader=self.reader, sums=self.sums)(
+        noted = NoteCopied(recordings=ports["recordings"])
+        return CopySegment(locate=locate, files=ports["files"], reader=self.reader, sums=self.sums, progressing=noted)(
             self.work, plan, segment
         )
 
-    def complete(self, plan: Plan) -> Done:
-        return CompleteTransfer(files=self.files, sums=self.sums)(plan)
+    def check_again(self, plan: Plan, segment: list[int]) -> int:
+        ports = self.ports("recordings", "recorder", "files")
+        locate = CloudflareUrl(recordings=ports["recordings"], recorder=ports["recorder"], clock=self.clock)
+        return CheckSegment(locate=locate, files=ports["files"], reader=self.reader, sums=self.sums)(
+            self.work, plan, segment
+        )
+
+    def complete(self, plan: Plan, *, checked: bool = True) -> Done:
+        return CompleteTransfer(files=self.files, sums=self.sums)(plan, checked=checked)
 
     def verify(self, plan: Plan, done: Done, kind: str = "x", seconds: int | None = None) -> dict[str, object]:
         verify = VerifyTransfer(files=self.files, content_type_of=lambda _: kind, duration_of=lambda *_: seconds)
@@ -93,7 +104,12 @@ class Job(World):
     def run(self, plan: Plan) -> dict[str, object]:
         for segment in plan["segments"]:
             self.copy(plan, segment)
-        return self.verify(plan, self.complete(plan))
+        done = self.complete(plan, checked=False)
+        if not done["proven"]:
+            for segment in plan["segments"]:
+                self.check_again(plan, segment)
+            done = self.complete(plan)
+        return self.verify(plan, done)
 
     def stored(self, plan: Plan) -> bytes:
         return self.files.objects[plan["key"]][0]
@@ -237,6 +253,58 @@ def test_a_file_that_cloudflare_delivered_is_checked_and_not_copied() -> None:
     assert list(job.files.objects) == ["delivered/x.mp4"]
 
 
+def test_a_large_file_that_cloudflare_delivered_is_read_for_its_checksum_and_not_copied() -> None:
+    content = bytes(range(256)) * (SINGLE_BELOW // 256) + b"end"
+    job = Job()
+    (before,) = job.all()
+    job.memory.recordings["tenant_1", before.id] = replace(before, delivery_key="delivered/x.mp4")
+    etag = job.files.put("delivered/x.mp4", content, content_type="video/mp4")
+    job.cloudflare._change("capture_1", size_bytes=len(content))
+    plan = job.plan()
+    assert (plan["key"], plan["segments"], plan["upload_id"]) == ("delivered/x.mp4", [[1, 2]], "")
+    progress = job.now().progress
+    assert progress is not None
+    assert (progress.step, progress.bytes_done, progress.bytes_total) == ("checking", 0, len(content))
+    facts = job.run(plan)
+    assert (facts["crc32"], facts["sha256"], facts["etag"]) == (f"{crc32(content):08x}", None, etag)
+    assert (job.reader.reads, job.files.uploaded) == ({}, {})
+    assert job.copy(plan, [1, 2]) == 0
+    done = job.now().progress
+    assert done is not None
+    assert done.bytes_done == len(content)
+
+
+def test_a_delivered_file_that_is_replaced_while_it_is_read_is_told() -> None:
+    content = bytes(SINGLE_BELOW)
+    job = Job()
+    (before,) = job.all()
+    job.memory.recordings["tenant_1", before.id] = replace(before, delivery_key="delivered/x.mp4")
+    job.files.put("delivered/x.mp4", content, content_type="video/mp4")
+    job.cloudflare._change("capture_1", size_bytes=len(content))
+    plan = job.plan()
+    job.files.put("delivered/x.mp4", content[:-1] + b"x", content_type="video/mp4")
+    with pytest.raises(SourceChanged):
+        job.copy(plan, [1, 1])
+
+
+def test_a_copy_tells_how_far_it_is_and_when_it_counts_as_stuck() -> None:
+    job = Job()
+    job.plan()
+    plan = job.in_parts()
+    told = job.now().progress
+    assert told is not None
+    assert told.stuck_after == job.clock() + timedelta(minutes=15)
+    job.copy(plan, plan["segments"][0])
+    half = job.now().progress
+    assert half is not None
+    assert (half.bytes_done, half.bytes_total) == (500, 1024)
+    job.copy(plan, plan["segments"][0])
+    job.copy(plan, plan["segments"][1])
+    whole = job.now().progress
+    assert whole is not None
+    assert whole.bytes_done == 1024
+
+
 def test_a_file_that_was_delivered_in_part_is_fetched() -> None:
     job = Job()
     (before,) = job.all()
@@ -351,6 +419,132 @@ def test_a_source_that_ignores_ranges_after_all_is_told() -> None:
         job.copy(plan, plan["segments"][0])
 
 
+def etag_in_parts(content: bytes, part: int) -> str:
+    return f'"{of_parts(md5(content[at : at + part]) for at in range(0, len(content), part))}"'
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+@pytest.mark.parametrize("etag", [f'"{md5(CONTENT)}"', etag_in_parts(CONTENT, MIB), '"v1"', None])
+@pytest.mark.parametrize("at", [0, 511, 1023])
+def test_a_bit_that_flips_on_its_way_from_the_source_in_a_small_file_is_mended(
+    at: int, etag: str | None, ranges: bool
+) -> None:
+    job = Job(etag=etag, ranges=ranges)
+    plan = job.plan()
+    job.reader.flips = [at]
+    assert job.run(plan)["crc32"] == f"{crc32(CONTENT):08x}"
+    assert job.stored(plan) == CONTENT
+
+
+def test_a_small_file_that_its_etag_proves_is_read_once_and_any_other_twice() -> None:
+    for etag, times in ((f'"{md5(CONTENT)}"', 1), (etag_in_parts(CONTENT, MIB), 1), ('"v1"', 2), (None, 2)):
+        job = Job(etag=etag)
+        job.run(job.plan())
+        assert job.reader.reads == {1: times}
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_three_reads_that_differ_store_nothing(ranges: bool) -> None:
+    job = Job(ranges=ranges)
+    plan = job.plan()
+    job.reader.flips = [7, 7, 7]
+    with pytest.raises(ChecksumMismatch):
+        job.copy(plan, [1, 1])
+    assert job.files.objects == {}
+
+
+def test_parts_that_make_the_sources_etag_are_read_once() -> None:
+    job = Job(etag=etag_in_parts(CONTENT, 100))
+    plan = job.in_parts()
+    job.run(plan)
+    assert set(job.reader.reads.values()) == {1}
+
+
+def test_parts_that_nothing_proves_are_read_once_more() -> None:
+    job = Job()
+    plan = job.in_parts()
+    job.run(plan)
+    assert job.reader.reads == dict.fromkeys(range(1, 12), 2)
+    assert set(job.files.stored.values()) == {1}
+    assert job.stored(plan) == CONTENT
+
+
+@pytest.mark.parametrize("etag", [etag_in_parts(CONTENT, 100), '"v1"'])
+@pytest.mark.parametrize(("at", "part"), [(0, 1), (511, 6), (1023, 11)])
+def test_a_bit_that_flips_on_its_way_from_the_source_is_found_and_its_part_alone_is_mended(
+    at: int, part: int, etag: str
+) -> None:
+    job = Job(etag=etag)
+    plan = job.in_parts()
+    job.reader.flips = [at]
+    for segment in plan["segments"]:
+        job.copy(plan, segment)
+    assert not job.complete(plan, checked=False)["proven"]
+    assert job.files.objects == {}
+    assert sum(job.check_again(plan, segment) for segment in plan["segments"]) == 1
+    facts = job.verify(plan, job.complete(plan))
+    assert facts["crc32"] == f"{crc32(CONTENT):08x}"
+    assert job.stored(plan) == CONTENT
+    assert job.reader.reads == dict.fromkeys(range(1, 12), 2) | {part: 3}
+    assert job.files.stored == dict.fromkeys(range(1, 12), 1) | {part: 2}
+
+
+def test_a_bit_that_flips_in_the_second_read_alone_changes_nothing() -> None:
+    job = Job()
+    plan = job.in_parts()
+    for segment in plan["segments"]:
+        job.copy(plan, segment)
+    job.reader.flips = [511]
+    assert [job.check_again(plan, segment) for segment in plan["segments"]] == [0, 0]
+    assert set(job.files.stored.values()) == {1}
+    job.verify(plan, job.complete(plan))
+    assert job.stored(plan) == CONTENT
+
+
+def test_reads_that_keep_differing_are_told() -> None:
+    job = Job()
+    plan = job.in_parts()
+    job.copy(plan, plan["segments"][0])
+    job.reader.flips = [7, 7]
+    with pytest.raises(ChecksumMismatch):
+        job.check_again(plan, plan["segments"][0])
+
+
+def test_a_stream_that_differs_from_the_one_before_is_told() -> None:
+    job = Job(ranges=False)
+    plan = job.in_parts()
+    job.reader.flips = [511]
+    job.copy(plan, plan["segments"][0])
+    with pytest.raises(ChecksumMismatch):
+        job.check_again(plan, plan["segments"][0])
+
+
+def test_a_check_may_be_repeated_even_when_the_file_is_complete_and_wants_all_parts() -> None:
+    job = Job()
+    plan = job.in_parts()
+    with pytest.raises(SourceUnavailable):
+        job.check_again(plan, plan["segments"][0])
+    job.run(plan)
+    reads = Counter(job.reader.reads)
+    assert job.check_again(plan, plan["segments"][0]) == 0
+    assert job.reader.reads == reads
+
+
+@pytest.mark.parametrize("mib", [5, 8, 10, 16, 64, 100])
+def test_a_plan_takes_the_size_of_the_sources_own_parts(mib: int) -> None:
+    size = 1000 * MIB + 1
+    assert part_size_for(size, f'"{"0" * 32}-{-(-size // (mib * MIB))}"') == mib * MIB
+
+
+@pytest.mark.parametrize(
+    ("size", "number"),
+    # Parts smaller than R2 allows, larger than memory takes, more than there may be, and of no whole MiB.
+    [(1000 * MIB, 250), (2000 * MIB, 3), (50_000 * MIB, 10_000), (1000 * MIB, 999)],
+)
+def test_a_size_that_will_not_do_is_not_taken(size: int, number: int) -> None:
+    assert part_size_for(size, f"{'0' * 32}-{number}") == part_size_for(size)
+
+
 @pytest.mark.parametrize("at", [0, 511, 1023])
 def test_a_bit_that_flips_in_our_storage_is_caught(at: int) -> None:
     job = Job()
@@ -392,7 +586,7 @@ def test_an_object_of_another_size_or_none_is_caught(stored: bytes | None) -> No
     if stored is not None:
         job.files.put(plan["key"], stored, content_type="x")
     with pytest.raises(ChecksumMismatch):
-        job.verify(plan, Done(etag=None, crc32=None))
+        job.verify(plan, Done(etag=None, crc32=None, proven=True))
 
 
 def test_an_object_with_another_etag_is_caught() -> None:
@@ -402,7 +596,7 @@ def test_an_object_with_another_etag_is_caught() -> None:
         job.copy(plan, segment)
     done = job.complete(plan)
     with pytest.raises(ChecksumMismatch):
-        job.verify(plan, Done(etag="0" * 32 + "-11", crc32=done["crc32"]))
+        job.verify(plan, Done(etag="0" * 32 + "-11", crc32=done["crc32"], proven=True))
 
 
 def test_the_length_of_a_film_is_told_and_of_anything_else_is_not() -> None:

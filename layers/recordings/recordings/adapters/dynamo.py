@@ -851,6 +851,23 @@ class DynamoRecordings:
             # It moved on: progress of a step that is over interests nobody.
             return
 
+    def add_progress(self, tenant_id: str, recording_id: str, *, attempt: int, copied: int) -> None:
+        try:
+            recording = self.find(tenant_id, recording_id)
+            _transact(
+                [
+                    _update(
+                        _key(_home(recording), recording.id),
+                        "SET progress.bytes_done = progress.bytes_done + :copied",
+                        "progress.attempt = :attempt AND attribute_type(progress.bytes_done, :number)",
+                        {":copied": copied, ":attempt": attempt, ":number": "N"},
+                    )
+                ]
+            )
+        except (_Refused, RecordingNotFound, Throttled):
+            # It moved on; or the table is busy, and a copy does not fail for want of being told of.
+            return
+
     def page(
         self,
         tenant_id: str,

@@ -18,11 +18,13 @@ CHUNK: Final = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file at a URL: its size in bytes, its strong ETag if it has one, and whether it can be read in ranges."""
+    """A file at a URL: its size in bytes, its strong ETag and its Last-Modified if it has them, and whether it can be
+    read in ranges."""
 
     size: int
     etag: str | None
     ranges: bool
+    modified: str | None = None
 
 
 def measure(url: str) -> SourceFile:
@@ -33,14 +35,15 @@ def measure(url: str) -> SourceFile:
         ) as answer:
             etag = answer.headers.get("ETag")
             strong = etag if etag and not etag.startswith("W/") else None
+            modified = answer.headers.get("Last-Modified")
             told = answer.headers.get("Content-Range", "").rpartition("/")[2]
             if answer.status_code == HTTPStatus.PARTIAL_CONTENT and told.isdecimal():
-                return SourceFile(int(told), strong, True)
+                return SourceFile(int(told), strong, True, modified)
             if answer.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and told == "0":
-                return SourceFile(0, strong, True)
+                return SourceFile(0, strong, True, modified)
             length = answer.headers.get("Content-Length", "")
             if answer.status_code == HTTPStatus.OK and length.isdecimal():
-                return SourceFile(int(length), strong, False)
+                return SourceFile(int(length), strong, False, modified)
             raise SourceUnavailable(f"the file's size could not be learned: {answer.status_code}")
     except requests.RequestException as error:
         raise SourceUnavailable(f"the file could not be reached: {type(error).__name__}") from None
@@ -62,6 +65,8 @@ def _fill(got: bytearray, url: str, source: SourceFile, first: int, last: int) -
     headers = {"Range": f"bytes={first}-{last}", "Accept-Encoding": "identity"}
     if source.etag:
         headers["If-Match"] = source.etag
+    elif source.modified:
+        headers["If-Unmodified-Since"] = source.modified
     with requests.get(url, headers=headers, timeout=TIMEOUT_SECONDS, stream=True) as answer:
         if answer.status_code == HTTPStatus.PRECONDITION_FAILED:
             raise SourceChanged("the file changed while it was read")
@@ -71,11 +76,18 @@ def _fill(got: bytearray, url: str, source: SourceFile, first: int, last: int) -
             raise SourceUnavailable(f"a range was answered with {answer.status_code}")
         if answer.headers.get("Content-Range", "") != f"bytes {first}-{last}/{source.size}":
             raise SourceChanged("the file's size changed while it was read")
-        if source.etag and answer.headers.get("ETag", source.etag) != source.etag:
+        if _is_another(source, answer):
             raise SourceChanged("the file changed while it was read")
         # read1 gives what is there: reading whole chunks would lose the last one whenever the connection breaks.
         while chunk := answer.raw.read1(CHUNK):
             got += chunk
+
+
+def _is_another(source: SourceFile, answer: requests.Response) -> bool:
+    """Whether an answer tells of another file; not every server heeds a precondition."""
+    if source.etag:
+        return answer.headers.get("ETag", source.etag) != source.etag
+    return bool(source.modified) and answer.headers.get("Last-Modified", source.modified) != source.modified
 
 
 def stream(url: str, source: SourceFile, part_size: int) -> Iterator[bytes]:
@@ -85,7 +97,7 @@ def stream(url: str, source: SourceFile, part_size: int) -> Iterator[bytes]:
         with requests.get(url, headers={"Accept-Encoding": "identity"}, timeout=TIMEOUT_SECONDS, stream=True) as answer:
             if answer.status_code != HTTPStatus.OK:
                 raise SourceUnavailable(f"the file was answered with {answer.status_code}")
-            if source.etag and answer.headers.get("ETag", source.etag) != source.etag:
+            if _is_another(source, answer):
                 raise SourceChanged("the file changed before it was read")
             for chunk in answer.iter_content(CHUNK):
                 got += len(chunk)
@@ -108,10 +120,15 @@ class UrlReader:
         return measure(place)
 
     def read(self, place: str, plan: Plan, first: int, last: int) -> bytes:
-        return read(place, SourceFile(plan["size"], plan["etag"], plan["ranges"]), first, last)
+        return read(place, _planned(plan), first, last)
 
     def stream(self, place: str, plan: Plan) -> Iterator[bytes]:
-        return stream(place, SourceFile(plan["size"], plan["etag"], plan["ranges"]), plan["part_size"])
+        return stream(place, _planned(plan), plan["part_size"])
+
+
+def _planned(plan: Plan) -> SourceFile:
+    """The file that a plan was made for."""
+    return SourceFile(plan["size"], plan["etag"], plan["ranges"], plan["modified"])
 
 
 class BucketReader:

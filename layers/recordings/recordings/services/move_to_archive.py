@@ -13,7 +13,7 @@ from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Archive, Failure, Recording, StoredFile
 from recordings.ports import Clock, Recordings
 from recordings.services.change_recording import changed
-from recordings.services.process_recording import family_of
+from recordings.services.process_recording import copying, family_of
 from recordings.services.transfer_file import (
     Done,
     Files,
@@ -62,6 +62,7 @@ class PlanArchive:
     recordings: Recordings
     reader: Reader
     files: Files
+    clock: Clock
 
     def __call__(self, work: Work) -> Plan | None:
         """How the file moves; None when it has moved. Raises SourceUnavailable when R2 has no such file."""
@@ -75,9 +76,9 @@ class PlanArchive:
         if copied is not None and copied[0] == source.size:
             # A run before this one completed the copy, which it does with checked parts alone, and died then.
             return plan_without_copying(
-                recording.file.key, key, copied, recording.file.content_type, recording.file.crc32
+                recording.file.key, key, copied, recording.file.content_type, recording.file.crc32, read=False
             )
-        return plan_for(
+        plan = plan_for(
             source,
             self.files,
             place=recording.file.key,
@@ -86,6 +87,8 @@ class PlanArchive:
             content_type=recording.file.content_type,
             crc=recording.file.crc32,
         )
+        self.recordings.note_progress(recording, copying(plan, work["attempt"], self.clock()))
+        return plan
 
 
 def key_in_r2(work: Work, plan: Plan) -> str:

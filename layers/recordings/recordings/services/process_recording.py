@@ -21,9 +21,19 @@ from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Failure, Progress, Recording, StoredFile
 from recordings.ports import Clock, Recorder, Recordings
 from recordings.services.change_recording import changed
-from recordings.services.transfer_file import Files, Plan, Reader, Work, plan_for, plan_without_copying
+from recordings.services.transfer_file import (
+    SEGMENTS_AT_ONCE,
+    Files,
+    Plan,
+    Reader,
+    Work,
+    plan_for,
+    plan_without_copying,
+)
 
 CONTENT_TYPE: Final = "video/mp4"
+# How long a round of segments, some at once, may take with what it has to repeat.
+ROUND: Final = timedelta(minutes=15)
 
 
 def family_of(recording: Recording) -> str:
@@ -123,17 +133,14 @@ class PlanTransfer:
     def __call__(self, work: Work) -> Plan:
         """Raises SourceExpired, SourceUnavailable or CaptureFailed."""
         recording = self.recordings.find(work["tenant_id"], work["recording_id"])
-        delivered = self._delivered(recording)
-        if delivered is not None:
-            return delivered
+        plan = self._delivered(recording) or self._fetched(recording)
+        self.recordings.note_progress(recording, copying(plan, recording.attempt, self.clock()))
+        return plan
+
+    def _fetched(self, recording: Recording) -> Plan:
         url = fresh_url(self.recorder, recording, self.clock())
-        source = self.reader.measure(url)
-        self.recordings.note_progress(
-            recording,
-            Progress(step="copying", attempt=recording.attempt, bytes_done=0, bytes_total=source.size),
-        )
         return plan_for(
-            source,
+            self.reader.measure(url),
             self.files,
             place="",
             key=object_key(recording),
@@ -153,7 +160,26 @@ class PlanTransfer:
             told = None
         if told is not None and told != found[0]:
             return None
-        return plan_without_copying("", key, found, CONTENT_TYPE, None)
+        return plan_without_copying("", key, found, CONTENT_TYPE, None, read=True)
+
+
+def copying(plan: Plan, attempt: int, now: datetime) -> Progress:
+    """What a copy that begins now has to tell of itself: nothing done yet, and the time it may take at most."""
+    rounds = -(-len(plan["segments"]) // SEGMENTS_AT_ONCE)
+    step = "checking" if plan["present"] else "copying"
+    return Progress(
+        step=step, attempt=attempt, bytes_done=0, bytes_total=plan["size"], stuck_after=now + ROUND * rounds
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteCopied:
+    """Tell the recording how far its copy is (transfer_file.Progressing)."""
+
+    recordings: Recordings
+
+    def __call__(self, work: Work, copied: int) -> None:
+        self.recordings.add_progress(work["tenant_id"], work["recording_id"], attempt=work["attempt"], copied=copied)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

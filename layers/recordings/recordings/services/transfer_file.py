@@ -2,16 +2,23 @@
 
 Each step is safe to repeat: a part that is stored, with its checksum noted, is not copied again, and a file that is
 whole is left as it is. Bytes pass through memory only, a few parts at a time.
+
+From the first read on every byte is covered by a CRC-32 and by the MD5 that the store compares. That the first read was
+right is proved too: by the source's CRC-32 where that is known; else by its ETag, which is the MD5 of its bytes or,
+where our parts are as large as those it was made of, of our parts' MD5s; and where neither proves it, by reading the
+source once more.
 """
 
 import gc
-from collections.abc import Callable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import md5, sha256
 from typing import Final, Protocol, TypedDict
 from zlib import crc32
 
+from recordings.domain import etag as etags
 from recordings.domain.checksum import combined
 from recordings.domain.errors import ChecksumMismatch, SourceDenied, SourceUnavailable
 
@@ -20,11 +27,18 @@ MIB: Final = 1024 * 1024
 SINGLE_BELOW: Final = 16 * MIB
 # R2 and S3 take 10,000 parts, R2 all but the last of one size (R2, multipart-objects); some are kept in reserve.
 MOST_PARTS: Final = 9_000
+# Parts as large as the source's own are taken from what R2 and S3 allow up to what two threads can hold.
+LEAST_PART: Final = 5 * MIB
+MOST_PART: Final = 128 * MIB
 # At 20 MB/s a segment takes under two minutes of a function's time.
 SEGMENT_BYTES: Final = 2 * 1024 * MIB
+# As many segments are copied at once (MaxConcurrency of the state machines' Map).
+SEGMENTS_AT_ONCE: Final = 4
 THREADS: Final = 4
 # What all threads together may hold: two buffers of a part each.
 BUFFERS: Final = 512 * MIB
+# How much is copied between two notes of the progress.
+NOTED_EVERY: Final = 256 * MIB
 
 
 class Work(TypedDict):
@@ -38,27 +52,34 @@ class Work(TypedDict):
 class Plan(TypedDict):
     """How a file is copied. `upload_id` is empty for a single request; segments are part numbers, both included.
 
-    `source` is the key in the store it comes from, empty when it comes from Cloudflare. `crc32` is that of the whole
-    source, where it is known beforehand.
+    `source` is the key in the store it comes from, empty when it comes from Cloudflare. `etag` and `modified`
+    (Last-Modified) are the source's, `crc32` that of the whole source, where they are known. A file that is `present`
+    is at `key` already: its segments are read for their checksums alone.
     """
 
     source: str
     key: str
     size: int
     etag: str | None
+    modified: str | None
     ranges: bool
     content_type: str
     crc32: str | None
     part_size: int
     upload_id: str
     segments: list[list[int]]
+    present: bool
 
 
 class Done(TypedDict):
-    """What a completed transfer must have become: its ETag (of a multipart object) and its CRC-32 in hex."""
+    """What a completed transfer must have become: its ETag (of a multipart object) and its CRC-32 in hex.
+
+    One that is not `proven` is not complete: its segments are to be checked first.
+    """
 
     etag: str | None
     crc32: str | None
+    proven: bool
 
 
 class Source(Protocol):
@@ -68,6 +89,8 @@ class Source(Protocol):
     def size(self) -> int: ...
     @property
     def etag(self) -> str | None: ...
+    @property
+    def modified(self) -> str | None: ...
     @property
     def ranges(self) -> bool: ...
 
@@ -84,7 +107,7 @@ class Files(Protocol):
     """The store that is copied to. Raises ChecksumMismatch when what it stored is not what it was given."""
 
     def head(self, key: str) -> tuple[int, str] | None: ...
-    def read(self, key: str, first: int, last: int) -> bytes: ...
+    def read(self, key: str, first: int, last: int, *, etag: str | None = None) -> bytes: ...
     def put(self, key: str, content: bytes, *, content_type: str) -> str: ...
     def create_upload(self, key: str, *, content_type: str) -> str: ...
     def upload_part(self, key: str, upload_id: str, number: int, content: bytes) -> str: ...
@@ -101,11 +124,21 @@ class PartSums(Protocol):
     def of(self, upload: str) -> Mapping[int, int]: ...
 
 
+class Progressing(Protocol):
+    """Hears how many bytes more have been copied."""
+
+    def __call__(self, work: Work, copied: int) -> None: ...
+
+
 type Locate = Callable[[Work, Plan], str]
 
 
-def part_size_for(size: int) -> int:
-    """The equal part size for a file: a whole number of MiB, at least SINGLE_BELOW, at most MOST_PARTS of them."""
+def part_size_for(size: int, etag: str | None = None) -> int:
+    """The equal part size for a file, a whole number of MiB: that of the parts it was made of, if its ETag hints at one
+    that will do; else at least SINGLE_BELOW, so that there are MOST_PARTS at most."""
+    for one in etags.part_sizes(size, etag):
+        if LEAST_PART <= one <= MOST_PART and -(-size // one) <= MOST_PARTS:
+            return one
     return max(SINGLE_BELOW, -(-size // (MOST_PARTS * MIB)) * MIB)
 
 
@@ -122,35 +155,46 @@ def plan_for(
     """Plan a copy to `key`, with its upload begun; unfinished uploads of earlier plans (`family` is a prefix) go."""
     for old_key, upload_id in files.uploads(family):
         files.abort(old_key, upload_id)
-    part_size = part_size_for(source.size)
+    part_size = part_size_for(source.size, source.etag)
     single = source.size < SINGLE_BELOW
     return Plan(
         source=place,
         key=key,
         size=source.size,
         etag=source.etag,
+        modified=source.modified,
         ranges=source.ranges,
         content_type=content_type,
         crc32=crc,
         part_size=part_size,
         upload_id="" if single else files.create_upload(key, content_type=content_type),
-        segments=segments_for(source.size, part_size, ranges=source.ranges),
+        segments=[[1, 1]] if single else segments_for(source.size, part_size, ranges=source.ranges),
+        present=False,
     )
 
 
-def plan_without_copying(place: str, key: str, found: tuple[int, str], content_type: str, crc: str | None) -> Plan:
-    """A plan for a file that is where it should be already: `found` is its size and its ETag."""
+def plan_without_copying(
+    place: str, key: str, found: tuple[int, str], content_type: str, crc: str | None, *, read: bool
+) -> Plan:
+    """A plan for a file that is where it should be already: `found` is its size and its ETag.
+
+    With `read` its segments are read for their checksums, unless it is small enough to be read when it is verified.
+    """
+    size, etag = found
+    part_size = part_size_for(size)
     return Plan(
         source=place,
         key=key,
-        size=found[0],
-        etag=found[1],
+        size=size,
+        etag=etag,
+        modified=None,
         ranges=True,
         content_type=content_type,
         crc32=crc,
-        part_size=part_size_for(found[0]),
+        part_size=part_size,
         upload_id="",
-        segments=[],
+        segments=segments_for(size, part_size, ranges=True) if read and size >= SINGLE_BELOW else [],
+        present=True,
     )
 
 
@@ -159,29 +203,96 @@ def length_of(plan: Plan, number: int) -> int:
     return min(plan["part_size"], plan["size"] - (number - 1) * plan["part_size"])
 
 
+def _range_of(plan: Plan, number: int) -> tuple[int, int]:
+    """The first and the last byte of one part."""
+    first = (number - 1) * plan["part_size"]
+    return first, first + length_of(plan, number) - 1
+
+
 def _sums_of(plan: Plan) -> str:
+    """What the checksums of a plan's parts are kept under."""
+    if plan["present"]:
+        return f"{plan['key']}@{plan['etag']}"
     # A single request has no upload id; its key is of its attempt alone.
     return plan["upload_id"] or plan["key"]
 
 
+class _Meter:
+    """Adds up what the threads of one segment have copied, and tells of it now and then."""
+
+    def __init__(self, tell: Callable[[int], None]) -> None:
+        self._tell, self._lock, self._untold = tell, threading.Lock(), 0
+
+    def add(self, copied: int) -> None:
+        with self._lock:
+            self._untold += copied
+            if self._untold < NOTED_EVERY:
+                return
+            told, self._untold = self._untold, 0
+        self._tell(told)
+
+    def close(self) -> None:
+        if self._untold:
+            self._tell(self._untold)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CopySegment:
-    """Copy a run of parts, each read whole and then stored: two buffers a thread at most."""
+class _Segments:
+    """What copying a run of parts and checking it have in common."""
 
     locate: Locate
     files: Files
     reader: Reader
     sums: PartSums
 
+    def _read(self, work: Work, place: str, plan: Plan, number: int) -> bytes:
+        first, last = _range_of(plan, number)
+        try:
+            return self.reader.read(place, plan, first, last)
+        except SourceDenied:
+            # The URL has run out while the file has not: Cloudflare gives a fresh one.
+            return self.reader.read(self.locate(work, plan), plan, first, last)
+
+    def _store(self, plan: Plan, number: int, content: bytes) -> None:
+        self.files.upload_part(plan["key"], plan["upload_id"], number, content)
+        # After the part: one without a checksum is copied again, one without a part would never be missed.
+        self.sums.note(_sums_of(plan), number, crc32(content))
+
+    def _each(self, plan: Plan, numbers: Sequence[int], do: Callable[[int], bool]) -> int:
+        """Do something with several parts at once, two buffers a thread at most; how often it was True."""
+        # What an earlier segment's broken connections left in this container's memory is not carried along.
+        gc.collect()
+        threads = max(1, min(THREADS, BUFFERS // (2 * plan["part_size"])))
+        with ThreadPoolExecutor(threads) as pool:
+            # sum() hears of every failure; the parts that were stored stay stored for the next try.
+            return sum(pool.map(do, numbers))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopySegment(_Segments):
+    """Copy a run of parts, each read whole and then stored: two buffers a thread at most."""
+
+    progressing: Progressing | None = None
+
     def __call__(self, work: Work, plan: Plan, segment: list[int]) -> int:
-        """Give the number of parts copied now.
+        """Give the number of parts copied now (of a file that is present: read now).
 
         Raises SourceChanged, SourceUnavailable, SourceExpired or ChecksumMismatch.
         """
+        meter = _Meter(lambda copied: self.progressing(work, copied) if self.progressing else None)
+        try:
+            return self._copy_all(work, plan, segment, meter)
+        finally:
+            meter.close()
+
+    def _copy_all(self, work: Work, plan: Plan, segment: list[int], meter: _Meter) -> int:
+        numbers = range(segment[0], segment[1] + 1)
+        if plan["present"]:
+            summed = self.sums.of(_sums_of(plan))
+            unread = [number for number in numbers if number not in summed]
+            return self._each(plan, unread, lambda number: self._sum(plan, number, meter))
         if not plan["upload_id"]:
-            return self._whole(work, plan)
-        # What an earlier segment's broken connections left in this container's memory is not carried along.
-        gc.collect()
+            return self._whole(work, plan, meter)
         done = self.files.parts(plan["key"], plan["upload_id"])
         if done is None:
             if self.files.head(plan["key"]) is not None:
@@ -190,52 +301,109 @@ class CopySegment:
             raise SourceUnavailable("the upload was dropped before it was complete")
         place = self.locate(work, plan)
         if not plan["ranges"]:
-            return self._in_order(place, plan, done)
+            return self._in_order(place, plan, done, meter)
         summed = self.sums.of(_sums_of(plan))
         missing = [
             number
-            for number in range(segment[0], segment[1] + 1)
+            for number in numbers
             if number not in summed or done.get(number, (-1, ""))[0] != length_of(plan, number)
         ]
-        threads = max(1, min(THREADS, BUFFERS // (2 * plan["part_size"])))
-        with ThreadPoolExecutor(threads) as pool:
-            # list() hears of every failure; the parts that were stored stay stored for the next try.
-            return len(list(pool.map(lambda number: self._copy(work, place, plan, number), missing)))
+        return self._each(plan, missing, lambda number: self._copy(work, place, plan, number, meter))
 
-    def _whole(self, work: Work, plan: Plan) -> int:
+    def _sum(self, plan: Plan, number: int, meter: _Meter) -> bool:
+        content = self.files.read(plan["key"], *_range_of(plan, number), etag=plan["etag"])
+        self.sums.note(_sums_of(plan), number, crc32(content))
+        meter.add(len(content))
+        return True
+
+    def _whole(self, work: Work, plan: Plan, meter: _Meter) -> int:
         place = self.locate(work, plan)
-        if not plan["ranges"]:
-            content = b"".join(self.reader.stream(place, plan))
-        else:
-            content = self.reader.read(place, plan, 0, plan["size"] - 1) if plan["size"] else b""
+
+        def read() -> bytes:
+            if not plan["size"]:
+                return b""
+            return self._read(work, place, plan, 1) if plan["ranges"] else b"".join(self.reader.stream(place, plan))
+
+        content = read()
+        if not _is_proven(plan, content):
+            content = _agreed(content, read)
         self.files.put(plan["key"], content, content_type=plan["content_type"])
         self.sums.note(_sums_of(plan), 1, crc32(content))
+        meter.add(len(content))
         return 1
 
-    def _copy(self, work: Work, place: str, plan: Plan, number: int) -> None:
-        first = (number - 1) * plan["part_size"]
-        last = first + length_of(plan, number) - 1
-        try:
-            content = self.reader.read(place, plan, first, last)
-        except SourceDenied:
-            # The URL has run out while the file has not: Cloudflare gives a fresh one.
-            content = self.reader.read(self.locate(work, plan), plan, first, last)
+    def _copy(self, work: Work, place: str, plan: Plan, number: int, meter: _Meter) -> bool:
+        content = self._read(work, place, plan, number)
         self._store(plan, number, content)
+        meter.add(len(content))
+        return True
 
-    def _store(self, plan: Plan, number: int, content: bytes) -> None:
-        self.files.upload_part(plan["key"], plan["upload_id"], number, content)
-        # After the part: one without a checksum is copied again, one without a part would never be missed.
-        self.sums.note(_sums_of(plan), number, crc32(content))
-
-    def _in_order(self, place: str, plan: Plan, done: Mapping[int, tuple[int, str]]) -> int:
+    def _in_order(self, place: str, plan: Plan, done: Mapping[int, tuple[int, str]], meter: _Meter) -> int:
         copied = 0
         for number, content in enumerate(self.reader.stream(place, plan), start=1):
             if done.get(number) != (len(content), md5(content, usedforsecurity=False).hexdigest()):
                 self._store(plan, number, content)
+                meter.add(len(content))
                 copied += 1
             else:
                 self.sums.note(_sums_of(plan), number, crc32(content))
         return copied
+
+
+def _is_proven(plan: Plan, content: bytes) -> bool:
+    """Whether a whole file that was read is known to be the source's."""
+    if plan["crc32"] is not None:
+        return plan["crc32"] == f"{crc32(content):08x}"
+    return not content or etags.names(plan["etag"], content)
+
+
+def _agreed(first: bytes, read: Callable[[], bytes]) -> bytes:
+    """What two of three reads agree on. Raises ChecksumMismatch."""
+    second = read()
+    if second == first:
+        return first
+    third = read()
+    if third not in (first, second):
+        raise ChecksumMismatch("three reads of the source gave three files")
+    return third
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckSegment(_Segments):
+    """Read a run of parts once more, where nothing else proves that what was copied is what the source holds."""
+
+    def __call__(self, work: Work, plan: Plan, segment: list[int]) -> int:
+        """Give the number of parts that had come wrong and are right now.
+
+        Raises SourceChanged, SourceUnavailable, SourceExpired or ChecksumMismatch (reads keep disagreeing).
+        """
+        summed = self.sums.of(_sums_of(plan))
+        numbers = range(segment[0], segment[1] + 1)
+        if not all(number in summed for number in numbers):
+            raise SourceUnavailable("parts are missing")
+        if self.files.parts(plan["key"], plan["upload_id"]) is None:
+            # A repeat after the file was completed.
+            return 0
+        place = self.locate(work, plan)
+        if not plan["ranges"]:
+            for number, content in enumerate(self.reader.stream(place, plan), start=1):
+                if crc32(content) != summed[number]:
+                    # Which of the two streams was right a new plan finds out.
+                    raise ChecksumMismatch(f"two reads of part {number} differ")
+            return 0
+        return self._each(plan, numbers, lambda number: self._mend(work, place, plan, number, summed[number]))
+
+    def _mend(self, work: Work, place: str, plan: Plan, number: int, crc: int) -> bool:
+        second = self._read(work, place, plan, number)
+        if crc32(second) == crc:
+            return False
+        third = self._read(work, place, plan, number)
+        if crc32(third) == crc:
+            return False
+        if third != second:
+            raise ChecksumMismatch(f"three reads of part {number} differ")
+        self._store(plan, number, third)
+        return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,31 +413,41 @@ class CompleteTransfer:
     files: Files
     sums: PartSums
 
-    def __call__(self, plan: Plan) -> Done:
-        """Give what the object must have become. Raises SourceUnavailable (parts are missing) or ChecksumMismatch."""
+    def __call__(self, plan: Plan, *, checked: bool = True) -> Done:
+        """Complete, unless the parts are neither `checked` nor proven to be the source's: then nothing is done yet.
+
+        Raises SourceUnavailable (parts are missing) or ChecksumMismatch.
+        """
         if not plan["segments"]:
             # It was there already: there is nothing to complete, and nothing was read.
-            return Done(etag=plan["etag"], crc32=plan["crc32"])
+            return Done(etag=plan["etag"], crc32=plan["crc32"], proven=True)
         wanted = range(1, plan["segments"][-1][1] + 1)
         summed = self.sums.of(_sums_of(plan))
         if not all(number in summed for number in wanted):
             raise SourceUnavailable("parts are missing")
         whole = f"{combined([(summed[number], length_of(plan, number)) for number in wanted]):08x}"
-        if plan["crc32"] not in (None, whole):
-            raise ChecksumMismatch(f"the source's CRC-32 was {plan['crc32']}, what was read has {whole}")
-        if not plan["upload_id"]:
-            return Done(etag=None, crc32=whole)
-        parts = self.files.parts(plan["key"], plan["upload_id"])
+        if plan["present"]:
+            return Done(etag=plan["etag"], crc32=whole, proven=True)
+        parts = self.files.parts(plan["key"], plan["upload_id"]) if plan["upload_id"] else None
         if parts is None:
-            # A repeat: the object is there already, or Verify will miss it.
-            return Done(etag=None, crc32=whole)
+            # A single request, which was proven when it was made; or a repeat: the object is there already, or Verify
+            # will miss it.
+            self._compare(plan, whole)
+            return Done(etag=None, crc32=whole, proven=True)
         if [parts[n][0] for n in wanted if n in parts] != [length_of(plan, n) for n in wanted]:
             raise SourceUnavailable("parts are missing")
-        etags = {number: parts[number][1] for number in wanted}
-        self.files.complete(plan["key"], plan["upload_id"], etags)
-        # The ETag of a multipart object is the MD5 of its parts' MD5s (R2, multipart-objects, "ETags").
-        digest = md5(b"".join(bytes.fromhex(etags[n]) for n in wanted), usedforsecurity=False).hexdigest()
-        return Done(etag=f"{digest}-{len(etags)}", crc32=whole)
+        named = {number: parts[number][1] for number in wanted}
+        etag = etags.of_parts(named[number] for number in wanted)
+        proven = plan["crc32"] == whole if plan["crc32"] is not None else etags.same(plan["etag"], etag)
+        if not proven and not checked:
+            return Done(etag=None, crc32=None, proven=False)
+        self._compare(plan, whole)
+        self.files.complete(plan["key"], plan["upload_id"], named)
+        return Done(etag=etag, crc32=whole, proven=True)
+
+    def _compare(self, plan: Plan, whole: str) -> None:
+        if plan["crc32"] not in (None, whole):
+            raise ChecksumMismatch(f"the source's CRC-32 was {plan['crc32']}, what was read has {whole}")
 
 
 def check_stored(files: Files, plan: Plan, done: Done) -> str:

@@ -1,0 +1,16 @@
+"""Archiving task: read one run of parts from R2 once more, where nothing else proves them right."""
+
+from recordings.adapters.archive_store import ArchiveBucket
+from recordings.adapters.dynamo import DynamoPartSums
+from recordings.adapters.object_store import R2
+from recordings.adapters.transfer import BucketReader
+from recordings.services.move_to_archive import key_in_r2
+from recordings.services.transfer_file import CheckSegment
+from recordings.workflow.task import Payload, task
+
+check_segment = CheckSegment(locate=key_in_r2, files=ArchiveBucket(), reader=BucketReader(R2()), sums=DynamoPartSums())
+
+
+@task
+def handler(payload: Payload) -> Payload:
+    return {"mended": check_segment(payload["work"], payload["plan"], payload["segment"])}

@@ -1,0 +1,19 @@
+"""Processing task: read one run of parts from Cloudflare once more, where nothing else proves them right."""
+
+from recordings.adapters.budget import CallBudget
+from recordings.adapters.dynamo import DynamoPartSums, DynamoRecordings
+from recordings.adapters.object_store import R2
+from recordings.adapters.realtimekit import RealtimeKit
+from recordings.adapters.system import now
+from recordings.adapters.transfer import UrlReader
+from recordings.services.process_recording import CloudflareUrl
+from recordings.services.transfer_file import CheckSegment
+from recordings.workflow.task import Payload, task
+
+locate = CloudflareUrl(recordings=DynamoRecordings(), recorder=RealtimeKit(CallBudget()), clock=now)
+check_segment = CheckSegment(locate=locate, files=R2(), reader=UrlReader(), sums=DynamoPartSums())
+
+
+@task
+def handler(payload: Payload) -> Payload:
+    return {"mended": check_segment(payload["work"], payload["plan"], payload["segment"])}
