@@ -126,6 +126,15 @@ def test_a_block_within_a_period_leaves_what_was_spent(clock: Time) -> None:
     assert spend(CALLS, CallBudget()) == CALLS - 20
 
 
+def test_a_block_is_not_shortened_by_a_shorter_one(clock: Time) -> None:
+    CallBudget().block(300)
+    CallBudget().block(5)
+    clock.now += 299
+    assert spend(1, CallBudget()) == 0
+    clock.now += 1
+    assert spend(1, CallBudget()) == 1
+
+
 def test_thirty_two_at_the_same_moment_never_spend_more(clock: Time, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budget, "client", Atomic(dynamo.client))
     each = CALLS // 32 + 2

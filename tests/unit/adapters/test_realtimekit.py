@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -143,6 +144,53 @@ def test_reading_is_repeated_after_a_fault(server: Server, kit: realtimekit.Real
     server.answers = [(502, {}, b"<html>"), ok(ROW)]
     assert kit.get("c1").id == "c1"
     assert len(server.asked) == 2
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_reading_is_given_up_after_three_tries_each_of_which_is_a_call(
+    server: Server, kit: realtimekit.RealtimeKit, purse: Purse, status: int
+) -> None:
+    server.answers = [(status, {}, b"<html>")]
+    with pytest.raises((ProviderError, ProviderTimeout)):
+        kit.get("c1")
+    assert (len(server.asked), purse.spent) == (3, 3)
+
+
+def test_repeats_stop_where_the_budget_does(server: Server, kit: realtimekit.RealtimeKit, purse: Purse) -> None:
+    server.answers, purse.calls = [(502, {}, b"<html>")], 2
+    with pytest.raises(ProviderThrottled):
+        kit.get("c1")
+    assert len(server.asked) == 2
+
+
+def test_a_connection_that_closes_without_an_answer_is_tried_again(
+    server: Server, kit: realtimekit.RealtimeKit, purse: Purse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.answers = [ok(ROW)]
+    closing = iter([True, False])
+    answer = Handler.answer
+
+    def now_and_then(handler: Handler) -> None:
+        if next(closing):
+            handler.close_connection = True
+        else:
+            answer(handler)
+
+    monkeypatch.setattr(Handler, "do_GET", now_and_then)
+    assert kit.get("c1").id == "c1"
+    assert purse.spent == 2
+
+
+def test_an_answer_that_takes_too_long_is_not_waited_for_twice(
+    server: Server, kit: realtimekit.RealtimeKit, purse: Purse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.answers = [ok(ROW)]
+    monkeypatch.setattr(realtimekit, "READ_SECONDS", 0.2)
+    answer = Handler.answer
+    monkeypatch.setattr(Handler, "do_GET", lambda handler: (time.sleep(0.6), answer(handler)))
+    with pytest.raises(ProviderTimeout):
+        kit.get("c1")
+    assert purse.spent == 1
 
 
 def test_a_second_stop_is_looked_up(server: Server, kit: realtimekit.RealtimeKit) -> None:

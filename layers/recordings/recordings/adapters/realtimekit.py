@@ -1,10 +1,11 @@
 """Cloudflare RealtimeKit's REST API (developers.cloudflare.com/api/resources/realtime_kit).
 
-Only reading is repeated after a fault. A start is sent once, because Cloudflare keeps no idempotency key: who calls
-`start` looks at `active` before trying again.
+Only reading is repeated after a fault, and each repeat is a call of the budget. A start is sent once, because
+Cloudflare keeps no idempotency key: who calls `start` looks at `active` before trying again.
 """
 
 import os
+import random
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,8 +16,6 @@ from typing import Any, Final, Protocol
 from urllib.parse import quote, urlencode
 
 import requests
-from requests.adapters import HTTPAdapter
-from urllib3.util import Retry
 
 from recordings.adapters.secrets import secret
 from recordings.domain.capture import Capture, CaptureStatus
@@ -32,6 +31,11 @@ from recordings.observability import logger
 # A start makes three calls at worst and must end before the function does, at 29 seconds.
 CONNECT_SECONDS: Final = 2
 READ_SECONDS: Final = 5
+# How often what only reads is tried, and the longest pause before the second try.
+READ_TRIES: Final = 3
+PAUSE_SECONDS: Final = 0.2
+# Answers of the edge that pass. Not 429: Cloudflare's own pause can outlast the caller.
+PASSING: Final = frozenset({500, 502, 503, 504})
 # A breach of Cloudflare's limit blocks every call for five minutes (fundamentals/api/reference/limits).
 BLOCK_SECONDS: Final = 300
 # "Ratelimit": "default";r=0;t=30 - none remain for 30 seconds (fundamentals/api/reference/limits).
@@ -57,20 +61,8 @@ class RealtimeKit:
         account, app = os.environ["CLOUDFLARE_ACCOUNT_ID"], os.environ["REALTIMEKIT_APP_ID"]
         self._base = f"{os.environ['CLOUDFLARE_API_URL']}/accounts/{account}/realtime/kit/{app}"
         self._secret_arn = os.environ["CLOUDFLARE_SECRET_ARN"]
+        # The session repeats nothing by itself: what is sent is counted.
         self._session = requests.Session()
-        again = Retry(
-            total=2,
-            connect=1,
-            read=0,
-            backoff_factor=0.2,
-            status_forcelist=(500, 502, 503, 504),
-            allowed_methods={"GET"},
-        )
-        again.raise_on_status = False
-        # Cloudflare's own pause can outlast the caller; a 429 goes back to the client with its Retry-After.
-        again.respect_retry_after_header = False
-        for scheme in ("https://", "http://"):
-            self._session.mount(scheme, HTTPAdapter(max_retries=again))
 
     def start(self, meeting_id: str, *, max_seconds: int | None, folder: str | None = None) -> Capture:
         # Both configs are named: the codec guide hints that a video file is made only when video_config is passed.
@@ -194,6 +186,23 @@ class RealtimeKit:
         return data
 
     def _ask(self, method: str, path: str, body: Mapping[str, Any] | None) -> Mapping[str, Any]:
+        tries = READ_TRIES if method == "GET" else 1
+        response = None
+        for attempt in range(1, tries + 1):
+            response = self._sent(method, path, body, last=attempt == tries)
+            if response is not None:
+                break
+            # What broke for one broke for many: jitter, of tenths of a second.
+            time.sleep(random.uniform(0, PAUSE_SECONDS * attempt))
+        assert response is not None, "the last try returns or raises"
+        try:
+            return _document(response)
+        except ProviderThrottled as error:
+            self._budget.block(error.retry_after)
+            raise
+
+    def _sent(self, method: str, path: str, body: Mapping[str, Any] | None, *, last: bool) -> requests.Response | None:
+        """One call, taken from the budget; None when it failed in passing and another try is to follow."""
         self._budget.spend()
         began = time.monotonic()
         try:
@@ -207,6 +216,9 @@ class RealtimeKit:
             )
         except requests.RequestException as error:
             _log(method, path, type(error).__name__, began)
+            if not last and not isinstance(error, requests.ReadTimeout):
+                # An answer that took the whole time-out is not waited for twice: somebody waits for us.
+                return None
             if isinstance(error, requests.Timeout | requests.ConnectionError):
                 raise ProviderTimeout("Cloudflare did not answer in time") from error
             raise ProviderError("Cloudflare's answer could not be read") from error
@@ -215,11 +227,7 @@ class RealtimeKit:
         if spent is not None:
             # Nothing is left of Cloudflare's own count: the next call would be the breach.
             self._budget.block(min(int(spent[1]), BLOCK_SECONDS))
-        try:
-            return _document(response)
-        except ProviderThrottled as error:
-            self._budget.block(error.retry_after)
-            raise
+        return None if response.status_code in PASSING and not last else response
 
 
 def _log(method: str, path: str, answer: str, began: float) -> None:
