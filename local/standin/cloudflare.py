@@ -73,6 +73,7 @@ class Api:
             web.get(f"{BASE}/recordings/active-recording/{{meeting}}", self._guarded("active", self.active)),
             web.get(f"{BASE}/recordings/{{id}}", self._guarded("get", self.get), allow_head=False),
             web.put(f"{BASE}/recordings/{{id}}", self._guarded("stop", self.command)),
+            web.get(f"{BASE}/sessions/{{id}}", self._guarded("session", self.session)),
             web.post(f"{BASE}/meetings", self._guarded("create_meeting", self.create_meeting)),
             web.get(f"{BASE}/meetings/{{id}}", self._guarded("get_meeting", self.get_meeting)),
             web.patch(f"{BASE}/meetings/{{id}}", self._guarded("set_meeting", self.set_meeting)),
@@ -261,6 +262,24 @@ class Api:
             "created_at": instant(meeting.created_at),
             "updated_at": instant(meeting.created_at),
         }
+
+    async def session(self, request: web.Request) -> web.Response:
+        """A session as long as a recording of it is known."""
+        wanted = request.match_info["id"]
+        recording = next((one for one in self.world.recordings.values() if one.session_id == wanted), None)
+        if recording is None or recording.started_at is None:
+            return failure(404, "Session not found")
+        ended = recording.session_ended_at or recording.stopped_at
+        told = {
+            "id": wanted,
+            "associated_id": recording.meeting_id,
+            "status": "ENDED" if ended else "LIVE",
+            "started_at": instant(recording.started_at),
+            "ended_at": instant(ended),
+            "updated_at": instant(ended or recording.started_at),
+            "live_participants": 0 if ended else 1,
+        }
+        return success(told)
 
     async def create_meeting(self, request: web.Request) -> web.Response:
         asked = await _json(request)

@@ -104,9 +104,12 @@ class Control:
 
     async def patch(self, request: web.Request) -> web.Response:
         """`size` of the file to come, `exact` (no MP4 around it), `url_until` (time), `changed` (another file under the
-        same name), `lost` (no URL is told), `partial` (errored, but the file is there), `duration`."""
+        same name), `lost` (no URL is told), `partial` (errored, but the file is there), `duration`, `session_ended_at`
+        (time: everybody has left since)."""
         recording = self._found(request)
-        asked = await _asked(request, {"size", "exact", "url_until", "changed", "lost", "partial", "duration"})
+        asked = await _asked(
+            request, {"size", "exact", "url_until", "changed", "lost", "partial", "duration", "session_ended_at"}
+        )
         if "size" in asked:
             recording.media_size, recording.media = int(asked["size"]), None
             recording.media_exact = bool(asked.get("exact", False))
@@ -114,6 +117,8 @@ class Control:
                 await self.world.make_media(recording)
         if "url_until" in asked:
             recording.url_until = datetime.fromisoformat(asked["url_until"]).astimezone(UTC)
+        if "session_ended_at" in asked:
+            recording.session_ended_at = datetime.fromisoformat(asked["session_ended_at"]).astimezone(UTC)
         if asked.get("changed"):
             recording.generation += 1
             if recording.media is not None:

@@ -94,6 +94,8 @@ class Recording:
     file_name: str
     status: str = "INVOKED"
     session_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    # When everybody had left, where the recorder missed it and records on.
+    session_ended_at: datetime | None = None
     started_at: datetime | None = None
     stopped_at: datetime | None = None
     stop_reason: str | None = None

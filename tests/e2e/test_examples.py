@@ -47,7 +47,7 @@ ANSWERS: dict[str, object] = {
     "AbandonArchive": "RecordingNotFound",
     "BeginSync": {"begun": True},
     "ScanCaptures": {"batches", "newest", "next_page"},
-    "ReconcileBatch": {"changed": 0},
+    "ReconcileBatch": {"changed": 0, "kept": 0},
     "EndSync": {},
     "AuditStorage": {"orphans": 0, "removed": 0, "phantoms": 0, "mismatches": 0, "stalled": 0},
     "TrackRestore": {},

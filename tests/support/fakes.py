@@ -38,7 +38,7 @@ from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Progress, Recording, Tier
 from recordings.domain.room import Room
 from recordings.domain.tally import day_of, difference
-from recordings.ports import Clock, CountedPage, Filter, Page, Readable
+from recordings.ports import Clock, CountedPage, Filter, Look, Page, Readable, at_meeting
 from recordings.services.sync_all import FULL_EVERY, Begun
 from recordings.services.transfer_file import Plan
 from tests.support.builders import NOON
@@ -97,6 +97,10 @@ class Memory:
         self.tallies: dict[tuple[str, str | None, str], Counter[str]] = {}
         self.tokens: dict[tuple[str, str], str] = {}
         self.answers: dict[tuple[str, str], dict[str, Any]] = {}
+        self.looks: dict[str, Look] = {}
+
+    def keep(self, look: Look) -> None:
+        self.looks[look["capture_id"] or f"MEETING#{look['meeting_id']}"] = look
 
     def count(self, recording: Recording, counters: Mapping[str, int]) -> None:
         for room_id in (None, recording.room_id):
@@ -124,7 +128,7 @@ class MemoryRooms:
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
 
-    def add(self, room: Room) -> None:
+    def add(self, room: Room, *, walk: bool = False) -> None:
         with self._memory.lock:
             if (room.tenant_id, room.id) in self._memory.rooms:
                 raise ConcurrentUpdate
@@ -134,6 +138,8 @@ class MemoryRooms:
             self._memory.rooms[room.tenant_id, room.id] = stored
             self._memory.claims.pop((room.tenant_id, room.id), None)
             self._memory.meetings[room.meeting_id] = room.tenant_id, room.id
+            if walk:
+                self._memory.keep(at_meeting(room.meeting_id))
 
     def claim(self, tenant_id: str, room_id: str, *, nonce: str, now: datetime, until: datetime) -> str | None:
         with self._memory.lock:
@@ -175,6 +181,7 @@ class MemoryRooms:
                     raise MeetingInUse
                 del self._memory.meetings[before.meeting_id]
                 self._memory.meetings[after.meeting_id] = key
+                self._memory.keep(at_meeting(after.meeting_id))
             self._memory.rooms[key] = replace(
                 after,
                 created_at=now.created_at,
@@ -203,7 +210,8 @@ class MemoryRooms:
     def take_lock(self, tenant_id: str, room_id: str, *, nonce: str, now: datetime, until: datetime) -> Room:
         with self._memory.lock:
             room = self.get(tenant_id, room_id)
-            if room.active_recording_id is not None or _leased(room, now):
+            held = _leased(room, now) and room.lease_nonce != nonce
+            if room.active_recording_id is not None or held:
                 raise RoomAlreadyRecording(blocker=self._memory.blocker(room))
             room = replace(room, lease_nonce=nonce, lease_until=until)
             self._memory.rooms[tenant_id, room_id] = room
@@ -416,14 +424,27 @@ class Cloudflare:
         self.page_size = 100
         # Whether the app's whole list names the meeting of a capture, or only its file's name hints at it.
         self.names_meetings = True
+        # Our own bucket, when files are delivered into it, and what is delivered.
+        self.bucket: MemoryFiles | None = None
+        self.content = b""
+        self.sessions_ended: dict[str, datetime] = {}
+        # Captures that heed no stop.
+        self.deaf: set[str] = set()
+        self._folders: dict[str, str] = {}
         self._begun = 0
 
     def start(self, meeting_id: str, *, max_seconds: int | None, folder: str | None = None) -> Capture:
-        return self._begin(meeting_id, auto=False)
+        begun = self._begin(meeting_id, auto=False)
+        if self.bucket is None or folder is None:
+            return begun
+        self._folders[begun.id] = f"{folder}/{begun.id}.mp4"
+        return replace(begun, delivery_key=self._folders[begun.id])
 
     def stop(self, capture_id: str) -> Capture:
         with self.lock:
             capture = self.get(capture_id)
+            if capture_id in self.deaf and capture.status.running:
+                raise ProviderRefused("it will not stop")
             return self.end(capture_id) if capture.status.running else capture
 
     def get(self, capture_id: str) -> Capture:
@@ -454,6 +475,9 @@ class Cloudflare:
         with self.lock:
             return sorted(self.captured.values(), key=lambda one: one.invoked_at)[::-1]
 
+    def session_ended_at(self, session_id: str) -> datetime | None:
+        return self.sessions_ended.get(session_id)
+
     def create_meeting(self, title: str, *, record_on_start: bool) -> str:
         with self.lock:
             self.meetings.append(f"made_{len(self.meetings) + 1}")
@@ -482,7 +506,13 @@ class Cloudflare:
     def end(self, capture_id: str) -> Capture:
         return self._change(capture_id, status=CaptureStatus.UPLOADING, stopped_at=self.clock())
 
+    def deliver(self, capture_id: str) -> None:
+        """Put the file into our own bucket, if it is to go there."""
+        if self.bucket is not None and capture_id in self._folders:
+            self.bucket.put(self._folders[capture_id], self.content, content_type="video/mp4")
+
     def upload(self, capture_id: str, *, seconds: int | None = 60, url: str | None = None) -> Capture:
+        self.deliver(capture_id)
         return self._change(
             capture_id,
             status=CaptureStatus.UPLOADED,
@@ -516,6 +546,7 @@ class Cloudflare:
                 invoked_at=self.clock(),
                 auto_started=auto,
                 meeting_id=meeting_id,
+                session_id=f"session_{self._begun}",
             )
             self.captured[capture.id] = capture
             return capture
@@ -601,6 +632,7 @@ class MemorySyncState:
         self.lock = threading.Lock()
         self.nonce: str | None = None
         self.until: datetime | None = None
+        self.last: datetime | None = None
         self.watermark: datetime | None = None
         self.full_at: datetime | None = None
 
@@ -609,7 +641,8 @@ class MemorySyncState:
             if self.until is not None and self.until > now:
                 return None
             self.nonce, self.until = nonce, until
-            return Begun(self.watermark, self.full_at is None or now - self.full_at >= FULL_EVERY)
+            last, self.last = self.last, now
+            return Begun(self.watermark, self.full_at is None or now - self.full_at >= FULL_EVERY, last)
 
     def end(self, *, nonce: str, watermark: datetime | None, full_at: datetime | None) -> None:
         with self.lock:
@@ -618,6 +651,25 @@ class MemorySyncState:
             self.nonce = self.until = None
             self.watermark = watermark or self.watermark
             self.full_at = full_at or self.full_at
+
+
+class MemoryKeptLooks:
+    """Implements ports.KeptLooks."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    def all(self) -> Sequence[Look]:
+        with self._memory.lock:
+            return [*self._memory.looks.values()]
+
+    def keep(self, look: Look) -> None:
+        with self._memory.lock:
+            self._memory.keep(look)
+
+    def drop(self, look: Look) -> None:
+        with self._memory.lock:
+            self._memory.looks.pop(look["capture_id"] or f"MEETING#{look['meeting_id']}", None)
 
 
 class Purse:

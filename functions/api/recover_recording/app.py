@@ -2,14 +2,18 @@
 
 from http import HTTPStatus
 
+from recordings.adapters.budget import CallBudget
 from recordings.adapters.dynamo import DynamoIdempotencyKeys, DynamoRecordings
+from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.step_functions import ProcessingRuns
 from recordings.adapters.system import now
 from recordings.http.endpoint import Idempotency, Request, Response, endpoint
 from recordings.http.schemas import Nothing, recovering_view
 from recordings.services.recover_recording import RecoverRecording
 
-recover_recording = RecoverRecording(recordings=DynamoRecordings(), workflow=ProcessingRuns(), clock=now)
+recover_recording = RecoverRecording(
+    recordings=DynamoRecordings(), recorder=RealtimeKit(CallBudget()), workflow=ProcessingRuns(), clock=now
+)
 
 
 @endpoint(scope="recordings:write", idempotency=Idempotency(DynamoIdempotencyKeys(), now))

@@ -4,6 +4,7 @@ from http import HTTPStatus
 
 from recordings.adapters.budget import CallBudget
 from recordings.adapters.dynamo import DynamoIdempotencyKeys, DynamoRecordings, DynamoRooms
+from recordings.adapters.object_store import R2
 from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.step_functions import ProcessingRuns
 from recordings.adapters.system import deadlines, new_id, now
@@ -14,7 +15,13 @@ from recordings.services.sync_room import SyncRoom
 
 recordings, recorder = DynamoRecordings(), RealtimeKit(CallBudget())
 reconcile = ReconcileRecording(
-    recordings=recordings, recorder=recorder, workflow=ProcessingRuns(), clock=now, new_id=new_id, deadlines=deadlines()
+    recordings=recordings,
+    recorder=recorder,
+    workflow=ProcessingRuns(),
+    files=R2(),
+    clock=now,
+    new_id=new_id,
+    deadlines=deadlines(),
 )
 sync = SyncRoom(rooms=DynamoRooms(), recordings=recordings, recorder=recorder, reconcile=reconcile, clock=now)
 

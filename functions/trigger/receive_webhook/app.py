@@ -4,6 +4,7 @@ from http import HTTPStatus
 
 from recordings.adapters.budget import CallBudget
 from recordings.adapters.dynamo import DynamoRecordings, DynamoRooms
+from recordings.adapters.object_store import R2
 from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.step_functions import ProcessingRuns
 from recordings.adapters.system import deadlines, new_id, now
@@ -13,16 +14,21 @@ from recordings.http.endpoint import Request, Response, endpoint, refused
 from recordings.http.hints import hint_of
 from recordings.http.schemas import Nothing
 from recordings.services.receive_webhook import ReceiveWebhook
+from recordings.services.reconcile_recording import ReconcileRecording
 
 keys = WebhookKeys()
-receive_webhook = ReceiveWebhook(
-    rooms=DynamoRooms(),
-    recordings=DynamoRecordings(),
-    recorder=RealtimeKit(CallBudget()),
-    workflow=ProcessingRuns(),
+recordings, recorder, workflow = DynamoRecordings(), RealtimeKit(CallBudget()), ProcessingRuns()
+reconcile = ReconcileRecording(
+    recordings=recordings,
+    recorder=recorder,
+    workflow=workflow,
+    files=R2(),
     clock=now,
     new_id=new_id,
     deadlines=deadlines(),
+)
+receive_webhook = ReceiveWebhook(
+    rooms=DynamoRooms(), recordings=recordings, recorder=recorder, workflow=workflow, reconcile=reconcile
 )
 
 

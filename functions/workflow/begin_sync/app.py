@@ -14,5 +14,12 @@ def handler(payload: Payload) -> Payload:
     begun = state.begin(nonce=nonce, now=began, until=began + LEASE)
     if begun is None:
         return {"begun": False}
-    watermark = begun.watermark.isoformat() if begun.watermark else None
-    return {"begun": True, "nonce": nonce, "at": began.isoformat(), "watermark": watermark, "full": begun.full}
+    watermark, last = (at.isoformat() if at else None for at in (begun.watermark, begun.last))
+    return {
+        "begun": True,
+        "nonce": nonce,
+        "at": began.isoformat(),
+        "watermark": watermark,
+        "full": begun.full,
+        "last": last,
+    }

@@ -2,9 +2,12 @@
 
 from recordings.adapters.budget import CallBudget
 from recordings.adapters.dynamo import DynamoRecordings, DynamoRooms
+from recordings.adapters.object_store import R2
 from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.step_functions import ArchivingRuns, ProcessingRuns
+from recordings.adapters.sync_state import DynamoKeptLooks
 from recordings.adapters.system import deadlines, new_id, now
+from recordings.domain.reconcile import METRICS
 from recordings.observability import count
 from recordings.services.reconcile_recording import ReconcileRecording
 from recordings.services.sync_all import LookClosely
@@ -13,7 +16,14 @@ from recordings.workflow.task import Payload, task
 rooms, recordings, workflow = DynamoRooms(), DynamoRecordings(), ProcessingRuns()
 recorder = RealtimeKit(CallBudget(sweep=True))
 reconcile = ReconcileRecording(
-    recordings=recordings, recorder=recorder, workflow=workflow, clock=now, new_id=new_id, deadlines=deadlines()
+    recordings=recordings,
+    recorder=recorder,
+    workflow=workflow,
+    files=R2(),
+    clock=now,
+    new_id=new_id,
+    deadlines=deadlines(),
+    acting=lambda act: count(METRICS[act]) if act in METRICS else None,
 )
 look_closely = LookClosely(
     rooms=rooms,
@@ -21,13 +31,17 @@ look_closely = LookClosely(
     recorder=recorder,
     workflow=workflow,
     archiving=ArchivingRuns(),
+    kept=DynamoKeptLooks(),
     reconcile=reconcile,
     clock=now,
+    deadlines=deadlines(),
 )
 
 
 @task
 def handler(payload: Payload) -> Payload:
-    changed = look_closely(payload["looks"])
-    count("RecordingsSynced", changed)
-    return {"changed": changed}
+    looked = look_closely(payload["looks"])
+    count("RecordingsSynced", looked.changed)
+    count("FilesExpiringSoon", looked.expiring)
+    count("LooksKept", looked.kept)
+    return {"changed": looked.changed, "kept": looked.kept}

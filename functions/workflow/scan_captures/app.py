@@ -5,6 +5,7 @@ from datetime import datetime
 from recordings.adapters.budget import CallBudget
 from recordings.adapters.dynamo import DynamoRecordings, DynamoRooms
 from recordings.adapters.realtimekit import RealtimeKit
+from recordings.adapters.sync_state import DynamoKeptLooks
 from recordings.adapters.system import deadlines, now
 from recordings.observability import count, logger
 from recordings.services.sync_all import Begun, ScanCaptures
@@ -14,6 +15,7 @@ scan_captures = ScanCaptures(
     rooms=DynamoRooms(),
     recordings=DynamoRecordings(),
     recorder=RealtimeKit(CallBudget(sweep=True)),
+    kept=DynamoKeptLooks(),
     clock=now,
     deadlines=deadlines(),
 )
@@ -21,12 +23,9 @@ scan_captures = ScanCaptures(
 
 @task
 def handler(payload: Payload) -> Payload:
-    watermark = payload["watermark"]
-    scan = scan_captures(
-        Begun(datetime.fromisoformat(watermark) if watermark else None, payload["full"]), payload["page"]
-    )
+    watermark, last = (datetime.fromisoformat(at) if at else None for at in (payload["watermark"], payload["last"]))
+    scan = scan_captures(Begun(watermark, payload["full"], last), payload["page"])
     count("CapturesWithoutRoom", scan.unregistered)
-    count("FilesExpiringSoon", scan.expiring)
     logger.info("scanned", seen=scan.seen, unregistered=scan.unregistered, batches=len(scan.batches))
     newest = scan.newest.isoformat() if scan.newest else None
     return {"batches": scan.batches, "newest": newest, "next_page": scan.next_page}

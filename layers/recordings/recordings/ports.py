@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict
 
 from recordings.domain.capture import Capture
 from recordings.domain.lifecycle import Status
@@ -38,11 +38,44 @@ class Filter:
     created_before: datetime | None = None
 
 
+class Look(TypedDict):
+    """One thing that a sync looks at: a capture (with its meeting when it is not ours yet), a recording of ours, or
+    with its meeting alone all that was ever captured in it. One that is `kept` is looked at until it succeeds."""
+
+    capture_id: str | None
+    meeting_id: str | None
+    sure: bool
+    tenant_id: str | None
+    recording_id: str | None
+    kept: bool
+
+
+def at_meeting(meeting_id: str) -> Look:
+    """Look at all that was captured in a meeting."""
+    return Look(capture_id=None, meeting_id=meeting_id, sure=True, tenant_id=None, recording_id=None, kept=True)
+
+
+class KeptLooks(Protocol):
+    """What the next sync is to look at whatever its watermark."""
+
+    def all(self) -> Sequence[Look]:
+        """Every look that is kept."""
+
+    def keep(self, look: Look) -> None:
+        """Keep a look for the syncs to come, eight days at most: Cloudflare keeps no file longer."""
+
+    def drop(self, look: Look) -> None:
+        """It succeeded; nothing when it is not kept."""
+
+
 class Rooms(Protocol):
     """The rooms of all tenants."""
 
-    def add(self, room: Room) -> None:
-        """Store a new room and its meeting link. Raises ConcurrentUpdate (room exists) or MeetingInUse."""
+    def add(self, room: Room, *, walk: bool = False) -> None:
+        """Store a new room and its meeting link. Raises ConcurrentUpdate (room exists) or MeetingInUse.
+
+        With `walk` the meeting is older than the room, and the next sync brings in what was recorded in it before.
+        """
 
     def get(self, tenant_id: str, room_id: str) -> Room:
         """Read one, strongly consistent. Raises RoomNotFound."""
@@ -50,7 +83,8 @@ class Rooms(Protocol):
     def save(self, before: Room, after: Room) -> None:
         """Replace the version that was read (name, meeting, record_on_start, updated_at; never the lock).
 
-        Moves the meeting link when the meeting changed. Raises ConcurrentUpdate or MeetingInUse.
+        Moves the meeting link when the meeting changed, and has the next sync walk the new one. Raises
+        ConcurrentUpdate or MeetingInUse.
         """
 
     def remove(self, room: Room) -> None:
@@ -177,6 +211,9 @@ class Recorder(Protocol):
 
     def captures(self, meeting_id: str) -> Iterator[Capture]:
         """Every capture of a meeting, newest first, each once; asks for a page at a time."""
+
+    def session_ended_at(self, session_id: str) -> datetime | None:
+        """When a session ended; None unless Cloudflare says that it has."""
 
     def recent(self, number: int) -> tuple[Sequence[Capture], bool]:
         """One page, counted from 1, of the app's captures, newest first, and whether there are more.

@@ -358,6 +358,36 @@ def test_a_files_name_hints_at_its_meeting(
     assert [(capture.meeting_id, capture.likely_meeting_id) for capture in captures] == [(None, hint)]
 
 
+ENDED = "2026-09-01T10:30:00.000Z"
+SAID = datetime(2026, 9, 1, 10, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("session", "told"),
+    [
+        ({"status": "ENDED", "ended_at": ENDED}, SAID),
+        ({"session": {"status": "ENDED", "ended_at": ENDED}}, SAID),
+        ({"status": "ENDED", "ended_at": None, "updated_at": ENDED}, SAID),
+        ({"status": "ENDED"}, None),
+        ({"status": "LIVE", "ended_at": None, "updated_at": ENDED}, None),
+        ({"status": "ended", "ended_at": ENDED}, None),
+        ({"session": None}, None),
+        ({}, None),
+    ],
+)
+def test_a_session_is_over_when_cloudflare_says_so_and_not_before(
+    server: Server, kit: realtimekit.RealtimeKit, session: object, told: datetime | None
+) -> None:
+    server.answers = [ok(session)]
+    assert kit.session_ended_at("../s1") == told
+    assert server.asked[0][1].endswith("/sessions/..%2Fs1")
+
+
+def test_a_session_that_cloudflare_does_not_know_is_not_over(server: Server, kit: realtimekit.RealtimeKit) -> None:
+    server.answers = [(404, {}, b'{"success":false,"error":{"code":404,"message":"no"}}')]
+    assert kit.session_ended_at("s1") is None
+
+
 # ---------------------------------------------------------------- the budget
 
 

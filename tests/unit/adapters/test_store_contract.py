@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
 from boto3.dynamodb.types import TypeDeserializer
+from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -287,6 +289,25 @@ def test_a_room_whose_lease_ran_out_is_removed(store: Store, now: datetime) -> N
         store.rooms.get("tenant_1", "room_1")
 
 
+def test_a_transaction_that_is_in_progress_is_asked_for_again_under_its_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens: list[str] = []
+    answers = iter(["TransactionInProgressException", "TransactionConflictException", None])
+
+    def transact(**given: Any) -> None:
+        tokens.append(given["ClientRequestToken"])
+        code = next(answers)
+        if code:
+            raise ClientError({"Error": {"Code": code, "Message": ""}}, "TransactWriteItems")
+
+    monkeypatch.setattr(dynamo, "_client", SimpleNamespace(transact_write_items=transact))
+    monkeypatch.setattr(dynamo, "_pause", lambda attempt: None)
+    dynamo.DynamoRooms().release_lock("tenant_1", "room_1", nonce="n")
+    first, second, third = tokens
+    # What was refused is another transaction the next time; what may have been done is not.
+    assert first == second
+    assert third != second
+
+
 # ---------------------------------------------------------------- the lease
 
 
@@ -308,6 +329,14 @@ def test_a_lease_keeps_others_out_until_its_very_end(store: Store, now: datetime
     assert store.rooms.get("tenant_1", "room_1").lease_nonce == "first"
     room = store.rooms.take_lock("tenant_1", "room_1", nonce="second", now=until, until=until + timedelta(seconds=60))
     assert room.lease_nonce == "second"
+
+
+def test_who_asks_again_for_a_lease_of_its_own_holds_it(store: Store, now: datetime) -> None:
+    until = now + timedelta(seconds=60)
+    store.rooms.add(a_room())
+    for _ in range(2):
+        room = store.rooms.take_lock("tenant_1", "room_1", nonce="n", now=now, until=until)
+        assert (room.lease_nonce, room.lease_until) == ("n", until)
 
 
 def test_only_its_holder_releases_a_lease(store: Store, now: datetime) -> None:

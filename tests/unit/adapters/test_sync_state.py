@@ -1,7 +1,8 @@
 """The state of the scheduled sync, in moto's table and in memory alike."""
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from datetime import timedelta
 
@@ -10,10 +11,11 @@ from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 from recordings.adapters import dynamo, sync_state
-from recordings.adapters.sync_state import DynamoSyncState
+from recordings.adapters.sync_state import DynamoKeptLooks, DynamoSyncState
+from recordings.ports import KeptLooks, Look, at_meeting
 from recordings.services.sync_all import FULL_EVERY, Begun, SyncState
 from tests.support.builders import NOON
-from tests.support.fakes import Atomic, MemorySyncState
+from tests.support.fakes import Atomic, Memory, MemoryKeptLooks, MemorySyncState
 from tests.support.table import a_table
 
 KINDS = {"memory": (nullcontext, MemorySyncState), "dynamo": (a_table, DynamoSyncState)}
@@ -39,26 +41,26 @@ def test_one_run_at_a_time_until_its_lease_ends(state: SyncState) -> None:
     begun(state)
     for after in (timedelta(0), 29 * MINUTE, 30 * MINUTE - timedelta(seconds=1)):
         assert begun(state, "b", after) is None
-    assert begun(state, "b", 30 * MINUTE) == Begun(None, True)
+    assert begun(state, "b", 30 * MINUTE) == Begun(None, True, NOON)
     assert begun(state, "a", 31 * MINUTE) is None
 
 
 def test_what_a_run_leaves_is_where_the_next_begins(state: SyncState) -> None:
     begun(state)
     state.end(nonce="a", watermark=NOON - MINUTE, full_at=NOON)
-    assert begun(state, "b", MINUTE) == Begun(NOON - MINUTE, False)
+    assert begun(state, "b", MINUTE) == Begun(NOON - MINUTE, False, NOON)
     state.end(nonce="b", watermark=None, full_at=None)
-    assert begun(state, "c", 2 * MINUTE) == Begun(NOON - MINUTE, False)
+    assert begun(state, "c", 2 * MINUTE) == Begun(NOON - MINUTE, False, NOON + MINUTE)
     state.end(nonce="c", watermark=NOON, full_at=None)
-    assert begun(state, "d", 3 * MINUTE) == Begun(NOON, False)
+    assert begun(state, "d", 3 * MINUTE) == Begun(NOON, False, NOON + 2 * MINUTE)
 
 
 def test_the_whole_list_is_walked_again_after_its_time(state: SyncState) -> None:
     begun(state)
     state.end(nonce="a", watermark=NOON, full_at=NOON)
-    assert begun(state, "b", FULL_EVERY - timedelta(seconds=1)) == Begun(NOON, False)
+    assert begun(state, "b", FULL_EVERY - timedelta(seconds=1)) == Begun(NOON, False, NOON)
     state.end(nonce="b", watermark=None, full_at=None)
-    assert begun(state, "c", FULL_EVERY) == Begun(NOON, True)
+    assert begun(state, "c", FULL_EVERY) == Begun(NOON, True, NOON + FULL_EVERY - timedelta(seconds=1))
 
 
 def test_a_run_that_lost_its_lease_ends_nothing_and_leaves_nothing(state: SyncState) -> None:
@@ -68,7 +70,7 @@ def test_a_run_that_lost_its_lease_ends_nothing_and_leaves_nothing(state: SyncSt
     assert begun(state, "c", 31 * MINUTE) is None
     state.end(nonce="b", watermark=NOON, full_at=None)
     state.end(nonce="b", watermark=NOON + timedelta(days=9), full_at=None)
-    assert begun(state, "c", 31 * MINUTE) == Begun(NOON, True)
+    assert begun(state, "c", 31 * MINUTE) == Begun(NOON, True, NOON + 30 * MINUTE)
 
 
 def test_an_end_without_a_beginning_is_nothing(state: SyncState) -> None:
@@ -102,3 +104,44 @@ def test_a_fault_of_the_table_is_told() -> None:
             begun(DynamoSyncState())
         with pytest.raises(ClientError):
             DynamoSyncState().end(nonce="a", watermark=None, full_at=None)
+
+
+# ---------------------------------------------------------------- looks that are kept
+
+
+@pytest.fixture(params=["memory", "dynamo"])
+def kept(request: pytest.FixtureRequest) -> Iterator[KeptLooks]:
+    with a_table() if request.param == "dynamo" else nullcontext():
+        yield DynamoKeptLooks() if request.param == "dynamo" else MemoryKeptLooks(Memory())
+
+
+def a_look(capture_id: str) -> Look:
+    return Look(
+        capture_id=capture_id, meeting_id="meeting_1", sure=True, tenant_id="tenant_1", recording_id="rec_1", kept=True
+    )
+
+
+def by_name(looks: Sequence[Look]) -> list[Look]:
+    return sorted(looks, key=lambda look: (look["capture_id"] or "", look["meeting_id"] or ""))
+
+
+def test_looks_are_kept_each_once_until_they_are_dropped(kept: KeptLooks) -> None:
+    assert [*kept.all()] == []
+    wanted = [at_meeting("capture_1"), a_look("capture_1"), a_look("capture_2")]
+    for look in [*wanted, *wanted]:
+        kept.keep(look)
+    assert by_name(kept.all()) == by_name(wanted)
+    kept.drop(a_look("capture_1"))
+    kept.drop(a_look("capture_3"))
+    assert by_name(kept.all()) == by_name([at_meeting("capture_1"), a_look("capture_2")])
+    kept.drop(at_meeting("capture_1"))
+    kept.drop(a_look("capture_2"))
+    assert [*kept.all()] == []
+
+
+def test_a_kept_look_is_forgotten_when_cloudflare_keeps_no_file_any_more() -> None:
+    with a_table():
+        DynamoKeptLooks().keep(a_look("capture_1"))
+        (item,) = dynamo.client.scan(TableName=dynamo.TABLE)["Items"]
+    seconds = int(item["expires_at"]["N"]) - time.time()
+    assert 7 * 86_400 < seconds <= 8 * 86_400

@@ -32,22 +32,27 @@ KINDS = {
 }
 
 # How long ago a recording began, while it records, or was stopped, once it was: at each deadline and just past it.
-AGES = [timedelta(0), 5 * MINUTE, 5 * MINUTE + SECOND, 15 * MINUTE, 15 * MINUTE + SECOND, 7 * DAY, 7 * DAY + SECOND]
-FRESH, UNSTOPPED, NEVER, OLD = 5 * MINUTE, 15 * MINUTE, 7 * DAY, timedelta.max
+FRESH, UNSTOPPED, DEAF, LONGEST, NEVER = 5 * MINUTE, 15 * MINUTE, 30 * MINUTE, DAY + 15 * MINUTE, 7 * DAY
+OLD = timedelta.max
+AGES = [timedelta(0), *(age for end in (FRESH, UNSTOPPED, DEAF, LONGEST, NEVER) for age in (end, end + SECOND))]
+# When the capture's session ended, as far as Cloudflare says; the last one so long ago that it should have stopped.
+SESSIONS = [None, NOON, NOON - 5 * MINUTE, NOON - 5 * MINUTE - SECOND]
+# Who speaks of the later end: that must make no difference.
+NEWER = [-DAY, timedelta(0), DAY]
 
 type Cell = tuple[timedelta, str, Failure | None]
 
 # Up to and including which age which act. "run" is what a run that is at work is told; see DEAD.
 TABLE: dict[tuple[str, str], list[Cell]] = {
-    ("recording", "invoked"): [(UNSTOPPED, "nothing", None), (OLD, "stop", None)],
-    ("recording", "running"): [(OLD, "nothing", None)],
+    ("recording", "invoked"): [(UNSTOPPED, "nothing", None), (DEAF, "stop", None), (OLD, "fail", NEVER_BEGAN)],
+    ("recording", "running"): [(LONGEST, "nothing", None), (OLD, "end", None)],
     ("recording", "uploading"): [(OLD, "end", None)],
     ("recording", "there"): [(OLD, "end", None)],
     ("recording", "expired"): [(OLD, "fail", EXPIRED)],
     ("recording", "lost"): [(OLD, "fail", LOST)],
     ("recording", "unknown"): [(OLD, "fail", LOST)],
     ("processing", "invoked"): [(FRESH, "run", None), (UNSTOPPED, "stop", None), (OLD, "fail", NEVER_BEGAN)],
-    ("processing", "running"): [(FRESH, "run", None), (OLD, "stop", None)],
+    ("processing", "running"): [(FRESH, "run", None), (NEVER, "stop", None), (OLD, "fail", NEVER_UPLOADED)],
     ("processing", "uploading"): [(NEVER, "run", None), (OLD, "fail", NEVER_UPLOADED)],
     ("processing", "there"): [(OLD, "run", None)],
     ("processing", "expired"): [(OLD, "fail", EXPIRED)],
@@ -76,15 +81,23 @@ def ours_of(status: str, age: timedelta, *, stalled: bool, delivered: bool) -> R
     return a_recording(status=Status(status), created_at=began, stalled=stalled, delivery_key=key)
 
 
-def theirs_of(told: tuple[CaptureStatus, str] | None) -> Capture | None:
+def theirs_of(told: tuple[CaptureStatus, str] | None, newer: timedelta = timedelta(0)) -> Capture | None:
     if told is None:
         return None
     url, until = URLS[told[1]]
-    return a_capture(status=told[0], invoked_at=NOON - 30 * DAY, download_url=url, url_expires_at=until)
+    ended = None if told[0].running else NOON + newer
+    return a_capture(
+        status=told[0], invoked_at=NOON - 30 * DAY, stopped_at=ended, download_url=url, url_expires_at=until
+    )
 
 
 def wanted(
-    status: str, told: tuple[CaptureStatus, str] | None, age: timedelta, delivered: bool, works: bool
+    status: str,
+    told: tuple[CaptureStatus, str] | None,
+    age: timedelta,
+    delivered: bool,
+    works: bool,
+    session: datetime | None = None,
 ) -> Verdict:
     if status == "failed" and not delivered and told is not None and KINDS[told] in {"invoked", "running"}:
         return Verdict(Act.STOP)
@@ -94,6 +107,8 @@ def wanted(
     act, failure = next((act, failure) for upto, act, failure in TABLE[status, kind] if age <= upto)
     if act == "run" and not works:
         act = DEAD[kind]
+    if (status, kind, act, session) == ("recording", "running", "nothing", SESSIONS[-1]):
+        act = "stop"
     return Verdict(Act(act), failure)
 
 
@@ -103,13 +118,13 @@ def every_case() -> Iterator[tuple[str, tuple[CaptureStatus, str] | None, timede
 
 def test_every_verdict_is_the_one_in_the_table() -> None:
     seen = 0
-    for status, told, age, delivered, alive, stalled in every_case():
-        ours, theirs = ours_of(status, age, stalled=stalled, delivered=delivered), theirs_of(told)
-        verdict = reconcile(ours, theirs, delivered=delivered, now=NOON, run_alive=alive)
-        case = status, told, str(age), delivered, alive, stalled
-        assert verdict == wanted(status, told, age, delivered, alive and not stalled), case
+    for (status, told, age, delivered, alive, stalled), session, newer in product(every_case(), SESSIONS, NEWER):
+        ours, theirs = ours_of(status, age, stalled=stalled, delivered=delivered), theirs_of(told, newer)
+        verdict = reconcile(ours, theirs, delivered=delivered, now=NOON, run_alive=alive, session_ended_at=session)
+        case = status, told, str(age), delivered, alive, stalled, session, newer
+        assert verdict == wanted(status, told, age, delivered, alive and not stalled, session), case
         seen += 1
-    assert seen == 6 * 22 * 7 * 8
+    assert seen == 6 * len(THEIRS) * len(AGES) * 8 * len(SESSIONS) * len(NEWER)
 
 
 # The status after each act; one that is not named here leaves it.

@@ -93,8 +93,8 @@ ENDS = st.lists(st.sampled_from(["uploads", "is lost", "is lost in part", "never
 class Model(World):
     """Two rooms, and every step by its name."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *, delivers: bool) -> None:
+        super().__init__(delivers=delivers)
         self.recordings = Watched(self.memory)
         self.rooms.add(a_room(id="room_2", meeting_id="meeting_2"))
 
@@ -254,9 +254,11 @@ class Model(World):
 @settings(
     max_examples=2000, deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
-@given(HISTORIES, ENDS)
-def test_whatever_happened_our_records_come_to_what_is_true(history: list[tuple[Any, ...]], ends: list[str]) -> None:
-    model = Model()
+@given(HISTORIES, ENDS, st.booleans())
+def test_whatever_happened_our_records_come_to_what_is_true(
+    history: list[tuple[Any, ...]], ends: list[str], delivers: bool
+) -> None:
+    model = Model(delivers=delivers)
     for step in history:
         model.do(step)
         model.assert_sound()

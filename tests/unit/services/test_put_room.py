@@ -116,7 +116,7 @@ def test_endless_changes_by_others_are_told(world: World) -> None:
 class Flickering(MemoryRooms):
     """Somebody makes the room just before us, and removes it just after."""
 
-    def add(self, room: Room) -> None:
+    def add(self, room: Room, *, walk: bool = False) -> None:
         raise ConcurrentUpdate
 
 

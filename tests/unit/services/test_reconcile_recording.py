@@ -10,7 +10,7 @@ import pytest
 from recordings.domain.capture import Capture, CaptureStatus
 from recordings.domain.errors import ProviderTimeout, RoomAlreadyRecording
 from recordings.domain.lifecycle import Status
-from recordings.domain.reconcile import LOST
+from recordings.domain.reconcile import LOST, NEVER_BEGAN, NEVER_UPLOADED, Act
 from recordings.domain.recording import Recording
 from tests.support.builders import NOON, a_capture
 from tests.unit.services.world import Killed, Trap, World, attempt
@@ -153,13 +153,111 @@ def test_the_recording_itself_is_written_only_when_it_changes(world: World) -> N
 def test_bytes_that_may_lie_in_our_bucket_are_looked_for_before_giving_up(world: World) -> None:
     recording = stored(world)
     world.memory.recordings[recording.tenant_id, recording.id] = replace(recording, delivery_key="delivered/a.mp4")
+    world.files.put("delivered/a.mp4", b"film", content_type="video/mp4")
     after = world.reconcile()(None, stored(world), world.cloudflare.lose("capture_1"))
     assert after is not None
     assert after.status is Status.PROCESSING
     assert list(world.runs.started) == [(recording.id, 1)]
     assert world.reconcile()(None, after, world.cloudflare.get("capture_1")) is None
-    world.files.put("delivered/a.mp4", b"film", content_type="video/mp4")
     assert world.process(after) == "ready"
+    world.assert_sound()
+
+
+def test_bytes_that_lie_nowhere_are_given_up(world: World) -> None:
+    recording = stored(world)
+    world.memory.recordings[recording.tenant_id, recording.id] = replace(recording, delivery_key="delivered/a.mp4")
+    after = world.reconcile()(None, stored(world), world.cloudflare.lose("capture_1"))
+    assert after is not None
+    assert (after.status, after.failure) == (Status.FAILED, LOST)
+    assert world.acts == [Act.FAIL]
+
+
+@pytest.mark.parametrize("delivers", [False, True])
+def test_a_capture_that_never_begins_and_never_stops_is_given_up_and_holds_nothing(delivers: bool) -> None:
+    world = World(delivers=delivers)
+    world.start()
+    world.cloudflare.deaf.add("capture_1")
+    for minutes, status in ((15, Status.RECORDING), (14, Status.RECORDING), (2, Status.FAILED)):
+        world.clock.advance(minutes=minutes)
+        world.sync()
+        assert stored(world).status is status
+    assert stored(world).failure == NEVER_BEGAN
+    assert world.room().active_recording_id is None
+    assert world.acts == [Act.STOP, Act.FAIL]
+    # Nor does it hold up the sync from then on.
+    assert world.sync() == 0
+    world.assert_sound()
+
+
+def test_a_capture_that_heeds_the_stop_after_all_is_not_given_up(world: World) -> None:
+    world.clock.advance(hours=1)
+    assert world.sync() == 0
+    assert stored(world).status is Status.RECORDING
+    world.cloudflare.upload("capture_1")
+    world.sync()
+    assert stored(world).status is Status.PROCESSING
+    assert world.process(stored(world)) == "ready"
+
+
+def test_a_recording_whose_session_is_over_is_stopped(world: World) -> None:
+    world.cloudflare.go("capture_1")
+    world.clock.advance(minutes=24)
+    world.cloudflare.sessions_ended["session_1"] = world.clock() - timedelta(minutes=10)
+    world.sync()
+    assert len(world.cloudflare.running()) == 1
+    world.clock.advance(minutes=1)
+    world.sync()
+    assert world.cloudflare.running() == []
+    assert world.acts == [Act.STOP]
+    world.sync()
+    assert stored(world).status is Status.PROCESSING
+
+
+def test_a_recording_whose_session_goes_on_or_is_not_known_is_left_alone_and_asked_after_seldom(world: World) -> None:
+    world.cloudflare.go("capture_1")
+    world.trap = trap = Trap(10**6)
+    for _ in range(24):
+        world.clock.advance(minutes=5)
+        world.sync()
+    assert trap.calls.count("recorder.session_ended_at") == 4
+    assert len(world.cloudflare.running()) == 1
+    assert world.acts == []
+
+
+def test_a_session_that_has_just_ended_is_left_to_cloudflare(world: World) -> None:
+    world.cloudflare.go("capture_1")
+    world.clock.advance(minutes=30)
+    world.cloudflare.sessions_ended["session_1"] = world.clock() - timedelta(minutes=5)
+    world.sync()
+    assert world.acts == []
+
+
+def test_a_recording_that_runs_longer_than_cloudflare_can_record_gives_its_room_back(world: World) -> None:
+    world.cloudflare.go("capture_1")
+    world.cloudflare.deaf.add("capture_1")
+    world.clock.advance(hours=24, minutes=10)
+    world.sync()
+    assert stored(world).status is Status.RECORDING
+    world.clock.advance(seconds=1)
+    world.sync()
+    assert stored(world).status is Status.PROCESSING
+    assert world.room().active_recording_id is None
+    world.clock.advance(days=7, seconds=1)
+    world.sync()
+    assert stored(world).failure == NEVER_UPLOADED
+    world.assert_sound()
+
+
+def test_a_file_that_was_delivered_without_cloudflare_ever_saying_so_is_found_at_the_deadline() -> None:
+    world = World(delivers=True)
+    recording = world.start()
+    world.cloudflare.go("capture_1")
+    world.clock.advance(minutes=1)
+    world.stop()
+    world.cloudflare.deliver("capture_1")
+    assert world.process(recording) is None
+    world.clock.advance(hours=6)
+    assert world.process(recording) == "ready"
     world.assert_sound()
 
 

@@ -38,7 +38,7 @@ def test_a_new_attempt_is_stored_and_its_run_replaces_the_old_one(world: World) 
     before = stored(world)
     world.trap = Trap(99)
     after = world.recover(before)
-    assert world.trap.calls == ["recordings.get", "recordings.save", "workflow.replace"]
+    assert world.trap.calls == ["recordings.get", "recordings.save", "workflow.replace", "recorder.get"]
     assert after == replace(before, attempt=2, version=before.version + 1, recovered_at=world.clock())
     assert stored(world) == after
     assert (world.runs.ended, world.runs.alive(after)) == ([(before.id, 1)], True)

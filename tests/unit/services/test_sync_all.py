@@ -1,15 +1,23 @@
 """The scheduled sync: what it looks at, what that costs, and what it brings right."""
 
 from collections import Counter
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
 
-from recordings.domain.capture import CaptureStatus
-from recordings.domain.errors import ProviderFailure, ProviderThrottled, ProviderTimeout
+from recordings.domain.capture import Capture, CaptureStatus
+from recordings.domain.errors import (
+    ProviderError,
+    ProviderFailure,
+    ProviderRefused,
+    ProviderThrottled,
+    ProviderTimeout,
+)
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Recording
-from recordings.services.sync_all import BATCH, FULL_EVERY, LEASE, OVERLAP, PAGES, Begun, Look
+from recordings.ports import Look
+from recordings.services.sync_all import BATCH, FULL_EVERY, LEASE, OVERLAP, PAGES, Begun
 from tests.support.builders import NOON, a_capture, a_recording, a_room
 from tests.unit.services.world import Killed, Trap, World, attempt
 
@@ -132,11 +140,16 @@ def test_captures_of_no_room_are_counted_and_come_in_once_there_is_one(world: Wo
     scan = world.scan()
     assert (scan.unregistered, scan.batches) == (2, [])
     assert world.sync() == 0
-    world.rooms.add(a_room(id="room_2", meeting_id="meeting_2"))
-    world.clock.advance(seconds=FULL_EVERY.total_seconds())
+    world.cloudflare.names_meetings = True
+    # So old that only a walk of the whole list would come by it.
+    captured(world, timedelta(0))
+    world.clock.advance(hours=3)
+    world.sync()
+    world.rooms.add(a_room(id="room_2", meeting_id="meeting_2"), walk=True)
     assert world.sync() == 2
     assert world.sync() == 0
-    assert {one.room_id for one in world.all()} == {"room_2"}
+    assert Counter(one.room_id for one in world.all()) == {"room_2": 2, "room_1": 1}
+    assert world.memory.looks == {}
     assert world.scan().unregistered == 0
     world.assert_sound()
 
@@ -150,7 +163,7 @@ def test_a_capture_that_names_no_meeting_at_all_is_counted(world: World) -> None
 def test_a_meeting_that_a_name_hints_at_is_verified_before_it_is_believed(world: World) -> None:
     captured(world, timedelta(0), meeting_id="meeting_2")
     (forged,) = world.cloudflare.captured
-    hinted = Look(capture_id=forged, meeting_id="meeting_1", sure=False, tenant_id=None, recording_id=None)
+    hinted = Look(capture_id=forged, meeting_id="meeting_1", sure=False, tenant_id=None, recording_id=None, kept=False)
     assert world.look([hinted]) == 0
     assert world.all() == []
     captured(world, timedelta(0))
@@ -169,7 +182,7 @@ def test_what_was_purged_does_not_come_back(world: World) -> None:
     assert looked_at(world) == []
     assert world.sync() == 0
     assert world.all() == []
-    late = Look(capture_id="past_1", meeting_id="meeting_1", sure=True, tenant_id=None, recording_id=None)
+    late = Look(capture_id="past_1", meeting_id="meeting_1", sure=True, tenant_id=None, recording_id=None, kept=False)
     assert world.look([late]) == 0
     assert world.all() == []
 
@@ -314,26 +327,106 @@ def test_one_run_at_a_time_and_a_dead_one_holds_it_for_its_lease(world: World) -
     assert world.state.until is None
 
 
-@pytest.mark.parametrize("failure", [ProviderThrottled, ProviderTimeout])
-def test_a_run_that_fails_keeps_the_watermark_and_gives_the_lease_back(
-    world: World, failure: type[ProviderFailure]
-) -> None:
+def failing(world: World, failure: type[ProviderFailure], *capture_ids: str) -> Callable[[str], Capture]:
+    """Cloudflare fails when it is asked for these captures, or (none named) for any."""
+    get = world.cloudflare.get
+
+    def fails(capture_id: str) -> Capture:
+        if not capture_ids or capture_id in capture_ids:
+            raise failure
+        return get(capture_id)
+
+    world.cloudflare.get = fails  # type: ignore[method-assign]
+    return get
+
+
+def test_a_run_that_is_throttled_keeps_the_watermark_and_gives_the_lease_back(world: World) -> None:
     captured(world, timedelta(hours=3))
     assert world.sync() == 1
     mark = world.state.watermark
     assert mark == NOON - timedelta(hours=3)
     captured(world, timedelta(hours=1), timedelta(hours=2))
-    get = world.cloudflare.get
-
-    def fails(capture_id: str) -> object:
-        raise failure
-
-    world.cloudflare.get = fails  # type: ignore[assignment,method-assign]
+    get = failing(world, ProviderThrottled)
     assert world.sync() is None
     assert (world.state.watermark, world.state.until) == (mark, None)
     world.cloudflare.get = get  # type: ignore[method-assign]
     assert world.sync() == 2
     assert world.state.watermark == NOON - timedelta(hours=1)
+
+
+@pytest.mark.parametrize("failure", [ProviderTimeout, ProviderError, ProviderRefused])
+def test_what_fails_alone_holds_up_nothing_and_is_looked_at_until_it_succeeds(
+    world: World, failure: type[ProviderFailure]
+) -> None:
+    captured(world, *(timedelta(minutes=minutes) for minutes in range(5)))
+    get = failing(world, failure, "past_2", "past_4")
+    assert world.sync() == 3
+    assert world.looked.kept == 2
+    assert world.state.watermark == NOON
+    # Long after the walks have left it behind.
+    world.clock.advance(hours=5)
+    captured(world, timedelta(0))
+    assert world.sync() == 1
+    world.cloudflare.get = get  # type: ignore[method-assign]
+    assert world.sync() == 2
+    assert world.memory.looks == {}
+    assert {one.cloudflare_id for one in world.all()} == set(world.cloudflare.captured)
+    world.assert_sound()
+
+
+def test_a_capture_that_meets_a_busy_room_comes_in_when_the_room_is_free(world: World) -> None:
+    world.start()
+    world.cloudflare.go("capture_1")
+    world.cloudflare.captured["second"] = a_capture(
+        id="second", status=CaptureStatus.RECORDING, invoked_at=NOON, started_at=NOON, auto_started=True
+    )
+    assert world.sync() == 0
+    world.clock.advance(hours=5)
+    assert world.sync() == 0
+    world.stop()
+    assert world.sync() == 1
+    assert world.memory.looks == {}
+    assert {one.cloudflare_id for one in world.all()} == {"capture_1", "second"}
+    world.assert_sound()
+
+
+def test_a_meeting_that_moves_to_another_room_is_walked(world: World) -> None:
+    captured(world, timedelta(hours=1), meeting_id="meeting_2")
+    world.sync()
+    captured(world, timedelta(0))
+    world.clock.advance(hours=3)
+    world.sync()
+    world.put_room(room_id="room_1", name="Name", meeting_id="meeting_2")
+    assert world.sync() == 1
+    assert {one.room_id for one in world.all()} == {"room_1"}
+    assert world.memory.looks == {}
+
+
+def test_a_meeting_whose_room_is_gone_is_not_walked(world: World) -> None:
+    world.rooms.add(a_room(id="room_2", meeting_id="meeting_2"), walk=True)
+    world.rooms.remove(world.rooms.get("tenant_1", "room_2"))
+    assert world.sync() == 0
+    assert world.memory.looks == {}
+
+
+def test_a_room_whose_meeting_was_made_for_it_costs_no_walk(world: World) -> None:
+    world.put_room(room_id="room_2")
+    assert world.memory.looks == {}
+    world.put_room(room_id="room_3", meeting_id="meeting_3")
+    assert [look["meeting_id"] for look in world.memory.looks.values()] == ["meeting_3"]
+
+
+@pytest.mark.parametrize(("left", "told"), [(timedelta(hours=48), 0), (timedelta(hours=48, seconds=-1), 1)])
+def test_a_file_that_expires_soon_and_is_not_ours_yet_is_told_by_every_run(
+    world: World, left: timedelta, told: int
+) -> None:
+    world.start()
+    world.stop()
+    world.cloudflare.upload("capture_1")
+    for days in (timedelta(days=7) - left, timedelta(0)):
+        world.clock.advance(seconds=days.total_seconds())
+        world.sync()
+        assert world.looked.expiring == told
 
 
 def test_the_whole_list_is_walked_once_a_day(world: World) -> None:
@@ -415,7 +508,7 @@ def test_ten_thousand_captures_of_which_fifty_are_new_cost_little(world: World) 
     again = Counter(world.trap.calls)
     assert again["recorder.recent"] == 1
     assert again.keys() <= {
-        "state.begin", "state.end", "recorder.recent", "recordings.of_captures", "recordings.open_ones"
+        "state.begin", "state.end", "recorder.recent", "recordings.of_captures", "recordings.open_ones", "kept.all"
     }  # fmt: skip
 
 
@@ -439,9 +532,11 @@ def test_a_capture_that_outlives_its_stop_unbegun_does_not_hold_the_room_for_eve
     # The stop went to a capture that has not begun, and did nothing; no sync ran for a quarter of an hour.
     world.cloudflare.captured["capture_1"] = asked
     world.clock.advance(minutes=15, seconds=1)
-    for _ in range(3):
-        world.sync()
-        world.clock.advance(minutes=15)
+    assert world.sync() == 0
+    # It heeds the second stop, and there is nothing of it.
+    assert world.cloudflare.running() == []
+    world.cloudflare.lose("capture_1")
+    assert world.sync() == 1
     (recording,) = world.all()
     assert recording.status is Status.FAILED
     assert world.start().status is Status.RECORDING

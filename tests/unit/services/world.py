@@ -23,10 +23,11 @@ from recordings.domain.errors import (
     TransferError,
 )
 from recordings.domain.lifecycle import TRANSITIONS, Status
-from recordings.domain.reconcile import EXPIRED, LOST
+from recordings.domain.reconcile import EXPIRED, LOST, Act
 from recordings.domain.recording import Recording, StoredFile
 from recordings.domain.room import Room
 from recordings.domain.tally import day_of, difference
+from recordings.ports import Look
 from recordings.services import sync_all
 from recordings.services.archive_recording import ArchiveRecording
 from recordings.services.delete_recording import DeleteRecording, UndeleteRecording
@@ -48,7 +49,7 @@ from recordings.services.recover_recording import RecoverRecording
 from recordings.services.restore_recording import RestoreRecording, TrackRestore
 from recordings.services.start_recording import LEASE, StartRecording
 from recordings.services.stop_recording import StopRecording
-from recordings.services.sync_all import Begun, Look, LookClosely, Scan, ScanCaptures
+from recordings.services.sync_all import Begun, LookClosely, Looked, Scan, ScanCaptures
 from recordings.services.sync_room import SyncRoom
 from recordings.services.transfer_file import (
     CheckSegment,
@@ -67,6 +68,7 @@ from tests.support.fakes import (
     Glacier,
     Memory,
     MemoryFiles,
+    MemoryKeptLooks,
     MemoryPartSums,
     MemoryReader,
     MemoryRecordings,
@@ -135,13 +137,17 @@ class Trapped:
 class World:
     """One room of one tenant, Cloudflare, and every function of ours that may act on them."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, delivers: bool = False) -> None:
         self.clock = SetClock()
         self.memory = Memory(self.clock)
         self.rooms, self.recordings = MemoryRooms(self.memory), MemoryRecordings(self.memory)
         self.cloudflare, self.runs, self.files = Cloudflare(self.clock), Runs(), MemoryFiles()
         self.moves, self.cold, self.state = ArchiveMoves(), MemoryFiles(), MemorySyncState()
-        self.sums, self.vault = MemoryPartSums(), Glacier(self.cold)
+        self.sums, self.vault, self.kept = MemoryPartSums(), Glacier(self.cold), MemoryKeptLooks(self.memory)
+        self.acts: list[Act] = []
+        self.looked = Looked()
+        if delivers:
+            self.cloudflare.bucket, self.cloudflare.content = self.files, CONTENT
         self.new_id = CountingIds()
         self._nonces = iter(range(10**6))
         self.trap = Trap(-1)
@@ -162,6 +168,7 @@ class World:
             "cold": self.cold,
             "sums": self.sums,
             "vault": self.vault,
+            "kept": self.kept,
         }
         told: dict[str, Any] = {name: Trapped(name, everything[name], self.trap) for name in names}
         return told | {"clock": self.clock}
@@ -192,7 +199,9 @@ class World:
         """Cloudflare tells of one capture; by default of the last one."""
         if capture_id is None:
             capture_id = next(reversed(self.cloudflare.captured), "capture_of_nobody")
-        service = ReceiveWebhook(**self.ports("rooms", "recordings", "recorder", "workflow"), new_id=self.new_id)
+        ports = self.ports("rooms", "recordings", "recorder", "workflow")
+        del ports["clock"]
+        service = ReceiveWebhook(**ports, reconcile=self.reconcile())
         return service(capture_id=capture_id, meeting_id=meeting_id)
 
     def check(self, recording: Recording | None = None, token: str = "token") -> dict[str, object] | None:
@@ -206,18 +215,21 @@ class World:
         return service(work, token=token, wait=timedelta(seconds=5))
 
     def reconcile(self) -> ReconcileRecording:
-        return ReconcileRecording(**self.ports("recordings", "recorder", "workflow"), new_id=self.new_id)
+        ports = self.ports("recordings", "recorder", "workflow", "files")
+        return ReconcileRecording(**ports, new_id=self.new_id, acting=self.acts.append)
 
     def sync_room(self, room_id: str = "room_1", tenant_id: str = "tenant_1") -> Sequence[Recording]:
         service = SyncRoom(**self.ports("rooms", "recordings", "recorder"), reconcile=self.reconcile())
         return service(tenant_id=tenant_id, room_id=room_id)
 
     def scan(self, begun: Begun | None = None, page: int = 1) -> Scan:
-        return ScanCaptures(**self.ports("rooms", "recordings", "recorder"))(begun or Begun(None, True), page)
+        return ScanCaptures(**self.ports("rooms", "recordings", "recorder", "kept"))(begun or Begun(None, True), page)
 
     def look(self, looks: Sequence[Look]) -> int:
-        ports = self.ports("rooms", "recordings", "recorder", "workflow", "archiving")
-        return LookClosely(**ports, reconcile=self.reconcile())(looks)
+        """Give how many recordings changed; `looked` has the rest of what came of it."""
+        ports = self.ports("rooms", "recordings", "recorder", "workflow", "archiving", "kept")
+        self.looked = LookClosely(**ports, reconcile=self.reconcile())(looks)
+        return self.looked.changed
 
     def sync(self) -> int | None:
         """A run of statemachines/sync.asl.json; gives how many recordings changed, or None when it had to give up.
@@ -244,7 +256,7 @@ class World:
         return changed
 
     def recover(self, recording: Recording) -> Recording:
-        service = RecoverRecording(**self.ports("recordings", "workflow"))
+        service = RecoverRecording(**self.ports("recordings", "recorder", "workflow"))
         return service(tenant_id=recording.tenant_id, recording_id=recording.id)
 
     def delete(self, recording: Recording) -> Recording:

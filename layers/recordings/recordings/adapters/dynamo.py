@@ -7,6 +7,7 @@
     its like         T#<tenant>#DAY#<room>    2026-01-06       the same for one room
     room's list      T#<tenant>#LIST#<room>   rec_<ULID>       the ids of a room's recordings
     open list        OPEN                     rec_<ULID>       recordings that are still being worked on, all tenants
+    kept look        LOOKS                    <capture id>     what the next sync is to look at, all tenants
     kept answer      T#<tenant>#IDEMPOTENCY   <key>
     task token       T#<tenant>#TOKEN         rec_<ULID>
     orphan           T#<tenant>#ORPHANS       <digest>         a file that an audit found nobody to own
@@ -27,6 +28,7 @@ import json
 import os
 import random
 import re
+import secrets
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -57,7 +59,7 @@ from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Archive, Change, Failure, Progress, Recording, StoredFile
 from recordings.domain.room import Room
 from recordings.domain.tally import day_of, difference
-from recordings.ports import CountedPage, Filter, Page
+from recordings.ports import CountedPage, Filter, Look, Page, at_meeting
 
 type Item = dict[str, Any]
 type Key = dict[str, Any]
@@ -65,6 +67,8 @@ type Key = dict[str, Any]
 TABLE: Final = os.environ["TABLE_NAME"]
 LINK: Final = "LINK"
 OPEN: Final = "OPEN"
+LOOKS: Final = "LOOKS"
+LOOKS_KEPT_FOR: Final = timedelta(days=8)
 # A sort key of DynamoDB holds at most 1,024 bytes (Developer Guide, "Quotas").
 LONGEST_KEY: Final = 1024
 LONGEST_PARTITION: Final = 2048
@@ -157,13 +161,17 @@ def _pause(attempt: int) -> None:
 
 def _transact(actions: Sequence[dict[str, Any]]) -> None:
     """Do all or nothing. Raises _Refused when a condition does not hold, Throttled when it cannot be done now."""
+    # One token for all repeats of one try, botocore's too: a lost answer is no false refusal.
+    token = secrets.token_hex(16)
     for attempt in range(TRIES):
         try:
-            # botocore sends one ClientRequestToken with all its own repeats: a lost answer is no false refusal.
-            _client.transact_write_items(TransactItems=list(actions))  # type: ignore[arg-type]
+            _client.transact_write_items(TransactItems=list(actions), ClientRequestToken=token)  # type: ignore[arg-type]
             return
         except ClientError as error:
             code = error.response["Error"]["Code"]
+            if code != "TransactionInProgressException":
+                # Nothing was written, so the next try is another one.
+                token = secrets.token_hex(16)
             reasons: Sequence[Mapping[str, Any]] = error.response.get("CancellationReasons", [])
             if code == "TransactionCanceledException":
                 refused = {
@@ -286,6 +294,17 @@ def _meeting_link(room: Room) -> Item:
     return {"pk": f"MEETING#{room.meeting_id}", "sk": LINK, "tenant_id": room.tenant_id, "room_id": room.id}
 
 
+def kept_look(look: Look) -> Item:
+    """The item that keeps a look for the next sync: Cloudflare keeps no file longer than seven days."""
+    name = look["capture_id"] or f"MEETING#{look['meeting_id']}"
+    expires = int((datetime.now(UTC) + LOOKS_KEPT_FOR).timestamp())
+    return {"pk": LOOKS, "sk": name, "look": json.dumps(look), "expires_at": expires}
+
+
+def _to_be_walked(room: Room) -> Item:
+    return {"Put": {"TableName": TABLE, "Item": _typed(kept_look(at_meeting(room.meeting_id)))}}
+
+
 def _claim_key(tenant_id: str, room_id: str) -> Key:
     return _key(_partition(tenant_id, "CLAIM"), room_id)
 
@@ -293,13 +312,14 @@ def _claim_key(tenant_id: str, room_id: str) -> Key:
 class DynamoRooms:
     """Implements ports.Rooms."""
 
-    def add(self, room: Room) -> None:
+    def add(self, room: Room, *, walk: bool = False) -> None:
         try:
             _transact(
                 [
                     _put(_room_item(room), "attribute_not_exists(pk)"),
                     _put(_meeting_link(room), "attribute_not_exists(pk)"),
                     {"Delete": {"TableName": TABLE, "Key": _claim_key(room.tenant_id, room.id)}},
+                    *([_to_be_walked(room)] if walk else []),
                 ]
             )
         except _Refused as refusal:
@@ -334,6 +354,7 @@ class DynamoRooms:
             actions += [
                 _put(_meeting_link(after), "attribute_not_exists(pk)"),
                 _delete(_key(f"MEETING#{before.meeting_id}", LINK), "room_id = :room", {":room": before.id}),
+                _to_be_walked(after),
             ]
         try:
             _transact(actions)
@@ -428,9 +449,11 @@ class DynamoRooms:
             item = refusal.refused[0]
             if item is None:
                 raise RoomNotFound("there is no such room") from refusal
-            raise RoomAlreadyRecording(
-                "the room is already being recorded; stop that recording first", blocker=_blocker(item)
-            ) from refusal
+            if item.get("lease_nonce") != nonce:
+                raise RoomAlreadyRecording(
+                    "the room is already being recorded; stop that recording first", blocker=_blocker(item)
+                ) from refusal
+            # It is ours: the answer of the call that took it was lost.
         return self.get(tenant_id, room_id)
 
     def release_lock(self, tenant_id: str, room_id: str, *, nonce: str) -> None:

@@ -122,6 +122,17 @@ class RealtimeKit:
     def captures(self, meeting_id: str) -> Iterator[Capture]:
         return self._walk({"meeting_id": meeting_id})
 
+    def session_ended_at(self, session_id: str) -> datetime | None:
+        try:
+            told = self._call("GET", f"/sessions/{quote(session_id, safe='')}")
+        except ProviderNotFound:
+            # Not knowing is no reason to stop anybody's recording.
+            return None
+        session = told.get("session", told)
+        if not isinstance(session, dict) or session.get("status") != "ENDED":
+            return None
+        return _time(session.get("ended_at")) or _time(session.get("updated_at"))
+
     def recent(self, number: int) -> tuple[Sequence[Capture], bool]:
         return self._listed({}, number)
 
@@ -287,6 +298,7 @@ def _capture(data: Mapping[str, Any]) -> Capture:
         invoked_at=_time(data.get("invoked_time")) or datetime.now(UTC).replace(microsecond=0),
         started_at=_time(data.get("started_time")),
         stopped_at=_time(data.get("stopped_time")),
+        session_id=data.get("session_id"),
         file_name=data.get("output_file_name"),
         size_bytes=_whole(data.get("file_size")),
         duration_seconds=_whole(data.get("recording_duration")),

@@ -1,11 +1,15 @@
-"""The state of the scheduled sync: its watermark, and who runs it."""
+"""The state of the scheduled sync: its watermark, who runs it, and what is kept for the next run."""
 
+import json
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
+from boto3.dynamodb.types import TypeSerializer
 from botocore.exceptions import ClientError
 
-from recordings.adapters.dynamo import TABLE, client
+from recordings.adapters.dynamo import LOOKS, TABLE, client, kept_look
+from recordings.ports import Look
 from recordings.services.sync_all import FULL_EVERY, Begun
 
 KEY: Final = {"pk": {"S": "SYNC"}, "sk": {"S": "STATE"}}
@@ -19,24 +23,24 @@ class DynamoSyncState:
             item = client.update_item(
                 TableName=TABLE,
                 Key=KEY,
-                UpdateExpression="SET nonce = :nonce, lease_until = :until",
+                UpdateExpression="SET nonce = :nonce, lease_until = :until, began_at = :now",
                 ConditionExpression="attribute_not_exists(lease_until) OR lease_until <= :now",
                 ExpressionAttributeValues={
                     ":nonce": {"S": nonce},
                     ":until": {"S": until.isoformat()},
                     ":now": {"S": now.isoformat()},
                 },
-                ReturnValues="ALL_NEW",
-            )["Attributes"]
+                ReturnValues="ALL_OLD",
+            ).get("Attributes", {})
         except ClientError as error:
             if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
                 raise
             return None
-        watermark, full_at = item.get("watermark", {}).get("S"), item.get("full_at", {}).get("S")
-        return Begun(
-            datetime.fromisoformat(watermark) if watermark else None,
-            full_at is None or now - datetime.fromisoformat(full_at) >= FULL_EVERY,
+        watermark, full_at, last = (
+            datetime.fromisoformat(item[name]["S"]) if name in item else None
+            for name in ("watermark", "full_at", "began_at")
         )
+        return Begun(watermark, full_at is None or now - full_at >= FULL_EVERY, last)
 
     def end(self, *, nonce: str, watermark: datetime | None, full_at: datetime | None) -> None:
         kept = {name: at for name, at in (("watermark", watermark), ("full_at", full_at)) if at is not None}
@@ -55,3 +59,27 @@ class DynamoSyncState:
         except ClientError as error:
             if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
                 raise
+
+
+class DynamoKeptLooks:
+    """Implements ports.KeptLooks."""
+
+    def all(self) -> Sequence[Look]:
+        pages = client.get_paginator("query").paginate(
+            TableName=TABLE,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": LOOKS}},
+            ConsistentRead=True,
+        )
+        return [json.loads(item["look"]["S"]) for page in pages for item in page["Items"]]
+
+    def keep(self, look: Look) -> None:
+        client.put_item(TableName=TABLE, Item=_item(look))
+
+    def drop(self, look: Look) -> None:
+        item = _item(look)
+        client.delete_item(TableName=TABLE, Key={"pk": item["pk"], "sk": item["sk"]})
+
+
+def _item(look: Look) -> dict[str, Any]:
+    return {name: TypeSerializer().serialize(value) for name, value in kept_look(look).items()}

@@ -24,6 +24,7 @@ def deadlines() -> Deadlines:
     return Deadlines(
         begin=timedelta(seconds=int(os.environ["BEGIN_DEADLINE_SECONDS"])),
         stop=timedelta(seconds=int(os.environ["STOP_DEADLINE_SECONDS"])),
+        session=timedelta(seconds=int(os.environ["SESSION_DEADLINE_SECONDS"])),
     )
 
 

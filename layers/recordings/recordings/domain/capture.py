@@ -31,6 +31,7 @@ class Capture:
     invoked_at: datetime
     started_at: datetime | None = None
     stopped_at: datetime | None = None
+    session_id: str | None = None
     file_name: str | None = None
     size_bytes: int | None = None
     duration_seconds: int | None = None

@@ -8,8 +8,10 @@
     archived        nothing          nothing       nothing        nothing
     failed          stop ⁵           nothing       nothing        nothing
 
-    ¹ stop, when it was asked for long ago and has never begun: it may stay so for ever and hold the room
-    ² stop again, when the stop is old and Cloudflare records on; fail, when it never began at all
+    ¹ stop, when it was asked for long ago and has never begun (it may stay so for ever and hold the room), and fail,
+      when that did not help; stop, when its session is over; end, when it runs longer than Cloudflare can record
+    ² stop again, when the stop is old and Cloudflare records on; fail, when it never began at all, or still records
+      when its file would be gone
     ³ fail, when the upload is older than Cloudflare keeps a file; nothing, when the run has given up
     ⁴ restart, when the run has given up or died
     ⁵ given up by us, it would hold the room
@@ -17,9 +19,11 @@
 Old news changes nothing: no row leads back. A webhook, a room's sync, the scheduled sync and recover all ask here.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Final
 
 from recordings.domain.capture import Capture, CaptureStatus
@@ -42,6 +46,18 @@ class Act(StrEnum):
     FAIL = "fail"
 
 
+# What each act is counted as when the sync carries it out.
+METRICS: Final[Mapping[Act, str]] = MappingProxyType(
+    {
+        Act.IMPORT: "CapturesImported",
+        Act.END: "EndsFound",
+        Act.RESTART: "RunsRestarted",
+        Act.STOP: "StopsRepeated",
+        Act.FAIL: "RecordingsGivenUp",
+    }
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """The act, and the failure to store with a FAIL or the import of what is lost."""
@@ -56,6 +72,10 @@ class Deadlines:
 
     begin: timedelta = timedelta(minutes=15)
     stop: timedelta = timedelta(minutes=5)
+    # How long a recording runs before its session is asked after, and between two times.
+    session: timedelta = timedelta(minutes=30)
+    # Cloudflare records for 24 hours at most (RealtimeKit, recording-guide/stop-recording), and its end takes a while.
+    longest: timedelta = timedelta(hours=24, minutes=15)
     # Cloudflare keeps a file for seven days (RealtimeKit, data-retention).
     upload: timedelta = timedelta(days=7)
 
@@ -93,9 +113,11 @@ def reconcile(
     now: datetime,
     delivered: bool = False,
     run_alive: bool = True,
+    session_ended_at: datetime | None = None,
     deadlines: Deadlines = Deadlines(),  # frozen
 ) -> Verdict:
-    """Say what to do. `run_alive`: whether the run of this attempt may still be at work."""
+    """Say what to do. `run_alive`: whether the run of this attempt may still be at work. `session_ended_at`: when the
+    capture's session ended, if Cloudflare says that it has."""
     state = file_state(theirs, delivered=delivered, now=now)
     if ours is None:
         if theirs is None:
@@ -103,7 +125,8 @@ def reconcile(
         return Verdict(Act.IMPORT, why_gone(theirs) if state is FileState.GONE else None)
     match ours.status:
         case Status.RECORDING:
-            return _while_recording(state, ours, theirs, now, deadlines)
+            over = session_ended_at is not None and now - session_ended_at > deadlines.stop
+            return _while_recording(state, ours, theirs, now, over, deadlines)
         case Status.PROCESSING:
             return _while_processing(state, ours, theirs, now, run_alive and not ours.stalled, deadlines)
         case Status.FAILED if state is FileState.RUNNING:
@@ -113,13 +136,19 @@ def reconcile(
 
 
 def _while_recording(
-    state: FileState, ours: Recording, theirs: Capture | None, now: datetime, deadlines: Deadlines
+    state: FileState, ours: Recording, theirs: Capture | None, now: datetime, over: bool, deadlines: Deadlines
 ) -> Verdict:
+    age = now - ours.started_at
     match state:
         case FileState.RUNNING:
             assert theirs is not None
-            waiting = theirs.status is CaptureStatus.INVOKED and now - ours.started_at > deadlines.begin
-            return Verdict(Act.STOP if waiting else Act.NOTHING)
+            if theirs.status is CaptureStatus.INVOKED:
+                if age > 2 * deadlines.begin:
+                    return Verdict(Act.FAIL, NEVER_BEGAN)
+                return Verdict(Act.STOP if age > deadlines.begin else Act.NOTHING)
+            if age > deadlines.longest:
+                return Verdict(Act.END)
+            return Verdict(Act.STOP if over else Act.NOTHING)
         case FileState.GONE:
             return Verdict(Act.FAIL, why_gone(theirs))
         case _:
@@ -135,6 +164,8 @@ def _while_processing(
             assert theirs is not None
             if theirs.status is CaptureStatus.INVOKED and waited > deadlines.begin:
                 return Verdict(Act.FAIL, NEVER_BEGAN)
+            if waited > deadlines.upload:
+                return Verdict(Act.FAIL, NEVER_UPLOADED)
             return Verdict(Act.STOP if waited > deadlines.stop else Act.RUN)
         case FileState.FINISHING:
             if waited > deadlines.upload:

@@ -59,7 +59,7 @@ class PutRoom:
             created_at=now,
             updated_at=now,
         )
-        self.rooms.add(room)
+        self.rooms.add(room, walk=meeting_id is not None)
         return room
 
     def _made(self, tenant_id: str, room_id: str, title: str, auto: bool) -> str:

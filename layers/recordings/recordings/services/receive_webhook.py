@@ -1,16 +1,13 @@
 """Take a hint from Cloudflare: look at what it speaks of, and let our records follow."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from recordings.domain.capture import Capture, CaptureStatus
+from recordings.domain.capture import CaptureStatus
 from recordings.domain.errors import ProviderNotFound
 from recordings.domain.lifecycle import Status
-from recordings.domain.reconcile import Deadlines
-from recordings.domain.recording import Recording
-from recordings.domain.room import Room
-from recordings.ports import Clock, Ids, Recorder, Recordings, Rooms, Workflow
+from recordings.ports import Recorder, Recordings, Rooms, Workflow
 from recordings.services.reconcile_recording import ReconcileRecording
 
 # A capture that a webhook tells of is among the newest of its meeting; one that is not comes in by sync.
@@ -25,9 +22,7 @@ class ReceiveWebhook:
     recordings: Recordings
     recorder: Recorder
     workflow: Workflow
-    clock: Clock
-    new_id: Ids
-    deadlines: Deadlines = field(default_factory=Deadlines)
+    reconcile: ReconcileRecording
 
     def __call__(self, *, capture_id: str | None, meeting_id: str | None) -> bool:
         """Give whether it was about something of ours. What it raises is passing: Cloudflare sends again."""
@@ -50,19 +45,9 @@ class ReceiveWebhook:
             if capture_id not in {known.id for known in newest}:
                 # The body said that this capture is of this meeting; Cloudflare does not.
                 return False
-        self._reconcile(room, recording, capture)
+        self.reconcile(room, recording, capture)
         if recording is not None and capture.status in {CaptureStatus.UPLOADED, CaptureStatus.ERRORED}:
             token = self.recordings.take_token(recording)
             if token is not None:
                 self.workflow.wake(token)
         return True
-
-    def _reconcile(self, room: Room | None, recording: Recording | None, capture: Capture) -> None:
-        ReconcileRecording(
-            recordings=self.recordings,
-            recorder=self.recorder,
-            workflow=self.workflow,
-            clock=self.clock,
-            new_id=self.new_id,
-            deadlines=self.deadlines,
-        )(room, recording, capture)

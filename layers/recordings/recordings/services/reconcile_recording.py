@@ -1,15 +1,28 @@
 """Carry out what `reconcile` says of one recording and one capture."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
 
 from recordings.domain.capture import Capture
-from recordings.domain.errors import ConcurrentUpdate, ProviderNotFound
+from recordings.domain.errors import ConcurrentUpdate, ProviderNotFound, ProviderRefused
 from recordings.domain.lifecycle import Status
-from recordings.domain.reconcile import NEVER_BEGAN, Act, Deadlines, reconcile
+from recordings.domain.reconcile import Act, Deadlines, Verdict, reconcile
 from recordings.domain.recording import Failure, Recording
 from recordings.domain.room import Room
 from recordings.ports import Clock, Ids, Recorder, Recordings, Workflow
 from recordings.services.import_capture import ImportCapture
+
+
+class Delivered(Protocol):
+    """Our own bucket, that Cloudflare delivers into."""
+
+    def head(self, key: str) -> tuple[int, str] | None: ...
+
+
+def _unheard(act: Act) -> None:
+    """Nobody counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,22 +32,48 @@ class ReconcileRecording:
     recordings: Recordings
     recorder: Recorder
     workflow: Workflow
+    files: Delivered
     clock: Clock
     new_id: Ids
     deadlines: Deadlines = field(default_factory=Deadlines)
+    # Hears of every act, before it is carried out.
+    acting: Callable[[Act], None] = _unheard
 
     def __call__(
-        self, room: Room | None, ours: Recording | None, theirs: Capture | None, *, run_alive: bool = True
+        self,
+        room: Room | None,
+        ours: Recording | None,
+        theirs: Capture | None,
+        *,
+        run_alive: bool = True,
+        session_ended_at: datetime | None = None,
     ) -> Recording | None:
         """Give the recording when it was imported or changed now, else None.
 
         Without a room nothing is imported. Raises RoomAlreadyRecording when a running capture is to be imported into a
         room that is not free, or a ProviderFailure.
         """
-        verdict = reconcile(ours, theirs, now=self.clock(), run_alive=run_alive, deadlines=self.deadlines)
-        match verdict.act:
+
+        def verdict(*, delivered: bool) -> Verdict:
+            return reconcile(
+                ours,
+                theirs,
+                now=self.clock(),
+                delivered=delivered,
+                run_alive=run_alive,
+                session_ended_at=session_ended_at,
+                deadlines=self.deadlines,
+            )
+
+        found = verdict(delivered=False)
+        if found.act is Act.FAIL and ours is not None and self._is_delivered(ours):
+            # Whatever Cloudflare says of it, the bytes lie in our own bucket.
+            found = verdict(delivered=True)
+        if found.act is not Act.NOTHING:
+            self.acting(found.act)
+        match found.act:
             case Act.IMPORT if room is not None and theirs is not None:
-                return self._import(room, theirs, verdict.failure)
+                return self._import(room, theirs, found.failure)
             case Act.END if ours is not None:
                 return self._end(ours, theirs)
             case Act.RUN if ours is not None:
@@ -42,10 +81,13 @@ class ReconcileRecording:
             case Act.RESTART if ours is not None:
                 return self._restart(ours)
             case Act.STOP if ours is not None and ours.cloudflare_id is not None:
-                self._stop(ours.cloudflare_id)
-            case Act.FAIL if ours is not None and verdict.failure is not None:
-                return self._fail(ours, verdict.failure)
+                self._stops(ours.cloudflare_id)
+            case Act.FAIL if ours is not None and found.failure is not None:
+                return self._fail(ours, theirs, found.failure)
         return None
+
+    def _is_delivered(self, ours: Recording) -> bool:
+        return ours.delivery_key is not None and self.files.head(ours.delivery_key) is not None
 
     def _import(self, room: Room, capture: Capture, failure: Failure | None) -> Recording | None:
         # A listing does not tell why a capture began; asking for it alone does.
@@ -73,24 +115,20 @@ class ReconcileRecording:
             self.workflow.replace(ours, after)
         return saved
 
-    def _fail(self, ours: Recording, failure: Failure) -> Recording | None:
-        if ours.delivery_key is not None:
-            # The bytes may lie in our own bucket: the run looks there before it gives up.
-            self.workflow.start(ours)
-            if ours.status is Status.RECORDING:
-                return self._saved(ours, ours.ended(at=self.clock(), cause="capture_ended"))
+    def _fail(self, ours: Recording, theirs: Capture | None, failure: Failure) -> Recording | None:
+        if theirs is not None and theirs.status.running and self._stops(theirs.id):
+            # It heeded after all: what it leaves behind, the next look sees.
             return None
-        if failure is NEVER_BEGAN and ours.cloudflare_id is not None:
-            # What has not begun may yet begin, and would hold the room.
-            self._stop(ours.cloudflare_id)
         return self._saved(ours, ours.failed(failure, at=self.clock(), cause=failure.code))
 
-    def _stop(self, capture_id: str) -> None:
+    def _stops(self, capture_id: str) -> bool:
+        """Ask to stop; give whether it does. One that does not is for the next look to decide about."""
         try:
-            self.recorder.stop(capture_id)
+            return not self.recorder.stop(capture_id).status.running
         except ProviderNotFound:
-            # It is gone; the next look decides what that means.
-            pass
+            return True
+        except ProviderRefused:
+            return False
 
     def _saved(self, before: Recording, after: Recording) -> Recording | None:
         try:

@@ -1,23 +1,31 @@
 """Start a stuck recording's processing anew."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
-from recordings.domain.errors import ConcurrentUpdate
+from recordings.domain.errors import ConcurrentUpdate, ProviderFailure
+from recordings.domain.reconcile import Act, Deadlines, reconcile
 from recordings.domain.recording import Recording
-from recordings.ports import Clock, Recordings, Workflow
+from recordings.ports import Clock, Recorder, Recordings, Workflow
 from recordings.services.change_recording import TRIES
 
 # Calls that come together ask for one new run, not for one each.
 SAME: Final = timedelta(seconds=10)
+# Somebody asks: there is no waiting any more for a stop to be heeded.
+AT_ONCE: Final = Deadlines(stop=timedelta(0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecoverRecording:
-    """The new attempt is stored first: the old run finds itself outdated and stores nothing more."""
+    """The new attempt is stored first: the old run finds itself outdated and stores nothing more.
+
+    What the run will find is the run's to settle; only that Cloudflare still records, long after it was told to stop,
+    is settled here: a run could only wait for it.
+    """
 
     recordings: Recordings
+    recorder: Recorder
     workflow: Workflow
     clock: Clock
 
@@ -38,5 +46,17 @@ class RecoverRecording:
                     raise
                 continue
             self.workflow.replace(before, after)
+            self._stop_again(before, now)
             return after
         raise AssertionError("unreachable: the last try returns or raises")
+
+    def _stop_again(self, recording: Recording, now: datetime) -> None:
+        if recording.cloudflare_id is None:
+            return
+        try:
+            theirs = self.recorder.get(recording.cloudflare_id)
+            if reconcile(recording, theirs, now=now, deadlines=AT_ONCE).act is Act.STOP:
+                self.recorder.stop(recording.cloudflare_id)
+        except ProviderFailure:
+            # The run is started, and looks for itself.
+            pass

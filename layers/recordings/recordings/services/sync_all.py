@@ -7,18 +7,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import batched
-from typing import Final, Protocol, TypedDict
+from typing import Final, Protocol
 
 from recordings.domain.capture import Capture
-from recordings.domain.errors import ConcurrentUpdate, ProviderNotFound, RoomAlreadyRecording
+from recordings.domain.errors import (
+    ConcurrentUpdate,
+    ProviderFailure,
+    ProviderNotFound,
+    ProviderThrottled,
+    RoomAlreadyRecording,
+)
 from recordings.domain.lifecycle import Status
 from recordings.domain.reconcile import Act, Deadlines, reconcile
 from recordings.domain.recording import Recording
 from recordings.domain.room import Room
-from recordings.ports import ArchiveRuns, Clock, Recorder, Recordings, Rooms, Workflow
+from recordings.ports import ArchiveRuns, Clock, KeptLooks, Look, Recorder, Recordings, Rooms, Workflow
 from recordings.services.reconcile_recording import ReconcileRecording
 
 BATCH: Final = 20
+# Captures of a meeting that are compared with ours by one read (BatchGetItem's limit).
+AT_A_TIME: Final = 100
 # Pages of one scan: what it hands on must fit the 256 KiB of a workflow's state (Step Functions, "Quotas").
 PAGES: Final = 8
 # A listing may lag, and clocks differ: rows this much older than the watermark are looked at again.
@@ -32,22 +40,13 @@ YOUNG: Final = timedelta(minutes=10)
 LEASE: Final = timedelta(minutes=30)
 
 
-class Look(TypedDict):
-    """One thing to be looked at: a capture (with its meeting when it is not ours yet), or a recording of ours."""
-
-    capture_id: str | None
-    meeting_id: str | None
-    sure: bool
-    tenant_id: str | None
-    recording_id: str | None
-
-
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """Where a run takes up: the watermark of the last one, and whether this one walks the whole list."""
+    """Where a run takes up: the watermark, whether this one walks the whole list, and when the last one began."""
 
     watermark: datetime | None
     full: bool
+    last: datetime | None = None
 
 
 class SyncState(Protocol):
@@ -68,7 +67,6 @@ class Scan:
     newest: datetime | None = None
     seen: int = 0
     unregistered: int = 0
-    expiring: int = 0
     next_page: int | None = None
 
 
@@ -79,11 +77,12 @@ class ScanCaptures:
     rooms: Rooms
     recordings: Recordings
     recorder: Recorder
+    kept: KeptLooks
     clock: Clock
     deadlines: Deadlines = field(default_factory=Deadlines)
 
     def __call__(self, begun: Begun, page: int) -> Scan:
-        """Walk a few pages from this one on, and with the first ones also our own list of what is open.
+        """Walk a few pages from this one on, and with the first ones also our own lists of what is open and kept.
 
         Raises a ProviderFailure; then the watermark stays and the next run sees the same again.
         """
@@ -105,8 +104,10 @@ class ScanCaptures:
             number += 1
         scan.seen = len(listed)
         if page == 1:
+            for kept in self.kept.all():
+                looks[kept["capture_id"] or kept["meeting_id"]] = kept
             for recording in self.recordings.open_ones():
-                if recording.cloudflare_id not in looks and self._calls_for_a_look(recording, listed):
+                if recording.cloudflare_id not in looks and self._calls_for_a_look(recording, listed, begun.last):
                     looks[recording.cloudflare_id or recording.id] = _of(recording)
         scan.next_page = number if more else None
         scan.batches = [list(some) for some in batched(looks.values(), BATCH, strict=False)]
@@ -124,27 +125,37 @@ class ScanCaptures:
                 sure=capture.meeting_id is not None,
                 tenant_id=None,
                 recording_id=None,
+                kept=False,
             )
         ours = known[capture.id]
         if ours is None:
             return None
         now = self.clock()
-        ends = capture.url_expires_at
-        if ours.status is Status.PROCESSING and ends is not None and ends - now < EXPIRES_SOON:
-            scan.expiring += 1
+        if is_expiring(ours, capture, now):
+            return _of(ours)
         if reconcile(ours, capture, now=now, deadlines=self.deadlines).act in {Act.NOTHING, Act.RUN}:
             return None
         return _of(ours)
 
-    def _calls_for_a_look(self, recording: Recording, listed: Mapping[str, Capture]) -> bool:
-        """Whether an open recording needs one that the listing did not call for."""
+    def _calls_for_a_look(self, recording: Recording, listed: Mapping[str, Capture], last: datetime | None) -> bool:
+        """Whether an open recording needs one that the listing did not call for; `last`: when the last run began."""
         now = self.clock()
         if recording.moving:
             return now - (recording.archived_at or now) > YOUNG
         if recording.cloudflare_id not in listed:
             return True
+        if recording.status is Status.RECORDING:
+            # Now and then: whether its session is over, a listing does not tell.
+            age, then = now - recording.started_at, (last or recording.started_at) - recording.started_at
+            return age // self.deadlines.session > then // self.deadlines.session
         since = max(recording.stopped_at or recording.started_at, recording.recovered_at or recording.started_at)
         return recording.status is Status.PROCESSING and now - since > YOUNG
+
+
+def is_expiring(ours: Recording, theirs: Capture, now: datetime) -> bool:
+    """Whether Cloudflare drops a file soon that is not ours yet."""
+    ends = theirs.url_expires_at
+    return ours.status is Status.PROCESSING and ends is not None and ends - now < EXPIRES_SOON
 
 
 def _of(recording: Recording) -> Look:
@@ -154,7 +165,17 @@ def _of(recording: Recording) -> Look:
         sure=True,
         tenant_id=recording.tenant_id,
         recording_id=recording.id,
+        kept=False,
     )
+
+
+@dataclass(slots=True)
+class Looked:
+    """What came of some looks: recordings imported or changed, files that expire soon, looks that are kept."""
+
+    changed: int = 0
+    expiring: int = 0
+    kept: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,14 +187,36 @@ class LookClosely:
     recorder: Recorder
     workflow: Workflow
     archiving: ArchiveRuns
+    kept: KeptLooks
     reconcile: ReconcileRecording
     clock: Clock
+    deadlines: Deadlines = field(default_factory=Deadlines)
 
-    def __call__(self, looks: Sequence[Look]) -> int:
-        """Give how many recordings were imported or changed. Raises a ProviderFailure; all is safe to repeat."""
-        return sum(self._look(look) for look in looks)
+    def __call__(self, looks: Sequence[Look]) -> Looked:
+        """Raises ProviderThrottled or Throttled; all is safe to repeat.
 
-    def _look(self, look: Look) -> bool:
+        What fails by itself, or cannot be done now, holds up nothing else: it is kept for the next run.
+        """
+        looked = Looked()
+        for look in looks:
+            try:
+                done = self._look(look, looked)
+            except ProviderThrottled:
+                raise
+            except ProviderFailure:
+                done = False
+            if not done:
+                looked.kept += 1
+                if not look["kept"]:
+                    self.kept.keep({**look, "kept": True})
+            elif look["kept"]:
+                self.kept.drop(look)
+        return looked
+
+    def _look(self, look: Look, looked: Looked) -> bool:
+        """Give whether all was done that was to do."""
+        if look["capture_id"] is None and look["recording_id"] is None:
+            return self._walk(look["meeting_id"] or "", looked)
         ours = None
         if look["tenant_id"] is not None and look["recording_id"] is not None:
             ours = self.recordings.find(look["tenant_id"], look["recording_id"])
@@ -181,16 +224,50 @@ class LookClosely:
             # A webhook or another sync may have brought it in since the walk.
             ours = self.recordings.of_cloudflare(look["capture_id"])
         if ours is not None and ours.moving:
-            return self.archiving.revive(ours)
+            looked.changed += self.archiving.revive(ours)
+            return True
         room = None if ours is not None else self._room_of(look)
         if ours is None and room is None:
-            return False
+            return True
         theirs = self._capture(look["capture_id"])
+        if ours is not None and theirs is not None and is_expiring(ours, theirs, self.clock()):
+            looked.expiring += 1
+        return self._reconciled(room, ours, theirs, looked)
+
+    def _walk(self, meeting_id: str, looked: Looked) -> bool:
+        """Bring in all that was captured in a meeting that has become a room's."""
+        room = self.rooms.of_meeting(meeting_id)
+        if room is None:
+            return True
+        done = True
+        for captures in batched(self.recorder.captures(meeting_id), AT_A_TIME, strict=False):
+            known = self.recordings.of_captures([capture.id for capture in captures])
+            for capture in captures:
+                if capture.id not in known:
+                    done = self._reconciled(room, None, capture, looked) and done
+        return done
+
+    def _reconciled(self, room: Room | None, ours: Recording | None, theirs: Capture | None, looked: Looked) -> bool:
         try:
-            return self.reconcile(room, ours, theirs, run_alive=self._alive(ours)) is not None
-        except (RoomAlreadyRecording, ConcurrentUpdate):
-            # Somebody is at this very recording or room; the next run compares with what they made of it.
+            changed = self.reconcile(
+                room, ours, theirs, run_alive=self._alive(ours), session_ended_at=self._session_ended_at(ours, theirs)
+            )
+        except RoomAlreadyRecording:
+            # A start of this room is under way, or a second capture runs beside the first.
             return False
+        except ConcurrentUpdate:
+            # Somebody is at this very recording; the next run compares with what they made of it.
+            return True
+        looked.changed += changed is not None
+        return True
+
+    def _session_ended_at(self, ours: Recording | None, theirs: Capture | None) -> datetime | None:
+        """When the session ended that a recording of ours has run in for long."""
+        if ours is None or theirs is None or theirs.session_id is None or not theirs.status.running:
+            return None
+        if ours.status is not Status.RECORDING or self.clock() - ours.started_at < self.deadlines.session:
+            return None
+        return self.recorder.session_ended_at(theirs.session_id)
 
     def _capture(self, capture_id: str | None) -> Capture | None:
         if capture_id is None:
