@@ -108,7 +108,7 @@ def tried(call: Callable[[], Answer]) -> tuple[Answer, int]:
 
 def finished(engine: Engine, work: Json, plan: Json) -> Json:
     """Complete, verify and mark as the workflow does; the facts of the stored file."""
-    done, _ = tried(lambda: engine.task("complete_transfer", plan))
+    done, _ = tried(lambda: engine.task("complete_transfer", plan, checked=False))
     assert done.value["proven"]
     facts, _ = tried(lambda: engine.task("verify_transfer", plan, done.value))
     engine.call("bench.transfer:mark", work, plan["key"], facts.value)

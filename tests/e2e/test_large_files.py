@@ -1,0 +1,40 @@
+"""A file larger than a function's memory, and than one function's share of the work, comes whole."""
+
+import httpx
+import pytest
+
+from bench.transfer import Engine
+from tests.e2e.support import Json
+from tests.support.sink import Sink
+
+MIB = 1024 * 1024
+SIZE = 5_000_000_000
+# What all processes of a copy together fetch in the time a test may take, on a slow machine.
+MINUTES = 10
+
+
+@pytest.mark.timeout(MINUTES * 60)
+def test_five_gigabytes_arrive_whole_in_constant_memory(running: Json, cloudflare: httpx.Client) -> None:
+    """R2 is a sink that hashes what comes: the emulator would hold the file in memory twice."""
+    capture = cloudflare.post("/recordings", json={"size": SIZE}, timeout=300).json()["data"]
+    with Sink() as sink, Engine(running, R2_ENDPOINT=sink.url) as engine:
+        work = engine.call("bench.transfer:register", "large", capture["meeting_id"], capture["id"]).value
+        plan = engine.task("plan_transfer", work).value
+        copied = [engine.task("copy_segment", work, plan, segment) for segment in plan["segments"]]
+        done = engine.task("complete_transfer", plan, checked=False).value
+        facts = engine.task("verify_transfer", plan, done).value
+        progress = engine.call("bench.transfer:progress", work).value
+        engine.call("bench.transfer:mark", work, plan["key"], facts)
+
+        # Three functions each did a share.
+        assert [one.value for one in copied] == [128, 128, 43]
+        assert done["proven"]
+        assert (sink.size, sink.sha256) == (SIZE, capture["sha256"])
+        assert (facts["size"], facts["content_type"], facts["etag"]) == (SIZE, "video/mp4", sink.etag)
+        assert facts["crc32"] is not None
+        assert progress == {"bytes_done": SIZE, "bytes_total": SIZE}
+        assert max(one.peak_mb for one in copied) < 300
+    # Each byte was fetched once, but for the one that measures the file.
+    calls = cloudflare.get("/requests").json()["data"]
+    ranges = [call["range"] for call in calls if call["operation"] == "media" and capture["id"] in call["path"]]
+    assert len(ranges) == len(set(ranges)) == 1 + 299
