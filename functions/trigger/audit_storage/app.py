@@ -1,7 +1,6 @@
 """Weekly schedule, or by hand: compare what is stored, and what Cloudflare holds, with the records; or repair that."""
 
 import time
-from dataclasses import asdict
 from datetime import datetime, timedelta
 
 from recordings.adapters.archive_store import ArchiveBucket
@@ -70,6 +69,5 @@ def handler(payload: Payload) -> Payload:
         count(f"Audit{kind.title()}", total if kind != "phantoms" else confirmed)
     count("AuditSuspectedPhantoms", done.totals["phantoms"] - confirmed)
     count("AuditChangedFiles", done.alarming["changed_files"])
-    count("AuditIncomplete", int(bool(done.incomplete)))
-    told = asdict(done) | {"began": done.began.isoformat(), "strays": [asdict(one) for one in done.strays[:100]]}
-    return {**told, "reports": answer.reports, "omitted": answer.omitted}
+    count("AuditIncomplete", int(bool(done.incomplete or done.left)))
+    return {**done.document(most=100), "reports": answer.reports, "omitted": answer.omitted}

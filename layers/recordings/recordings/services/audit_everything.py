@@ -2,10 +2,10 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote, unquote
 
 from recordings.domain.recording import Store
@@ -25,9 +25,10 @@ NEVER: Final = datetime.min.replace(tzinfo=UTC)
 class Audit:
     """What a run did: the totals of its reports, and how many `tenants` were looked at.
 
-    `incomplete` says what could not be seen or done, and `left` how many tenants were not reached. `unregistered`
-    captures at Cloudflare belong to no room, `strays` to no tenant; both are told of a run over all tenants. `known` is
-    false when a tenant was asked for of whom there is nothing.
+    `incomplete` says what could not be seen or done, and `left` how many tenants were not reached: a run over all who
+    have not been audited since this one `began` goes on with them. `unregistered` captures at Cloudflare belong to no
+    room, `strays` to no tenant; both are told of a run over all tenants. `known` is false when a tenant was asked for
+    of whom there is nothing.
     """
 
     began: datetime
@@ -39,6 +40,14 @@ class Audit:
     unregistered: int = 0
     strays: list[Stray] = field(default_factory=list)
     known: bool = True
+
+    def document(self, most: int) -> dict[str, Any]:
+        """As JSON has it, with so many strays at most."""
+        return {
+            **{one.name: getattr(self, one.name) for one in fields(self)},
+            "began": self.began.isoformat(),
+            "strays": [asdict(one) for one in self.strays[:most]],
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +98,6 @@ class AuditEverything:
         for number, tenant_id in enumerate(waiting):
             if self.clock() >= until:
                 audit.left = len(waiting) - number
-                audit.incomplete.append(f"the time was over before {audit.left} of {len(waiting)} tenants")
                 return
             self._look(tenant_id, look, audit, tell)
 
