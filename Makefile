@@ -63,8 +63,8 @@ openapi: setup ## Write docs/openapi.yaml from the code that answers
 register-webhook: setup ## Have Cloudflare send its webhooks to the deployed API (URL=https://… SECRET=arn ACCOUNT=… APP=…)
 	./recordings-admin register-webhook --url $(URL) --secret $(SECRET) --account $(ACCOUNT) --app $(APP)
 
-audit: setup ## Compare what is stored with the records (STACK_NAME=…, else the local stack; TENANT=… REPAIR=1)
-	./recordings-admin reconcile $(if $(STACK_NAME),--stack "$(STACK_NAME)",--local "$(NAME)") \
+audit: setup ## Compare what is stored with the records (STACK_NAME=… TENANT=… REPAIR=1)
+	./recordings-admin reconcile $(if $(STACK_NAME),--stack "$(STACK_NAME)") \
 		$(if $(filter undefined,$(origin TENANT)),,--tenant "$(TENANT)") $(if $(REPAIR),--repair)
 
 bench-transfer: setup ## Throughput of a copy beside rclone's, and what a recording costs

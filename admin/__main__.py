@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from typing import Any, NoReturn
 
@@ -11,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from admin import Refused
 from admin.reconcile import FAILED, clients, exit_code, lines, reconcile
+from local import stack as local_stack
 
 API = "https://api.cloudflare.com/client/v4"
 EVENTS = ["recording.statusUpdate"]
@@ -55,11 +57,28 @@ def audit(args: argparse.Namespace) -> int:
     """Reconcile, and print the report. Raises Refused."""
     if args.tenant == "":
         raise Refused("--tenant is empty; leave it out to look at all of them")
-    make = clients(args.local)
-    stack = args.stack if args.local is None else f"recordings-{args.local}"
+    for name in ("stack", "local"):
+        if getattr(args, name) == "":
+            raise Refused(f"--{name} is empty")
+    stack, local = place(args)
+    make = clients(local)
     found = reconcile(make, stack, tenant=args.tenant, repair=args.repair, min_age_hours=args.min_age)
     print(json.dumps(found, indent=2) if args.json else "\n".join(lines(found, repair=args.repair)))
     return exit_code(found)
+
+
+def place(args: argparse.Namespace) -> tuple[str, str | None]:
+    """The stack's name, and the local stack's if it is one. Raises Refused when none was named and none is at hand."""
+    local = args.local
+    stack = args.stack or os.environ.get("RECORDINGS_STACK")
+    if local is None and stack:
+        return stack, None
+    if local is None and (local_stack.folder("default") / "stack.json").exists():
+        print("This is of the local stack 'default'; --stack names another one.", file=sys.stderr)
+        local = "default"
+    if local is None:
+        raise Refused("which stack? Name it with --stack or in RECORDINGS_STACK, or take a local one with --local")
+    return f"recordings-{local}", local
 
 
 def parser() -> argparse.ArgumentParser:
@@ -79,8 +98,12 @@ def parser() -> argparse.ArgumentParser:
         epilog=EXITS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    where = audit.add_mutually_exclusive_group(required=True)
-    where.add_argument("--stack", help="name of the CloudFormation stack, in the region and account of the shell")
+    where = audit.add_mutually_exclusive_group()
+    where.add_argument(
+        "--stack",
+        help="name of the CloudFormation stack, in the region and account of the shell; else that in RECORDINGS_STACK, "
+        "or a local stack that is up",
+    )
     where.add_argument("--local", nargs="?", const="default", metavar="NAME", help="a local stack instead")
     audit.add_argument("--tenant", help="one tenant; all of them without it")
     audit.add_argument(

@@ -51,7 +51,7 @@ def reconcile(make: Clients, stack: str, *, tenant: str | None, repair: bool, mi
     if not found["known"]:
         raise Refused(f"nothing is known of a tenant '{tenant}': it has no room, no recording and no file")
     while found["left"]:
-        print(f"{found['tenants']} tenants were looked at, {found['left']} are left …", file=sys.stderr)
+        print(f"Looked at {number(found['tenants'], 'tenant')}, {found['left']} to go …", file=sys.stderr)
         more = _run(make, function, asked | {"unless_since": found["began"]})
         if not more["tenants"] and more["left"] >= found["left"]:
             break
@@ -103,33 +103,39 @@ def exit_code(found: Json) -> int:
 def lines(found: Json, *, repair: bool) -> Iterator[str]:
     """A report for people: each tenant of whom there is something to tell, then the sums."""
     for report in found["reports"]:
-        yield f"{printable(report['tenant_id'])}: {report['recordings']} recordings, {report['files']} files"
+        held = f"{number(report['recordings'], 'recording')}, {number(report['files'], 'file')}"
+        yield f"{printable(report['tenant_id'])}: {held}"
         for kind in (*FOUND, *DONE):
             for row in report[kind]:
                 yield f"  {ONE.get(kind, kind):<10} {printable(_row(kind, row))}"
             if (more := report["counts"][kind] - len(report[kind])) > 0:
-                yield f"  {'':<10} … and {more} more {kind}"
+                yield f"  {'':<10} … and {number(more, f'more {ONE.get(kind, kind)}', f'more {kind}')}"
         if report["held"]:
             yield "  No file is removed: no recording is left to own any. Was the table lost, or restored?"
     if found["omitted"]:
-        yield f"{found['omitted']} tenants more have findings; look at them with --tenant."
+        yield f"Findings that found no place here: of {number(found['omitted'], 'tenant')}; --tenant shows them"
     totals: Json = found["totals"]
-    sums = ", ".join(f"{totals[kind]} {kind}" for kind in (*FOUND, *DONE))
-    confirmed = f" ({found['alarming'].get('confirmed_phantoms', 0)} of the phantoms confirmed)"
-    yield f"{found['tenants']} tenants: {sums}{confirmed if totals['phantoms'] else ''}"
+    sums = ", ".join(number(totals[kind], ONE.get(kind, kind), kind) for kind in (*FOUND, *DONE))
+    confirmed = f"; confirmed phantoms: {found['alarming'].get('confirmed_phantoms', 0)}"
+    yield f"{number(found['tenants'], 'tenant')}: {sums}{confirmed if totals['phantoms'] else ''}"
     if found["unregistered"]:
-        yield f"{found['unregistered']} captures at Cloudflare are of meetings that no room owns."
+        yield f"At Cloudflare, of meetings that no room owns: {number(found['unregistered'], 'capture')}"
     for stray in found["strays"]:
         yield f"In no tenant's folder: {stray['store']} {printable(stray['key'])}"
     for why in found["incomplete"]:
         yield f"Incomplete: {printable(why)}"
     if found["left"]:
-        yield f"Incomplete: {found['left']} tenants were not reached"
+        yield f"Incomplete: not reached: {number(found['left'], 'tenant')}"
     if not repair and any(totals[kind] for kind in FOUND):
         yield (
             "Nothing was changed. --repair removes confirmed orphans, adopts captures, and brings in line what is "
             "stalled or has another status at Cloudflare."
         )
+
+
+def number(many: int, one: str, more: str | None = None) -> str:
+    """So many of something."""
+    return f"{many} {one if many == 1 else more or f'{one}s'}"
 
 
 def _row(kind: str, row: Any) -> str:

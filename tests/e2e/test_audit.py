@@ -206,7 +206,7 @@ def test_everything_that_is_not_as_recorded_is_told_then_mended_and_what_we_hold
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
         f"{tenant}: 5 recordings, 5 files",
-        "1 tenants: 0 orphans, 0 phantoms, 0 mismatches, 0 stalled, 0 removed, 0 adopted, 0 reconciled",
+        "1 tenant: 0 orphans, 0 phantoms, 0 mismatches, 0 stalled, 0 removed, 0 adopted, 0 reconciled",
     ]
 
 
@@ -275,7 +275,6 @@ def test_bad_input_is_told_in_one_line(running: Json) -> None:
         ["--local", NAME, "--min-age", "1.5"],
         ["--stack", "no-such-stack"],
         ["--no-such-option"],
-        [],
     ):
         done = admin(*wrong, env={"AWS_ENDPOINT_URL": running["endpoints"]["aws"]})
         assert (done.returncode, done.stdout) == (1, ""), wrong
