@@ -491,8 +491,8 @@ def test_a_capture_that_was_imported_meanwhile_is_no_orphan(house: House) -> Non
 
     house.cloudflare.recent = throttled_on_page_two  # type: ignore[method-assign]
     house.cloudflare.page_size = 1
-    house.clock.advance(seconds=1)
-    house.cloudflare.captured["elsewhere"] = a_capture(id="elsewhere", meeting_id="x", invoked_at=house.clock())
+    earlier = house.clock() - timedelta(seconds=1)
+    house.cloudflare.captured["elsewhere"] = a_capture(id="elsewhere", meeting_id="x", invoked_at=earlier)
     house.meanwhile = lambda: [house.webhook(capture.id), None][1]
     audit, reports = house.run()
     assert (house.waited, audit.unregistered) == ([30], 1)
@@ -586,6 +586,20 @@ def test_an_open_recording_that_cloudflare_does_not_know_is_told_and_left_alone(
         assert (report.reconciled, house.picture) == ([], before)
 
 
+def test_an_open_recording_that_ends_while_cloudflare_is_asked_is_not_absent(house: House) -> None:
+    recording = house.start()
+    house.cloudflare.forget(recording.cloudflare_id or "")
+    get = house.cloudflare.get
+
+    def told(capture_id: str) -> Capture:
+        house.change(recording, status=Status.FAILED)
+        return get(capture_id)
+
+    house.cloudflare.get = told  # type: ignore[method-assign]
+    assert house.look().counts.total() == 0
+    assert house.suspects.of("tenant_1") == {}
+
+
 def test_what_we_hold_is_not_touched_when_cloudflare_no_longer_knows_it(house: House) -> None:
     house.keep()
     before = house.picture
@@ -645,6 +659,22 @@ def test_a_tenant_with_many_rooms_in_a_quiet_app_costs_the_apps_list(house: Hous
     assert [one.room_id for one in house.look().orphans] == ["room_229"]
 
 
+def test_a_capture_that_is_pushed_on_to_the_next_page_is_told_once(house: House) -> None:
+    house.cloudflare.page_size = 1
+    first = house.cloudflare.begin_by_itself("meeting_1")
+    recent = house.cloudflare.recent
+
+    def pushed(number: int) -> Any:
+        rows, more = recent(number)
+        if number == 1:
+            house.cloudflare.captured["newer"] = a_capture(id="newer", meeting_id="elsewhere")
+            return rows, True
+        return rows, more
+
+    house.cloudflare.recent = pushed  # type: ignore[method-assign]
+    assert [one.key for one in house.look().orphans] == [first.id]
+
+
 def test_when_the_budget_is_spent_the_listing_waits_for_more(house: House) -> None:
     house.cloudflare.begin_by_itself("meeting_1")
     house.trap = Trap(0, ProviderThrottled("spent", retry_after=42), only="recorder.recent")
@@ -700,11 +730,25 @@ def test_what_was_seen_before_cloudflare_failed_holds(house: House) -> None:
     assert len(audit.incomplete) == 1
 
 
+def test_what_was_listed_before_the_budget_was_spent_is_looked_at(house: House) -> None:
+    house.cloudflare.page_size = 1
+    house.cloudflare.begin_by_itself("elsewhere")
+    house.clock.advance(seconds=1)
+    capture = house.cloudflare.begin_by_itself("meeting_1")
+    house.trap = Trap(1, ProviderThrottled("blocked", retry_after=300), only="recorder")
+    audit, reports = house.run(repair=True)
+    assert [one.capture_id for one in reports["tenant_1"].adopted] == [capture.id]
+    assert (reports["tenant_1"].compared, len(audit.incomplete)) == (False, 1)
+
+
 def test_a_cloudflare_that_has_failed_is_asked_no_more(house: House) -> None:
-    house.start()
-    house.trap = Trap(0, ProviderTimeout("slow"), only="recorder")
-    house.run()
-    assert house.trap.calls == ["recorder.recent"]
+    house.rooms.add(a_room(id="room_2", meeting_id="meeting_2"))
+    for room in ("room_1", "room_2"):
+        house.cloudflare.end(house.start(room_id=room).cloudflare_id or "")
+    for at, made in ((0, ["recent"]), (1, ["recent", "get"])):
+        house.trap = Trap(at, ProviderTimeout("slow"), only="recorder")
+        assert house.run()[1]["tenant_1"].mismatches == []
+        assert [name.removeprefix("recorder.") for name in house.trap.calls] == made
 
 
 # ---------------------------------------------------------------- which tenants, and how long
@@ -716,6 +760,9 @@ def test_the_tenants_come_from_records_from_files_from_uploads_and_from_captures
     house.r2.unfinished["e/r/x", "upload"] = OLD
     house.s3.unfinished["recordings/f/r/x", "upload"] = OLD
     house.recordings.add(a_recording(tenant_id="g", status=Status.PROCESSING, cloudflare_id=None), nonce=None)
+    # Rooms that were made before tenants were remembered.
+    house.memory.tenants.clear()
+    house.cloudflare.begin_by_itself("meeting_1")
     _, reports = house.run()
     assert reports.keys() == {"tenant_1", "a b/c", "b", "c", "d", "e", "f", "g"}
     assert [(one.key, one.upload_id) for one in reports["e"].orphans] == [("e/r/x", "upload")]
@@ -752,6 +799,7 @@ def test_who_was_audited_longest_ago_comes_first_and_who_was_audited_since_then_
     for number, tenant in enumerate("abc"):
         house.rooms.add(a_room(tenant_id=tenant, meeting_id=f"of_{tenant}"))
         house.tenants.note_audit(tenant, at=NOON - timedelta(days=number + 1))
+        house.r2.files[f"{tenant}/r/x"] = 1, "x", OLD
     _, reports = house.run(unless_since=NOON - timedelta(days=1))
     assert [*reports] == ["tenant_1", "c", "b"]
     assert house.tenants.all() == {"a": NOON - timedelta(days=1), "b": NOON, "c": NOON, "tenant_1": NOON}

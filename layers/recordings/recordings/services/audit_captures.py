@@ -40,7 +40,12 @@ class Captures:
 
     def fail(self, failure: Exception) -> None:
         """Cloudflare cannot be asked any more."""
-        self.incomplete, self.failed = f"{type(failure).__name__}: {failure}", True
+        self.incomplete, self.failed = said(failure), True
+
+
+def said(failure: Exception) -> str:
+    """What went wrong, by name and in words."""
+    return f"{type(failure).__name__}: {failure}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +84,10 @@ class ListCaptures:
         try:
             for captures in self._pages(tenant_id, found.oldest, until):
                 self._sort(captures, found, until)
-        except (ProviderFailure, Throttled) as failure:
+        except (ProviderThrottled, Throttled) as failure:
+            # There was too much to list. What was seen can still be looked at, a call at a time.
+            found.incomplete = said(failure)
+        except ProviderFailure as failure:
             found.fail(failure)
         return found
 

@@ -231,12 +231,11 @@ class AuditStorage:
             look.report.mismatches.append(mismatch)
 
     def _file_of(self, recording: Recording) -> StoredFile | None:
-        """Its file as it is now; None while it moves, or when it has been purged."""
+        """Its file as it is now; None when it has been purged."""
         try:
-            now = self.recordings.find(recording.tenant_id, recording.id)
+            return self.recordings.find(recording.tenant_id, recording.id).file
         except RecordingNotFound:
             return None
-        return None if now.moving else now.file
 
     # ---------------------------------------------------------------- Cloudflare
 
