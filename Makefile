@@ -61,10 +61,11 @@ openapi: setup ## Write docs/openapi.yaml from the code that answers
 	$(PY) -m openapi.generate
 
 register-webhook: setup ## Have Cloudflare send its webhooks to the deployed API (URL=https://… SECRET=arn ACCOUNT=… APP=…)
-	$(PY) -m admin register-webhook --url $(URL) --secret $(SECRET) --account $(ACCOUNT) --app $(APP)
+	./recordings-admin register-webhook --url $(URL) --secret $(SECRET) --account $(ACCOUNT) --app $(APP)
 
 audit: setup ## Compare what is stored with the records (STACK_NAME=… TENANT=… REPAIR=1)
-	$(PY) -m admin reconcile --stack $(STACK_NAME) $(if $(TENANT),--tenant $(TENANT)) $(if $(REPAIR),--repair)
+	./recordings-admin reconcile $(if $(STACK_NAME),--stack "$(STACK_NAME)") \
+		$(if $(filter undefined,$(origin TENANT)),,--tenant "$(TENANT)") $(if $(REPAIR),--repair)
 
 bench-transfer: setup ## Throughput of a copy beside rclone's, and what a recording costs
 	$(PY) -m bench.transfer

@@ -1,27 +1,44 @@
-"""`python -m admin register-webhook …` and `python -m admin reconcile …`, with the AWS credentials of the shell."""
+"""Commands for whoever operates a deployed stack, with the AWS credentials of the shell."""
 
 import argparse
 import json
+import os
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 import boto3
 import requests
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+
+from admin import Refused
+from admin.reconcile import FAILED, clients, exit_code, lines, reconcile
+from local import stack as local_stack
 
 API = "https://api.cloudflare.com/client/v4"
 EVENTS = ["recording.statusUpdate"]
 TIMEOUT = (5, 20)
-KINDS = ("orphans", "removed", "phantoms", "mismatches", "stalled")
+RECONCILE = """\
+Compare what is stored in R2 and S3, and what Cloudflare holds, with the records, and report:
+
+  orphans     bytes that no recording owns: files, unfinished uploads, captures at Cloudflare
+  phantoms    recordings whose file is missing
+  mismatches  another size, checksum or status than was recorded
+  stalled     recordings whose work has come to a stand
+
+Nothing is changed without --repair. What is missing or unowned is confirmed when two looks six hours apart agree; the
+deployed stack itself looks twice on every Sunday. A file that a recording owns is never touched."""
+EXITS = "exit status: 0 nothing found, 3 something found, 1 an error, or nothing found in an incomplete audit"
 
 
-class Refused(Exception):
-    """One clear line: what went wrong."""
+class Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong with a command line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(FAILED, f"error: {message} ({self.prog} --help tells more)\n")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; 0 when it did what it should."""
+    """Run one command and give its exit status: 0 when it did what it should, and found nothing where it looked."""
     args = parser().parse_args(arguments)
     try:
         if args.command == "register-webhook":
@@ -29,29 +46,84 @@ def main(arguments: list[str] | None = None) -> int:
                 "api_token"
             ]
             print(register_webhook(args.api, args.account, args.app, token, args.url))
-        else:
-            show(reconcile(args.stack, args.tenant, repair=args.repair))
+            return 0
+        return audit(args)
     except (Refused, requests.RequestException, ClientError, BotoCoreError) as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+        return FAILED
+
+
+def audit(args: argparse.Namespace) -> int:
+    """Reconcile, and print the report. Raises Refused."""
+    if args.tenant == "":
+        raise Refused("--tenant is empty; leave it out to look at all of them")
+    for name in ("stack", "local"):
+        if getattr(args, name) == "":
+            raise Refused(f"--{name} is empty")
+    stack, local = place(args)
+    make = clients(local)
+    found = reconcile(make, stack, tenant=args.tenant, repair=args.repair, min_age_hours=args.min_age)
+    print(json.dumps(found, indent=2) if args.json else "\n".join(lines(found, repair=args.repair)))
+    return exit_code(found)
+
+
+def place(args: argparse.Namespace) -> tuple[str, str | None]:
+    """The stack's name, and the local stack's if it is one. Raises Refused when none was named and none is at hand."""
+    local = args.local
+    stack = args.stack or os.environ.get("RECORDINGS_STACK")
+    if local is None and stack:
+        return stack, None
+    if local is None and (local_stack.folder("default") / "stack.json").exists():
+        print("This is of the local stack 'default'; --stack names another one.", file=sys.stderr)
+        local = "default"
+    if local is None:
+        raise Refused("which stack? Name it with --stack or in RECORDINGS_STACK, or take a local one with --local")
+    return f"recordings-{local}", local
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    top = argparse.ArgumentParser(prog="recordings-admin", description=__doc__)
-    commands = top.add_subparsers(dest="command", required=True)
+    top = Parser(prog="recordings-admin", description=__doc__)
+    commands = top.add_subparsers(dest="command", required=True, metavar="command")
     hook = commands.add_parser("register-webhook", help="have Cloudflare send its webhooks to the API; safe to repeat")
     hook.add_argument("--url", required=True, help="the API's address, as the stack's output ApiUrl tells it")
     hook.add_argument("--secret", required=True, help="ARN of the secret that holds Cloudflare's api_token")
     hook.add_argument("--account", required=True, help="Cloudflare account id")
     hook.add_argument("--app", required=True, help="RealtimeKit app id")
     hook.add_argument("--api", default=API, help="where Cloudflare's API is")
-    audit = commands.add_parser("reconcile", help="compare what is stored with the records")
-    audit.add_argument("--stack", required=True, help="name of the CloudFormation stack")
+    audit = commands.add_parser(
+        "reconcile",
+        help="compare what is stored, and what Cloudflare holds, with the records; or repair that",
+        description=RECONCILE,
+        epilog=EXITS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    where = audit.add_mutually_exclusive_group()
+    where.add_argument(
+        "--stack",
+        help="name of the CloudFormation stack, in the region and account of the shell; else that in RECORDINGS_STACK, "
+        "or a local stack that is up",
+    )
+    where.add_argument("--local", nargs="?", const="default", metavar="NAME", help="a local stack instead")
     audit.add_argument("--tenant", help="one tenant; all of them without it")
-    audit.add_argument("--repair", action="store_true", help="remove orphans that were orphans hours ago too")
+    audit.add_argument(
+        "--repair", action="store_true", help="remove confirmed orphans, adopt captures, bring in line what differs"
+    )
+    audit.add_argument(
+        "--min-age",
+        type=hours,
+        metavar="HOURS",
+        help="files and uploads younger than this are no orphans yet, because their recording may still come (48)",
+    )
+    audit.add_argument("--json", action="store_true", help="the report as JSON")
     return top
+
+
+def hours(text: str) -> int:
+    """A whole number of hours, from 0 to a year's."""
+    if not text.isascii() or not text.isdecimal() or int(text) > 8760:
+        raise argparse.ArgumentTypeError("a whole number of hours, 8760 at most, is wanted")
+    return int(text)
 
 
 def register_webhook(api: str, account: str, app: str, token: str, url: str) -> str:
@@ -81,30 +153,6 @@ def _data(answer: requests.Response) -> Any:
     if not answer.ok or document.get("success") is False:
         raise Refused(f"Cloudflare answered {answer.status_code}: {answer.text[:200]}")
     return document.get("data")
-
-
-def reconcile(stack: str, tenant: str | None, *, repair: bool) -> dict[str, Any]:
-    """Run the stack's audit. Raises Refused when it fails."""
-    name = boto3.client("cloudformation").describe_stack_resource(
-        StackName=stack, LogicalResourceId="AuditStorage"
-    )["StackResourceDetail"]["PhysicalResourceId"]  # fmt: skip
-    # The function may take its full quarter of an hour, and must not be started twice.
-    client = boto3.client("lambda", config=Config(read_timeout=905, retries={"total_max_attempts": 1}))
-    answer = client.invoke(FunctionName=name, Payload=json.dumps({"tenant": tenant, "repair": repair}))
-    found: dict[str, Any] = json.loads(answer["Payload"].read())
-    if "totals" not in found:
-        raise Refused(f"the audit failed: {found.get('errorMessage', found)}")
-    return found
-
-
-def show(found: dict[str, Any]) -> None:
-    """Print a report: what was found of each tenant, and the totals."""
-    for report in found["reports"]:
-        print(f"{report['tenant_id']}: {report['recordings']} recordings, {report['files']} files")
-        for kind in KINDS:
-            for one in report[kind]:
-                print(f"  {kind}: {one if isinstance(one, str) else one['store'] + ' ' + one['key']}")
-    print(", ".join(f"{found['totals'][kind]} {kind}" for kind in KINDS))
 
 
 if __name__ == "__main__":

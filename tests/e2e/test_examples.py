@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from local import stack
+from recordings.services.audit_report import KINDS
 from tests.e2e.conftest import NAME
 from tests.support.template import ROOT, resources
 
@@ -49,7 +50,7 @@ ANSWERS: dict[str, object] = {
     "ScanCaptures": {"batches", "newest", "next_page"},
     "ReconcileBatch": {"changed": 0, "kept": 0},
     "EndSync": {},
-    "AuditStorage": {"orphans": 0, "removed": 0, "phantoms": 0, "mismatches": 0, "stalled": 0},
+    "AuditStorage": dict.fromkeys(KINDS, 0),
     "TrackRestore": {},
     "AnnounceChanges": {"batchItemFailures": []},
     "PurgeRecording": {"batchItemFailures": []},

@@ -89,6 +89,8 @@ class Memory:
         self.lock = threading.RLock()
         self.rooms: dict[RoomKey, Room] = {}
         self.meetings: dict[str, RoomKey] = {}
+        # Who has ever had a room, and when it was audited.
+        self.tenants: dict[str, datetime | None] = {}
         # Nonce, end, and the meeting that was made under it.
         self.claims: dict[RoomKey, tuple[str, datetime, str | None]] = {}
         self.recordings: dict[tuple[str, str], Recording] = {}
@@ -137,6 +139,7 @@ class MemoryRooms:
             stored = replace(room, active_recording_id=None, lease_nonce=None, lease_until=None)
             self._memory.rooms[room.tenant_id, room.id] = stored
             self._memory.claims.pop((room.tenant_id, room.id), None)
+            self._memory.tenants.setdefault(room.tenant_id, None)
             self._memory.meetings[room.meeting_id] = room.tenant_id, room.id
             if walk:
                 self._memory.keep(at_meeting(room.meeting_id))
@@ -258,6 +261,42 @@ def _fits(recording: Recording, only: Filter) -> bool:
     )
 
 
+class MemoryTenants:
+    """Implements ports.Tenants."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    def all(self) -> Mapping[str, datetime | None]:
+        with self._memory.lock:
+            return dict(self._memory.tenants)
+
+    def note_audit(self, tenant_id: str, *, at: datetime) -> None:
+        with self._memory.lock:
+            self._memory.tenants[tenant_id] = at
+
+
+class MemorySuspects:
+    """Implements audit_storage.Suspects."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.seen: dict[str, dict[str, datetime]] = {}
+
+    def of(self, tenant_id: str) -> Mapping[str, datetime]:
+        with self.lock:
+            return dict(self.seen.get(tenant_id, {}))
+
+    def note(self, tenant_id: str, names: Sequence[str], *, at: datetime) -> None:
+        with self.lock:
+            self.seen.setdefault(tenant_id, {}).update(dict.fromkeys(names, at))
+
+    def forget(self, tenant_id: str, names: Sequence[str]) -> None:
+        with self.lock:
+            for name in names:
+                self.seen.get(tenant_id, {}).pop(name, None)
+
+
 class MemoryRecordings:
     """Implements ports.Recordings."""
 
@@ -366,6 +405,11 @@ class MemoryRecordings:
         with self._memory.lock:
             found = sorted(self._memory.recordings.values(), key=lambda one: one.id, reverse=True)
         return (one for one in found if one.open)
+
+    def everything(self, tenant_id: str) -> Iterator[Recording]:
+        with self._memory.lock:
+            mine = [one for (tenant, _), one in self._memory.recordings.items() if tenant == tenant_id]
+        return iter(sorted(mine, key=lambda one: (one.deleted_at is None, one.id), reverse=True))
 
     def of_captures(self, cloudflare_ids: Sequence[str]) -> Mapping[str, Recording | None]:
         with self._memory.lock:

@@ -1,35 +1,80 @@
-"""Weekly schedule, or by hand: compare what is stored with the records; `repair` removes what nobody owns."""
+"""Weekly schedule, or by hand: compare what is stored, and what Cloudflare holds, with the records; or repair that."""
 
-from dataclasses import asdict
-from urllib.parse import unquote
+import time
+from datetime import datetime, timedelta
 
 from recordings.adapters.archive_store import ArchiveBucket
-from recordings.adapters.dynamo import DynamoRecordings, DynamoSuspects
+from recordings.adapters.budget import CallBudget
+from recordings.adapters.dynamo import DynamoRecordings, DynamoRooms, DynamoSuspects, DynamoTenants
 from recordings.adapters.object_store import R2
-from recordings.adapters.system import now
+from recordings.adapters.realtimekit import RealtimeKit
+from recordings.adapters.step_functions import ProcessingRuns
+from recordings.adapters.system import deadlines, new_id, now
+from recordings.domain.recording import Store
 from recordings.observability import count, logger
-from recordings.services.audit_storage import AuditStorage
+from recordings.services.audit_captures import ListCaptures, Patience
+from recordings.services.audit_everything import AuditEverything
+from recordings.services.audit_report import Answer, Report
+from recordings.services.audit_storage import YOUNG, AuditStorage, Shelf
+from recordings.services.reconcile_recording import ReconcileRecording
 from recordings.workflow.task import Payload, task
 
-audit = AuditStorage(
-    recordings=DynamoRecordings(), shelves={"r2": R2(), "s3": ArchiveBucket()}, suspects=DynamoSuspects(), clock=now
+rooms, recordings, workflow = DynamoRooms(), DynamoRecordings(), ProcessingRuns()
+# Waiting costs a few minutes of one small function a week, and makes the comparison whole.
+recorder, patience = RealtimeKit(CallBudget(sweep=True)), Patience(clock=now, wait=time.sleep)
+r2 = R2()
+shelves: dict[Store, Shelf] = {"r2": r2, "s3": ArchiveBucket()}
+reconcile = ReconcileRecording(
+    recordings=recordings,
+    recorder=recorder,
+    workflow=workflow,
+    files=r2,
+    clock=now,
+    new_id=new_id,
+    deadlines=deadlines(),
 )
-KINDS = ("orphans", "removed", "phantoms", "mismatches", "stalled")
-SHOWN = 100
+storage = AuditStorage(
+    rooms=rooms,
+    recordings=recordings,
+    recorder=recorder,
+    workflow=workflow,
+    shelves=shelves,
+    suspects=DynamoSuspects(),
+    reconcile=reconcile,
+    patience=patience,
+    clock=now,
+    deadlines=deadlines(),
+)
+captures = ListCaptures(rooms=rooms, recordings=recordings, recorder=recorder, patience=patience, clock=now)
+audit = AuditEverything(
+    tenants=DynamoTenants(), recordings=recordings, shelves=shelves, captures=captures, storage=storage, clock=now
+)
+# An answer holds 6 MB at most (Lambda, "Quotas").
+ROOM = 5_000_000
 
 
 @task
 def handler(payload: Payload) -> Payload:
-    tenants = [payload["tenant"]] if payload.get("tenant") else [unquote(folder) for folder in audit.tenants()]
-    reports = [asdict(audit(tenant, repair=bool(payload.get("repair")))) for tenant in tenants]
-    totals = {kind: sum(len(report[kind]) for report in reports) for kind in KINDS}
-    for kind, total in totals.items():
-        count(f"Audit{kind.title()}", total)
-    for report in reports:
-        logger.info("audited", tenant=report["tenant_id"], found={kind: len(report[kind]) for kind in KINDS})
-        for orphan in (*report["orphans"], *report["removed"]):
-            orphan["at"] = orphan["at"].isoformat()
-        for kind in KINDS:
-            # The answer of a function is bounded; the totals are of all.
-            report[kind] = report[kind][:SHOWN]
-    return {"totals": totals, "reports": reports[:SHOWN]}
+    tenant, since = payload.get("tenant"), payload.get("unless_since")
+    if tenant == "":
+        raise ValueError("tenant must not be empty; without it all are audited")
+    answer = Answer(most=1000 if tenant else 100, room=ROOM, everybody=tenant is not None)
+
+    def tell(report: Report) -> None:
+        logger.info("audited", tenant=report.tenant_id, found=report.counts, compared=report.compared)
+        answer.add(report)
+
+    done = audit(
+        tell,
+        tenant_id=tenant,
+        repair=payload.get("repair", False),
+        min_age=timedelta(hours=payload["min_age_hours"]) if "min_age_hours" in payload else YOUNG,
+        unless_since=datetime.fromisoformat(since) if since else None,
+    )
+    confirmed = done.alarming["confirmed_phantoms"]
+    for kind, total in done.totals.items():
+        count(f"Audit{kind.title()}", total if kind != "phantoms" else confirmed)
+    count("AuditSuspectedPhantoms", done.totals["phantoms"] - confirmed)
+    count("AuditChangedFiles", done.alarming["changed_files"])
+    count("AuditIncomplete", int(bool(done.incomplete or done.left)))
+    return {**done.document(most=100), "reports": answer.reports, "omitted": answer.omitted}

@@ -118,6 +118,16 @@ class Rooms(Protocol):
         """The room that owns a meeting, whoever its tenant is."""
 
 
+class Tenants(Protocol):
+    """Every tenant that has ever had a room. `Rooms.add` adds to them, and nothing is taken away."""
+
+    def all(self) -> Mapping[str, datetime | None]:
+        """Each of them, and when it was audited last."""
+
+    def note_audit(self, tenant_id: str, *, at: datetime) -> None:
+        """Remember that it was audited; one that only has files becomes one of them."""
+
+
 class Recordings(Protocol):
     """The recordings of all tenants. Every write is one transaction with its tallies, links and lock."""
 

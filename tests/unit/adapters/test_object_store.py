@@ -91,6 +91,18 @@ def test_unfinished_uploads_are_found_by_the_beginning_of_their_key(files: R2) -
     assert list(files.uploads("c/")) == []
 
 
+def test_files_are_listed_with_what_a_look_at_each_would_tell(files: R2) -> None:
+    upload = files.create_upload("a/2/y.mp4", content_type="video/mp4")
+    files.upload_part("a/2/y.mp4", upload, 1, b"end")
+    files.complete("a/2/y.mp4", upload, {1: md5(b"end")})
+    for key in ("a/1/x.mp4", "b/1/x.mp4", "loose"):
+        files.put(key, b"x", content_type="video/mp4")
+    listed = {key: (size, etag) for key, size, etag, _ in files.objects("a/")}
+    assert listed == {key: files.head(key) for key in ("a/1/x.mp4", "a/2/y.mp4")}
+    assert all(abs((datetime.now(UTC) - at).total_seconds()) < 60 for *_, at in files.objects("a/"))
+    assert [sorted(files.entries(prefix)) for prefix in ("", "a/", "c/")] == [["a/", "b/", "loose"], ["1/", "2/"], []]
+
+
 def test_a_deleted_file_is_gone_and_may_be_deleted_again(files: R2) -> None:
     files.put(KEY, b"x", content_type="video/mp4")
     for _ in range(2):

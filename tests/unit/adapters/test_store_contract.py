@@ -34,7 +34,8 @@ from recordings.domain.errors import (
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Failure, Progress, Recording
 from recordings.domain.tally import day_of, difference
-from recordings.ports import Filter, IdempotencyKeys, Recordings, Rooms
+from recordings.ports import Filter, IdempotencyKeys, Recordings, Rooms, Tenants
+from recordings.services.audit_storage import Suspects
 from recordings.services.transfer_file import PartSums
 from tests.support.builders import NOON, a_file, a_recording, a_room
 from tests.support.fakes import (
@@ -44,6 +45,8 @@ from tests.support.fakes import (
     MemoryPartSums,
     MemoryRecordings,
     MemoryRooms,
+    MemorySuspects,
+    MemoryTenants,
 )
 from tests.support.table import a_table
 
@@ -60,6 +63,8 @@ class Store:
     recordings: Recordings
     keys: IdempotencyKeys
     sums: PartSums
+    tenants: Tenants
+    suspects: Suspects
     read_tallies: Callable[[], Tallies]
 
     @property
@@ -76,7 +81,13 @@ def in_memory() -> Store:
         return {key: dict(tally) for key, tally in memory.tallies.items()}
 
     return Store(
-        MemoryRooms(memory), MemoryRecordings(memory), MemoryIdempotencyKeys(memory), MemoryPartSums(), tallies
+        MemoryRooms(memory),
+        MemoryRecordings(memory),
+        MemoryIdempotencyKeys(memory),
+        MemoryPartSums(),
+        MemoryTenants(memory),
+        MemorySuspects(),
+        tallies,
     )
 
 
@@ -99,6 +110,8 @@ def in_dynamo() -> Store:
         dynamo.DynamoRecordings(),
         dynamo.DynamoIdempotencyKeys(),
         dynamo.DynamoPartSums(),
+        dynamo.DynamoTenants(),
+        dynamo.DynamoSuspects(),
         tallies,
     )
 
@@ -306,6 +319,45 @@ def test_a_transaction_that_is_in_progress_is_asked_for_again_under_its_token(mo
     # What was refused is another transaction the next time; what may have been done is not.
     assert first == second
     assert third != second
+
+
+# ---------------------------------------------------------------- tenants
+
+
+def test_who_has_a_room_is_a_tenant_and_stays_one(store: Store) -> None:
+    assert store.tenants.all() == {}
+    for number, tenant in enumerate([*TENANTS, "x" * 256, "🎬" * 120]):
+        room = a_room(tenant_id=tenant, meeting_id=f"meeting_{number}")
+        store.rooms.add(room)
+        store.rooms.remove(room)
+    assert store.tenants.all() == dict.fromkeys([*TENANTS, "x" * 256, "🎬" * 120])
+
+
+def test_a_room_that_was_refused_makes_no_tenant(store: Store) -> None:
+    store.rooms.add(a_room())
+    with pytest.raises(MeetingInUse):
+        store.rooms.add(a_room(tenant_id="tenant_2"))
+    assert store.tenants.all() == {"tenant_1": None}
+
+
+def test_an_audit_is_remembered_whatever_rooms_come_after_it(store: Store) -> None:
+    store.rooms.add(a_room())
+    later = NOON + timedelta(days=7)
+    for at in (NOON, later):
+        store.tenants.note_audit("tenant_1", at=at)
+    store.tenants.note_audit("has only files", at=NOON)
+    store.rooms.add(a_room(id="room_2", meeting_id="meeting_2"))
+    assert store.tenants.all() == {"tenant_1": later, "has only files": NOON}
+
+
+def test_a_suspect_is_remembered_until_it_is_forgotten(store: Store) -> None:
+    long = "r2:" + "k" * 1024
+    store.suspects.note("a", ["one", long], at=NOON)
+    store.suspects.note("a#SUSPECTS", ["theirs"], at=NOON)
+    assert store.suspects.of("a") == {"one": NOON, long: NOON}
+    store.suspects.forget("a", ["one", "never seen"])
+    assert store.suspects.of("a") == {long: NOON}
+    assert store.suspects.of("a#SUSPECTS") == {"theirs": NOON}
 
 
 # ---------------------------------------------------------------- the lease

@@ -10,7 +10,8 @@
     kept look        LOOKS                    <capture id>     what the next sync is to look at, all tenants
     kept answer      T#<tenant>#IDEMPOTENCY   <key>
     task token       T#<tenant>#TOKEN         rec_<ULID>
-    orphan           T#<tenant>#ORPHANS       <digest>         a file that an audit found nobody to own
+    suspect          T#<tenant>#SUSPECTS      <digest>         what an audit found missing, or nobody to own
+    tenant           TENANTS                  <tenant>         who has ever had a room, and when it was audited
     part's checksum  PARTS#<upload id>        00001            until the file is whole
     claim            T#<tenant>#CLAIM         <room id>        while a room's meeting is being made
     meeting link     MEETING#<meeting id>     LINK             one meeting, one room
@@ -66,6 +67,7 @@ type Key = dict[str, Any]
 
 TABLE: Final = os.environ["TABLE_NAME"]
 LINK: Final = "LINK"
+TENANTS: Final = "TENANTS"
 OPEN: Final = "OPEN"
 LOOKS: Final = "LOOKS"
 LOOKS_KEPT_FOR: Final = timedelta(days=8)
@@ -305,6 +307,11 @@ def _to_be_walked(room: Room) -> Item:
     return {"Put": {"TableName": TABLE, "Item": _typed(kept_look(at_meeting(room.meeting_id)))}}
 
 
+def _tenant_key(tenant_id: str) -> Key:
+    name = quote(tenant_id, safe="")
+    return _key(TENANTS, name if _fits(name) else _digest(name))
+
+
 def _claim_key(tenant_id: str, room_id: str) -> Key:
     return _key(_partition(tenant_id, "CLAIM"), room_id)
 
@@ -313,15 +320,18 @@ class DynamoRooms:
     """Implements ports.Rooms."""
 
     def add(self, room: Room, *, walk: bool = False) -> None:
+        actions = [
+            _put(_room_item(room), "attribute_not_exists(pk)"),
+            _put(_meeting_link(room), "attribute_not_exists(pk)"),
+            {"Delete": {"TableName": TABLE, "Key": _claim_key(room.tenant_id, room.id)}},
+            *([_to_be_walked(room)] if walk else []),
+        ]
+        known = _tenant_key(room.tenant_id)
+        if _get(known["pk"]["S"], known["sk"]["S"]) is None:
+            # Only with its first room: the rooms of a tenant that are made together must not meet on this item.
+            actions.append(_update(known, "SET tenant_id = :tenant", None, {":tenant": room.tenant_id}))
         try:
-            _transact(
-                [
-                    _put(_room_item(room), "attribute_not_exists(pk)"),
-                    _put(_meeting_link(room), "attribute_not_exists(pk)"),
-                    {"Delete": {"TableName": TABLE, "Key": _claim_key(room.tenant_id, room.id)}},
-                    *([_to_be_walked(room)] if walk else []),
-                ]
-            )
+            _transact(actions)
         except _Refused as refusal:
             if 0 in refusal.refused:
                 raise ConcurrentUpdate(f"room {room.id} was made by somebody else") from refusal
@@ -1104,40 +1114,53 @@ class DynamoPartSums:
         _client.put_item(TableName=TABLE, Item=_typed(item))
 
     def of(self, upload: str) -> Mapping[int, int]:
-        pages = _client.get_paginator("query").paginate(
+        return {int(item["sk"]): int(item["crc32"]) for item in _partition_items(f"PARTS#{upload}")}
+
+
+# ---------------------------------------------------------------- tenants, and what earlier audits suspected
+
+
+def _partition_items(pk: str) -> Iterator[Item]:
+    """Every item of a partition."""
+    pages = _client.get_paginator("query").paginate(
+        TableName=TABLE,
+        KeyConditionExpression="pk = :pk",
+        ExpressionAttributeValues={":pk": {"S": pk}},
+        ConsistentRead=True,
+    )
+    return (_plain(item) for page in pages for item in page["Items"])
+
+
+class DynamoTenants:
+    """Implements ports.Tenants."""
+
+    def all(self) -> Mapping[str, datetime | None]:
+        return {item["tenant_id"]: _time(item.get("audited_at")) for item in _partition_items(TENANTS)}
+
+    def note_audit(self, tenant_id: str, *, at: datetime) -> None:
+        _client.update_item(
             TableName=TABLE,
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues={":pk": {"S": f"PARTS#{upload}"}},
-            ConsistentRead=True,
+            Key=_tenant_key(tenant_id),
+            UpdateExpression="SET tenant_id = :tenant, audited_at = :at",
+            ExpressionAttributeValues=_typed({":tenant": tenant_id, ":at": _text(at)}),
         )
-        items = (_plain(item) for page in pages for item in page["Items"])
-        return {int(item["sk"]): int(item["crc32"]) for item in items}
-
-
-# ---------------------------------------------------------------- orphans of earlier audits
 
 
 class DynamoSuspects:
     """Implements audit_storage.Suspects."""
 
     def of(self, tenant_id: str) -> Mapping[str, datetime]:
-        pages = _client.get_paginator("query").paginate(
-            TableName=TABLE,
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues={":pk": {"S": _partition(tenant_id, "ORPHANS")}},
-            ConsistentRead=True,
-        )
-        items = (_plain(item) for page in pages for item in page["Items"])
+        items = _partition_items(_partition(tenant_id, "SUSPECTS"))
         return {item["name"]: _moment(item["at"]) for item in items}
 
-    def note(self, tenant_id: str, keys: Sequence[str], *, at: datetime) -> None:
-        for name in keys:
-            item = {"pk": _partition(tenant_id, "ORPHANS"), "sk": _digest(name), "name": name, "at": _text(at)}
+    def note(self, tenant_id: str, names: Sequence[str], *, at: datetime) -> None:
+        for name in names:
+            item = {"pk": _partition(tenant_id, "SUSPECTS"), "sk": _digest(name), "name": name, "at": _text(at)}
             _client.put_item(TableName=TABLE, Item=_typed(item))
 
-    def forget(self, tenant_id: str, keys: Sequence[str]) -> None:
-        for name in keys:
-            _client.delete_item(TableName=TABLE, Key=_key(_partition(tenant_id, "ORPHANS"), _digest(name)))
+    def forget(self, tenant_id: str, names: Sequence[str]) -> None:
+        for name in names:
+            _client.delete_item(TableName=TABLE, Key=_key(_partition(tenant_id, "SUSPECTS"), _digest(name)))
 
 
 def _digest(name: str) -> str:

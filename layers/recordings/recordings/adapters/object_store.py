@@ -163,18 +163,20 @@ class Bucket:
             for upload in page.get("Uploads", []):
                 yield upload["Key"], upload["UploadId"], upload["Initiated"]
 
-    def objects(self, prefix: str) -> Iterator[tuple[str, int, datetime]]:
-        """Key, size and time of every file under a prefix."""
+    def objects(self, prefix: str) -> Iterator[tuple[str, int, str, datetime]]:
+        """Key, size, ETag and time of every file under a prefix."""
         for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
             for found in page.get("Contents", []):
-                yield found["Key"], found["Size"], found["LastModified"]
+                yield found["Key"], found["Size"], found["ETag"].strip('"'), found["LastModified"]
 
-    def folders(self, prefix: str) -> Iterator[str]:
-        """The names of the folders right under a prefix."""
+    def entries(self, prefix: str) -> Iterator[str]:
+        """The names right under a prefix; a folder's ends with a slash."""
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix, Delimiter="/")
         for page in pages:
-            for found in page.get("CommonPrefixes", []):
-                yield found["Prefix"].removeprefix(prefix).rstrip("/")
+            for folder in page.get("CommonPrefixes", []):
+                yield folder["Prefix"].removeprefix(prefix)
+            for file in page.get("Contents", []):
+                yield file["Key"].removeprefix(prefix)
 
     def delete(self, key: str) -> None:
         """Remove a file; one that is gone is no error."""

@@ -1,153 +1,417 @@
-"""Compare what we store with what we say we store, and clear away what nobody owns.
+"""Compare what is stored, and what Cloudflare holds, with the records of one tenant.
 
-Found are orphans (files and unfinished uploads that no recording owns), phantoms (recordings whose file is missing),
-mismatches (another size than was stored) and stalled recordings. Nothing is changed unless it is asked for; then only
-orphans are removed, and of these only what an earlier, complete look hours ago called an orphan too.
+Found are orphans (bytes that no recording owns), phantoms (recordings whose file is missing), mismatches (another size,
+checksum or status than was recorded) and what is stalled. Nothing is changed unless it is asked for: then orphans are
+removed that an earlier, complete listing hours ago called orphans too, captures are adopted as recordings, and what
+differs from Cloudflare is brought in line. A file that a recording owns is never touched, whatever is found of it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final, Protocol
 from urllib.parse import quote
 
+from recordings.domain.capture import Capture
+from recordings.domain.errors import (
+    ConcurrentUpdate,
+    ProviderFailure,
+    ProviderNotFound,
+    RecordingNotFound,
+    RoomAlreadyRecording,
+    Throttled,
+)
 from recordings.domain.lifecycle import Status
-from recordings.domain.recording import Recording, Store
-from recordings.ports import Clock, Recordings
+from recordings.domain.reconcile import Act, Deadlines, reconcile
+from recordings.domain.recording import Recording, Store, StoredFile
+from recordings.domain.room import Room
+from recordings.ports import Clock, Recorder, Recordings, Rooms, Workflow
+from recordings.services.audit_captures import Captures, Patience
+from recordings.services.audit_report import (
+    ABSENT,
+    APART,
+    Adopted,
+    Mismatch,
+    Orphan,
+    Phantom,
+    Report,
+    Stalled,
+    Suspicion,
+)
+from recordings.services.reconcile_recording import ReconcileRecording
 
 # What is younger may belong to work that has not stored it yet.
 YOUNG: Final = timedelta(days=2)
-# How long an orphan must have been one before it is removed.
-APART: Final = timedelta(hours=6)
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A file or an unfinished upload (`upload_id`) in one of our stores; size in bytes."""
-
-    store: Store
-    key: str
-    size: int
-    at: datetime
-    upload_id: str = ""
+# A run that has just been started is not asked after.
+FRESH: Final = timedelta(minutes=10)
+# The largest file takes about a day to move.
+LONGEST_MOVE: Final = timedelta(days=2)
+# So many files are looked for by their key as well. Of more than that the two listings hours apart must be enough.
+CLOSE_LOOKS: Final = 1000
+# Where the folders of the tenants begin in each store.
+ROOTS: Final[Mapping[Store, Sequence[str]]] = {"r2": ("", "delivered/"), "s3": ("recordings/",)}
+# A tenant of this name has its folder where Cloudflare delivers into: delivered/<tenant>/<room>/<file>.
+DELIVERED: Final = "delivered"
 
 
 class Shelf(Protocol):
     """One of our stores."""
 
-    def objects(self, prefix: str) -> Iterator[tuple[str, int, datetime]]: ...
-    def begun_uploads(self, prefix: str) -> Iterator[tuple[str, str, datetime]]: ...
-    def folders(self, prefix: str) -> Iterator[str]: ...
-    def delete(self, key: str) -> None: ...
-    def abort(self, key: str, upload_id: str) -> None: ...
+    def objects(self, prefix: str) -> Iterator[tuple[str, int, str, datetime]]:
+        """Key, size, ETag and time of every file under a prefix."""
+
+    def begun_uploads(self, prefix: str) -> Iterator[tuple[str, str, datetime]]:
+        """Key, id and beginning of every unfinished upload under a prefix."""
+
+    def entries(self, prefix: str) -> Iterator[str]:
+        """The names right under a prefix; a folder's ends with a slash."""
+
+    def head(self, key: str) -> tuple[int, str] | None:
+        """Size and ETag of a file, or None."""
+
+    def delete(self, key: str) -> None:
+        """Remove a file; one that is gone is no error."""
+
+    def abort(self, key: str, upload_id: str) -> None:
+        """Drop an unfinished upload; one that is gone is no error."""
 
 
 class Suspects(Protocol):
-    """Orphans of earlier looks, and when they were first seen."""
+    """What earlier looks found missing or without an owner, and when they first did."""
 
     def of(self, tenant_id: str) -> Mapping[str, datetime]: ...
-    def note(self, tenant_id: str, keys: Sequence[str], *, at: datetime) -> None: ...
-    def forget(self, tenant_id: str, keys: Sequence[str]) -> None: ...
+    def note(self, tenant_id: str, names: Sequence[str], *, at: datetime) -> None: ...
+    def forget(self, tenant_id: str, names: Sequence[str]) -> None: ...
+
+
+class OutOfTime(Exception):
+    """There is more to look at than time; nothing was concluded from what was seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A file, or an unfinished upload (`upload_id`), as a listing tells it."""
+
+    store: Store
+    key: str
+    size: int | None
+    etag: str
+    at: datetime
+    upload_id: str = ""
 
 
 @dataclass(slots=True)
-class Report:
-    """What was found of one tenant; `removed` are orphans that are gone now."""
+class _Look:
+    """One look at one tenant: what is asked, what was seen, and what calls for a closer look."""
 
-    tenant_id: str
-    recordings: int = 0
-    files: int = 0
-    orphans: list[Stored] = field(default_factory=list)
-    removed: list[Stored] = field(default_factory=list)
-    phantoms: list[str] = field(default_factory=list)
-    mismatches: list[str] = field(default_factory=list)
-    stalled: list[str] = field(default_factory=list)
+    report: Report
+    captures: Captures
+    now: datetime
+    until: datetime
+    repair: bool
+    owned: set[tuple[Store, str]] = field(default_factory=set)
+    busy: set[str] = field(default_factory=set)
+    doubtful: list[Recording] = field(default_factory=list)
+    differing: list[Recording] = field(default_factory=list)
+    stuck: dict[str, Recording] = field(default_factory=dict)
+    # What is missing or unowned, by the name that it is suspected under: how to report it.
+    suspected: dict[str, Callable[[Suspicion], None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditStorage:
+    rooms: Rooms
     recordings: Recordings
+    recorder: Recorder
+    workflow: Workflow
     shelves: Mapping[Store, Shelf]
     suspects: Suspects
+    reconcile: ReconcileRecording
+    patience: Patience
     clock: Clock
+    deadlines: Deadlines = field(default_factory=Deadlines)
 
-    def tenants(self) -> Iterator[str]:
-        """The folders of all tenants that store anything, each once, as they are spelled in keys."""
-        found: set[str] = set()
-        for store, shelf in self.shelves.items():
-            for root in ROOTS[store]:
-                for folder in shelf.folders(root):
-                    if folder not in found and not (root == "" and folder == "delivered"):
-                        found.add(folder)
-                        yield folder
+    def __call__(
+        self, tenant_id: str, captures: Captures, *, repair: bool, until: datetime, min_age: timedelta = YOUNG
+    ) -> Report:
+        """Look at one tenant; files and uploads that are not older than `min_age` are no orphans.
 
-    def __call__(self, tenant_id: str, *, repair: bool) -> Report:
-        """Raises what the stores raise: an audit that did not see everything says nothing."""
-        report, now = Report(tenant_id), self.clock()
+        Raises OutOfTime when there is more to see than can be seen by `until`, and what the stores raise: a look that
+        did not see everything says nothing. Of Cloudflare's failures the report says that it is incomplete.
+        """
+        look = _Look(Report(tenant_id), captures, self.clock(), until, repair)
         # The files first: what is stored while we look is in the records by the time these are read.
-        stored = [one for one in self._everything(tenant_id) if now - one.at > YOUNG]
-        present = {(one.store, one.key): one.size for one in self._everything(tenant_id) if not one.upload_id}
-        owned: set[tuple[Store, str]] = set()
-        busy: set[str] = set()
+        stored = list(self._stored(look))
+        files = {(one.store, one.key): (one.size or 0, one.etag) for one in stored if not one.upload_id}
         for recording in self.recordings.everything(tenant_id):
-            report.recordings += 1
-            owned |= _owned_by(recording)
-            if recording.open:
-                busy.add(recording.id)
-            self._compare(recording, present, report)
-        report.files = len(present)
-        report.orphans = [
-            one
-            for one in stored
-            if (one.store, one.key) not in owned and not any(part in busy for part in one.key.split("/"))
-        ]
-        self._clear(report, now, repair)
-        return report
+            self._in_time(look)
+            self._read(look, recording, files)
+        look.report.files = len(files)
+        for one in stored:
+            if look.now - one.at > min_age and not _has_owner(one, look):
+                look.suspected[_name(one)] = partial(self._tell_orphan, look, one)
+        for number, recording in enumerate(look.doubtful):
+            self._in_time(look)
+            self._look_for_file(look, recording, files, closely=number < CLOSE_LOOKS)
+        self._look_at_cloudflare(look)
+        self._judge(look)
+        if repair:
+            self._clear(look)
+        look.report.compared = captures.incomplete is None
+        return look.report
 
-    def _everything(self, tenant_id: str) -> Iterator[Stored]:
-        folder = quote(tenant_id, safe="")
+    def _in_time(self, look: _Look) -> None:
+        if self.clock() >= look.until:
+            raise OutOfTime
+
+    # ---------------------------------------------------------------- our stores
+
+    def _stored(self, look: _Look) -> Iterator[_Stored]:
+        folder = quote(look.report.tenant_id, safe="")
         for store, shelf in self.shelves.items():
             for root in ROOTS[store]:
                 prefix = f"{root}{folder}/"
-                for key, size, at in shelf.objects(prefix):
-                    yield Stored(store, key, size, at)
+                for key, size, etag, at in shelf.objects(prefix):
+                    self._in_time(look)
+                    if _is_below(root, key):
+                        yield _Stored(store, key, size, etag, at)
                 for key, upload_id, at in shelf.begun_uploads(prefix):
-                    yield Stored(store, key, 0, at, upload_id)
+                    self._in_time(look)
+                    if _is_below(root, key):
+                        yield _Stored(store, key, None, "", at, upload_id)
 
-    def _compare(self, recording: Recording, present: Mapping[tuple[Store, str], int], report: Report) -> None:
-        if recording.stalled and recording.status is Status.PROCESSING:
-            report.stalled.append(recording.id)
-        file = recording.file
-        if file is None or recording.moving:
+    def _read(self, look: _Look, recording: Recording, files: Mapping[tuple[Store, str], tuple[int, str]]) -> None:
+        report, file = look.report, recording.file
+        report.recordings += 1
+        look.owned |= _owned_by(recording)
+        if recording.open:
+            look.busy.add(recording.id)
+        if recording.moving:
+            since = recording.archived_at or recording.started_at
+            if look.now - since > LONGEST_MOVE:
+                report.stalled.append(Stalled(recording_id=recording.id, step="archiving", since=since))
             return
-        size = present.get((file.provider, file.key))
-        if size is None:
-            report.phantoms.append(recording.id)
-        elif size != file.size_bytes:
-            report.mismatches.append(recording.id)
+        if file is not None and _fault(file, files.get((file.provider, file.key))) is not None:
+            look.doubtful.append(recording)
+        if self._is_stuck(recording, look.now):
+            look.stuck[recording.id] = recording
+            since = recording.stopped_at or recording.started_at
+            report.stalled.append(Stalled(recording_id=recording.id, step="processing", since=since))
+        if self._differs(recording, look):
+            look.differing.append(recording)
 
-    def _clear(self, report: Report, now: datetime, repair: bool) -> None:
-        before = self.suspects.of(report.tenant_id)
-        names = {_name(one): one for one in report.orphans}
-        if repair:
-            for name, orphan in names.items():
-                if name in before and now - before[name] >= APART:
-                    self._remove(orphan)
-                    report.removed.append(orphan)
-        gone = {_name(one) for one in report.removed}
-        self.suspects.forget(report.tenant_id, [name for name in before if name not in names or name in gone])
-        self.suspects.note(report.tenant_id, [name for name in names if name not in before], at=now)
-
-    def _remove(self, orphan: Stored) -> None:
-        shelf = self.shelves[orphan.store]
-        if orphan.upload_id:
-            shelf.abort(orphan.key, orphan.upload_id)
+    def _look_for_file(
+        self,
+        look: _Look,
+        recording: Recording,
+        files: Mapping[tuple[Store, str], tuple[int, str]],
+        *,
+        closely: bool,
+    ) -> None:
+        """Tell a file that is missing or another one, unless the recording or its file came after the listing."""
+        file = recording.file
+        if closely:
+            file = self._file_of(recording)
+            found = self.shelves[file.provider].head(file.key) if file is not None else None
+            if file is None or self._file_of(recording) != file:
+                return
+        elif file is not None:
+            found = files.get((file.provider, file.key))
+        if file is None or (fault := _fault(file, found)) is None:
+            return
+        if found is None:
+            name = f"phantom:{recording.id}:{file.provider}:{file.key}"
+            look.suspected[name] = partial(self._tell_phantom, look, recording.id, file)
+        elif fault == "size":
+            mismatch = Mismatch(recording_id=recording.id, kind="size", recorded=file.size_bytes, found=found[0])
+            look.report.mismatches.append(mismatch)
         else:
-            shelf.delete(orphan.key)
+            mismatch = Mismatch(recording_id=recording.id, kind="checksum", recorded=file.etag or "", found=found[1])
+            look.report.mismatches.append(mismatch)
+
+    def _file_of(self, recording: Recording) -> StoredFile | None:
+        """Its file as it is now; None when it has been purged."""
+        try:
+            return self.recordings.find(recording.tenant_id, recording.id).file
+        except RecordingNotFound:
+            return None
+
+    # ---------------------------------------------------------------- Cloudflare
+
+    def _is_stuck(self, recording: Recording, now: datetime) -> bool:
+        """Whether its run has given up, or has died."""
+        if recording.status is not Status.PROCESSING:
+            return False
+        since = max(recording.stopped_at or recording.started_at, recording.recovered_at or recording.started_at)
+        return recording.stalled or (now - since > FRESH and not self.workflow.alive(recording))
+
+    def _differs(self, recording: Recording, look: _Look) -> bool:
+        """Whether the listing tells something else of it, or should tell of it and does not."""
+        theirs = look.captures.listed.get(recording.cloudflare_id or "")
+        if theirs is None:
+            # What is not in a listing is asked for by its id, but only a whole listing can lack anything.
+            return recording.status in OPEN and look.captures.incomplete is None
+        if recording.id in look.stuck:
+            return False
+        return self._act(recording, theirs) not in SETTLED
+
+    def _act(self, ours: Recording, theirs: Capture) -> Act:
+        return reconcile(ours, theirs, now=self.clock(), deadlines=self.deadlines).act
+
+    def _look_at_cloudflare(self, look: _Look) -> None:
+        unknown = look.captures.unknown.get(look.report.tenant_id, [])
+        closer = [
+            *(partial(self._compare, look, recording) for recording in look.differing),
+            *(partial(self._look_at_unknown, look, room, capture) for room, capture in unknown),
+            *(partial(self._bring, look, recording) for recording in look.stuck.values() if look.repair),
+        ]
+        for step in closer:
+            if look.captures.failed:
+                return
+            if self.clock() >= look.until:
+                look.captures.incomplete = "the time was over"
+                return
+            try:
+                step()
+            except (ProviderFailure, Throttled) as failure:
+                look.captures.fail(failure)
+            except (RoomAlreadyRecording, ConcurrentUpdate, RecordingNotFound):
+                # Somebody else is at this very room or recording; the next look sees what they made of it.
+                continue
+
+    def _asked(self, look: _Look, capture_id: str | None) -> Capture | None:
+        """The capture as Cloudflare tells it now, or None when it knows no such capture."""
+        if capture_id is None:
+            return None
+        try:
+            return self.patience(partial(self.recorder.get, capture_id), until=look.until)
+        except ProviderNotFound:
+            return None
+
+    def _compare(self, look: _Look, recording: Recording) -> None:
+        # Cloudflare first: what it told a moment ago is then in the records, if a webhook or a sync brought it in.
+        theirs = self._asked(look, recording.cloudflare_id)
+        ours = self.recordings.find(recording.tenant_id, recording.id)
+        if theirs is None:
+            if ours.status in OPEN:
+                name = f"{ABSENT}:{ours.id}:{ours.cloudflare_id}"
+                look.suspected[name] = partial(self._tell_absent, look, ours)
+            return
+        if ours.id in look.stuck or self._act(ours, theirs) in SETTLED:
+            return
+        look.report.mismatches.append(
+            Mismatch(recording_id=ours.id, kind="status", recorded=ours.status.value, found=theirs.status.value)
+        )
+        if look.repair:
+            self._carry_out(look, ours, theirs)
+
+    def _bring(self, look: _Look, recording: Recording) -> None:
+        """Bring a stuck recording in line; one that Cloudflare does not know (any more) is left to a person."""
+        theirs = self._asked(look, recording.cloudflare_id)
+        if theirs is not None:
+            self._carry_out(look, self.recordings.find(recording.tenant_id, recording.id), theirs)
+
+    def _carry_out(self, look: _Look, ours: Recording, theirs: Capture) -> None:
+        alive = ours.status is not Status.PROCESSING or self.workflow.alive(ours)
+        act = reconcile(ours, theirs, now=self.clock(), run_alive=alive, deadlines=self.deadlines).act
+        changed = self.patience(partial(self.reconcile, None, ours, theirs, run_alive=alive), until=look.until)
+        # A stop changes nothing here: Cloudflare tells of it.
+        if changed is not None or act is Act.STOP:
+            look.report.reconciled.append(ours.id)
+
+    def _look_at_unknown(self, look: _Look, listed_in: Room, capture: Capture) -> None:
+        """Tell a capture that no recording belongs to, and adopt it; unless one came after the listing."""
+        room = self.rooms.of_meeting(listed_in.meeting_id)
+        if room is None or room.tenant_id != look.report.tenant_id or self.recordings.of_captures([capture.id]):
+            return
+        if room.lease_until is not None and room.lease_until > self.clock():
+            # A start is under way, and this may be what it has just begun.
+            return
+        look.report.orphans.append(
+            Orphan(store="cloudflare", key=capture.id, size=capture.size_bytes, at=capture.invoked_at, room_id=room.id)
+        )
+        if look.repair:
+            theirs = self._asked(look, capture.id)
+            if theirs is None:
+                return
+            made = self.patience(partial(self.reconcile, room, None, theirs), until=look.until)
+            if made is not None:
+                look.report.adopted.append(Adopted(capture_id=capture.id, recording_id=made.id))
+
+    # ---------------------------------------------------------------- judging, and clearing away
+
+    def _judge(self, look: _Look) -> None:
+        """Report what is suspected, with what earlier looks say of it, and remember it for the next one."""
+        tenant_id = look.report.tenant_id
+        before = self.suspects.of(tenant_id)
+        for name, tell in look.suspected.items():
+            since = before.get(name, look.now)
+            tell(Suspicion(since=since, confirmed=look.now - since >= APART))
+        gone = [
+            name
+            for name in before
+            if name not in look.suspected
+            # Of Cloudflare only a whole comparison can clear anybody.
+            and not (name.startswith(f"{ABSENT}:") and look.captures.incomplete is not None)
+        ]
+        self.suspects.forget(tenant_id, gone)
+        self.suspects.note(tenant_id, [name for name in look.suspected if name not in before], at=look.now)
+
+    def _tell_orphan(self, look: _Look, one: _Stored, suspicion: Suspicion) -> None:
+        look.report.orphans.append(
+            Orphan(store=one.store, key=one.key, size=one.size, at=one.at, upload_id=one.upload_id, suspicion=suspicion)
+        )
+
+    def _tell_phantom(self, look: _Look, recording_id: str, file: StoredFile, suspicion: Suspicion) -> None:
+        look.report.phantoms.append(
+            Phantom(recording_id=recording_id, store=file.provider, key=file.key, suspicion=suspicion)
+        )
+
+    def _tell_absent(self, look: _Look, ours: Recording, suspicion: Suspicion) -> None:
+        look.report.mismatches.append(
+            Mismatch(recording_id=ours.id, kind="status", recorded=ours.status.value, found=ABSENT, suspicion=suspicion)
+        )
+
+    def _clear(self, look: _Look) -> None:
+        """Remove the orphans in our stores that two complete listings hours apart agree on."""
+        report = look.report
+        for orphan in report.orphans:
+            if orphan.suspicion is None or not orphan.suspicion.confirmed or orphan.store == "cloudflare":
+                continue
+            if not report.recordings and not orphan.upload_id:
+                # So does a table look that was lost or restored: files are then all that is left.
+                report.held = True
+                continue
+            if self.clock() >= look.until:
+                report.incomplete.append("not every orphan could be removed: the time was over")
+                return
+            if self._has_found_owner(report.tenant_id, orphan.store, orphan.key):
+                continue
+            shelf = self.shelves[orphan.store]
+            if orphan.upload_id:
+                shelf.abort(orphan.key, orphan.upload_id)
+            else:
+                shelf.delete(orphan.key)
+            report.removed.append(orphan)
+            self.suspects.forget(report.tenant_id, [_suspect(orphan.store, orphan.key, orphan.upload_id)])
+
+    def _has_found_owner(self, tenant_id: str, store: Store, key: str) -> bool:
+        """The last look before a file goes: at the recording that its key names."""
+        for part in key.split("/"):
+            if part.startswith("rec_"):
+                try:
+                    recording = self.recordings.find(tenant_id, part)
+                except RecordingNotFound:
+                    continue
+                if recording.open or (store, key) in _owned_by(recording):
+                    return True
+        return False
 
 
-# Where the folders of the tenants begin in each store.
-ROOTS: Final[Mapping[Store, Sequence[str]]] = {"r2": ("", "delivered/"), "s3": ("recordings/",)}
+OPEN: Final = frozenset({Status.RECORDING, Status.PROCESSING})
+# What a comparison with Cloudflare may say of a recording that is as it should be: a run that is due is at work.
+SETTLED: Final = frozenset({Act.NOTHING, Act.RUN})
 
 
 def _owned_by(recording: Recording) -> set[tuple[Store, str]]:
@@ -159,5 +423,36 @@ def _owned_by(recording: Recording) -> set[tuple[Store, str]]:
     return owned
 
 
-def _name(one: Stored) -> str:
-    return f"{one.store}:{one.key}:{one.upload_id}"
+def _has_owner(one: _Stored, look: _Look) -> bool:
+    # What an open recording is being made of lies below its id.
+    return (one.store, one.key) in look.owned or any(part in look.busy for part in one.key.split("/"))
+
+
+def _fault(file: StoredFile, found: tuple[int, str] | None) -> str | None:
+    """What is wrong with a file that has this size and ETag; one whose ETag was never noted is not compared by it."""
+    if found is None:
+        return "missing"
+    if found[0] != file.size_bytes:
+        return "size"
+    return "checksum" if file.etag is not None and found[1] != file.etag else None
+
+
+def _name(one: _Stored) -> str:
+    return _suspect(one.store, one.key, one.upload_id)
+
+
+def _suspect(store: Store, key: str, upload_id: str) -> str:
+    return f"{store}:{key}:{upload_id}"
+
+
+def _is_below(root: str, key: str) -> bool:
+    """Whether a key lies below this root, where two roots share a prefix.
+
+    A tenant called `delivered` keeps its files, delivered/<room>/<recording>/<attempt>/<file>, among what Cloudflare
+    delivers to others, delivered/<tenant>/<room>/<file>.
+    """
+    parts = key.split("/")
+    if parts[0] != DELIVERED:
+        return True
+    of_tenant = len(parts) > 4 and parts[2].startswith("rec_")
+    return of_tenant == (root == "")
