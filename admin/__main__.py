@@ -131,7 +131,7 @@ def register_webhook(api: str, account: str, app: str, token: str, url: str) -> 
     base = f"{api}/accounts/{account}/realtime/kit/{app}/webhooks"
     target = f"{url.rstrip('/')}/webhooks/cloudflare"
     headers = {"Authorization": f"Bearer {token}"}
-    known = _data(requests.get(base, headers=headers, timeout=TIMEOUT)) or []
+    known = _webhooks(base, headers)
     lines = [f"  {hook.get('url')}  {'on' if hook.get('enabled') else 'off'}" for hook in known]
     ours = next((hook for hook in known if hook.get("url") == target), None)
     if ours is not None and ours.get("enabled") and set(EVENTS) <= set(ours.get("events") or []):
@@ -143,6 +143,14 @@ def register_webhook(api: str, account: str, app: str, token: str, url: str) -> 
     made = {"name": "recordings", "url": target, "events": EVENTS, "enabled": True}
     _data(requests.post(base, json=made, headers=headers, timeout=TIMEOUT))
     return "\n".join(["Webhooks:", *lines, f"{target} is now registered."])
+
+
+def _webhooks(base: str, headers: dict[str, str]) -> list[dict[str, Any]]:
+    """Those that are registered. The API reference lists them at /webhooks, the webhook guide at /webhooks/all."""
+    answer = requests.get(base, headers=headers, timeout=TIMEOUT)
+    if answer.status_code in {404, 405}:
+        answer = requests.get(f"{base}/all", headers=headers, timeout=TIMEOUT)
+    return _data(answer) or []
 
 
 def _data(answer: requests.Response) -> Any:

@@ -78,6 +78,7 @@ class Api:
             web.get(f"{BASE}/meetings/{{id}}", self._guarded("get_meeting", self.get_meeting)),
             web.patch(f"{BASE}/meetings/{{id}}", self._guarded("set_meeting", self.set_meeting)),
             web.get(f"{BASE}/webhooks", self._guarded("webhooks", self.list_webhooks)),
+            web.get(f"{BASE}/webhooks/all", self._guarded("webhooks", self.list_all_webhooks)),
             web.post(f"{BASE}/webhooks", self._guarded("webhooks", self.add_webhook)),
             web.patch(f"{BASE}/webhooks/{{id}}", self._guarded("webhooks", self.change_webhook)),
             web.get("/.well-known/webhooks.json", self.webhook_key),
@@ -305,6 +306,13 @@ class Api:
         return success(self._meeting(meeting.id))
 
     async def list_webhooks(self, request: web.Request) -> web.Response:
+        if self.world.settings.webhooks_listed_at != "webhooks":
+            return failure(404, "Not found")
+        return success([*self.world.webhooks.values()])
+
+    async def list_all_webhooks(self, request: web.Request) -> web.Response:
+        if self.world.settings.webhooks_listed_at != "all":
+            return failure(404, "Webhook not found")
         return success([*self.world.webhooks.values()])
 
     async def add_webhook(self, request: web.Request) -> web.Response:

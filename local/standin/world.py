@@ -38,6 +38,7 @@ class Settings:
     webhooks: bool = True
     webhook_copies: int = 1
     webhook_delay: float = 0.0
+    webhooks_listed_at: str = "webhooks"  # webhooks | all
     start_seconds: float = 0.2
     upload_seconds: float = 0.3
     stall_in: str | None = None

@@ -96,6 +96,25 @@ def test_other_boxes_are_skipped_whatever_way_they_tell_their_length() -> None:
     assert seconds_of(FTYP + box(b"mdat", b"z" * 50, length=0)) is None
 
 
+@pytest.mark.parametrize(("version", "length"), [(0, 2**32 - 1), (1, 2**64 - 1)])
+def test_a_length_of_all_ones_is_unknown(version: int, length: int) -> None:
+    assert seconds_of(FTYP + box(b"moov", mvhd(1000, length, version=version))) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "seconds"),
+    [
+        (bytes(4) + struct.pack(">I", 42_000), 42),
+        (bytes([1, 0, 0, 0]) + struct.pack(">Q", 43_000), 43),
+        (bytes(4), 0),
+        (bytes([1, 0, 0, 0]) + bytes(4), 0),
+    ],
+)
+def test_a_film_in_fragments_tells_its_length_apart(content: bytes, seconds: int) -> None:
+    moov = box(b"moov", mvhd(1000, 0) + box(b"mvex", box(b"mehd", content)))
+    assert seconds_of(FTYP + moov) == seconds
+
+
 def test_a_scale_of_zero_tells_nothing() -> None:
     assert seconds_of(FTYP + box(b"moov", mvhd(0, 5))) is None
 

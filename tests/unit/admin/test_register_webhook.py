@@ -68,6 +68,12 @@ def test_one_that_is_off_or_incomplete_is_put_right(standin: str) -> None:
     assert (hook["events"], hook["enabled"]) == (["meeting.ended", "recording.statusUpdate"], True)
 
 
+def test_a_list_at_the_other_address_is_found(standin: str) -> None:
+    requests.post(f"{standin}/_control/settings", json={"webhooks_listed_at": "all"}, timeout=5).raise_for_status()
+    for said in ("is now registered", "is registered already"):
+        assert said in register_webhook(f"{standin}/client/v4", "a", "app", TOKEN, "https://api.example/")
+
+
 def test_what_cloudflare_refuses_is_told(standin: str) -> None:
     with pytest.raises(Refused, match="401"):
         register_webhook(f"{standin}/client/v4", "a", "app", "wrong", "https://api.example")

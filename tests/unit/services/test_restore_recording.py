@@ -61,6 +61,13 @@ def test_a_copy_is_asked_for_and_it_is_said_when_to_expect_it(storage_class: str
     assert stored(world) == after
 
 
+def test_where_a_lifecycle_rule_has_moved_the_file_is_noticed(world: World) -> None:
+    world.vault.storage_class = "DEEP_ARCHIVE"
+    after = world.restore(stored(world), tier="standard")
+    archive = archive_of(after)
+    assert (archive.storage_class, archive.expected_at) == ("DEEP_ARCHIVE", NOON + timedelta(hours=12))
+
+
 def test_a_tier_that_is_not_offered_is_refused_and_not_asked_for() -> None:
     world = archived("DEEP_ARCHIVE")
     before = stored(world)

@@ -43,8 +43,27 @@ def _mp4_seconds(read: Read, size: int) -> int | None:
     if mvhd is None or mvhd[1] - mvhd[0] < 32:
         return None
     body = read(mvhd[0], mvhd[0] + 31)
-    scale, length = struct.unpack(">IQ", body[20:32]) if body[0] == 1 else struct.unpack(">II", body[12:20])
+    wide = body[0] == 1
+    scale, length = struct.unpack(">IQ", body[20:32]) if wide else struct.unpack(">II", body[12:20])
+    if length == (2**64 if wide else 2**32) - 1:
+        # All ones: the length cannot be determined.
+        return None
+    if length == 0:
+        length = _fragments_length(read, moov)
     return round(length / scale) if scale else None
+
+
+def _fragments_length(read: Read, moov: tuple[int, int]) -> int:
+    """The length that a file in fragments tells apart, in `mvex/mehd` (ISO/IEC 14496-12, 8.8.2); 0 without one."""
+    mvex = _box(read, moov[0], moov[1], b"mvex")
+    mehd = _box(read, mvex[0], mvex[1], b"mehd") if mvex else None
+    if mehd is None or mehd[1] - mehd[0] < 8:
+        return 0
+    body = read(mehd[0], min(mehd[0] + 12, mehd[1]) - 1)
+    wide = body[0] == 1
+    if wide and len(body) < 12:
+        return 0
+    return int.from_bytes(body[4:12] if wide else body[4:8])
 
 
 def _webm_seconds(head: bytes) -> int | None:

@@ -227,12 +227,18 @@ class Recording:
             progress=None,
         )
 
-    def restoring(self, *, tier: Tier, days: int, expected_at: datetime) -> Self:
-        """A readable copy has been asked for, or raise RecordingNotArchived."""
+    def restoring(self, *, tier: Tier, days: int, expected_at: datetime, storage_class: str | None = None) -> Self:
+        """A readable copy has been asked for, or raise RecordingNotArchived. `storage_class`: where it lies by now."""
         if self.status is not Status.ARCHIVED or self.archive is None or self.moving:
             raise RecordingNotArchived(f"only an archived recording can be restored; this one is {self.status}")
         asked = replace(
-            self.archive, state="restoring", restored_until=None, expected_at=expected_at, tier=tier, days=days
+            self.archive,
+            state="restoring",
+            storage_class=storage_class or self.archive.storage_class,
+            restored_until=None,
+            expected_at=expected_at,
+            tier=tier,
+            days=days,
         )
         return self._changed(archive=asked)
 

@@ -53,7 +53,10 @@ class RestoreRecording:
             raise TierNotOffered(f"{tier} is not offered for {found.storage_class}")
         self.vault.restore(before.file.key, days=days, tier=tier)
         if found.until is None or found.ongoing:
-            return before.restoring(tier=tier, days=days, expected_at=now + waits[tier])
+            # A lifecycle rule may have moved it on since it was stored.
+            return before.restoring(
+                tier=tier, days=days, expected_at=now + waits[tier], storage_class=found.storage_class
+            )
         # A copy is there: asking again keeps it longer, and it stays readable meanwhile.
         renewed = self.vault.look(before.file.key)
         return before.restored(until=(renewed and renewed.until) or found.until)
