@@ -74,6 +74,7 @@ class Fault:
     at: int = 0
     effect: bool = False
     recording_id: str | None = None
+    meeting_id: str | None = None
 
 
 @dataclass
@@ -285,7 +286,13 @@ class World:
     # ------------------------------------------------------------ faults
 
     def fault(
-        self, on: str, recording_id: str | None = None, kinds: frozenset[str] | None = None, served: range | None = None
+        self,
+        on: str,
+        *,
+        recording_id: str | None = None,
+        meeting_id: str | None = None,
+        kinds: frozenset[str] | None = None,
+        served: range | None = None,
     ) -> Fault | None:
         """The fault that strikes this call, if one does; a flip strikes only where its byte is among those `served`."""
         for fault in self.faults:
@@ -293,7 +300,9 @@ class World:
                 continue
             if kinds is not None and fault.kind not in kinds:
                 continue
-            if fault.recording_id not in (None, recording_id) or fault.times == 0:
+            if fault.recording_id not in (None, recording_id) or fault.meeting_id not in (None, meeting_id):
+                continue
+            if fault.times == 0:
                 continue
             if fault.kind == "flip" and (served is None or fault.at not in served):
                 continue
