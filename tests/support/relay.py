@@ -62,6 +62,8 @@ class Relay:
         for task in [*self._tasks]:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for server in self._servers:
+            await server.wait_closed()
 
 
 def place_of(url: str) -> tuple[str, int]:
