@@ -217,7 +217,7 @@ class Api:
 
     async def list(self, request: web.Request) -> web.Response:
         world, query = self.world, request.query
-        rows = [*world.recordings.values()]
+        rows = world.oldest_first()
         if "meeting_id" in query:
             rows = [one for one in rows if one.meeting_id == query["meeting_id"]]
         wanted = {status for text in query.getall("status", []) for status in text.split(",")}
@@ -227,10 +227,13 @@ class Api:
             rows = [one for one in rows if one.invoked_at >= datetime.fromisoformat(query["start_time"])]
         if "end_time" in query:
             rows = [one for one in rows if one.invoked_at <= datetime.fromisoformat(query["end_time"])]
-        rows.sort(key=lambda one: (one.invoked_at, one.id), reverse=query.get("sort_order", "DESC") == "DESC")
         size = int(query.get("per_page", world.settings.page_size)) or world.settings.page_size
         page = max(0, int(query.get("page_no", world.settings.page_base)) - world.settings.page_base)
-        shown = rows[page * size : (page + 1) * size]
+        first, last = page * size, min((page + 1) * size, len(rows))
+        if query.get("sort_order", "DESC") == "DESC":
+            shown = rows[max(0, len(rows) - last) : max(0, len(rows) - first)][::-1]
+        else:
+            shown = rows[first:last]
         paging = {
             "total_count": len(rows),
             "start_offset": page * size + 1 if shown else 0,

@@ -20,6 +20,7 @@ BLOCK = 1024 * 1024
 _making = threading.Lock()
 
 
+@lru_cache(maxsize=32)
 def base_file(folder: Path, seconds: int) -> bytes:
     """A playable MP4 (H.264 and AAC, as RealtimeKit's default) of this many seconds."""
     path = folder / f"base-{seconds}.mp4"

@@ -134,6 +134,7 @@ class World:
         self.settings = Settings()
         self.meetings: dict[str, Meeting] = {}
         self.recordings: dict[str, Recording] = {}
+        self._sorted: list[Recording] = []
         self.by_meeting: dict[str, list[Recording]] = {}
         self.webhooks: dict[str, dict[str, Any]] = {}
         self.deliveries: list[dict[str, Any]] = []
@@ -153,6 +154,12 @@ class World:
         """The newest running recording of a meeting."""
         running = [one for one in self.by_meeting.get(meeting_id, []) if one.status in RUNNING]
         return running[-1] if running else None
+
+    def oldest_first(self) -> list[Recording]:
+        """All recordings by when they were invoked; sorted again only when one was added, for none is ever removed."""
+        if len(self._sorted) != len(self.recordings):
+            self._sorted = sorted(self.recordings.values(), key=lambda one: (one.invoked_at, one.id))
+        return self._sorted
 
     def begin(self, meeting_id: str, *, auto: bool, at: datetime | None = None, **facts: Any) -> Recording:
         """A recording is asked for; it walks to RECORDING by itself."""
