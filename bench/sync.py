@@ -88,7 +88,7 @@ class Gathered:
         self.items: list[Any] = []
         self.added: dict[tuple[str, str], Counter[str]] = {}
 
-    def transact_write_items(self, *, TransactItems: Sequence[Mapping[str, Any]]) -> None:
+    def transact_write_items(self, *, TransactItems: Sequence[Mapping[str, Any]], **_: Any) -> None:
         """Keep the writes of a transaction. Raises BenchError for one that cannot be put off."""
         for action in TransactItems:
             if "Put" in action:

@@ -112,13 +112,15 @@ class Api:
         return guarded
 
     async def _meeting_of(self, request: web.Request) -> str | None:
-        """The meeting that a call is about, if it is about one."""
+        """The meeting that a call is about, if it is about one and a fault asks for it."""
         named, world = request.match_info, self.world
+        if all(fault.meeting_id is None for fault in world.faults):
+            return None
         if "meeting" in named:
             return named["meeting"]
         if "id" in named:
-            recording = world.recordings.get(named["id"])
-            return recording.meeting_id if recording is not None else named["id"]
+            its = (one for one in world.recordings.values() if named["id"] in (one.id, one.session_id))
+            return next((one.meeting_id for one in its), named["id"])
         if "meeting_id" in request.query:
             return request.query["meeting_id"]
         asked = (await _json(request)).get("meeting_id") if request.can_read_body else None

@@ -359,7 +359,10 @@ class Played:
         struck = crash.struck if crash is not None else None
         died = struck is not None and crash is not None and crash.end is not End.LOST
         code = answer.json().get("code") if answer.headers["Content-Type"].endswith("json") else None
-        if not died:
+        if died:
+            # The emulator hands on what AWS would hide behind a 500.
+            assert answer.json()["errorType"] == "Runtime.ExitError", answer.text
+        else:
             known = answer.is_success or code in REFUSED[what] or TROUBLE.get(answer.status_code) == code
             assert known or (answer.status_code == 503 and code in BUSY), f"{answer.status_code} {answer.text}"
             assert answer.status_code != 503 or "Retry-After" in answer.headers
