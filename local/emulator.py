@@ -1,9 +1,10 @@
-"""Runs the AWS emulator, nearer to AWS in three points.
+"""Runs the AWS emulator, nearer to AWS in a few points.
 
 - An archive is unpacked once and linked into each worker that asks for it. Lambda too mounts one read-only copy of the
   layers; unpacking them anew costs a second or two for every cold start.
 - A function that fails tells the class of its error as `errorType`, as Lambda does: a state machine's `Retry` and
   `Catch` match on it.
+- A function whose process dies fails with `Runtime.ExitError`, as on Lambda.
 - What comes over the loopback interface counts as secure transport: there is no TLS here, and the archive bucket's
   policy denies everything else.
 """
@@ -66,7 +67,10 @@ def execute(func: dict[str, Any], event: Any, request_id: str) -> dict[str, Any]
     result: dict[str, Any] = _execute(func, event, request_id)
     body = result.get("body")
     if result.get("error") and isinstance(body, dict) and body.get("errorType") == "Runtime.HandlerError":
-        body["errorType"] = error_class(result.get("log", "")) or body["errorType"]
+        if body.get("errorMessage") == "Worker process died":
+            body |= {"errorType": "Runtime.ExitError", "errorMessage": "Runtime exited with error: signal: killed"}
+        else:
+            body["errorType"] = error_class(result.get("log", "")) or body["errorType"]
     return result
 
 

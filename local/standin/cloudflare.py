@@ -94,7 +94,7 @@ class Api:
                 return limited
             if request.headers.get("Authorization") != f"Bearer {TOKEN}":
                 return refusal(401, 10000, "Authentication error")
-            fault = world.fault(operation)
+            fault = world.fault(operation, meeting_id=await self._meeting_of(request))
             if fault is None:
                 return await handle(request)
             if fault.effect:
@@ -110,6 +110,21 @@ class Api:
             return as_told(fault)
 
         return guarded
+
+    async def _meeting_of(self, request: web.Request) -> str | None:
+        """The meeting that a call is about, if it is about one and a fault asks for it."""
+        named, world = request.match_info, self.world
+        if all(fault.meeting_id is None for fault in world.faults):
+            return None
+        if "meeting" in named:
+            return named["meeting"]
+        if "id" in named:
+            its = (one for one in world.recordings.values() if named["id"] in (one.id, one.session_id))
+            return next((one.meeting_id for one in its), named["id"])
+        if "meeting_id" in request.query:
+            return request.query["meeting_id"]
+        asked = (await _json(request)).get("meeting_id") if request.can_read_body else None
+        return asked if isinstance(asked, str) else None
 
     def _limited(self) -> web.Response | None:
         """Cloudflare's limit: beyond it everything is blocked for a while (fundamentals/api/reference/limits)."""
@@ -204,7 +219,7 @@ class Api:
 
     async def list(self, request: web.Request) -> web.Response:
         world, query = self.world, request.query
-        rows = [*world.recordings.values()]
+        rows = world.oldest_first()
         if "meeting_id" in query:
             rows = [one for one in rows if one.meeting_id == query["meeting_id"]]
         wanted = {status for text in query.getall("status", []) for status in text.split(",")}
@@ -214,10 +229,13 @@ class Api:
             rows = [one for one in rows if one.invoked_at >= datetime.fromisoformat(query["start_time"])]
         if "end_time" in query:
             rows = [one for one in rows if one.invoked_at <= datetime.fromisoformat(query["end_time"])]
-        rows.sort(key=lambda one: (one.invoked_at, one.id), reverse=query.get("sort_order", "DESC") == "DESC")
         size = int(query.get("per_page", world.settings.page_size)) or world.settings.page_size
         page = max(0, int(query.get("page_no", world.settings.page_base)) - world.settings.page_base)
-        shown = rows[page * size : (page + 1) * size]
+        first, last = page * size, min((page + 1) * size, len(rows))
+        if query.get("sort_order", "DESC") == "DESC":
+            shown = rows[max(0, len(rows) - last) : max(0, len(rows) - first)][::-1]
+        else:
+            shown = rows[first:last]
         paging = {
             "total_count": len(rows),
             "start_offset": page * size + 1 if shown else 0,
@@ -362,7 +380,7 @@ class Api:
         fits = hmac.compare_digest(query.get("signature", ""), self._signature(recording, until))
         if expired or not fits:
             return _xml(403, "ExpiredRequest" if fits else "SignatureDoesNotMatch")
-        fault = world.fault("media", recording.id, frozenset({"answer", "delay", "drop"}))
+        fault = self._of_file(recording, "answer", "delay", "drop")
         if fault is not None:
             await asyncio.sleep(fault.seconds)
             if fault.kind == "drop":
@@ -383,6 +401,16 @@ class Api:
         part = settings.part_mib * 1024 * 1024 if settings.etag == "parts" else None
         told = await asyncio.get_running_loop().run_in_executor(self.world.threads, media.etag, part)
         return f'"{told}"'
+
+    def _of_file(self, recording: Recording, *kinds: str, served: range | None = None) -> Fault | None:
+        """The fault of one of these kinds that strikes this reading of a file."""
+        return self.world.fault(
+            "media",
+            recording_id=recording.id,
+            meeting_id=recording.meeting_id,
+            kinds=frozenset(kinds),
+            served=served,
+        )
 
     async def _serve(self, request: web.Request, recording: Recording) -> web.StreamResponse:
         media, world = recording.media, self.world
@@ -406,9 +434,9 @@ class Api:
         headers["Content-Length"] = str(last - first + 1)
         answer = web.StreamResponse(status=status, headers=headers)
         await answer.prepare(request)
-        cut = world.fault("media", recording.id, frozenset({"cut"}))
-        slow = world.fault("media", recording.id, frozenset({"slow"}))
-        flip = world.fault("media", recording.id, frozenset({"flip"}), range(first, last + 1))
+        cut = self._of_file(recording, "cut")
+        slow = self._of_file(recording, "slow")
+        flip = self._of_file(recording, "flip", served=range(first, last + 1))
         allowed = world.random.expovariate(1 / cut.every_bytes) if cut else None
         at = first
         for block in media.read(first, last):

@@ -16,26 +16,34 @@ from pathlib import Path
 import imageio_ffmpeg
 
 BLOCK = 1024 * 1024
+# Two recordings of one length must not make its base at the same time.
+_making = threading.Lock()
 
 
+@lru_cache(maxsize=32)
 def base_file(folder: Path, seconds: int) -> bytes:
     """A playable MP4 (H.264 and AAC, as RealtimeKit's default) of this many seconds."""
     path = folder / f"base-{seconds}.mp4"
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        made = folder / f"making-{seconds}.mp4"
-        subprocess.run(
-            [
-                imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-loglevel", "error", "-threads", "1",
-                "-f", "lavfi", "-i", f"testsrc=size=320x180:rate=10:duration={seconds}",
-                "-f", "lavfi", "-i", f"sine=frequency=440:duration={seconds}",
-                "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-c:a", "aac", "-b:a", "32k",
-                "-movflags", "+faststart", str(made),
-            ],
-            check=True, timeout=120, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-        made.rename(path)
+    with _making:
+        if not path.exists():
+            _make(folder, path, seconds)
     return path.read_bytes()
+
+
+def _make(folder: Path, path: Path, seconds: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    made = folder / f"making-{seconds}.mp4"
+    subprocess.run(
+        [
+            imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-loglevel", "error", "-threads", "1",
+            "-f", "lavfi", "-i", f"testsrc=size=320x180:rate=10:duration={seconds}",
+            "-f", "lavfi", "-i", f"sine=frequency=440:duration={seconds}",
+            "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-c:a", "aac", "-b:a", "32k",
+            "-movflags", "+faststart", str(made),
+        ],
+        check=True, timeout=120, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    made.rename(path)
 
 
 @lru_cache(maxsize=8)

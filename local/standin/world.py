@@ -74,6 +74,7 @@ class Fault:
     at: int = 0
     effect: bool = False
     recording_id: str | None = None
+    meeting_id: str | None = None
 
 
 @dataclass
@@ -133,6 +134,7 @@ class World:
         self.settings = Settings()
         self.meetings: dict[str, Meeting] = {}
         self.recordings: dict[str, Recording] = {}
+        self._sorted: list[Recording] = []
         self.by_meeting: dict[str, list[Recording]] = {}
         self.webhooks: dict[str, dict[str, Any]] = {}
         self.deliveries: list[dict[str, Any]] = []
@@ -152,6 +154,12 @@ class World:
         """The newest running recording of a meeting."""
         running = [one for one in self.by_meeting.get(meeting_id, []) if one.status in RUNNING]
         return running[-1] if running else None
+
+    def oldest_first(self) -> list[Recording]:
+        """All recordings by when they were invoked; sorted again only when one was added, for none is ever removed."""
+        if len(self._sorted) != len(self.recordings):
+            self._sorted = sorted(self.recordings.values(), key=lambda one: (one.invoked_at, one.id))
+        return self._sorted
 
     def begin(self, meeting_id: str, *, auto: bool, at: datetime | None = None, **facts: Any) -> Recording:
         """A recording is asked for; it walks to RECORDING by itself."""
@@ -285,7 +293,13 @@ class World:
     # ------------------------------------------------------------ faults
 
     def fault(
-        self, on: str, recording_id: str | None = None, kinds: frozenset[str] | None = None, served: range | None = None
+        self,
+        on: str,
+        *,
+        recording_id: str | None = None,
+        meeting_id: str | None = None,
+        kinds: frozenset[str] | None = None,
+        served: range | None = None,
     ) -> Fault | None:
         """The fault that strikes this call, if one does; a flip strikes only where its byte is among those `served`."""
         for fault in self.faults:
@@ -293,7 +307,9 @@ class World:
                 continue
             if kinds is not None and fault.kind not in kinds:
                 continue
-            if fault.recording_id not in (None, recording_id) or fault.times == 0:
+            if fault.recording_id not in (None, recording_id) or fault.meeting_id not in (None, meeting_id):
+                continue
+            if fault.times == 0:
                 continue
             if fault.kind == "flip" and (served is None or fault.at not in served):
                 continue

@@ -5,16 +5,12 @@ Bytes go through as they come and are never kept. Each request has a connection 
 
 import asyncio
 import random
-import re
-import threading
 from collections import Counter
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
-PIECE = 64 * 1024
-LONGEST_HEAD = 64 * 1024
+from tests.support.relay import LONGEST_HEAD, PIECE, Relay, forwarded, length_of, place_of, waits_for_leave
+
 # An error with its usual status: which of them S3's clients repeat depends on both.
 SLOW_DOWN, INTERNAL, UNAVAILABLE = (503, "SlowDown"), (500, "InternalError"), (503, "ServiceUnavailable")
 
@@ -76,25 +72,16 @@ def operation_of(method: str, target: str) -> tuple[str, int | None]:
     return named.get(method, method), None
 
 
-class Proxy:
-    """Runs in a thread of its own between `with` and its end; `faults` may be changed at any time."""
+class Proxy(Relay):
+    """`url` is where clients find it; `faults` may be changed at any time."""
 
     def __init__(self, upstream: str, *, seed: int = 0) -> None:
-        parts = urlsplit(upstream)
-        self._upstream = (parts.hostname or "127.0.0.1", parts.port or 80)
+        super().__init__()
+        self._upstream = place_of(upstream)
         self._random = random.Random(seed)
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.url = ""
         self.faults = Faults()
         self.calls: list[Call] = []
-
-    @property
-    def url(self) -> str:
-        """Where clients find it."""
-        assert self._server is not None
-        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     def counts(self) -> Counter[str]:
         """How many faults of each kind there were."""
@@ -104,40 +91,8 @@ class Proxy:
         """How many calls that bring this part met a fault."""
         return sum(1 for call in self.calls if call.part == number and call.fault is not None)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        self._server = asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(10)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(10)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-        self._loop.close()
-
-    async def _listen(self) -> asyncio.Server:
-        return await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=LONGEST_HEAD)
-
-    async def _stop(self) -> None:
-        assert self._server is not None
-        self._server.close()
-        for task in [*self._tasks]:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        try:
-            await self._serve(reader, writer)
-        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            writer.transport.abort()
-        finally:
-            self._tasks.discard(task)
-            writer.close()
+    async def _begin(self) -> None:
+        self.url = await self._listen(self._serve)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
@@ -158,15 +113,14 @@ class Proxy:
         other: asyncio.StreamWriter | None = None
         try:
             source, other = await asyncio.open_connection(*self._upstream, limit=LONGEST_HEAD)
-            length = _length(head)
-            if re.search(r"(?im)^expect:", head) and length:
+            if waits_for_leave(head):
                 writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            other.write(_forwarded(head))
+            other.write(forwarded(head))
             up = flip if method != "GET" else None
-            left = await self._pass(reader, other, length, allowed, up)
+            left = await self._pass(reader, other, length_of(head), allowed, up)
             answer = (await source.readuntil(b"\r\n\r\n")).decode("latin-1")
-            writer.write(_forwarded(answer))
-            body = 0 if method == "HEAD" else _length(answer)
+            writer.write(forwarded(answer))
+            body = 0 if method == "HEAD" else length_of(answer)
             await self._pass(source, writer, body, left, flip if method == "GET" else None)
         except _Cut:
             call.fault = "cut"
@@ -225,18 +179,3 @@ class Proxy:
                 await asyncio.sleep(self.faults.delay)
         await sink.drain()
         return None if allowed is None else allowed - at
-
-
-def _length(head: str) -> int | None:
-    """The length of the body that follows; None when it ends with the connection."""
-    told = re.search(r"(?im)^content-length:\s*(\d+)", head)
-    if told:
-        return int(told[1])
-    return None if head.startswith("HTTP/") else 0
-
-
-def _forwarded(head: str) -> bytes:
-    """The head for the other side: one request to a connection, and no asking before the body."""
-    first, *lines = head.removesuffix("\r\n\r\n").split("\r\n")
-    kept = [line for line in lines if line.partition(":")[0].lower() not in ("connection", "keep-alive", "expect")]
-    return "\r\n".join([first, *kept, "Connection: close"]).encode("latin-1") + b"\r\n\r\n"

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import boto3
 import pytest
@@ -80,6 +81,13 @@ def test_a_run_that_never_was_is_replaced_too_and_counts_as_not_yet_started(mach
     assert ProcessingRuns().alive(before)
     ProcessingRuns().replace(before, replace(before, attempt=2))
     assert runs_of(machine) == [f"{before.id}-2"]
+
+
+def test_a_run_that_has_ended_is_replaced_too(client: Stubber) -> None:
+    client.add_client_error("stop_execution", "ValidationException", "Execution is not running")
+    client.add_response("start_execution", {"executionArn": "arn:run", "startDate": datetime.now(UTC)})
+    before = a_recording()
+    ProcessingRuns().replace(before, replace(before, attempt=2))
 
 
 @pytest.mark.parametrize("method", ["stop_execution", "describe_execution"])

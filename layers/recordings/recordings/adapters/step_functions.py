@@ -18,6 +18,9 @@ from recordings.domain.recording import Recording
 # A token dies with its wait: the run looked again by itself, which is all that waking it would have done.
 DEAD_TOKENS: Final = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"})
 
+# A run that never was or has ended needs no stop. That StopExecution refuses one that has ended is not documented; the
+# one error it could refuse with beside those for what is not there or malformed is this (API reference).
+NOTHING_TO_STOP: Final = frozenset({"ExecutionDoesNotExist", "ValidationException"})
 BUSY: Final = frozenset({"ThrottlingException", "ExecutionLimitExceeded"})
 # A move that died so often is for a person to look at; its recording is readable from R2 all the while.
 MOST_REVIVALS: Final = 5
@@ -39,7 +42,7 @@ class ProcessingRuns:
             run = _execution(os.environ["PROCESSING_ARN"], _name(before))
             _client.stop_execution(executionArn=run, cause="replaced by a new attempt")
         except ClientError as error:
-            if error.response["Error"]["Code"] != "ExecutionDoesNotExist":
+            if error.response["Error"]["Code"] not in NOTHING_TO_STOP:
                 raise
         self.start(after)
 

@@ -1,0 +1,92 @@
+"""What the HTTP proxies of the tests share: a thread of their own, listening, and passing a message on."""
+
+import asyncio
+import re
+import threading
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+PIECE = 64 * 1024
+LONGEST_HEAD = 64 * 1024
+
+
+class Relay:
+    """Runs in a thread of its own between `with` and its end. Each request has a connection of its own."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._servers: list[asyncio.Server] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self._begin(), self._loop).result(10)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+    async def _begin(self) -> None:
+        raise NotImplementedError
+
+    async def _listen(self, serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]) -> str:
+        """Serve every connection to a free port; gives its address."""
+
+        async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            self._tasks.add(task)
+            try:
+                await serve(reader, writer)
+            except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+                writer.transport.abort()
+            finally:
+                self._tasks.discard(task)
+                writer.close()
+
+        server = await asyncio.start_server(accept, "127.0.0.1", 0, limit=LONGEST_HEAD)
+        self._servers.append(server)
+        return f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+    async def _stop(self) -> None:
+        for server in self._servers:
+            server.close()
+        for task in [*self._tasks]:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for server in self._servers:
+            await server.wait_closed()
+
+
+def place_of(url: str) -> tuple[str, int]:
+    """Host and port of an address."""
+    parts = urlsplit(url)
+    return parts.hostname or "127.0.0.1", parts.port or 80
+
+
+def length_of(head: str) -> int | None:
+    """The length of the body that follows; None when it ends with the connection."""
+    told = re.search(r"(?im)^content-length:\s*(\d+)", head)
+    if told:
+        return int(told[1])
+    return None if head.startswith("HTTP/") else 0
+
+
+def waits_for_leave(head: str) -> bool:
+    """Whether the sender asks before it sends the body."""
+    return re.search(r"(?im)^expect:", head) is not None and bool(length_of(head))
+
+
+def forwarded(head: str) -> bytes:
+    """The head for the other side: one request to a connection, and no asking before the body."""
+    first, *lines = head.removesuffix("\r\n\r\n").split("\r\n")
+    kept = [line for line in lines if line.partition(":")[0].lower() not in ("connection", "keep-alive", "expect")]
+    return "\r\n".join([first, *kept, "Connection: close"]).encode("latin-1") + b"\r\n\r\n"
