@@ -682,11 +682,16 @@ class MemorySyncState:
 
     def begin(self, *, nonce: str, now: datetime, until: datetime) -> Begun | None:
         with self.lock:
-            if self.until is not None and self.until > now:
+            if self.until is not None and self.until > now and self.nonce != nonce:
                 return None
             self.nonce, self.until = nonce, until
             last, self.last = self.last, now
             return Begun(self.watermark, self.full_at is None or now - self.full_at >= FULL_EVERY, last)
+
+    def renew(self, *, nonce: str, until: datetime) -> None:
+        with self.lock:
+            if self.nonce == nonce:
+                self.until = until
 
     def end(self, *, nonce: str, watermark: datetime | None, full_at: datetime | None) -> None:
         with self.lock:

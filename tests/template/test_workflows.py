@@ -13,7 +13,7 @@ from tests.support.template import ROOT, resources
 
 MACHINES = {path.name.removesuffix(".asl.json"): path for path in sorted((ROOT / "statemachines").glob("*.asl.json"))}
 # Errors that are not ours: of Step Functions, of Lambda, and of boto3 as its classes are called.
-FOREIGN = re.compile(r"States\.\w+|Lambda\.\w+|Sandbox\.Timedout|\w+Error")
+FOREIGN = re.compile(r"States\.\w+|Lambda\.\w+|Sandbox\.Timedout|Runtime\.ExitError|\w+Error")
 
 
 def states(machine: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

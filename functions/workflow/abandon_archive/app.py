@@ -7,7 +7,7 @@ from recordings.observability import count
 from recordings.services.move_to_archive import AbandonArchive
 from recordings.workflow.task import Payload, task
 
-abandon_archive = AbandonArchive(recordings=DynamoRecordings(), clock=now, abort=ArchiveBucket().abort)
+abandon_archive = AbandonArchive(recordings=DynamoRecordings(), clock=now, copies=ArchiveBucket())
 
 
 @task

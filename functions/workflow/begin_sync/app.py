@@ -1,7 +1,7 @@
 """Sync task: take the run, unless another one is at work."""
 
 from recordings.adapters.sync_state import DynamoSyncState
-from recordings.adapters.system import new_nonce, now
+from recordings.adapters.system import now
 from recordings.services.sync_all import LEASE
 from recordings.workflow.task import Payload, task
 
@@ -10,7 +10,7 @@ state = DynamoSyncState()
 
 @task
 def handler(payload: Payload) -> Payload:
-    nonce, began = new_nonce(), now()
+    nonce, began = payload["nonce"], now()
     begun = state.begin(nonce=nonce, now=began, until=began + LEASE)
     if begun is None:
         return {"begun": False}

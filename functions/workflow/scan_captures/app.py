@@ -5,12 +5,13 @@ from datetime import datetime
 from recordings.adapters.budget import CallBudget
 from recordings.adapters.dynamo import DynamoRecordings, DynamoRooms
 from recordings.adapters.realtimekit import RealtimeKit
-from recordings.adapters.sync_state import DynamoKeptLooks
+from recordings.adapters.sync_state import DynamoKeptLooks, DynamoSyncState
 from recordings.adapters.system import deadlines, now
 from recordings.observability import count, logger
-from recordings.services.sync_all import Begun, ScanCaptures
+from recordings.services.sync_all import LEASE, Begun, ScanCaptures
 from recordings.workflow.task import Payload, task
 
+state = DynamoSyncState()
 scan_captures = ScanCaptures(
     rooms=DynamoRooms(),
     recordings=DynamoRecordings(),
@@ -23,6 +24,7 @@ scan_captures = ScanCaptures(
 
 @task
 def handler(payload: Payload) -> Payload:
+    state.renew(nonce=payload["nonce"], until=now() + LEASE)
     watermark, last = (datetime.fromisoformat(at) if at else None for at in (payload["watermark"], payload["last"]))
     scan = scan_captures(Begun(watermark, payload["full"], last), payload["page"])
     count("CapturesWithoutRoom", scan.unregistered)

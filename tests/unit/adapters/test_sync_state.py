@@ -73,6 +73,23 @@ def test_a_run_that_lost_its_lease_ends_nothing_and_leaves_nothing(state: SyncSt
     assert begun(state, "c", 31 * MINUTE) == Begun(NOON, True, NOON + 30 * MINUTE)
 
 
+def test_who_has_the_run_takes_it_again(state: SyncState) -> None:
+    assert begun(state) == Begun(None, True)
+    assert begun(state, "a", MINUTE) is not None
+    assert begun(state, "b", 30 * MINUTE) is None
+    assert begun(state, "b", 31 * MINUTE) is not None
+
+
+def test_a_run_is_held_as_long_as_it_is_renewed(state: SyncState) -> None:
+    begun(state)
+    state.renew(nonce="a", until=NOON + 50 * MINUTE)
+    state.renew(nonce="b", until=NOON + timedelta(days=9))
+    assert begun(state, "b", 50 * MINUTE - timedelta(seconds=1)) is None
+    assert begun(state, "b", 50 * MINUTE) is not None
+    state.renew(nonce="a", until=NOON + timedelta(days=9))
+    assert begun(state, "c", 80 * MINUTE) is not None
+
+
 def test_an_end_without_a_beginning_is_nothing(state: SyncState) -> None:
     state.end(nonce="a", watermark=NOON, full_at=NOON)
     assert begun(state) == Begun(None, True)

@@ -185,17 +185,26 @@ def test_a_move_abandoned_after_its_copy_was_stored_is_served_from_r2() -> None:
     plan = store.plan()
     assert plan is not None
     store.cold.put(plan["key"], SMALL, content_type="video/mp4")
-    abandon = AbandonArchive(recordings=store.recordings, clock=store.clock, abort=store.cold.abort)
+    abandon = AbandonArchive(recordings=store.recordings, clock=store.clock, copies=store.cold)
     assert abandon(store.work, plan) is Status.READY
     file = store.now().file
     assert file is not None
     assert (file.provider, file.key) == ("r2", "key")
     store.assert_readable()
+    # Nothing is left of it.
+    assert store.cold.objects == {}
     again = store.archive(store.now())
     assert store.move(again) == "done"
-    # The next attempt has a key of its own; what is left of the first is for the audit to find.
-    assert len(store.cold.objects) == 2
-    store.assert_readable()
+    store.assert_one_copy("s3")
+
+
+def test_a_move_that_is_abandoned_when_it_has_moved_discards_nothing() -> None:
+    store = Store()
+    plan = store.plan()
+    store.move(store.moving)
+    abandon = AbandonArchive(recordings=store.recordings, clock=store.clock, copies=store.cold)
+    assert abandon(store.work, plan) is Status.ARCHIVED
+    store.assert_one_copy("s3")
 
 
 def test_a_file_that_is_missing_is_told_and_the_recording_is_ready_again() -> None:
@@ -248,7 +257,7 @@ def test_a_run_of_another_attempt_changes_nothing() -> None:
     again = store.archive(store.now())
     assert BeginArchive(recordings=store.recordings, clock=store.clock)(old) is False
     store.finish()(old, plan, Done(etag=None, crc32=None, proven=True))
-    abandon = AbandonArchive(recordings=store.recordings, clock=store.clock, abort=store.cold.abort)
+    abandon = AbandonArchive(recordings=store.recordings, clock=store.clock, copies=store.cold)
     assert abandon(old, None) is Status.ARCHIVED
     assert store.now() == again
     store.assert_readable()
@@ -262,7 +271,7 @@ def test_a_run_whose_move_is_over_moves_nothing() -> None:
     assert begin(store.work) is True
     store.finish()(store.work, None, None)
     store.assert_one_copy("s3")
-    abandon = AbandonArchive(recordings=store.recordings, clock=store.clock, abort=store.cold.abort)
+    abandon = AbandonArchive(recordings=store.recordings, clock=store.clock, copies=store.cold)
     assert abandon(store.work, None) is Status.ARCHIVED
     store.assert_one_copy("s3")
 
@@ -289,7 +298,7 @@ def test_a_change_in_between_is_read_again_until_it_is_told(times: int) -> None:
         save(before, after)
 
     store.recordings.save = busy  # type: ignore[method-assign]
-    abandon = AbandonArchive(recordings=store.recordings, clock=store.clock, abort=store.cold.abort)
+    abandon = AbandonArchive(recordings=store.recordings, clock=store.clock, copies=store.cold)
     if times < 5:
         assert abandon(store.work, None) is Status.READY
     else:

@@ -17,7 +17,7 @@ from recordings.domain.errors import (
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Recording
 from recordings.ports import Look
-from recordings.services.sync_all import BATCH, FULL_EVERY, LEASE, OVERLAP, PAGES, Begun
+from recordings.services.sync_all import BATCH, FULL_EVERY, LEASE, OVERLAP, PAGES, SWEEP, Begun
 from tests.support.builders import NOON, a_capture, a_recording, a_room
 from tests.unit.services.world import Killed, Trap, World, attempt
 
@@ -69,6 +69,14 @@ def test_a_walk_ends_a_while_before_the_watermark(world: World) -> None:
     scan = world.scan(Begun(mark, False))
     assert scan.seen == 3
     assert world.scan(Begun(mark, True)).seen == 5
+
+
+def test_the_daily_walk_goes_as_far_back_as_cloudflare_keeps_files_and_the_first_to_the_end(world: World) -> None:
+    captured(world, timedelta(0), SWEEP, SWEEP + timedelta(seconds=1), timedelta(days=300))
+    assert world.scan(Begun(None, True)).seen == 4
+    assert world.scan(Begun(NOON, True)).seen == 2
+    # Unless the last good run is longer ago than that.
+    assert world.scan(Begun(NOON - timedelta(days=200), True)).seen == 3
 
 
 def test_a_walk_asks_for_no_page_behind_its_end(world: World) -> None:
@@ -508,7 +516,8 @@ def test_ten_thousand_captures_of_which_fifty_are_new_cost_little(world: World) 
     again = Counter(world.trap.calls)
     assert again["recorder.recent"] == 1
     assert again.keys() <= {
-        "state.begin", "state.end", "recorder.recent", "recordings.of_captures", "recordings.open_ones", "kept.all"
+        "state.begin", "state.end", "recorder.recent", "recordings.of_captures", "recordings.open_ones", "kept.all",
+        "state.renew",
     }  # fmt: skip
 
 

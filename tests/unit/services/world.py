@@ -245,6 +245,7 @@ class World:
         try:
             while page is not None:
                 at = page
+                self.again(lambda: state.renew(nonce=nonce, until=self.clock() + sync_all.LEASE))
                 scan = self.again(lambda at=at: self.scan(begun, at))
                 newest = newest or scan.newest
                 changed += sum(self.again(lambda some=some: self.look(some)) for some in scan.batches)
@@ -398,7 +399,7 @@ class World:
             )
             self.again(lambda: finish(work, plan, done))
         except (RecordingsError, TransferError):
-            abandon = AbandonArchive(recordings=ports["recordings"], clock=self.clock, abort=ports["cold"].abort)
+            abandon = AbandonArchive(recordings=ports["recordings"], clock=self.clock, copies=ports["cold"])
             self.again(lambda: abandon(work, plan))
             return "abandoned"
         return "done"
@@ -408,7 +409,7 @@ class World:
         if (recording.id, recording.archive_attempt) in self.moves.ended:
             return
         ports = self.ports("recordings", "cold")
-        abandon = AbandonArchive(recordings=ports["recordings"], clock=self.clock, abort=ports["cold"].abort)
+        abandon = AbandonArchive(recordings=ports["recordings"], clock=self.clock, copies=ports["cold"])
         self.again(lambda: abandon(_work(recording, recording.archive_attempt), None))
         self.moves.end(recording)
 

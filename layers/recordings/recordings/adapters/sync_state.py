@@ -24,7 +24,7 @@ class DynamoSyncState:
                 TableName=TABLE,
                 Key=KEY,
                 UpdateExpression="SET nonce = :nonce, lease_until = :until, began_at = :now",
-                ConditionExpression="attribute_not_exists(lease_until) OR lease_until <= :now",
+                ConditionExpression="attribute_not_exists(lease_until) OR lease_until <= :now OR nonce = :nonce",
                 ExpressionAttributeValues={
                     ":nonce": {"S": nonce},
                     ":until": {"S": until.isoformat()},
@@ -41,6 +41,19 @@ class DynamoSyncState:
             for name in ("watermark", "full_at", "began_at")
         )
         return Begun(watermark, full_at is None or now - full_at >= FULL_EVERY, last)
+
+    def renew(self, *, nonce: str, until: datetime) -> None:
+        try:
+            client.update_item(
+                TableName=TABLE,
+                Key=KEY,
+                UpdateExpression="SET lease_until = :until",
+                ConditionExpression="nonce = :nonce",
+                ExpressionAttributeValues={":nonce": {"S": nonce}, ":until": {"S": until.isoformat()}},
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                raise
 
     def end(self, *, nonce: str, watermark: datetime | None, full_at: datetime | None) -> None:
         kept = {name: at for name, at in (("watermark", watermark), ("full_at", full_at)) if at is not None}

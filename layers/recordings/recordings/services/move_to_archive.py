@@ -4,7 +4,6 @@ The file can be read at every moment: the recording points to R2 until the copy 
 after the recording points to the copy.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -33,6 +32,12 @@ class Deletable(Protocol):
     """The store that a file leaves."""
 
     def delete(self, key: str) -> None: ...
+
+
+class Discardable(Deletable, Protocol):
+    """The store that a file was to move to."""
+
+    def abort(self, key: str, upload_id: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,16 +147,14 @@ class FinishArchive:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AbandonArchive:
-    """Put the recording back to ready: nothing is lost."""
+    """Put the recording back to ready: nothing is lost, and nothing is left of the move."""
 
     recordings: Recordings
     clock: Clock
-    abort: Callable[[str, str], None]
+    copies: Discardable
 
     def __call__(self, work: Work, plan: Plan | None) -> Status:
         """Raises ConcurrentUpdate."""
-        if plan is not None and plan["upload_id"]:
-            self.abort(plan["key"], plan["upload_id"])
 
         def back(recording: Recording) -> Recording:
             if recording.archive_attempt != work["attempt"]:
@@ -159,4 +162,9 @@ class AbandonArchive:
             return recording.not_archived(ABANDONED, at=self.clock())
 
         stored = changed(self.recordings, lambda: self.recordings.find(work["tenant_id"], work["recording_id"]), back)
+        if plan is not None and (stored.file is None or stored.file.key != plan["key"]):
+            # Only now that the recording points elsewhere for good: a run that moved it may have died just after.
+            if plan["upload_id"]:
+                self.copies.abort(plan["key"], plan["upload_id"])
+            self.copies.delete(plan["key"])
         return stored.status

@@ -32,17 +32,21 @@ PAGES: Final = 8
 # A listing may lag, and clocks differ: rows this much older than the watermark are looked at again.
 OVERLAP: Final = timedelta(hours=1)
 FULL_EVERY: Final = timedelta(days=1)
+# The daily walk goes so far back: Cloudflare records a day at most and keeps the file for seven (RealtimeKit,
+# recording-guide/stop-recording and data-retention). What is older was seen by the very first walk.
+SWEEP: Final = timedelta(days=9)
 # A file that Cloudflare drops this soon and that is not ours yet is for a person to know of.
 EXPIRES_SOON: Final = timedelta(hours=48)
 # A run that has just been started is not asked after.
 YOUNG: Final = timedelta(minutes=10)
-# Longer than a run may take; only a run that has died holds it to the end.
+# Longer than a step of a run may take; each holds it anew, and only a run that has died holds it to the end.
 LEASE: Final = timedelta(minutes=30)
 
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """Where a run takes up: the watermark, whether this one walks the whole list, and when the last one began."""
+    """Where a run takes up: the watermark, whether this one walks the list as far as there may be files, and when the
+    last one began. Without a watermark it walks to the very end."""
 
     watermark: datetime | None
     full: bool
@@ -53,7 +57,10 @@ class SyncState(Protocol):
     """What is kept from one run to the next, and who runs now."""
 
     def begin(self, *, nonce: str, now: datetime, until: datetime) -> Begun | None:
-        """Take the run, or give None while another has it."""
+        """Take the run, or give None while another has it; who has it already (by `nonce`) takes it again."""
+
+    def renew(self, *, nonce: str, until: datetime) -> None:
+        """Hold the run longer. Nothing when it was lost meanwhile."""
 
     def end(self, *, nonce: str, watermark: datetime | None, full_at: datetime | None) -> None:
         """Give the run back; what is not None is kept for the next one. Nothing when it was lost meanwhile."""
@@ -87,7 +94,10 @@ class ScanCaptures:
         Raises a ProviderFailure; then the watermark stays and the next run sees the same again.
         """
         scan, looks, listed = Scan(), dict[str | None, Look](), dict[str, Capture]()
-        oldest = None if begun.full or begun.watermark is None else begun.watermark - OVERLAP
+        oldest = None
+        if begun.watermark is not None:
+            back = begun.watermark - OVERLAP
+            oldest = min(back, self.clock() - SWEEP) if begun.full else back
         number, more = page, True
         while more and number < page + PAGES:
             captures, more = self.recorder.recent(number)
