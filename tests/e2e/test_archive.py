@@ -36,9 +36,9 @@ LARGE = 20_000_000
 PART = 16 * 1024 * 1024
 # The state before which a run is killed, and the size of the file: a large one is copied in parts.
 KILLS = [
-    ("BeginArchive", None), ("PlanArchive", None), ("CopySegments", LARGE), ("CompleteArchive", None),
-    ("CompleteArchive", LARGE), ("IsItProven", LARGE), ("FinishArchive", None), ("FinishArchive", LARGE),
-    ("Done", None),
+    ("BeginArchive", None), ("IsThereAnythingToMove", None), ("PlanArchive", None), ("HasItMoved", None),
+    ("CopySegments", LARGE), ("CompleteArchive", None), ("CompleteArchive", LARGE), ("IsItProven", LARGE),
+    ("FinishArchive", None), ("FinishArchive", LARGE), ("Done", None),
 ]  # fmt: skip
 
 
@@ -238,6 +238,54 @@ def test_a_run_killed_before_any_step_loses_nothing_and_the_next_one_finishes(
     assert (found["archive"]["state"], found["archive_error"]) == ("stored", None)
     assert found["version"] == version + (before != "Done")
     assert check_stored_once(running, recording_id) == etag_of(content)
+
+
+def test_a_run_killed_before_it_reads_again_what_nothing_proves_loses_nothing(
+    running: Json, api: httpx.Client, cloudflare: httpx.Client, tenant: str, halting: Any
+) -> None:
+    recording_id, made = ready(api, cloudflare, size=LARGE)
+    (key,) = keys(running, "r2", recording_id)
+    r2, bucket = stack.client(running, "r2"), running["buckets"]["r2"]
+    content = content_of(api, recording_id)
+    # Stored by one request, its ETag tells nothing of parts; and its CRC-32 is not known.
+    r2.put_object(Bucket=bucket, Key=key, Body=content)
+    stack.client(running, "dynamodb").update_item(
+        TableName=running["tables"]["Table"],
+        Key={"pk": {"S": f"T#{tenant}#REC"}, "sk": {"S": recording_id}},
+        UpdateExpression="REMOVE #file.crc32",
+        ExpressionAttributeNames={"#file": "file"},
+    )
+    hold_archiving(running, recording_id)
+    archive(api, recording_id)
+
+    kill(running, tenant, recording_id, halting("CheckSegments"))
+    assert content_of(api, recording_id) == content
+
+    assert outcome(running, run_archiving(running, tenant, recording_id)) == "SUCCEEDED"
+    assert get(api, recording_id)["archive"]["state"] == "stored"
+    assert check_stored_once(running, recording_id) == etag_of(content)
+    assert sha256(content).hexdigest() == made["sha256"]
+
+
+def test_a_run_killed_before_it_gives_up_is_given_up_by_the_next(
+    running: Json, api: httpx.Client, cloudflare: httpx.Client, tenant: str, halting: Any
+) -> None:
+    recording_id, _ = ready(api, cloudflare, size=LARGE)
+    (key,) = keys(running, "r2", recording_id)
+    r2, bucket = stack.client(running, "r2"), running["buckets"]["r2"]
+    whole = content_of(api, recording_id)
+    r2.put_object(Bucket=bucket, Key=key, Body=bytes([whole[0] ^ 1]) + whole[1:])
+    hold_archiving(running, recording_id)
+    archive(api, recording_id)
+
+    kill(running, tenant, recording_id, halting("AbandonArchive"))
+    assert get(api, recording_id)["archive"]["state"] == "moving"
+
+    assert outcome(running, run_archiving(running, tenant, recording_id)) == "FAILED"
+    found = get(api, recording_id)
+    assert (found["status"], found["archive_error"]["code"]) == ("ready", "archive_failed")
+    assert (keys(running, "s3", recording_id), unfinished(running, "s3", recording_id)) == ([], [])
+    assert keys(running, "r2", recording_id) == [key]
 
 
 @pytest.mark.parametrize("size", [None, LARGE], ids=["small", "large"])

@@ -444,6 +444,18 @@ def test_a_small_file_that_its_etag_proves_is_read_once_and_any_other_twice() ->
 
 
 @pytest.mark.parametrize("ranges", [True, False])
+@pytest.mark.parametrize("mib", [5, 8])
+def test_a_small_file_that_was_made_of_parts_is_one_request_all_the_same(mib: int, ranges: bool) -> None:
+    content = bytes(range(256)) * (11 * MIB // 256)
+    job = Job(content, etag=etag_in_parts(content, mib * MIB), ranges=ranges)
+    plan = job.plan()
+    assert (plan["segments"], plan["upload_id"]) == ([[1, 1]], "")
+    job.run(plan)
+    assert job.stored(plan) == content
+    assert job.reader.reads == ({1: 1} if ranges else {})
+
+
+@pytest.mark.parametrize("ranges", [True, False])
 def test_three_reads_that_differ_store_nothing(ranges: bool) -> None:
     job = Job(ranges=ranges)
     plan = job.plan()

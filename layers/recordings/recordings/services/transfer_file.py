@@ -155,8 +155,9 @@ def plan_for(
     """Plan a copy to `key`, with its upload begun; unfinished uploads of earlier plans (`family` is a prefix) go."""
     for old_key, upload_id in files.uploads(family):
         files.abort(old_key, upload_id)
-    part_size = part_size_for(source.size, source.etag)
     single = source.size < SINGLE_BELOW
+    # What one request carries is one part, whatever the source was made of.
+    part_size = part_size_for(source.size, None if single else source.etag)
     return Plan(
         source=place,
         key=key,
