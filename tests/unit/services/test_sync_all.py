@@ -1,5 +1,6 @@
 """The scheduled sync: what it looks at, what that costs, and what it brings right."""
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -13,11 +14,12 @@ from recordings.domain.errors import (
     ProviderRefused,
     ProviderThrottled,
     ProviderTimeout,
+    RoomNotFound,
 )
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Recording
 from recordings.ports import Look
-from recordings.services.sync_all import BATCH, FULL_EVERY, LEASE, OVERLAP, PAGES, SWEEP, Begun
+from recordings.services.sync_all import BATCH, FULL_EVERY, LEASE, MOST_LOOKS, MOST_OWN, OVERLAP, PAGES, SWEEP, Begun
 from tests.support.builders import NOON, a_capture, a_recording, a_room
 from tests.unit.services.world import Killed, Trap, World, attempt
 
@@ -380,6 +382,56 @@ def test_what_fails_alone_holds_up_nothing_and_is_looked_at_until_it_succeeds(
     assert world.memory.looks == {}
     assert {one.cloudflare_id for one in world.all()} == set(world.cloudflare.captured)
     world.assert_sound()
+
+
+def test_what_is_gone_since_the_walk_holds_up_nothing(world: World) -> None:
+    captured(world, timedelta(0), timedelta(minutes=1))
+    gone = Look(
+        capture_id="c", meeting_id="meeting_1", sure=True, tenant_id="tenant_1", recording_id="rec_gone", kept=True
+    )
+    world.kept.keep(gone)
+    assert world.sync() == 2
+    assert world.memory.looks == {}
+    remove = world.memory.rooms.pop
+
+    def removed(recording: Recording, *, nonce: str | None) -> None:
+        remove((recording.tenant_id, recording.room_id), None)
+        raise RoomNotFound
+
+    captured(world, timedelta(0))
+    world.recordings.add = removed  # type: ignore[method-assign]
+    assert world.sync() == 0
+
+
+def test_a_scan_hands_on_no_more_than_a_workflows_state_holds(world: World) -> None:
+    tenant = "t" * 128
+    for number in range(700):
+        capture_id = f"{number:08}-0000-0000-0000-000000000000"
+        at = NOON - timedelta(hours=2, seconds=number)
+        world.recordings.add(
+            a_recording(
+                id=world.new_id(at),
+                tenant_id=tenant,
+                cloudflare_id=capture_id,
+                meeting_id="0" * 36,
+                status=Status.PROCESSING,
+                created_at=at,
+            ),
+            nonce=None,
+        )
+    captured(world, *(timedelta(seconds=number) for number in range(900)))
+    scan, seen = world.scan(), set[str | None]()
+    looks = [look for batch in scan.batches for look in batch]
+    assert len(looks) == MOST_LOOKS + MOST_OWN
+    assert len(json.dumps({"batches": scan.batches})) < 240 * 1024
+    # The walk goes on where it was, and everybody of our own has a turn.
+    page = scan.next_page
+    assert page == 6
+    rest = world.scan(page=page)
+    assert (sum(map(len, rest.batches)), rest.next_page) == (400, None)
+    for _ in range(40):
+        seen |= {look["recording_id"] for batch in world.scan().batches for look in batch}
+    assert len(seen - {None}) == 700
 
 
 def test_a_capture_that_meets_a_busy_room_comes_in_when_the_room_is_free(world: World) -> None:

@@ -3,6 +3,7 @@
 Nobody waits for it: what a webhook lost, what began by itself, what got stuck and what died comes right here.
 """
 
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -12,6 +13,7 @@ from typing import Final, Protocol
 from recordings.domain.capture import Capture
 from recordings.domain.errors import (
     ConcurrentUpdate,
+    NotFound,
     ProviderFailure,
     ProviderNotFound,
     ProviderThrottled,
@@ -27,8 +29,11 @@ from recordings.services.reconcile_recording import ReconcileRecording
 BATCH: Final = 20
 # Captures of a meeting that are compared with ours by one read (BatchGetItem's limit).
 AT_A_TIME: Final = 100
-# Pages of one scan: what it hands on must fit the 256 KiB of a workflow's state (Step Functions, "Quotas").
+# What one scan hands on must fit the 256 KiB of a workflow's state (Step Functions, "Quotas"): so many pages, no
+# further one after so many looks, and of our own lists so many, by lot: who is not drawn has its turn in a later run.
 PAGES: Final = 8
+MOST_LOOKS: Final = 500
+MOST_OWN: Final = 300
 # A listing may lag, and clocks differ: rows this much older than the watermark are looked at again.
 OVERLAP: Final = timedelta(hours=1)
 FULL_EVERY: Final = timedelta(days=1)
@@ -99,7 +104,7 @@ class ScanCaptures:
             back = begun.watermark - OVERLAP
             oldest = min(back, self.clock() - SWEEP) if begun.full else back
         number, more = page, True
-        while more and number < page + PAGES:
+        while more and number < page + PAGES and len(looks) < MOST_LOOKS:
             captures, more = self.recorder.recent(number)
             known = self.recordings.of_captures([capture.id for capture in captures])
             for capture in captures:
@@ -114,14 +119,21 @@ class ScanCaptures:
             number += 1
         scan.seen = len(listed)
         if page == 1:
-            for kept in self.kept.all():
-                looks[kept["capture_id"] or kept["meeting_id"]] = kept
-            for recording in self.recordings.open_ones():
-                if recording.cloudflare_id not in looks and self._calls_for_a_look(recording, listed, begun.last):
-                    looks[recording.cloudflare_id or recording.id] = _of(recording)
+            looks |= self._own(looks, listed, begun.last)
         scan.next_page = number if more else None
         scan.batches = [list(some) for some in batched(looks.values(), BATCH, strict=False)]
         return scan
+
+    def _own(
+        self, looks: Mapping[str | None, Look], listed: Mapping[str, Capture], last: datetime | None
+    ) -> Mapping[str | None, Look]:
+        """What is to be looked at whatever the listing says: what was kept, and what is open and may be stuck."""
+        own = {kept["capture_id"] or kept["meeting_id"]: kept for kept in self.kept.all()}
+        for recording in self.recordings.open_ones():
+            name = recording.cloudflare_id or recording.id
+            if name not in looks and name not in own and self._calls_for_a_look(recording, listed, last):
+                own[name] = _of(recording)
+        return own if len(own) <= MOST_OWN else dict(random.sample(sorted(own.items(), key=str), MOST_OWN))
 
     def _compared(self, capture: Capture, known: Mapping[str, Recording | None], scan: Scan) -> Look | None:
         if capture.id not in known:
@@ -215,6 +227,9 @@ class LookClosely:
                 raise
             except ProviderFailure:
                 done = False
+            except NotFound:
+                # The recording was purged, or the room removed, since the walk.
+                done = True
             if not done:
                 looked.kept += 1
                 if not look["kept"]:
