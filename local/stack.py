@@ -1,5 +1,6 @@
 """Starts, deploys, inspects and stops local stacks. One stack is a set of processes and a directory `.local/<name>`."""
 
+import fcntl
 import json
 import os
 import platform
@@ -293,10 +294,13 @@ def _deploy(stack: dict[str, Any]) -> None:
     template = sam.read(ROOT / "template.yaml")
     home, parameters = folder(stack["name"]), _parameters(stack, template)
     overrides = [f"{key}={value}" for key, value in parameters.items()]
-    _sam(stack, "build", [
-        "--parallel", "--cached", "--cache-dir", str(home / "cache"), "--build-dir", str(home / "build"),
-        "--template-file", str(ROOT / "template.yaml"), "--parameter-overrides", *overrides,
-    ])  # fmt: skip
+    with (ROOT / ".local" / "build.lock").open("w") as lock:
+        # Builds of one checkout share .aws-sam: of stacks that come up at the same time one builds after the other.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _sam(stack, "build", [
+            "--parallel", "--cached", "--cache-dir", str(home / "cache"), "--build-dir", str(home / "build"),
+            "--template-file", str(ROOT / "template.yaml"), "--parameter-overrides", *overrides,
+        ])  # fmt: skip
     _sam(stack, "deploy", [
         "--template-file", str(home / "build" / "template.yaml"), "--stack-name", f"recordings-{stack['name']}",
         "--resolve-s3", "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-fail-on-empty-changeset",
