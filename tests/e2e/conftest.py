@@ -28,12 +28,10 @@ def tenant() -> str:
     return f"tenant-{uuid.uuid4().hex[:12]}"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """One worker has the stack, and another the tests that bring up one of their own, and all that need none."""
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("histories" if item.path.stem == "test_histories" else "stack"))
+    if Path(__file__).parent in item.path.parents:
+        item.add_marker(pytest.mark.xdist_group("histories" if item.path.stem == "test_histories" else "stack"))
 
 
 type Client = Callable[..., httpx.Client]
