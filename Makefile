@@ -40,7 +40,8 @@ check: setup ## Style, types, dependency rule, template
 	$(PY) -m openapi.generate --check
 
 test: check ## Everything: check, then unit, template, local-stack and end-to-end tests
-	$(PY) -m pytest -n 2 --dist loadgroup
+	$(PY) -m pytest -n 2 tests/unit tests/template
+	$(PY) -m pytest tests/e2e
 
 up: setup ## Bring up the local stack (NAME=default); prints a token and curl lines
 	$(PY) -m local --name $(NAME) up

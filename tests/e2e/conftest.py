@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -26,12 +25,6 @@ def running() -> Iterator[dict[str, Any]]:
 def tenant() -> str:
     """A tenant that no other test knows."""
     return f"tenant-{uuid.uuid4().hex[:12]}"
-
-
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """One worker has the stack, and another the tests that bring up one of their own, and all that need none."""
-    if Path(__file__).parent in item.path.parents:
-        item.add_marker(pytest.mark.xdist_group("histories" if item.path.stem == "test_histories" else "stack"))
 
 
 type Client = Callable[..., httpx.Client]
