@@ -105,7 +105,7 @@ def halting(running: Json) -> Iterator[Any]:
     def make(before: str) -> str:
         definition = copy.deepcopy(json.loads(original["definition"]))
         for state in definition["States"].values():
-            for way in (state, *state.get("Choices", [])):
+            for way in (state, *state.get("Choices", []), *state.get("Catch", [])):
                 way.update({name: "Rest" for name in ("Next", "Default") if way.get(name) == before})
         definition["States"]["Rest"] = {"Type": "Wait", "Seconds": 3600, "Next": before}
         made.append(
