@@ -60,8 +60,9 @@ class Media:
     wanted_size: int | None = None
     flipped_at: int | None = field(default=None)
     exact: bool = False
-    _lock: threading.Lock = field(default_factory=threading.Lock, compare=False, repr=False)
-    _etags: dict[int, str] = field(default_factory=dict, compare=False, repr=False)
+    # Never handed on: a file that replaces this one has other bytes.
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, compare=False, repr=False)
+    _etags: dict[int, str] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     @cached_property
     def size(self) -> int:
