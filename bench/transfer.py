@@ -419,14 +419,6 @@ def look(work: dict[str, Any]) -> None:
     import_module("functions.workflow.check_upload.app").check_upload(work, token="bench", wait=timedelta(seconds=5))
 
 
-def progress(work: dict[str, Any]) -> dict[str, Any]:
-    """In the engine's process: how far the recording says that its copy is."""
-    found = import_module("functions.workflow.mark_ready.app").mark_ready.recordings.find(
-        work["tenant_id"], work["recording_id"]
-    )
-    return {"bytes_done": found.progress.bytes_done, "bytes_total": found.progress.bytes_total}
-
-
 def mark(work: dict[str, Any], key: str, facts: dict[str, Any]) -> None:
     """In the engine's process: what MarkReady does with what VerifyTransfer found."""
     from recordings.domain.recording import StoredFile

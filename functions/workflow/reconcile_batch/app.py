@@ -1,11 +1,10 @@
 """Sync task: look closely at what differs, and bring it in line."""
 
 from recordings.adapters.budget import CallBudget
-from recordings.adapters.dynamo import DynamoRecordings, DynamoRooms
+from recordings.adapters.dynamo import DynamoKeptLooks, DynamoRecordings, DynamoRooms
 from recordings.adapters.object_store import R2
 from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.step_functions import ArchivingRuns, ProcessingRuns
-from recordings.adapters.sync_state import DynamoKeptLooks
 from recordings.adapters.system import deadlines, new_id, now
 from recordings.domain.reconcile import METRICS
 from recordings.observability import count

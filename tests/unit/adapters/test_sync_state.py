@@ -11,7 +11,8 @@ from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 from recordings.adapters import dynamo, sync_state
-from recordings.adapters.sync_state import DynamoKeptLooks, DynamoSyncState
+from recordings.adapters.dynamo import DynamoKeptLooks
+from recordings.adapters.sync_state import DynamoSyncState
 from recordings.ports import KeptLooks, Look, at_meeting
 from recordings.services.sync_all import FULL_EVERY, Begun, SyncState
 from tests.support.builders import NOON

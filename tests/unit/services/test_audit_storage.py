@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from recordings.domain.capture import Capture, CaptureStatus
+from recordings.domain.capture import KEPT, Capture, CaptureStatus
 from recordings.domain.errors import ProviderError, ProviderThrottled, ProviderTimeout
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Progress, Recording, Store, StoredFile
 from recordings.services import audit_storage
-from recordings.services.audit_captures import KEPT, ListCaptures, Patience
+from recordings.services.audit_captures import ListCaptures, Patience
 from recordings.services.audit_everything import LONGEST, Audit, AuditEverything
 from recordings.services.audit_report import APART, FOUND, KINDS, Answer, Mismatch, Orphan, Report, Stalled
 from recordings.services.audit_storage import LONGEST_MOVE, YOUNG, AuditStorage, OutOfTime, Shelf

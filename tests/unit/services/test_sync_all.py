@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from recordings.domain.capture import Capture, CaptureStatus
+from recordings.domain.capture import KEPT, Capture, CaptureStatus
 from recordings.domain.errors import (
     ProviderError,
     ProviderFailure,
@@ -19,7 +19,7 @@ from recordings.domain.errors import (
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Recording
 from recordings.ports import Look
-from recordings.services.sync_all import BATCH, FULL_EVERY, LEASE, MOST_LOOKS, MOST_OWN, OVERLAP, PAGES, SWEEP, Begun
+from recordings.services.sync_all import BATCH, FULL_EVERY, LEASE, MOST_LOOKS, MOST_OWN, OVERLAP, PAGES, Begun
 from tests.support.builders import NOON, a_capture, a_recording, a_room
 from tests.unit.services.world import Killed, Trap, World, attempt
 
@@ -74,7 +74,7 @@ def test_a_walk_ends_a_while_before_the_watermark(world: World) -> None:
 
 
 def test_the_daily_walk_goes_as_far_back_as_cloudflare_keeps_files_and_the_first_to_the_end(world: World) -> None:
-    captured(world, timedelta(0), SWEEP, SWEEP + timedelta(seconds=1), timedelta(days=300))
+    captured(world, timedelta(0), KEPT, KEPT + timedelta(seconds=1), timedelta(days=300))
     assert world.scan(Begun(None, True)).seen == 4
     assert world.scan(Begun(NOON, True)).seen == 2
     # Unless the last good run is longer ago than that.

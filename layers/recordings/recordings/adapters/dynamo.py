@@ -296,7 +296,7 @@ def _meeting_link(room: Room) -> Item:
     return {"pk": f"MEETING#{room.meeting_id}", "sk": LINK, "tenant_id": room.tenant_id, "room_id": room.id}
 
 
-def kept_look(look: Look) -> Item:
+def _kept_look(look: Look) -> Item:
     """The item that keeps a look for the next sync: Cloudflare keeps no file longer than seven days."""
     name = look["capture_id"] or f"MEETING#{look['meeting_id']}"
     expires = int((datetime.now(UTC) + LOOKS_KEPT_FOR).timestamp())
@@ -304,7 +304,7 @@ def kept_look(look: Look) -> Item:
 
 
 def _to_be_walked(room: Room) -> Item:
-    return {"Put": {"TableName": TABLE, "Item": _typed(kept_look(at_meeting(room.meeting_id)))}}
+    return {"Put": {"TableName": TABLE, "Item": _typed(_kept_look(at_meeting(room.meeting_id)))}}
 
 
 def _tenant_key(tenant_id: str) -> Key:
@@ -1129,6 +1129,25 @@ def _partition_items(pk: str) -> Iterator[Item]:
         ConsistentRead=True,
     )
     return (_plain(item) for page in pages for item in page["Items"])
+
+
+# ---------------------------------------------------------------- looks that are kept
+
+
+class DynamoKeptLooks:
+    """Implements ports.KeptLooks."""
+
+    def all(self) -> Sequence[Look]:
+        return [json.loads(item["look"]) for item in _partition_items(LOOKS)]
+
+    def keep(self, look: Look) -> None:
+        _client.put_item(TableName=TABLE, Item=_typed(_kept_look(look)))
+
+    def drop(self, look: Look) -> None:
+        _client.delete_item(TableName=TABLE, Key=_key(LOOKS, _kept_look(look)["sk"]))
+
+
+# ---------------------------------------------------------------- tenants
 
 
 class DynamoTenants:

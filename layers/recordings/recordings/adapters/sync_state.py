@@ -1,15 +1,11 @@
-"""The state of the scheduled sync: its watermark, who runs it, and what is kept for the next run."""
+"""The state of the scheduled sync: its watermark, and who runs it."""
 
-import json
-from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from boto3.dynamodb.types import TypeSerializer
 from botocore.exceptions import ClientError
 
-from recordings.adapters.dynamo import LOOKS, TABLE, client, kept_look
-from recordings.ports import Look
+from recordings.adapters.dynamo import TABLE, client
 from recordings.services.sync_all import FULL_EVERY, Begun
 
 KEY: Final = {"pk": {"S": "SYNC"}, "sk": {"S": "STATE"}}
@@ -72,27 +68,3 @@ class DynamoSyncState:
         except ClientError as error:
             if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
                 raise
-
-
-class DynamoKeptLooks:
-    """Implements ports.KeptLooks."""
-
-    def all(self) -> Sequence[Look]:
-        pages = client.get_paginator("query").paginate(
-            TableName=TABLE,
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues={":pk": {"S": LOOKS}},
-            ConsistentRead=True,
-        )
-        return [json.loads(item["look"]["S"]) for page in pages for item in page["Items"]]
-
-    def keep(self, look: Look) -> None:
-        client.put_item(TableName=TABLE, Item=_item(look))
-
-    def drop(self, look: Look) -> None:
-        item = _item(look)
-        client.delete_item(TableName=TABLE, Key={"pk": item["pk"], "sk": item["sk"]})
-
-
-def _item(look: Look) -> dict[str, Any]:
-    return {name: TypeSerializer().serialize(value) for name, value in kept_look(look).items()}

@@ -1,8 +1,13 @@
 """A capture: what Cloudflare calls a recording, as it tells of it."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
+
+# Cloudflare records a day at most and keeps the file for seven (RealtimeKit, recording-guide/stop-recording and
+# data-retention); the rest is for an upload that takes long. What is older holds no bytes any more.
+KEPT: Final = timedelta(days=9)
 
 
 class CaptureStatus(StrEnum):

@@ -46,6 +46,8 @@ class Act(StrEnum):
     FAIL = "fail"
 
 
+# What a comparison may say of a recording that is as it should be: a run that is due is at work.
+SETTLED: Final = frozenset({Act.NOTHING, Act.RUN})
 # What each act is counted as when the sync carries it out.
 METRICS: Final[Mapping[Act, str]] = MappingProxyType(
     {

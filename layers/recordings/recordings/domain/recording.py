@@ -1,8 +1,8 @@
 """The recording itself: a value that changes status only by the lifecycle."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Literal, Self
+from datetime import datetime, timedelta
+from typing import Final, Literal, Self
 
 from recordings.domain import lifecycle
 from recordings.domain.errors import (
@@ -17,6 +17,8 @@ type Origin = Literal["api", "auto"]
 type Store = Literal["r2", "s3"]
 type ArchiveState = Literal["moving", "stored", "restoring", "restored"]
 type Tier = Literal["standard", "bulk", "expedited"]
+
+FRESH: Final = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +202,12 @@ class Recording:
     def open(self) -> bool:
         """Whether something is still to happen to it: it records, its file is fetched, or it moves."""
         return self.status in {Status.RECORDING, Status.PROCESSING} or self.moving
+
+    def fresh(self, now: datetime) -> bool:
+        """Whether its run, or its move, has just been started: then it is not asked after yet."""
+        if self.moving:
+            return now - (self.archived_at or now) <= FRESH
+        return now - max(self.stopped_at or self.started_at, self.recovered_at or self.started_at) <= FRESH
 
     @property
     def moving(self) -> bool:

@@ -7,14 +7,11 @@ from functools import partial
 from itertools import takewhile
 from typing import Final
 
-from recordings.domain.capture import Capture
+from recordings.domain.capture import KEPT, Capture
 from recordings.domain.errors import ProviderFailure, ProviderThrottled, Throttled
 from recordings.domain.room import Room
 from recordings.ports import Clock, Recorder, Recordings, Rooms
 
-# Cloudflare records a day at most and keeps the file for seven (RealtimeKit, "Stop recording" and "Data retention");
-# the rest is for an upload that takes long. What is older holds no bytes any more.
-KEPT: Final = timedelta(days=9)
 # The budget of calls is full again within a minute. A longer pause is a block that Cloudflare itself has ordered.
 LONGEST_WAIT: Final = 61
 ROOMS_AT_A_TIME: Final = 100

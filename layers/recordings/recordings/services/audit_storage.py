@@ -23,7 +23,7 @@ from recordings.domain.errors import (
     Throttled,
 )
 from recordings.domain.lifecycle import Status
-from recordings.domain.reconcile import Act, Deadlines, reconcile
+from recordings.domain.reconcile import SETTLED, Act, Deadlines, reconcile
 from recordings.domain.recording import Recording, Store, StoredFile
 from recordings.domain.room import Room
 from recordings.ports import Clock, Recorder, Recordings, Rooms, Workflow
@@ -43,8 +43,6 @@ from recordings.services.reconcile_recording import ReconcileRecording
 
 # What is younger may belong to work that has not stored it yet.
 YOUNG: Final = timedelta(days=2)
-# A run that has just been started is not asked after.
-FRESH: Final = timedelta(minutes=10)
 # The largest file takes about a day to move.
 LONGEST_MOVE: Final = timedelta(days=2)
 # So many files are looked for by their key as well. Of more than that the two listings hours apart must be enough.
@@ -243,8 +241,7 @@ class AuditStorage:
         """Whether its run has given up, or has died."""
         if recording.status is not Status.PROCESSING:
             return False
-        since = max(recording.stopped_at or recording.started_at, recording.recovered_at or recording.started_at)
-        return recording.stalled or (now - since > FRESH and not self.workflow.alive(recording))
+        return recording.stalled or (not recording.fresh(now) and not self.workflow.alive(recording))
 
     def _differs(self, recording: Recording, look: _Look) -> bool:
         """Whether the listing tells something else of it, or should tell of it and does not."""
@@ -410,8 +407,6 @@ class AuditStorage:
 
 
 OPEN: Final = frozenset({Status.RECORDING, Status.PROCESSING})
-# What a comparison with Cloudflare may say of a recording that is as it should be: a run that is due is at work.
-SETTLED: Final = frozenset({Act.NOTHING, Act.RUN})
 
 
 def _owned_by(recording: Recording) -> set[tuple[Store, str]]:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from itertools import batched
 from typing import Final, Protocol
 
-from recordings.domain.capture import Capture
+from recordings.domain.capture import KEPT, Capture
 from recordings.domain.errors import (
     ConcurrentUpdate,
     NotFound,
@@ -20,7 +20,7 @@ from recordings.domain.errors import (
     RoomAlreadyRecording,
 )
 from recordings.domain.lifecycle import Status
-from recordings.domain.reconcile import Act, Deadlines, reconcile
+from recordings.domain.reconcile import SETTLED, Deadlines, reconcile
 from recordings.domain.recording import Recording
 from recordings.domain.room import Room
 from recordings.ports import ArchiveRuns, Clock, KeptLooks, Look, Recorder, Recordings, Rooms, Workflow
@@ -37,13 +37,8 @@ MOST_OWN: Final = 300
 # A listing may lag, and clocks differ: rows this much older than the watermark are looked at again.
 OVERLAP: Final = timedelta(hours=1)
 FULL_EVERY: Final = timedelta(days=1)
-# The daily walk goes so far back: Cloudflare records a day at most and keeps the file for seven (RealtimeKit,
-# recording-guide/stop-recording and data-retention). What is older was seen by the very first walk.
-SWEEP: Final = timedelta(days=9)
 # A file that Cloudflare drops this soon and that is not ours yet is for a person to know of.
 EXPIRES_SOON: Final = timedelta(hours=48)
-# A run that has just been started is not asked after.
-YOUNG: Final = timedelta(minutes=10)
 # Longer than a step of a run may take; each holds it anew, and only a run that has died holds it to the end.
 LEASE: Final = timedelta(minutes=30)
 
@@ -102,7 +97,8 @@ class ScanCaptures:
         oldest = None
         if begun.watermark is not None:
             back = begun.watermark - OVERLAP
-            oldest = min(back, self.clock() - SWEEP) if begun.full else back
+            # What is older than Cloudflare keeps was seen by the very first walk.
+            oldest = min(back, self.clock() - KEPT) if begun.full else back
         number, more = page, True
         while more and number < page + PAGES and len(looks) < MOST_LOOKS:
             captures, more = self.recorder.recent(number)
@@ -133,7 +129,7 @@ class ScanCaptures:
             name = recording.cloudflare_id or recording.id
             if name not in looks and name not in own and self._calls_for_a_look(recording, listed, last):
                 own[name] = _of(recording)
-        return own if len(own) <= MOST_OWN else dict(random.sample(sorted(own.items(), key=str), MOST_OWN))
+        return own if len(own) <= MOST_OWN else dict(random.sample([*own.items()], MOST_OWN))
 
     def _compared(self, capture: Capture, known: Mapping[str, Recording | None], scan: Scan) -> Look | None:
         if capture.id not in known:
@@ -155,7 +151,7 @@ class ScanCaptures:
         now = self.clock()
         if is_expiring(ours, capture, now):
             return _of(ours)
-        if reconcile(ours, capture, now=now, deadlines=self.deadlines).act in {Act.NOTHING, Act.RUN}:
+        if reconcile(ours, capture, now=now, deadlines=self.deadlines).act in SETTLED:
             return None
         return _of(ours)
 
@@ -163,15 +159,14 @@ class ScanCaptures:
         """Whether an open recording needs one that the listing did not call for; `last`: when the last run began."""
         now = self.clock()
         if recording.moving:
-            return now - (recording.archived_at or now) > YOUNG
+            return not recording.fresh(now)
         if recording.cloudflare_id not in listed:
             return True
         if recording.status is Status.RECORDING:
             # Now and then: whether its session is over, a listing does not tell.
             age, then = now - recording.started_at, (last or recording.started_at) - recording.started_at
             return age // self.deadlines.session > then // self.deadlines.session
-        since = max(recording.stopped_at or recording.started_at, recording.recovered_at or recording.started_at)
-        return recording.status is Status.PROCESSING and now - since > YOUNG
+        return recording.status is Status.PROCESSING and not recording.fresh(now)
 
 
 def is_expiring(ours: Recording, theirs: Capture, now: datetime) -> bool:
