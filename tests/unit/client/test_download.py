@@ -44,8 +44,6 @@ class Storage:
         if start:
             headers["Content-Range"] = f"bytes {start}-{len(self.content) - 1}/{len(self.content)}"
         self._send(http, 206 if start else 200, self.content[start:], headers, cut_after=trouble)
-        if trouble is not None:
-            self.meanwhile()
 
     def _send(
         self,
@@ -63,6 +61,8 @@ class Storage:
         http.wfile.write(body[:cut_after])
         http.wfile.flush()
         if cut_after is not None:
+            # Before the client can notice, or its next request may be faster than the change.
+            self.meanwhile()
             http.close_connection = True
             http.connection.shutdown(socket.SHUT_WR)
 
