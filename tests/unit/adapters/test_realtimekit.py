@@ -108,6 +108,9 @@ def test_a_start_names_the_meeting_and_both_codecs(server: Server, kit: realtime
         ((409, {}, b'{"success":false,"error":{"code":409,"message":"already"}}'), ProviderRefused),
         ((422, {}, b'{"success":false,"error":"odd"}'), ProviderRefused),
         ((404, {}, b'{"success":false,"error":{"code":404,"message":"no"}}'), ProviderNotFound),
+        ((404, {}, b'{"success":false,"errors":[{"code":1,"message":"no"}]}'), ProviderNotFound),
+        ((404, {}, b'{"success":false,"errors":[{"code":7003,"message":"Could not route to"}]}'), ProviderError),
+        ((404, {}, b"<html>Not found</html>"), ProviderError),
         ((200, {}, b'{"success":false,"error":{"code":500,"message":"no"}}'), ProviderError),
         ((200, {}, b'{"success":true}'), ProviderError),
         ((200, {}, b'{"success":true,"data":[]}'), ProviderError),
@@ -326,6 +329,17 @@ def test_the_first_page_of_a_list_that_begins_with_zero_holds_both(
     server.answers = [page(range(100, 150), 150, 101), page(range(100), 150, 1)]
     captures, more = kit.recent(1)
     assert ([capture.id for capture in captures], more) == ([f"c{number}" for number in range(150)], False)
+
+
+@pytest.mark.parametrize("total", [3, None])
+def test_a_list_that_begins_with_zero_and_is_short_has_an_empty_first_page(
+    server: Server, kit: realtimekit.RealtimeKit, total: int | None
+) -> None:
+    first, empty = (page(some, 3, 1 if total else None) for some in (range(3), range(0)))
+    server.answers = [empty, first]
+    captures, more = kit.recent(1)
+    assert ([capture.id for capture in captures], more) == (["c0", "c1", "c2"], False)
+    assert numbers_asked(server) == ["1", "0"]
 
 
 def test_a_page_of_nothing_is_the_end(server: Server, kit: realtimekit.RealtimeKit) -> None:

@@ -19,7 +19,7 @@ from recordings.domain.errors import (
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Recording
 from recordings.ports import Look
-from recordings.services.sync_all import BATCH, FULL_EVERY, LEASE, MOST_LOOKS, MOST_OWN, OVERLAP, PAGES, Begun
+from recordings.services.sync_all import BATCH, FULL_EVERY, LEASE, OVERLAP, PAGES, Begun
 from tests.support.builders import NOON, a_capture, a_recording, a_room
 from tests.unit.services.world import Killed, Trap, World, attempt
 
@@ -403,9 +403,9 @@ def test_what_is_gone_since_the_walk_holds_up_nothing(world: World) -> None:
     assert world.sync() == 0
 
 
-def test_a_scan_hands_on_no_more_than_a_workflows_state_holds(world: World) -> None:
-    tenant = "t" * 128
-    for number in range(700):
+@pytest.mark.parametrize("tenant", ["acme", "t" * 256, "\N{VIDEO CAMERA}" * 46])
+def test_a_scan_hands_on_no_more_than_a_workflows_state_holds(world: World, tenant: str) -> None:
+    for number in range(800):
         capture_id = f"{number:08}-0000-0000-0000-000000000000"
         at = NOON - timedelta(hours=2, seconds=number)
         world.recordings.add(
@@ -415,23 +415,39 @@ def test_a_scan_hands_on_no_more_than_a_workflows_state_holds(world: World) -> N
                 cloudflare_id=capture_id,
                 meeting_id="0" * 36,
                 status=Status.PROCESSING,
+                stalled=True,
                 created_at=at,
             ),
             nonce=None,
         )
-    captured(world, *(timedelta(seconds=number) for number in range(900)))
-    scan, seen = world.scan(), set[str | None]()
-    looks = [look for batch in scan.batches for look in batch]
-    assert len(looks) == MOST_LOOKS + MOST_OWN
-    assert len(json.dumps({"batches": scan.batches})) < 240 * 1024
-    # The walk goes on where it was, and everybody of our own has a turn.
+        if number < 500:
+            # Of these the list tells that their file is there.
+            world.cloudflare.captured[capture_id] = a_capture(
+                id=capture_id,
+                status=CaptureStatus.UPLOADED,
+                invoked_at=at,
+                download_url="https://files/1",
+                url_expires_at=world.clock() + timedelta(days=7),
+            )
+    scan, listed, seen = world.scan(), set[str | None](), set[str | None]()
     page = scan.next_page
-    assert page == 6
-    rest = world.scan(page=page)
-    assert (sum(map(len, rest.batches)), rest.next_page) == (400, None)
-    for _ in range(40):
+    while True:
+        assert len(json.dumps({"batches": scan.batches})) < 250 * 1024
+        listed |= {look["capture_id"] for batch in scan.batches for look in batch}
+        if scan.next_page is None:
+            break
+        scan = world.scan(page=scan.next_page)
+    # The walk goes on where it was, and everybody of our own has a turn.
+    assert (page is None) == (tenant == "acme")
+    assert {f"{number:08}-0000-0000-0000-000000000000" for number in range(500)} <= listed
+    for _ in range(60):
         seen |= {look["recording_id"] for batch in world.scan().batches for look in batch}
-    assert len(seen - {None}) == 700
+    assert len(seen - {None}) == 800
+
+
+def test_a_time_that_is_yet_to_come_hides_nothing(world: World) -> None:
+    captured(world, timedelta(days=-400))
+    assert world.scan().newest == world.clock()
 
 
 def test_a_capture_that_meets_a_busy_room_comes_in_when_the_room_is_free(world: World) -> None:

@@ -40,6 +40,8 @@ PASSING: Final = frozenset({500, 502, 503, 504})
 BLOCK_SECONDS: Final = 300
 # "Ratelimit": "default";r=0;t=30 - none remain for 30 seconds (fundamentals/api/reference/limits).
 SPENT: Final = re.compile(r"\br=0;\s*t=(\d{1,6})")
+# "Could not route to …" and "No route for that URI": the gateway's own words for an address that it does not know.
+NO_ROUTE: Final = frozenset({7000, 7003})
 # [prefix_]<meeting id>_<unix ms>.mp4: seen, not documented.
 FILE_NAME: Final = re.compile(r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})_\d+\.\w+$")
 PAGE: Final = 100
@@ -158,7 +160,8 @@ class RealtimeKit:
         rows, paging = self._page(only, number)
         begins, ends, total = (_whole(paging.get(key)) for key in ("start_offset", "end_offset", "total_count"))
         more = bool(rows) and (ends < total if ends is not None and total is not None else len(rows) >= PAGE)
-        if number == 1 and rows and (begins is None or begins > 1):
+        # Where pages begin with 0 and all rows fit on that one, page 1 is empty.
+        if number == 1 and (begins is None or begins > 1 if rows else total != 0):
             rows = [*self._page_zero(only), *rows]
         return [_capture(row) for row in rows], more
 
@@ -263,16 +266,25 @@ def _document(response: requests.Response) -> Mapping[str, Any]:
         raise ProviderThrottled(
             "Cloudflare limits the rate of calls", retry_after=int(after) if after.isdecimal() else BLOCK_SECONDS
         )
-    if status == HTTPStatus.NOT_FOUND:
+    if status == HTTPStatus.NOT_FOUND and _is_of_realtimekit(told):
         raise ProviderNotFound(message)
     if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in {
         HTTPStatus.UNAUTHORIZED,
         HTTPStatus.FORBIDDEN,
+        HTTPStatus.NOT_FOUND,
     }:
         raise ProviderRefused(message)
     if status == HTTPStatus.GATEWAY_TIMEOUT:
         raise ProviderTimeout(message)
     raise ProviderError(message)
+
+
+def _is_of_realtimekit(told: Mapping[str, Any]) -> bool:
+    """Whether an answer of 404 speaks of the recording. A page of the edge does not, nor does the gateway when it
+    knows no such account or app: on their word nobody's recording is given up."""
+    errors = told.get("errors")
+    listed = errors if isinstance(errors, list) else []
+    return bool(told) and not any(isinstance(one, dict) and one.get("code") in NO_ROUTE for one in listed)
 
 
 def _message(told: Mapping[str, Any]) -> str:

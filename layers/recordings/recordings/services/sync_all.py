@@ -3,6 +3,7 @@
 Nobody waits for it: what a webhook lost, what began by itself, what got stuck and what died comes right here.
 """
 
+import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,10 +31,11 @@ BATCH: Final = 20
 # Captures of a meeting that are compared with ours by one read (BatchGetItem's limit).
 AT_A_TIME: Final = 100
 # What one scan hands on must fit the 256 KiB of a workflow's state (Step Functions, "Quotas"): so many pages, no
-# further one after so many looks, and of our own lists so many, by lot: who is not drawn has its turn in a later run.
+# further one once its looks take so many bytes, which leaves room for a page of the longest names, and of our own lists
+# so many bytes, by lot: who is not drawn has its turn in a later run.
 PAGES: Final = 8
-MOST_LOOKS: Final = 500
-MOST_OWN: Final = 300
+MOST_LISTED: Final = 90 * 1024
+MOST_OWN: Final = 70 * 1024
 # A listing may lag, and clocks differ: rows this much older than the watermark are looked at again.
 OVERLAP: Final = timedelta(hours=1)
 FULL_EVERY: Final = timedelta(days=1)
@@ -99,8 +101,8 @@ class ScanCaptures:
             back = begun.watermark - OVERLAP
             # What is older than Cloudflare keeps was seen by the very first walk.
             oldest = min(back, self.clock() - KEPT) if begun.full else back
-        number, more = page, True
-        while more and number < page + PAGES and len(looks) < MOST_LOOKS:
+        number, more, size = page, True, 0
+        while more and number < page + PAGES and size < MOST_LISTED:
             captures, more = self.recorder.recent(number)
             known = self.recordings.of_captures([capture.id for capture in captures])
             for capture in captures:
@@ -108,10 +110,13 @@ class ScanCaptures:
                     more = False
                     break
                 listed[capture.id] = capture
-                scan.newest = max(scan.newest or capture.invoked_at, capture.invoked_at)
+                # A time that is yet to come would hide all that begins until then.
+                began = min(capture.invoked_at, self.clock())
+                scan.newest = max(scan.newest or began, began)
                 look = self._compared(capture, known, scan)
-                if look is not None:
+                if look is not None and capture.id not in looks:
                     looks[capture.id] = look
+                    size += _size(look)
             number += 1
         scan.seen = len(listed)
         if page == 1:
@@ -129,7 +134,7 @@ class ScanCaptures:
             name = recording.cloudflare_id or recording.id
             if name not in looks and name not in own and self._calls_for_a_look(recording, listed, last):
                 own[name] = _of(recording)
-        return own if len(own) <= MOST_OWN else dict(random.sample([*own.items()], MOST_OWN))
+        return _drawn(own)
 
     def _compared(self, capture: Capture, known: Mapping[str, Recording | None], scan: Scan) -> Look | None:
         if capture.id not in known:
@@ -173,6 +178,22 @@ def is_expiring(ours: Recording, theirs: Capture, now: datetime) -> bool:
     """Whether Cloudflare drops a file soon that is not ours yet."""
     ends = theirs.url_expires_at
     return ours.status is Status.PROCESSING and ends is not None and ends - now < EXPIRES_SOON
+
+
+def _size(look: Look) -> int:
+    """How many bytes of a workflow's state it takes."""
+    return len(json.dumps(look))
+
+
+def _drawn(own: Mapping[str | None, Look]) -> Mapping[str | None, Look]:
+    """All of them, or as many as fit."""
+    drawn, size = dict[str | None, Look](), 0
+    for name, look in random.sample([*own.items()], len(own)):
+        size += _size(look)
+        if size > MOST_OWN:
+            break
+        drawn[name] = look
+    return drawn
 
 
 def _of(recording: Recording) -> Look:
