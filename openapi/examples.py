@@ -139,6 +139,8 @@ FRAME_DETAILS: Final[Mapping[str, str]] = {
     "signature_invalid": "Cloudflare's signature does not fit the body.",
     "scope_missing": "The access token lacks the scope recordings:write.",
     "tenant_missing": "The access token names no tenant.",
+    "tenant_invalid": "The access token names a tenant that is too long: 256 characters at most, and 560 once "
+    "percent-encoded.",
     "body_too_large": f"The body is over {LARGEST_BODY} bytes.",
     "internal_error": "Something went wrong on our side; the request id leads to the cause.",
 }

@@ -18,6 +18,7 @@ FRAME: Final[Mapping[str, HTTPStatus]] = {
     "signature_invalid": HTTPStatus.UNAUTHORIZED,
     "scope_missing": HTTPStatus.FORBIDDEN,
     "tenant_missing": HTTPStatus.FORBIDDEN,
+    "tenant_invalid": HTTPStatus.FORBIDDEN,
     "body_too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "internal_error": HTTPStatus.INTERNAL_SERVER_ERROR,
 }
@@ -29,7 +30,7 @@ INTERNAL: Final = frozenset(
 
 # The codes of what can go wrong anywhere.
 ANYWHERE: Final = ("invalid_request", "body_too_large", "internal_error", "throttled")
-WITH_TOKEN: Final = ("scope_missing", "tenant_missing")
+WITH_TOKEN: Final = ("scope_missing", "tenant_missing", "tenant_invalid")
 WITH_KEY: Final = ("request_in_progress", "idempotency_key_reused")
 CLOUDFLARE: Final = ("provider_error", "provider_throttled", "provider_timeout")
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -19,6 +20,8 @@ from recordings.domain.errors import (
 from recordings.domain.recording import Recording
 from recordings.http.endpoint import LARGEST_BODY, Idempotency, Response, endpoint
 from recordings.http.schemas import DownloadQuery, ListQuery, RoomBody, StartBody
+from recordings.services.process_recording import object_key
+from tests.support.builders import a_recording
 from tests.support.context import Context
 
 NOON = datetime(2026, 1, 6, 12, tzinfo=UTC)
@@ -173,6 +176,24 @@ def test_the_tenant_comes_from_the_token() -> None:
 def test_a_token_without_tenant_is_refused(tenant: object) -> None:
     status, problem, _ = call(claims={**CLAIMS, "tenant_id": tenant})
     assert (status, problem["code"]) == (403, "tenant_missing")
+
+
+@pytest.mark.parametrize("tenant", ["t" * 257, "\N{VIDEO CAMERA}" * 47, "%" * 187, "\ud800"])
+def test_a_tenant_that_no_key_can_hold_is_refused_clearly(tenant: str) -> None:
+    status, problem, _ = call(claims={**CLAIMS, "tenant_id": tenant})
+    assert (status, problem["code"]) == (403, "tenant_invalid")
+
+
+@pytest.mark.parametrize("tenant", ["t" * 256, "\N{VIDEO CAMERA}" * 46, "%" * 186])
+def test_the_longest_tenant_and_room_fit_every_key(tenant: str) -> None:
+    assert call(claims={**CLAIMS, "tenant_id": tenant})[0] == 200
+    recording = a_recording(tenant_id=tenant, room_id=":" * 128, attempt=999_999)
+    delivered = (
+        f"delivered/{quote(tenant, safe='')}/{'%3A' * 128}/8a5d9a5c-1a2b-4c3d-9e8f-0123456789ab_1767700800000.mp4"
+    )
+    for key in (f"recordings/{object_key(recording)}", delivered):
+        assert len(key.encode()) <= 1024
+    assert len(f"T#{quote(tenant, safe='')}#LIST#{recording.room_id}") <= 2048
 
 
 @pytest.mark.parametrize("scope", ["", "recordings:read", "recordings:writer"])

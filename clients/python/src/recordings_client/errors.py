@@ -5,7 +5,7 @@
     + InvalidRequest               carries the fields in `errors`
     + Unauthorized                 no token, or one that is not valid
     + Forbidden
-      * ScopeMissing, TenantMissing
+      * ScopeMissing, TenantMissing, TenantInvalid
     + NotFound
       * RoomNotFound, RecordingNotFound, NoActiveRecording
     + NotPossible
@@ -96,6 +96,10 @@ class ScopeMissing(Forbidden):
 
 class TenantMissing(Forbidden):
     code = "tenant_missing"
+
+
+class TenantInvalid(Forbidden):
+    code = "tenant_invalid"
 
 
 class NotFound(Refused):
@@ -238,6 +242,7 @@ BY_CODE: Final[Mapping[str, type[RecordingsError]]] = {
         InvalidRequest,
         ScopeMissing,
         TenantMissing,
+        TenantInvalid,
         NotFound,
         RoomNotFound,
         RecordingNotFound,
