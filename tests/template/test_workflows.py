@@ -3,12 +3,14 @@
 import json
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from recordings.domain import errors
+from recordings.services.sync_all import LEASE
 from tests.support.template import ROOT, resources
 
 MACHINES = {path.name.removesuffix(".asl.json"): path for path in sorted((ROOT / "statemachines").glob("*.asl.json"))}
@@ -122,3 +124,13 @@ def test_a_task_waits_longer_than_its_function_runs(name: str) -> None:
         function = state["Arguments"]["FunctionName"].removeprefix("${").removesuffix("Arn}")
         if ".waitForTaskToken" not in state["Resource"]:
             assert state["TimeoutSeconds"] >= functions[function].get("Timeout", 29), state_name
+
+
+def test_every_step_of_a_sync_that_may_take_long_holds_the_run_anew() -> None:
+    steps = dict(tasks(MACHINES["sync"]))
+    batches = dict(states(machine(MACHINES["sync"])))["ReconcileBatches"]
+    assert steps["ScanCaptures"]["Arguments"]["Payload"]["nonce"] == batches["ItemSelector"]["nonce"]
+    for name in ("scan_captures", "reconcile_batch"):
+        assert "state.renew(" in (ROOT / f"functions/workflow/{name}/app.py").read_text()
+    longest = timedelta(seconds=300 + 300)
+    assert longest < LEASE

@@ -21,7 +21,7 @@ from recordings.workflow.task import Payload, task
 
 rooms, recordings, workflow = DynamoRooms(), DynamoRecordings(), ProcessingRuns()
 # Waiting costs a few minutes of one small function a week, and makes the comparison whole.
-recorder, patience = RealtimeKit(CallBudget(sweep=True)), Patience(clock=now, wait=time.sleep)
+recorder, patience = RealtimeKit(CallBudget("sweep")), Patience(clock=now, wait=time.sleep)
 r2 = R2()
 shelves: dict[Store, Shelf] = {"r2": r2, "s3": ArchiveBucket()}
 reconcile = ReconcileRecording(

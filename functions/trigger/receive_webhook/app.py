@@ -17,7 +17,7 @@ from recordings.services.receive_webhook import ReceiveWebhook
 from recordings.services.reconcile_recording import ReconcileRecording
 
 keys = WebhookKeys()
-recordings, recorder, workflow = DynamoRecordings(), RealtimeKit(CallBudget()), ProcessingRuns()
+recordings, recorder, workflow = DynamoRecordings(), RealtimeKit(CallBudget("runs")), ProcessingRuns()
 reconcile = ReconcileRecording(
     recordings=recordings,
     recorder=recorder,

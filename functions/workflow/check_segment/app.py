@@ -10,7 +10,7 @@ from recordings.services.process_recording import CloudflareUrl
 from recordings.services.transfer_file import CheckSegment
 from recordings.workflow.task import Payload, task
 
-locate = CloudflareUrl(recordings=DynamoRecordings(), recorder=RealtimeKit(CallBudget()), clock=now)
+locate = CloudflareUrl(recordings=DynamoRecordings(), recorder=RealtimeKit(CallBudget("runs")), clock=now)
 check_segment = CheckSegment(locate=locate, files=R2(), reader=UrlReader(), sums=DynamoPartSums())
 
 

@@ -15,7 +15,7 @@ from recordings.workflow.task import Payload, task
 
 check_upload = CheckUpload(
     recordings=DynamoRecordings(),
-    recorder=RealtimeKit(CallBudget()),
+    recorder=RealtimeKit(CallBudget("runs")),
     files=R2(),
     clock=now,
     stall_after=timedelta(seconds=int(os.environ["STALL_AFTER_SECONDS"])),

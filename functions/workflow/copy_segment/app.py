@@ -11,7 +11,7 @@ from recordings.services.transfer_file import CopySegment
 from recordings.workflow.task import Payload, task
 
 recordings = DynamoRecordings()
-locate = CloudflareUrl(recordings=recordings, recorder=RealtimeKit(CallBudget()), clock=now)
+locate = CloudflareUrl(recordings=recordings, recorder=RealtimeKit(CallBudget("runs")), clock=now)
 copy_segment = CopySegment(
     locate=locate,
     files=R2(),

@@ -9,7 +9,7 @@ from recordings.observability import count
 from recordings.services.process_recording import MarkReady
 from recordings.workflow.task import Payload, task
 
-mark_ready = MarkReady(recordings=DynamoRecordings(), recorder=RealtimeKit(CallBudget()), clock=now)
+mark_ready = MarkReady(recordings=DynamoRecordings(), recorder=RealtimeKit(CallBudget("runs")), clock=now)
 
 
 @task

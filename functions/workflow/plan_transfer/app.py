@@ -10,7 +10,7 @@ from recordings.services.process_recording import PlanTransfer
 from recordings.workflow.task import Payload, task
 
 plan_transfer = PlanTransfer(
-    recordings=DynamoRecordings(), recorder=RealtimeKit(CallBudget()), files=R2(), reader=UrlReader(), clock=now
+    recordings=DynamoRecordings(), recorder=RealtimeKit(CallBudget("runs")), files=R2(), reader=UrlReader(), clock=now
 )
 
 

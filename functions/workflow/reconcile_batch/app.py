@@ -5,15 +5,17 @@ from recordings.adapters.dynamo import DynamoKeptLooks, DynamoRecordings, Dynamo
 from recordings.adapters.object_store import R2
 from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.step_functions import ArchivingRuns, ProcessingRuns
+from recordings.adapters.sync_state import DynamoSyncState
 from recordings.adapters.system import deadlines, new_id, now
 from recordings.domain.reconcile import METRICS
 from recordings.observability import count
 from recordings.services.reconcile_recording import ReconcileRecording
-from recordings.services.sync_all import LookClosely
+from recordings.services.sync_all import LEASE, LookClosely
 from recordings.workflow.task import Payload, task
 
+state = DynamoSyncState()
 rooms, recordings, workflow = DynamoRooms(), DynamoRecordings(), ProcessingRuns()
-recorder = RealtimeKit(CallBudget(sweep=True))
+recorder = RealtimeKit(CallBudget("sweep"))
 reconcile = ReconcileRecording(
     recordings=recordings,
     recorder=recorder,
@@ -39,6 +41,7 @@ look_closely = LookClosely(
 
 @task
 def handler(payload: Payload) -> Payload:
+    state.renew(nonce=payload["nonce"], until=now() + LEASE)
     looked = look_closely(payload["looks"])
     count("RecordingsSynced", looked.changed)
     count("FilesExpiringSoon", looked.expiring)

@@ -15,7 +15,7 @@ state = DynamoSyncState()
 scan_captures = ScanCaptures(
     rooms=DynamoRooms(),
     recordings=DynamoRecordings(),
-    recorder=RealtimeKit(CallBudget(sweep=True)),
+    recorder=RealtimeKit(CallBudget("sweep")),
     kept=DynamoKeptLooks(),
     clock=now,
     deadlines=deadlines(),

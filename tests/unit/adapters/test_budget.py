@@ -1,7 +1,9 @@
 """The budget of calls to Cloudflare in moto's table: never exceeded, whoever calls."""
 
+import re
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
@@ -14,7 +16,10 @@ from tests.support.fakes import Atomic
 from tests.support.table import a_table
 from tests.support.template import template
 
-CALLS, SWEEP_CALLS = 50, 30
+APPS = sorted(Path("functions").glob("*/*/app.py"))
+KINDS = {path.parent.name: path.parent.parent.name for path in APPS}
+SWEEPS = {"scan_captures", "reconcile_batch", "audit_storage"}
+CALLS, RUN_CALLS, SWEEP_CALLS = 50, 40, 30
 
 
 class Time:
@@ -73,14 +78,28 @@ def test_by_default_the_limit_lies_below_cloudflares() -> None:
 
 
 def test_the_sweep_leaves_a_share_to_people(clock: Time) -> None:
-    assert spend(CALLS, CallBudget(sweep=True)) == SWEEP_CALLS
+    assert spend(CALLS, CallBudget("sweep")) == SWEEP_CALLS
     assert spend(CALLS, CallBudget()) == CALLS - SWEEP_CALLS
-    assert spend(1, CallBudget(sweep=True)) == 0
+    assert spend(1, CallBudget("sweep")) == 0
+
+
+def test_webhooks_and_runs_leave_a_share_to_people_too(clock: Time) -> None:
+    assert spend(CALLS, CallBudget("sweep")) == SWEEP_CALLS
+    assert spend(CALLS, CallBudget("runs")) == RUN_CALLS - SWEEP_CALLS
+    assert spend(CALLS, CallBudget()) == CALLS - RUN_CALLS
+
+
+def test_only_who_answers_a_person_takes_all_of_it() -> None:
+    takes = {path.parent.name: re.search(r"CallBudget\((.*?)\)", path.read_text()) for path in APPS}
+    for name, found in takes.items():
+        if found is not None:
+            wanted = {"api": ""}.get(KINDS[name], '"sweep"' if name in SWEEPS else '"runs"')
+            assert found[1] == wanted, name
 
 
 def test_people_who_spent_more_than_the_sweeps_share_leave_it_none(clock: Time) -> None:
     assert spend(SWEEP_CALLS, CallBudget()) == SWEEP_CALLS
-    assert spend(1, CallBudget(sweep=True)) == 0
+    assert spend(1, CallBudget("sweep")) == 0
     assert spend(1, CallBudget()) == 1
 
 
@@ -91,7 +110,7 @@ def test_a_new_period_is_a_new_budget(clock: Time) -> None:
     clock.now += 0.1
     assert spend(CALLS + 1, CallBudget()) == CALLS
     clock.now += 10 * PERIOD_SECONDS
-    assert spend(1, CallBudget(sweep=True)) == 1
+    assert spend(1, CallBudget("sweep")) == 1
     assert spent()["calls"] == {"N": "1"}
 
 
@@ -109,7 +128,7 @@ def test_a_clock_that_is_late_spends_nothing_of_a_period_that_is_over(clock: Tim
 def test_a_block_lets_nobody_call_until_it_ends(clock: Time, spent_before: int) -> None:
     assert spend(spent_before, CallBudget()) == spent_before
     CallBudget().block(300)
-    for one in (CallBudget(), CallBudget(sweep=True)):
+    for one in (CallBudget(), CallBudget("sweep")):
         with pytest.raises(ProviderThrottled) as told:
             one.spend()
         assert told.value.retry_after == 301
@@ -145,7 +164,7 @@ def test_thirty_two_at_the_same_moment_never_spend_more(clock: Time, monkeypatch
         barrier.wait()
         allowed.append(spend(each, one))
 
-    threads = [threading.Thread(target=go, args=(CallBudget(sweep=n % 2 == 0),)) for n in range(32)]
+    threads = [threading.Thread(target=go, args=(CallBudget("sweep" if n % 2 else "people"),)) for n in range(32)]
     for thread in threads:
         thread.start()
     for thread in threads:

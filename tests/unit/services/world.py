@@ -248,7 +248,9 @@ class World:
                 self.again(lambda: state.renew(nonce=nonce, until=self.clock() + sync_all.LEASE))
                 scan = self.again(lambda at=at: self.scan(begun, at))
                 newest = newest or scan.newest
-                changed += sum(self.again(lambda some=some: self.look(some)) for some in scan.batches)
+                for some in scan.batches:
+                    self.again(lambda: state.renew(nonce=nonce, until=self.clock() + sync_all.LEASE))
+                    changed += self.again(lambda some=some: self.look(some))
                 page = scan.next_page
         except RecordingsError:
             self.again(lambda: state.end(nonce=nonce, watermark=None, full_at=None))

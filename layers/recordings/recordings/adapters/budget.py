@@ -2,14 +2,16 @@
 
 Cloudflare allows 1,200 calls in five minutes for each token and blocks every call for five minutes after a breach
 (fundamentals/api/reference/limits). So calls are counted by the minute in one item of the table: people's calls may
-take all of a minute's budget, the sweep only a part of it. Every call that is sent is counted, repeats after a fault
-too. Five minutes touch six of ours at most, by default 1,140 calls: the rest is room for the dashboard, which shares
-the limit. One conditional write a call is all that it costs.
+take all of a minute's budget, webhooks and runs only a part of it, and the sweep a smaller one. However many recordings
+are fetched, and however often a webhook comes, something is left for the next start and stop. Every call that is sent
+is counted, repeats after a fault too. Five minutes touch six of ours at most, by default 1,140 calls: the rest is room
+for the dashboard, which shares the limit. One conditional write a call is all that it costs.
 """
 
 import os
 import time
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, Literal
 
 from botocore.exceptions import ClientError
 
@@ -17,19 +19,19 @@ from recordings.adapters.dynamo import TABLE, client
 from recordings.domain.errors import ProviderThrottled, Throttled
 
 PERIOD_SECONDS: Final = 60
-# What the sweep may take of it.
-SWEEP_SHARE: Final = 0.6
+type Caller = Literal["people", "runs", "sweep"]
+# What may be taken of it: by whoever waits for an answer, by webhooks and workflows, by what nobody waits for.
+SHARES: Final[Mapping[Caller, float]] = {"people": 1, "runs": 0.8, "sweep": 0.6}
 KEY: Final = {"pk": {"S": "BUDGET"}, "sk": {"S": "CLOUDFLARE"}}
 OPEN: Final = "(attribute_not_exists(blocked_until) OR blocked_until <= :now)"
 TRIES: Final = 5
 
 
 class CallBudget:
-    """Implements realtimekit.Budget. `sweep`: for work that nobody waits for."""
+    """Implements realtimekit.Budget."""
 
-    def __init__(self, *, sweep: bool = False) -> None:
-        calls = int(os.environ["CLOUDFLARE_CALLS_PER_MINUTE"])
-        self._limit = int(calls * SWEEP_SHARE) if sweep else calls
+    def __init__(self, caller: Caller = "people") -> None:
+        self._limit = int(int(os.environ["CLOUDFLARE_CALLS_PER_MINUTE"]) * SHARES[caller])
 
     def spend(self) -> None:
         """Take one call out of the budget. Raises ProviderThrottled when there is none, or Cloudflare blocks."""

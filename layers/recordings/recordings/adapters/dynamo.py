@@ -1018,15 +1018,21 @@ class DynamoRecordings:
             return None
 
     def open_ones(self) -> Iterator[Recording]:
-        for item in self._query(OPEN, "rec_", "rec_~"):
-            try:
-                recording = self.find(item["tenant_id"], item["sk"])
-            except RecordingNotFound:
-                # Purged while something was still to happen to it.
-                _client.delete_item(TableName=TABLE, Key=_key(OPEN, item["sk"]))
-                continue
-            if recording.open:
-                yield recording
+        # In batches: a tenant may have archived a hundred thousand recordings at once, and each of them is open.
+        for listed in batched(self._query(OPEN, "rec_", "rec_~"), 100, strict=False):
+            live = _batch_get([_key(_partition(item["tenant_id"], "REC"), item["sk"]) for item in listed])
+            recordings = {(item["tenant_id"], item["sk"]): _recording(item) for item in live}
+            for item in listed:
+                try:
+                    recording = recordings.get((item["tenant_id"], item["sk"])) or self.find(
+                        item["tenant_id"], item["sk"]
+                    )
+                except RecordingNotFound:
+                    # Purged while something was still to happen to it.
+                    _client.delete_item(TableName=TABLE, Key=_key(OPEN, item["sk"]))
+                    continue
+                if recording.open:
+                    yield recording
 
     def everything(self, tenant_id: str) -> Iterator[Recording]:
         for kind in ("REC", "TRASH"):

@@ -41,7 +41,8 @@ OVERLAP: Final = timedelta(hours=1)
 FULL_EVERY: Final = timedelta(days=1)
 # A file that Cloudflare drops this soon and that is not ours yet is for a person to know of.
 EXPIRES_SOON: Final = timedelta(hours=48)
-# Longer than a step of a run may take; each holds it anew, and only a run that has died holds it to the end.
+# Longer than a step of a run may take with the longest pause before it. Each scan and each batch holds it anew: only a
+# run that has died holds it to the end.
 LEASE: Final = timedelta(minutes=30)
 
 
