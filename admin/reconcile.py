@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import boto3
@@ -52,8 +52,8 @@ def reconcile(make: Clients, stack: str, *, tenant: str | None, repair: bool, mi
         raise Refused(f"nothing is known of a tenant '{tenant}': it has no room, no recording and no file")
     while found["left"]:
         print(f"Looked at {number(found['tenants'], 'tenant')}, {found['left']} to go …", file=sys.stderr)
-        more = _run(make, function, asked | {"unless_since": found["began"]})
-        if not more["tenants"] and more["left"] >= found["left"]:
+        more = _run(make, function, asked | {"unless_since": found["began"], "goes_on": found["goes_on"]})
+        if not more["moved"]:
             break
         found = _merged(found, more)
     return found
@@ -83,7 +83,7 @@ def _merged(before: Json, after: Json) -> Json:
         **after,
         "began": before["began"],
         "tenants": before["tenants"] + after["tenants"],
-        "reports": before["reports"] + after["reports"],
+        "reports": _joined([*before["reports"], *after["reports"]]),
         "omitted": before["omitted"] + after["omitted"],
         "incomplete": list(dict.fromkeys([*before["incomplete"], *after["incomplete"]])),
         **{
@@ -91,6 +91,22 @@ def _merged(before: Json, after: Json) -> Json:
             for sums in ("totals", "alarming")
         },
     }
+
+
+def _joined(reports: Sequence[Json]) -> list[Json]:
+    """One report for each tenant: of a large one each run tells a part."""
+    joined: dict[str, Json] = {}
+    for report in reports:
+        known = joined.setdefault(report["tenant_id"], report)
+        if known is not report:
+            joined[report["tenant_id"]] = known | {
+                **{name: known[name] + report[name] for name in ("recordings", "files", *FOUND, *DONE)},
+                "counts": {kind: count + report["counts"].get(kind, 0) for kind, count in known["counts"].items()},
+                "incomplete": list(dict.fromkeys([*known["incomplete"], *report["incomplete"]])),
+                "compared": known["compared"] and report["compared"],
+                "held": known["held"] or report["held"],
+            }
+    return list(joined.values())
 
 
 def exit_code(found: Json) -> int:

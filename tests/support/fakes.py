@@ -37,6 +37,7 @@ from recordings.domain.errors import (
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Progress, Recording, Tier
 from recordings.domain.room import Room
+from recordings.domain.stretch import EVERY_ROOM, Stretch
 from recordings.domain.tally import day_of, difference
 from recordings.ports import Clock, CountedPage, Filter, Look, Page, Readable, at_meeting
 from recordings.services.sync_all import FULL_EVERY, Begun
@@ -406,9 +407,10 @@ class MemoryRecordings:
             found = sorted(self._memory.recordings.values(), key=lambda one: one.id, reverse=True)
         return (one for one in found if one.open)
 
-    def everything(self, tenant_id: str) -> Iterator[Recording]:
+    def everything(self, tenant_id: str, rooms: Stretch = EVERY_ROOM) -> Iterator[Recording]:
         with self._memory.lock:
             mine = [one for (tenant, _), one in self._memory.recordings.items() if tenant == tenant_id]
+        mine = [one for one in mine if rooms.holds(one.room_id)]
         return iter(sorted(mine, key=lambda one: (one.deleted_at is None, one.id), reverse=True))
 
     def of_captures(self, cloudflare_ids: Sequence[str]) -> Mapping[str, Recording | None]:

@@ -9,6 +9,7 @@ from recordings.domain.capture import Capture
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Progress, Recording, Tier
 from recordings.domain.room import Room
+from recordings.domain.stretch import EVERY_ROOM, Stretch
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +172,8 @@ class Recordings(Protocol):
     def open_ones(self) -> Iterator[Recording]:
         """The recordings of all tenants, deleted or not, that are still being worked on; oldest last."""
 
-    def everything(self, tenant_id: str) -> Iterator[Recording]:
-        """All recordings of a tenant, the deleted ones too."""
+    def everything(self, tenant_id: str, rooms: Stretch = EVERY_ROOM) -> Iterator[Recording]:
+        """All recordings of a tenant's rooms, the deleted ones too."""
 
     def of_captures(self, cloudflare_ids: Sequence[str]) -> Mapping[str, Recording | None]:
         """Of these captures the ones we know, each with our recording, or None when that has been purged."""

@@ -97,6 +97,7 @@ def test_files_are_listed_with_what_a_look_at_each_would_tell(files: R2) -> None
     files.complete("a/2/y.mp4", upload, {1: md5(b"end")})
     for key in ("a/1/x.mp4", "b/1/x.mp4", "loose"):
         files.put(key, b"x", content_type="video/mp4")
+    assert [key for key, *_ in files.objects("a/", after="a/1/~")] == ["a/2/y.mp4"]
     listed = {key: (size, etag) for key, size, etag, _ in files.objects("a/")}
     assert listed == {key: files.head(key) for key in ("a/1/x.mp4", "a/2/y.mp4")}
     assert all(abs((datetime.now(UTC) - at).total_seconds()) < 60 for *_, at in files.objects("a/"))

@@ -1,6 +1,7 @@
 """What a store of rooms, recordings and kept answers promises; the fake and DynamoDB keep the same promises."""
 
 import base64
+import itertools
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -33,6 +34,7 @@ from recordings.domain.errors import (
 )
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Failure, Progress, Recording
+from recordings.domain.stretch import Stretch
 from recordings.domain.tally import day_of, difference
 from recordings.ports import Filter, IdempotencyKeys, Recordings, Rooms, Tenants
 from recordings.services.audit_storage import Suspects
@@ -915,6 +917,21 @@ def test_open_ones_are_those_of_all_tenants_that_something_is_still_to_happen_to
         opened += [one] if one.open else []
     assert list(store.recordings.open_ones()) == opened[::-1]
     assert {one.status for one in opened} == {Status.RECORDING, Status.PROCESSING}
+
+
+def test_of_everything_the_recordings_of_some_rooms_can_be_had(store: Store) -> None:
+    rooms, new_id = ("a", "a-b", "a:b", "a.b", "a1", "b", "b2"), CountingIds()
+    for number, room in enumerate(rooms):
+        one = a_recording(id=new_id(NOON), room_id=room, cloudflare_id=f"c{number}", status=Status.READY)
+        store.recordings.add(one, nonce=None)
+        if number % 2:
+            store.recordings.save(one, one.deleted(at=NOON))
+    ends = [None, "a%3Ab/", "a-b/", "a.b/", "a/", "a1/", "b/", None]
+    for low, high in itertools.combinations_with_replacement(ends, 2):
+        some = Stretch(low, high)
+        found = {one.room_id for one in store.recordings.everything("tenant_1", some)}
+        assert found == {room for room in rooms if some.holds(room)}
+    assert {one.room_id for one in store.recordings.everything("tenant_1")} == set(rooms)
 
 
 def test_many_open_ones_are_read_in_few_calls(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,6 +30,8 @@ def an_answer(*reports: Report, **facts: Any) -> Json:
         "alarming": {},
         "incomplete": [],
         "left": 0,
+        "goes_on": None,
+        "moved": bool(reports),
         "unregistered": 0,
         "strays": [],
         "known": True,
@@ -92,6 +94,20 @@ def test_runs_go_on_until_no_tenant_is_left() -> None:
     assert (found["tenants"], found["left"], found["omitted"], found["unregistered"]) == (3, 0, 3, 7)
     assert (found["totals"]["orphans"], found["incomplete"]) == (2, ["x", "y"])
     assert found["alarming"] == {"confirmed_phantoms": 3}
+
+
+def test_a_tenant_that_is_told_in_parts_has_one_report() -> None:
+    on = {"tenant_id": "a", "after": "room_1/"}
+    orphans = [Orphan(store="r2", key=key, size=1, at=NOON) for key in "kl"]
+    first = an_answer(Report("a", recordings=2, files=3, orphans=orphans[:1]), left=1, goes_on=on, tenants=0)
+    second = an_answer(Report("a", recordings=5, files=7, orphans=orphans[1:], held=True))
+    stack = Stack(first, second)
+    found = run(stack, tenant="a")
+    assert [asked.get("goes_on") for asked in stack.asked] == [None, on]
+    (report,) = found["reports"]
+    assert (report["recordings"], report["files"], report["held"]) == (7, 10, True)
+    assert ([row["key"] for row in report["orphans"]], report["counts"]["orphans"]) == (["k", "l"], 2)
+    assert (found["tenants"], found["left"], found["totals"]["orphans"]) == (1, 0, 2)
 
 
 def test_runs_that_reach_nobody_end() -> None:

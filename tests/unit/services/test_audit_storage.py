@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -12,9 +13,10 @@ from recordings.domain.capture import KEPT, Capture, CaptureStatus
 from recordings.domain.errors import ProviderError, ProviderThrottled, ProviderTimeout
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Progress, Recording, Store, StoredFile
+from recordings.domain.stretch import EVERY_ROOM, Stretch
 from recordings.services import audit_storage
 from recordings.services.audit_captures import ListCaptures, Patience
-from recordings.services.audit_everything import LONGEST, Audit, AuditEverything
+from recordings.services.audit_everything import LONGEST, Audit, AuditEverything, GoesOn
 from recordings.services.audit_report import APART, FOUND, KINDS, Answer, Mismatch, Orphan, Report, Stalled
 from recordings.services.audit_storage import LONGEST_MOVE, YOUNG, AuditStorage, OutOfTime, Shelf
 from tests.support.builders import NOON, a_capture, a_recording, a_room
@@ -34,8 +36,9 @@ class Shelves:
         self.unfinished: dict[tuple[str, str], datetime] = {}
         self.before_head: Callable[[], None] = lambda: None
 
-    def objects(self, prefix: str) -> Iterator[tuple[str, int, str, datetime]]:
-        return ((key, *facts) for key, facts in [*self.files.items()] if key.startswith(prefix))
+    def objects(self, prefix: str, *, after: str | None = None) -> Iterator[tuple[str, int, str, datetime]]:
+        listed = sorted((key, *facts) for key, facts in self.files.items() if key.startswith(prefix))
+        return (one for one in listed if after is None or one[0] > after)
 
     def begun_uploads(self, prefix: str) -> Iterator[tuple[str, str, datetime]]:
         return ((*name, at) for name, at in [*self.unfinished.items()] if name[0].startswith(prefix))
@@ -92,7 +95,7 @@ class House(World):
         )
         told: list[Report] = []
         audit = everything(told.append, tenant_id=tenant_id, **asked)
-        assert audit.tenants == len(told)
+        assert audit.tenants == len(told) - (audit.goes_on is not None)
         assert audit.totals == {kind: sum(report.counts[kind] for report in told) for kind in KINDS}
         return audit, {report.tenant_id: report for report in told}
 
@@ -812,8 +815,8 @@ def test_a_run_that_cannot_finish_says_so_and_the_next_goes_on_from_there(house:
     house.trap = Trap(-1, only="recordings.everything")
     look_at = house.recordings.everything
 
-    def slow(tenant_id: str) -> Iterator[Recording]:
-        found = list(look_at(tenant_id))
+    def slow(tenant_id: str, rooms: Stretch = EVERY_ROOM) -> Iterator[Recording]:
+        found = list(look_at(tenant_id, rooms))
         house.clock.advance(seconds=LONGEST.total_seconds() / 2)
         return iter(found)
 
@@ -831,10 +834,10 @@ def test_a_tenant_that_takes_too_long_is_told_and_nothing_is_concluded_of_it(hou
     house.r2.files.clear()
     look_at = house.recordings.everything
 
-    def slow(tenant_id: str) -> Iterator[Recording]:
+    def slow(tenant_id: str, rooms: Stretch = EVERY_ROOM) -> Iterator[Recording]:
         if tenant_id == "tenant_1":
             house.clock.advance(seconds=LONGEST.total_seconds())
-        return look_at(tenant_id)
+        return look_at(tenant_id, rooms)
 
     house.recordings.everything = slow  # type: ignore[method-assign]
     audit, reports = house.run(repair=True)
@@ -844,6 +847,96 @@ def test_a_tenant_that_takes_too_long_is_told_and_nothing_is_concluded_of_it(hou
     # It does not keep the others from being looked at for ever.
     _, reports = house.run(repair=True)
     assert [*reports] == ["tenant_2"]
+
+
+ROOMS = ("a", "a-b", "a:b", "a.b", "ab", "b")
+
+
+def large(house: House) -> None:
+    """A tenant of some rooms: each has a recording whose file is there, one whose file is not, and what nobody owns."""
+    for number, room in enumerate(ROOMS):
+        folder = f"tenant_1/{quote(room, safe='')}"
+        house.rooms.add(a_room(id=room, meeting_id=f"of_{room}"))
+        for n in range(2):
+            recording_id = house.new_id(NOON)
+            key = f"{folder}/{recording_id}/1/recording.mp4"
+            file = StoredFile(provider="r2", key=key, size_bytes=5, content_type="video/mp4", etag="sum")
+            made = a_recording(status=Status.READY, id=recording_id, cloudflare_id=f"c{number}_{n}", room_id=room)
+            house.recordings.add(replace(made, file=file), nonce=None)
+            if n:
+                house.r2.files[key] = 5, "sum", OLD
+        house.r2.files[f"{folder}/rec_gone/1/recording.mp4"] = 1, "x", OLD
+        house.s3.files[f"recordings/{folder}/rec_gone/1/recording.mp4"] = 1, "x", OLD
+        house.r2.unfinished[f"{folder}/rec_gone/1/recording.mp4", "upload"] = OLD
+
+
+def in_parts(house: House, monkeypatch: pytest.MonkeyPatch, **asked: Any) -> tuple[list[Audit], Report]:
+    """Audit one tenant in runs that have time for one stretch each."""
+    monkeypatch.setattr(audit_storage, "AT_ONCE", 1)
+    audits, whole, goes_on = list[Audit](), Report("tenant_1"), None
+    look_at, seen = house.recordings.everything, list[Stretch]()
+
+    def slow(tenant_id: str, rooms: Stretch = EVERY_ROOM) -> Iterator[Recording]:
+        if not rooms.whole:
+            seen.append(rooms)
+            if len(seen) % 2 == 0:
+                # One stretch was looked at in this run, and the next one takes too long.
+                house.clock.advance(seconds=LONGEST.total_seconds())
+        return look_at(tenant_id, rooms)
+
+    monkeypatch.setattr(house.recordings, "everything", slow)
+    while True:
+        began = house.clock()
+        audit, reports = house.run("tenant_1", goes_on=goes_on, **asked)
+        house.clock.advance(seconds=(began - house.clock()).total_seconds())
+        audits.append(audit)
+        for report in reports.values():
+            whole.add(report)
+        goes_on = audit.goes_on
+        if not audit.left:
+            return audits, whole
+
+
+def facts(report: Report) -> dict[str, Any]:
+    document = json.loads(json.dumps(report.document(10_000), default=str))
+    return {name: sorted(map(str, told)) if isinstance(told, list) else told for name, told in document.items()}
+
+
+@pytest.mark.parametrize("repair", [False, True])
+def test_a_tenant_of_any_size_is_looked_at_in_parts_that_find_what_one_look_does(
+    monkeypatch: pytest.MonkeyPatch, repair: bool
+) -> None:
+    at_once, parted = House(), House()
+    for house in (at_once, parted):
+        large(house)
+    for hours in (0, 7):
+        for house in (at_once, parted):
+            house.clock.advance(seconds=hours * 3600)
+        whole = at_once.look(repair=repair)
+        with monkeypatch.context() as patched:
+            audits, told = in_parts(parted, patched, repair=repair)
+        assert len(audits) > len(ROOMS) - 1
+        assert all(audit.moved and audit.incomplete == [] for audit in audits)
+        assert [audit.tenants for audit in audits] == [0] * (len(audits) - 1) + [1]
+        assert facts(told) == facts(whole)
+        assert parted.suspects.of("tenant_1") == at_once.suspects.of("tenant_1")
+    assert (len(whole.phantoms), len(whole.orphans)) == (len(ROOMS), 3 * len(ROOMS))
+    assert all(one.suspicion and one.suspicion.confirmed for one in whole.orphans)
+    assert len(whole.removed) == (3 * len(ROOMS) if repair else 0)
+    assert parted.r2.files == at_once.r2.files
+
+
+def test_a_tenant_that_is_half_done_is_gone_on_with_before_others(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large(house)
+    house.rooms.add(a_room(tenant_id="tenant_2", meeting_id="meeting_2"))
+    audit, reports = house.run(goes_on=GoesOn("tenant_1", "a.b/"))
+    assert [*reports] == ["tenant_1", "tenant_2"]
+    assert {one.key.split("/")[-4] for one in reports["tenant_1"].orphans} == {"a", "ab", "b"}
+    assert (audit.goes_on, audit.left, audit.tenants) == (None, 0, 2)
+    # Its name may have gone since.
+    assert house.run(goes_on=GoesOn("tenant_3", "x/"))[0].goes_on is None
 
 
 def test_a_look_that_is_out_of_time_raises(house: House) -> None:

@@ -59,6 +59,7 @@ from recordings.domain.errors import (
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Archive, Change, Failure, Progress, Recording, StoredFile
 from recordings.domain.room import Room
+from recordings.domain.stretch import EVERY_ROOM, Stretch
 from recordings.domain.tally import day_of, difference
 from recordings.ports import CountedPage, Filter, Look, Page, at_meeting
 
@@ -978,9 +979,15 @@ class DynamoRecordings:
         return found
 
     def _query(
-        self, pk: str, low: str, high: str, most: int | None = None, statuses: Collection[str] = ()
+        self,
+        pk: str,
+        low: str,
+        high: str,
+        most: int | None = None,
+        statuses: Collection[str] = (),
+        rooms: Stretch = EVERY_ROOM,
     ) -> Iterator[Item]:
-        """Items of a partition with sort keys from `low` to `high`, greatest first."""
+        """Items of a partition with sort keys from `low` to `high`, greatest first; few that are not of these rooms."""
         values: Item = {":pk": pk, ":low": low, ":high": high}
         request: Item = {
             "TableName": TABLE,
@@ -993,6 +1000,17 @@ class DynamoRecordings:
             values |= dict(zip(names, statuses, strict=True))
             request["FilterExpression"] = f"#status IN ({', '.join(names)})"
             request["ExpressionAttributeNames"] = {"#status": "status"}
+        elif not rooms.whole:
+            # What DynamoDB leaves out need not be read here, and reading is what takes the time.
+            values[":first"], values[":last"] = rooms.ids
+            values[":colon"] = ":"
+            request["FilterExpression"] = (
+                "room_id >= :first AND (room_id <= :last OR contains(room_id, :colon))"
+                if rooms.high is not None
+                else "room_id >= :first"
+            )
+            if rooms.high is None:
+                del values[":last"], values[":colon"]
         elif most is not None:
             request["Limit"] = most + 1
         request["ExpressionAttributeValues"] = _typed(values)
@@ -1034,10 +1052,11 @@ class DynamoRecordings:
                 if recording.open:
                     yield recording
 
-    def everything(self, tenant_id: str) -> Iterator[Recording]:
+    def everything(self, tenant_id: str, rooms: Stretch = EVERY_ROOM) -> Iterator[Recording]:
         for kind in ("REC", "TRASH"):
-            for item in self._query(_partition(tenant_id, kind), "rec_", "rec_~"):
-                yield _recording(item)
+            for item in self._query(_partition(tenant_id, kind), "rec_", "rec_~", rooms=rooms):
+                if rooms.holds(item["room_id"]):
+                    yield _recording(item)
 
     def of_captures(self, cloudflare_ids: Sequence[str]) -> Mapping[str, Recording | None]:
         keys = [_key(f"CLOUDFLARE#{one}", LINK) for one in dict.fromkeys(cloudflare_ids) if _fits(one)]

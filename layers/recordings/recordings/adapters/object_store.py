@@ -163,9 +163,10 @@ class Bucket:
             for upload in page.get("Uploads", []):
                 yield upload["Key"], upload["UploadId"], upload["Initiated"]
 
-    def objects(self, prefix: str) -> Iterator[tuple[str, int, str, datetime]]:
-        """Key, size, ETag and time of every file under a prefix."""
-        for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
+    def objects(self, prefix: str, *, after: str | None = None) -> Iterator[tuple[str, int, str, datetime]]:
+        """Key, size, ETag and time of every file under a prefix, by key; from the first one after a key on."""
+        only: dict[str, Any] = {"StartAfter": after} if after is not None else {}
+        for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix, **only):
             for found in page.get("Contents", []):
                 yield found["Key"], found["Size"], found["ETag"].strip('"'), found["LastModified"]
 

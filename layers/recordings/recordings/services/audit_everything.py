@@ -21,14 +21,23 @@ LONGEST_LISTING: Final = timedelta(minutes=6)
 NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
+@dataclass(frozen=True, slots=True)
+class GoesOn:
+    """A tenant that is not looked at to the end, and the folder of the last room that was."""
+
+    tenant_id: str
+    after: str
+
+
 @dataclass(slots=True)
 class Audit:
-    """What a run did: the totals of its reports, and how many `tenants` were looked at.
+    """What a run did: the totals of its reports, and how many `tenants` were looked at to the end.
 
-    `incomplete` says what could not be seen or done, and `left` how many tenants were not reached: a run over all who
-    have not been audited since this one `began` goes on with them. `unregistered` captures at Cloudflare belong to no
-    room, `strays` to no tenant; both are told of a run over all tenants. `known` is false when a tenant was asked for
-    of whom there is nothing.
+    `incomplete` says what could not be seen or done. `left` is how many tenants were not reached, or not to the end: a
+    run over all who have not been audited since this one `began` goes on with them, and within the tenant that is named
+    by `goes_on`. `moved`: whether this run came any further, so that there is a point in going on. `unregistered`
+    captures at Cloudflare belong to no room, `strays` to no tenant; both are told of a run over all tenants. `known` is
+    false when a tenant was asked for of whom there is nothing.
     """
 
     began: datetime
@@ -37,6 +46,8 @@ class Audit:
     alarming: Counter[str] = field(default_factory=Counter)
     incomplete: list[str] = field(default_factory=list)
     left: int = 0
+    goes_on: GoesOn | None = None
+    moved: bool = False
     unregistered: int = 0
     strays: list[Stray] = field(default_factory=list)
     known: bool = True
@@ -46,6 +57,7 @@ class Audit:
         return {
             **{one.name: getattr(self, one.name) for one in fields(self)},
             "began": self.began.isoformat(),
+            "goes_on": asdict(self.goes_on) if self.goes_on is not None else None,
             "strays": [asdict(one) for one in self.strays[:most]],
         }
 
@@ -69,17 +81,18 @@ class AuditEverything:
         repair: bool = False,
         min_age: timedelta = YOUNG,
         unless_since: datetime | None = None,
+        goes_on: GoesOn | None = None,
     ) -> Audit:
         """Audit a tenant, or all who have not been audited since then, and first whose last audit is the oldest.
 
-        Raises what the stores raise.
+        A tenant that an earlier run was not through with (`goes_on`) is gone on with. Raises what the stores raise.
         """
-        audit = Audit(began=self.clock())
+        audit = Audit(began=self.clock(), goes_on=goes_on)
         until = audit.began + LONGEST
         captures = self.captures(tenant_id, until=audit.began + LONGEST_LISTING)
         look = partial(self.storage, captures=captures, repair=repair, until=until, min_age=min_age)
         if tenant_id is not None:
-            self._look(tenant_id, look, audit, tell)
+            self._look_at_all([tenant_id], look, audit, tell, until)
         else:
             self._look_at_all(self._waiting(captures, audit, unless_since), look, audit, tell, until)
             audit.unregistered = captures.unregistered
@@ -90,36 +103,57 @@ class AuditEverything:
     def _look_at_all(
         self,
         waiting: Sequence[str],
-        look: Callable[[str], Report],
+        look: Callable[..., tuple[Report, str | None]],
         audit: Audit,
         tell: Callable[[Report], None],
         until: datetime,
     ) -> None:
+        if audit.goes_on is not None and audit.goes_on.tenant_id not in waiting:
+            audit.goes_on = None
         for number, tenant_id in enumerate(waiting):
-            if self.clock() >= until:
+            if self.clock() >= until or not self._look(tenant_id, look, audit, tell, first=number == 0):
                 audit.left = len(waiting) - number
                 return
-            self._look(tenant_id, look, audit, tell)
 
     def _look(
-        self, tenant_id: str, look: Callable[[str], Report], audit: Audit, tell: Callable[[Report], None]
-    ) -> None:
+        self,
+        tenant_id: str,
+        look: Callable[..., tuple[Report, str | None]],
+        audit: Audit,
+        tell: Callable[[Report], None],
+        *,
+        first: bool,
+    ) -> bool:
+        """Give whether the tenant was looked at to its end, or will never be."""
         began = self.clock()
+        before = audit.goes_on.after if audit.goes_on is not None and audit.goes_on.tenant_id == tenant_id else None
         try:
-            report = look(tenant_id)
+            report, after = look(tenant_id, after=before)
         except OutOfTime:
-            audit.incomplete.append(f"the time was over in the middle of tenant {tenant_id}, of whom nothing is told")
-        else:
-            if not (report.recordings or report.files or report.counts.total() or tenant_id in self.tenants.all()):
+            if not first:
+                # The next run has all of its time for it.
+                return False
+            audit.incomplete.append(f"the time was over in the middle of a room of tenant {tenant_id}")
+            report, after = None, None
+        if report is not None:
+            something = report.recordings or report.files or report.counts.total()
+            if not (something or before or after or tenant_id in self.tenants.all()):
                 audit.known = False
-                return
-            audit.tenants += 1
+                return True
             audit.totals.update(report.counts)
             audit.alarming.update(report.alarming)
             audit.incomplete += [f"{tenant_id}: {why}" for why in report.incomplete]
             tell(report)
+        audit.moved = True
+        if after is not None:
+            audit.goes_on = GoesOn(tenant_id, after)
+            return False
+        if before is not None:
+            audit.goes_on = None
+        audit.tenants += report is not None
         # One that takes too long as well: else it would be the first of every run, and the last.
         self.tenants.note_audit(tenant_id, at=began)
+        return True
 
     def _waiting(self, captures: Captures, audit: Audit, unless_since: datetime | None) -> Sequence[str]:
         """Whoever has, or has had, a room, an open recording, a file, an unfinished upload or a capture."""

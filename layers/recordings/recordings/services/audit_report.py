@@ -113,6 +113,15 @@ class Report:
     incomplete: list[str] = field(default_factory=list)
     held: bool = False
 
+    def add(self, more: "Report") -> None:
+        """Take in what was found of more of the tenant's rooms."""
+        self.recordings += more.recordings
+        self.files += more.files
+        for kind in (*KINDS, "incomplete"):
+            getattr(self, kind).extend(getattr(more, kind))
+        self.compared = self.compared and more.compared
+        self.held = self.held or more.held
+
     @property
     def counts(self) -> Counter[str]:
         """How many of each kind."""

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from heapq import merge
+from itertools import groupby
 from typing import Final, Protocol
 from urllib.parse import quote
 
@@ -26,6 +28,7 @@ from recordings.domain.lifecycle import Status
 from recordings.domain.reconcile import SETTLED, Act, Deadlines, reconcile
 from recordings.domain.recording import Recording, Store, StoredFile
 from recordings.domain.room import Room
+from recordings.domain.stretch import Stretch
 from recordings.ports import Clock, Recorder, Recordings, Rooms, Workflow
 from recordings.services.audit_captures import Captures, Patience
 from recordings.services.audit_report import (
@@ -47,6 +50,8 @@ YOUNG: Final = timedelta(days=2)
 LONGEST_MOVE: Final = timedelta(days=2)
 # So many files are looked for by their key as well. Of more than that the two listings hours apart must be enough.
 CLOSE_LOOKS: Final = 1000
+# So many files are held in memory at once, and the rest of the last one's room. A room makes one file at a time.
+AT_ONCE: Final = 100_000
 # Where the folders of the tenants begin in each store.
 ROOTS: Final[Mapping[Store, Sequence[str]]] = {"r2": ("", "delivered/"), "s3": ("recordings/",)}
 # A tenant of this name has its folder where Cloudflare delivers into: delivered/<tenant>/<room>/<file>.
@@ -56,8 +61,8 @@ DELIVERED: Final = "delivered"
 class Shelf(Protocol):
     """One of our stores."""
 
-    def objects(self, prefix: str) -> Iterator[tuple[str, int, str, datetime]]:
-        """Key, size, ETag and time of every file under a prefix."""
+    def objects(self, prefix: str, *, after: str | None = None) -> Iterator[tuple[str, int, str, datetime]]:
+        """Key, size, ETag and time of every file under a prefix, by key; from the first one after a key on."""
 
     def begun_uploads(self, prefix: str) -> Iterator[tuple[str, str, datetime]]:
         """Key, id and beginning of every unfinished upload under a prefix."""
@@ -96,18 +101,22 @@ class _Stored:
     size: int | None
     etag: str
     at: datetime
+    # The name right under the tenant's folder, with its slash: the folder of the room.
+    folder: str
     upload_id: str = ""
 
 
 @dataclass(slots=True)
 class _Look:
-    """One look at one tenant: what is asked, what was seen, and what calls for a closer look."""
+    """One look at some rooms of one tenant: what is asked, what was seen, and what calls for a closer look."""
 
     report: Report
+    rooms: Stretch
     captures: Captures
     now: datetime
     until: datetime
     repair: bool
+    read: set[str] = field(default_factory=set)
     owned: set[tuple[Store, str]] = field(default_factory=set)
     busy: set[str] = field(default_factory=set)
     doubtful: list[Recording] = field(default_factory=list)
@@ -131,57 +140,84 @@ class AuditStorage:
     deadlines: Deadlines = field(default_factory=Deadlines)
 
     def __call__(
-        self, tenant_id: str, captures: Captures, *, repair: bool, until: datetime, min_age: timedelta = YOUNG
-    ) -> Report:
-        """Look at one tenant; files and uploads that are not older than `min_age` are no orphans.
+        self,
+        tenant_id: str,
+        captures: Captures,
+        *,
+        repair: bool,
+        until: datetime,
+        min_age: timedelta = YOUNG,
+        after: str | None = None,
+    ) -> tuple[Report, str | None]:
+        """Look at one tenant's rooms, those whose folders come after this one; files and uploads that are not older
+        than `min_age` are no orphans. Give what was found, and, when the time was over, after which folder to go on.
 
-        Raises OutOfTime when there is more to see than can be seen by `until`, and what the stores raise: a look that
-        did not see everything says nothing. Of Cloudflare's failures the report says that it is incomplete.
+        Raises OutOfTime when the time was over at once, and what the stores raise: a look that did not see everything
+        of a room says nothing of it. Of Cloudflare's failures the report says that it is incomplete.
         """
-        look = _Look(Report(tenant_id), captures, self.clock(), until, repair)
-        # The files first: what is stored while we look is in the records by the time these are read.
-        stored = list(self._stored(look))
+        report, low = Report(tenant_id), after
+
+        def compare(high: str | None, stored: Sequence[_Stored]) -> None:
+            rooms = Stretch(low, high)
+            look = _Look(Report(tenant_id), rooms, captures, self.clock(), until, repair)
+            self._look_at_rooms(look, stored, min_age)
+            report.add(look.report)
+
+        try:
+            stored: list[_Stored] = []
+            for folder, found in groupby(self._stored(tenant_id, after, until), key=lambda one: one.folder):
+                stored += found
+                if len(stored) >= AT_ONCE:
+                    compare(folder, stored)
+                    low, stored = folder, []
+            compare(None, stored)
+        except OutOfTime:
+            if low == after:
+                raise
+            return report, low
+        return report, None
+
+    def _look_at_rooms(self, look: _Look, stored: Sequence[_Stored], min_age: timedelta) -> None:
+        # The files first: what was stored while we looked is in the records by the time these are read.
         files = {(one.store, one.key): (one.size or 0, one.etag) for one in stored if not one.upload_id}
-        for recording in self.recordings.everything(tenant_id):
-            self._in_time(look)
+        for recording in self.recordings.everything(look.report.tenant_id, look.rooms):
+            self._in_time(look.until)
             self._read(look, recording, files)
         look.report.files = len(files)
         for one in stored:
             if look.now - one.at > min_age and not _has_owner(one, look):
                 look.suspected[_name(one)] = partial(self._tell_orphan, look, one)
         for number, recording in enumerate(look.doubtful):
-            self._in_time(look)
+            self._in_time(look.until)
             self._look_for_file(look, recording, files, closely=number < CLOSE_LOOKS)
         self._look_at_cloudflare(look)
         self._judge(look)
-        if repair:
+        if look.repair:
             self._clear(look)
-        look.report.compared = captures.incomplete is None
-        return look.report
+        look.report.compared = look.captures.incomplete is None
 
-    def _in_time(self, look: _Look) -> None:
-        if self.clock() >= look.until:
+    def _in_time(self, until: datetime) -> None:
+        if self.clock() >= until:
             raise OutOfTime
 
     # ---------------------------------------------------------------- our stores
 
-    def _stored(self, look: _Look) -> Iterator[_Stored]:
-        folder = quote(look.report.tenant_id, safe="")
-        for store, shelf in self.shelves.items():
-            for root in ROOTS[store]:
-                prefix = f"{root}{folder}/"
-                for key, size, etag, at in shelf.objects(prefix):
-                    self._in_time(look)
-                    if _is_below(root, key):
-                        yield _Stored(store, key, size, etag, at)
-                for key, upload_id, at in shelf.begun_uploads(prefix):
-                    self._in_time(look)
-                    if _is_below(root, key):
-                        yield _Stored(store, key, None, "", at, upload_id)
+    def _stored(self, tenant_id: str, after: str | None, until: datetime) -> Iterator[_Stored]:
+        """What lies in the tenant's folders, whole or unfinished, room by room."""
+        walks = [
+            walk(store, shelf, root, f"{root}{quote(tenant_id, safe='')}/", after)
+            for store, shelf in self.shelves.items()
+            for root in ROOTS[store]
+            for walk in (_files, _unfinished)
+        ]
+        for one in merge(*walks, key=lambda one: one.folder):
+            self._in_time(until)
+            yield one
 
     def _read(self, look: _Look, recording: Recording, files: Mapping[tuple[Store, str], tuple[int, str]]) -> None:
         report, file = look.report, recording.file
         report.recordings += 1
+        look.read.add(recording.id)
         look.owned |= _owned_by(recording)
         if recording.open:
             look.busy.add(recording.id)
@@ -257,7 +293,11 @@ class AuditStorage:
         return reconcile(ours, theirs, now=self.clock(), deadlines=self.deadlines).act
 
     def _look_at_cloudflare(self, look: _Look) -> None:
-        unknown = look.captures.unknown.get(look.report.tenant_id, [])
+        unknown = [
+            (room, capture)
+            for room, capture in look.captures.unknown.get(look.report.tenant_id, [])
+            if look.rooms.holds(room.id)
+        ]
         closer = [
             *(partial(self._compare, look, recording) for recording in look.differing),
             *(partial(self._look_at_unknown, look, room, capture) for room, capture in unknown),
@@ -349,6 +389,7 @@ class AuditStorage:
             name
             for name in before
             if name not in look.suspected
+            and _is_in(look, name)
             # Of Cloudflare only a whole comparison can clear anybody.
             and not (name.startswith(f"{ABSENT}:") and look.captures.incomplete is not None)
         ]
@@ -376,7 +417,7 @@ class AuditStorage:
         for orphan in report.orphans:
             if orphan.suspicion is None or not orphan.suspicion.confirmed or orphan.store == "cloudflare":
                 continue
-            if not report.recordings and not orphan.upload_id:
+            if not report.recordings and not orphan.upload_id and not self._has_recordings(report.tenant_id):
                 # So does a table look that was lost or restored: files are then all that is left.
                 report.held = True
                 continue
@@ -392,6 +433,9 @@ class AuditStorage:
                 shelf.delete(orphan.key)
             report.removed.append(orphan)
             self.suspects.forget(report.tenant_id, [_suspect(orphan.store, orphan.key, orphan.upload_id)])
+
+    def _has_recordings(self, tenant_id: str) -> bool:
+        return next(iter(self.recordings.everything(tenant_id)), None) is not None
 
     def _has_found_owner(self, tenant_id: str, store: Store, key: str) -> bool:
         """The last look before a file goes: at the recording that its key names."""
@@ -430,6 +474,40 @@ def _fault(file: StoredFile, found: tuple[int, str] | None) -> str | None:
     if found[0] != file.size_bytes:
         return "size"
     return "checksum" if file.etag is not None and found[1] != file.etag else None
+
+
+def _files(store: Store, shelf: Shelf, root: str, prefix: str, after: str | None) -> Iterator[_Stored]:
+    # Keys below the room's folder are of letters, digits and less than "~"; others would only be seen again.
+    for key, size, etag, at in shelf.objects(prefix, after=f"{prefix}{after}~" if after is not None else None):
+        folder = _folder(key, prefix)
+        if _is_below(root, key) and (after is None or folder > after):
+            yield _Stored(store, key, size, etag, at, folder)
+
+
+def _unfinished(store: Store, shelf: Shelf, root: str, prefix: str, after: str | None) -> Iterator[_Stored]:
+    # There are few at any time, and whether every store lists them by their keys is not certain.
+    for key, upload_id, at in sorted(shelf.begun_uploads(prefix), key=lambda found: _folder(found[0], prefix)):
+        folder = _folder(key, prefix)
+        if _is_below(root, key) and (after is None or folder > after):
+            yield _Stored(store, key, None, "", at, folder, upload_id)
+
+
+def _folder(key: str, prefix: str) -> str:
+    name, slash, _ = key.removeprefix(prefix).partition("/")
+    return name + slash
+
+
+def _is_in(look: _Look, name: str) -> bool:
+    """Whether what is suspected under this name is of the rooms that are looked at."""
+    kind, _, rest = name.partition(":")
+    if look.rooms.whole:
+        return True
+    if kind not in ROOTS:
+        return rest.partition(":")[0] in look.read
+    tenant = quote(look.report.tenant_id, safe="")
+    prefixes = (f"{root}{tenant}/" for store, roots in ROOTS.items() if store == kind for root in reversed(roots))
+    prefix = next((one for one in prefixes if rest.startswith(one)), None)
+    return prefix is not None and look.rooms.has_folder(_folder(rest, prefix))
 
 
 def _name(one: _Stored) -> str:
