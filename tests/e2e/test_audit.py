@@ -24,6 +24,7 @@ from tests.e2e.support import (
     is_there,
     keys,
     lose_unfinished,
+    outcome,
     scanned,
     settle,
     start,
@@ -248,6 +249,17 @@ def test_a_run_over_all_finds_tenants_of_whom_nothing_is_stored_and_those_who_on
     assert found["unregistered"] >= 1
     (noted,) = [row for row in scanned(running, of="TENANTS") if row.get("tenant_id", {}).get("S") == tenant]
     assert datetime.fromisoformat(noted["audited_at"]["S"]) >= began
+
+
+def test_the_scheduled_audit_looks_at_everybody(running: Json, tenant: str, api: httpx.Client) -> None:
+    a_room(api)
+    began = datetime.now(UTC).replace(microsecond=0)
+    machine = running["state_machines"]["Audit"]
+    machines = stack.client(running, "stepfunctions")
+    execution = machines.start_execution(stateMachineArn=machine, input='{"repair": false}')["executionArn"]
+    assert outcome(running, execution) == "SUCCEEDED"
+    for row in scanned(running, of="TENANTS"):
+        assert datetime.fromisoformat(row["audited_at"]["S"]) >= began, row
 
 
 def test_an_audit_that_cloudflare_does_not_let_see_everything_says_so(

@@ -457,7 +457,13 @@ def test_a_walk_ends_where_the_budget_does(server: Server, kit: realtimekit.Real
 
 @pytest.mark.parametrize(
     ("headers", "seconds"),
-    [({"Retry-After": "17"}, 17), ({}, 300), ({"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}, 300)],
+    [
+        ({"Retry-After": "17"}, 17),
+        ({"Retry-After": "86400"}, 3600),
+        ({"Retry-After": "9" * 400}, 300),
+        ({}, 300),
+        ({"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}, 300),
+    ],
 )
 @pytest.mark.parametrize("call", CALLS)
 def test_a_breach_blocks_every_call(

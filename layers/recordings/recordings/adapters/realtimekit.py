@@ -38,6 +38,8 @@ PAUSE_SECONDS: Final = 0.2
 PASSING: Final = frozenset({500, 502, 503, 504})
 # A breach of Cloudflare's limit blocks every call for five minutes (fundamentals/api/reference/limits).
 BLOCK_SECONDS: Final = 300
+# No pause that Cloudflare speaks of is longer than this; a header that says otherwise must not end all calls for good.
+LONGEST_BLOCK_SECONDS: Final = 3600
 # "Ratelimit": "default";r=0;t=30 - none remain for 30 seconds (fundamentals/api/reference/limits).
 SPENT: Final = re.compile(r"\br=0;\s*t=(\d{1,6})")
 # "Could not route to …" and "No route for that URI": the gateway's own words for an address that it does not know.
@@ -263,9 +265,8 @@ def _document(response: requests.Response) -> Mapping[str, Any]:
     message = f"Cloudflare answered {status}: {_message(told)}"
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         after = response.headers.get("Retry-After", "")
-        raise ProviderThrottled(
-            "Cloudflare limits the rate of calls", retry_after=int(after) if after.isdecimal() else BLOCK_SECONDS
-        )
+        pause = int(after) if after.isdecimal() and len(after) < 10 else BLOCK_SECONDS
+        raise ProviderThrottled("Cloudflare limits the rate of calls", retry_after=min(pause, LONGEST_BLOCK_SECONDS))
     if status == HTTPStatus.NOT_FOUND and _is_of_realtimekit(told):
         raise ProviderNotFound(message)
     if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in {

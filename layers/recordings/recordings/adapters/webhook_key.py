@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import math
 import os
 import time
 from typing import Final
@@ -18,6 +19,8 @@ from recordings.domain.errors import ProviderError, ProviderTimeout
 KEEP_SECONDS: Final = 3600
 # Rotation is undocumented, so a failed check may mean a new key; forged requests must not make us ask each time.
 ASK_AGAIN_SECONDS: Final = 10
+# Without any key nothing can be told from a forgery, and still a flood must not become one of fetches that fail.
+ASK_FIRST_SECONDS: Final = 2
 TIMEOUT_SECONDS: Final = (3, 5)
 
 
@@ -27,7 +30,7 @@ class WebhookKeys:
     def __init__(self) -> None:
         self._url = os.environ["CLOUDFLARE_WEBHOOK_KEY_URL"]
         self._key: RSAPublicKey | None = None
-        self._asked_at = 0.0
+        self._asked_at = -math.inf
 
     def verify(self, raw_body: bytes, signature: str) -> bool:
         """Whether Cloudflare signed these very bytes. Raises ProviderError or ProviderTimeout without a key."""
@@ -36,6 +39,8 @@ class WebhookKeys:
         except (binascii.Error, ValueError):
             return False
         age = time.monotonic() - self._asked_at
+        if self._key is None and age < ASK_FIRST_SECONDS:
+            raise ProviderError("Cloudflare's webhook key could not be fetched a moment ago")
         if self._key is None or age > KEEP_SECONDS:
             self._key = self._ask()
             return _fits(self._key, given, raw_body)
