@@ -251,6 +251,24 @@ def test_a_run_over_all_finds_tenants_of_whom_nothing_is_stored_and_those_who_on
     assert datetime.fromisoformat(noted["audited_at"]["S"]) >= began
 
 
+def test_an_audit_goes_on_after_a_room(running: Json, tenant: str, api: httpx.Client, cloudflare: httpx.Client) -> None:
+    lost = []
+    for name in ("room_1", "room_2"):
+        recording_id, _ = imported(api, cloudflare, a_room(api, name))
+        in_status(api, recording_id, "ready")
+        delete(running, file_of(running, recording_id))
+        put(running, "r2", f"{tenant}/{name}/{NOBODY}/1/recording.mp4", b"x")
+        lost.append(recording_id)
+    functions = stack.client(running, "lambda")
+    asked = {"tenant": tenant, "min_age_hours": 0, "goes_on": {"tenant_id": tenant, "after": "room_1/"}}
+    time.sleep(2)
+    answer = functions.invoke(FunctionName=running["functions"]["AuditStorage"], Payload=json.dumps(asked))
+    (report,) = json.loads(answer["Payload"].read())["reports"]
+    assert (report["recordings"], report["files"]) == (1, 1)
+    assert [one["key"].split("/")[1] for one in report["orphans"]] == ["room_2"]
+    assert [one["recording_id"] for one in report["phantoms"]] == lost[1:]
+
+
 def test_the_scheduled_audit_looks_at_everybody(running: Json, tenant: str, api: httpx.Client) -> None:
     a_room(api)
     began = datetime.now(UTC).replace(microsecond=0)
