@@ -380,6 +380,16 @@ def test_a_completion_whose_answer_was_lost_is_verified_all_the_same() -> None:
     assert job.verify(plan, job.complete(plan))["crc32"] == f"{crc32(CONTENT):08x}"
 
 
+def test_a_store_that_tells_another_sum_of_the_whole_is_not_believed() -> None:
+    job = Job()
+    plan = job.in_parts()
+    for segment in plan["segments"]:
+        job.copy(plan, segment)
+    job.files.told = "00000000"
+    with pytest.raises(ChecksumMismatch):
+        job.complete(plan)
+
+
 def test_missing_parts_are_told_and_not_papered_over() -> None:
     job = Job()
     plan = job.in_parts()
