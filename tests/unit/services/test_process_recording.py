@@ -17,6 +17,7 @@ from recordings.domain.errors import (
     ConcurrentUpdate,
     ProviderTimeout,
     SourceChanged,
+    SourceDenied,
     SourceExpired,
     SourceUnavailable,
 )
@@ -378,6 +379,75 @@ def test_a_completion_whose_answer_was_lost_is_verified_all_the_same() -> None:
     with pytest.raises(Killed):
         job.complete(plan)
     assert job.verify(plan, job.complete(plan))["crc32"] == f"{crc32(CONTENT):08x}"
+
+
+class Expiring(MemoryReader):
+    """A reader for which only the URL that was given last may be read."""
+
+    fresh = "url 1"
+
+    def read(self, place: str, plan: Plan, first: int, last: int) -> bytes:
+        if place != self.fresh:
+            raise SourceDenied
+        return super().read(place, plan, first, last)
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_a_url_that_runs_out_within_a_segment_is_asked_for_once_and_not_for_every_part(check: bool) -> None:
+    job, asked = Job(), 0
+    plan = job.in_parts()
+    reader = Expiring(CONTENT)
+
+    def locate(*_: object) -> str:
+        nonlocal asked
+        asked += 1
+        # The first one has run out by the time it is used.
+        return f"url {asked - 1}"
+
+    if check:
+        for segment in plan["segments"]:
+            job.copy(plan, segment)
+        assert CheckSegment(locate=locate, files=job.files, reader=reader, sums=job.sums)(job.work, plan, [1, 11]) == 0
+    else:
+        copy = CopySegment(locate=locate, files=job.files, reader=reader, sums=job.sums)
+        assert copy(job.work, plan, [1, 11]) == 11
+    assert asked == 2
+    assert reader.reads == Counter(range(1, 12))
+
+
+@pytest.mark.parametrize("content", [CONTENT, CONTENT * 1000])
+def test_what_was_damaged_on_its_way_to_storage_is_sent_again_and_not_read_again(content: bytes) -> None:
+    job = Job(content)
+    plan = job.plan() if content is CONTENT else job.in_parts(100_000)
+    damaged = Counter[str]()
+
+    def once(send: Callable[..., str], name: str) -> Callable[..., str]:
+        def sent(*given: Any, **named: Any) -> str:
+            damaged[name] += 1
+            if damaged[name] < 3:
+                raise ChecksumMismatch("what arrived is not what was sent")
+            return send(*given, **named)
+
+        return sent
+
+    job.files.put = once(job.files.put, "put")  # type: ignore[method-assign]
+    job.files.upload_part = once(job.files.upload_part, "part")  # type: ignore[method-assign]
+    job.run(plan)
+    assert job.stored(plan) == content
+    # The ETag proves nothing here: each part is read twice, however often it was sent.
+    assert set(job.reader.reads.values()) == {2}
+
+
+def test_storage_that_damages_everything_is_told() -> None:
+    job = Job()
+    plan = job.in_parts()
+
+    def refuse(*_: object) -> str:
+        raise ChecksumMismatch("what arrived is not what was sent")
+
+    job.files.upload_part = refuse  # type: ignore[method-assign]
+    with pytest.raises(ChecksumMismatch):
+        job.copy(plan, plan["segments"][0])
 
 
 def test_a_store_that_tells_another_sum_of_the_whole_is_not_believed() -> None:

@@ -37,6 +37,8 @@ SEGMENTS_AT_ONCE: Final = 4
 THREADS: Final = 4
 # What all threads together may hold: two buffers of a part each.
 BUFFERS: Final = 512 * MIB
+# How often a part is sent that is damaged on its way: a transfer that begins anew would fetch the whole file again.
+SENDS: Final = 3
 # How much is copied between two notes of the progress.
 NOTED_EVERY: Final = 256 * MIB
 
@@ -237,6 +239,20 @@ class _Meter:
             self._tell(self._untold)
 
 
+class _Place:
+    """Where the source is read, for all threads of a segment: found once, and again when it may not be read there."""
+
+    def __init__(self, find: Callable[[], str]) -> None:
+        self._find, self._lock, self.now = find, threading.Lock(), find()
+
+    def instead_of(self, denied: str) -> str:
+        with self._lock:
+            # Each question counts in Cloudflare's limit: what one thread has learned is not asked by the next.
+            if self.now == denied:
+                self.now = self._find()
+            return self.now
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Segments:
     """What copying a run of parts and checking it have in common."""
@@ -246,16 +262,20 @@ class _Segments:
     reader: Reader
     sums: PartSums
 
-    def _read(self, work: Work, place: str, plan: Plan, number: int) -> bytes:
+    def _place(self, work: Work, plan: Plan) -> _Place:
+        return _Place(lambda: self.locate(work, plan))
+
+    def _read(self, place: _Place, plan: Plan, number: int) -> bytes:
         first, last = _range_of(plan, number)
+        url = place.now
         try:
-            return self.reader.read(place, plan, first, last)
+            return self.reader.read(url, plan, first, last)
         except SourceDenied:
             # The URL has run out while the file has not: Cloudflare gives a fresh one.
-            return self.reader.read(self.locate(work, plan), plan, first, last)
+            return self.reader.read(place.instead_of(url), plan, first, last)
 
     def _store(self, plan: Plan, number: int, content: bytes) -> None:
-        self.files.upload_part(plan["key"], plan["upload_id"], number, content)
+        _sent(lambda: self.files.upload_part(plan["key"], plan["upload_id"], number, content))
         # After the part: one without a checksum is copied again, one without a part would never be missed.
         self.sums.note(_sums_of(plan), number, crc32(content))
 
@@ -300,16 +320,16 @@ class CopySegment(_Segments):
                 # A repeat after the file was completed.
                 return 0
             raise SourceUnavailable("the upload was dropped before it was complete")
-        place = self.locate(work, plan)
+        place = self._place(work, plan)
         if not plan["ranges"]:
-            return self._in_order(place, plan, done, meter)
+            return self._in_order(place.now, plan, done, meter)
         summed = self.sums.of(_sums_of(plan))
         missing = [
             number
             for number in numbers
             if number not in summed or done.get(number, (-1, ""))[0] != length_of(plan, number)
         ]
-        return self._each(plan, missing, lambda number: self._copy(work, place, plan, number, meter))
+        return self._each(plan, missing, lambda number: self._copy(place, plan, number, meter))
 
     def _sum(self, plan: Plan, number: int, meter: _Meter) -> bool:
         content = self.files.read(plan["key"], *_range_of(plan, number), etag=plan["etag"])
@@ -318,23 +338,23 @@ class CopySegment(_Segments):
         return True
 
     def _whole(self, work: Work, plan: Plan, meter: _Meter) -> int:
-        place = self.locate(work, plan)
+        place = self._place(work, plan)
 
         def read() -> bytes:
             if not plan["size"]:
                 return b""
-            return self._read(work, place, plan, 1) if plan["ranges"] else b"".join(self.reader.stream(place, plan))
+            return self._read(place, plan, 1) if plan["ranges"] else b"".join(self.reader.stream(place.now, plan))
 
         content = read()
         if not _is_proven(plan, content):
             content = _agreed(content, read)
-        self.files.put(plan["key"], content, content_type=plan["content_type"])
+        _sent(lambda: self.files.put(plan["key"], content, content_type=plan["content_type"]))
         self.sums.note(_sums_of(plan), 1, crc32(content))
         meter.add(len(content))
         return 1
 
-    def _copy(self, work: Work, place: str, plan: Plan, number: int, meter: _Meter) -> bool:
-        content = self._read(work, place, plan, number)
+    def _copy(self, place: _Place, plan: Plan, number: int, meter: _Meter) -> bool:
+        content = self._read(place, plan, number)
         self._store(plan, number, content)
         meter.add(len(content))
         return True
@@ -349,6 +369,20 @@ class CopySegment(_Segments):
             else:
                 self.sums.note(_sums_of(plan), number, crc32(content))
         return copied
+
+
+def _sent(send: Callable[[], object]) -> None:
+    """Send what the store refuses because it was damaged on its way once more: it is still whole here.
+
+    Raises ChecksumMismatch when nothing arrives whole.
+    """
+    for _ in range(SENDS - 1):
+        try:
+            send()
+        except ChecksumMismatch:
+            continue
+        return
+    send()
 
 
 def _is_proven(plan: Plan, content: bytes) -> bool:
@@ -385,20 +419,20 @@ class CheckSegment(_Segments):
         if self.files.parts(plan["key"], plan["upload_id"]) is None:
             # A repeat after the file was completed.
             return 0
-        place = self.locate(work, plan)
+        place = self._place(work, plan)
         if not plan["ranges"]:
-            for number, content in enumerate(self.reader.stream(place, plan), start=1):
+            for number, content in enumerate(self.reader.stream(place.now, plan), start=1):
                 if crc32(content) != summed[number]:
                     # Which of the two streams was right a new plan finds out.
                     raise ChecksumMismatch(f"two reads of part {number} differ")
             return 0
-        return self._each(plan, numbers, lambda number: self._mend(work, place, plan, number, summed[number]))
+        return self._each(plan, numbers, lambda number: self._mend(place, plan, number, summed[number]))
 
-    def _mend(self, work: Work, place: str, plan: Plan, number: int, crc: int) -> bool:
-        second = self._read(work, place, plan, number)
+    def _mend(self, place: _Place, plan: Plan, number: int, crc: int) -> bool:
+        second = self._read(place, plan, number)
         if crc32(second) == crc:
             return False
-        third = self._read(work, place, plan, number)
+        third = self._read(place, plan, number)
         if crc32(third) == crc:
             return False
         if third != second:
