@@ -27,16 +27,16 @@ MIB: Final = 1024 * 1024
 SINGLE_BELOW: Final = 16 * MIB
 # R2 and S3 take 10,000 parts, R2 all but the last of one size (R2, multipart-objects); some are kept in reserve.
 MOST_PARTS: Final = 9_000
-# Parts as large as the source's own are taken from what R2 and S3 allow up to what two threads can hold.
+# Parts as large as the source's own are taken from what R2 and S3 allow up to what one thread can hold.
 LEAST_PART: Final = 5 * MIB
-MOST_PART: Final = 128 * MIB
+MOST_PART: Final = 64 * MIB
 # At 20 MB/s a segment takes under two minutes of a function's time.
 SEGMENT_BYTES: Final = 2 * 1024 * MIB
 # As many segments are copied at once (MaxConcurrency of the state machines' Map).
 SEGMENTS_AT_ONCE: Final = 4
 THREADS: Final = 4
-# What all threads together may hold: two buffers of a part each.
-BUFFERS: Final = 512 * MIB
+# What all threads together may hold, two buffers of a part each: with its libraries a copy stays under 300 MB.
+BUFFERS: Final = 160 * MIB
 # How often a part is sent that is damaged on its way: a transfer that begins anew would fetch the whole file again.
 SENDS: Final = 3
 # How much is copied between two notes of the progress.
