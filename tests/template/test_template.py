@@ -233,6 +233,13 @@ def test_data_outlives_the_stack() -> None:
     assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == ("Retain", "Retain")
 
 
+def test_news_of_a_restored_copy_is_kept_whether_it_was_not_handed_over_or_not_handled() -> None:
+    """A rule hands over and is done: its retries and its queue know nothing of what the function makes of it."""
+    function = FUNCTIONS["TrackRestore"]
+    assert function["Events"]["Restores"]["Properties"]["DeadLetterConfig"]["Arn"] == {"Fn::GetAtt": "LostRestores.Arn"}
+    assert function["DeadLetterQueue"] == {"Type": "SQS", "TargetArn": {"Fn::GetAtt": "LostRestores.Arn"}}
+
+
 def test_the_archive_moves_on_what_is_small_too_and_keeps_no_trace_of_what_was_purged() -> None:
     lifecycle = template()["Resources"]["ArchiveBucket"]["Properties"]["LifecycleConfiguration"]
     assert lifecycle["TransitionDefaultMinimumObjectSize"] == "varies_by_storage_class"
