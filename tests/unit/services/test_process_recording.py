@@ -277,6 +277,19 @@ def test_a_large_file_that_cloudflare_delivered_is_read_for_its_checksum_and_not
     assert done.bytes_done == len(content)
 
 
+def test_a_file_that_is_delivered_after_all_leaves_nothing_of_the_copy_that_was_begun() -> None:
+    content = bytes(SINGLE_BELOW)
+    job = Job(content)
+    begun = job.plan()["upload_id"]
+    assert list(job.files.uploaded) == [begun]
+    (before,) = job.all()
+    job.memory.recordings["tenant_1", before.id] = replace(before, delivery_key="delivered/x.mp4")
+    job.files.put("delivered/x.mp4", content, content_type="video/mp4")
+    job.cloudflare._change("capture_1", size_bytes=len(content))
+    assert job.plan()["present"]
+    assert job.files.uploaded == {}
+
+
 def test_a_delivered_file_that_is_replaced_while_it_is_read_is_told() -> None:
     content = bytes(SINGLE_BELOW)
     job = Job()

@@ -155,8 +155,7 @@ def plan_for(
     source: Source, files: Files, *, place: str, key: str, family: str, content_type: str, crc: str | None = None
 ) -> Plan:
     """Plan a copy to `key`, with its upload begun; unfinished uploads of earlier plans (`family` is a prefix) go."""
-    for old_key, upload_id in files.uploads(family):
-        files.abort(old_key, upload_id)
+    drop_unfinished(files, family)
     single = source.size < SINGLE_BELOW
     # What one request carries is one part, whatever the source was made of.
     part_size = part_size_for(source.size, None if single else source.etag)
@@ -174,6 +173,12 @@ def plan_for(
         segments=[[1, 1]] if single else segments_for(source.size, part_size, ranges=source.ranges),
         present=False,
     )
+
+
+def drop_unfinished(files: Files, family: str) -> None:
+    """Abort what earlier plans have begun and will not finish; `family` is the prefix of their keys."""
+    for key, upload_id in files.uploads(family):
+        files.abort(key, upload_id)
 
 
 def plan_without_copying(
