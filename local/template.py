@@ -150,10 +150,13 @@ def apply_buckets(template: dict[str, Any], physical: dict[str, str], parameters
     """Set the lifecycle rules and the EventBridge notification of the template's buckets."""
     for name, properties in _of_type(template, "AWS::S3::Bucket"):
         properties = resolved(properties, parameters)
-        rules = (properties.get("LifecycleConfiguration") or {}).get("Rules")
-        if rules:
+        lifecycle = properties.get("LifecycleConfiguration") or {}
+        if lifecycle.get("Rules"):
+            least = "TransitionDefaultMinimumObjectSize"
             client.put_bucket_lifecycle_configuration(
-                Bucket=physical[name], LifecycleConfiguration={"Rules": [_rule(rule) for rule in rules]}
+                Bucket=physical[name],
+                LifecycleConfiguration={"Rules": [_rule(rule) for rule in lifecycle["Rules"]]},
+                **({least: lifecycle[least]} if least in lifecycle else {}),
             )
         notifications = properties.get("NotificationConfiguration") or {}
         if (notifications.get("EventBridgeConfiguration") or {}).get("EventBridgeEnabled"):
@@ -170,6 +173,8 @@ def _rule(rule: dict[str, Any]) -> dict[str, Any]:
         made["ID"] = rule["Id"]
     if "ExpirationInDays" in rule:
         made["Expiration"] = {"Days": int(rule["ExpirationInDays"])}
+    if "ExpiredObjectDeleteMarker" in rule:
+        made["Expiration"] = {"ExpiredObjectDeleteMarker": rule["ExpiredObjectDeleteMarker"]}
     if "Transitions" in rule:
         made["Transitions"] = [
             {"Days": int(t["TransitionInDays"]), "StorageClass": t["StorageClass"]} for t in rule["Transitions"]

@@ -784,6 +784,8 @@ class MemoryFiles:
         self.objects: dict[str, tuple[bytes, str]] = {}
         self.uploaded: dict[str, tuple[str, dict[int, bytes]]] = {}
         self.stored: Counter[int] = Counter()
+        # The CRC-32 that completing an upload tells; R2 tells none.
+        self.told: str | None = None
         self._made = 0
 
     def head(self, key: str) -> tuple[int, str] | None:
@@ -824,7 +826,7 @@ class MemoryFiles:
                 return None
             return {n: (len(part), md5(part)) for n, part in self._parts(key, upload_id).items()}
 
-    def complete(self, key: str, upload_id: str, etags: Mapping[int, str]) -> None:
+    def complete(self, key: str, upload_id: str, etags: Mapping[int, str], crcs: Mapping[int, int]) -> str | None:
         with self.lock:
             parts = self._parts(key, upload_id)
             chosen = [parts[n] for n in sorted(etags)]
@@ -834,6 +836,7 @@ class MemoryFiles:
             digest = hashlib.md5(b"".join(bytes.fromhex(md5(part)) for part in chosen), usedforsecurity=False)
             self.objects[key] = b"".join(chosen), f"{digest.hexdigest()}-{len(chosen)}"
             del self.uploaded[upload_id]
+            return self.told
 
     def abort(self, key: str, upload_id: str) -> None:
         with self.lock:

@@ -233,6 +233,22 @@ def test_data_outlives_the_stack() -> None:
     assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == ("Retain", "Retain")
 
 
+def test_news_of_a_restored_copy_is_kept_whether_it_was_not_handed_over_or_not_handled() -> None:
+    """A rule hands over and is done: its retries and its queue know nothing of what the function makes of it."""
+    function = FUNCTIONS["TrackRestore"]
+    assert function["Events"]["Restores"]["Properties"]["DeadLetterConfig"]["Arn"] == {"Fn::GetAtt": "LostRestores.Arn"}
+    assert function["DeadLetterQueue"] == {"Type": "SQS", "TargetArn": {"Fn::GetAtt": "LostRestores.Arn"}}
+
+
+def test_the_archive_moves_on_what_is_small_too_and_keeps_no_trace_of_what_was_purged() -> None:
+    lifecycle = template()["Resources"]["ArchiveBucket"]["Properties"]["LifecycleConfiguration"]
+    assert lifecycle["TransitionDefaultMinimumObjectSize"] == "varies_by_storage_class"
+    (cold,) = [rule for rule in lifecycle["Rules"] if "Transitions" in rule]
+    assert [one["StorageClass"] for one in cold["Transitions"]] == ["GLACIER", "DEEP_ARCHIVE"]
+    (old,) = [rule for rule in lifecycle["Rules"] if "NoncurrentVersionExpiration" in rule]
+    assert old["ExpiredObjectDeleteMarker"] is True
+
+
 def test_globals_mention_nothing_that_depends_on_a_function() -> None:
     """Else the stack is a circle, which cfn-lint does not see."""
     late = {"AWS::Serverless::StateMachine", "AWS::Serverless::HttpApi", "AWS::Serverless::Function"}

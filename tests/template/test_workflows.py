@@ -15,7 +15,7 @@ from tests.support.template import ROOT, resources
 
 MACHINES = {path.name.removesuffix(".asl.json"): path for path in sorted((ROOT / "statemachines").glob("*.asl.json"))}
 # Errors that are not ours: of Step Functions, of Lambda, and of boto3 as its classes are called.
-FOREIGN = re.compile(r"States\.\w+|Lambda\.\w+|Sandbox\.Timedout|Runtime\.ExitError|\w+Error")
+FOREIGN = re.compile(r"States\.\w+|Lambda\.\w+|Sandbox\.Timedout|Runtime\.ExitError|Runtime\.OutOfMemory|\w+Error")
 
 
 def states(machine: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -73,6 +73,15 @@ def test_every_task_has_a_time_out_and_retries_with_jitter(name: str) -> None:
         for retry in state["Retry"]:
             assert retry["JitterStrategy"] == "FULL", state_name
             assert retry["MaxDelaySeconds"] <= 300, state_name
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_a_function_that_died_and_a_connection_that_broke_are_tried_again(name: str) -> None:
+    """Lambda has a name of its own for a death by want of memory; TLS breaks with another class than a plain socket."""
+    passing = {"Runtime.ExitError", "Runtime.OutOfMemory", "Sandbox.Timedout", "ConnectionClosedError"}
+    passing |= {"SSLError", "HTTPClientError"}
+    for state_name, state in tasks(MACHINES[name]):
+        assert passing <= {error for retry in state["Retry"] for error in retry["ErrorEquals"]}, state_name
 
 
 @pytest.mark.parametrize("name", MACHINES)

@@ -13,4 +13,4 @@ abandon_archive = AbandonArchive(recordings=DynamoRecordings(), clock=now, copie
 @task
 def handler(payload: Payload) -> Payload:
     count("ArchivesAbandoned")
-    return {"status": abandon_archive(payload["work"], payload["plan"])}
+    return {"status": abandon_archive(payload["work"])}

@@ -1,14 +1,17 @@
 """Cold storage: what S3 says of a file, and what it may answer to a restore."""
 
+import base64
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from hashlib import md5
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+from zlib import crc32
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from botocore.stub import Stubber
+from botocore.stub import ANY, Stubber
 from moto import mock_aws
 
 from recordings.adapters.archive_store import STORAGE_CLASS, TIERS, ArchiveBucket, RestoredCopies
@@ -17,6 +20,7 @@ from recordings.ports import Readable
 from tests.support.builders import NOON
 
 KEY = "recordings/tenant/room/rec_1/1/recording.mp4"
+PARTS = {1: b"fi", 2: b"lm"}
 UNTIL = 'expiry-date="Fri, 23 Jan 2026 00:00:00 GMT"'
 
 
@@ -40,10 +44,51 @@ def test_a_file_is_stored_in_cold_storage_at_once(bucket: ArchiveBucket) -> None
     bucket.put(KEY, b"film", content_type="video/mp4")
     upload = bucket.create_upload("parts", content_type="video/mp4")
     etag = bucket.upload_part("parts", upload, 1, b"film")
-    bucket.complete("parts", upload, {1: etag})
+    bucket.complete("parts", upload, {1: etag}, {1: crc32(b"film")})
     for key in (KEY, "parts"):
         assert bucket.look(key) == Readable(False, None, STORAGE_CLASS)
         assert bucket.head(key) is not None
+
+
+def test_every_sum_that_s3_is_sent_is_of_the_kind_that_the_upload_was_begun_with(
+    bucket: ArchiveBucket, stub: Stubber
+) -> None:
+    """S3 refuses a part whose checksum the upload does not expect; no emulator does."""
+    sums = {number: base64.b64encode(crc32(content).to_bytes(4)).decode() for number, content in PARTS.items()}
+    etags = {number: md5(content, usedforsecurity=False).hexdigest() for number, content in PARTS.items()}
+    asked: dict[str, Any] = {"Bucket": "archive", "Key": KEY}
+    stub.add_response(
+        "create_multipart_upload",
+        {"UploadId": "u"},
+        asked
+        | {"ContentType": "video/mp4", "StorageClass": STORAGE_CLASS}
+        | {"ChecksumAlgorithm": "CRC32", "ChecksumType": "FULL_OBJECT"},
+    )
+    for number, content in PARTS.items():
+        stub.add_response(
+            "upload_part",
+            {"ETag": etags[number]},
+            asked
+            | {"UploadId": "u", "PartNumber": number, "Body": content, "ChecksumCRC32": sums[number]}
+            | {"ContentMD5": ANY},
+        )
+    parts = [{"PartNumber": n, "ETag": f'"{etags[n]}"', "ChecksumCRC32": sums[n]} for n in PARTS]
+    whole = crc32(b"".join(PARTS.values())).to_bytes(4)
+    stub.add_response(
+        "complete_multipart_upload",
+        {"ChecksumCRC32": base64.b64encode(whole).decode(), "ChecksumType": "FULL_OBJECT"},
+        asked | {"UploadId": "u", "MultipartUpload": {"Parts": parts}},
+    )
+    upload = bucket.create_upload(KEY, content_type="video/mp4")
+    for number, content in PARTS.items():
+        bucket.upload_part(KEY, upload, number, content)
+    crcs = {number: crc32(content) for number, content in PARTS.items()}
+    assert bucket.complete(KEY, upload, etags, crcs) == whole.hex()
+
+
+def test_the_sum_of_parts_sums_is_not_taken_for_that_of_the_whole(bucket: ArchiveBucket, stub: Stubber) -> None:
+    stub.add_response("complete_multipart_upload", {"ChecksumCRC32": "AAAAAA==-1", "ChecksumType": "COMPOSITE"})
+    assert bucket.complete(KEY, "u", {1: "e"}, {1: 0}) is None
 
 
 def test_a_copy_is_asked_for_and_told(bucket: ArchiveBucket) -> None:

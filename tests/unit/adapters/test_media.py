@@ -62,7 +62,8 @@ def film(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 def test_a_real_film_tells_its_kind_and_length(film: bytes) -> None:
     assert content_type_of(film[:16]) == "video/mp4"
     fragmented = film.endswith(box(b"free"))
-    assert seconds_of(film) in ({None, 0, 3} if fragmented else {3})
+    # ffmpeg writes fragments without telling their length.
+    assert seconds_of(film) == (None if fragmented else 3)
 
 
 def test_a_real_film_is_not_read_whole(film: bytes) -> None:
@@ -106,11 +107,11 @@ def test_a_length_of_all_ones_is_unknown(version: int, length: int) -> None:
     [
         (bytes(4) + struct.pack(">I", 42_000), 42),
         (bytes([1, 0, 0, 0]) + struct.pack(">Q", 43_000), 43),
-        (bytes(4), 0),
-        (bytes([1, 0, 0, 0]) + bytes(4), 0),
+        (bytes(4), None),
+        (bytes([1, 0, 0, 0]) + bytes(4), None),
     ],
 )
-def test_a_film_in_fragments_tells_its_length_apart(content: bytes, seconds: int) -> None:
+def test_a_film_in_fragments_tells_its_length_apart(content: bytes, seconds: int | None) -> None:
     moov = box(b"moov", mvhd(1000, 0) + box(b"mvex", box(b"mehd", content)))
     assert seconds_of(FTYP + moov) == seconds
 

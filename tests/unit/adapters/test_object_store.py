@@ -67,7 +67,7 @@ def test_parts_become_one_object_with_the_etag_of_their_sums(files: R2) -> None:
     parts = files.parts(KEY, upload)
     assert parts == {1: (len(PART), md5(PART)), 2: (3, md5(b"end"))}
     assert files.head(KEY) is None
-    files.complete(KEY, upload, {2: md5(b"end"), 1: md5(PART)})
+    assert files.complete(KEY, upload, {2: md5(b"end"), 1: md5(PART)}, {1: 0, 2: 0}) is None
     sums = md5(bytes.fromhex(md5(PART)) + bytes.fromhex(md5(b"end")))
     assert files.head(KEY) == (len(PART) + 3, f"{sums}-2")
     assert files.read(KEY, len(PART) - 1, len(PART) + 2) == b"pend"
@@ -94,7 +94,7 @@ def test_unfinished_uploads_are_found_by_the_beginning_of_their_key(files: R2) -
 def test_files_are_listed_with_what_a_look_at_each_would_tell(files: R2) -> None:
     upload = files.create_upload("a/2/y.mp4", content_type="video/mp4")
     files.upload_part("a/2/y.mp4", upload, 1, b"end")
-    files.complete("a/2/y.mp4", upload, {1: md5(b"end")})
+    files.complete("a/2/y.mp4", upload, {1: md5(b"end")}, {1: 0})
     for key in ("a/1/x.mp4", "b/1/x.mp4", "loose"):
         files.put(key, b"x", content_type="video/mp4")
     assert [key for key, *_ in files.objects("a/", after="a/1/~")] == ["a/2/y.mp4"]

@@ -103,6 +103,18 @@ def test_what_cold_storage_says_goes_before_what_we_remember(state: str) -> None
     assert world.download(recording) == Archived(recording)
 
 
+def test_what_can_be_read_at_once_is_had_when_it_has_been_asked_for() -> None:
+    world, recording = in_vault("stored")
+    world.vault.storage_class = "GLACIER_IR"
+    assert world.download(recording) == Archived(recording)
+    asked = world.restore(recording, days=2)
+    given = world.download(asked)
+    assert isinstance(given, Ready)
+    assert given.file.provider == "s3"
+    world.clock.advance(days=2)
+    assert world.download(asked) == Archived(asked)
+
+
 def test_what_is_unknown_foreign_or_deleted_is_not_found() -> None:
     world, recording = with_one(status=Status.READY)
     world.delete(recording)

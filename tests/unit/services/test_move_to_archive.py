@@ -186,7 +186,7 @@ def test_a_move_abandoned_after_its_copy_was_stored_is_served_from_r2() -> None:
     assert plan is not None
     store.cold.put(plan["key"], SMALL, content_type="video/mp4")
     abandon = AbandonArchive(recordings=store.recordings, clock=store.clock, copies=store.cold)
-    assert abandon(store.work, plan) is Status.READY
+    assert abandon(store.work) is Status.READY
     file = store.now().file
     assert file is not None
     assert (file.provider, file.key) == ("r2", "key")
@@ -198,12 +198,21 @@ def test_a_move_abandoned_after_its_copy_was_stored_is_served_from_r2() -> None:
     store.assert_one_copy("s3")
 
 
+def test_what_a_run_that_died_had_begun_is_dropped_by_the_one_that_gives_up_without_a_plan() -> None:
+    store = Store(LARGE)
+    plan = store.plan()
+    assert plan is not None
+    assert list(store.cold.uploaded) == [plan["upload_id"]]
+    store.abandon(store.moving)
+    assert store.now().status is Status.READY
+    assert store.cold.uploaded == {}
+
+
 def test_a_move_that_is_abandoned_when_it_has_moved_discards_nothing() -> None:
     store = Store()
-    plan = store.plan()
     store.move(store.moving)
     abandon = AbandonArchive(recordings=store.recordings, clock=store.clock, copies=store.cold)
-    assert abandon(store.work, plan) is Status.ARCHIVED
+    assert abandon(store.work) is Status.ARCHIVED
     store.assert_one_copy("s3")
 
 
@@ -221,8 +230,8 @@ def test_a_copy_that_is_not_the_source_never_becomes_the_file(damage: str) -> No
     store = Store(LARGE)
     complete = store.cold.complete
 
-    def bad(key: str, upload_id: str, etags: Any) -> None:
-        complete(key, upload_id, etags)
+    def bad(key: str, *given: Any) -> None:
+        complete(key, *given)
         content = store.cold.objects[key][0]
         if damage == "gone":
             store.cold.delete(key)
@@ -252,13 +261,13 @@ def test_a_run_of_another_attempt_changes_nothing() -> None:
     old = store.work
     plan = store.plan()
     assert plan is not None
-    store.cold.put(plan["key"], SMALL, content_type="video/mp4")
     store.abandon(store.moving)
+    store.cold.put(plan["key"], SMALL, content_type="video/mp4")
     again = store.archive(store.now())
     assert BeginArchive(recordings=store.recordings, clock=store.clock)(old) is False
     store.finish()(old, plan, Done(etag=None, crc32=None, proven=True))
     abandon = AbandonArchive(recordings=store.recordings, clock=store.clock, copies=store.cold)
-    assert abandon(old, None) is Status.ARCHIVED
+    assert abandon(old) is Status.ARCHIVED
     assert store.now() == again
     store.assert_readable()
 
@@ -272,7 +281,7 @@ def test_a_run_whose_move_is_over_moves_nothing() -> None:
     store.finish()(store.work, None, None)
     store.assert_one_copy("s3")
     abandon = AbandonArchive(recordings=store.recordings, clock=store.clock, copies=store.cold)
-    assert abandon(store.work, None) is Status.ARCHIVED
+    assert abandon(store.work) is Status.ARCHIVED
     store.assert_one_copy("s3")
 
 
@@ -300,10 +309,10 @@ def test_a_change_in_between_is_read_again_until_it_is_told(times: int) -> None:
     store.recordings.save = busy  # type: ignore[method-assign]
     abandon = AbandonArchive(recordings=store.recordings, clock=store.clock, copies=store.cold)
     if times < 5:
-        assert abandon(store.work, None) is Status.READY
+        assert abandon(store.work) is Status.READY
     else:
         with pytest.raises(ConcurrentUpdate):
-            abandon(store.work, None)
+            abandon(store.work)
 
 
 def test_a_deleted_recording_is_moved_to_the_end_and_stays_deleted() -> None:

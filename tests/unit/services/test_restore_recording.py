@@ -98,6 +98,13 @@ def test_asked_again_while_one_is_on_its_way_the_answer_is_the_same(world: World
     assert [tier for *_, tier in world.vault.asked] == ["standard", "expedited"]
 
 
+def test_a_faster_tier_leaves_the_days_as_they_were_asked_for(world: World) -> None:
+    world.restore(stored(world), days=3, tier="bulk")
+    faster = world.restore(stored(world), days=9, tier="standard")
+    assert world.vault.asked == [("cold", 3, "bulk"), ("cold", 3, "standard")]
+    assert archive_of(faster).days == 3
+
+
 def test_a_copy_that_is_there_is_kept_longer_and_stays_readable(world: World) -> None:
     world.restore(stored(world))
     world.vault.arrive("cold", until=NOON + DAY)

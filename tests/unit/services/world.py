@@ -402,7 +402,7 @@ class World:
             self.again(lambda: finish(work, plan, done))
         except (RecordingsError, TransferError):
             abandon = AbandonArchive(recordings=ports["recordings"], clock=self.clock, copies=ports["cold"])
-            self.again(lambda: abandon(work, plan))
+            self.again(lambda: abandon(work))
             return "abandoned"
         return "done"
 
@@ -412,7 +412,7 @@ class World:
             return
         ports = self.ports("recordings", "cold")
         abandon = AbandonArchive(recordings=ports["recordings"], clock=self.clock, copies=ports["cold"])
-        self.again(lambda: abandon(_work(recording, recording.archive_attempt), None))
+        self.again(lambda: abandon(_work(recording, recording.archive_attempt)))
         self.moves.end(recording)
 
     def put_room(self, **changes: Any) -> tuple[Room, bool]:

@@ -36,6 +36,8 @@ TIMEOUTS: Final = Config(
 class ArchiveBucket(Bucket):
     """Implements ports.Vault, and transfer_file.Files for what moves there."""
 
+    keeps_crc32 = True
+
     @cached_property
     def client(self) -> "S3Client":
         return boto3.client("s3", config=TIMEOUTS)

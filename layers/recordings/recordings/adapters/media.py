@@ -48,21 +48,22 @@ def _mp4_seconds(read: Read, size: int) -> int | None:
     if length == (2**64 if wide else 2**32) - 1:
         # All ones: the length cannot be determined.
         return None
-    if length == 0:
-        length = _fragments_length(read, moov)
-    return round(length / scale) if scale else None
+    mvex = _box(read, moov[0], moov[1], b"mvex") if length == 0 else None
+    if mvex is not None:
+        # The header of a file in fragments counts what stands before the first of them, which is nothing.
+        length = _fragments_length(read, mvex)
+    return round(length / scale) if scale and length is not None else None
 
 
-def _fragments_length(read: Read, moov: tuple[int, int]) -> int:
-    """The length that a file in fragments tells apart, in `mvex/mehd` (ISO/IEC 14496-12, 8.8.2); 0 without one."""
-    mvex = _box(read, moov[0], moov[1], b"mvex")
-    mehd = _box(read, mvex[0], mvex[1], b"mehd") if mvex else None
+def _fragments_length(read: Read, mvex: tuple[int, int]) -> int | None:
+    """The length that a file in fragments tells apart, in `mehd` (ISO/IEC 14496-12, 8.8.2); None without one."""
+    mehd = _box(read, mvex[0], mvex[1], b"mehd")
     if mehd is None or mehd[1] - mehd[0] < 8:
-        return 0
+        return None
     body = read(mehd[0], min(mehd[0] + 12, mehd[1]) - 1)
     wide = body[0] == 1
     if wide and len(body) < 12:
-        return 0
+        return None
     return int.from_bytes(body[4:12] if wide else body[4:8])
 
 

@@ -1,7 +1,8 @@
 """Files in Cloudflare R2 and in the S3 archive bucket, through boto3's S3 client.
 
 Both speak one protocol (developers.cloudflare.com/r2/api/s3), so one class does the work. Sizes are bytes. What is sent
-carries its MD5, which the store compares with what arrived (Content-MD5) and gives back as the ETag.
+carries its MD5, which the store compares with what arrived (Content-MD5) and gives back as the ETag. S3 is sent CRC-32s
+as well and keeps that of the whole object; R2 has none of an object made of parts (same page, "Checksum types").
 """
 
 import base64
@@ -11,8 +12,9 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 from urllib.parse import quote
+from zlib import crc32
 
 import boto3
 from botocore.config import Config
@@ -37,6 +39,9 @@ DAMAGED: Final = frozenset({"BadDigest", "InvalidDigest", "XAmzContentSHA256Mism
 
 class Bucket:
     """One bucket of an S3 service."""
+
+    # Whether the service compares and keeps the CRC-32 of an object that is made of parts.
+    keeps_crc32: ClassVar[bool] = False
 
     @cached_property
     def client(self) -> "S3Client":
@@ -91,6 +96,7 @@ class Bucket:
                 Body=content,
                 ContentType=content_type,
                 ContentMD5=base64.b64encode(digest.digest()).decode(),
+                **self._summed(crc32(content)),
                 **self.extra,
             )
         except ClientError as error:
@@ -99,7 +105,11 @@ class Bucket:
 
     def create_upload(self, key: str, *, content_type: str) -> str:
         """Begin a multipart upload; gives its id."""
-        answer = self.client.create_multipart_upload(Bucket=self.name, Key=key, ContentType=content_type, **self.extra)
+        # S3 refuses a part with a checksum that the upload was not begun with, and boto3 adds one to every part.
+        sums: dict[str, Any] = {"ChecksumAlgorithm": "CRC32", "ChecksumType": "FULL_OBJECT"} if self.keeps_crc32 else {}
+        answer = self.client.create_multipart_upload(
+            Bucket=self.name, Key=key, ContentType=content_type, **sums, **self.extra
+        )
         return answer["UploadId"]
 
     def upload_part(self, key: str, upload_id: str, number: int, content: bytes) -> str:
@@ -113,6 +123,7 @@ class Bucket:
                 PartNumber=number,
                 Body=content,
                 ContentMD5=base64.b64encode(digest.digest()).decode(),
+                **self._summed(crc32(content)),
             )
         except ClientError as error:
             raise _translated(error) from error
@@ -134,14 +145,21 @@ class Bucket:
             raise
         return found
 
-    def complete(self, key: str, upload_id: str, etags: Mapping[int, str]) -> None:
-        """Make one object of the parts."""
-        self.client.complete_multipart_upload(
-            Bucket=self.name,
-            Key=key,
-            UploadId=upload_id,
-            MultipartUpload={"Parts": [{"PartNumber": n, "ETag": f'"{etags[n]}"'} for n in sorted(etags)]},
+    def complete(self, key: str, upload_id: str, etags: Mapping[int, str], crcs: Mapping[int, int]) -> str | None:
+        """Make one object of the parts; gives the CRC-32 of the whole in hex where the service tells it."""
+        parts: list[Any] = [
+            {"PartNumber": number, "ETag": f'"{etags[number]}"', **self._summed(crcs[number])}
+            for number in sorted(etags)
+        ]
+        answer = self.client.complete_multipart_upload(
+            Bucket=self.name, Key=key, UploadId=upload_id, MultipartUpload={"Parts": parts}
         )
+        if answer.get("ChecksumType") != "FULL_OBJECT" or "ChecksumCRC32" not in answer:
+            return None
+        return base64.b64decode(answer["ChecksumCRC32"]).hex()
+
+    def _summed(self, crc: int) -> dict[str, Any]:
+        return {"ChecksumCRC32": base64.b64encode(crc.to_bytes(4)).decode()} if self.keeps_crc32 else {}
 
     def abort(self, key: str, upload_id: str) -> None:
         """Drop an unfinished upload and its parts; one that is gone is no error."""

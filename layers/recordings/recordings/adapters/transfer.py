@@ -103,8 +103,11 @@ def stream(url: str, source: SourceFile, part_size: int) -> Iterator[bytes]:
                 got += len(chunk)
                 part += chunk
                 while len(part) >= part_size:
-                    yield bytes(part[:part_size])
+                    with memoryview(part) as view:
+                        # A slice of the buffer itself would be one copy more.
+                        whole = bytes(view[:part_size])
                     del part[:part_size]
+                    yield whole
     except requests.RequestException as error:
         raise SourceUnavailable(f"the connection broke: {type(error).__name__}") from None
     if got != source.size:

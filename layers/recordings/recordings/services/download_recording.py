@@ -8,6 +8,7 @@ from recordings.domain.errors import RecordingFailed
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Recording, StoredFile
 from recordings.ports import Clock, Recordings, Vault
+from recordings.services.restore_recording import WAITS
 
 EXTENSIONS: Final = {"video/mp4": "mp4", "video/webm": "webm"}
 
@@ -87,7 +88,10 @@ class DownloadRecording:
         if recording.archive is None or recording.archive.state not in {"restoring", "restored"}:
             return None
         found = self.vault.look(file.key)
-        return found.until if found is not None and not found.ongoing else None
+        if found is None or found.ongoing:
+            return None
+        # What lies in a class that needs no restore is promised for as long as was asked; S3 tells no end of it.
+        return found.until if found.storage_class in WAITS else recording.archive.restored_until
 
 
 def file_name_of(recording: Recording, file: StoredFile) -> str:

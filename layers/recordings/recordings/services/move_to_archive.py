@@ -4,6 +4,7 @@ The file can be read at every moment: the recording points to R2 until the copy 
 after the recording points to the copy.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -37,6 +38,7 @@ class Deletable(Protocol):
 class Discardable(Deletable, Protocol):
     """The store that a file was to move to."""
 
+    def uploads(self, prefix: str) -> Iterator[tuple[str, str]]: ...
     def abort(self, key: str, upload_id: str) -> None: ...
 
 
@@ -76,7 +78,7 @@ class PlanArchive:
             return None
         family = PREFIX + family_of(recording)
         source = self.reader.measure(recording.file.key)
-        key = f"{family}{work['attempt']}/recording.mp4"
+        key = _key_of(recording, work)
         copied = self.files.head(key)
         if copied is not None and copied[0] == source.size:
             # A run before this one completed the copy, which it does with checked parts alone, and died then.
@@ -94,6 +96,11 @@ class PlanArchive:
         )
         self.recordings.note_progress(recording, copying(plan, work["attempt"], self.clock()))
         return plan
+
+
+def _key_of(recording: Recording, work: Work) -> str:
+    """Where an attempt at the move writes."""
+    return f"{PREFIX}{family_of(recording)}{work['attempt']}/recording.mp4"
 
 
 def key_in_r2(work: Work, plan: Plan) -> str:
@@ -153,7 +160,7 @@ class AbandonArchive:
     clock: Clock
     copies: Discardable
 
-    def __call__(self, work: Work, plan: Plan | None) -> Status:
+    def __call__(self, work: Work) -> Status:
         """Raises ConcurrentUpdate."""
 
         def back(recording: Recording) -> Recording:
@@ -162,9 +169,11 @@ class AbandonArchive:
             return recording.not_archived(ABANDONED, at=self.clock())
 
         stored = changed(self.recordings, lambda: self.recordings.find(work["tenant_id"], work["recording_id"]), back)
-        if plan is not None and (stored.file is None or stored.file.key != plan["key"]):
-            # Only now that the recording points elsewhere for good: a run that moved it may have died just after.
-            if plan["upload_id"]:
-                self.copies.abort(plan["key"], plan["upload_id"])
-            self.copies.delete(plan["key"])
+        key = _key_of(stored, work)
+        if stored.file is None or stored.file.key != key:
+            # Only now that the recording points elsewhere for good: a run that moved it may have died just after. What
+            # a run before this one began is not in any plan of this one.
+            for begun, upload_id in self.copies.uploads(key):
+                self.copies.abort(begun, upload_id)
+            self.copies.delete(key)
         return stored.status

@@ -27,6 +27,7 @@ from recordings.services.transfer_file import (
     Plan,
     Reader,
     Work,
+    drop_unfinished,
     plan_for,
     plan_without_copying,
 )
@@ -161,6 +162,8 @@ class PlanTransfer:
             told = None
         if told is not None and told != found[0]:
             return None
+        # An attempt before this one may have begun to fetch it.
+        drop_unfinished(self.files, family_of(recording))
         return plan_without_copying("", key, found, CONTENT_TYPE, None, read=True)
 
 

@@ -51,6 +51,9 @@ class RestoreRecording:
             return before.restored(until=now + timedelta(days=days))
         if tier not in waits:
             raise TierNotOffered(f"{tier} is not offered for {found.storage_class}")
+        if found.ongoing:
+            # A faster tier may be asked for, and nothing else changed with it (S3 API reference, RestoreObject).
+            days = before.archive.days or days
         self.vault.restore(before.file.key, days=days, tier=tier)
         if found.until is None or found.ongoing:
             # A lifecycle rule may have moved it on since it was stored.

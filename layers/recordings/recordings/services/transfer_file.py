@@ -27,16 +27,18 @@ MIB: Final = 1024 * 1024
 SINGLE_BELOW: Final = 16 * MIB
 # R2 and S3 take 10,000 parts, R2 all but the last of one size (R2, multipart-objects); some are kept in reserve.
 MOST_PARTS: Final = 9_000
-# Parts as large as the source's own are taken from what R2 and S3 allow up to what two threads can hold.
+# Parts as large as the source's own are taken from what R2 and S3 allow up to what one thread can hold.
 LEAST_PART: Final = 5 * MIB
-MOST_PART: Final = 128 * MIB
+MOST_PART: Final = 64 * MIB
 # At 20 MB/s a segment takes under two minutes of a function's time.
 SEGMENT_BYTES: Final = 2 * 1024 * MIB
 # As many segments are copied at once (MaxConcurrency of the state machines' Map).
 SEGMENTS_AT_ONCE: Final = 4
 THREADS: Final = 4
-# What all threads together may hold: two buffers of a part each.
-BUFFERS: Final = 512 * MIB
+# What all threads together may hold, two buffers of a part each: with its libraries a copy stays under 300 MB.
+BUFFERS: Final = 160 * MIB
+# How often a part is sent that is damaged on its way: a transfer that begins anew would fetch the whole file again.
+SENDS: Final = 3
 # How much is copied between two notes of the progress.
 NOTED_EVERY: Final = 256 * MIB
 
@@ -112,7 +114,7 @@ class Files(Protocol):
     def create_upload(self, key: str, *, content_type: str) -> str: ...
     def upload_part(self, key: str, upload_id: str, number: int, content: bytes) -> str: ...
     def parts(self, key: str, upload_id: str) -> Mapping[int, tuple[int, str]] | None: ...
-    def complete(self, key: str, upload_id: str, etags: Mapping[int, str]) -> None: ...
+    def complete(self, key: str, upload_id: str, etags: Mapping[int, str], crcs: Mapping[int, int]) -> str | None: ...
     def abort(self, key: str, upload_id: str) -> None: ...
     def uploads(self, prefix: str) -> Iterator[tuple[str, str]]: ...
 
@@ -153,8 +155,7 @@ def plan_for(
     source: Source, files: Files, *, place: str, key: str, family: str, content_type: str, crc: str | None = None
 ) -> Plan:
     """Plan a copy to `key`, with its upload begun; unfinished uploads of earlier plans (`family` is a prefix) go."""
-    for old_key, upload_id in files.uploads(family):
-        files.abort(old_key, upload_id)
+    drop_unfinished(files, family)
     single = source.size < SINGLE_BELOW
     # What one request carries is one part, whatever the source was made of.
     part_size = part_size_for(source.size, None if single else source.etag)
@@ -172,6 +173,12 @@ def plan_for(
         segments=[[1, 1]] if single else segments_for(source.size, part_size, ranges=source.ranges),
         present=False,
     )
+
+
+def drop_unfinished(files: Files, family: str) -> None:
+    """Abort what earlier plans have begun and will not finish; `family` is the prefix of their keys."""
+    for key, upload_id in files.uploads(family):
+        files.abort(key, upload_id)
 
 
 def plan_without_copying(
@@ -237,6 +244,20 @@ class _Meter:
             self._tell(self._untold)
 
 
+class _Place:
+    """Where the source is read, for all threads of a segment: found once, and again when it may not be read there."""
+
+    def __init__(self, find: Callable[[], str]) -> None:
+        self._find, self._lock, self.now = find, threading.Lock(), find()
+
+    def instead_of(self, denied: str) -> str:
+        with self._lock:
+            # Each question counts in Cloudflare's limit: what one thread has learned is not asked by the next.
+            if self.now == denied:
+                self.now = self._find()
+            return self.now
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Segments:
     """What copying a run of parts and checking it have in common."""
@@ -246,16 +267,20 @@ class _Segments:
     reader: Reader
     sums: PartSums
 
-    def _read(self, work: Work, place: str, plan: Plan, number: int) -> bytes:
+    def _place(self, work: Work, plan: Plan) -> _Place:
+        return _Place(lambda: self.locate(work, plan))
+
+    def _read(self, place: _Place, plan: Plan, number: int) -> bytes:
         first, last = _range_of(plan, number)
+        url = place.now
         try:
-            return self.reader.read(place, plan, first, last)
+            return self.reader.read(url, plan, first, last)
         except SourceDenied:
             # The URL has run out while the file has not: Cloudflare gives a fresh one.
-            return self.reader.read(self.locate(work, plan), plan, first, last)
+            return self.reader.read(place.instead_of(url), plan, first, last)
 
     def _store(self, plan: Plan, number: int, content: bytes) -> None:
-        self.files.upload_part(plan["key"], plan["upload_id"], number, content)
+        _sent(lambda: self.files.upload_part(plan["key"], plan["upload_id"], number, content))
         # After the part: one without a checksum is copied again, one without a part would never be missed.
         self.sums.note(_sums_of(plan), number, crc32(content))
 
@@ -300,16 +325,16 @@ class CopySegment(_Segments):
                 # A repeat after the file was completed.
                 return 0
             raise SourceUnavailable("the upload was dropped before it was complete")
-        place = self.locate(work, plan)
+        place = self._place(work, plan)
         if not plan["ranges"]:
-            return self._in_order(place, plan, done, meter)
+            return self._in_order(place.now, plan, done, meter)
         summed = self.sums.of(_sums_of(plan))
         missing = [
             number
             for number in numbers
             if number not in summed or done.get(number, (-1, ""))[0] != length_of(plan, number)
         ]
-        return self._each(plan, missing, lambda number: self._copy(work, place, plan, number, meter))
+        return self._each(plan, missing, lambda number: self._copy(place, plan, number, meter))
 
     def _sum(self, plan: Plan, number: int, meter: _Meter) -> bool:
         content = self.files.read(plan["key"], *_range_of(plan, number), etag=plan["etag"])
@@ -318,23 +343,23 @@ class CopySegment(_Segments):
         return True
 
     def _whole(self, work: Work, plan: Plan, meter: _Meter) -> int:
-        place = self.locate(work, plan)
+        place = self._place(work, plan)
 
         def read() -> bytes:
             if not plan["size"]:
                 return b""
-            return self._read(work, place, plan, 1) if plan["ranges"] else b"".join(self.reader.stream(place, plan))
+            return self._read(place, plan, 1) if plan["ranges"] else b"".join(self.reader.stream(place.now, plan))
 
         content = read()
         if not _is_proven(plan, content):
             content = _agreed(content, read)
-        self.files.put(plan["key"], content, content_type=plan["content_type"])
+        _sent(lambda: self.files.put(plan["key"], content, content_type=plan["content_type"]))
         self.sums.note(_sums_of(plan), 1, crc32(content))
         meter.add(len(content))
         return 1
 
-    def _copy(self, work: Work, place: str, plan: Plan, number: int, meter: _Meter) -> bool:
-        content = self._read(work, place, plan, number)
+    def _copy(self, place: _Place, plan: Plan, number: int, meter: _Meter) -> bool:
+        content = self._read(place, plan, number)
         self._store(plan, number, content)
         meter.add(len(content))
         return True
@@ -349,6 +374,20 @@ class CopySegment(_Segments):
             else:
                 self.sums.note(_sums_of(plan), number, crc32(content))
         return copied
+
+
+def _sent(send: Callable[[], object]) -> None:
+    """Send what the store refuses because it was damaged on its way once more: it is still whole here.
+
+    Raises ChecksumMismatch when nothing arrives whole.
+    """
+    for _ in range(SENDS - 1):
+        try:
+            send()
+        except ChecksumMismatch:
+            continue
+        return
+    send()
 
 
 def _is_proven(plan: Plan, content: bytes) -> bool:
@@ -385,20 +424,20 @@ class CheckSegment(_Segments):
         if self.files.parts(plan["key"], plan["upload_id"]) is None:
             # A repeat after the file was completed.
             return 0
-        place = self.locate(work, plan)
+        place = self._place(work, plan)
         if not plan["ranges"]:
-            for number, content in enumerate(self.reader.stream(place, plan), start=1):
+            for number, content in enumerate(self.reader.stream(place.now, plan), start=1):
                 if crc32(content) != summed[number]:
                     # Which of the two streams was right a new plan finds out.
                     raise ChecksumMismatch(f"two reads of part {number} differ")
             return 0
-        return self._each(plan, numbers, lambda number: self._mend(work, place, plan, number, summed[number]))
+        return self._each(plan, numbers, lambda number: self._mend(place, plan, number, summed[number]))
 
-    def _mend(self, work: Work, place: str, plan: Plan, number: int, crc: int) -> bool:
-        second = self._read(work, place, plan, number)
+    def _mend(self, place: _Place, plan: Plan, number: int, crc: int) -> bool:
+        second = self._read(place, plan, number)
         if crc32(second) == crc:
             return False
-        third = self._read(work, place, plan, number)
+        third = self._read(place, plan, number)
         if crc32(third) == crc:
             return False
         if third != second:
@@ -443,7 +482,9 @@ class CompleteTransfer:
         if not proven and not checked:
             return Done(etag=None, crc32=None, proven=False)
         self._compare(plan, whole)
-        self.files.complete(plan["key"], plan["upload_id"], named)
+        told = self.files.complete(plan["key"], plan["upload_id"], named, summed)
+        if told not in (None, whole):
+            raise ChecksumMismatch(f"the store's CRC-32 of the object is {told}, that of what was read {whole}")
         return Done(etag=etag, crc32=whole, proven=True)
 
     def _compare(self, plan: Plan, whole: str) -> None:
