@@ -39,7 +39,14 @@ NAMES = {
 ON_BEHALF = {"KeepLostChanges"}
 
 # Actions that IAM lets nobody limit to a resource.
-WITHOUT_RESOURCE = {"states:SendTaskSuccess", "states:SendTaskFailure"}
+WITHOUT_RESOURCE = {
+    "states:SendTaskSuccess",
+    "states:SendTaskFailure",
+    "xray:PutTraceSegments",
+    "xray:PutTelemetryRecords",
+    "xray:GetSamplingRules",
+    "xray:GetSamplingTargets",
+}
 
 
 def source(name: str) -> str:
@@ -214,6 +221,16 @@ def test_no_policy_allows_every_action_or_everything() -> None:
             *(statement["Resource"] if isinstance(statement["Resource"], list) else ()),
         )
         assert not everything or set(actions) <= WITHOUT_RESOURCE, name
+
+
+def test_a_state_machine_that_traces_may_write_its_traces() -> None:
+    """SAM adds the permission to roles that it makes itself, and to no other."""
+    machines = resources("AWS::Serverless::StateMachine")
+    assert machines
+    for machine in machines.values():
+        assert machine["Tracing"] == {"Enabled": True}
+        role = resources("AWS::IAM::Role")[machine["Role"]["Fn::GetAtt"].removesuffix(".Arn")]
+        assert {"Ref": "WriteTraces"} in role["ManagedPolicyArns"]
 
 
 def test_a_resource_with_a_wildcard_stands_under_a_comment_that_says_why() -> None:
