@@ -1002,15 +1002,11 @@ class DynamoRecordings:
             request["ExpressionAttributeNames"] = {"#status": "status"}
         elif not rooms.whole:
             # What DynamoDB leaves out need not be read here, and reading is what takes the time.
-            values[":first"], values[":last"] = rooms.ids
-            values[":colon"] = ":"
-            request["FilterExpression"] = (
-                "room_id >= :first AND (room_id <= :last OR contains(room_id, :colon))"
-                if rooms.high is not None
-                else "room_id >= :first"
-            )
-            if rooms.high is None:
-                del values[":last"], values[":colon"]
+            values[":first"], last = rooms.ids
+            request["FilterExpression"] = "room_id >= :first"
+            if rooms.high is not None:
+                values |= {":last": last, ":colon": ":"}
+                request["FilterExpression"] += " AND (room_id <= :last OR contains(room_id, :colon))"
         elif most is not None:
             request["Limit"] = most + 1
         request["ExpressionAttributeValues"] = _typed(values)
