@@ -43,6 +43,10 @@ test: check ## Everything: check, then unit, template, local-stack and end-to-en
 	$(PY) -m pytest -n 2 tests/unit tests/template
 	$(PY) -m pytest tests/e2e
 
+explore: setup ## Property tests with examples of chance (what it finds becomes an @example)
+	$(PY) -m pytest -n 2 --hypothesis-profile=explore tests/unit/domain tests/unit/services/test_model.py \
+		tests/unit/adapters/test_store_contract.py tests/unit/adapters/test_media.py
+
 up: setup ## Bring up the local stack (NAME=default); prints a token and curl lines
 	$(PY) -m local --name $(NAME) up
 
@@ -88,4 +92,4 @@ build: setup ## Build the layers and functions for deployment
 deploy: test build ## Deploy to AWS (STACK=default|prod)
 	sam deploy --config-env $(or $(STACK),default)
 
-.PHONY: help setup format check test up down deploy-local demo invoke openapi register-webhook audit bench-transfer bench-sync bench-cold-start lock build deploy
+.PHONY: help setup format check test explore up down deploy-local demo invoke openapi register-webhook audit bench-transfer bench-sync bench-cold-start lock build deploy

@@ -5,8 +5,10 @@ import os
 
 from hypothesis import settings
 
-# How long an example takes says how busy the machine is.
-settings.register_profile("suite", deadline=None)
+# How long an example takes says how busy the machine is. What fails for one fails for all, whoever changed nothing has
+# nothing to mend; `make explore` tries other examples.
+settings.register_profile("suite", deadline=None, derandomize=True, database=None)
+settings.register_profile("explore", deadline=None, derandomize=False, print_blob=True)
 settings.load_profile("suite")
 
 os.environ |= {

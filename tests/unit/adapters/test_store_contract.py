@@ -1245,7 +1245,7 @@ def assert_whole(store: Store) -> None:
     assert len(captures) == len(set(captures))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(STEPS, max_size=40))
 def test_any_history_leaves_tallies_rooms_and_links_exact(history: list[tuple[Any, ...]]) -> None:
     store, origin = in_memory(), datetime.now(UTC).replace(microsecond=0)
@@ -1254,7 +1254,7 @@ def test_any_history_leaves_tallies_rooms_and_links_exact(history: list[tuple[An
         assert_whole(store)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(STEPS, min_size=5, max_size=25))
 def test_the_fake_and_dynamo_answer_any_history_alike(history: list[tuple[Any, ...]]) -> None:
     origin = datetime.now(UTC).replace(microsecond=0)

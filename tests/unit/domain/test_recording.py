@@ -270,7 +270,7 @@ STEPS: dict[str, Callable[[Recording], Recording]] = {
 }
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.lists(st.sampled_from(sorted(STEPS)), max_size=25))
 def test_whatever_happens_every_change_is_one_version_and_no_status_goes_where_it_may_not(steps: list[str]) -> None:
     one = begun()

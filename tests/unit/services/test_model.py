@@ -251,9 +251,7 @@ class Model(World):
         assert not any(recording.id in key for key in there.objects), (recording, list(there.objects))
 
 
-@settings(
-    max_examples=2000, deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
-)
+@settings(max_examples=2000, suppress_health_check=[HealthCheck.too_slow])
 @given(HISTORIES, ENDS, st.booleans())
 def test_whatever_happened_our_records_come_to_what_is_true(
     history: list[tuple[Any, ...]], ends: list[str], delivers: bool
