@@ -96,7 +96,7 @@ class Bucket:
                 Body=content,
                 ContentType=content_type,
                 ContentMD5=base64.b64encode(digest.digest()).decode(),
-                **self._summed(crc32(content)),
+                **(_named(crc32(content)) if self.keeps_crc32 else {}),
                 **self.extra,
             )
         except ClientError as error:
@@ -123,7 +123,7 @@ class Bucket:
                 PartNumber=number,
                 Body=content,
                 ContentMD5=base64.b64encode(digest.digest()).decode(),
-                **self._summed(crc32(content)),
+                **(_named(crc32(content)) if self.keeps_crc32 else {}),
             )
         except ClientError as error:
             raise _translated(error) from error
@@ -148,7 +148,7 @@ class Bucket:
     def complete(self, key: str, upload_id: str, etags: Mapping[int, str], crcs: Mapping[int, int]) -> str | None:
         """Make one object of the parts; gives the CRC-32 of the whole in hex where the service tells it."""
         parts: list[Any] = [
-            {"PartNumber": number, "ETag": f'"{etags[number]}"', **self._summed(crcs[number])}
+            {"PartNumber": number, "ETag": f'"{etags[number]}"', **(_named(crcs[number]) if self.keeps_crc32 else {})}
             for number in sorted(etags)
         ]
         answer = self.client.complete_multipart_upload(
@@ -157,9 +157,6 @@ class Bucket:
         if answer.get("ChecksumType") != "FULL_OBJECT" or "ChecksumCRC32" not in answer:
             return None
         return base64.b64decode(answer["ChecksumCRC32"]).hex()
-
-    def _summed(self, crc: int) -> dict[str, Any]:
-        return {"ChecksumCRC32": base64.b64encode(crc.to_bytes(4)).decode()} if self.keeps_crc32 else {}
 
     def abort(self, key: str, upload_id: str) -> None:
         """Drop an unfinished upload and its parts; one that is gone is no error."""
@@ -279,6 +276,11 @@ def _forget(error: BaseException | None) -> None:
     while error is not None:
         error.__traceback__ = None
         error = error.__context__
+
+
+def _named(crc: int) -> dict[str, Any]:
+    """A CRC-32 as the API takes it."""
+    return {"ChecksumCRC32": base64.b64encode(crc.to_bytes(4)).decode()}
 
 
 def _translated(error: ClientError) -> Exception:
