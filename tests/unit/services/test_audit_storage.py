@@ -926,10 +926,39 @@ def test_a_tenant_of_any_size_is_looked_at_in_parts_that_find_what_one_look_does
     assert parted.r2.files == at_once.r2.files
 
 
+def test_a_file_in_no_rooms_folder_hides_no_room_and_stays_suspected(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["a", "a-b/rec_gone/1/recording.mp4", "ab/rec_gone/1/recording.mp4"]
+    house.r2.files |= {f"tenant_1/{name}": (1, "x", OLD) for name in names}
+    _, reports = house.run("tenant_1", goes_on=GoesOn("tenant_1", "a"))
+    assert [one.key for one in reports["tenant_1"].orphans] == [f"tenant_1/{name}" for name in names[1:]]
+    monkeypatch.setattr(audit_storage, "AT_ONCE", 1)
+    house.look()
+    house.clock.advance(seconds=APART.total_seconds())
+    told = house.look()
+    assert [one.suspicion and one.suspicion.confirmed for one in told.orphans] == [True] * 3
+
+
+def test_a_suspect_in_a_room_called_delivered_of_a_tenant_called_delivered_stays_one(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Its folder begins as that of what Cloudflare delivers to this tenant does, whose rooms come after the folder.
+    key = "delivered/delivered/rec_gone/1/recording.mp4"
+    house.r2.files |= {key: (1, "x", OLD), "delivered/room/rec_gone/1/recording.mp4": (1, "x", OLD)}
+    monkeypatch.setattr(audit_storage, "AT_ONCE", 1)
+    for confirmed in (False, True):
+        told = house.look("delivered")
+        assert [one.suspicion and one.suspicion.confirmed for one in told.orphans] == [confirmed] * 2
+        house.clock.advance(seconds=APART.total_seconds())
+
+
 def test_a_tenant_that_is_half_done_is_gone_on_with_before_others(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     large(house)
+    house.tenants.note_audit("tenant_1", at=NOON)
+    # One that came meanwhile was never audited, and would else be the first, and its own half the only one remembered.
     house.rooms.add(a_room(tenant_id="tenant_2", meeting_id="meeting_2"))
     audit, reports = house.run(goes_on=GoesOn("tenant_1", "a.b/"))
     assert [*reports] == ["tenant_1", "tenant_2"]

@@ -477,8 +477,10 @@ def _fault(file: StoredFile, found: tuple[int, str] | None) -> str | None:
 
 
 def _files(store: Store, shelf: Shelf, root: str, prefix: str, after: str | None) -> Iterator[_Stored]:
-    # Keys below the room's folder are of letters, digits and less than "~"; others would only be seen again.
-    for key, size, etag, at in shelf.objects(prefix, after=f"{prefix}{after}~" if after is not None else None):
+    # Keys below the room's folder are of letters, digits and less than "~"; others would only be seen again. Below a
+    # file that lies in no room's folder there is nothing: rooms whose names begin like its own come right after it.
+    last = f"{prefix}{after}{'~' if after.endswith('/') else ''}" if after is not None else None
+    for key, size, etag, at in shelf.objects(prefix, after=last):
         folder = _folder(key, prefix)
         if _is_below(root, key) and (after is None or folder > after):
             yield _Stored(store, key, size, etag, at, folder)
@@ -504,10 +506,12 @@ def _is_in(look: _Look, name: str) -> bool:
         return True
     if kind not in ROOTS:
         return rest.partition(":")[0] in look.read
-    tenant = quote(look.report.tenant_id, safe="")
-    prefixes = (f"{root}{tenant}/" for store, roots in ROOTS.items() if store == kind for root in reversed(roots))
-    prefix = next((one for one in prefixes if rest.startswith(one)), None)
-    return prefix is not None and look.rooms.has_folder(_folder(rest, prefix))
+    tenant, key = quote(look.report.tenant_id, safe=""), rest.rpartition(":")[0]
+    prefixes = (
+        f"{root}{tenant}/" for store, roots in ROOTS.items() for root in roots if store == kind and _is_below(root, key)
+    )
+    prefix = next((one for one in prefixes if key.startswith(one)), None)
+    return prefix is not None and look.rooms.has_folder(_folder(key, prefix))
 
 
 def _name(one: _Stored) -> str:
