@@ -69,12 +69,21 @@ class PutRoom:
         if kept is not None:
             return kept
         try:
+            self._see_nobody_made(tenant_id, room_id)
             made = self.recorder.create_meeting(title, record_on_start=auto)
         except RecordingsError:
             self.rooms.release_claim(tenant_id, room_id, nonce=nonce)
             raise
         self.rooms.note_meeting(tenant_id, room_id, nonce=nonce, meeting_id=made)
         return made
+
+    def _see_nobody_made(self, tenant_id: str, room_id: str) -> None:
+        """A room ends the claim it was made under: if one was made since we looked, ours came after it."""
+        try:
+            self.rooms.get(tenant_id, room_id)
+        except RoomNotFound:
+            return
+        raise ConcurrentUpdate(f"room {room_id} was made by somebody else")
 
     def _update(self, before: Room, name: str, meeting_id: str | None, auto: bool | None) -> Room:
         moved = meeting_id is not None and meeting_id != before.meeting_id
