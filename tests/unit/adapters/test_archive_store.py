@@ -158,7 +158,9 @@ def test_a_copys_url_ends_when_it_says_and_never_after_its_credentials(
         KEY, file_name="Zoë 1.mp4", content_type="video/mp4", expires_in=asked, now=now
     )
     query = parse_qs(urlsplit(url).query)
-    assert most - 2 <= (ends - now).total_seconds() <= most
+    assert now + timedelta(seconds=most - 2) <= ends <= now + timedelta(seconds=asked)
+    # Credentials last from when they were given, which is after `now`.
+    assert ends <= datetime.now(UTC) + timedelta(seconds=most)
     assert ends == now + timedelta(seconds=int(query["X-Amz-Expires"][0]))
     assert urlsplit(url).path.endswith(KEY)
     assert "X-Amz-Security-Token" in query
