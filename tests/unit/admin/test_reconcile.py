@@ -256,7 +256,7 @@ def test_the_command_says_what_is_missing_before_it_is_set_up(tmp_path: Path) ->
     command = tmp_path / "recordings-admin"
     command.write_text((ROOT / "recordings-admin").read_text())
     command.chmod(0o755)
-    done = subprocess.run([command, "--help"], capture_output=True, text=True, timeout=20)
+    done = subprocess.run([command, "--help"], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"recordings-admin: run `make setup` in {tmp_path} first\n"
 
@@ -265,6 +265,6 @@ def test_the_command_runs_from_anywhere_by_any_name(tmp_path: Path) -> None:
     (tmp_path / "admin.py").write_text("raise SystemExit('not this one')")
     command = tmp_path / "command"
     command.symlink_to(ROOT / "recordings-admin")
-    done = subprocess.run([command, "reconcile", "--help"], cwd=tmp_path, capture_output=True, text=True, timeout=20)
+    done = subprocess.run([command, "reconcile", "--help"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
     assert "exit status: 0 nothing found, 3 something found" in " ".join(done.stdout.split())

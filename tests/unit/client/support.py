@@ -167,7 +167,8 @@ class Server:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
-            timeout = 5
+            # A slow client is waited for: a connection that ends under it is not what the tests are about.
+            timeout = 120
 
             def _answer(self) -> None:
                 raw = self.rfile.read(int(self.headers.get("content-length", 0)))

@@ -92,7 +92,7 @@ def test_a_restore_that_ends_between_two_questions_is_seen_at_the_next(call: Cal
     "cold",
     [
         in_cold_storage("stored"),
-        in_cold_storage("restored", "2026-01-01T00:00:00Z"),
+        in_cold_storage("restored", "2000-01-01T00:00:00Z"),
         data(a_recording(status="archived", archive=None)),
     ],
     ids=["never asked", "gone again", "nothing known"],
