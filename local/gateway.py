@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from aiohttp import ClientError, ClientSession, ClientTimeout, web
+from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector, web
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -26,7 +26,13 @@ def forward_to(upstream: str, api_id_file: Path) -> Callable[[web.Request], Awai
     async def forward(request: web.Request) -> web.StreamResponse:
         nonlocal client
         if client is None:
-            client = ClientSession(timeout=ClientTimeout(total=None, connect=10), auto_decompress=False)
+            # The emulator ends a connection that has been idle for 5 s, maybe just when it would be used again; and
+            # none waits for another to end.
+            client = ClientSession(
+                connector=TCPConnector(force_close=True, limit=0),
+                timeout=ClientTimeout(total=None, connect=60),
+                auto_decompress=False,
+            )
         if not api_id_file.exists():
             return web.Response(status=503, text="The API is not deployed yet.\n", headers={"Retry-After": "5"})
         url = f"{upstream}/_aws/execute-api/{api_id_file.read_text().strip()}/$default{request.raw_path}"

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import platform
+import random
 import shutil
 import signal
 import socket
@@ -32,6 +33,8 @@ CLOUDFLARE_TOKEN = "local-cloudflare-token"
 AUDIENCE = "recordings"
 SCOPES = "recordings:read recordings:write"
 DEFAULT_PORT = 8787
+# Below those that systems give to outgoing connections.
+PORTS = range(20_000, 32_000)
 
 
 class StackError(Exception):
@@ -82,7 +85,8 @@ def up(name: str = "default", port: int | None = None) -> dict[str, Any]:
         shutil.rmtree(home / leftover, ignore_errors=True)
     (home / "api_id").unlink(missing_ok=True)
     (home / "tmp").mkdir(parents=True)
-    aws_port, standin_port = _free_port(), _free_port()
+    aws_port = _free_port(api_port)
+    standin_port = _free_port(api_port, aws_port)
     aws, standin = f"http://127.0.0.1:{aws_port}", f"http://127.0.0.1:{standin_port}"
     stack: dict[str, Any] = {
         "name": name,
@@ -241,7 +245,7 @@ def _start(stack: dict[str, Any], process: str, command: list[str], more: dict[s
     _save(stack)
 
 
-def _await(stack: dict[str, Any], process: str, url: str, seconds: float = 20) -> None:
+def _await(stack: dict[str, Any], process: str, url: str, seconds: float = 120) -> None:
     log = folder(stack["name"]) / f"{process}.log"
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -395,7 +399,7 @@ def _post(url: str, body: dict[str, Any] | None) -> dict[str, Any]:
         headers={"Content-Type": "application/json", "Authorization": f"Bearer {CLOUDFLARE_TOKEN}"},
     )
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return dict(json.loads(answer.read() or b"{}") or {})
     except urllib.error.HTTPError as error:
         raise StackError(f"The stand-in answered {error.code} to {url}: {error.read().decode()[:200]}") from None
@@ -421,10 +425,10 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _free_port(*others: int) -> int:
+    """One that no outgoing connection is given in the time until a process listens there, and none of the others."""
+    drawn = random.SystemRandom().sample(PORTS, len(PORTS))
+    return next(port for port in drawn if port not in others and _is_free(port))
 
 
 def _answers(port: int) -> bool:
