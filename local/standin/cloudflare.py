@@ -101,7 +101,9 @@ class Api:
                 await handle(request)
             if fault.seconds:
                 await asyncio.sleep(fault.seconds)
-            if fault.kind == "delay":
+            if fault.kind == "hold":
+                await world.held(fault)
+            if fault.kind in ("delay", "hold"):
                 return await handle(request)
             if fault.kind == "drop":
                 assert request.transport is not None
@@ -373,10 +375,14 @@ class Api:
         told = request.headers.get("Range", "")
         world.requests.append({"operation": "media", "path": request.path, "range": told, "at": time.time()})
         query = request.query
+        held = self._of_file(recording, "hold") if recording is not None else None
+        if held is not None:
+            await world.held(held)
         if recording is None or recording.media is None or not query.get("until", "").isdecimal():
             return _xml(403, "AccessDenied")
         until = int(query["until"])
-        expired = until <= time.time() or (recording.url_until is not None and recording.url_until <= now())
+        expired = until <= max(time.time(), recording.run_out)
+        expired = expired or (recording.url_until is not None and recording.url_until <= now())
         fits = hmac.compare_digest(query.get("signature", ""), self._signature(recording, until))
         if expired or not fits:
             return _xml(403, "ExpiredRequest" if fits else "SignatureDoesNotMatch")

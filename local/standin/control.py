@@ -103,12 +103,13 @@ class Control:
         return _json([one.id for one in made], status=201)
 
     async def patch(self, request: web.Request) -> web.Response:
-        """`size` of the file to come, `exact` (no MP4 around it), `url_until` (time), `changed` (another file under the
-        same name), `lost` (no URL is told), `partial` (errored, but the file is there), `duration`, `session_ended_at`
-        (time: everybody has left since)."""
+        """`size` of the file to come, `exact` (no MP4 around it), `url_until` (time), `run_out` (the URLs told so far
+        are over, a new one is told), `changed` (another file under the same name), `lost` (no URL is told), `partial`
+        (errored, but the file is there), `duration`, `session_ended_at` (time: everybody has left since)."""
         recording = self._found(request)
         asked = await _asked(
-            request, {"size", "exact", "url_until", "changed", "lost", "partial", "duration", "session_ended_at"}
+            request,
+            {"size", "exact", "url_until", "run_out", "changed", "lost", "partial", "duration", "session_ended_at"},
         )
         if "size" in asked:
             recording.media_size, recording.media = int(asked["size"]), None
@@ -117,6 +118,9 @@ class Control:
                 await self.world.make_media(recording)
         if "url_until" in asked:
             recording.url_until = datetime.fromisoformat(asked["url_until"]).astimezone(UTC)
+        if asked.get("run_out") and recording.url_until is not None:
+            recording.run_out = int(recording.url_until.timestamp())
+            recording.url_until += timedelta(seconds=1)
         if "session_ended_at" in asked:
             recording.session_ended_at = datetime.fromisoformat(asked["session_ended_at"]).astimezone(UTC)
         if asked.get("changed"):

@@ -64,6 +64,7 @@ class Fault:
     on: str
     kind: str
     times: int | None = None
+    after: int = 0
     probability: float = 1.0
     status: int = 500
     body: str = "error"
@@ -110,6 +111,8 @@ class Recording:
     # The duration as Cloudflare tells it; None: it tells none.
     duration: int | None = None
     url_until: datetime | None = None
+    # URLs that end by this second (Unix time) have run out, whatever the clock says.
+    run_out: int = 0
     error: str | None = None
     generation: int = 1
     timers: list[asyncio.Task[None]] = field(default_factory=list)
@@ -315,7 +318,15 @@ class World:
                 continue
             if self.random.random() >= fault.probability:
                 continue
+            if fault.after:
+                fault.after -= 1
+                continue
             if fault.times is not None:
                 fault.times -= 1
             return fault
         return None
+
+    async def held(self, fault: Fault) -> None:
+        """Wait until a fault has been taken back."""
+        while any(one is fault for one in self.faults):
+            await asyncio.sleep(0.02)

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,9 +17,27 @@ NAME = "e2e"
 def running() -> Iterator[dict[str, Any]]:
     started = stack.up(NAME)
     try:
+        stop_the_clock(started)
         yield started
     finally:
         stack.down(NAME)
+
+
+def stop_the_clock(running: dict[str, Any]) -> None:
+    """No schedule fires into what a test looks at: the tests start such runs themselves."""
+    scheduler = stack.client(running, "scheduler")
+    names = {"Name", "GroupName", "ScheduleExpression", "FlexibleTimeWindow", "Target"}
+    for one in scheduler.list_schedules()["Schedules"]:
+        known = scheduler.get_schedule(Name=one["Name"], GroupName=one["GroupName"])
+        scheduler.update_schedule(**{name: known[name] for name in names}, State="DISABLED")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The first test of a stack brings it up, the first of some modules makes all that the others look at."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(900))
 
 
 @pytest.fixture

@@ -86,9 +86,10 @@ def test_of_many_recover_calls_one_starts_a_new_run(
     assert answers.keys() <= {(200, ""), (409, "concurrent_update")}
     assert answers[200, ""] >= 1
     found = get(api, recording_id)
-    # Calls within ten seconds ask for one new run; a slow machine may take longer to make them all.
+    # Calls within ten seconds ask for one new run; a slow machine may take longer to make them all. What is stored are
+    # whole seconds: ten of them may be little more than nine.
     assert found["status"] == "processing"
-    assert 1 <= found["version"] - before["version"] <= 1 + took // 10
+    assert 1 <= found["version"] - before["version"] <= 1 + (took + 1) // 10
     assert found["history"] == before["history"]
     alive = [run for run in runs(running, "Processing", recording_id) if run["status"] == "RUNNING"]
     assert len(alive) == 1
@@ -157,8 +158,8 @@ def test_archiving_and_deleting_at_once_loses_neither(
     else:
         # The run that the refused call began finds nothing to move, or moves it: the file stays readable either way.
         assert get(api, recording_id)["status"] in {"ready", "archived"}
-    expected = {"ready": total(api, status="ready"), "archived": total(api, status="archived")}
-    assert sum(expected.values()) == total(api) == 1
+    # Both at once: a run may move it between two questions.
+    assert total(api, status=["ready", "archived"]) == total(api) == 1
 
 
 def test_two_hundred_imports_under_syncs_and_webhooks_happen_once_and_are_counted_exactly(

@@ -31,7 +31,7 @@ from hypothesis import strategies as st
 
 from local import stack
 from recordings.domain.lifecycle import TRANSITIONS, Status
-from tests.e2e.conftest import calm
+from tests.e2e.conftest import calm, stop_the_clock
 from tests.e2e.support import (
     Json,
     client_of,
@@ -431,6 +431,7 @@ def running() -> Iterator[Json]:
     """A stack of its own: what is killed and aged here would disturb other tests."""
     started = stack.up("histories")
     try:
+        stop_the_clock(started)
         yield started
     finally:
         stack.down("histories")
@@ -801,7 +802,7 @@ def taken(running: Json, heard: Callable[[], list[Json]]) -> Found:
     return Found(rows(running), changes, heard(), keys(running, "r2", ""), keys(running, "s3", ""), left)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_whatever_happened_and_died_our_records_come_to_what_is_true(
     running: Json, crashes: Crashes, heard: Callable[[], list[Json]]
 ) -> None:

@@ -10,7 +10,7 @@ from tests.support.sink import Sink
 MIB = 1024 * 1024
 SIZE = 5_000_000_000
 # What all processes of a copy together fetch in the time a test may take, on a slow machine.
-MINUTES = 10
+MINUTES = 30
 
 
 @pytest.mark.timeout(MINUTES * 60)

@@ -274,6 +274,7 @@ def test_a_second_delete_and_a_second_stop_find_nothing(owner: httpx.Client, pla
     assert ask(owner, "delete", place).status_code == 200
     assert ask(owner, "delete", place).json()["code"] == "recording_not_found"
     assert ask(owner, "undelete", place).json()["data"]["status"] == "failed"
+    ask(owner, "stop", places["stop recording"])
     assert ask(owner, "stop", places["stop recording"]).json()["code"] == "no_active_recording"
 
 

@@ -180,7 +180,7 @@ def test_a_capture_that_neither_begins_nor_stops_is_given_up_and_holds_up_nobody
     fault(cloudflare, "stop", "answer", status=409)
 
     with deadlines(running, begin=1):
-        until(lambda: _given_up(running, api, recording_id), seconds=60, every=1)
+        until(lambda: _given_up(running, api, recording_id), seconds=180, every=1)
 
     assert get(api, recording_id)["failure"]["code"] == "never_started"
     assert api.get("/rooms/room_1").json()["data"]["active_recording_id"] is None
@@ -194,13 +194,14 @@ def _given_up(running: Json, api: httpx.Client, recording_id: str) -> bool:
 def test_a_run_that_died_is_followed_by_a_new_attempt(
     running: Json, api: httpx.Client, cloudflare: httpx.Client, tenant: str
 ) -> None:
-    settle(cloudflare, webhooks=False, upload_seconds=2)
+    settle(cloudflare, stall_in="UPLOADING")
     room = a_room(api)
     recording_id = start(api)
     stop(api)
     machines = stack.client(running, "stepfunctions")
     machines.stop_execution(executionArn=execution_of(running, recording_id))
-    until(lambda: only(cloudflare, room)["status"] == "UPLOADED")
+    capture = only(cloudflare, room)
+    cloudflare.post(f"/recordings/{capture['id']}/status", json={"status": "UPLOADED"}).raise_for_status()
     # A run that is young is not asked after: this one is made older.
     earlier = (datetime.now(UTC) - timedelta(minutes=20)).strftime("%Y-%m-%dT%H:%M:%SZ")
     stack.client(running, "dynamodb").update_item(
@@ -219,7 +220,7 @@ def test_a_run_that_died_is_followed_by_a_new_attempt(
 
 
 def test_of_two_runs_at_once_one_does_the_work(running: Json, cloudflare: httpx.Client) -> None:
-    fault(cloudflare, "list", "delay", seconds=4, times=1)
+    fault(cloudflare, "list", "hold")
     first = begin_sync(running)
     until(lambda: "ScanCaptures" in entered(running, first))
 
@@ -227,6 +228,7 @@ def test_of_two_runs_at_once_one_does_the_work(running: Json, cloudflare: httpx.
 
     assert outcome(running, second) == "SUCCEEDED"
     assert "ScanCaptures" not in entered(running, second)
+    cloudflare.delete("/faults").raise_for_status()
     assert outcome(running, first) == "SUCCEEDED"
 
 
@@ -235,8 +237,9 @@ def test_a_run_that_cloudflare_fails_leaves_all_to_the_next(
 ) -> None:
     room = a_room(api)
     make(cloudflare, room["cloudflare_meeting_id"], count=3)
-    # Each is asked for three times by the client, and the look is kept.
-    fault(cloudflare, "get", "answer", status=502, body="html", times=3)
+    # Each is asked for three times by the client, and the look is kept. Nobody else uses the fault up.
+    meeting_id = room["cloudflare_meeting_id"]
+    fault(cloudflare, "get", "answer", status=502, body="html", times=3, meeting_id=meeting_id)
     sync_all(running)
     assert total(api) == 2
     sync_all(running)
