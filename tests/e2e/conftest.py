@@ -60,7 +60,7 @@ def client(running: dict[str, Any], tenant: str) -> Iterator[Client]:
             httpx.Client(
                 base_url=f"{running['api_url']}/api/v1",
                 headers={"Authorization": f"Bearer {token}"},
-                timeout=60,
+                timeout=180,
                 limits=httpx.Limits(max_connections=100),
             )
         )

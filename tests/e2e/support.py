@@ -32,7 +32,7 @@ def client_of(running: Json, tenant: str) -> Iterator[httpx.Client]:
     with httpx.Client(
         base_url=f"{running['api_url']}/api/v1",
         headers={"Authorization": f"Bearer {stack.token(running, tenant)}"},
-        timeout=60,
+        timeout=180,
         limits=httpx.Limits(max_connections=100),
     ) as made:
         yield made

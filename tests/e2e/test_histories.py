@@ -813,7 +813,7 @@ def test_whatever_happened_and_died_our_records_come_to_what_is_true(
         return round(clock[-1] - clock[-2], 1)
 
     with ExitStack() as opened, ThreadPoolExecutor(AT_ONCE) as pool:
-        cloudflare = opened.enter_context(httpx.Client(base_url=running["cloudflare_control_url"], timeout=60))
+        cloudflare = opened.enter_context(httpx.Client(base_url=running["cloudflare_control_url"], timeout=180))
         played = []
         for number in ONLY or range(HISTORIES):
             api = opened.enter_context(client_of(running, tenant_of(number)))
