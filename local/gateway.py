@@ -29,7 +29,7 @@ def forward_to(upstream: str, api_id_file: Path) -> Callable[[web.Request], Awai
             # The emulator ends a connection that has been idle for 5 s, maybe just when it would be used again; and
             # none waits for another to end.
             client = ClientSession(
-                connector=TCPConnector(force_close=True, limit=0),
+                connector=TCPConnector(keepalive_timeout=2, limit=0),
                 timeout=ClientTimeout(total=None, connect=60),
                 auto_decompress=False,
             )

@@ -81,7 +81,7 @@ class Sender:
     async def _deliver(self, url: str, body: bytes, headers: dict[str, str]) -> None:
         await asyncio.sleep(self.world.settings.webhook_delay)
         if self._client is None:
-            self._client = ClientSession(timeout=ClientTimeout(total=30))
+            self._client = ClientSession(timeout=ClientTimeout(total=120))
         delivery: dict[str, Any] = {"url": url, "body": body.decode("utf-8", "replace"), "answers": []}
         self.world.deliveries.append(delivery)
         for pause in (*PAUSES, None):

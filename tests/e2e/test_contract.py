@@ -148,7 +148,7 @@ def test_generated_requests_are_answered_as_documented(
 ) -> None:
     refill()
     prepared(case).call_and_validate(
-        base_url=running["api_url"], session=session, headers=headers, checks=CHECKS, timeout=60
+        base_url=running["api_url"], session=session, headers=headers, checks=CHECKS, timeout=240
     )
 
 
@@ -160,7 +160,7 @@ def test_walks_along_the_links_are_answered_as_documented(
             # What one walk left behind would lead the next one elsewhere.
             self.headers = headers_of(running)
             refill()
-            with httpx.Client(base_url=f"{running['api_url']}/api/v1", headers=self.headers, timeout=60) as api:
+            with httpx.Client(base_url=f"{running['api_url']}/api/v1", headers=self.headers, timeout=240) as api:
                 a_room(api)
                 assert api.post("/rooms/room_1/recordings/start").status_code == 201
                 assert api.post("/rooms/room_1/recordings/stop").status_code == 200
