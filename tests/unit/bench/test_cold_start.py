@@ -1,9 +1,6 @@
 """What the cold start benchmark takes for its subjects and how it tells of them."""
 
-import sys
 from pathlib import Path
-
-import pytest
 
 from bench import cold_start
 from bench.cold_start import BARE, Candidate, Row
@@ -45,7 +42,6 @@ def test_a_ratio_over_its_target_is_marked_and_a_broken_import_is_told() -> None
     assert "cannot be imported: ModuleNotFoundError" in lines[3]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the layers hold Linux wheels")
 def test_a_function_that_cannot_be_imported_is_a_row_and_no_crash(tmp_path: Path) -> None:
     for name, code in (("bare", "def handler(event, context):\n    pass\n"), ("bad", "import nothing_like_this\n")):
         (tmp_path / name).mkdir()
