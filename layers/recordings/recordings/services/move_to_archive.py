@@ -4,7 +4,6 @@ The file can be read at every moment: the recording points to R2 until the copy 
 after the recording points to the copy.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -19,8 +18,10 @@ from recordings.services.transfer_file import (
     Files,
     Plan,
     Reader,
+    Uploads,
     Work,
     check_stored,
+    drop_unfinished,
     plan_for,
     plan_without_copying,
 )
@@ -35,11 +36,8 @@ class Deletable(Protocol):
     def delete(self, key: str) -> None: ...
 
 
-class Discardable(Deletable, Protocol):
+class Discardable(Uploads, Deletable, Protocol):
     """The store that a file was to move to."""
-
-    def uploads(self, prefix: str) -> Iterator[tuple[str, str]]: ...
-    def abort(self, key: str, upload_id: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +171,6 @@ class AbandonArchive:
         if stored.file is None or stored.file.key != key:
             # Only now that the recording points elsewhere for good: a run that moved it may have died just after. What
             # a run before this one began is not in any plan of this one.
-            for begun, upload_id in self.copies.uploads(key):
-                self.copies.abort(begun, upload_id)
+            drop_unfinished(self.copies, key)
             self.copies.delete(key)
         return stored.status

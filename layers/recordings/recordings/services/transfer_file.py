@@ -105,7 +105,14 @@ class Reader(Protocol):
     def stream(self, place: str, plan: Plan) -> Iterator[bytes]: ...
 
 
-class Files(Protocol):
+class Uploads(Protocol):
+    """A store in which uploads may lie unfinished."""
+
+    def uploads(self, prefix: str) -> Iterator[tuple[str, str]]: ...
+    def abort(self, key: str, upload_id: str) -> None: ...
+
+
+class Files(Uploads, Protocol):
     """The store that is copied to. Raises ChecksumMismatch when what it stored is not what it was given."""
 
     def head(self, key: str) -> tuple[int, str] | None: ...
@@ -115,8 +122,6 @@ class Files(Protocol):
     def upload_part(self, key: str, upload_id: str, number: int, content: bytes) -> str: ...
     def parts(self, key: str, upload_id: str) -> Mapping[int, tuple[int, str]] | None: ...
     def complete(self, key: str, upload_id: str, etags: Mapping[int, str], crcs: Mapping[int, int]) -> str | None: ...
-    def abort(self, key: str, upload_id: str) -> None: ...
-    def uploads(self, prefix: str) -> Iterator[tuple[str, str]]: ...
 
 
 class PartSums(Protocol):
@@ -175,7 +180,7 @@ def plan_for(
     )
 
 
-def drop_unfinished(files: Files, family: str) -> None:
+def drop_unfinished(files: Uploads, family: str) -> None:
     """Abort what earlier plans have begun and will not finish; `family` is the prefix of their keys."""
     for key, upload_id in files.uploads(family):
         files.abort(key, upload_id)
