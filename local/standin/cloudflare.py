@@ -8,14 +8,16 @@ import re
 import time
 import uuid
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 from urllib.parse import quote
 
 from aiohttp import web
 
+from local.standin.lies import Answer
 from local.standin.media import Media
-from local.standin.world import ORGANIZATION, Fault, Recording, World, instant, now
+from local.standin.world import ORGANIZATION, Fault, Recording, Row, World, instant, now
 
 TOKEN = "local-cloudflare-token"
 URL_SECRET = b"stand-in"
@@ -182,7 +184,7 @@ class Api:
             )
             if recording.stop_reason:
                 told["stop_reason"] = {"reason": recording.stop_reason}
-        return told
+        return recording.lies.row(told, where)
 
     def url(self, recording: Recording) -> str:
         """A presigned URL: made anew each time, valid until the file expires."""
@@ -221,12 +223,14 @@ class Api:
 
     async def list(self, request: web.Request) -> web.Response:
         world, query = self.world, request.query
-        rows = world.oldest_first()
+        rows: list[Recording | Row] = [one for one in world.oldest_first() if not one.hidden_from("list")]
+        if world.rows:
+            rows = sorted([*rows, *world.rows], key=lambda one: one.invoked_at)
         if "meeting_id" in query:
             rows = [one for one in rows if one.meeting_id == query["meeting_id"]]
         wanted = {status for text in query.getall("status", []) for status in text.split(",")}
         if wanted:
-            rows = [one for one in rows if one.status in wanted]
+            rows = [one for one in rows if isinstance(one, Recording) and one.status in wanted]
         if "start_time" in query:
             rows = [one for one in rows if one.invoked_at >= datetime.fromisoformat(query["start_time"])]
         if "end_time" in query:
@@ -243,17 +247,18 @@ class Api:
             "start_offset": page * size + 1 if shown else 0,
             "end_offset": page * size + len(shown),
         }
-        return success([self.view(one, "list") for one in shown], paging=paging)
+        told = [self.view(one, "list") if isinstance(one, Recording) else one.content for one in shown]
+        return success(told, paging=paging)
 
     async def active(self, request: web.Request) -> web.Response:
         recording = self.world.active(request.match_info["meeting"])
-        if recording is None:
+        if recording is None or recording.hidden_from("active"):
             return failure(404, "No active recording found")
         return success(self.view(recording, "active"))
 
     async def get(self, request: web.Request) -> web.Response:
         recording = self.world.recordings.get(request.match_info["id"])
-        if recording is None:
+        if recording is None or recording.hidden_from("get"):
             return failure(404, "Recording not found")
         return success(self.view(recording, "get"))
 
@@ -395,7 +400,11 @@ class Api:
                 return web.Response()
             if fault.kind == "answer":
                 return _xml(fault.status, "InternalError")
-        return await self._serve(request, recording)
+        answer = recording.lies.answer(told) or Answer()
+        if not answer.is_file:
+            headers = answer.changed({"Content-Type": "application/octet-stream"})
+            return web.Response(status=answer.status or 200, body=answer.content, headers=headers)
+        return await self._serve(request, recording, answer)
 
     async def _etag(self, recording: Recording, media: Media) -> str:
         """The file's ETag, as the settings have it; empty: there is none."""
@@ -403,7 +412,7 @@ class Api:
         if settings.etag == "none":
             return ""
         if settings.etag == "opaque":
-            return f'"{recording.id.replace("-", "")}{recording.generation}"'
+            return f'"{recording.id.replace("-", "")}{recording.generation + recording.rewritten}"'
         part = settings.part_mib * 1024 * 1024 if settings.etag == "parts" else None
         told = await asyncio.get_running_loop().run_in_executor(self.world.threads, media.etag, part)
         return f'"{told}"'
@@ -418,11 +427,15 @@ class Api:
             served=served,
         )
 
-    async def _serve(self, request: web.Request, recording: Recording) -> web.StreamResponse:
+    async def _serve(self, request: web.Request, recording: Recording, lie: Answer) -> web.StreamResponse:
         media, world = recording.media, self.world
         assert media is not None
+        if lie.first_bytes is not None:
+            media = media.first(lie.first_bytes)
         etag, modified = await self._etag(recording, media), _modified(recording)
-        headers = {"Content-Type": "video/mp4", "Last-Modified": modified} | ({"ETag": etag} if etag else {})
+        headers = {"Content-Type": recording.content_type, "Last-Modified": modified} | (
+            {"ETag": f"W/{etag}" if lie.weak_etag else etag} if etag else {}
+        )
         wanted, since = request.headers.get("If-Match"), request.headers.get("If-Unmodified-Since")
         if wanted not in (None, "*", etag) or (wanted is None and since not in (None, modified)):
             return _xml(412, "PreconditionFailed")
@@ -434,11 +447,11 @@ class Api:
                 return web.Response(status=416, headers={"Content-Range": f"bytes */{media.size}"})
             last = min(int(given[2]), last) if given[2] else last
             status = 206
-            headers["Content-Range"] = f"bytes {first}-{last}/{media.size}"
+            headers["Content-Range"] = f"bytes {first}-{last}/{media.size if lie.total_known else '*'}"
         if world.settings.ranges:
             headers["Accept-Ranges"] = "bytes"
         headers["Content-Length"] = str(last - first + 1)
-        answer = web.StreamResponse(status=status, headers=headers)
+        answer = web.StreamResponse(status=status, headers=lie.changed(headers))
         await answer.prepare(request)
         cut = self._of_file(recording, "cut")
         slow = self._of_file(recording, "slow")
@@ -465,7 +478,8 @@ class Api:
 
 def _modified(recording: Recording) -> str:
     """When the file was stored; another file under the same name came an hour later each."""
-    return f"Tue, 01 Sep 2026 {10 + recording.generation:02}:00:00 GMT"
+    hours = timedelta(hours=recording.generation + recording.rewritten)
+    return format_datetime(datetime(2026, 9, 1, 10, tzinfo=UTC) + hours, usegmt=True)
 
 
 async def _json(request: web.Request) -> dict[str, Any]:

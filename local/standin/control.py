@@ -8,9 +8,10 @@ from typing import Any
 
 from aiohttp import web
 
+from local.standin import lies
 from local.standin.cloudflare import Api
 from local.standin.webhooks import Sender
-from local.standin.world import RUNNING, Fault, Meeting, Recording, World, now
+from local.standin.world import RUNNING, Fault, Meeting, Recording, Row, World, now
 
 
 class Control:
@@ -26,10 +27,15 @@ class Control:
             web.post(f"{at}/recordings", self.create),
             web.get(f"{at}/recordings/{{id}}", self.get),
             web.patch(f"{at}/recordings/{{id}}", self.patch),
+            web.put(f"{at}/recordings/{{id}}/file", self.file),
+            web.post(f"{at}/recordings/{{id}}/deliver", self.deliver),
             web.post(f"{at}/recordings/{{id}}/end", self.end),
             web.post(f"{at}/recordings/{{id}}/status", self.status),
             web.post(f"{at}/auto-start", self.auto_start),
             web.post(f"{at}/meetings", self.meeting),
+            web.get(f"{at}/rows", self.rows),
+            web.post(f"{at}/rows", self.add_row),
+            web.delete(f"{at}/rows", self.clear_rows),
             web.get(f"{at}/requests", self.requests),
             web.delete(f"{at}/requests", self.forget_requests),
             web.get(f"{at}/deliveries", self.deliveries),
@@ -105,14 +111,20 @@ class Control:
     async def patch(self, request: web.Request) -> web.Response:
         """`size` of the file to come, `exact` (no MP4 around it), `url_until` (time), `run_out` (the URLs told so far
         are over, a new one is told), `changed` (another file under the same name), `lost` (no URL is told), `partial`
-        (errored, but the file is there), `duration`, `session_ended_at` (time: everybody has left since)."""
+        (errored, but the file is there), `duration`, `session_ended_at` (time: everybody has left since), and what
+        `local.standin.lies` tells of it."""
         recording = self._found(request)
         asked = await _asked(
             request,
-            {"size", "exact", "url_until", "run_out", "changed", "lost", "partial", "duration", "session_ended_at"},
+            {"size", "exact", "url_until", "run_out", "changed", "lost", "partial", "duration", "session_ended_at"}
+            | lies.FIELDS,
         )
+        try:
+            recording.lies.set(asked)
+        except lies.Unfit as unfit:
+            raise web.HTTPBadRequest(text=f"{unfit}\n") from None
         if "size" in asked:
-            recording.media_size, recording.media = int(asked["size"]), None
+            recording.media_size, recording.media, recording.given = int(asked["size"]), None, None
             recording.media_exact = bool(asked.get("exact", False))
             if recording.status == "UPLOADED":
                 await self.world.make_media(recording)
@@ -124,6 +136,8 @@ class Control:
         if "session_ended_at" in asked:
             recording.session_ended_at = datetime.fromisoformat(asked["session_ended_at"]).astimezone(UTC)
         if asked.get("changed"):
+            if recording.given is not None:
+                raise web.HTTPBadRequest(text="its file was given; give it another one\n")
             recording.generation += 1
             if recording.media is not None:
                 recording.media = dataclasses.replace(recording.media, seed=f"{recording.id}-{recording.generation}")
@@ -136,6 +150,27 @@ class Control:
             recording.url_until = now() + timedelta(seconds=self.world.settings.url_seconds)
             self.world.fail(recording, "the recorder was lost")
         return _json(await self._view(recording, digest=False))
+
+    async def file(self, request: web.Request) -> web.Response:
+        """These bytes are the recording's file, of the type `content_type`; URLs told before are still good."""
+        recording, content = self._found(request), await request.read()
+        told, had = recording.duration, recording.media is not None
+        recording.given, recording.media = content, None
+        recording.content_type = request.query.get("content_type", "video/mp4")
+        recording.rewritten += had
+        if had:
+            await self.world.make_media(recording)
+            recording.duration = told
+        return _json(await self._view(recording, digest=True))
+
+    async def deliver(self, request: web.Request) -> web.Response:
+        """Put the file into the customer's bucket now, whatever was said before; or only its `first_bytes`."""
+        recording = self._found(request)
+        first = (await _asked(request, {"first_bytes"})).get("first_bytes")
+        if recording.storage_config is None:
+            raise web.HTTPBadRequest(text="it was started without storage_config\n")
+        await self.world.deliver(recording, first)
+        return web.Response(status=204)
 
     async def end(self, request: web.Request) -> web.Response:
         self.world.end(self._found(request), "ALL_PEERS_LEFT")
@@ -170,6 +205,20 @@ class Control:
         meeting_id = (await _asked(request, {"meeting_id"}))["meeting_id"]
         self._known(meeting_id)
         return _json({"meeting_id": meeting_id}, status=201)
+
+    async def rows(self, request: web.Request) -> web.Response:
+        return _json([{"row": one.content, "meeting_id": one.meeting_id} for one in self.world.rows])
+
+    async def add_row(self, request: web.Request) -> web.Response:
+        """Any JSON as one more row of the listing, `age_seconds` old; of all meetings' only, without `meeting_id`."""
+        asked = await _asked(request, {"row", "meeting_id", "age_seconds"})
+        began = now() - timedelta(seconds=float(asked.get("age_seconds", 0)))
+        self.world.rows.append(Row(asked["row"], asked.get("meeting_id"), began))
+        return web.Response(status=204)
+
+    async def clear_rows(self, request: web.Request) -> web.Response:
+        self.world.rows.clear()
+        return web.Response(status=204)
 
     def _known(self, meeting_id: str) -> None:
         if meeting_id not in self.world.meetings:

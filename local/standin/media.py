@@ -119,8 +119,35 @@ class Media:
                 self._etags[size] = parts[0].hexdigest() if self.size < size else f"{whole}-{len(parts)}"
             return self._etags[size]
 
+    def first(self, size: int) -> "Media":
+        """The same file as though it ended after so many bytes."""
+        return Beginning(self.base, self.seed, min(size, self.size), exact=True, whole=self)
+
     def _md5(self, first: int, last: int) -> "hashlib._Hash":
         digest = hashlib.md5()
         for block in self.read(first, last) if last >= first else ():
             digest.update(block)
         return digest
+
+
+@dataclass
+class Given(Media):
+    """A file whose every byte was given."""
+
+    @cached_property
+    def size(self) -> int:
+        return len(self.base)
+
+    @cached_property
+    def _head(self) -> bytes:
+        return self.base
+
+
+@dataclass(kw_only=True)
+class Beginning(Media):
+    """The first bytes of another file."""
+
+    whole: Media
+
+    def _block(self, number: int) -> bytes:
+        return self.whole._block(number)[: self.size - number * BLOCK]

@@ -49,7 +49,7 @@ class Sender:
             told["errMessage"] = recording.error
         return {
             "event": "recording.statusUpdate",
-            "recording": told,
+            "recording": recording.lies.news(told),
             "meeting": {
                 "id": recording.meeting_id,
                 "sessionId": recording.session_id,

@@ -13,7 +13,8 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from local.standin.media import Media, base_file
+from local.standin.lies import Lies
+from local.standin.media import Given, Media, base_file
 from local.standin.signing import Signer
 
 RUNNING = frozenset({"INVOKED", "RECORDING", "PAUSED"})
@@ -46,7 +47,9 @@ class Settings:
     page_size: int = 30
     rows_name_their_meeting: bool = True
     already_recording_status: int = 409
-    own_bucket: str = "deliver"  # deliver | ignore | refuse
+    own_bucket: str = "deliver"  # deliver | late | ignore | refuse
+    delivery_seconds: float | None = None
+    read_lag: float = 0.0
     ranges: bool = True
     etag: str = "parts"  # parts | md5 | opaque | none
     part_mib: int = 16
@@ -115,7 +118,27 @@ class Recording:
     run_out: int = 0
     error: str | None = None
     generation: int = 1
+    # Bytes that a test gave it as its file, what type they are served as, and how often that was done.
+    given: bytes | None = None
+    content_type: str = "video/mp4"
+    rewritten: int = 0
+    # Until then nothing that only reads tells of it.
+    visible_at: datetime | None = None
+    lies: Lies = field(default_factory=Lies)
     timers: list[asyncio.Task[None]] = field(default_factory=list)
+
+    def hidden_from(self, read: str) -> bool:
+        """Whether this kind of read (`get`, `list`, `active`) does not show it yet."""
+        return read in self.lies.hidden or (self.visible_at is not None and now() < self.visible_at)
+
+
+@dataclass
+class Row:
+    """A row of the listing that no recording stands behind: any JSON."""
+
+    content: Any
+    meeting_id: str | None
+    invoked_at: datetime
 
 
 class World:
@@ -138,6 +161,7 @@ class World:
         self.meetings: dict[str, Meeting] = {}
         self.recordings: dict[str, Recording] = {}
         self._sorted: list[Recording] = []
+        self.rows: list[Row] = []
         self.by_meeting: dict[str, list[Recording]] = {}
         self.webhooks: dict[str, dict[str, Any]] = {}
         self.deliveries: list[dict[str, Any]] = []
@@ -183,6 +207,8 @@ class World:
 
     def run(self, recording: Recording) -> None:
         """Let time begin for a recording."""
+        if self.settings.read_lag:
+            recording.visible_at = now() + timedelta(seconds=self.settings.read_lag)
         self.later(recording, self.settings.start_seconds, lambda: self._captures(recording))
         self.later(recording, recording.max_seconds, lambda: self.end(recording, "ALL_PEERS_LEFT"))
 
@@ -241,13 +267,25 @@ class World:
         await self.make_media(recording)
         recording.url_until = now() + timedelta(seconds=self.settings.url_seconds)
         if recording.storage_config and self.settings.own_bucket == "deliver":
-            try:
-                await asyncio.get_running_loop().run_in_executor(self.threads, self._deliver, recording)
-            except Exception as error:
-                # As far as is known Cloudflare then keeps its own copy; what went wrong is for the reader of the log.
-                recording.error = f"{type(error).__name__}: {error}"
-                print("delivery to the customer's bucket failed:", recording.error, flush=True)
+            await self.deliver(recording, None)
         self.change(recording, "UPLOADED")
+        if (
+            recording.storage_config
+            and self.settings.own_bucket == "late"
+            and self.settings.delivery_seconds is not None
+        ):
+            self.later(recording, self.settings.delivery_seconds, lambda: self.deliver(recording, None))
+
+    async def deliver(self, recording: Recording, first_bytes: int | None) -> None:
+        """Put the file, or its first bytes, into the customer's bucket."""
+        media = await self.make_media(recording)
+        sent = media if first_bytes is None else media.first(first_bytes)
+        try:
+            await asyncio.get_running_loop().run_in_executor(self.threads, self._deliver, recording, sent)
+        except Exception as error:
+            # As far as is known Cloudflare then keeps its own copy; what went wrong is for the reader of the log.
+            recording.error = f"{type(error).__name__}: {error}"
+            print("delivery to the customer's bucket failed:", recording.error, flush=True)
 
     async def make_media(self, recording: Recording) -> Media:
         """The recording's file, made now unless it is there."""
@@ -255,16 +293,18 @@ class World:
             began, ended = recording.started_at or recording.invoked_at, recording.stopped_at or now()
             seconds = max(1, min(LONGEST_MEDIA_SECONDS, round((ended - began).total_seconds())))
             recording.duration = seconds if self.settings.duration_known else None
+            if recording.given is not None:
+                recording.media = Given(recording.given, recording.id)
+                return recording.media
             base = await asyncio.get_running_loop().run_in_executor(
                 self.threads, base_file, self.folder / "media", seconds
             )
             recording.media = Media(base, recording.id, recording.media_size, exact=recording.media_exact)
         return recording.media
 
-    def _deliver(self, recording: Recording) -> None:
-        config, media = recording.storage_config, recording.media
+    def _deliver(self, recording: Recording, media: Media) -> None:
+        config = recording.storage_config
         assert config is not None
-        assert media is not None
         client = boto3.client(
             "s3", endpoint_url=self.r2_endpoint, region_name="auto",
             aws_access_key_id=config["access_key"], aws_secret_access_key=config["secret"],

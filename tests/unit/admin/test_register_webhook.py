@@ -1,46 +1,20 @@
 """Registering the webhook at a server that answers as Cloudflare does."""
 
-import asyncio
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import requests
-from aiohttp import web
 
 from admin.__main__ import Refused, register_webhook
-from local.standin.__main__ import application
 from local.standin.cloudflare import TOKEN
+from tests.support.standin import serving
 
 
 @pytest.fixture
 def standin(tmp_path: Path) -> Iterator[str]:
-    """The stand-in on a free port, in a thread of its own."""
-    loop, ready, address = asyncio.new_event_loop(), threading.Event(), []
-
-    async def start() -> web.AppRunner:
-        runner = web.AppRunner(application(tmp_path, "http://127.0.0.1", "http://127.0.0.1:9"))
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        address.append(f"http://127.0.0.1:{runner.addresses[0][1]}")
-        return runner
-
-    def serve() -> None:
-        asyncio.set_event_loop(loop)
-        runner = loop.run_until_complete(start())
-        ready.set()
-        loop.run_forever()
-        loop.run_until_complete(runner.cleanup())
-        loop.close()
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    assert ready.wait(20)
-    yield address[0]
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join(20)
+    with serving(tmp_path) as origin:
+        yield origin
 
 
 def hooks(standin: str) -> list[dict[str, object]]:
