@@ -18,9 +18,9 @@ from recordings.domain.errors import (
     Throttled,
 )
 from recordings.domain.recording import Recording
+from recordings.domain.storage_keys import attempt_key
 from recordings.http.endpoint import LARGEST_BODY, Idempotency, Response, endpoint
 from recordings.http.schemas import DownloadQuery, ListQuery, RoomBody, StartBody
-from recordings.services.process_recording import object_key
 from tests.support.builders import a_recording
 from tests.support.context import Context
 
@@ -191,7 +191,7 @@ def test_the_longest_tenant_and_room_fit_every_key(tenant: str) -> None:
     delivered = (
         f"delivered/{quote(tenant, safe='')}/{'%3A' * 128}/8a5d9a5c-1a2b-4c3d-9e8f-0123456789ab_1767700800000.mp4"
     )
-    for key in (f"recordings/{object_key(recording)}", delivered):
+    for key in (f"recordings/{attempt_key(recording)}", delivered):
         assert len(key.encode()) <= 1024
     assert len(f"T#{quote(tenant, safe='')}#LIST#{recording.room_id}") <= 2048
 

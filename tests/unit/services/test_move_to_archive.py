@@ -11,7 +11,7 @@ from recordings.domain.errors import ChecksumMismatch, ConcurrentUpdate, SourceU
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Recording
 from recordings.services.download_recording import Archived, Ready
-from recordings.services.move_to_archive import PREFIX, AbandonArchive, BeginArchive, FinishArchive, PlanArchive
+from recordings.services.move_to_archive import AbandonArchive, BeginArchive, FinishArchive, PlanArchive
 from recordings.services.transfer_file import SINGLE_BELOW, CompleteTransfer, Done, Plan, Work
 from tests.support.builders import a_file, a_recording
 from tests.support.fakes import StoredReader
@@ -73,7 +73,7 @@ def test_a_file_moves_and_the_recording_with_it(content: bytes) -> None:
     after = store.now()
     assert after.file is not None
     assert after.file == replace(after.file, provider="s3", size_bytes=len(content), content_type="video/mp4")
-    assert after.file.key.startswith(f"{PREFIX}tenant_1/room_1/{after.id}/1/")
+    assert after.file.key.startswith(f"recordings/tenant_1/room_1/{after.id}/1/")
     assert (after.file.crc32, after.file.sha256) == (f"{crc32(content):08x}", "5" * 64)
     assert after.file.etag == store.cold.objects[after.file.key][1]
     assert after.archive is not None

@@ -26,6 +26,7 @@ from recordings.domain.errors import (
 from recordings.domain.etag import of_parts
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Failure, Recording
+from recordings.domain.storage_keys import attempt_key
 from recordings.services.process_recording import (
     CloudflareUrl,
     MarkFailed,
@@ -33,7 +34,6 @@ from recordings.services.process_recording import (
     MarkStalled,
     NoteCopied,
     PlanTransfer,
-    object_key,
 )
 from recordings.services.transfer_file import (
     MIB,
@@ -165,7 +165,7 @@ def test_a_plan_made_again_drops_the_upload_before_it() -> None:
 def test_each_attempt_writes_to_a_key_of_its_own_that_no_name_can_leave() -> None:
     job = Job()
     keys = {
-        object_key(replace(job.recording, **changes))  # type: ignore[arg-type]
+        attempt_key(replace(job.recording, **changes))  # type: ignore[arg-type]
         for changes in ({}, {"attempt": 2}, {"tenant_id": "tenant_1/room_1"}, {"room_id": "../x"}, {"tenant_id": "日"})
     }
     assert len(keys) == 5
@@ -328,7 +328,7 @@ def test_a_file_that_was_delivered_in_part_is_fetched() -> None:
     job.files.put("delivered/x.mp4", CONTENT[:-1], content_type="video/mp4")
     job.cloudflare._change("capture_1", size_bytes=1024)
     plan = job.plan()
-    assert plan["key"] == object_key(before)
+    assert plan["key"] == attempt_key(before)
     assert job.run(plan)["size"] == 1024
     assert job.stored(plan) == CONTENT
 

@@ -26,6 +26,7 @@ from recordings.domain.errors import (
     ProviderThrottled,
     ProviderTimeout,
 )
+from recordings.domain.storage_keys import named_by
 from recordings.observability import logger
 
 # A start makes three calls at worst and must end before the function does, at 29 seconds.
@@ -44,8 +45,6 @@ LONGEST_BLOCK_SECONDS: Final = 3600
 SPENT: Final = re.compile(r"\br=0;\s*t=(\d{1,6})")
 # "Could not route to …" and "No route for that URI": the gateway's own words for an address that it does not know.
 NO_ROUTE: Final = frozenset({7000, 7003})
-# [prefix_]<meeting id>_<unix ms>.mp4: seen, not documented.
-FILE_NAME: Final = re.compile(r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})_\d+\.\w+$")
 PAGE: Final = 100
 MOST_PAGES: Final = 2_000
 
@@ -304,7 +303,7 @@ def _capture(data: Mapping[str, Any]) -> Capture:
     status = data.get("status")
     reason = data.get("start_reason")
     meeting = data.get("meeting")
-    named = FILE_NAME.search(str(data.get("output_file_name") or ""))
+    named = named_by(str(data.get("output_file_name") or ""))
     return Capture(
         id=data["id"],
         status=CaptureStatus(status) if status in set(CaptureStatus) else CaptureStatus.UNKNOWN,
@@ -319,7 +318,7 @@ def _capture(data: Mapping[str, Any]) -> Capture:
         url_expires_at=_time(data.get("download_url_expiry")),
         auto_started=reason.get("reason") == "RECORD_ON_START" if isinstance(reason, dict) else None,
         meeting_id=meeting.get("id") if isinstance(meeting, dict) else None,
-        likely_meeting_id=named[1] if named else None,
+        likely_meeting_id=named[0] if named else None,
     )
 
 

@@ -28,6 +28,7 @@ from recordings.domain.lifecycle import Status
 from recordings.domain.reconcile import SETTLED, Act, Deadlines, reconcile
 from recordings.domain.recording import Recording, Store, StoredFile
 from recordings.domain.room import Room
+from recordings.domain.storage_keys import ROOTS, FileKind, is_below, owner_of
 from recordings.domain.stretch import Stretch
 from recordings.ports import Clock, Recorder, Recordings, Rooms, Workflow
 from recordings.services.audit_captures import Captures, Patience
@@ -52,10 +53,6 @@ LONGEST_MOVE: Final = timedelta(days=2)
 CLOSE_LOOKS: Final = 1000
 # So many files are held in memory at once, and the rest of the last one's room. A room makes one file at a time.
 AT_ONCE: Final = 100_000
-# Where the folders of the tenants begin in each store.
-ROOTS: Final[Mapping[Store, Sequence[str]]] = {"r2": ("", "delivered/"), "s3": ("recordings/",)}
-# A tenant of this name has its folder where Cloudflare delivers into: delivered/<tenant>/<room>/<file>.
-DELIVERED: Final = "delivered"
 
 
 class Shelf(Protocol):
@@ -439,15 +436,14 @@ class AuditStorage:
 
     def _has_found_owner(self, tenant_id: str, store: Store, key: str) -> bool:
         """The last look before a file goes: at the recording that its key names."""
-        for part in key.split("/"):
-            if part.startswith("rec_"):
-                try:
-                    recording = self.recordings.find(tenant_id, part)
-                except RecordingNotFound:
-                    continue
-                if recording.open or (store, key) in _owned_by(recording):
-                    return True
-        return False
+        owner = owner_of(store, key)
+        if owner is None or owner.recording_id is None:
+            return False
+        try:
+            recording = self.recordings.find(tenant_id, owner.recording_id)
+        except RecordingNotFound:
+            return False
+        return recording.open or owner.kind is FileKind.QUARANTINE or (store, key) in _owned_by(recording)
 
 
 OPEN: Final = frozenset({Status.RECORDING, Status.PROCESSING})
@@ -464,7 +460,13 @@ def _owned_by(recording: Recording) -> set[tuple[Store, str]]:
 
 def _has_owner(one: _Stored, look: _Look) -> bool:
     # What an open recording is being made of lies below its id.
-    return (one.store, one.key) in look.owned or any(part in look.busy for part in one.key.split("/"))
+    if (one.store, one.key) in look.owned:
+        return True
+    owner = owner_of(one.store, one.key)
+    if owner is None or owner.recording_id is None:
+        return False
+    # What was not accepted belongs to its recording for as long as there is one.
+    return owner.recording_id in (look.read if owner.kind is FileKind.QUARANTINE else look.busy)
 
 
 def _fault(file: StoredFile, found: tuple[int, str] | None) -> str | None:
@@ -482,7 +484,7 @@ def _files(store: Store, shelf: Shelf, root: str, prefix: str, after: str | None
     last = f"{prefix}{after}{'~' if after.endswith('/') else ''}" if after is not None else None
     for key, size, etag, at in shelf.objects(prefix, after=last):
         folder = _folder(key, prefix)
-        if _is_below(root, key) and (after is None or folder > after):
+        if is_below(root, key) and (after is None or folder > after):
             yield _Stored(store, key, size, etag, at, folder)
 
 
@@ -490,7 +492,7 @@ def _unfinished(store: Store, shelf: Shelf, root: str, prefix: str, after: str |
     # There are few at any time, and whether every store lists them by their keys is not certain.
     for key, upload_id, at in sorted(shelf.begun_uploads(prefix), key=lambda found: _folder(found[0], prefix)):
         folder = _folder(key, prefix)
-        if _is_below(root, key) and (after is None or folder > after):
+        if is_below(root, key) and (after is None or folder > after):
             yield _Stored(store, key, None, "", at, folder, upload_id)
 
 
@@ -508,7 +510,7 @@ def _is_in(look: _Look, name: str) -> bool:
         return rest.partition(":")[0] in look.read
     tenant, key = quote(look.report.tenant_id, safe=""), rest.rpartition(":")[0]
     prefixes = (
-        f"{root}{tenant}/" for store, roots in ROOTS.items() for root in roots if store == kind and _is_below(root, key)
+        f"{root}{tenant}/" for store, roots in ROOTS.items() for root in roots if store == kind and is_below(root, key)
     )
     prefix = next((one for one in prefixes if key.startswith(one)), None)
     return prefix is not None and look.rooms.has_folder(_folder(key, prefix))
@@ -520,16 +522,3 @@ def _name(one: _Stored) -> str:
 
 def _suspect(store: Store, key: str, upload_id: str) -> str:
     return f"{store}:{key}:{upload_id}"
-
-
-def _is_below(root: str, key: str) -> bool:
-    """Whether a key lies below this root, where two roots share a prefix.
-
-    A tenant called `delivered` keeps its files, delivered/<room>/<recording>/<attempt>/<file>, among what Cloudflare
-    delivers to others, delivered/<tenant>/<room>/<file>.
-    """
-    parts = key.split("/")
-    if parts[0] != DELIVERED:
-        return True
-    of_tenant = len(parts) > 4 and parts[2].startswith("rec_")
-    return of_tenant == (root == "")

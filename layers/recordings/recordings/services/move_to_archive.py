@@ -10,9 +10,10 @@ from typing import Final, Protocol
 from recordings.domain.errors import SourceUnavailable
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Archive, Failure, Recording, StoredFile
+from recordings.domain.storage_keys import archive_key, archive_prefix
 from recordings.ports import Clock, Recordings
 from recordings.services.change_recording import changed
-from recordings.services.process_recording import copying, family_of
+from recordings.services.process_recording import copying
 from recordings.services.transfer_file import (
     Done,
     Files,
@@ -26,7 +27,6 @@ from recordings.services.transfer_file import (
     plan_without_copying,
 )
 
-PREFIX: Final = "recordings/"
 ABANDONED: Final = Failure("archive_failed", "The move to cold storage failed; the recording is still in R2.")
 
 
@@ -74,9 +74,8 @@ class PlanArchive:
         recording = self.recordings.find(work["tenant_id"], work["recording_id"])
         if not recording.moving or recording.file is None:
             return None
-        family = PREFIX + family_of(recording)
         source = self.reader.measure(recording.file.key)
-        key = _key_of(recording, work)
+        key = archive_key(recording, work["attempt"])
         copied = self.files.head(key)
         if copied is not None and copied[0] == source.size:
             # A run before this one completed the copy, which it does with checked parts alone, and died then.
@@ -88,17 +87,12 @@ class PlanArchive:
             self.files,
             place=recording.file.key,
             key=key,
-            family=family,
+            family=archive_prefix(recording),
             content_type=recording.file.content_type,
             crc=recording.file.crc32,
         )
         self.recordings.note_progress(recording, copying(plan, work["attempt"], self.clock()))
         return plan
-
-
-def _key_of(recording: Recording, work: Work) -> str:
-    """Where an attempt at the move writes."""
-    return f"{PREFIX}{family_of(recording)}{work['attempt']}/recording.mp4"
 
 
 def key_in_r2(work: Work, plan: Plan) -> str:
@@ -167,7 +161,7 @@ class AbandonArchive:
             return recording.not_archived(ABANDONED, at=self.clock())
 
         stored = changed(self.recordings, lambda: self.recordings.find(work["tenant_id"], work["recording_id"]), back)
-        key = _key_of(stored, work)
+        key = archive_key(stored, work["attempt"])
         if stored.file is None or stored.file.key != key:
             # Only now that the recording points elsewhere for good: a run that moved it may have died just after. What
             # a run before this one began is not in any plan of this one.

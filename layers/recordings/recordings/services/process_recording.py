@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
-from urllib.parse import quote
 
 from recordings.domain.capture import Capture, CaptureStatus
 from recordings.domain.errors import (
@@ -19,6 +18,7 @@ from recordings.domain.errors import (
 )
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Failure, Progress, Recording, StoredFile
+from recordings.domain.storage_keys import attempt_key, recording_prefix
 from recordings.ports import Clock, Recorder, Recordings
 from recordings.services.change_recording import changed
 from recordings.services.transfer_file import (
@@ -35,17 +35,6 @@ from recordings.services.transfer_file import (
 CONTENT_TYPE: Final = "video/mp4"
 # How long a round of segments, some at once, may take with what it has to repeat.
 ROUND: Final = timedelta(minutes=15)
-
-
-def family_of(recording: Recording) -> str:
-    """The prefix of everything that attempts at this recording write."""
-    parts = (recording.tenant_id, recording.room_id, recording.id)
-    return "".join(f"{quote(part, safe='')}/" for part in parts)
-
-
-def object_key(recording: Recording) -> str:
-    """Where an attempt writes: a key of its own, so that a retry can never overwrite a better file."""
-    return f"{family_of(recording)}{recording.attempt}/recording.mp4"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,8 +134,8 @@ class PlanTransfer:
             self.reader.measure(url),
             self.files,
             place="",
-            key=object_key(recording),
-            family=family_of(recording),
+            key=attempt_key(recording),
+            family=recording_prefix(recording),
             content_type=CONTENT_TYPE,
         )
 
@@ -163,7 +152,7 @@ class PlanTransfer:
         if told is not None and told != found[0]:
             return None
         # An attempt before this one may have begun to fetch it.
-        drop_unfinished(self.files, family_of(recording))
+        drop_unfinished(self.files, recording_prefix(recording))
         return plan_without_copying("", key, found, CONTENT_TYPE, None, read=True)
 
 

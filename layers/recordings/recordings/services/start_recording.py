@@ -4,12 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, NoReturn
-from urllib.parse import quote
 
 from recordings.domain.capture import Capture
 from recordings.domain.errors import ProviderFailure, ProviderRefused, RecordingsError, RoomAlreadyRecording
 from recordings.domain.recording import Recording
 from recordings.domain.room import Room
+from recordings.domain.storage_keys import delivery_folder
 from recordings.ports import Clock, Ids, Recorder, Recordings, Rooms
 from recordings.services.import_capture import ImportCapture
 
@@ -49,7 +49,9 @@ class StartRecording:
 
     def _begin(self, room: Room, nonce: str, max_seconds: int | None) -> Capture:
         try:
-            return self.recorder.start(room.meeting_id, max_seconds=max_seconds, folder=_folder(room))
+            return self.recorder.start(
+                room.meeting_id, max_seconds=max_seconds, folder=delivery_folder(room.tenant_id, room.id)
+            )
         except ProviderRefused:
             # A running recording is one reason to refuse, and its status is not documented: look.
             running = self.recorder.active(room.meeting_id)
@@ -78,7 +80,3 @@ class StartRecording:
     def _told(self, capture: Capture) -> Capture:
         # `active` does not tell why the capture began; `get` and `start` do.
         return capture if capture.auto_started is not None else self.recorder.get(capture.id)
-
-
-def _folder(room: Room) -> str:
-    return f"delivered/{quote(room.tenant_id, safe='')}/{quote(room.id, safe='')}"
