@@ -284,7 +284,10 @@ def test_a_whole_life_is_answered_as_documented(watched: Callable[..., httpx.Cli
     assert api.delete(path).status_code == 200
     assert api.get(path).status_code == 404
     assert api.post(f"{path}/undelete").status_code == 200
+    assert api.put("/rooms/room_1", json={"name": "CS102"}).status_code == 200
     assert api.delete("/rooms/room_1").status_code == 200
+    # A room that has been deleted keeps its last name here.
+    assert api.get(path).json()["data"]["room"] == {"id": "room_1", "name": "CS102"}
 
 
 def test_what_is_refused_is_answered_as_documented(

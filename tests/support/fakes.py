@@ -90,6 +90,8 @@ class Memory:
         self.lock = threading.RLock()
         self.rooms: dict[RoomKey, Room] = {}
         self.meetings: dict[str, RoomKey] = {}
+        # Of rooms that were deleted.
+        self.last_names: dict[RoomKey, str] = {}
         # Who has ever had a room, and when it was audited.
         self.tenants: dict[str, datetime | None] = {}
         # Nonce, end, and the meeting that was made under it.
@@ -174,6 +176,11 @@ class MemoryRooms:
             except KeyError:
                 raise RoomNotFound from None
 
+    def last_name(self, tenant_id: str, room_id: str) -> str | None:
+        with self._memory.lock:
+            room = self._memory.rooms.get((tenant_id, room_id))
+            return room.name if room is not None else self._memory.last_names.get((tenant_id, room_id))
+
     def save(self, before: Room, after: Room) -> None:
         key = before.tenant_id, before.id
         with self._memory.lock:
@@ -203,6 +210,7 @@ class MemoryRooms:
                 raise RoomIsRecording
             del self._memory.rooms[room.tenant_id, room.id]
             del self._memory.meetings[now.meeting_id]
+            self._memory.last_names[room.tenant_id, room.id] = now.name
 
     def list(self, tenant_id: str, *, limit: int, cursor: str | None = None) -> Page[Room]:
         after = _opened(cursor).encode() if cursor is not None else b""

@@ -3,7 +3,6 @@
 from http import HTTPStatus
 
 from recordings.adapters.dynamo import DynamoRecordings, DynamoRooms
-from recordings.domain.errors import RoomNotFound
 from recordings.http.endpoint import Request, Response, endpoint
 from recordings.http.schemas import Nothing, recording_view
 
@@ -13,8 +12,6 @@ recordings, rooms = DynamoRecordings(), DynamoRooms()
 @endpoint(scope="recordings:read")
 def handler(request: Request[Nothing, Nothing]) -> Response:
     recording = recordings.get(request.tenant_id, request.path("id"))
-    try:
-        name = rooms.get(request.tenant_id, recording.room_id).name
-    except RoomNotFound:
-        name = recording.room_name
+    # Of a room that was deleted before its last name was kept, only the name at the start is known.
+    name = rooms.last_name(request.tenant_id, recording.room_id) or recording.room_name
     return Response(HTTPStatus.OK, {"data": recording_view(recording, room_name=name)})

@@ -81,6 +81,9 @@ class Rooms(Protocol):
     def get(self, tenant_id: str, room_id: str) -> Room:
         """Read one, strongly consistent. Raises RoomNotFound."""
 
+    def last_name(self, tenant_id: str, room_id: str) -> str | None:
+        """The name of a room, or the last one that it had before it was deleted; None when neither is known."""
+
     def save(self, before: Room, after: Room) -> None:
         """Replace the version that was read (name, meeting, record_on_start, updated_at; never the lock).
 
@@ -89,7 +92,10 @@ class Rooms(Protocol):
         """
 
     def remove(self, room: Room) -> None:
-        """Delete a room and its meeting link. Raises RoomIsRecording while a recording or a lease is active."""
+        """Delete a room and its meeting link, and keep its name.
+
+        Raises RoomIsRecording while a recording or a lease is active.
+        """
 
     def list(self, tenant_id: str, *, limit: int, cursor: str | None = None) -> Page[Room]:
         """By id. Raises InvalidCursor."""

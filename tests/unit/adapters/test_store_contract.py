@@ -261,6 +261,20 @@ def test_a_removed_room_leaves_its_meeting_free(store: Store) -> None:
     store.rooms.add(a_room(id="room_2"))
 
 
+def test_the_last_name_of_a_room_outlives_it(store: Store) -> None:
+    assert store.rooms.last_name("tenant_1", "room_1") is None
+    room = a_room()
+    store.rooms.add(room)
+    store.rooms.save(room, replace(room, name="Renamed", version=room.version + 1))
+    assert store.rooms.last_name("tenant_1", "room_1") == "Renamed"
+    store.rooms.remove(store.rooms.get("tenant_1", "room_1"))
+    assert store.rooms.last_name("tenant_1", "room_1") == "Renamed"
+    for tenant_id, room_id in (("tenant_2", "room_1"), ("tenant_1", "room_2"), ("tenant_1", "")):
+        assert store.rooms.last_name(tenant_id, room_id) is None
+    store.rooms.add(replace(room, name="Anew"))
+    assert store.rooms.last_name("tenant_1", "room_1") == "Anew"
+
+
 def test_a_room_is_removed_once(store: Store) -> None:
     store.rooms.add(a_room())
     store.rooms.remove(a_room())
@@ -620,6 +634,23 @@ def test_a_save_needs_the_status_it_leaves_as_well_as_the_version(store: Store) 
     with pytest.raises(ConcurrentUpdate):
         store.recordings.save(pretended, replace(pretended, version=9))
     assert store.recordings.get("tenant_1", stored.id) == stored
+
+
+def test_a_save_needs_the_version_as_well_as_the_status_it_leaves(store: Store) -> None:
+    # Every one of these leaves and enters the same status: only the version tells that another write came first.
+    stored = ended()
+    store.recordings.add(stored, nonce=None)
+    first = stored.recovered(at=NOON)
+    store.recordings.save(stored, first)
+    for late in (stored.recovered(at=NOON + timedelta(seconds=1)), stored.deleted(at=NOON)):
+        with pytest.raises(ConcurrentUpdate):
+            store.recordings.save(stored, late)
+    # One that claims to be further than what is stored is as wrong.
+    ahead = replace(first, version=first.version + 1)
+    with pytest.raises(ConcurrentUpdate):
+        store.recordings.save(ahead, ahead.recovered(at=NOON))
+    assert store.recordings.get("tenant_1", stored.id) == first
+    assert_counts(store, first)
 
 
 def test_a_recording_that_is_not_there_is_not_saved(store: Store) -> None:

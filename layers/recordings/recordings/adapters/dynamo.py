@@ -1,6 +1,7 @@
 """Rooms, recordings, tallies, links and kept answers in one DynamoDB table.
 
     room             T#<tenant>#ROOM          <room id>        holds the lock
+    room's last name T#<tenant>#ROOMNAME      <room id>        of a room that was deleted
     recording        T#<tenant>#REC           rec_<ULID>       newest first is one Query
     deleted one      T#<tenant>#TRASH         rec_<ULID>       so that live pages hold live recordings only
     day tally        T#<tenant>#DAY           2026-01-06       what the recordings of a day add up to
@@ -308,6 +309,12 @@ def _to_be_walked(room: Room) -> Item:
     return {"Put": {"TableName": TABLE, "Item": _typed(_kept_look(at_meeting(room.meeting_id)))}}
 
 
+def _last_name(room: Room) -> Item:
+    """Keep the name of a room that is deleted: its recordings go on showing it."""
+    item = {"pk": _partition(room.tenant_id, "ROOMNAME"), "sk": room.id, "name": room.name}
+    return {"Put": {"TableName": TABLE, "Item": _typed(item)}}
+
+
 def _tenant_key(tenant_id: str) -> Key:
     name = quote(tenant_id, safe="")
     return _key(TENANTS, name if _fits(name) else _digest(name))
@@ -343,6 +350,13 @@ class DynamoRooms:
         if item is None:
             raise RoomNotFound("there is no such room")
         return _room(item)
+
+    def last_name(self, tenant_id: str, room_id: str) -> str | None:
+        for kind in ("ROOM", "ROOMNAME"):
+            item = _get(_partition(tenant_id, kind), room_id)
+            if item is not None:
+                return str(item["name"])
+        return None
 
     def save(self, before: Room, after: Room) -> None:
         actions = [
@@ -385,6 +399,7 @@ class DynamoRooms:
                         {":version": room.version, ":now": _text(datetime.now(UTC).replace(microsecond=0))},
                     ),
                     _delete(_key(f"MEETING#{room.meeting_id}", LINK), "room_id = :room", {":room": room.id}),
+                    _last_name(room),
                 ]
             )
         except _Refused as refusal:
