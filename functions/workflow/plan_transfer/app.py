@@ -16,4 +16,4 @@ plan_transfer = PlanTransfer(
 
 @task
 def handler(payload: Payload) -> Payload:
-    return {**plan_transfer(payload["work"])}
+    return {**plan_transfer(payload["work"], ranges=payload.get("ranges", True))}

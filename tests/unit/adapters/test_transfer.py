@@ -9,7 +9,7 @@ import pytest
 
 from recordings.adapters import object_store, transfer
 from recordings.adapters.transfer import UrlReader
-from recordings.domain.errors import SourceChanged, SourceUnavailable, TransferError
+from recordings.domain.errors import RangesRefused, SourceChanged, SourceUnavailable, TransferError
 
 CONTENT = bytes(range(256)) * 40  # 10,240 bytes
 EARLIER = "Tue, 01 Sep 2026 10:00:00 GMT"
@@ -33,6 +33,9 @@ class Server(ThreadingHTTPServer):
     # What was stored when, and the If-Unmodified-Since of each call.
     modified: str | None = None
     since: list[str | None]
+    # Whether a response names its length; the most bytes that one range gives.
+    counted = True
+    longest: int | None = None
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -56,13 +59,14 @@ class Handler(BaseHTTPRequestHandler):
         first, last = (int(text) for text in wanted.removeprefix("bytes=").split("-"))
         if first >= size:
             return self._send(416, b"", {"Content-Range": f"bytes */{size}"})
-        last = min(last, size - 1)
+        last = min(last, size - 1, first + (self.server.longest or size) - 1)
         part = self.server.content[first : last + 1]
         return self._send(206, part, {"Content-Range": f"bytes {first}-{last}/{size}"})
 
     def _send(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
         self.send_response(status)
-        told = {"Content-Length": str(len(body))} | (headers or {}) | self.server.lies
+        length = {"Content-Length": str(len(body))} if self.server.counted else {}
+        told = length | (headers or {}) | self.server.lies
         if self.server.etag:
             told.setdefault("ETag", self.server.etag)
         if self.server.modified:
@@ -148,10 +152,34 @@ def test_a_file_that_cannot_be_measured_is_told(server: Server, status: int) -> 
 
 
 @pytest.mark.parametrize("told", ["bytes 0-0/*", "nonsense", ""])
-def test_a_range_without_a_total_tells_no_size(server: Server, told: str) -> None:
+def test_the_size_that_a_range_does_not_show_is_learned_by_a_plain_get(server: Server, told: str) -> None:
     server.lies = {"Content-Range": told}
+    found = UrlReader().measure(url(server))
+    assert (found.size, found.ranges) == (len(CONTENT), False)
+    assert [asked for asked, _ in server.asked] == ["bytes=0-0", None]
+    assert b"".join(stream(server)) == CONTENT
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+@pytest.mark.parametrize("content", [CONTENT, b""])
+def test_a_file_whose_size_is_nowhere_given_is_counted(server: Server, content: bytes, ranges: bool) -> None:
+    server.content, server.ranges, server.counted = content, ranges, False
+    server.lies = {"Content-Range": "bytes 0-0/*"}
+    found = UrlReader().measure(url(server))
+    assert (found.size, found.ranges) == (len(content), False)
+    assert b"".join(stream(server, size=len(content))) == content
+
+
+def test_counting_the_bytes_of_a_file_has_an_end(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.ranges = server.counted = False
+    monkeypatch.setattr(transfer, "MAX_COUNTING_SECONDS", -1)
     with pytest.raises(SourceUnavailable):
         UrlReader().measure(url(server))
+
+
+def test_a_416_that_shows_no_size_is_followed_by_a_plain_get(server: Server) -> None:
+    server.content, server.lies = b"", {"Content-Range": "bytes */*"}
+    assert UrlReader().measure(url(server)).size == 0
 
 
 def test_a_server_that_is_not_there_is_told_without_its_signed_url() -> None:
@@ -211,6 +239,85 @@ def test_a_server_that_stops_heeding_ranges_is_told_before_a_byte_is_taken(serve
     server.ranges = False
     with pytest.raises(TransferError):
         read(server, 256, 511)
+
+
+@pytest.mark.parametrize("etag", ['W/"v1"', None, '"v1"'])
+@pytest.mark.parametrize("heeds", [True, False])
+def test_an_etag_that_is_strong_once_and_weak_or_missing_the_next_time_is_no_change(
+    server: Server, etag: str | None, heeds: bool
+) -> None:
+    server.etag, server.modified, server.heeds_if_match = etag, EARLIER, heeds
+    assert read(server, 0, 99, modified=EARLIER) == CONTENT[:100]
+    server.ranges = False
+    assert b"".join(stream(server, modified=EARLIER)) == CONTENT
+
+
+def test_an_etag_that_is_weak_for_one_part_only_holds_nothing_up(server: Server) -> None:
+    original, answers = Handler._send, iter(['"v1"', 'W/"v1"', 'W/"v1"', '"v1"'])
+
+    def sent(handler: Handler, *given: Any) -> None:
+        handler.server.etag = next(answers, '"v1"')
+        original(handler, *given)
+
+    server.RequestHandlerClass = type("Wavering", (Handler,), {"_send": sent})  # type: ignore[misc,assignment]
+    assert [read(server, at, at + 99) for at in range(0, 400, 100)] == [
+        CONTENT[at : at + 100] for at in (0, 100, 200, 300)
+    ]
+
+
+def test_a_condition_that_fails_without_a_sign_of_the_same_file_is_a_change(server: Server) -> None:
+    server.etag = None
+    with pytest.raises(SourceChanged):
+        read(server, 0, 99)
+
+
+FORMS = [EARLIER, "Tuesday, 01-Sep-26 10:00:00 GMT", "Tue Sep  1 10:00:00 2026", "Tue, 01 Sep 2026 12:00:00 +0200"]
+
+
+@pytest.mark.parametrize("form", [*FORMS, "yesterday", "Tue, 01 Sep 99999999999 10:00:00 GMT", ""])
+@pytest.mark.parametrize("heeds", [True, False])
+def test_a_time_in_another_form_is_the_same_time(server: Server, form: str, heeds: bool) -> None:
+    server.etag, server.modified, server.heeds_if_match = None, form, heeds
+    if heeds and form not in FORMS:
+        # What the server says of the file is no time: without one, a refused condition is a change.
+        with pytest.raises(SourceChanged):
+            read(server, 0, 9, etag=None, modified=EARLIER)
+    else:
+        assert read(server, 0, 9, etag=None, modified=EARLIER) == CONTENT[:10]
+    assert read(server, 0, 9, etag=None, modified=form) == CONTENT[:10]
+    server.ranges = False
+    assert b"".join(stream(server, etag=None, modified=EARLIER)) == CONTENT
+
+
+@pytest.mark.parametrize("told", ["bytes 0-99/*", "bytes 0-99/10240"])
+def test_a_range_of_a_file_whose_total_is_unknown_is_read(server: Server, told: str) -> None:
+    server.lies = {"Content-Range": told}
+    assert read(server, 0, 99) == CONTENT[:100]
+
+
+def test_a_range_that_ends_early_is_gone_on_with(server: Server) -> None:
+    server.longest = 30
+    assert read(server, 0, 99) == CONTENT[:100]
+    assert [asked for asked, _ in server.asked] == [f"bytes={at}-99" for at in (0, 30, 60, 90)]
+
+
+@pytest.mark.parametrize("told", ["", "nonsense", "bytes 1-100/10240", "bytes 0-49/10240"])
+def test_ranges_that_are_not_what_was_asked_for_are_refused(server: Server, told: str) -> None:
+    server.lies = {"Content-Range": told}
+    with pytest.raises(RangesRefused):
+        read(server, 0, 99)
+
+
+def test_a_range_that_is_answered_with_the_whole_file_is_refused_ranges(server: Server) -> None:
+    server.ranges = False
+    with pytest.raises(RangesRefused):
+        read(server, 0, 99)
+
+
+def test_a_file_that_shrank_is_a_change(server: Server) -> None:
+    server.content = CONTENT[:50]
+    with pytest.raises(SourceChanged):
+        read(server, 60, 99)
 
 
 def test_a_file_that_changed_is_told(server: Server) -> None:
@@ -297,6 +404,13 @@ def test_a_stream_comes_in_equal_parts(server: Server, part_size: int) -> None:
     assert {len(part) for part in parts[:-1]} <= {part_size}
     assert 0 < len(parts[-1]) <= part_size
     assert server.asked == [(None, None)]
+
+
+def test_a_stream_that_grew_is_told_before_more_parts_come_than_were_planned(server: Server) -> None:
+    server.content = CONTENT * 300
+    with pytest.raises(SourceChanged):
+        for _ in UrlReader().stream(url(server), a_plan(ranges=False)):
+            pass
 
 
 def test_an_empty_stream_has_no_parts(server: Server) -> None:

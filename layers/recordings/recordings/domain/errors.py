@@ -34,7 +34,8 @@
 Errors that only a workflow hears of (their class name is what `Retry` and `Catch` match on):
 
 * TransferError
-  - SourceChanged, SourceExpired, SourceUnavailable (SourceDenied), ChecksumMismatch
+  - SourceChanged, SourceExpired, SourceUnavailable (SourceDenied, RangesRefused), ChecksumMismatch
+  - AttemptReplaced            a newer attempt has taken over: this one must change nothing
 * CaptureFailed                Cloudflare lost the recording for good
 """
 
@@ -205,8 +206,16 @@ class SourceDenied(SourceUnavailable):
     """The source says that we may not read: the URL has run out, and a fresh one may do."""
 
 
+class RangesRefused(SourceUnavailable):
+    """The source announced ranges and does not answer with them: a plan without ranges can read it."""
+
+
 class ChecksumMismatch(TransferError):
     """What arrived is not what was read."""
+
+
+class AttemptReplaced(TransferError):
+    """A newer attempt works on the recording, or none is needed any more: this one must change nothing."""
 
 
 class CaptureFailed(Exception):

@@ -54,5 +54,16 @@ def names(etag: str | None, content: bytes) -> bool:
     )
 
 
+def may_name(etag: str | None, size: int) -> bool:
+    """Whether an ETag has the form that shows the bytes of a file of this size. One of this form need not: an object
+    that is encrypted with a KMS key has another (S3 API reference, "Object", ETag)."""
+    return WHOLE.fullmatch(etag or "") is not None or next(part_sizes(size, etag), None) is not None
+
+
+def may_name_parts(etag: str | None, size: int, part_size: int) -> bool:
+    """Whether an ETag may be that of a file of this size made of parts of this size."""
+    return part_size in part_sizes(size, etag)
+
+
 def _md5(content: bytes) -> str:
     return md5(content, usedforsecurity=False).hexdigest()

@@ -121,14 +121,17 @@ class PlanTransfer:
     reader: Reader
     clock: Clock
 
-    def __call__(self, work: Work) -> Plan:
-        """Raises SourceExpired, SourceUnavailable or CaptureFailed."""
+    def __call__(self, work: Work, *, ranges: bool = True) -> Plan:
+        """Without `ranges` the source is read as one stream: it has refused what it had announced.
+
+        Raises SourceExpired, SourceUnavailable or CaptureFailed.
+        """
         recording = self.recordings.find(work["tenant_id"], work["recording_id"])
-        plan = self._delivered(recording) or self._fetched(recording)
+        plan = self._delivered(recording) or self._fetched(recording, ranges=ranges)
         self.recordings.note_progress(recording, copying(plan, recording.attempt, self.clock()))
         return plan
 
-    def _fetched(self, recording: Recording) -> Plan:
+    def _fetched(self, recording: Recording, *, ranges: bool) -> Plan:
         url = fresh_url(self.recorder, recording, self.clock())
         return plan_for(
             self.reader.measure(url),
@@ -137,6 +140,7 @@ class PlanTransfer:
             key=attempt_key(recording),
             family=recording_prefix(recording),
             content_type=CONTENT_TYPE,
+            ranges=ranges,
         )
 
     def _delivered(self, recording: Recording) -> Plan | None:

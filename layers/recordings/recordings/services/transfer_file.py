@@ -20,7 +20,7 @@ from zlib import crc32
 
 from recordings.domain import etag as etags
 from recordings.domain.checksum import combined
-from recordings.domain.errors import ChecksumMismatch, SourceDenied, SourceUnavailable
+from recordings.domain.errors import ChecksumMismatch, RangesRefused, SourceDenied, SourceUnavailable
 
 MIB: Final = 1024 * 1024
 # Below this one request carries the file; from it on, parts of at least this size do.
@@ -157,9 +157,20 @@ def segments_for(size: int, part_size: int, *, ranges: bool) -> list[list[int]]:
 
 
 def plan_for(
-    source: Source, files: Files, *, place: str, key: str, family: str, content_type: str, crc: str | None = None
+    source: Source,
+    files: Files,
+    *,
+    place: str,
+    key: str,
+    family: str,
+    content_type: str,
+    crc: str | None = None,
+    ranges: bool = True,
 ) -> Plan:
-    """Plan a copy to `key`, with its upload begun; unfinished uploads of earlier plans (`family` is a prefix) go."""
+    """Plan a copy to `key`, with its upload begun; unfinished uploads of earlier plans (`family` is a prefix) go.
+
+    Without `ranges` the source is read as one stream, whatever it says of itself.
+    """
     drop_unfinished(files, family)
     single = source.size < SINGLE_BELOW
     # What one request carries is one part, whatever the source was made of.
@@ -170,12 +181,12 @@ def plan_for(
         size=source.size,
         etag=source.etag,
         modified=source.modified,
-        ranges=source.ranges,
+        ranges=source.ranges and ranges,
         content_type=content_type,
         crc32=crc,
         part_size=part_size,
         upload_id="" if single else files.create_upload(key, content_type=content_type),
-        segments=[[1, 1]] if single else segments_for(source.size, part_size, ranges=source.ranges),
+        segments=[[1, 1]] if single else segments_for(source.size, part_size, ranges=source.ranges and ranges),
         present=False,
     )
 
@@ -228,6 +239,11 @@ def _sums_of(plan: Plan) -> str:
         return f"{plan['key']}@{plan['etag']}"
     # A single request has no upload id; its key is of its attempt alone.
     return plan["upload_id"] or plan["key"]
+
+
+def _disputed(plan: Plan) -> str:
+    """What the parts are kept under that two reads of the source disagreed about."""
+    return f"{_sums_of(plan)} disputed"
 
 
 class _Meter:
@@ -350,14 +366,22 @@ class CopySegment(_Segments):
     def _whole(self, work: Work, plan: Plan, meter: _Meter) -> int:
         place = self._place(work, plan)
 
+        ranges = plan["ranges"]
+
         def read() -> bytes:
+            nonlocal ranges
             if not plan["size"]:
                 return b""
-            return self._read(place, plan, 1) if plan["ranges"] else b"".join(self.reader.stream(place.now, plan))
+            if ranges:
+                try:
+                    return self._read(place, plan, 1)
+                except RangesRefused:
+                    ranges = False
+            return b"".join(self.reader.stream(place.now, plan))
 
         content = read()
         if not _is_proven(plan, content):
-            content = _agreed(content, read)
+            content = _agreed(plan, content, read)
         _sent(lambda: self.files.put(plan["key"], content, content_type=plan["content_type"]))
         self.sums.note(_sums_of(plan), 1, crc32(content))
         meter.add(len(content))
@@ -402,12 +426,21 @@ def _is_proven(plan: Plan, content: bytes) -> bool:
     return not content or etags.names(plan["etag"], content)
 
 
-def _agreed(first: bytes, read: Callable[[], bytes]) -> bytes:
-    """What two of three reads agree on. Raises ChecksumMismatch."""
+def _agreed(plan: Plan, first: bytes, read: Callable[[], bytes]) -> bytes:
+    """The read that the source's checksum or ETag proves, else what two of three agree on. Raises ChecksumMismatch.
+
+    Where an ETag looks like a proof, two reads that agree and do not fit it are not enough: the third may fit.
+    """
     second = read()
-    if second == first:
-        return first
+    if _is_proven(plan, second):
+        return second
+    if second == first and not etags.may_name(plan["etag"], plan["size"]):
+        return second
     third = read()
+    if _is_proven(plan, third):
+        return third
+    if second == first:
+        return second
     if third not in (first, second):
         raise ChecksumMismatch("three reads of the source gave three files")
     return third
@@ -415,7 +448,11 @@ def _agreed(first: bytes, read: Callable[[], bytes]) -> bytes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckSegment(_Segments):
-    """Read a run of parts once more, where nothing else proves that what was copied is what the source holds."""
+    """Read a run of parts once more, where nothing else proves that what was copied is what the source holds.
+
+    Where reads of a part disagree, the one that makes the source's ETag counts, else what two of three agree on. If the
+    ETag could prove the file, such a part is noted as disputed: CompleteTransfer wants the proof then.
+    """
 
     def __call__(self, work: Work, plan: Plan, segment: list[int]) -> int:
         """Give the number of parts that had come wrong and are right now.
@@ -426,7 +463,8 @@ class CheckSegment(_Segments):
         numbers = range(segment[0], segment[1] + 1)
         if not all(number in summed for number in numbers):
             raise SourceUnavailable("parts are missing")
-        if self.files.parts(plan["key"], plan["upload_id"]) is None:
+        parts = self.files.parts(plan["key"], plan["upload_id"])
+        if parts is None:
             # A repeat after the file was completed.
             return 0
         place = self._place(work, plan)
@@ -436,19 +474,34 @@ class CheckSegment(_Segments):
                     # Which of the two streams was right a new plan finds out.
                     raise ChecksumMismatch(f"two reads of part {number} differ")
             return 0
-        return self._each(plan, numbers, lambda number: self._mend(place, plan, number, summed[number]))
+        named = {number: etag for number, (_, etag) in parts.items()}
+        return self._each(plan, numbers, lambda number: self._mend(place, plan, number, summed[number], named))
 
-    def _mend(self, place: _Place, plan: Plan, number: int, crc: int) -> bool:
+    def _mend(self, place: _Place, plan: Plan, number: int, crc: int, named: Mapping[int, str]) -> bool:
         second = self._read(place, plan, number)
         if crc32(second) == crc:
             return False
+        if _makes_etag(plan, named, number, second):
+            self._store(plan, number, second)
+            return True
         third = self._read(place, plan, number)
+        if _makes_etag(plan, named, number, third):
+            self._store(plan, number, third)
+            return True
+        if etags.may_name_parts(plan["etag"], plan["size"], plan["part_size"]):
+            self.sums.note(_disputed(plan), number, crc)
         if crc32(third) == crc:
             return False
         if third != second:
             raise ChecksumMismatch(f"three reads of part {number} differ")
         self._store(plan, number, third)
         return True
+
+
+def _makes_etag(plan: Plan, named: Mapping[int, str], number: int, content: bytes) -> bool:
+    """Whether the file is the source's when this part is as read now, and the others are as stored."""
+    parts = {**named, number: md5(content, usedforsecurity=False).hexdigest()}
+    return etags.same(plan["etag"], etags.of_parts(parts[one] for one in sorted(parts)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -487,6 +540,8 @@ class CompleteTransfer:
         if not proven and not checked:
             return Done(etag=None, crc32=None, proven=False)
         self._compare(plan, whole)
+        if not proven and self.sums.of(_disputed(plan)):
+            raise ChecksumMismatch("reads disagreed, and what most of them gave does not make the source's ETag")
         told = self.files.complete(plan["key"], plan["upload_id"], named, summed)
         if told not in (None, whole):
             raise ChecksumMismatch(f"the store's CRC-32 of the object is {told}, that of what was read {whole}")
