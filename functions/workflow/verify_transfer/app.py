@@ -1,11 +1,11 @@
 """Processing task: compare what is stored with what was read."""
 
-from recordings.adapters.media import content_type_of, duration_of
+from recordings.adapters.media import read_media_facts
 from recordings.adapters.object_store import R2
 from recordings.services.transfer_file import VerifyTransfer
 from recordings.workflow.task import Payload, task
 
-verify_transfer = VerifyTransfer(files=R2(), content_type_of=content_type_of, duration_of=duration_of)
+verify_transfer = VerifyTransfer(files=R2(), read_media_facts=read_media_facts)
 
 
 @task

@@ -124,7 +124,8 @@ def test_what_is_unknown_foreign_or_deleted_is_not_found() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "extension"), [("video/mp4", "mp4"), ("video/webm", "webm"), ("application/octet-stream", "bin")]
+    ("kind", "extension"),
+    [("video/mp4", "mp4"), ("video/webm", "webm"), ("video/quicktime", "mov"), ("application/octet-stream", "bin")],
 )
 def test_a_name_tells_room_time_and_kind(kind: str, extension: str) -> None:
     name = file_name_of(a_recording(room_name="Zoë/1", started_at=NOON), a_file(content_type=kind))

@@ -26,6 +26,7 @@ from recordings.domain.errors import (
 )
 from recordings.domain.etag import of_parts
 from recordings.domain.lifecycle import Status
+from recordings.domain.media import Container, MediaFacts
 from recordings.domain.recording import Failure, Recording
 from recordings.domain.storage_keys import attempt_key
 from recordings.services.process_recording import (
@@ -56,6 +57,9 @@ from tests.support.fakes import MemoryPartSums, MemoryReader, md5
 from tests.unit.services.world import STALL_AFTER, Killed, World
 
 CONTENT = bytes(range(256)) * 4  # 1,024 bytes: eleven parts of 100
+
+
+FILM = MediaFacts(container=Container.MP4, has_video=True, has_audio=True, duration_seconds=17)
 
 
 class Job(World):
@@ -102,9 +106,8 @@ class Job(World):
     def complete(self, plan: Plan, *, checked: bool = True) -> Done:
         return CompleteTransfer(files=self.files, sums=self.sums)(plan, checked=checked)
 
-    def verify(self, plan: Plan, done: Done, kind: str = "x", seconds: int | None = None) -> dict[str, object]:
-        verify = VerifyTransfer(files=self.files, content_type_of=lambda _: kind, duration_of=lambda *_: seconds)
-        return verify(plan, done)
+    def verify(self, plan: Plan, done: Done, media: MediaFacts = FILM) -> dict[str, object]:
+        return VerifyTransfer(files=self.files, read_media_facts=lambda *_: media)(plan, done)
 
     def run(self, plan: Plan) -> dict[str, object]:
         for segment in plan["segments"]:
@@ -814,11 +817,47 @@ def test_an_object_with_another_etag_is_caught() -> None:
         job.verify(plan, Done(etag="0" * 32 + "-11", crc32=done["crc32"], proven=True))
 
 
-def test_the_length_of_a_film_is_told_and_of_anything_else_is_not() -> None:
+@pytest.mark.parametrize(
+    ("media", "told"),
+    [
+        (FILM, {"is_media": True, "truncated": False, "content_type": "video/mp4", "duration": 17}),
+        (
+            MediaFacts(container=Container.WEBM, has_video=False, has_audio=True, truncated=True),
+            {"is_media": True, "truncated": True, "content_type": "audio/webm", "duration": None},
+        ),
+        (
+            MediaFacts(container=Container.UNKNOWN),
+            {"is_media": False, "truncated": False, "content_type": "application/octet-stream", "duration": None},
+        ),
+    ],
+)
+def test_a_verified_file_comes_with_its_media_facts(media: MediaFacts, told: dict[str, object]) -> None:
     job = Job()
     plan = job.plan()
     job.copy(plan, [1, 1])
-    assert job.verify(plan, job.complete(plan), "video/mp4", 17)["duration"] == 17
+    facts = job.verify(plan, job.complete(plan), media)
+    assert {name: facts[name] for name in told} == told
+
+
+def test_the_media_facts_of_a_small_file_take_no_request_of_their_own() -> None:
+    job = Job()
+    plan = job.plan()
+    job.copy(plan, [1, 1])
+    reads: list[tuple[int, int]] = []
+    read = job.files.read
+
+    def counted(key: str, first: int, last: int, *, etag: str | None = None) -> bytes:
+        reads.append((first, last))
+        return read(key, first, last, etag=etag)
+
+    job.files.read = counted  # type: ignore[method-assign]
+
+    def read_media_facts(read_range: Callable[[int, int], bytes], size: int) -> MediaFacts:
+        assert read_range(3, size - 1) == CONTENT[3:]
+        return FILM
+
+    VerifyTransfer(files=job.files, read_media_facts=read_media_facts)(plan, job.complete(plan))
+    assert reads == [(0, len(CONTENT) - 1)]
 
 
 # ---------------------------------------------------------------- waiting for the upload
@@ -929,11 +968,27 @@ def test_the_files_own_duration_serves_when_cloudflare_tells_none() -> None:
     assert job.now().duration_seconds == 59
 
 
-def test_a_duration_of_nothing_is_a_duration() -> None:
+@pytest.mark.parametrize("told", [0, -1, 10**18, 25 * 3600 + 1])
+def test_a_duration_of_cloudflares_that_cannot_be_gives_way_to_the_files_own(told: int) -> None:
     job = Job()
-    job.cloudflare.upload("capture_1", seconds=0)
+    job.cloudflare.upload("capture_1", seconds=told)
     mark_ready(job)
-    assert job.now().duration_seconds == 0
+    assert job.now().duration_seconds == 59
+
+
+@pytest.mark.parametrize("own", [0, -1, 10**298])
+def test_a_duration_of_the_file_that_cannot_be_is_not_stored(own: int) -> None:
+    job = Job()
+    job.cloudflare.upload("capture_1", seconds=None)
+    mark_ready(job, own)
+    assert job.now().duration_seconds is None
+
+
+def test_a_file_much_shorter_than_cloudflare_says_is_as_long_as_it_is() -> None:
+    job = Job()
+    job.cloudflare.upload("capture_1", seconds=1800)
+    mark_ready(job)
+    assert job.now().duration_seconds == 59
 
 
 def test_a_recording_is_ready_even_when_cloudflare_forgot_it_meanwhile() -> None:

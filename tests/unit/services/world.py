@@ -23,6 +23,7 @@ from recordings.domain.errors import (
     TransferError,
 )
 from recordings.domain.lifecycle import TRANSITIONS, Status
+from recordings.domain.media import Container, MediaFacts
 from recordings.domain.reconcile import EXPIRED, LOST, Act
 from recordings.domain.recording import Recording, StoredFile
 from recordings.domain.room import Room
@@ -345,9 +346,7 @@ class World:
         made = {"locate": CloudflareUrl(**known), "files": ports["files"], "reader": reader, "sums": ports["sums"]}
         copy = CopySegment(**made, progressing=NoteCopied(recordings=ports["recordings"]))
         done = self._carried(work, plan, copy, CheckSegment(**made), ports["files"])
-        verify = VerifyTransfer(
-            files=ports["files"], content_type_of=lambda _: "video/mp4", duration_of=lambda *_: None
-        )
+        verify = VerifyTransfer(files=ports["files"], read_media_facts=lambda *_: MediaFacts(container=Container.MP4))
         facts: Any = self.again(lambda: verify(plan, done))
         file = StoredFile(
             provider="r2",

@@ -26,6 +26,7 @@ from recordings.domain.errors import (
     ProviderThrottled,
     ProviderTimeout,
 )
+from recordings.domain.media import plausible_duration
 from recordings.domain.storage_keys import named_by
 from recordings.observability import logger
 
@@ -313,7 +314,7 @@ def _capture(data: Mapping[str, Any]) -> Capture:
         session_id=data.get("session_id"),
         file_name=data.get("output_file_name"),
         size_bytes=_whole(data.get("file_size")),
-        duration_seconds=_whole(data.get("recording_duration")),
+        duration_seconds=plausible_duration(data.get("recording_duration")),
         download_url=data.get("download_url"),
         url_expires_at=_time(data.get("download_url_expiry")),
         auto_started=reason.get("reason") == "RECORD_ON_START" if isinstance(reason, dict) else None,

@@ -2,15 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import Protocol
 
 from recordings.domain.errors import RecordingFailed
 from recordings.domain.lifecycle import Status
+from recordings.domain.media import file_extension
 from recordings.domain.recording import Recording, StoredFile
 from recordings.ports import Clock, Recordings, Vault
 from recordings.services.restore_recording import WAITS
-
-EXTENSIONS: Final = {"video/mp4": "mp4", "video/webm": "webm"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,5 +95,4 @@ class DownloadRecording:
 
 def file_name_of(recording: Recording, file: StoredFile) -> str:
     """The name that a browser saves a recording under."""
-    extension = EXTENSIONS.get(file.content_type, "bin")
-    return f"{recording.room_name} {recording.started_at:%Y-%m-%d %H-%M}.{extension}"
+    return f"{recording.room_name} {recording.started_at:%Y-%m-%d %H-%M}.{file_extension(file.content_type)}"

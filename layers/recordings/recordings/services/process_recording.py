@@ -17,6 +17,7 @@ from recordings.domain.errors import (
     SourceUnavailable,
 )
 from recordings.domain.lifecycle import Status
+from recordings.domain.media import recording_duration
 from recordings.domain.recording import Failure, Progress, Recording, StoredFile
 from recordings.domain.storage_keys import attempt_key, recording_prefix
 from recordings.ports import Clock, Recorder, Recordings
@@ -199,7 +200,7 @@ class MarkReady:
     clock: Clock
 
     def __call__(self, work: Work, file: StoredFile, *, seconds: int | None, partial: bool) -> Status:
-        """Store that the file is ours; Cloudflare's duration goes before the file's own."""
+        """Store that the file is ours. `seconds` is the file's own duration; which one counts: `recording_duration`."""
         recording = self.recordings.find(work["tenant_id"], work["recording_id"])
         try:
             told = _capture_of(self.recorder, recording).duration_seconds
@@ -210,7 +211,7 @@ class MarkReady:
             work,
             lambda one: one.stored(
                 file,
-                duration_seconds=told if told is not None else seconds,
+                duration_seconds=recording_duration(told, seconds, partial=partial),
                 partial=partial,
                 at=self.clock(),
                 cause="file_verified",

@@ -21,6 +21,7 @@ from zlib import crc32
 from recordings.domain import etag as etags
 from recordings.domain.checksum import combined
 from recordings.domain.errors import ChecksumMismatch, RangesRefused, SourceDenied, SourceUnavailable
+from recordings.domain.media import MediaFacts
 
 MIB: Final = 1024 * 1024
 # Below this one request carries the file; from it on, parts of at least this size do.
@@ -138,6 +139,8 @@ class Progressing(Protocol):
 
 
 type Locate = Callable[[Work, Plan], str]
+# Takes a reader of ranges (first and last byte) and the size of the file.
+type ReadMediaFacts = Callable[[Callable[[int, int], bytes], int], MediaFacts]
 
 
 def part_size_for(size: int, etag: str | None = None) -> int:
@@ -567,26 +570,19 @@ class VerifyTransfer:
     """Is what we stored what we read, and what is it?"""
 
     files: Files
-    content_type_of: Callable[[bytes], str]
-    duration_of: Callable[[Callable[[int, int], bytes], int], int | None]
+    read_media_facts: ReadMediaFacts
 
     def __call__(self, plan: Plan, done: Done) -> dict[str, object]:
         """Give the facts of the stored file. Raises ChecksumMismatch."""
         etag = check_stored(self.files, plan, done)
-        facts = facts_of(self.files, plan["key"], plan["size"], done["crc32"], self.content_type_of, self.duration_of)
+        facts = facts_of(self.files, plan["key"], plan["size"], done["crc32"], etag, self.read_media_facts)
         return facts | {"etag": etag}
 
 
 def facts_of(
-    files: Files,
-    key: str,
-    size: int,
-    crc: str | None,
-    content_type_of: Callable[[bytes], str],
-    duration_of: Callable[[Callable[[int, int], bytes], int], int | None],
+    files: Files, key: str, size: int, crc: str | None, etag: str, read_media_facts: ReadMediaFacts
 ) -> dict[str, object]:
-    """Size, content type, duration in whole seconds and checksums of a stored file. Raises ChecksumMismatch."""
-    head = files.read(key, 0, min(size, 16) - 1) if size else b""
+    """Size, checksums and media facts of a stored file; `duration` in whole seconds. Raises ChecksumMismatch."""
     # A small file is read back whole: the bytes themselves are the best proof.
     whole = files.read(key, 0, size - 1) if 0 < size < SINGLE_BELOW else None if size else b""
     if whole is not None:
@@ -594,11 +590,17 @@ def facts_of(
         if crc not in (None, read):
             raise ChecksumMismatch(f"CRC-32 {crc} was stored, {read} was read back")
         crc = read
-    kind = content_type_of(head)
+
+    def read_range(first: int, last: int) -> bytes:
+        return whole[first : last + 1] if whole is not None else files.read(key, first, last, etag=etag)
+
+    media = read_media_facts(read_range, size)
     return {
         "size": size,
-        "content_type": kind,
-        "duration": duration_of(lambda first, last: files.read(key, first, last), size) if "/" in kind else None,
+        "is_media": media.is_media,
+        "truncated": media.truncated,
+        "content_type": media.content_type,
+        "duration": media.duration_seconds,
         "crc32": crc,
         "sha256": sha256(whole).hexdigest() if whole is not None else None,
     }

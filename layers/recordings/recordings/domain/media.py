@@ -1,0 +1,163 @@
+"""What a media file is, and which durations are believed."""
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+# Cloudflare records 24 hours at most (RealtimeKit, recording-guide/stop-recording); the rest is for what starts early
+# and ends late.
+MAX_DURATION_SECONDS: Final = 25 * 3600
+# Cloudflare's clock and the file's own differ by a second or two: what begins and ends a capture is not a frame.
+DURATION_TOLERANCE_SECONDS: Final = 2
+
+
+class Container(StrEnum):
+    """The file formats that are told apart. IMAGE and UNKNOWN are no audio or video."""
+
+    MP4 = "mp4"
+    M4A = "m4a"
+    QUICKTIME = "quicktime"
+    THREE_GP = "3gp"
+    THREE_G2 = "3g2"
+    WEBM = "webm"
+    MATROSKA = "matroska"
+    OGG = "ogg"
+    MPEG_TS = "mpegts"
+    MPEG_PS = "mpegps"
+    FLV = "flv"
+    AVI = "avi"
+    ASF = "asf"
+    IVF = "ivf"
+    MP3 = "mp3"
+    AAC = "aac"
+    FLAC = "flac"
+    WAV = "wav"
+    AIFF = "aiff"
+    CAF = "caf"
+    AMR = "amr"
+    IMAGE = "image"
+    UNKNOWN = "unknown"
+
+
+# The media type of a file with video, or whose tracks are not known, and that of a file with audio alone.
+# https://www.iana.org/assignments/media-types; Matroska by the names in use (RFC 9559 registers video/matroska too).
+_CONTENT_TYPES: Final = {
+    Container.MP4: ("video/mp4", "audio/mp4"),
+    Container.M4A: ("audio/mp4", "audio/mp4"),
+    # QuickTime has one type for all that it holds.
+    Container.QUICKTIME: ("video/quicktime", "video/quicktime"),
+    Container.THREE_GP: ("video/3gpp", "audio/3gpp"),
+    Container.THREE_G2: ("video/3gpp2", "audio/3gpp2"),
+    Container.WEBM: ("video/webm", "audio/webm"),
+    Container.MATROSKA: ("video/x-matroska", "audio/x-matroska"),
+    Container.OGG: ("video/ogg", "audio/ogg"),
+    Container.MPEG_TS: ("video/mp2t", "video/mp2t"),
+    Container.MPEG_PS: ("video/mpeg", "video/mpeg"),
+    Container.FLV: ("video/x-flv", "video/x-flv"),
+    Container.AVI: ("video/x-msvideo", "video/x-msvideo"),
+    Container.ASF: ("video/x-ms-asf", "video/x-ms-asf"),
+    Container.IVF: ("video/x-ivf", "video/x-ivf"),
+    Container.MP3: ("audio/mpeg", "audio/mpeg"),
+    Container.AAC: ("audio/aac", "audio/aac"),
+    Container.FLAC: ("audio/flac", "audio/flac"),
+    Container.WAV: ("audio/wav", "audio/wav"),
+    Container.AIFF: ("audio/aiff", "audio/aiff"),
+    Container.CAF: ("audio/x-caf", "audio/x-caf"),
+    Container.AMR: ("audio/amr", "audio/amr"),
+}
+UNKNOWN_CONTENT_TYPE: Final = "application/octet-stream"
+
+EXTENSIONS: Final = {
+    "video/mp4": "mp4",
+    "audio/mp4": "m4a",
+    "video/quicktime": "mov",
+    "video/3gpp": "3gp",
+    "audio/3gpp": "3gp",
+    "video/3gpp2": "3g2",
+    "audio/3gpp2": "3g2",
+    "video/webm": "webm",
+    "audio/webm": "weba",
+    "video/x-matroska": "mkv",
+    "audio/x-matroska": "mka",
+    "video/ogg": "ogv",
+    "audio/ogg": "ogg",
+    "video/mp2t": "ts",
+    "video/mpeg": "mpg",
+    "video/x-flv": "flv",
+    "video/x-msvideo": "avi",
+    "video/x-ms-asf": "asf",
+    "video/x-ivf": "ivf",
+    "audio/mpeg": "mp3",
+    "audio/aac": "aac",
+    "audio/flac": "flac",
+    "audio/wav": "wav",
+    "audio/aiff": "aiff",
+    "audio/x-caf": "caf",
+    "audio/amr": "amr",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaFacts:
+    """What a file says about itself. None: the file does not say.
+
+    A `truncated` file ends before its own structure does: bytes that belong to it are missing.
+    """
+
+    container: Container
+    has_video: bool | None = None
+    has_audio: bool | None = None
+    duration_seconds: int | None = None
+    truncated: bool = False
+
+    @property
+    def is_media(self) -> bool:
+        """Whether the file is audio or video at all. A file whose tracks are not known counts by its container."""
+        return self.container in _CONTENT_TYPES and not (self.has_video is False and self.has_audio is False)
+
+    @property
+    def content_type(self) -> str:
+        """The media type: `audio/…` for audio alone, `application/octet-stream` for what is neither audio nor video."""
+        if not self.is_media:
+            return UNKNOWN_CONTENT_TYPE
+        with_video, audio_alone = _CONTENT_TYPES[self.container]
+        return audio_alone if self.has_video is False else with_video
+
+
+def file_extension(content_type: str) -> str:
+    """The file name extension for a stored content type, without its dot; `bin` for what is no audio or video."""
+    return EXTENSIONS.get(content_type, "bin")
+
+
+def plausible_duration(seconds: object) -> int | None:
+    """Whole seconds of a duration from outside, or None unless 0 < d <= 25 h.
+
+    Takes what a file or Cloudflare gives: numbers, numbers as text, or anything else. A duration under half a second
+    is 1, because 0 would read as unknown.
+    """
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float | str):
+        return None
+    try:
+        given = seconds if isinstance(seconds, int) else float(seconds)
+    except ValueError:
+        return None
+    # Compared before it is rounded: infinity and NaN have no whole number.
+    if math.isnan(given) or not 0 < given <= MAX_DURATION_SECONDS:
+        return None
+    return max(1, round(given))
+
+
+def recording_duration(announced: int | None, measured: int | None, *, partial: bool) -> int | None:
+    """The duration to store for a file in whole seconds: `announced` by Cloudflare, `measured` from the file itself.
+
+    Cloudflare's counts while both agree within DURATION_TOLERANCE_SECONDS. Where they differ by more, the file's own
+    counts: it is what a player shows. A partial file that does not say has no known duration, because Cloudflare's is
+    that of the whole.
+    """
+    announced, measured = plausible_duration(announced), plausible_duration(measured)
+    if measured is None:
+        return None if partial else announced
+    if announced is not None and abs(announced - measured) <= DURATION_TOLERANCE_SECONDS:
+        return announced
+    return measured
