@@ -12,6 +12,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from recordings.adapters.deadline import bounded
 from recordings.adapters.object_store import ABSENT, Bucket, presigned
 from recordings.domain.errors import Throttled
 from recordings.domain.recording import Tier
@@ -40,7 +41,7 @@ class ArchiveBucket(Bucket):
 
     @cached_property
     def client(self) -> "S3Client":
-        return boto3.client("s3", config=TIMEOUTS)
+        return bounded(boto3.client("s3", config=TIMEOUTS))
 
     @cached_property
     def name(self) -> str:
@@ -98,7 +99,7 @@ class RestoredCopies:
         self, key: str, *, file_name: str, content_type: str, expires_in: int, now: datetime
     ) -> tuple[str, datetime]:
         """The URL, and when it ends: after `expires_in` seconds, or sooner when the credentials do."""
-        session = boto3.client("sts", config=TIMEOUTS).assume_role(
+        session = bounded(boto3.client("sts", config=TIMEOUTS)).assume_role(
             RoleArn=os.environ["DOWNLOAD_ROLE_ARN"], RoleSessionName="download", DurationSeconds=SESSION_SECONDS
         )["Credentials"]
         ends = session["Expiration"].astimezone(UTC).replace(microsecond=0)

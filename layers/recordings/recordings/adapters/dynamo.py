@@ -45,6 +45,7 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from recordings.adapters.deadline import bounded
 from recordings.domain.errors import (
     ConcurrentUpdate,
     IdempotencyKeyReused,
@@ -63,6 +64,7 @@ from recordings.domain.room import Room
 from recordings.domain.stretch import EVERY_ROOM, Stretch
 from recordings.domain.tally import day_of, difference
 from recordings.ports import CountedPage, Filter, Look, Page, at_meeting
+from recordings.request_context import cleanup, remaining_seconds
 
 type Item = dict[str, Any]
 type Key = dict[str, Any]
@@ -99,8 +101,11 @@ PASSING_ERRORS: Final = frozenset(
     }
 )
 
-_client = boto3.client(
-    "dynamodb", config=Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
+_client = bounded(
+    boto3.client(
+        "dynamodb",
+        config=Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3}),
+    )
 )
 # For the other items of this table that are no rooms and no recordings (adapters.budget, adapters.sync_state).
 client = _client
@@ -160,7 +165,10 @@ def _reading() -> Iterator[None]:
 
 def _pause(attempt: int) -> None:
     # Full jitter: rooms of one tenant that start together meet on the same day tally. Milliseconds, bounded.
-    time.sleep(random.uniform(0, min(LONGEST_PAUSE_SECONDS, 0.025 * 2**attempt)))
+    pause = random.uniform(0, min(LONGEST_PAUSE_SECONDS, 0.025 * 2**attempt))
+    if pause >= remaining_seconds():
+        raise Throttled("the table is busy; try again in a moment", retry_after=1)
+    time.sleep(pause)
 
 
 def _transact(actions: Sequence[dict[str, Any]]) -> None:
@@ -441,6 +449,7 @@ class DynamoRooms:
             raise Throttled("another call is making this room; try again in a moment", retry_after=1) from refusal
         return None
 
+    @cleanup
     def note_meeting(self, tenant_id: str, room_id: str, *, nonce: str, meeting_id: str) -> None:
         values = {":nonce": nonce, ":meeting": meeting_id}
         try:
@@ -449,6 +458,7 @@ class DynamoRooms:
             # It ran out under us, and another call makes a meeting of its own.
             return
 
+    @cleanup
     def release_claim(self, tenant_id: str, room_id: str, *, nonce: str) -> None:
         try:
             _transact([_delete(_claim_key(tenant_id, room_id), "nonce = :nonce", {":nonce": nonce})])
@@ -482,6 +492,7 @@ class DynamoRooms:
             # It is ours: the answer of the call that took it was lost.
         return self.get(tenant_id, room_id)
 
+    @cleanup
     def release_lock(self, tenant_id: str, room_id: str, *, nonce: str) -> None:
         try:
             _transact(
@@ -1124,6 +1135,7 @@ class DynamoIdempotencyKeys:
             return answer
         return None
 
+    @cleanup
     def finish(self, tenant_id: str, key: str, *, answer: Mapping[str, Any], now: datetime) -> None:
         _client.update_item(
             TableName=TABLE,
@@ -1134,6 +1146,7 @@ class DynamoIdempotencyKeys:
             ),
         )
 
+    @cleanup
     def forget(self, tenant_id: str, key: str) -> None:
         _client.delete_item(TableName=TABLE, Key=_key(_partition(tenant_id, "IDEMPOTENCY"), key))
 

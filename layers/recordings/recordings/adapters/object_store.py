@@ -21,6 +21,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
 from urllib3.exceptions import HTTPError
 
+from recordings.adapters.deadline import bounded
 from recordings.adapters.secrets import secret
 from recordings.domain.errors import ChecksumMismatch, SourceChanged, SourceUnavailable
 
@@ -205,7 +206,7 @@ class R2(Bucket):
     @cached_property
     def client(self) -> "S3Client":
         keys = secret(os.environ["R2_SECRET_ARN"])
-        return boto3.client(
+        client: S3Client = boto3.client(
             "s3",
             endpoint_url=os.environ["R2_ENDPOINT"],
             region_name="auto",
@@ -223,6 +224,7 @@ class R2(Bucket):
                 retries={"mode": "standard", "total_max_attempts": 5},
             ),
         )
+        return bounded(client)
 
     @cached_property
     def name(self) -> str:

@@ -4,6 +4,7 @@ Only reading is repeated after a fault, and each repeat is a call of the budget.
 Cloudflare keeps no idempotency key: who calls `start` looks at `active` before trying again.
 """
 
+import io
 import os
 import random
 import re
@@ -16,6 +17,7 @@ from typing import Any, Final, Protocol
 from urllib.parse import quote, urlencode
 
 import requests
+from urllib3.exceptions import HTTPError
 
 from recordings.adapters.secrets import secret
 from recordings.domain.capture import Capture, CaptureStatus
@@ -29,10 +31,17 @@ from recordings.domain.errors import (
 from recordings.domain.media import plausible_duration
 from recordings.domain.storage_keys import named_by
 from recordings.observability import logger
+from recordings.request_context import remaining_seconds
 
-# A start makes three calls at worst and must end before the function does, at 29 seconds.
-CONNECT_SECONDS: Final = 2
-READ_SECONDS: Final = 5
+# Both are shorter when the request's deadline comes sooner.
+CONNECT_SECONDS: Final = 2.0
+READ_SECONDS: Final = 5.0
+# Of a request's time so much is kept back from Cloudflare: what it did must still be stored.
+STORING_SECONDS: Final = 3.0
+# What changes something is not sent with less time than this: its answer would be lost, and with it what was done.
+CHANGING_SECONDS: Final = 3.0
+READING_SECONDS: Final = 0.5
+BLOCK_BYTES: Final = 64 * 1024
 # How often what only reads is tried, and the longest pause before the second try.
 READ_TRIES: Final = 3
 PAUSE_SECONDS: Final = 0.2
@@ -209,7 +218,7 @@ class RealtimeKit:
             if response is not None:
                 break
             # What broke for one broke for many: jitter, of tenths of a second.
-            time.sleep(random.uniform(0, PAUSE_SECONDS * attempt))
+            time.sleep(max(0, min(random.uniform(0, PAUSE_SECONDS * attempt), remaining_seconds())))
         assert response is not None, "the last try returns or raises"
         try:
             return _document(response)
@@ -218,18 +227,28 @@ class RealtimeKit:
             raise
 
     def _sent(self, method: str, path: str, body: Mapping[str, Any] | None, *, last: bool) -> requests.Response | None:
-        """One call, taken from the budget; None when it failed in passing and another try is to follow."""
+        """One call, taken from the budget; None when it failed in passing and another try is to follow.
+
+        Raises ProviderTimeout, and sends nothing, when the request that needs it has no time left.
+        """
+        least = READING_SECONDS if method == "GET" else CHANGING_SECONDS
+        token = secret(self._secret_arn)["api_token"]
+        _see_time_left(least)
         self._budget.spend()
+        seconds = _see_time_left(least)
         began = time.monotonic()
+        connect = min(CONNECT_SECONDS, seconds / 2)
         try:
             response = self._session.request(
                 method,
                 self._base + path,
                 json=body,
-                headers={"Authorization": f"Bearer {secret(self._secret_arn)['api_token']}"},
-                timeout=(CONNECT_SECONDS, READ_SECONDS),
+                headers={"Authorization": f"Bearer {token}"},
+                timeout=(connect, min(READ_SECONDS, seconds - connect)),
                 allow_redirects=False,
+                stream=True,
             )
+            _read(response, until=began + min(seconds, CONNECT_SECONDS + READ_SECONDS))
         except requests.RequestException as error:
             _log(method, path, type(error).__name__, began)
             if not last and not isinstance(error, requests.ReadTimeout):
@@ -244,6 +263,32 @@ class RealtimeKit:
             # Nothing is left of Cloudflare's own count: the next call would be the breach.
             self._budget.block(min(int(spent[1]), BLOCK_SECONDS))
         return None if response.status_code in PASSING and not last else response
+
+
+def _see_time_left(least: float) -> float:
+    """Give the seconds that the request that runs has for Cloudflare. Raises ProviderTimeout with less than `least`."""
+    seconds = remaining_seconds() - STORING_SECONDS
+    if seconds < least:
+        raise ProviderTimeout("Cloudflare did not answer in time")
+    return seconds
+
+
+def _read(response: requests.Response, *, until: float) -> None:
+    """Read the body whole. A time-out of `requests` begins anew with each byte; this one holds for all of them.
+
+    Raises ReadTimeout or ConnectionError, of requests.
+    """
+    content = io.BytesIO()
+    try:
+        while block := response.raw.read1(BLOCK_BYTES, decode_content=True):
+            content.write(block)
+            if time.monotonic() > until:
+                response.close()
+                raise requests.ReadTimeout("the body took too long")
+    except HTTPError as error:
+        raise requests.ConnectionError(error) from error
+    content.seek(0)
+    response.raw = content
 
 
 def _log(method: str, path: str, answer: str, began: float) -> None:

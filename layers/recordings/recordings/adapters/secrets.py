@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final
 import boto3
 from botocore.config import Config
 
+from recordings.adapters.deadline import bounded
+
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
@@ -21,7 +23,7 @@ KEEP_SECONDS: Final = 300
 @cache
 def _client() -> "SecretsManagerClient":
     config = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
-    return boto3.client("secretsmanager", config=config)
+    return bounded(boto3.client("secretsmanager", config=config))
 
 
 @lru_cache(maxsize=8)

@@ -12,6 +12,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from recordings.adapters.deadline import bounded
 from recordings.domain.errors import Throttled
 from recordings.domain.recording import Recording
 
@@ -25,9 +26,11 @@ BUSY: Final = frozenset({"ThrottlingException", "ExecutionLimitExceeded"})
 # A move that died so often is for a person to look at; its recording is readable from R2 all the while.
 MOST_REVIVALS: Final = 5
 
-_client = boto3.client(
-    "stepfunctions",
-    config=Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3}),
+_client = bounded(
+    boto3.client(
+        "stepfunctions",
+        config=Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3}),
+    )
 )
 
 

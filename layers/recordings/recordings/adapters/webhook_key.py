@@ -15,13 +15,15 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from recordings.domain.errors import ProviderError, ProviderTimeout
+from recordings.request_context import remaining_seconds
 
 KEEP_SECONDS: Final = 3600
 # Rotation is undocumented, so a failed check may mean a new key; forged requests must not make us ask each time.
 ASK_AGAIN_SECONDS: Final = 10
 # Without any key nothing can be told from a forgery, and still a flood must not become one of fetches that fail.
 ASK_FIRST_SECONDS: Final = 2
-TIMEOUT_SECONDS: Final = (3, 5)
+CONNECT_SECONDS: Final = 3
+READ_SECONDS: Final = 5
 
 
 class WebhookKeys:
@@ -54,8 +56,11 @@ class WebhookKeys:
     def _ask(self) -> RSAPublicKey:
         # Before the attempt: a key server that fails is not asked for each forged request either.
         self._asked_at = time.monotonic()
+        remaining = remaining_seconds()
+        if remaining <= 0:
+            raise ProviderTimeout("Cloudflare's webhook key could not be fetched in time")
         try:
-            response = requests.get(self._url, timeout=TIMEOUT_SECONDS)
+            response = requests.get(self._url, timeout=(min(CONNECT_SECONDS, remaining), min(READ_SECONDS, remaining)))
             response.raise_for_status()
             key = load_pem_public_key(response.json()["data"]["publicKey"].encode())
         except (requests.Timeout, requests.ConnectionError) as error:

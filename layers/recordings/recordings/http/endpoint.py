@@ -31,6 +31,7 @@ from recordings.http.problems import detail_of, status_of
 from recordings.http.schemas import NUMBERS, TOGETHER, Document, Nothing, blocker_view
 from recordings.observability import flush, logger
 from recordings.ports import Clock, IdempotencyKeys
+from recordings.request_context import request_context, request_seconds
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -134,6 +135,7 @@ def endpoint[Q: Struct, B: Struct](
         @wraps(handle)
         def handler(event: Event, context: "LambdaContext") -> Event:
             request_id = str(event["requestContext"]["requestId"])
+            seconds = request_seconds(context.get_remaining_time_in_millis() / 1000)
             try:
                 tenant_id = "" if scope is None else _tenant(event, scope)
                 raw = _raw_body(event, limited=body is not None)
@@ -144,7 +146,8 @@ def endpoint[Q: Struct, B: Struct](
                     body=cast(B, Nothing()) if body is None else _body(body, raw),
                     raw_body=raw,
                 )
-                return _once(idempotency, request, lambda: _answer(handle, request, request_id), request_id)
+                with request_context(tenant_id=tenant_id or None, seconds=seconds):
+                    return _once(idempotency, request, lambda: _answer(handle, request, request_id), request_id)
             except _Problem as problem:
                 return _refusal(problem, request_id)
             except RecordingsError as error:

@@ -13,6 +13,7 @@ import gc
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from hashlib import md5, sha256
 from typing import Final, Protocol, TypedDict
@@ -314,8 +315,10 @@ class _Segments:
         gc.collect()
         threads = max(1, min(THREADS, BUFFERS // (2 * plan["part_size"])))
         with ThreadPoolExecutor(threads) as pool:
+            # A thread has no context of its own: each part gets a copy, which names the tenant it is copied for.
+            contexts = [copy_context() for _ in numbers]
             # sum() hears of every failure; the parts that were stored stay stored for the next try.
-            return sum(pool.map(do, numbers))
+            return sum(pool.map(lambda context, number: context.run(do, number), contexts, numbers))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

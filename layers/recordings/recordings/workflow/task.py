@@ -9,6 +9,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from recordings.observability import flush, logger
+from recordings.request_context import request_context
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -17,13 +18,15 @@ type Payload = dict[str, Any]
 
 
 def task(handle: Callable[[Payload], Payload]) -> Callable[[Payload, "LambdaContext"], Payload]:
-    """Make a Lambda handler that logs under the recording's id."""
+    """Make a Lambda handler that logs under the recording's id and works for the recording's tenant."""
 
     @logger.inject_lambda_context(correlation_id_path="work.recording_id", clear_state=True)
     @wraps(handle)
     def handler(event: Payload, context: "LambdaContext") -> Payload:
+        work = event.get("work") or {}
         try:
-            return handle(event)
+            with request_context(tenant_id=work.get("tenant_id")):
+                return handle(event)
         finally:
             flush()
 

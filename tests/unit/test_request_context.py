@@ -1,0 +1,75 @@
+"""Whose work runs, and how long its calls may take."""
+
+import math
+import threading
+
+import pytest
+
+from recordings.request_context import (
+    CLEANUP_SECONDS,
+    REQUEST_SECONDS,
+    cleanup,
+    current_tenant,
+    remaining_seconds,
+    request_context,
+    request_seconds,
+)
+from recordings.workflow.task import Payload, task
+from tests.support.context import Context
+
+
+def test_without_a_context_there_is_no_tenant_and_no_deadline() -> None:
+    assert current_tenant() is None
+    assert remaining_seconds() == math.inf
+
+
+def test_a_context_ends_with_its_block_even_when_that_fails() -> None:
+    def work() -> None:
+        with request_context(tenant_id="acme", seconds=10):
+            assert current_tenant() == "acme"
+            assert 9 < remaining_seconds() <= 10
+            raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        work()
+    assert current_tenant() is None
+    assert remaining_seconds() == math.inf
+
+
+def test_a_context_is_not_seen_by_another_thread() -> None:
+    seen: list[str | None] = []
+    with request_context(tenant_id="acme"):
+        thread = threading.Thread(target=lambda: seen.append(current_tenant()))
+        thread.start()
+        thread.join()
+    assert seen == [None]
+
+
+def test_what_releases_has_more_time_and_nothing_else_has() -> None:
+    released = cleanup(remaining_seconds)
+    with request_context(tenant_id="acme", seconds=0):
+        assert CLEANUP_SECONDS - 1 < released() <= CLEANUP_SECONDS
+        assert remaining_seconds() <= 0
+    assert released() == math.inf
+
+
+@pytest.mark.parametrize(("function", "request_"), [(29, REQUEST_SECONDS), (60, REQUEST_SECONDS), (10, 6), (2, -2)])
+def test_a_request_ends_before_its_function(function: float, request_: float) -> None:
+    assert request_seconds(function) == request_
+
+
+@pytest.mark.parametrize(
+    ("payload", "tenant"),
+    [({"work": {"tenant_id": "acme", "recording_id": "rec_1", "attempt": 1}}, "acme"), ({"nonce": "n"}, None)],
+)
+def test_a_task_works_for_the_tenant_of_its_recording(payload: Payload, tenant: str | None) -> None:
+    seen: list[str | None] = []
+
+    @task
+    def handler(_: Payload) -> Payload:
+        seen.append(current_tenant())
+        assert remaining_seconds() == math.inf
+        return {}
+
+    handler(payload, Context())
+    assert seen == [tenant]
