@@ -627,6 +627,17 @@ def test_a_stale_recording_is_not_saved(store: Store) -> None:
     assert_counts(store, first)
 
 
+def test_a_stale_recording_is_not_saved_in_the_status_that_it_still_has(store: Store) -> None:
+    """Two calls that leave the status as it is: the later one has not seen what the first one stored."""
+    recording = ended()
+    store.recordings.add(recording, nonce=None)
+    first = recording.recovered(at=NOON)
+    store.recordings.save(recording, first)
+    with pytest.raises(ConcurrentUpdate):
+        store.recordings.save(recording, recording.recovered(at=NOON + timedelta(minutes=1)))
+    assert store.recordings.find(recording.tenant_id, recording.id) == first
+
+
 def test_a_save_needs_the_status_it_leaves_as_well_as_the_version(store: Store) -> None:
     stored = ended()
     store.recordings.add(stored, nonce=None)

@@ -1,0 +1,27 @@
+from collections.abc import Iterator
+from itertools import count
+
+import pytest
+
+from tests.support.deployed import Deployed, deployed
+
+NUMBERS = count(1)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    with deployed(tmp_path_factory.mktemp("standin")) as made:
+        yield made
+
+
+@pytest.fixture
+def app(made: Deployed) -> Iterator[Deployed]:
+    """The functions are loaded once for a module. The table is emptied: moto copies it whole for each transaction."""
+    yield made
+    made.empty()
+
+
+@pytest.fixture
+def tenant() -> str:
+    """A tenant that no other test knows: what is not in the table stays for a whole module."""
+    return f"tenant_{next(NUMBERS)}"

@@ -1,0 +1,512 @@
+"""What a caller sees of each route: status, headers and body, through the deployed functions' own handlers."""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from recordings.domain.lifecycle import Status
+from recordings.domain.recording import Archive
+from tests.support.builders import NOON, a_file
+from tests.support.deployed import FUNCTIONS, Answer, Deployed
+
+UNKNOWN = "rec_01KE9EDY806S2TGZ7Z3QHSBYMG"
+OF_A_RECORDING = [
+    "GetRecording",
+    "DownloadRecording",
+    "ArchiveRecording",
+    "RestoreRecording",
+    "RecoverRecording",
+    "DeleteRecording",
+    "UndeleteRecording",
+]
+OF_A_ROOM = ["GetRoom", "DeleteRoom", "StartRecording", "StopRecording", "SyncRecordings"]
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+
+
+def in_vault(**facts: Any) -> dict[str, Any]:
+    """The facts of a recording in cold storage."""
+    archive = {"state": "stored", "storage_class": "GLACIER"} | facts
+    return {
+        "status": Status.ARCHIVED,
+        "archived_at": NOON,
+        "file": a_file(provider="s3", key="vault"),
+        "archive": Archive(**archive),
+    }
+
+
+def soon() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+# ---------------------------------------------------------------- who may see what
+
+
+def without_request(answer: Answer) -> tuple[int, dict[str, str], str]:
+    """An answer but for what differs between any two."""
+    headers = {name: value for name, value in answer.headers.items() if name != "x-request-id"}
+    return answer.status, headers, json.dumps({**answer.body, "request_id": None})
+
+
+@pytest.mark.parametrize("name", OF_A_RECORDING)
+def test_what_is_not_the_callers_does_not_exist(app: Deployed, tenant: str, name: str) -> None:
+    foreign = app.seed(tenant_id=f"{tenant}-other", status=Status.PROCESSING)
+    deleted = app.seed(tenant_id=tenant, status=Status.PROCESSING, deleted_at=NOON)
+    ids = [UNKNOWN, foreign.id, "rec_1", "room_1", "..", "x" * 2000, "\x00", ""]
+    if name != "UndeleteRecording":
+        ids.append(deleted.id)
+    answers = {json.dumps(without_request(app.call(name, one, tenant=tenant))) for one in ids}
+    (only,) = answers
+    status, _, body = json.loads(only)
+    assert (status, json.loads(body)["code"]) == (404, "recording_not_found")
+    assert app.recordings.find(foreign.tenant_id, foreign.id) == foreign
+
+
+@pytest.mark.parametrize("name", OF_A_ROOM)
+def test_a_room_that_is_not_the_callers_does_not_exist(app: Deployed, tenant: str, name: str) -> None:
+    foreign = app.room(tenant_id=f"{tenant}-other", id="foreign")
+    answers = {
+        json.dumps(without_request(app.call(name, one, tenant=tenant))) for one in ["none", "foreign", "x" * 2000, ".."]
+    }
+    (only,) = answers
+    status, _, body = json.loads(only)
+    assert (status, json.loads(body)["code"]) == (404, "room_not_found")
+    assert app.rooms.get(foreign.tenant_id, "foreign") == foreign
+
+
+@pytest.mark.parametrize("name", [*OF_A_RECORDING, *OF_A_ROOM, "PutRoom", "ListRecordings", "ListRooms"])
+def test_reading_needs_one_scope_and_changing_the_other(app: Deployed, name: str) -> None:
+    """What an audit of scopes would find: the gateway asks for the same, and each stands alone."""
+    reads = name.startswith(("Get", "List", "Download"))
+    has, lacks = ("recordings:read", "recordings:write") if reads else ("recordings:write", "recordings:read")
+    answer = app.call(name, UNKNOWN, scope=lacks)
+    assert (answer.status, answer.code) == (403, "scope_missing")
+    assert app.call(name, UNKNOWN, scope=has).status != 403
+
+
+@pytest.mark.parametrize("name", [*OF_A_RECORDING, *OF_A_ROOM, "PutRoom", "ListRecordings", "ListRooms"])
+def test_what_a_route_does_not_know_is_refused(app: Deployed, tenant: str, name: str) -> None:
+    for answer in (app.call(name, "x", tenant=tenant, query="unknwon=1"),):
+        assert (answer.status, answer.code) == (400, "invalid_request")
+        assert [one["field"] for one in answer.body["errors"]] == ["unknwon"]
+    answer = app.call(name, "x", tenant=tenant, body={"unknwon": 1})
+    assert (answer.status, answer.code) == (400, "invalid_request")
+
+
+# ---------------------------------------------------------------- start, stop, sync
+
+
+def test_a_start_answers_201_with_the_place_of_the_recording(app: Deployed, tenant: str) -> None:
+    room = app.room(tenant_id=tenant)
+    answer = app.call("StartRecording", room.id, tenant=tenant)
+    assert answer.status == 201
+    assert answer.headers["location"] == f"/api/v1/recordings/{answer.data['id']}"
+    assert answer.data.keys() == {"id", "room_id", "status", "started_at"}
+    assert (answer.data["room_id"], answer.data["status"]) == (room.id, "recording")
+    assert TIME.fullmatch(answer.data["started_at"])
+    known = app.call("GetRecording", answer.data["id"], tenant=tenant)
+    assert (known.status, known.data["origin"], known.data["version"]) == (200, "api", 1)
+
+
+@pytest.mark.parametrize(("asked", "seconds"), [({}, 86_400), ({"max_duration_seconds": 90}, 90)])
+def test_a_start_tells_cloudflare_when_to_end(app: Deployed, tenant: str, asked: Any, seconds: int) -> None:
+    room = app.room(tenant_id=tenant)
+    assert app.call("StartRecording", room.id, tenant=tenant, body=asked).status == 201
+    (capture,) = app.standin.world.by_meeting[room.meeting_id]
+    assert capture.max_seconds == seconds
+
+
+def test_a_second_start_names_what_blocks_it(app: Deployed, tenant: str) -> None:
+    room = app.room(tenant_id=tenant)
+    first = app.call("StartRecording", room.id, tenant=tenant).data
+    answer = app.call("StartRecording", room.id, tenant=tenant)
+    assert (answer.status, answer.code) == (409, "room_already_recording")
+    wanted = {"id": first["id"], "status": "recording", "started_at": first["started_at"], "origin": "api"}
+    assert answer.body["recording"] == wanted
+    assert len(app.standin.world.by_meeting[room.meeting_id]) == 1
+
+
+def test_a_stop_answers_what_has_become_of_the_recording(app: Deployed, tenant: str) -> None:
+    room = app.room(tenant_id=tenant)
+    nothing = app.call("StopRecording", room.id, tenant=tenant)
+    assert (nothing.status, nothing.code) == (404, "no_active_recording")
+    first = app.call("StartRecording", room.id, tenant=tenant).data
+    answer = app.call("StopRecording", room.id, tenant=tenant)
+    assert answer.status == 200
+    assert answer.data.keys() == {"id", "room_id", "status", "stopped_at"}
+    assert (answer.data["id"], answer.data["status"]) == (first["id"], "processing")
+    assert f"{first['id']}-1" in app.runs("PROCESSING_ARN")
+    assert app.call("GetRoom", room.id, tenant=tenant).data["active_recording_id"] is None
+
+
+def test_a_second_sync_finds_nothing_new(app: Deployed, tenant: str) -> None:
+    room = app.room(tenant_id=tenant)
+    app.standin.begin(room.meeting_id)
+    first = app.call("SyncRecordings", room.id, tenant=tenant)
+    assert (first.status, first.data["synced_count"]) == (200, 1)
+    (row,) = first.data["recordings"]
+    assert row.keys() == {"id", "status"}
+    assert row["status"] == "recording"
+    assert app.call("GetRecording", row["id"], tenant=tenant).data["origin"] == "auto"
+    again = app.call("SyncRecordings", room.id, tenant=tenant)
+    assert again.data == {"synced_count": 0, "recordings": []}
+
+
+# ---------------------------------------------------------------- lists
+
+
+def ids(answer: Answer) -> list[str]:
+    assert answer.status == 200, answer.body
+    return [row["id"] for row in answer.data]
+
+
+def test_a_list_has_twenty_rows_unless_told_and_is_paged_and_filtered(app: Deployed, tenant: str) -> None:
+    made = [
+        app.seed(tenant_id=tenant, room_id=f"room_{n % 2}", created_at=NOON + timedelta(hours=n), status=Status.READY)
+        for n in range(20)
+    ]
+    made.append(app.seed(tenant_id=tenant, created_at=NOON + timedelta(hours=20), status=Status.FAILED))
+    newest_first = [one.id for one in reversed(made)]
+    answer = app.call("ListRecordings", tenant=tenant)
+    assert ids(answer) == newest_first[:20]
+    assert answer.body.keys() == {"data", "meta"}
+    cursor = answer.body["meta"].pop("next_cursor")
+    assert answer.body["meta"] == {"total": 21, "limit": 20, "offset": 0}
+    assert answer.data[0].keys() == {"id", "room_id", "status", "duration_seconds", "size_bytes", "created_at"}
+    # Unknown is null, and not missing.
+    assert (answer.data[0]["duration_seconds"], answer.data[0]["size_bytes"]) == (None, None)
+    rest = app.call("ListRecordings", tenant=tenant, query=f"cursor={cursor}")
+    assert ids(rest) == newest_first[20:]
+    assert rest.body["meta"] == {"total": 21, "limit": 20, "offset": None, "next_cursor": None}
+    queries = {
+        "limit=3&offset=4": (slice(4, 7), 21),
+        "offset=20": (slice(20, 21), 21),
+        "offset=21": (slice(21, 21), 21),
+        "status=failed": (slice(0, 1), 1),
+        "status=ready&status=failed&limit=2": (slice(0, 2), 21),
+        "created_before=2026-01-06T14:00:00Z": (slice(19, 21), 2),
+        "created_after=2026-01-07T06:00:00Z": (slice(0, 2), 2),
+        "room_id=room_1&limit=2&offset=1": (slice(1, 4, 2), 11),
+    }
+    for query, (chosen, total) in queries.items():
+        answer = app.call("ListRecordings", tenant=tenant, query=query)
+        assert (ids(answer), answer.body["meta"]["total"]) == (newest_first[chosen], total), query
+
+
+def test_a_deleted_recording_leaves_list_count_and_lookup_and_comes_back(app: Deployed, tenant: str) -> None:
+    kept, gone = (
+        app.seed(tenant_id=tenant, status=Status.READY),
+        app.seed(tenant_id=tenant, status=Status.READY),
+    )
+
+    def seen() -> tuple[list[str], int, int]:
+        answer = app.call("ListRecordings", tenant=tenant)
+        return ids(answer), answer.body["meta"]["total"], app.call("GetRecording", gone.id, tenant=tenant).status
+
+    assert seen() == ([gone.id, kept.id], 2, 200)
+    answer = app.call("DeleteRecording", gone.id, tenant=tenant)
+    assert answer.status == 200
+    assert answer.data == {"id": gone.id, "deleted": True, "deleted_at": answer.data["deleted_at"]}
+    assert TIME.fullmatch(answer.data["deleted_at"])
+    assert seen() == ([kept.id], 1, 404)
+    back = app.call("UndeleteRecording", gone.id, tenant=tenant)
+    assert (back.status, back.data) == (200, {"id": gone.id, "deleted": False, "status": "ready"})
+    assert seen() == ([gone.id, kept.id], 2, 200)
+
+
+def test_what_records_is_not_deleted(app: Deployed, tenant: str) -> None:
+    room = app.room(tenant_id=tenant)
+    began = app.call("StartRecording", room.id, tenant=tenant).data["id"]
+    answer = app.call("DeleteRecording", began, tenant=tenant)
+    assert (answer.status, answer.code) == (409, "recording_in_progress")
+    removed = app.call("DeleteRoom", room.id, tenant=tenant)
+    assert (removed.status, removed.code) == (409, "room_recording")
+
+
+# ---------------------------------------------------------------- one recording
+
+
+def test_a_recording_shows_the_name_that_its_room_has_or_had(app: Deployed, tenant: str) -> None:
+    room = app.room(tenant_id=tenant, name="First")
+    began = app.call("StartRecording", room.id, tenant=tenant).data["id"]
+    app.call("StopRecording", room.id, tenant=tenant)
+
+    def told() -> Any:
+        return app.call("GetRecording", began, tenant=tenant).data["room"]
+
+    assert told() == {"id": room.id, "name": "First"}
+    assert app.call("PutRoom", room.id, tenant=tenant, body={"name": "Second"}).status == 200
+    assert told() == {"id": room.id, "name": "Second"}
+    assert app.call("DeleteRoom", room.id, tenant=tenant).status == 200
+    assert app.call("GetRoom", room.id, tenant=tenant).status == 404
+    # It stays: a name that it had, which one is not this test's.
+    assert told()["id"] == room.id
+    assert told()["name"] in {"First", "Second"}
+
+
+def test_what_is_unknown_of_a_recording_is_null(app: Deployed, tenant: str) -> None:
+    one = app.seed(tenant_id=tenant, status=Status.PROCESSING)
+    told = app.call("GetRecording", one.id, tenant=tenant).data
+    for name in ("duration_seconds", "size_bytes", "archived_at", "provider", "failure", "progress", "archive"):
+        assert told[name] is None, name
+    assert [change["status"] for change in told["history"]] == ["recording", "processing"]
+    assert all(TIME.fullmatch(change["at"]) for change in told["history"])
+
+
+# ---------------------------------------------------------------- downloads
+
+
+@pytest.mark.parametrize("status", [Status.RECORDING, Status.PROCESSING])
+def test_a_download_before_the_file_is_stored_says_when_to_ask_again(
+    app: Deployed, tenant: str, status: Status
+) -> None:
+    app.room(tenant_id=tenant)
+    one = app.seed(tenant_id=tenant, status=status)
+    answer = app.call("DownloadRecording", one.id, tenant=tenant)
+    assert answer.status == 202
+    assert 1 <= int(answer.headers["retry-after"]) <= 60
+    assert answer.body == {
+        "recording_id": one.id,
+        "status": "processing",
+        "message": "Recording is still being processed. Please try again later.",
+    }
+
+
+@pytest.mark.parametrize(("query", "seconds"), [("", 3600), ("expires_in=60", 60), ("expires_in=604800", 604_800)])
+def test_a_download_of_a_ready_recording_has_no_envelope_and_lives_as_long_as_it_says(
+    app: Deployed, tenant: str, query: str, seconds: int
+) -> None:
+    one = app.seed(tenant_id=tenant, status=Status.READY)
+    before = soon()
+    answer = app.call("DownloadRecording", one.id, tenant=tenant, query=query)
+    ends = datetime.fromisoformat(answer.body.pop("expires_at"))
+    url = answer.body.pop("download_url")
+    assert answer.status == 200
+    assert answer.body == {
+        "recording_id": one.id,
+        "status": "ready",
+        "duration": 60,
+        "file_size": 1000,
+        "provider": "r2",
+    }
+    assert before + timedelta(seconds=seconds) <= ends <= soon() + timedelta(seconds=seconds)
+    assert parse_qs(urlsplit(url).query)["X-Amz-Expires"] == [str(seconds)]
+
+
+@pytest.mark.parametrize("query", ["expires_in=59", "expires_in=604801", "expires_in=1e3", "expires_in="])
+def test_a_download_for_another_time_is_refused(app: Deployed, tenant: str, query: str) -> None:
+    one = app.seed(tenant_id=tenant, status=Status.READY)
+    answer = app.call("DownloadRecording", one.id, tenant=tenant, query=query)
+    assert (answer.status, [error["field"] for error in answer.body["errors"]]) == (400, ["expires_in"])
+
+
+def test_a_failed_recording_has_no_download(app: Deployed, tenant: str) -> None:
+    one = app.seed(tenant_id=tenant, status=Status.FAILED)
+    answer = app.call("DownloadRecording", one.id, tenant=tenant)
+    assert (answer.status, answer.code) == (409, "recording_failed")
+
+
+def test_a_download_from_cold_storage_says_how_to_get_it(app: Deployed, tenant: str) -> None:
+    one = app.seed(tenant_id=tenant, **in_vault())
+    answer = app.call("DownloadRecording", one.id, tenant=tenant)
+    assert answer.status == 202
+    assert answer.body.keys() == {"recording_id", "status", "message"}
+    assert answer.body["status"] == "archived"
+    assert f"/api/v1/recordings/{one.id}/restore" in answer.body["message"]
+
+
+def test_a_file_that_still_moves_is_served_from_r2(app: Deployed, tenant: str) -> None:
+    moving = {"status": Status.ARCHIVED, "archived_at": NOON, "archive": Archive(state="moving", moved_from="key")}
+    one = app.seed(tenant_id=tenant, **moving)
+    answer = app.call("DownloadRecording", one.id, tenant=tenant)
+    assert (answer.status, answer.body["provider"], answer.body["status"]) == (200, "r2", "ready")
+
+
+# ---------------------------------------------------------------- archive, restore, recover
+
+
+def test_an_archive_answers_at_once_and_its_run_moves_the_bytes(app: Deployed, tenant: str) -> None:
+    one = app.seed(tenant_id=tenant, status=Status.READY)
+    answer = app.call("ArchiveRecording", one.id, tenant=tenant)
+    assert answer.status == 200
+    assert answer.data == {"id": one.id, "status": "archived", "archived_at": answer.data["archived_at"]}
+    assert TIME.fullmatch(answer.data["archived_at"])
+    assert f"{one.id}-1" in app.runs("ARCHIVING_ARN")
+
+
+REFUSED: dict[str, tuple[str, Callable[[], dict[str, Any]], str]] = {
+    "archive what is not ready": (
+        "ArchiveRecording",
+        lambda: {"status": Status.PROCESSING},
+        "recording_not_archivable",
+    ),
+    "archive what failed": ("ArchiveRecording", lambda: {"status": Status.FAILED}, "recording_not_archivable"),
+    "archive what is archived": ("ArchiveRecording", in_vault, "recording_not_archivable"),
+    "archive what is not in R2": (
+        "ArchiveRecording",
+        lambda: {"status": Status.READY, "file": a_file(provider="s3")},
+        "recording_not_archivable",
+    ),
+    "recover what is ready": ("RecoverRecording", lambda: {"status": Status.READY}, "recording_not_recoverable"),
+    "recover what failed": ("RecoverRecording", lambda: {"status": Status.FAILED}, "recording_not_recoverable"),
+    "recover what Cloudflare gave no id": (
+        "RecoverRecording",
+        lambda: {"status": Status.PROCESSING, "cloudflare_id": None},
+        "recording_not_recoverable",
+    ),
+    "restore what is ready": ("RestoreRecording", lambda: {"status": Status.READY}, "recording_not_archived"),
+    "restore what still moves": (
+        "RestoreRecording",
+        lambda: {"status": Status.ARCHIVED, "archive": Archive(state="moving", moved_from="key")},
+        "recording_not_archived",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_a_recording_does_not_allow_is_refused_and_begins_nothing(app: Deployed, tenant: str, case: str) -> None:
+    name, facts, code = REFUSED[case]
+    one = app.seed(tenant_id=tenant, **facts())
+    runs = [app.runs(machine) for machine in ("PROCESSING_ARN", "ARCHIVING_ARN")]
+    answer = app.call(name, one.id, tenant=tenant)
+    assert (answer.status, answer.code) == (400, code)
+    assert app.recordings.find(tenant, one.id) == one
+    assert [app.runs(machine) for machine in ("PROCESSING_ARN", "ARCHIVING_ARN")] == runs
+
+
+def test_a_recover_starts_a_new_attempt(app: Deployed, tenant: str) -> None:
+    one = app.seed(tenant_id=tenant, status=Status.PROCESSING)
+    answer = app.call("RecoverRecording", one.id, tenant=tenant)
+    assert answer.status == 200
+    assert answer.data == {
+        "id": one.id,
+        "status": "processing",
+        "message": "Recovery initiated. Recording will be reprocessed.",
+    }
+    assert f"{one.id}-2" in app.runs("PROCESSING_ARN")
+
+
+@pytest.mark.parametrize(
+    ("body", "days", "hours"),
+    [
+        (None, 7, 5),
+        ({"days": 30, "tier": "bulk"}, 30, 12),
+        ({"days": 1, "tier": "expedited"}, 1, 1),
+    ],
+)
+def test_a_restore_asks_for_as_many_days_and_as_fast_as_was_said(
+    app: Deployed, tenant: str, body: Any, days: int, hours: int
+) -> None:
+    key = f"recordings/{tenant}/restored"
+    app.archive.put_object(Bucket="archive", Key=key, Body=b"film", StorageClass="GLACIER")
+    one = app.seed(tenant_id=tenant, **in_vault() | {"file": a_file(provider="s3", key=key)})
+    answer = app.call("RestoreRecording", one.id, tenant=tenant, body=body)
+    assert answer.status == 202
+    assert answer.data.keys() == {"id", "status", "archive"}
+    assert (answer.data["status"], answer.data["archive"]["state"]) == ("archived", "restoring")
+    expected = datetime.fromisoformat(answer.data["archive"]["expected_at"])
+    assert timedelta() < expected - soon() <= timedelta(hours=hours)
+    asked = app.recordings.find(tenant, one.id).archive
+    assert asked is not None
+    assert asked.days == days
+
+
+# ---------------------------------------------------------------- rooms
+
+
+def test_a_room_is_made_once_and_then_changed(app: Deployed, tenant: str) -> None:
+    first = app.call("PutRoom", "lab", tenant=tenant, body={"name": "Lab", "record_on_start": True})
+    assert first.status == 201
+    assert first.data.keys() == {
+        *("id", "name", "cloudflare_meeting_id", "record_on_start"),
+        *("active_recording_id", "created_at", "updated_at"),
+    }
+    assert (first.data["record_on_start"], first.data["active_recording_id"]) == (True, None)
+    meeting = app.standin.world.meetings[first.data["cloudflare_meeting_id"]]
+    assert meeting.record_on_start
+    again = app.call("PutRoom", "lab", tenant=tenant, body={"name": "Laboratory"})
+    assert (again.status, again.data["name"]) == (200, "Laboratory")
+    assert again.data["cloudflare_meeting_id"] == first.data["cloudflare_meeting_id"]
+    assert again.data["record_on_start"] is True
+
+
+@pytest.mark.parametrize("id", ["", ".", "..", "a b", "a/b", "ä", "a\n", "x" * 129])
+def test_a_room_has_an_id_that_a_path_can_hold(app: Deployed, tenant: str, id: str) -> None:
+    answer = app.call("PutRoom", id, tenant=tenant, body={"name": "Lab"})
+    assert (answer.status, [one["field"] for one in answer.body["errors"]]) == (400, ["id"])
+
+
+def test_a_meeting_belongs_to_one_room_of_one_tenant(app: Deployed, tenant: str) -> None:
+    taken = app.call("PutRoom", "lab", tenant=tenant, body={"name": "Lab"}).data["cloudflare_meeting_id"]
+    for other in (tenant, f"{tenant}-other"):
+        body = {"name": "Other", "cloudflare_meeting_id": taken}
+        answer = app.call("PutRoom", "other", tenant=other, body=body)
+        assert (answer.status, answer.code) == (409, "meeting_in_use")
+        assert app.call("GetRoom", "other", tenant=other).status == 404
+
+
+def test_rooms_are_listed_page_by_page(app: Deployed, tenant: str) -> None:
+    for number in range(5):
+        app.room(tenant_id=tenant, id=f"room_{number}")
+    first = app.call("ListRooms", tenant=tenant, query="limit=3")
+    assert ids(first) == ["room_0", "room_1", "room_2"]
+    assert first.body["meta"]["limit"] == 3
+    rest = app.call("ListRooms", tenant=tenant, query=f"limit=3&cursor={first.body['meta']['next_cursor']}")
+    assert ids(rest) == ["room_3", "room_4"]
+    assert rest.body["meta"]["next_cursor"] is None
+
+
+# ---------------------------------------------------------------- repeated requests
+
+REPEATABLE = [
+    name
+    for name in [*OF_A_RECORDING, *OF_A_ROOM]
+    if {event["Properties"]["Method"] for event in FUNCTIONS[name]["Events"].values()} & {"POST", "DELETE"}
+]
+
+
+@pytest.mark.parametrize("name", REPEATABLE)
+def test_each_post_and_delete_takes_an_idempotency_key(app: Deployed, tenant: str, name: str) -> None:
+    key = {"idempotency-key": f"{name}-1"}
+    first = app.call(name, UNKNOWN, tenant=tenant, headers=key)
+    assert app.call(name, UNKNOWN, tenant=tenant, headers=key).body == first.body, "the kept answer, its id too"
+    other = app.call(name, "another", tenant=tenant, headers=key)
+    assert (other.status, other.code) == (422, "idempotency_key_reused")
+    bad = app.call(name, UNKNOWN, tenant=tenant, headers={"idempotency-key": "x" * 129})
+    assert (bad.status, bad.code) == (400, "invalid_request")
+
+
+def test_a_repeated_start_makes_no_second_recording(app: Deployed, tenant: str) -> None:
+    room = app.room(tenant_id=tenant)
+    key = {"idempotency-key": "once"}
+    answers = [app.call("StartRecording", room.id, tenant=tenant, headers=key) for _ in range(2)]
+    assert [one.status for one in answers] == [201, 201]
+    assert answers[0].body == answers[1].body
+    assert answers[0].headers["location"] == answers[1].headers["location"]
+    assert len(app.standin.world.by_meeting[room.meeting_id]) == 1
+
+
+def test_what_blocks_is_told_of_one_that_cloudflare_began(app: Deployed, tenant: str) -> None:
+    room = app.room(tenant_id=tenant)
+    app.standin.begin(room.meeting_id)
+    answer = app.call("StartRecording", room.id, tenant=tenant)
+    assert (answer.status, answer.code, answer.body["recording"]["origin"]) == (409, "room_already_recording", "auto")
+
+
+def test_the_ends_of_a_restored_copy_bound_its_url(app: Deployed, tenant: str) -> None:
+    until = soon() + timedelta(minutes=10)
+    key = f"recordings/{tenant}/copy"
+    # A class that needs no restore is promised for as long as was asked for.
+    app.archive.put_object(Bucket="archive", Key=key, Body=b"film", StorageClass="STANDARD_IA")
+    facts = in_vault(state="restored", restored_until=until)
+    one = app.seed(tenant_id=tenant, **facts | {"file": replace(facts["file"], key=key)})
+    answer = app.call("DownloadRecording", one.id, tenant=tenant, query="expires_in=3600")
+    assert (answer.status, answer.body["provider"], answer.body["status"]) == (200, "s3", "ready")
+    assert datetime.fromisoformat(answer.body["expires_at"]) <= until
+    (seconds,) = parse_qs(urlsplit(answer.body["download_url"]).query)["X-Amz-Expires"]
+    assert int(seconds) <= 600

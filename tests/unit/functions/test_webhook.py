@@ -1,0 +1,85 @@
+"""Cloudflare's webhooks: only what Cloudflare signed counts, and nothing of ours loses an event for good."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from recordings.domain.lifecycle import Status
+from tests.support.deployed import Answer, Deployed
+
+
+def body_of(capture: str, meeting: str, **more: Any) -> bytes:
+    recording = {"id": capture, "recordingId": capture, "meetingId": meeting, "status": "RECORDING"}
+    return json.dumps({"event": "recording.statusUpdate", "recording": recording, **more}).encode()
+
+
+def send(app: Deployed, body: bytes, **headers: str) -> Answer:
+    signature = {"rtk-signature": app.standin.world.signer.signature(body)}
+    return app.call("ReceiveWebhook", tenant="", scope="", body=body, headers=signature | headers)
+
+
+def test_a_signed_webhook_brings_in_what_cloudflare_began(app: Deployed, tenant: str) -> None:
+    room = app.room(tenant_id=tenant)
+    capture = app.standin.begin(room.meeting_id)
+    answer = send(app, body_of(capture.id, room.meeting_id))
+    assert (answer.status, answer.data) == (200, {"handled": True})
+    recording = app.recordings.of_cloudflare(capture.id)
+    assert recording is not None
+    assert (recording.tenant_id, recording.status) == (tenant, Status.RECORDING)
+
+
+@pytest.mark.parametrize("kind", ["without a signature", "with an empty one", "no base64", "a stranger's", "altered"])
+def test_what_cloudflare_did_not_sign_is_refused_and_changes_nothing(app: Deployed, tenant: str, kind: str) -> None:
+    room = app.room(tenant_id=tenant)
+    capture = app.standin.begin(room.meeting_id)
+    body = body_of(capture.id, room.meeting_id)
+    signer = app.standin.world.signer
+    headers = {
+        "without a signature": {},
+        "with an empty one": {"rtk-signature": ""},
+        "no base64": {"rtk-signature": "%"},
+        "a stranger's": {"rtk-signature": signer.signature(body, forged=True)},
+        "altered": {"rtk-signature": signer.signature(body + b" ")},
+    }[kind]
+    answer = app.call("ReceiveWebhook", tenant="", scope="", body=body, headers=headers)
+    assert (answer.status, answer.code) == (401, "signature_invalid")
+    assert app.recordings.of_cloudflare(capture.id) is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        body_of("unknown", "unknown"),
+        b'{"event": "meeting.started"}',
+        b"[]",
+        b"{",
+        b"",
+        b'{"event": "recording.statusUpdate"}',
+        b'{"event": "recording.statusUpdate", "recording": {"id": 7}}',
+    ],
+    ids=["unknown meeting", "other event", "a list", "no JSON", "nothing", "no recording", "an id that is no text"],
+)
+def test_what_is_not_ours_is_taken_and_ignored(app: Deployed, body: bytes) -> None:
+    answer = send(app, body)
+    assert (answer.status, answer.data) == (200, {"handled": False})
+
+
+def test_a_webhook_larger_than_an_api_body_is_taken(app: Deployed) -> None:
+    """Its size is Cloudflare's to choose: a 413 would lose the event for good."""
+    assert send(app, body_of("unknown", "unknown", padding="x" * 70_000)).status == 200
+
+
+def test_a_webhook_that_meets_another_change_is_asked_to_come_again(app: Deployed, tenant: str) -> None:
+    """A start of the room is under way. A 4xx would lose the event: Cloudflare sends again after a 5xx only."""
+    room = app.room(tenant_id=tenant)
+    capture = app.standin.begin(room.meeting_id)
+    now = datetime.now(UTC).replace(microsecond=0)
+    app.rooms.take_lock(tenant, room.id, nonce="a start", now=now, until=now + timedelta(seconds=60))
+    body = body_of(capture.id, room.meeting_id)
+    answer = send(app, body)
+    assert answer.status == 503
+    assert int(answer.headers["retry-after"]) >= 1
+    app.rooms.release_lock(tenant, room.id, nonce="a start")
+    assert send(app, body).data == {"handled": True}
