@@ -5,11 +5,13 @@
 - A function that fails tells the class of its error as `errorType`, as Lambda does: a state machine's `Retry` and
   `Catch` match on it.
 - A function whose process dies fails with `Runtime.ExitError`, as on Lambda.
+- A claim that is an object or null reaches a function as API Gateway writes it, `map[a:1]` and `<nil>`, not as JSON.
 - What comes over the loopback interface counts as secure transport: there is no TLS here, and the archive bucket's
   policy denies everything else.
 """
 
 import hashlib
+import json
 import os
 import re
 import runpy
@@ -21,7 +23,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from ministack.core import iam_evaluator, lambda_runtime
-from ministack.services import lambda_svc
+from ministack.services import apigateway, lambda_svc
 
 SHARED = Path(tempfile.gettempdir()) / "unpacked"
 LEAST_FILES = 20
@@ -74,6 +76,20 @@ def execute(func: dict[str, Any], event: Any, request_id: str) -> dict[str, Any]
     return result
 
 
+def claim_text(value: Any) -> str:
+    """A claim of a token as an HTTP API hands it to a function: always a string.
+
+    Not documented. Strings, numbers, lists and objects have been seen; null is how the same notation, Go's, writes it.
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return f"[{' '.join(map(claim_text, value))}]"
+    if isinstance(value, dict):
+        return f"map[{' '.join(f'{name}:{claim_text(value[name])}' for name in sorted(value))}]"
+    return "<nil>" if value is None else json.dumps(value)
+
+
 def resolve(key: str, context: Any) -> Any:
     """The value of a condition key."""
     return "true" if key.lower() == "aws:securetransport" else _resolve(key, context)
@@ -90,6 +106,7 @@ def main() -> None:
         LargeFileError=zipfile.LargeZipFile,
     )  # fmt: skip
     lambda_svc._execute_function_warm = execute
+    apigateway._jwt_claim_to_string = claim_text
     iam_evaluator._resolve_condition_key = resolve
     runpy.run_module("ministack", run_name="__main__", alter_sys=True)
 

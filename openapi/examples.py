@@ -10,6 +10,7 @@ from openapi.operations import GATEWAY, error_classes, statuses
 from recordings.domain.recording import Failure, Progress, Recording, StoredFile
 from recordings.domain.room import Room
 from recordings.http import schemas
+from recordings.http.claims import TENANT_INVALID
 from recordings.http.endpoint import LARGEST_BODY
 from recordings.http.problems import DETAIL_OF
 
@@ -139,8 +140,7 @@ FRAME_DETAILS: Final[Mapping[str, str]] = {
     "signature_invalid": "Cloudflare's signature does not fit the body.",
     "scope_missing": "The access token lacks the scope recordings:write.",
     "tenant_missing": "The access token names no tenant.",
-    "tenant_invalid": "The access token names a tenant that is too long: 256 characters at most, and 560 once "
-    "percent-encoded.",
+    "tenant_invalid": TENANT_INVALID,
     "body_too_large": f"The body is over {LARGEST_BODY} bytes.",
     "internal_error": "Something went wrong on our side; the request id leads to the cause.",
 }

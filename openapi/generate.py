@@ -19,6 +19,7 @@ from msgspec import Struct
 from local import template as sam
 from openapi import ROOT, answers, examples
 from openapi.operations import ANYWHERE, GATEWAY, OPERATIONS, WITH_KEY, WITH_TOKEN, Operation, Success, statuses
+from recordings.domain import ids
 from recordings.domain.lifecycle import Status
 from recordings.http.endpoint import LONGEST_KEY, TAKES, Takes
 from recordings.http.schemas import Nothing
@@ -425,7 +426,7 @@ def document() -> Document:
             "in": "path",
             "required": True,
             "description": ROOM_ID,
-            "schema": {"type": "string", "minLength": 1, "maxLength": 128, "pattern": room_id_pattern()},
+            "schema": {"type": "string", "minLength": 1, "maxLength": 128, "pattern": f"^{ids.ROOM_ID.pattern}$"},
             "example": examples.ROOM.id,
         },
         "RecordingId": {
@@ -477,13 +478,6 @@ def document() -> Document:
             },
         },
     }
-
-
-def room_id_pattern() -> str:
-    """The ids that a room can have, as the function checks them."""
-    with _environment(sam.read(ROOT / "template.yaml")):
-        pattern: str = importlib.import_module("functions.api.put_room.app").ID.pattern
-    return f"^{pattern}$"
 
 
 # ---------------------------------------------------------------- File

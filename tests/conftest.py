@@ -1,8 +1,12 @@
 """Environment and false credentials, set before anything of ours is imported."""
 
 import hashlib
+import io
+import logging
 import os
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import settings
 
 # How long an example takes says how busy the machine is. What fails for one fails for all, whoever changed nothing has
@@ -45,3 +49,16 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str]
     at = next((n for n, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right)))
     told = [f"{len(side)} bytes, SHA-256 {hashlib.sha256(side).hexdigest()}" for side in (left, right)]
     return [f"{told[0]} {op} {told[1]}", f"First difference at byte {at}"]
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    """What our own logger writes, as it is stored."""
+    from recordings.observability import logger
+
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(logger.registered_formatter)
+    logger.addHandler(handler)
+    yield written
+    logging.getLogger(logger.service).removeHandler(handler)

@@ -1,10 +1,7 @@
 """The ports in memory. The stores pass the same tests as DynamoDB's adapter: unit/adapters/test_store_contract.py."""
 
-import base64
-import binascii
 import hashlib
 import json
-import re
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,12 +12,12 @@ from typing import Any
 
 from ulid import ULID
 
+from recordings.adapters.cursors import decode_cursor, encode_cursor
 from recordings.domain.capture import Capture, CaptureStatus
 from recordings.domain.errors import (
     ChecksumMismatch,
     ConcurrentUpdate,
     IdempotencyKeyReused,
-    InvalidCursor,
     MeetingInUse,
     ProviderNotFound,
     ProviderRefused,
@@ -45,8 +42,6 @@ from recordings.services.transfer_file import Plan
 from tests.support.builders import NOON
 
 type RoomKey = tuple[str, str]
-
-RECORDING_ID = re.compile(r"rec_[0-7][0-9A-HJKMNP-TV-Z]{25}")
 
 
 class SetClock:
@@ -213,11 +208,11 @@ class MemoryRooms:
             self._memory.last_names[room.tenant_id, room.id] = now.name
 
     def list(self, tenant_id: str, *, limit: int, cursor: str | None = None) -> Page[Room]:
-        after = _opened(cursor).encode() if cursor is not None else b""
+        after = decode_cursor("rooms", cursor).encode() if cursor is not None else b""
         with self._memory.lock:
             found = [room for (tenant, _), room in self._memory.rooms.items() if tenant == tenant_id]
         rest = [room for room in sorted(found, key=lambda room: room.id.encode()) if room.id.encode() > after]
-        return Page(rest[:limit], _sealed(rest[limit - 1].id) if len(rest) > limit else None)
+        return Page(rest[:limit], encode_cursor("rooms", rest[limit - 1].id) if len(rest) > limit else None)
 
     def take_lock(self, tenant_id: str, room_id: str, *, nonce: str, now: datetime, until: datetime) -> Room:
         with self._memory.lock:
@@ -239,20 +234,6 @@ class MemoryRooms:
         with self._memory.lock:
             key = self._memory.meetings.get(meeting_id)
             return self._memory.rooms.get(key) if key else None
-
-
-def _sealed(text: str) -> str:
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-
-
-def _opened(cursor: str) -> str:
-    try:
-        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
-    except (binascii.Error, ValueError):
-        text = ""
-    if not 0 < len(text.encode()) <= 1024:
-        raise InvalidCursor
-    return text
 
 
 def _moved(now: Recording, then: Recording) -> bool:
@@ -394,16 +375,15 @@ class MemoryRecordings:
         offset: int = 0,
         cursor: str | None = None,
     ) -> CountedPage:
-        after = _opened(cursor) if cursor is not None else None
-        if after is not None and not RECORDING_ID.fullmatch(after):
-            raise InvalidCursor
+        after = decode_cursor("recordings", cursor) if cursor is not None else None
         with self._memory.lock:
             mine = [one for (tenant, _), one in self._memory.recordings.items() if tenant == tenant_id]
         found = sorted(
             (one for one in mine if _fits(one, only)), key=lambda one: (one.created_at, one.id), reverse=True
         )
         rest = [one for one in found if after is None or one.id < after][offset:]
-        return CountedPage(rest[:limit], len(found), _sealed(rest[limit - 1].id) if len(rest) > limit else None)
+        further = encode_cursor("recordings", rest[limit - 1].id) if len(rest) > limit else None
+        return CountedPage(rest[:limit], len(found), further)
 
     def of_cloudflare(self, cloudflare_id: str) -> Recording | None:
         with self._memory.lock:

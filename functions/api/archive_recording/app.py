@@ -14,5 +14,5 @@ archive_recording = ArchiveRecording(recordings=DynamoRecordings(), runs=Archivi
 
 @endpoint(scope="recordings:write", idempotency=Idempotency(DynamoIdempotencyKeys(), now))
 def handler(request: Request[Nothing, Nothing]) -> Response:
-    recording = archive_recording(tenant_id=request.tenant_id, recording_id=request.path("id"))
+    recording = archive_recording(tenant_id=request.tenant_id, recording_id=request.recording_id())
     return Response(HTTPStatus.OK, {"data": archiving_view(recording)})

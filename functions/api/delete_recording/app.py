@@ -13,5 +13,5 @@ delete_recording = DeleteRecording(recordings=DynamoRecordings(), clock=now)
 
 @endpoint(scope="recordings:write", idempotency=Idempotency(DynamoIdempotencyKeys(), now))
 def handler(request: Request[Nothing, Nothing]) -> Response:
-    recording = delete_recording(tenant_id=request.tenant_id, recording_id=request.path("id"))
+    recording = delete_recording(tenant_id=request.tenant_id, recording_id=request.recording_id())
     return Response(HTTPStatus.OK, {"data": deleted_view(recording)})

@@ -12,6 +12,6 @@ rooms = DynamoRooms()
 
 @endpoint(scope="recordings:write", idempotency=Idempotency(DynamoIdempotencyKeys(), now))
 def handler(request: Request[Nothing, Nothing]) -> Response:
-    room = rooms.get(request.tenant_id, request.path("id"))
+    room = rooms.get(request.tenant_id, request.room_id())
     rooms.remove(room)
     return Response(HTTPStatus.OK, {"data": {"id": room.id, "deleted": True}})

@@ -18,7 +18,7 @@ download_recording = DownloadRecording(
 @endpoint(scope="recordings:read", query=DownloadQuery)
 def handler(request: Request[DownloadQuery, Nothing]) -> Response:
     found = download_recording(
-        tenant_id=request.tenant_id, recording_id=request.path("id"), seconds=request.query.expires_in
+        tenant_id=request.tenant_id, recording_id=request.recording_id(), seconds=request.query.expires_in
     )
     match found:
         case NotYet(recording):

@@ -11,4 +11,4 @@ rooms = DynamoRooms()
 
 @endpoint(scope="recordings:read")
 def handler(request: Request[Nothing, Nothing]) -> Response:
-    return Response(HTTPStatus.OK, {"data": room_view(rooms.get(request.tenant_id, request.path("id")))})
+    return Response(HTTPStatus.OK, {"data": room_view(rooms.get(request.tenant_id, request.room_id()))})

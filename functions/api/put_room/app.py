@@ -1,25 +1,24 @@
 """PUT /api/v1/rooms/{id}: create or update a room."""
 
-import re
 from http import HTTPStatus
 
 from recordings.adapters.budget import CallBudget
 from recordings.adapters.dynamo import DynamoRooms
 from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.system import new_nonce, now
-from recordings.http.endpoint import Request, Response, endpoint, invalid
+from recordings.domain.ids import is_room_id
+from recordings.http.endpoint import Request, Response, endpoint
+from recordings.http.problems import invalid
 from recordings.http.schemas import Nothing, RoomBody, room_view
 from recordings.services.put_room import PutRoom
 
-# No "." and "..": clients take them out of a path.
-ID = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9_.:-]{1,128}")
 put_room = PutRoom(rooms=DynamoRooms(), recorder=RealtimeKit(CallBudget()), clock=now, new_nonce=new_nonce)
 
 
 @endpoint(scope="recordings:write", body=RoomBody)
 def handler(request: Request[Nothing, RoomBody]) -> Response:
     room_id, body = request.path("id"), request.body
-    if not ID.fullmatch(room_id):
+    if not is_room_id(room_id):
         raise invalid("id", "must be 1 to 128 of A-Z a-z 0-9 _ . : -, and not . or ..")
     room, created = put_room(
         tenant_id=request.tenant_id,

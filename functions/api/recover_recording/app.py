@@ -18,5 +18,5 @@ recover_recording = RecoverRecording(
 
 @endpoint(scope="recordings:write", idempotency=Idempotency(DynamoIdempotencyKeys(), now))
 def handler(request: Request[Nothing, Nothing]) -> Response:
-    recording = recover_recording(tenant_id=request.tenant_id, recording_id=request.path("id"))
+    recording = recover_recording(tenant_id=request.tenant_id, recording_id=request.recording_id())
     return Response(HTTPStatus.OK, {"data": recovering_view(recording)})

@@ -16,7 +16,7 @@ restore_recording = RestoreRecording(recordings=DynamoRecordings(), vault=Archiv
 def handler(request: Request[Nothing, RestoreBody]) -> Response:
     recording = restore_recording(
         tenant_id=request.tenant_id,
-        recording_id=request.path("id"),
+        recording_id=request.recording_id(),
         days=request.body.days,
         tier=request.body.tier,
     )

@@ -25,7 +25,7 @@ start_recording = StartRecording(
 def handler(request: Request[Nothing, StartBody]) -> Response:
     recording = start_recording(
         tenant_id=request.tenant_id,
-        room_id=request.path("id"),
+        room_id=request.room_id(),
         max_duration_seconds=request.body.max_duration_seconds,
     )
     count("RecordingsStarted")

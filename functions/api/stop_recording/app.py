@@ -23,5 +23,5 @@ stop_recording = StopRecording(
 
 @endpoint(scope="recordings:write", idempotency=Idempotency(DynamoIdempotencyKeys(), now))
 def handler(request: Request[Nothing, Nothing]) -> Response:
-    recording = stop_recording(tenant_id=request.tenant_id, room_id=request.path("id"))
+    recording = stop_recording(tenant_id=request.tenant_id, room_id=request.room_id())
     return Response(HTTPStatus.OK, {"data": stopped_view(recording)})

@@ -28,5 +28,5 @@ sync = SyncRoom(rooms=DynamoRooms(), recordings=recordings, recorder=recorder, r
 
 @endpoint(scope="recordings:write", idempotency=Idempotency(DynamoIdempotencyKeys(), now))
 def handler(request: Request[Nothing, Nothing]) -> Response:
-    changed = sync(tenant_id=request.tenant_id, room_id=request.path("id"))
+    changed = sync(tenant_id=request.tenant_id, room_id=request.room_id())
     return Response(HTTPStatus.OK, {"data": synced_view(changed)})

@@ -13,5 +13,5 @@ undelete_recording = UndeleteRecording(recordings=DynamoRecordings())
 
 @endpoint(scope="recordings:write", idempotency=Idempotency(DynamoIdempotencyKeys(), now))
 def handler(request: Request[Nothing, Nothing]) -> Response:
-    recording = undelete_recording(tenant_id=request.tenant_id, recording_id=request.path("id"))
+    recording = undelete_recording(tenant_id=request.tenant_id, recording_id=request.recording_id())
     return Response(HTTPStatus.OK, {"data": undeleted_view(recording)})

@@ -10,8 +10,9 @@ from recordings.adapters.step_functions import ProcessingRuns
 from recordings.adapters.system import deadlines, new_id, now
 from recordings.adapters.webhook_key import WebhookKeys
 from recordings.domain.errors import Conflict, Throttled
-from recordings.http.endpoint import Request, Response, endpoint, refused
+from recordings.http.endpoint import Request, Response, endpoint
 from recordings.http.hints import hint_of
+from recordings.http.problems import refused
 from recordings.http.schemas import Nothing
 from recordings.services.receive_webhook import ReceiveWebhook
 from recordings.services.reconcile_recording import ReconcileRecording

@@ -9,10 +9,12 @@ from recordings.adapters.object_store import R2
 from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.step_functions import answer_task, fail_task
 from recordings.adapters.system import now
+from recordings.domain.errors import CaptureFailed, RecordingsError, TransferError
 from recordings.observability import logger
 from recordings.services.process_recording import CheckUpload
 from recordings.workflow.task import Payload, task
 
+OURS = (RecordingsError, TransferError, CaptureFailed)
 check_upload = CheckUpload(
     recordings=DynamoRecordings(),
     recorder=RealtimeKit(CallBudget("runs")),
@@ -30,7 +32,8 @@ def handler(payload: Payload) -> Payload:
     except Exception as error:
         # A function that waits by token fails by token: the run hears of it now and not after the time-out.
         logger.info("refused", code=type(error).__name__)
-        fail_task(token, type(error).__name__, str(error)[:256])
+        # The words of our own errors are ours; those of a library may be what somebody else said.
+        fail_task(token, type(error).__name__, str(error)[:256] if isinstance(error, OURS) else "")
         return {}
     if answer is not None:
         answer_task(token, answer)

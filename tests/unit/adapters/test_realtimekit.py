@@ -1,5 +1,6 @@
 """The Cloudflare client against a server that answers as Cloudflare may."""
 
+import io
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from recordings.adapters import realtimekit
 from recordings.domain.capture import CaptureStatus
 from recordings.domain.errors import (
     ProviderError,
+    ProviderFailure,
     ProviderNotFound,
     ProviderRefused,
     ProviderThrottled,
@@ -59,7 +61,7 @@ class Handler(BaseHTTPRequestHandler):
 def server() -> Iterator[Server]:
     server = Server(("127.0.0.1", 0), Handler)
     server.answers, server.asked = [], []
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     yield server
     server.shutdown()
@@ -125,6 +127,48 @@ def test_a_start_that_fails_says_how_and_is_sent_once(
     with pytest.raises(error):
         kit.start("m1", max_seconds=None)
     assert len(server.asked) == 1
+
+
+LEAK = "SECRET of another customer" * 2_000
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 404, 409, 422, 429, 500, 504])
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"error": {"code": 409, "message": LEAK}},
+        {"errors": [{"code": 10000, "message": LEAK}, {"code": LEAK}, {"code": [LEAK]}, LEAK]},
+        {"error": LEAK, "errors": LEAK},
+    ],
+    ids=["its own envelope", "the gateway's envelope", "odd ones"],
+)
+def test_what_cloudflare_says_is_in_no_error_and_no_log(
+    server: Server, kit: realtimekit.RealtimeKit, log: io.StringIO, status: int, told: dict[str, Any]
+) -> None:
+    server.answers = [(status, {}, json.dumps({"success": False, **told}).encode())]
+    with pytest.raises(ProviderFailure) as raised:
+        kit.start("m1", max_seconds=None)
+    assert "SECRET" not in f"{raised.value!r} {log.getvalue()}"
+    assert f'"status":{status}' in log.getvalue()
+
+
+def test_an_answer_nested_without_end_is_one_that_cannot_be_read(server: Server, kit: realtimekit.RealtimeKit) -> None:
+    server.answers = [(200, {}, b"[" * 200_000)]
+    with pytest.raises(ProviderError):
+        kit.start("m1", max_seconds=None)
+
+
+@pytest.mark.parametrize("id", ["", "..", "a/b", "a#b", "a?b", "é", "x" * 129, None, 7, ["c1"]])
+def test_an_id_that_could_lead_elsewhere_is_none(server: Server, kit: realtimekit.RealtimeKit, id: Any) -> None:
+    server.answers = [ok(ROW | {"session_id": id, "meeting": {"id": id}})]
+    capture = kit.start("m1", max_seconds=None)
+    assert (capture.session_id, capture.meeting_id) == (None, None)
+    server.answers = [ok(ROW | {"id": id})]
+    with pytest.raises(ProviderError):
+        kit.start("m1", max_seconds=None)
+    server.answers = [ok({"id": id})]
+    with pytest.raises(ProviderError):
+        kit.create_meeting("Room", record_on_start=False)
 
 
 def test_a_rate_limit_carries_cloudflares_pause(server: Server, kit: realtimekit.RealtimeKit) -> None:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote
@@ -856,6 +856,9 @@ def test_a_cursor_walks_every_filtered_list_exactly_once(store: Store) -> None:
         "=",
         base64.urlsafe_b64encode(b"rec_").decode(),
         base64.urlsafe_b64encode(b"~").decode(),
+        base64.urlsafe_b64encode(b"rec_7ZZZZZZZZZZZZZZZZZZZZZZZZZ").decode(),
+        base64.urlsafe_b64encode(b"recordings/rec_76EZ91ZQ000000000000000000").decode(),
+        base64.urlsafe_b64encode(b"rooms/rec_01KE6V8Q800000000000000000").decode(),
     ],
 )
 def test_a_forged_cursor_of_recordings_is_refused(store: Store, cursor: str) -> None:
@@ -1065,7 +1068,7 @@ def test_a_tenant_without_recordings_has_an_empty_page(store: Store, offset: int
 
 @pytest.mark.parametrize("cut", [1, 2, 3, 7, 8])
 def test_a_cursor_walks_all_rooms_exactly_once(store: Store, cut: int) -> None:
-    ids = ["a", "B", "ä", "room_1", "room_10", "room_2", "🎬"]
+    ids = ["a", "B", "_x", "room_1", "room_10", "room_2", "z:1"]
     for n, room_id in enumerate(ids):
         store.rooms.add(a_room(id=room_id, meeting_id=f"meeting_{n}"))
     store.rooms.add(a_room(id="c", tenant_id="tenant_2", meeting_id="other"))
@@ -1088,6 +1091,59 @@ def test_a_cursor_goes_on_after_a_room_that_is_gone(store: Store) -> None:
     assert [room.id for room in store.rooms.list("tenant_1", limit=2, cursor=cursor).items] == ["room_2"]
 
 
+def unnamed_cursor(sort_key: str) -> str:
+    return base64.urlsafe_b64encode(sort_key.encode()).decode().rstrip("=")
+
+
+def test_a_cursor_of_the_first_release_still_leads_on(store: Store) -> None:
+    for n in range(3):
+        store.rooms.add(a_room(id=f"room_{n}", meeting_id=f"meeting_{n}"))
+    newest, *older = a_mixed_list(store)
+    of_rooms, of_recordings = (unnamed_cursor(key) for key in ("room_0", newest.id))
+    assert [room.id for room in store.rooms.list("tenant_1", limit=1, cursor=of_rooms).items] == ["room_1"]
+    assert store.recordings.page("tenant_1", limit=1, cursor=of_recordings).items[0].id == older[0].id
+
+
+def test_the_cursor_of_one_list_leads_nowhere_in_another(store: Store) -> None:
+    for n in range(2):
+        store.rooms.add(a_room(id=f"room_{n}", meeting_id=f"meeting_{n}"))
+    a_mixed_list(store)
+    of_rooms = store.rooms.list("tenant_1", limit=1).cursor
+    of_recordings = store.recordings.page("tenant_1", limit=1).cursor
+    assert of_rooms
+    assert of_recordings
+    with pytest.raises(InvalidCursor):
+        store.rooms.list("tenant_1", limit=1, cursor=of_recordings)
+    with pytest.raises(InvalidCursor):
+        store.recordings.page("tenant_1", limit=1, cursor=of_rooms)
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=23, minutes=59))),
+        datetime(1, 1, 1, tzinfo=UTC),
+        datetime(1969, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC),
+        datetime(9999, 1, 1, tzinfo=UTC),
+        datetime.max.replace(tzinfo=UTC),
+        datetime.max.replace(tzinfo=timezone(-timedelta(hours=23, minutes=59))),
+    ],
+    ids=str,
+)
+def test_a_filter_by_the_first_or_last_of_times_splits_the_list(store: Store, at: datetime) -> None:
+    made = a_mixed_list(store)
+    after, before = ([] if at.year > 2026 else made), (made if at.year > 2026 else [])
+    assert list(store.recordings.page("tenant_1", Filter(created_after=at), limit=20).items) == after
+    assert list(store.recordings.page("tenant_1", Filter(created_before=at), limit=20).items) == before
+
+
+def test_a_filter_that_names_no_possible_room_finds_nothing(store: Store) -> None:
+    a_mixed_list(store)
+    for room_id in ("a#b", "..", "r" * 129, "\x00", "\ud800"):
+        page = store.recordings.page("tenant_1", Filter(room_id=room_id), limit=5)
+        assert (list(page.items), page.total, page.cursor) == ([], 0, None)
+
+
 def test_no_rooms_are_an_empty_page_without_cursor(store: Store) -> None:
     page = store.rooms.list("tenant_1", limit=20)
     assert (list(page.items), page.cursor) == ([], None)
@@ -1095,7 +1151,24 @@ def test_no_rooms_are_an_empty_page_without_cursor(store: Store) -> None:
 
 @pytest.mark.parametrize(
     "cursor",
-    ["", "!", "a", "%%%%", "ä", "////", base64.urlsafe_b64encode(b"\xff\xfe").decode(), "=", "QUJD\n", "A" * 1400],
+    [
+        "",
+        "!",
+        "a",
+        "%%%%",
+        "ä",
+        "////",
+        base64.urlsafe_b64encode(b"\xff\xfe").decode(),
+        "=",
+        "QUJD\n",
+        "A" * 1400,
+        base64.urlsafe_b64encode(b"no room").decode(),
+        base64.urlsafe_b64encode(b"rooms/..").decode(),
+        base64.urlsafe_b64encode(b"rooms/").decode(),
+        base64.urlsafe_b64encode(b"/room_1").decode(),
+        base64.urlsafe_b64encode(b"rec_01KE6V8Q800000000000000000").decode(),
+        base64.urlsafe_b64encode(b"recordings/rec_01KE6V8Q800000000000000000").decode(),
+    ],
 )
 def test_a_forged_cursor_is_refused(store: Store, cursor: str) -> None:
     with pytest.raises(InvalidCursor):

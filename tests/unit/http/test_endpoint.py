@@ -172,20 +172,8 @@ def test_the_tenant_comes_from_the_token() -> None:
     assert tenants == ["tenant-1"]
 
 
-@pytest.mark.parametrize("tenant", [None, "", 7, ["a"]])
-def test_a_token_without_tenant_is_refused(tenant: object) -> None:
-    status, problem, _ = call(claims={**CLAIMS, "tenant_id": tenant})
-    assert (status, problem["code"]) == (403, "tenant_missing")
-
-
-@pytest.mark.parametrize("tenant", ["t" * 257, "\N{VIDEO CAMERA}" * 47, "%" * 187, "\ud800"])
-def test_a_tenant_that_no_key_can_hold_is_refused_clearly(tenant: str) -> None:
-    status, problem, _ = call(claims={**CLAIMS, "tenant_id": tenant})
-    assert (status, problem["code"]) == (403, "tenant_invalid")
-
-
-@pytest.mark.parametrize("tenant", ["t" * 256, "\N{VIDEO CAMERA}" * 46, "%" * 186])
-def test_the_longest_tenant_and_room_fit_every_key(tenant: str) -> None:
+def test_the_longest_tenant_and_room_fit_every_key() -> None:
+    tenant = "a" + "@" * 127
     assert call(claims={**CLAIMS, "tenant_id": tenant})[0] == 200
     recording = a_recording(tenant_id=tenant, room_id=":" * 128, attempt=999_999)
     delivered = (
@@ -228,6 +216,7 @@ def test_a_function_without_scope_needs_no_token() -> None:
         ('{"name": 1}', "name"),
         ('{"name": "x", "nmae": "x"}', "nmae"),
         ('{"name": "x", "\\u0000": 1}', "\x00"),
+        ('{"name": "x", "a` - at `$.b": 1}', "a` - at `$.b"),
     ],
 )
 def test_a_body_that_does_not_fit_is_the_callers_fault(body: str, field: str) -> None:

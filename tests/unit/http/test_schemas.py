@@ -77,8 +77,9 @@ def test_a_query_has_defaults() -> None:
 
 
 def test_an_offset_may_be_beyond_every_list_but_not_before_it() -> None:
-    assert asked(schemas.ListQuery, f"offset={10**18}") == schemas.ListQuery(offset=10**18)
-    assert asked(schemas.ListQuery, "offset=-1") is None
+    assert asked(schemas.ListQuery, f"offset={2**53 - 1}") == schemas.ListQuery(offset=2**53 - 1)
+    for offset in ("-1", f"{2**53}", f"{10**18}", f"{2**63}", "9" * 400):
+        assert asked(schemas.ListQuery, f"offset={offset}") is None
 
 
 def test_a_list_is_filtered_by_room_statuses_and_times() -> None:

@@ -22,7 +22,8 @@ from recordings.domain.errors import (
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Archive, Failure, Progress, Recording
 from recordings.http import schemas
-from recordings.http.endpoint import Request, Response, endpoint, refused
+from recordings.http.endpoint import Request, Response, endpoint
+from recordings.http.problems import refused
 from tests.support.builders import NOON, a_file, a_recording, a_room
 from tests.support.context import Context
 

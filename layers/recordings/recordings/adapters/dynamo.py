@@ -23,13 +23,10 @@ conditions on several items with the reason of each refusal are the heart of thi
 exactly as DynamoDB does, at no import beyond the one that every function needs anyway.
 """
 
-import base64
-import binascii
 import hashlib
 import json
 import os
 import random
-import re
 import secrets
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -45,11 +42,11 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from recordings.adapters.cursors import decode_cursor, encode_cursor
 from recordings.adapters.deadline import bounded
 from recordings.domain.errors import (
     ConcurrentUpdate,
     IdempotencyKeyReused,
-    InvalidCursor,
     MeetingInUse,
     RecordingNotFound,
     RequestInProgress,
@@ -58,6 +55,7 @@ from recordings.domain.errors import (
     RoomNotFound,
     Throttled,
 )
+from recordings.domain.ids import is_room_id
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Archive, Change, Failure, Progress, Recording, StoredFile
 from recordings.domain.room import Room
@@ -84,7 +82,6 @@ KEPT_FOR: Final = timedelta(hours=24)
 # Longer than an unfinished upload lives in R2, seven days (R2, multipart-objects).
 SUMS_KEPT_FOR: Final = timedelta(days=14)
 RESERVED_FOR: Final = timedelta(seconds=60)
-RECORDING_ID: Final = re.compile(r"rec_[0-7][0-9A-HJKMNP-TV-Z]{25}")
 # Beyond this a time cannot be reckoned with; nothing is that new.
 LATEST: Final = datetime(9999, 1, 1, tzinfo=UTC)
 READ_TOO_MANY: Final = 100
@@ -430,10 +427,10 @@ class DynamoRooms:
         }
         if cursor is not None:
             # The caller holds only a sort key: no cursor can point into another tenant.
-            request["ExclusiveStartKey"] = _key(pk, _opened(cursor))
+            request["ExclusiveStartKey"] = _key(pk, decode_cursor("rooms", cursor))
         with _reading():
             rooms = [_room(_plain(item)) for item in _client.query(**request)["Items"]]
-        return Page(rooms[:limit], _sealed(rooms[limit - 1].id) if len(rooms) > limit else None)
+        return Page(rooms[:limit], encode_cursor("rooms", rooms[limit - 1].id) if len(rooms) > limit else None)
 
     def claim(self, tenant_id: str, room_id: str, *, nonce: str, now: datetime, until: datetime) -> str | None:
         change = "SET nonce = :nonce, lease_until = :until, expires_at = :expires"
@@ -524,27 +521,6 @@ def _blocker(room: Item) -> Recording | None:
         return None
     item = _get(_partition(room["tenant_id"], "REC"), room["active_recording_id"])
     return _recording(item) if item else None
-
-
-def _sealed(sort_key: str) -> str:
-    return base64.urlsafe_b64encode(sort_key.encode()).decode().rstrip("=")
-
-
-def _opened(cursor: str) -> str:
-    try:
-        sort_key = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
-    except (binascii.Error, ValueError):
-        sort_key = ""
-    if not _fits(sort_key):
-        raise InvalidCursor("the cursor was not issued by this API")
-    return sort_key
-
-
-def _opened_id(cursor: str) -> str:
-    recording_id = _opened(cursor)
-    if not RECORDING_ID.fullmatch(recording_id):
-        raise InvalidCursor("the cursor was not issued by this API")
-    return recording_id
 
 
 # ---------------------------------------------------------------- recordings
@@ -937,7 +913,9 @@ class DynamoRecordings:
         offset: int = 0,
         cursor: str | None = None,
     ) -> CountedPage:
-        after = _opened_id(cursor) if cursor is not None else None
+        after = decode_cursor("recordings", cursor) if cursor is not None else None
+        if only.room_id is not None and not is_room_id(only.room_id):
+            return CountedPage([], 0)
         bounds = _Bounds.of(only)
         days = self._days(tenant_id, only, bounds)
         total, skip = sum(day.wanted for day in days), offset
@@ -958,7 +936,7 @@ class DynamoRecordings:
                 break
         items = found[skip : skip + limit]
         more = len(found) > skip + limit
-        return CountedPage(items, total, _sealed(items[-1].id) if more and items else None)
+        return CountedPage(items, total, encode_cursor("recordings", items[-1].id) if more and items else None)
 
     def _days(self, tenant_id: str, only: Filter, bounds: _Bounds) -> list[_Day]:
         """The days on which something is asked for, newest first, counted exactly."""

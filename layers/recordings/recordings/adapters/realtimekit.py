@@ -28,6 +28,7 @@ from recordings.domain.errors import (
     ProviderThrottled,
     ProviderTimeout,
 )
+from recordings.domain.ids import is_cloudflare_id
 from recordings.domain.media import plausible_duration
 from recordings.domain.storage_keys import named_by
 from recordings.observability import logger
@@ -55,6 +56,8 @@ LONGEST_BLOCK_SECONDS: Final = 3600
 SPENT: Final = re.compile(r"\br=0;\s*t=(\d{1,6})")
 # "Could not route to …" and "No route for that URI": the gateway's own words for an address that it does not know.
 NO_ROUTE: Final = frozenset({7000, 7003})
+# So many of Cloudflare's error codes are logged.
+MOST_CODES: Final = 5
 PAGE: Final = 100
 MOST_PAGES: Final = 2_000
 
@@ -193,7 +196,7 @@ class RealtimeKit:
 
     def create_meeting(self, title: str, *, record_on_start: bool) -> str:
         data = self._call("POST", "/meetings", body={"title": title, "record_on_start": record_on_start})
-        if not isinstance(data.get("id"), str):
+        if not is_cloudflare_id(data.get("id")):
             raise ProviderError("Cloudflare made a meeting without an id")
         return str(data["id"])
 
@@ -298,53 +301,50 @@ def _log(method: str, path: str, answer: str, began: float) -> None:
 
 
 def _document(response: requests.Response) -> Mapping[str, Any]:
-    """The answer, which has `data`. Knows both error envelopes, HTML from the edge, and `success: false` in a 2xx."""
+    """The answer, which has `data`. Knows both error envelopes, HTML from the edge, and `success: false` in a 2xx.
+
+    The errors that it raises say what became of the call in our own words. Cloudflare's are in no error, no answer and
+    no log: they may speak of other customers, and they have no bound. Its status and its numeric code are logged.
+    """
     try:
         document = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     told = document if isinstance(document, dict) else {}
     if response.ok and told.get("success") is not False and "data" in told:
         return told
-    status = response.status_code
-    message = f"Cloudflare answered {status}: {_message(told)}"
+    status, codes = response.status_code, _codes(told)
+    logger.info("cloudflare refused", status=status, codes=codes)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         after = response.headers.get("Retry-After", "")
         pause = int(after) if after.isdecimal() and len(after) < 10 else BLOCK_SECONDS
         raise ProviderThrottled("Cloudflare limits the rate of calls", retry_after=min(pause, LONGEST_BLOCK_SECONDS))
-    if status == HTTPStatus.NOT_FOUND and _is_of_realtimekit(told):
-        raise ProviderNotFound(message)
+    # A 404 speaks of the recording unless it is a page of the edge, or the gateway's, which knows no such account or
+    # app: on their word nobody's recording is given up.
+    if status == HTTPStatus.NOT_FOUND and told and NO_ROUTE.isdisjoint(codes):
+        raise ProviderNotFound("Cloudflare does not know it")
     if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in {
         HTTPStatus.UNAUTHORIZED,
         HTTPStatus.FORBIDDEN,
         HTTPStatus.NOT_FOUND,
     }:
-        raise ProviderRefused(message)
+        raise ProviderRefused(f"Cloudflare refused the call with status {status}")
     if status == HTTPStatus.GATEWAY_TIMEOUT:
-        raise ProviderTimeout(message)
-    raise ProviderError(message)
+        raise ProviderTimeout("Cloudflare did not answer in time")
+    raise ProviderError(f"Cloudflare answered with status {status} and no result")
 
 
-def _is_of_realtimekit(told: Mapping[str, Any]) -> bool:
-    """Whether an answer of 404 speaks of the recording. A page of the edge does not, nor does the gateway when it
-    knows no such account or app: on their word nobody's recording is given up."""
+def _codes(told: Mapping[str, Any]) -> Sequence[int]:
+    """The numeric codes of both error envelopes, a few at most."""
     errors = told.get("errors")
-    listed = errors if isinstance(errors, list) else []
-    return bool(told) and not any(isinstance(one, dict) and one.get("code") in NO_ROUTE for one in listed)
-
-
-def _message(told: Mapping[str, Any]) -> str:
-    error = told.get("error")
-    errors = told.get("errors")
-    if isinstance(errors, list) and errors:
-        error = errors[0]
-    text = error.get("message") if isinstance(error, dict) else None
-    return text[:200] if isinstance(text, str) else "no reason given"
+    listed = [told.get("error"), *(errors if isinstance(errors, list) else [])][:MOST_CODES]
+    codes = [one.get("code") for one in listed if isinstance(one, dict)]
+    return [code for code in codes if isinstance(code, int) and abs(code) < 10**9]
 
 
 def _capture(data: Mapping[str, Any]) -> Capture:
     """One recording, whatever is null or missing in it."""
-    if not isinstance(data.get("id"), str):
+    if not is_cloudflare_id(data.get("id")):
         raise ProviderError("Cloudflare told of a recording without an id")
     status = data.get("status")
     reason = data.get("start_reason")
@@ -356,16 +356,21 @@ def _capture(data: Mapping[str, Any]) -> Capture:
         invoked_at=_time(data.get("invoked_time")) or datetime.now(UTC).replace(microsecond=0),
         started_at=_time(data.get("started_time")),
         stopped_at=_time(data.get("stopped_time")),
-        session_id=data.get("session_id"),
+        session_id=_id(data.get("session_id")),
         file_name=data.get("output_file_name"),
         size_bytes=_whole(data.get("file_size")),
         duration_seconds=plausible_duration(data.get("recording_duration")),
         download_url=data.get("download_url"),
         url_expires_at=_time(data.get("download_url_expiry")),
         auto_started=reason.get("reason") == "RECORD_ON_START" if isinstance(reason, dict) else None,
-        meeting_id=meeting.get("id") if isinstance(meeting, dict) else None,
+        meeting_id=_id(meeting.get("id")) if isinstance(meeting, dict) else None,
         likely_meeting_id=named[0] if named else None,
     )
+
+
+def _id(given: object) -> str | None:
+    """An id that Cloudflare gave; None for anything that could lead to another address or key."""
+    return str(given) if is_cloudflare_id(given) else None
 
 
 def _time(given: object) -> datetime | None:

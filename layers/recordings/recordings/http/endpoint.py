@@ -8,14 +8,13 @@ named in the decorator, so that forgetting it means "takes nothing" and not "tak
 import base64
 import hashlib
 import json
-import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, cast, get_origin, get_type_hints
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl
 
 import msgspec
 from msgspec import Struct
@@ -23,11 +22,15 @@ from msgspec import Struct
 from recordings.domain.errors import (
     Invalid,
     ProviderThrottled,
+    RecordingNotFound,
     RecordingsError,
     RoomAlreadyRecording,
+    RoomNotFound,
     Throttled,
 )
-from recordings.http.problems import detail_of, status_of
+from recordings.domain.ids import is_recording_id, is_room_id
+from recordings.http.claims import scopes_of, tenant_of
+from recordings.http.problems import Problem, detail_of, invalid, status_of
 from recordings.http.schemas import NUMBERS, TOGETHER, Document, Nothing, blocker_view
 from recordings.observability import flush, logger
 from recordings.ports import Clock, IdempotencyKeys
@@ -41,37 +44,12 @@ type LambdaHandler = Callable[[Event, LambdaContext], Event]
 
 WHOLE: Final = re.compile(r"-?\d{1,4000}", re.ASCII)
 FIELD: Final = re.compile(r"Object (contains unknown|missing required) field `(.*)`", re.DOTALL)
+# msgspec quotes the value that is none of an enumeration's, however long it is.
+ENUM: Final = re.compile(r"Invalid enum value .*", re.DOTALL)
 # The name under which a handler says what it takes.
 TAKES: Final = "takes"
 LARGEST_BODY: Final = 64 * 1024
 LONGEST_KEY: Final = 128
-# A tenant's files lie under its name, percent-encoded as in the table: with the longest id of a room, which takes 384
-# bytes there, the key of a file is still within the 1,024 that S3 and R2 allow.
-LONGEST_TENANT: Final = 256
-LONGEST_TENANT_QUOTED: Final = 560
-
-
-class _Problem(Exception):
-    """A refusal that the frame itself makes."""
-
-    def __init__(self, status: HTTPStatus, code: str, detail: str, **extra: object) -> None:
-        super().__init__(detail)
-        self.status, self.code, self.detail, self.extra = status, code, detail, extra
-
-
-def invalid(field_name: str, message: str) -> _Problem:
-    """The refusal of one field of what the caller sent; raise it."""
-    return _Problem(
-        HTTPStatus.BAD_REQUEST,
-        "invalid_request",
-        f"The request is not valid: {field_name} {message}.",
-        errors=[{"field": field_name, "message": message}],
-    )
-
-
-def refused(status: HTTPStatus, code: str, detail: str) -> _Problem:
-    """Another refusal; raise it."""
-    return _Problem(status, code, detail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +66,20 @@ class Request[Q: Struct, B: Struct]:
         found = str((self.event.get("pathParameters") or {}).get(name, ""))
         # A lone surrogate cannot be sent to the store; replaced, it makes an id that nothing has.
         return found.encode("utf-8", "replace").decode()
+
+    def room_id(self) -> str:
+        """The room that the path names. Raises RoomNotFound for what can be no room's id, in the words of the store."""
+        found = self.path("id")
+        if not is_room_id(found):
+            raise RoomNotFound("there is no such room")
+        return found
+
+    def recording_id(self) -> str:
+        """The recording that the path names. Raises RecordingNotFound for what can be no recording's id."""
+        found = self.path("id")
+        if not is_recording_id(found):
+            raise RecordingNotFound("there is no such recording")
+        return found
 
     def header(self, name: str) -> str | None:
         return _header(self.event, name)
@@ -134,7 +126,7 @@ def endpoint[Q: Struct, B: Struct](
         @logger.inject_lambda_context(correlation_id_path="requestContext.requestId", clear_state=True)
         @wraps(handle)
         def handler(event: Event, context: "LambdaContext") -> Event:
-            request_id = str(event["requestContext"]["requestId"])
+            request_id = str(event["requestContext"].get("requestId", ""))
             seconds = request_seconds(context.get_remaining_time_in_millis() / 1000)
             try:
                 tenant_id = "" if scope is None else _tenant(event, scope)
@@ -148,7 +140,7 @@ def endpoint[Q: Struct, B: Struct](
                 )
                 with request_context(tenant_id=tenant_id or None, seconds=seconds):
                     return _once(idempotency, request, lambda: _answer(handle, request, request_id), request_id)
-            except _Problem as problem:
+            except Problem as problem:
                 return _refusal(problem, request_id)
             except RecordingsError as error:
                 return _refusal(_told(error), request_id)
@@ -169,7 +161,7 @@ def _answer[Q: Struct, B: Struct](
 ) -> Event:
     try:
         response = handle(request)
-    except _Problem as problem:
+    except Problem as problem:
         return _refusal(problem, request_id)
     except RecordingsError as error:
         return _refusal(_told(error), request_id)
@@ -214,33 +206,9 @@ def _keep[Q: Struct, B: Struct](idempotency: Idempotency, request: Request[Q, B]
 
 
 def _tenant(event: Event, scope: str) -> str:
-    jwt = event["requestContext"].get("authorizer", {}).get("jwt", {})
-    claims = jwt.get("claims") or {}
-    scopes = jwt.get("scopes") or str(claims.get("scope", "")).split()
-    if scope not in scopes and scope not in str(claims.get("scope", "")).split():
-        raise _Problem(HTTPStatus.FORBIDDEN, "scope_missing", f"The access token lacks the scope {scope}.")
-    tenant_id = claims.get(os.environ["TENANT_CLAIM"])
-    if not isinstance(tenant_id, str) or not tenant_id:
-        raise _Problem(HTTPStatus.FORBIDDEN, "tenant_missing", "The access token names no tenant.")
-    if len(tenant_id) > LONGEST_TENANT or len(quote(tenant_id, safe="", errors="replace")) > LONGEST_TENANT_QUOTED:
-        raise _Problem(
-            HTTPStatus.FORBIDDEN,
-            "tenant_invalid",
-            f"The access token names a tenant that is too long: {LONGEST_TENANT} characters at most, and "
-            f"{LONGEST_TENANT_QUOTED} once percent-encoded.",
-        )
-    if not _is_text(tenant_id):
-        raise _Problem(HTTPStatus.FORBIDDEN, "tenant_invalid", "The access token names a tenant that is no valid text.")
-    return tenant_id
-
-
-def _is_text(given: str) -> bool:
-    """Whether it can be written in UTF-8: half of a surrogate pair cannot."""
-    try:
-        given.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    if scope not in scopes_of(event):
+        raise Problem(HTTPStatus.FORBIDDEN, "scope_missing", f"The access token lacks the scope {scope}.")
+    return tenant_of(event)
 
 
 def _header(event: Event, name: str) -> str | None:
@@ -257,7 +225,7 @@ def _raw_body(event: Event, *, limited: bool) -> bytes:
         # Characters outside ASCII raise this, a wrong length its subclass binascii.Error.
         raise invalid("body", "could not be decoded") from None
     if limited and len(raw) > LARGEST_BODY:
-        raise _Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", f"The body is over {LARGEST_BODY} bytes.")
+        raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", f"The body is over {LARGEST_BODY} bytes.")
     return raw
 
 
@@ -292,19 +260,22 @@ def _body[B: Struct](model: type[B], raw: bytes) -> B:
         raise invalid("body", "is not valid JSON") from error
 
 
-def _fault(error: msgspec.ValidationError, place: str) -> _Problem:
+def _fault(error: msgspec.ValidationError, place: str) -> Problem:
     """What msgspec says of the first field at fault, in the contract's shape."""
-    text, _, path = str(error).partition(" - at `$")
-    named = FIELD.search(text)
+    named = FIELD.fullmatch(str(error))
     if named is not None:
         return invalid(named[2], "is not known" if named[1] == "contains unknown" else "is required")
+    text, _, path = str(error).rpartition(" - at `$")
+    if not text:
+        text, path = path, ""
+    text = ENUM.sub("none of the values that it may have", text)
     inside = re.match(r"\.(\w+)", path)
     if text == TOGETHER:
         return invalid("cursor", "cannot be given together with offset")
     return invalid(inside[1] if inside else place, f"is not as it must be: {text[0].lower()}{text[1:]}")
 
 
-def _told(error: RecordingsError) -> _Problem:
+def _told(error: RecordingsError) -> Problem:
     """A domain error as the caller hears it."""
     extra: dict[str, object] = {}
     if isinstance(error, RoomAlreadyRecording):
@@ -313,10 +284,10 @@ def _told(error: RecordingsError) -> _Problem:
         extra["errors"] = [{"field": error.field, "message": detail_of(error)}]
     if isinstance(error, Throttled | ProviderThrottled):
         extra["retry_after"] = error.retry_after
-    return _Problem(status_of(error), error.code, detail_of(error), **extra)
+    return Problem(status_of(error), error.code, detail_of(error), **extra)
 
 
-def _refusal(problem: _Problem, request_id: str) -> Event:
+def _refusal(problem: Problem, request_id: str) -> Event:
     logger.info("refused", code=problem.code, reason=problem.detail)
     extra = dict(problem.extra)
     after = extra.pop("retry_after", None)
@@ -334,7 +305,7 @@ def _refusal(problem: _Problem, request_id: str) -> Event:
 
 
 def _bug(request_id: str) -> Event:
-    problem = _Problem(
+    problem = Problem(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "internal_error",
         "Something went wrong on our side; the request id leads to the cause.",

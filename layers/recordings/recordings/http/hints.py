@@ -3,6 +3,8 @@
 import json
 from dataclasses import dataclass
 
+from recordings.domain.ids import is_cloudflare_id
+
 
 @dataclass(frozen=True, slots=True)
 class Hint:
@@ -26,6 +28,6 @@ def hint_of(raw_body: bytes) -> Hint | None:
     capture_id = recording.get("recordingId") or recording.get("id")
     meeting = document.get("meeting")
     meeting_id = recording.get("meetingId") or (meeting.get("id") if isinstance(meeting, dict) else None)
-    if not isinstance(capture_id, str) or not 0 < len(capture_id) <= 128:
+    if not isinstance(capture_id, str) or not is_cloudflare_id(capture_id):
         return None
-    return Hint(capture_id, meeting_id if isinstance(meeting_id, str) and len(meeting_id) <= 128 else None)
+    return Hint(capture_id, meeting_id if is_cloudflare_id(meeting_id) else None)

@@ -1,10 +1,16 @@
-"""Domain errors as HTTP: the only place that knows both."""
+"""Domain errors as HTTP: the only place that knows both.
+
+Whatever a problem document says of its cause is our own sentence and short: `Problem` keeps to that, whoever makes one.
+"""
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 from recordings.domain import errors
+
+MAX_DETAIL_CHARACTERS: Final = 300
+MAX_FIELD_CHARACTERS: Final = 64
 
 STATUS_OF: Final[Mapping[type[errors.RecordingsError], HTTPStatus]] = {
     errors.NotFound: HTTPStatus.NOT_FOUND,
@@ -51,6 +57,47 @@ DETAIL_OF: Final[Mapping[type[errors.RecordingsError], str]] = {
 }
 
 
+class Problem(Exception):
+    """What a caller is refused with. `extra` are further members of the document, and `retry_after` (seconds).
+
+    `detail` is cut at 300 characters; of `errors`, each field name at 64 and each message at 300.
+    """
+
+    def __init__(self, status: HTTPStatus, code: str, detail: str, **extra: Any) -> None:
+        super().__init__(code)
+        self.status, self.code, self.detail = status, code, shortened(detail, MAX_DETAIL_CHARACTERS)
+        self.extra = extra
+        if "errors" in extra:
+            self.extra["errors"] = [
+                {
+                    "field": shortened(one["field"], MAX_FIELD_CHARACTERS),
+                    "message": shortened(one["message"], MAX_DETAIL_CHARACTERS),
+                }
+                for one in extra["errors"]
+            ]
+
+
+def invalid(field_name: str, message: str) -> Problem:
+    """The refusal of one field of what the caller sent; raise it. The name may be the caller's own, the message not."""
+    name = shortened(field_name, MAX_FIELD_CHARACTERS)
+    return Problem(
+        HTTPStatus.BAD_REQUEST,
+        "invalid_request",
+        f"The request is not valid: {name} {message}.",
+        errors=[{"field": name, "message": message}],
+    )
+
+
+def refused(status: HTTPStatus, code: str, detail: str) -> Problem:
+    """Another refusal; raise it."""
+    return Problem(status, code, detail)
+
+
+def shortened(text: str, most: int) -> str:
+    """At most so many characters of a text; what is cut off is shown by a last one, `…`."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 def status_of(error: errors.RecordingsError) -> HTTPStatus:
     """The status of the nearest listed ancestor; an unlisted error is a bug, hence 500."""
     return next(
@@ -59,8 +106,11 @@ def status_of(error: errors.RecordingsError) -> HTTPStatus:
 
 
 def detail_of(error: errors.RecordingsError) -> str:
-    """The error's own words as one sentence, or the advice for its nearest listed ancestor."""
-    own = str(error).strip()
+    """The error's own words as one sentence, or the advice for its nearest listed ancestor.
+
+    A failure of Cloudflare is told by the advice alone: no word of what Cloudflare said can be in it.
+    """
+    own = "" if isinstance(error, errors.ProviderFailure) else str(error).strip()
     if not own:
         return next(DETAIL_OF[kind] for kind in type(error).__mro__ if kind in DETAIL_OF)
     return f"{own[0].upper()}{own[1:]}" + ("" if own.endswith((".", "!", "?")) else ".")

@@ -70,7 +70,14 @@ class ListQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Which recordings, and which page of them."""
 
     limit: Limit = 20
-    offset: Annotated[int, Meta(ge=0, description="How many to leave out; not together with `cursor`.")] | None = None
+    offset: (
+        Annotated[
+            int,
+            # The greatest integer that every JSON reader holds exactly (RFC 8259, 6).
+            Meta(ge=0, le=2**53 - 1, description="How many to leave out; not together with `cursor`."),
+        ]
+        | None
+    ) = None
     cursor: Cursor | None = None
     room_id: Annotated[str, Meta(min_length=1, max_length=1000, description="Only those of this room.")] | None = None
     status: Annotated[list[Status], Meta(description="Only those with one of these statuses.")] = []

@@ -1,0 +1,90 @@
+"""Claims as API Gateway delivers them: always strings, whatever the token holds."""
+
+from typing import Any
+
+import pytest
+
+from recordings.http.claims import scopes_of, tenant_of
+from recordings.http.problems import Problem
+
+
+def an_event(claims: dict[str, Any], scopes: list[str] | None = None) -> dict[str, Any]:
+    return {"requestContext": {"authorizer": {"jwt": {"claims": claims, "scopes": scopes}}}}
+
+
+@pytest.mark.parametrize(
+    "tenant",
+    ["acme", "A", "0", "a" * 128, "acme.example", "a_b-c~d@e:f", "5", "true"],
+    ids=lambda tenant: tenant[:16],
+)
+def test_a_name_of_the_allowed_characters_is_a_tenant(tenant: str) -> None:
+    assert tenant_of(an_event({"tenant_id": tenant})) == tenant
+
+
+@pytest.mark.parametrize(
+    "delivered",
+    [
+        pytest.param("[acme]", id='["acme"]'),
+        pytest.param("[a b]", id='["a","b"] or ["a b"]'),
+        pytest.param("[]", id="an empty list"),
+        pytest.param("map[a:1]", id='{"a": 1}'),
+        pytest.param("<nil>", id="null"),
+        pytest.param("1e+21", id="a large number"),
+        pytest.param("-5", id="a negative number"),
+        pytest.param("a b", id="a space"),
+        pytest.param(" a", id="a space before it"),
+        pytest.param("a\n", id="a line break after it"),
+        pytest.param(".", id="one dot"),
+        pytest.param("..", id="two dots"),
+        pytest.param(".acme", id="a dot before it"),
+        pytest.param("-acme", id="a dash before it"),
+        pytest.param("a/b", id="a slash"),
+        pytest.param("a#b", id="a number sign"),
+        pytest.param("a%2Fb", id="a percent sign"),
+        pytest.param("é", id="a letter outside ASCII"),
+        pytest.param("\N{FULLWIDTH DIGIT ONE}", id="a digit outside ASCII"),
+        pytest.param("\ud800", id="half a surrogate pair"),
+        pytest.param("a" * 129, id="129 characters"),
+        pytest.param("a" * 60_000, id="60,000 characters"),
+    ],
+)
+def test_anything_else_is_no_tenant_and_is_not_repeated(delivered: str) -> None:
+    with pytest.raises(Problem) as refused:
+        tenant_of(an_event({"tenant_id": delivered}))
+    assert (refused.value.status, refused.value.code) == (403, "tenant_invalid")
+    assert len(delivered) < 4 or delivered not in refused.value.detail
+
+
+@pytest.mark.parametrize("claims", [{}, {"tenant_id": ""}, {"tenant": "acme"}])
+def test_without_the_claim_there_is_no_tenant(claims: dict[str, Any]) -> None:
+    with pytest.raises(Problem) as refused:
+        tenant_of(an_event(claims))
+    assert (refused.value.status, refused.value.code) == (403, "tenant_missing")
+
+
+@pytest.mark.parametrize(
+    ("claims", "scopes", "granted"),
+    [
+        pytest.param({"scope": "a b"}, None, {"a", "b"}, id="scope is a string"),
+        pytest.param({"scope": "[a b]"}, None, {"a", "b"}, id="scope is a list"),
+        pytest.param({"scp": "[a b]"}, None, {"a", "b"}, id="scp is a list"),
+        pytest.param({"scope": "a"}, ["a", "b"], {"a", "b"}, id="the gateway found them"),
+        pytest.param({}, None, set(), id="none"),
+        pytest.param({"scope": "map[a:b]"}, None, {"map[a:b"}, id="scope is an object"),
+    ],
+)
+def test_scopes_are_those_of_the_token(claims: dict[str, Any], scopes: list[str] | None, granted: set[str]) -> None:
+    assert scopes_of(an_event(claims, scopes)) == granted
+
+
+@pytest.mark.parametrize(
+    "context",
+    [{}, {"authorizer": None}, {"authorizer": {"jwt": None}}, {"authorizer": {"jwt": {"claims": None}}}],
+    ids=["no authorizer", "null", "no token", "no claims"],
+)
+def test_a_request_without_a_token_has_no_scope_and_no_tenant(context: dict[str, Any]) -> None:
+    event = {"requestContext": context}
+    assert scopes_of(event) == frozenset()
+    with pytest.raises(Problem) as refused:
+        tenant_of(event)
+    assert refused.value.code == "tenant_missing"

@@ -1,0 +1,221 @@
+"""What callers send to hurt: it is refused briefly, never repeated in full, and never a failure of ours."""
+
+import io
+import json
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recordings.domain.errors import (
+    ProviderError,
+    ProviderFailure,
+    ProviderNotFound,
+    ProviderRefused,
+    ProviderThrottled,
+    ProviderTimeout,
+    RecordingNotFound,
+    RoomNotFound,
+)
+from recordings.http.endpoint import Idempotency, Response, endpoint
+from recordings.http.problems import Problem
+from recordings.http.schemas import DownloadQuery, ListQuery, RestoreBody, RoomBody, RoomsQuery, StartBody
+from tests.support.builders import NOON
+from tests.support.context import Context
+from tests.support.fakes import Memory, MemoryIdempotencyKeys, MemoryRecordings, MemoryRooms
+
+CLAIMS = {"scope": "recordings:read recordings:write", "tenant_id": "acme"}
+LONG = "x" * 60_000
+
+
+def an_event(**changes: Any) -> dict[str, Any]:
+    return {
+        "version": "2.0",
+        "rawPath": "/api/v1/rooms/room_1",
+        "rawQueryString": "",
+        "headers": {},
+        "pathParameters": {"id": "room_1"},
+        "requestContext": {
+            "requestId": "request-1",
+            "http": {"method": "POST"},
+            "authorizer": {"jwt": {"claims": CLAIMS, "scopes": ["recordings:write"]}},
+        },
+        "isBase64Encoded": False,
+    } | changes
+
+
+def ok(_: Any) -> Response:
+    return Response(HTTPStatus.OK, {"data": {}})
+
+
+def raising(error: Exception) -> Callable[[Any], Response]:
+    def handle(_: Any) -> Response:
+        raise error
+
+    return handle
+
+
+def answer_to(
+    event: dict[str, Any], handle: Callable[[Any], Response] = ok, **frame: Any
+) -> tuple[int, dict[str, Any], str]:
+    answer = endpoint(scope="recordings:write", **frame)(handle)(event, Context())
+    return answer["statusCode"], json.loads(answer["body"]), answer["body"]
+
+
+# ---------------------------------------------------------------- nothing is repeated in full
+
+
+@pytest.mark.parametrize(
+    ("event", "frame"),
+    [
+        pytest.param({"body": json.dumps({LONG: 1})}, {"body": StartBody}, id="a key"),
+        pytest.param({"body": json.dumps({"name": "n", LONG: 1})}, {"body": RoomBody}, id="a key beside another"),
+        pytest.param({"body": json.dumps({"tier": LONG})}, {"body": RestoreBody}, id="a value of an enumeration"),
+        pytest.param({"body": json.dumps({"name": LONG})}, {"body": RoomBody}, id="a value"),
+        pytest.param(
+            {"body": json.dumps({"name": "n", "cloudflare_meeting_id": LONG})}, {"body": RoomBody}, id="a meeting id"
+        ),
+        pytest.param({"rawQueryString": f"{LONG}=1"}, {"query": ListQuery}, id="a parameter"),
+        pytest.param({"rawQueryString": f"{LONG}=1&{LONG}=2"}, {"query": ListQuery}, id="a parameter, twice"),
+        pytest.param({"rawQueryString": f"status={LONG}"}, {"query": ListQuery}, id="a parameter's value"),
+        pytest.param({"rawQueryString": f"created_after={LONG}"}, {"query": ListQuery}, id="a time"),
+        pytest.param({"rawQueryString": f"cursor={LONG}"}, {"query": ListQuery}, id="a cursor"),
+        pytest.param({"rawQueryString": f"offset={'9' * 3_999}"}, {"query": ListQuery}, id="a number"),
+        pytest.param({"pathParameters": {"id": LONG}}, {"handle": lambda r: ok(r.room_id())}, id="a room"),
+        pytest.param({"pathParameters": {"id": LONG}}, {"handle": lambda r: ok(r.recording_id())}, id="a recording"),
+        pytest.param(
+            {"headers": {"idempotency-key": LONG}},
+            {"idempotency": Idempotency(MemoryIdempotencyKeys(Memory()), lambda: NOON)},
+            id="an Idempotency-Key",
+        ),
+    ],
+)
+def test_what_is_refused_is_not_repeated_in_full(
+    event: dict[str, Any], frame: dict[str, Any], log: io.StringIO
+) -> None:
+    status, problem, body = answer_to(an_event(**event), **frame)
+
+    assert 400 <= status < 500
+    assert len(problem["detail"]) <= 300
+    assert all(len(one["field"]) <= 64 and len(one["message"]) <= 300 for one in problem.get("errors", []))
+    assert len(body) < 1_500
+    assert '"refused"' in log.getvalue()
+    assert len(log.getvalue()) < 2_000
+
+
+def test_a_detail_is_300_characters_at_most_whoever_says_it() -> None:
+    for handle in (
+        raising(RoomNotFound("x" * 1000)),
+        raising(Problem(HTTPStatus.CONFLICT, "odd", "x" * 1000, errors=[{"field": "f" * 99, "message": "m" * 999}])),
+    ):
+        _, problem, _ = answer_to(an_event(), handle)
+        assert len(problem["detail"]) == 300
+        assert problem["detail"].endswith("…")
+    assert (len(problem["errors"][0]["field"]), len(problem["errors"][0]["message"])) == (64, 300)
+
+
+@pytest.mark.parametrize("kind", [ProviderError, ProviderNotFound, ProviderRefused, ProviderTimeout, ProviderThrottled])
+def test_what_cloudflare_said_reaches_no_caller(kind: type[ProviderFailure]) -> None:
+    status, _, body = answer_to(an_event(), raising(kind("Cloudflare answered 500: SECRET of another customer")))
+    assert status in {502, 503, 504}
+    assert "SECRET" not in body
+
+
+# ---------------------------------------------------------------- nothing is a failure of ours
+
+HEADERS = st.dictionaries(st.sampled_from(["Idempotency-Key", "content-type", "X"]), st.text(max_size=140), max_size=3)
+CLAIMED = st.one_of(st.text(max_size=140), st.sampled_from(["acme", "[a b]", ".", "5"]))
+NAMES = st.sampled_from(["limit", "offset", "cursor", "room_id", "status", "created_after", "created_before", "x", ""])
+TIMES = st.sampled_from(
+    [
+        "0001-01-01T00:00:00+23:59",
+        "0001-01-01T00:00:00Z",
+        "9999-12-31T23:59:59.999999-23:59",
+        "9999-01-01T00:00:00Z",
+        "1969-12-31T23:59:59Z",
+        "2026-02-30T00:00:00Z",
+        "2026-01-06T12:00:60Z",
+        "2026-01-06 12:00:00Z",
+    ]
+)
+VALUES = st.one_of(
+    st.text(max_size=30),
+    TIMES,
+    st.integers(-(2**70), 2**70).map(str),
+    st.sampled_from(["ready", "cm9vbS8x", "cmVjXzdaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlo", "9" * 3999]),
+)
+QUERIES = st.one_of(
+    st.lists(st.tuples(NAMES, VALUES), max_size=4).map(
+        lambda pairs: "&".join(f"{name}={quote(value, errors='replace')}" for name, value in pairs)
+    ),
+    st.text(max_size=40),
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=True) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=12), inner, max_size=3),
+    max_leaves=6,
+)
+BODIES = st.one_of(
+    st.none(),
+    st.text(max_size=60),
+    JSON.map(json.dumps),
+    st.dictionaries(
+        st.sampled_from(["name", "cloudflare_meeting_id", "record_on_start", "days", "tier", "max_duration_seconds"]),
+        JSON,
+        max_size=4,
+    ).map(json.dumps),
+)
+EVENTS = st.fixed_dictionaries(
+    {
+        "rawPath": st.text(max_size=40),
+        "rawQueryString": QUERIES,
+        "headers": st.none() | HEADERS,
+        "pathParameters": st.none() | st.fixed_dictionaries({"id": st.text(max_size=140)}) | st.just({"other": "x"}),
+        "isBase64Encoded": st.booleans(),
+        "body": BODIES,
+        "claims": st.one_of(
+            st.just(CLAIMS),
+            st.fixed_dictionaries({"tenant_id": CLAIMED, "scope": st.sampled_from(["recordings:write", "", "[a b]"])}),
+        ),
+    }
+)
+QUERY = [None, ListQuery, RoomsQuery, DownloadQuery]
+BODY = [None, StartBody, RoomBody, RestoreBody]
+
+
+def listing(request: Any) -> Response:
+    """Use everything that a caller can say, as the functions do."""
+    memory = Memory()
+    query = request.query
+    if isinstance(query, ListQuery):
+        MemoryRecordings(memory).page("acme", query.only(), limit=query.limit, cursor=query.cursor)
+    if isinstance(query, RoomsQuery):
+        MemoryRooms(memory).list("acme", limit=query.limit, cursor=query.cursor)
+    for read in (request.room_id, request.recording_id):
+        try:
+            read()
+        except (RoomNotFound, RecordingNotFound):
+            continue
+    return ok(request)
+
+
+@settings(max_examples=400)
+@given(event=EVENTS, query=st.sampled_from(QUERY), body=st.sampled_from(BODY))
+def test_whatever_arrives_is_answered_and_is_no_failure_of_ours(event: dict[str, Any], query: Any, body: Any) -> None:
+    sent = an_event(**{name: value for name, value in event.items() if name != "claims"})
+    sent["requestContext"]["authorizer"] = {"jwt": {"claims": event["claims"], "scopes": None}}
+
+    status, document, text = answer_to(
+        sent,
+        listing,
+        query=query,
+        body=body,
+        idempotency=Idempotency(MemoryIdempotencyKeys(Memory()), lambda: NOON),
+    )
+
+    assert status < 500, document
+    assert len(text) < 2_000
