@@ -10,6 +10,7 @@ from recordings.adapters.object_store import R2
 from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.step_functions import ProcessingRuns
 from recordings.adapters.system import deadlines, new_id, now
+from recordings.domain.errors import Invalid
 from recordings.domain.recording import Store
 from recordings.observability import count, logger
 from recordings.services.audit_captures import ListCaptures, Patience
@@ -57,7 +58,7 @@ ROOM = 5_000_000
 def handler(payload: Payload) -> Payload:
     tenant, since, on = payload.get("tenant"), payload.get("unless_since"), payload.get("goes_on")
     if tenant == "":
-        raise ValueError("tenant must not be empty; without it all are audited")
+        raise Invalid("tenant must not be empty; without it all are audited")
     answer = Answer(most=1000 if tenant else 100, room=ROOM, everybody=tenant is not None)
 
     def tell(report: Report) -> None:

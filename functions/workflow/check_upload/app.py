@@ -9,12 +9,10 @@ from recordings.adapters.object_store import R2
 from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.step_functions import answer_task, fail_task
 from recordings.adapters.system import now
-from recordings.domain.errors import CaptureFailed, RecordingsError, TransferError
 from recordings.observability import logger
 from recordings.services.process_recording import CheckUpload
-from recordings.workflow.task import Payload, task
+from recordings.workflow.task import Payload, named, task
 
-OURS = (RecordingsError, TransferError, CaptureFailed)
 check_upload = CheckUpload(
     recordings=DynamoRecordings(),
     recorder=RealtimeKit(CallBudget("runs")),
@@ -31,9 +29,9 @@ def handler(payload: Payload) -> Payload:
         answer = check_upload(payload["work"], token=token, wait=timedelta(seconds=payload["wait_seconds"]))
     except Exception as error:
         # A function that waits by token fails by token: the run hears of it now and not after the time-out.
-        logger.info("refused", code=type(error).__name__)
-        # The words of our own errors are ours; those of a library may be what somebody else said.
-        fail_task(token, type(error).__name__, str(error)[:256] if isinstance(error, OURS) else "")
+        told = named(error)
+        logger.info("refused", code=type(told).__name__)
+        fail_task(token, type(told).__name__, str(told)[:256])
         return {}
     if answer is not None:
         answer_task(token, answer)

@@ -10,12 +10,11 @@ from zlib import crc32
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
 from botocore.stub import ANY, Stubber
 from moto import mock_aws
 
 from recordings.adapters.archive_store import STORAGE_CLASS, TIERS, ArchiveBucket, RestoredCopies
-from recordings.domain.errors import Throttled
+from recordings.domain.errors import InfrastructureError, Throttled
 from recordings.ports import Readable
 from tests.support.builders import NOON
 
@@ -138,13 +137,22 @@ def test_a_fast_tier_without_room_is_to_be_tried_later(bucket: ArchiveBucket, st
     assert told.value.retry_after == 300
 
 
-@pytest.mark.parametrize("code", ["AccessDenied", "InternalError", "InvalidObjectState"])
-def test_any_other_fault_is_told(bucket: ArchiveBucket, stub: Stubber, code: str) -> None:
-    stub.add_client_error("restore_object", code, http_status_code=403)
-    with pytest.raises(ClientError, match=code):
+@pytest.mark.parametrize(
+    ("code", "status", "wanted"),
+    [
+        ("AccessDenied", 403, InfrastructureError),
+        ("InvalidObjectState", 403, InfrastructureError),
+        ("InternalError", 500, Throttled),
+    ],
+)
+def test_any_other_fault_is_told(
+    bucket: ArchiveBucket, stub: Stubber, code: str, status: int, wanted: type[Exception]
+) -> None:
+    stub.add_client_error("restore_object", code, http_status_code=status)
+    with pytest.raises(wanted):
         bucket.restore(KEY, days=7, tier="bulk")
-    stub.add_client_error("head_object", code, http_status_code=403)
-    with pytest.raises(ClientError, match=code):
+    stub.add_client_error("head_object", code, http_status_code=status)
+    with pytest.raises(wanted):
         bucket.look(KEY)
 
 

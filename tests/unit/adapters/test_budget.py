@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 from recordings.adapters import budget, dynamo
@@ -195,5 +194,5 @@ def test_a_budget_that_is_fought_over_asks_to_come_again(clock: Time) -> None:
 def test_a_fault_of_the_table_is_told(clock: Time) -> None:
     with Stubber(dynamo.client) as stub:
         stub.add_client_error("update_item", service_error_code="InternalServerError", http_status_code=500)
-        with pytest.raises(ClientError):
+        with pytest.raises(Throttled):
             CallBudget().spend()

@@ -9,12 +9,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 from moto import mock_aws
 
 from recordings.adapters.object_store import R2
-from recordings.domain.errors import ChecksumMismatch
+from recordings.domain.errors import ChecksumMismatch, InfrastructureError, SourceUnavailable
 
 MIB = 1024 * 1024
 KEY = "tenant/room/rec_1/1/recording.mp4"
@@ -113,7 +112,7 @@ def test_a_deleted_file_is_gone_and_may_be_deleted_again(files: R2) -> None:
 
 def test_a_part_of_an_upload_that_is_gone_is_told(files: R2, stub: Stubber) -> None:
     stub.add_client_error("upload_part", "NoSuchUpload", http_status_code=404)
-    with pytest.raises(ClientError):
+    with pytest.raises(SourceUnavailable):
         files.upload_part(KEY, "u", 1, b"x")
 
 
@@ -169,11 +168,11 @@ def test_absence_has_many_names(files: R2, stub: Stubber, code: str) -> None:
 def test_what_is_not_absence_is_told(files: R2, stub: Stubber) -> None:
     for method in ("head_object", "list_parts", "abort_multipart_upload"):
         stub.add_client_error(method, "AccessDenied", http_status_code=403)
-    with pytest.raises(ClientError):
+    with pytest.raises(InfrastructureError):
         files.head(KEY)
-    with pytest.raises(ClientError):
+    with pytest.raises(InfrastructureError):
         files.parts(KEY, "u")
-    with pytest.raises(ClientError):
+    with pytest.raises(InfrastructureError):
         files.abort(KEY, "u")
 
 

@@ -7,14 +7,13 @@ from datetime import UTC, datetime
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 from moto import mock_aws
 from moto.core import patch_client
 
 from recordings.adapters import step_functions
 from recordings.adapters.step_functions import ArchivingRuns, ProcessingRuns, answer_task, fail_task
-from recordings.domain.errors import Throttled
+from recordings.domain.errors import InfrastructureError, Throttled
 from tests.support.builders import a_recording
 
 DEAD = ["TaskTimedOut", "TaskDoesNotExist", "InvalidToken"]
@@ -94,7 +93,7 @@ def test_a_run_that_has_ended_is_replaced_too(client: Stubber) -> None:
 def test_a_run_that_cannot_be_asked_is_told(client: Stubber, method: str) -> None:
     client.add_client_error(method, "AccessDeniedException")
     act = ProcessingRuns().alive if method == "describe_execution" else lambda one: ProcessingRuns().replace(one, one)
-    with pytest.raises(ClientError):
+    with pytest.raises(InfrastructureError):
         act(a_recording())
 
 
@@ -118,7 +117,7 @@ def test_a_run_that_was_started_with_other_input_is_still_the_run(client: Stubbe
 @pytest.mark.parametrize("code", ["StateMachineDoesNotExist", "AccessDeniedException"])
 def test_a_run_that_cannot_be_started_is_told(client: Stubber, code: str) -> None:
     client.add_client_error("start_execution", code)
-    with pytest.raises(ClientError, match=code):
+    with pytest.raises(InfrastructureError, match=code):
         ProcessingRuns().start(a_recording())
 
 
@@ -158,5 +157,5 @@ def test_a_token_that_has_died_is_no_error(client: Stubber, method: str, send: C
 @pytest.mark.parametrize(("method", "send"), SENDERS)
 def test_an_answer_that_was_not_taken_is_told(client: Stubber, method: str, send: Callable[[], None]) -> None:
     client.add_client_error(method, "AccessDeniedException")
-    with pytest.raises(ClientError):
+    with pytest.raises(InfrastructureError):
         send()

@@ -320,19 +320,20 @@ def test_a_room_whose_lease_ran_out_is_removed(store: Store, now: datetime) -> N
 
 def test_a_transaction_that_is_in_progress_is_asked_for_again_under_its_token(monkeypatch: pytest.MonkeyPatch) -> None:
     tokens: list[str] = []
-    answers = iter(["TransactionInProgressException", "TransactionConflictException", None])
+    answers = iter(["TransactionInProgressException", "TransactionCanceledException", None])
 
     def transact(**given: Any) -> None:
         tokens.append(given["ClientRequestToken"])
         code = next(answers)
         if code:
-            raise ClientError({"Error": {"Code": code, "Message": ""}}, "TransactWriteItems")
+            conflict: Any = {"CancellationReasons": [{"Code": "TransactionConflict"}]}
+            raise ClientError({"Error": {"Code": code, "Message": ""}, **conflict}, "TransactWriteItems")
 
     monkeypatch.setattr(dynamo, "_client", SimpleNamespace(transact_write_items=transact))
     monkeypatch.setattr(dynamo, "_pause", lambda attempt: None)
     dynamo.DynamoRooms().release_lock("tenant_1", "room_1", nonce="n")
     first, second, third = tokens
-    # What was refused is another transaction the next time; what may have been done is not.
+    # What was cancelled is another transaction the next time; what may have been done is not.
     assert first == second
     assert third != second
 

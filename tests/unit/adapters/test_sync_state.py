@@ -7,12 +7,12 @@ from contextlib import nullcontext
 from datetime import timedelta
 
 import pytest
-from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 from recordings.adapters import dynamo, sync_state
 from recordings.adapters.dynamo import DynamoKeptLooks
 from recordings.adapters.sync_state import DynamoSyncState
+from recordings.domain.errors import InfrastructureError
 from recordings.ports import KeptLooks, Look, at_meeting
 from recordings.services.sync_all import FULL_EVERY, Begun, SyncState
 from tests.support.builders import NOON
@@ -118,9 +118,9 @@ def test_a_fault_of_the_table_is_told() -> None:
     with a_table(), Stubber(dynamo.client) as stub:
         for _ in range(2):
             stub.add_client_error("update_item", service_error_code="ValidationException", http_status_code=400)
-        with pytest.raises(ClientError):
+        with pytest.raises(InfrastructureError):
             begun(DynamoSyncState())
-        with pytest.raises(ClientError):
+        with pytest.raises(InfrastructureError):
             DynamoSyncState().end(nonce="a", watermark=None, full_at=None)
 
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
 
+from recordings.adapters.aws.errors import NO_EXPEDITED, NO_OBJECT, RESTORING, Refused, translated_errors
 from recordings.adapters.deadline import bounded
-from recordings.adapters.object_store import ABSENT, Bucket, presigned
+from recordings.adapters.object_store import Bucket, presigned
 from recordings.domain.errors import Throttled
 from recordings.domain.recording import Tier
 from recordings.ports import Readable
@@ -54,11 +54,10 @@ class ArchiveBucket(Bucket):
 
     def look(self, key: str) -> Readable | None:
         try:
-            found = self.client.head_object(Bucket=self.name, Key=key)
-        except ClientError as error:
-            if error.response["Error"]["Code"] in ABSENT:
-                return None
-            raise
+            with translated_errors(NO_OBJECT):
+                found = self.client.head_object(Bucket=self.name, Key=key)
+        except Refused:
+            return None
         told = found.get("Restore", "")
         expiry = re.search(r'expiry-date="([^"]+)"', told)
         until = parsedate_to_datetime(expiry[1]).astimezone(UTC).replace(microsecond=0) if expiry else None
@@ -67,21 +66,18 @@ class ArchiveBucket(Bucket):
 
     def restore(self, key: str, *, days: int, tier: Tier) -> bool:
         try:
-            self.client.restore_object(
-                Bucket=self.name,
-                Key=key,
-                RestoreRequest={"Days": days, "GlacierJobParameters": {"Tier": TIERS[tier]}},  # type: ignore[typeddict-item]
-            )
-        except ClientError as error:
-            match error.response["Error"]["Code"]:
-                case "RestoreAlreadyInProgress":
-                    return False
-                case "GlacierExpeditedRetrievalNotAvailable":
-                    raise Throttled(
-                        "expedited retrieval has no room now; try later or take another tier", retry_after=300
-                    ) from error
-                case _:
-                    raise
+            with translated_errors(RESTORING | NO_EXPEDITED):
+                self.client.restore_object(
+                    Bucket=self.name,
+                    Key=key,
+                    RestoreRequest={"Days": days, "GlacierJobParameters": {"Tier": TIERS[tier]}},  # type: ignore[typeddict-item]
+                )
+        except Refused as refusal:
+            if refusal.code in NO_EXPEDITED:
+                raise Throttled(
+                    "expedited retrieval has no room now; try later or take another tier", retry_after=300
+                ) from refusal.__cause__
+            return False
         return True
 
 
@@ -99,9 +95,10 @@ class RestoredCopies:
         self, key: str, *, file_name: str, content_type: str, expires_in: int, now: datetime
     ) -> tuple[str, datetime]:
         """The URL, and when it ends: after `expires_in` seconds, or sooner when the credentials do."""
-        session = bounded(boto3.client("sts", config=TIMEOUTS)).assume_role(
-            RoleArn=os.environ["DOWNLOAD_ROLE_ARN"], RoleSessionName="download", DurationSeconds=SESSION_SECONDS
-        )["Credentials"]
+        with translated_errors():
+            session = bounded(boto3.client("sts", config=TIMEOUTS)).assume_role(
+                RoleArn=os.environ["DOWNLOAD_ROLE_ARN"], RoleSessionName="download", DurationSeconds=SESSION_SECONDS
+            )["Credentials"]
         ends = session["Expiration"].astimezone(UTC).replace(microsecond=0)
         seconds = min(expires_in, int((ends - now).total_seconds()))
         client = boto3.client(

@@ -13,8 +13,7 @@ import time
 from collections.abc import Mapping
 from typing import Final, Literal
 
-from botocore.exceptions import ClientError
-
+from recordings.adapters.aws.errors import CONDITION_FAILED, Refused, translated_errors
 from recordings.adapters.dynamo import TABLE, client
 from recordings.domain.errors import ProviderThrottled, Throttled
 
@@ -59,31 +58,31 @@ class CallBudget:
         values = {":now": str(now), ":period": str(period), ":one": "1", ":limit": str(self._limit)}
         used = {name: {"N": value} for name, value in values.items() if name in f"{change} {condition}"}
         try:
-            client.update_item(
-                TableName=TABLE,
-                Key=KEY,
-                UpdateExpression=change,
-                ConditionExpression=condition,
-                ExpressionAttributeValues=used,
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            )
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-                raise
-            item: dict[str, dict[str, str]] = error.response.get("Item", {})  # type: ignore[assignment]
+            with translated_errors(CONDITION_FAILED):
+                client.update_item(
+                    TableName=TABLE,
+                    Key=KEY,
+                    UpdateExpression=change,
+                    ConditionExpression=condition,
+                    ExpressionAttributeValues=used,
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                )
+        except Refused as refusal:
+            item: dict[str, dict[str, str]] = refusal.response.get("Item", {})
             return item
         return None
 
     def block(self, seconds: int) -> None:
         """Let nobody call for so long: Cloudflare said so. A longer block that stands is not shortened."""
         try:
-            client.update_item(
-                TableName=TABLE,
-                Key=KEY,
-                UpdateExpression="SET blocked_until = :until",
-                ConditionExpression="attribute_not_exists(blocked_until) OR blocked_until < :until",
-                ExpressionAttributeValues={":until": {"N": str(time.time() + seconds)}},
-            )
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-                raise
+            with translated_errors(CONDITION_FAILED):
+                client.update_item(
+                    TableName=TABLE,
+                    Key=KEY,
+                    UpdateExpression="SET blocked_until = :until",
+                    ConditionExpression="attribute_not_exists(blocked_until) OR blocked_until < :until",
+                    ExpressionAttributeValues={":until": {"N": str(time.time() + seconds)}},
+                )
+        except Refused:
+            # A longer block stands, or this one, whose answer was lost.
+            return

@@ -30,7 +30,6 @@ import random
 import secrets
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import batched
@@ -40,13 +39,14 @@ from urllib.parse import quote
 import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.config import Config
-from botocore.exceptions import ClientError
 
+from recordings.adapters.aws.errors import CANCELED, Refused, is_answered, translated_errors
 from recordings.adapters.cursors import decode_cursor, encode_cursor
 from recordings.adapters.deadline import bounded
 from recordings.domain.errors import (
     ConcurrentUpdate,
     IdempotencyKeyReused,
+    InfrastructureError,
     MeetingInUse,
     RecordingNotFound,
     RequestInProgress,
@@ -86,17 +86,9 @@ RESERVED_FOR: Final = timedelta(seconds=60)
 LATEST: Final = datetime(9999, 1, 1, tzinfo=UTC)
 READ_TOO_MANY: Final = 100
 CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-# What passes by itself: another transaction holds an item, or DynamoDB asks to slow down.
+# Reasons of a cancellation that pass: another transaction holds an item, or DynamoDB asks to slow down (API reference,
+# TransactWriteItems).
 PASSING: Final = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
-PASSING_ERRORS: Final = frozenset(
-    {
-        "TransactionInProgressException",
-        "TransactionConflictException",
-        "ThrottlingException",
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-    }
-)
 
 _client = bounded(
     boto3.client(
@@ -149,17 +141,6 @@ class _Refused(Exception):
         self.refused = refused
 
 
-@contextmanager
-def _reading() -> Iterator[None]:
-    """What DynamoDB refuses because it is busy is told as Throttled."""
-    try:
-        yield
-    except ClientError as error:
-        if error.response["Error"]["Code"] in PASSING_ERRORS:
-            raise Throttled("the table is busy; try again in a moment", retry_after=1) from error
-        raise
-
-
 def _pause(attempt: int) -> None:
     # Full jitter: rooms of one tenant that start together meet on the same day tally. Milliseconds, bounded.
     pause = random.uniform(0, min(LONGEST_PAUSE_SECONDS, 0.025 * 2**attempt))
@@ -169,33 +150,43 @@ def _pause(attempt: int) -> None:
 
 
 def _transact(actions: Sequence[dict[str, Any]]) -> None:
-    """Do all or nothing. Raises _Refused when a condition does not hold, Throttled when it cannot be done now."""
+    """Do all or nothing.
+
+    Raises:
+        _Refused: a condition does not hold
+        Throttled: the table is busy, or does not answer: then it is unknown whether all or nothing was done
+        InfrastructureError: it can never be done
+    """
     # One token for all repeats of one try, botocore's too: a lost answer is no false refusal.
     token = secrets.token_hex(16)
+    busy: Throttled | None = None
     for attempt in range(TRIES):
         try:
-            _client.transact_write_items(TransactItems=list(actions), ClientRequestToken=token)  # type: ignore[arg-type]
+            with translated_errors(CANCELED):
+                _client.transact_write_items(TransactItems=list(actions), ClientRequestToken=token)  # type: ignore[arg-type]
             return
-        except ClientError as error:
-            code = error.response["Error"]["Code"]
-            if code != "TransactionInProgressException":
-                # Nothing was written, so the next try is another one.
-                token = secrets.token_hex(16)
-            reasons: Sequence[Mapping[str, Any]] = error.response.get("CancellationReasons", [])
-            if code == "TransactionCanceledException":
-                refused = {
-                    index: _plain(reason["Item"]) if reason.get("Item") else None
-                    for index, reason in enumerate(reasons)
-                    if reason.get("Code") == "ConditionalCheckFailed"
-                }
-                if refused:
-                    raise _Refused(refused) from error
-                if not any(reason.get("Code") in PASSING for reason in reasons):
-                    raise
-            elif code not in PASSING_ERRORS:
+        except Refused as refusal:
+            reasons: Sequence[Mapping[str, Any]] = refusal.response.get("CancellationReasons", [])
+            refused = {
+                index: _plain(reason["Item"]) if reason.get("Item") else None
+                for index, reason in enumerate(reasons)
+                if reason.get("Code") == "ConditionalCheckFailed"
+            }
+            if refused:
+                raise _Refused(refused) from refusal
+            if not any(reason.get("Code") in PASSING for reason in reasons):
+                told = sorted({str(reason.get("Code")) for reason in reasons})
+                raise InfrastructureError(f"a transaction was cancelled: {', '.join(told)}") from refusal.__cause__
+            # Nothing was written, so the next try is another one.
+            token = secrets.token_hex(16)
+        except Throttled as error:
+            if not is_answered(error):
+                # botocore has sent it three times with this token, and has waited for the answer as often.
                 raise
+            # What became of it may be unknown, or still under way: the same token asks about the same transaction.
+            busy = error
         _pause(attempt)
-    raise Throttled("the table is busy; try again in a moment", retry_after=1)
+    raise Throttled("the table is busy; try again in a moment", retry_after=1) from busy
 
 
 def _put(item: Item, condition: str, values: Item | None = None, names: Mapping[str, str] | None = None) -> Item:
@@ -227,9 +218,21 @@ def _with(action: Item, values: Item | None, names: Mapping[str, str] | None) ->
 def _get(pk: str, sk: str) -> Item | None:
     if not _fits(sk) or not _fits_partition(pk):
         return None
-    with _reading():
+    with translated_errors():
         found = _client.get_item(TableName=TABLE, Key=_key(pk, sk), ConsistentRead=True).get("Item")
     return _plain(found) if found else None
+
+
+def _put_item(item: Item) -> None:
+    """Write an item, whatever was there before."""
+    with translated_errors():
+        _client.put_item(TableName=TABLE, Item=_typed(item))
+
+
+def _delete_item(key: Key) -> None:
+    """Remove an item, if it is there."""
+    with translated_errors():
+        _client.delete_item(TableName=TABLE, Key=key)
 
 
 def _batch_get(keys: Sequence[Key]) -> list[Item]:
@@ -238,7 +241,7 @@ def _batch_get(keys: Sequence[Key]) -> list[Item]:
     for some in batched(keys, 100, strict=False):
         wanted: Any = {TABLE: {"Keys": list(some), "ConsistentRead": True}}
         for attempt in range(TRIES):
-            with _reading():
+            with translated_errors():
                 answer = _client.batch_get_item(RequestItems=wanted)
             found += [_plain(item) for item in answer["Responses"].get(TABLE, [])]
             wanted = answer.get("UnprocessedKeys")
@@ -428,7 +431,7 @@ class DynamoRooms:
         if cursor is not None:
             # The caller holds only a sort key: no cursor can point into another tenant.
             request["ExclusiveStartKey"] = _key(pk, decode_cursor("rooms", cursor))
-        with _reading():
+        with translated_errors():
             rooms = [_room(_plain(item)) for item in _client.query(**request)["Items"]]
         return Page(rooms[:limit], encode_cursor("rooms", rooms[limit - 1].id) if len(rooms) > limit else None)
 
@@ -1015,7 +1018,7 @@ class DynamoRecordings:
             request["Limit"] = most + 1
         request["ExpressionAttributeValues"] = _typed(values)
         while True:
-            with _reading():
+            with translated_errors():
                 answer = _client.query(**request)
             yield from (_plain(item) for item in answer["Items"])
             if "LastEvaluatedKey" not in answer:
@@ -1047,7 +1050,7 @@ class DynamoRecordings:
                     )
                 except RecordingNotFound:
                     # Purged while something was still to happen to it.
-                    _client.delete_item(TableName=TABLE, Key=_key(OPEN, item["sk"]))
+                    _delete_item(_key(OPEN, item["sk"]))
                     continue
                 if recording.open:
                     yield recording
@@ -1075,14 +1078,15 @@ class DynamoRecordings:
     def keep_token(self, recording: Recording, token: str) -> None:
         expires = int((datetime.now(UTC) + KEPT_FOR).timestamp())
         item = {"pk": _partition(recording.tenant_id, "TOKEN"), "sk": recording.id, "token": token}
-        _client.put_item(TableName=TABLE, Item=_typed(item | {"expires_at": expires}))
+        _put_item(item | {"expires_at": expires})
 
     def take_token(self, recording: Recording) -> str | None:
-        answer = _client.delete_item(
-            TableName=TABLE,
-            Key=_key(_partition(recording.tenant_id, "TOKEN"), recording.id),
-            ReturnValues="ALL_OLD",
-        )
+        with translated_errors():
+            answer = _client.delete_item(
+                TableName=TABLE,
+                Key=_key(_partition(recording.tenant_id, "TOKEN"), recording.id),
+                ReturnValues="ALL_OLD",
+            )
         return _plain(answer["Attributes"])["token"] if answer.get("Attributes") else None
 
 
@@ -1115,18 +1119,19 @@ class DynamoIdempotencyKeys:
 
     @cleanup
     def finish(self, tenant_id: str, key: str, *, answer: Mapping[str, Any], now: datetime) -> None:
-        _client.update_item(
-            TableName=TABLE,
-            Key=_key(_partition(tenant_id, "IDEMPOTENCY"), key),
-            UpdateExpression="SET answer = :answer, expires_at = :expires",
-            ExpressionAttributeValues=_typed(
-                {":answer": json.dumps(answer), ":expires": int((now + KEPT_FOR).timestamp())}
-            ),
-        )
+        with translated_errors():
+            _client.update_item(
+                TableName=TABLE,
+                Key=_key(_partition(tenant_id, "IDEMPOTENCY"), key),
+                UpdateExpression="SET answer = :answer, expires_at = :expires",
+                ExpressionAttributeValues=_typed(
+                    {":answer": json.dumps(answer), ":expires": int((now + KEPT_FOR).timestamp())}
+                ),
+            )
 
     @cleanup
     def forget(self, tenant_id: str, key: str) -> None:
-        _client.delete_item(TableName=TABLE, Key=_key(_partition(tenant_id, "IDEMPOTENCY"), key))
+        _delete_item(_key(_partition(tenant_id, "IDEMPOTENCY"), key))
 
 
 # ---------------------------------------------------------------- checksums of parts
@@ -1138,7 +1143,7 @@ class DynamoPartSums:
     def note(self, upload: str, number: int, crc: int) -> None:
         expires = int((datetime.now(UTC) + SUMS_KEPT_FOR).timestamp())
         item = {"pk": f"PARTS#{upload}", "sk": f"{number:05}", "crc32": crc, "expires_at": expires}
-        _client.put_item(TableName=TABLE, Item=_typed(item))
+        _put_item(item)
 
     def of(self, upload: str) -> Mapping[int, int]:
         return {int(item["sk"]): int(item["crc32"]) for item in _partition_items(f"PARTS#{upload}")}
@@ -1149,13 +1154,15 @@ class DynamoPartSums:
 
 def _partition_items(pk: str) -> Iterator[Item]:
     """Every item of a partition."""
-    pages = _client.get_paginator("query").paginate(
-        TableName=TABLE,
-        KeyConditionExpression="pk = :pk",
-        ExpressionAttributeValues={":pk": {"S": pk}},
-        ConsistentRead=True,
-    )
-    return (_plain(item) for page in pages for item in page["Items"])
+    with translated_errors():
+        pages = _client.get_paginator("query").paginate(
+            TableName=TABLE,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": pk}},
+            ConsistentRead=True,
+        )
+        for page in pages:
+            yield from (_plain(item) for item in page["Items"])
 
 
 # ---------------------------------------------------------------- looks that are kept
@@ -1168,10 +1175,10 @@ class DynamoKeptLooks:
         return [json.loads(item["look"]) for item in _partition_items(LOOKS)]
 
     def keep(self, look: Look) -> None:
-        _client.put_item(TableName=TABLE, Item=_typed(_kept_look(look)))
+        _put_item(_kept_look(look))
 
     def drop(self, look: Look) -> None:
-        _client.delete_item(TableName=TABLE, Key=_key(LOOKS, _kept_look(look)["sk"]))
+        _delete_item(_key(LOOKS, _kept_look(look)["sk"]))
 
 
 # ---------------------------------------------------------------- tenants
@@ -1184,12 +1191,13 @@ class DynamoTenants:
         return {item["tenant_id"]: _time(item.get("audited_at")) for item in _partition_items(TENANTS)}
 
     def note_audit(self, tenant_id: str, *, at: datetime) -> None:
-        _client.update_item(
-            TableName=TABLE,
-            Key=_tenant_key(tenant_id),
-            UpdateExpression="SET tenant_id = :tenant, audited_at = :at",
-            ExpressionAttributeValues=_typed({":tenant": tenant_id, ":at": _text(at)}),
-        )
+        with translated_errors():
+            _client.update_item(
+                TableName=TABLE,
+                Key=_tenant_key(tenant_id),
+                UpdateExpression="SET tenant_id = :tenant, audited_at = :at",
+                ExpressionAttributeValues=_typed({":tenant": tenant_id, ":at": _text(at)}),
+            )
 
 
 class DynamoSuspects:
@@ -1202,11 +1210,11 @@ class DynamoSuspects:
     def note(self, tenant_id: str, names: Sequence[str], *, at: datetime) -> None:
         for name in names:
             item = {"pk": _partition(tenant_id, "SUSPECTS"), "sk": _digest(name), "name": name, "at": _text(at)}
-            _client.put_item(TableName=TABLE, Item=_typed(item))
+            _put_item(item)
 
     def forget(self, tenant_id: str, names: Sequence[str]) -> None:
         for name in names:
-            _client.delete_item(TableName=TABLE, Key=_key(_partition(tenant_id, "SUSPECTS"), _digest(name)))
+            _delete_item(_key(_partition(tenant_id, "SUSPECTS"), _digest(name)))
 
 
 def _digest(name: str) -> str:

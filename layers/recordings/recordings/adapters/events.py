@@ -9,6 +9,8 @@ from typing import Any, Final
 import boto3
 from botocore.config import Config
 
+from recordings.adapters.aws.errors import translated_errors
+
 # What one PutEvents call takes (EventBridge API reference, PutEvents).
 AT_A_TIME: Final = 10
 SOURCE: Final = "recordings"
@@ -21,19 +23,23 @@ _client = boto3.client(
 
 
 def announce(details: Sequence[dict[str, Any]]) -> Collection[int]:
-    """Put one event for each detail on the bus; gives the indexes of those that it refused."""
+    """Put one event for each detail on the bus; gives the indexes of those that it refused.
+
+    Raises Throttled or InfrastructureError: then some may be on the bus, and a repeat puts them there once more.
+    """
     refused: set[int] = set()
     for some in batched(enumerate(details), AT_A_TIME, strict=False):
-        answer = _client.put_events(
-            Entries=[
-                {
-                    "Source": SOURCE,
-                    "DetailType": DETAIL_TYPE,
-                    "Detail": json.dumps(detail),
-                    "EventBusName": os.environ["EVENT_BUS"],
-                }
-                for _, detail in some
-            ]
-        )
+        with translated_errors():
+            answer = _client.put_events(
+                Entries=[
+                    {
+                        "Source": SOURCE,
+                        "DetailType": DETAIL_TYPE,
+                        "Detail": json.dumps(detail),
+                        "EventBusName": os.environ["EVENT_BUS"],
+                    }
+                    for _, detail in some
+                ]
+            )
         refused |= {index for (index, _), entry in zip(some, answer["Entries"], strict=True) if "ErrorCode" in entry}
     return refused

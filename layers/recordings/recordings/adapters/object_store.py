@@ -18,24 +18,32 @@ from zlib import crc32
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError, HTTPClientError
-from urllib3.exceptions import HTTPError
 
+from recordings.adapters.aws.errors import (
+    CHANGED,
+    DAMAGED,
+    NO_ANSWER,
+    NO_OBJECT,
+    NO_UPLOAD,
+    PARTS_MISSING,
+    Refused,
+    translated_errors,
+)
 from recordings.adapters.deadline import bounded
 from recordings.adapters.secrets import secret
 from recordings.domain.errors import ChecksumMismatch, SourceChanged, SourceUnavailable
+from recordings.domain.etag import of_parts
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-ABSENT: Final = frozenset({"404", "NoSuchKey", "NoSuchUpload", "NotFound"})
 # A body is read in pieces of this size; a broken connection costs one.
 PIECE: Final = 64 * 1024
 # How often in a row nothing may come before a read gives up, and how often it may break at all: a link that gives a few
 # bytes at a time is no link.
 TRIES: Final = 5
 MOST_BREAKS: Final = 200
-DAMAGED: Final = frozenset({"BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch"})
+DROPPED: Final = "the upload was dropped before it was complete"
 
 
 class Bucket:
@@ -60,11 +68,10 @@ class Bucket:
     def head(self, key: str) -> tuple[int, str] | None:
         """Size and ETag of a file, or None."""
         try:
-            found = self.client.head_object(Bucket=self.name, Key=key)
-        except ClientError as error:
-            if error.response["Error"]["Code"] in ABSENT:
-                return None
-            raise
+            with translated_errors(NO_OBJECT):
+                found = self.client.head_object(Bucket=self.name, Key=key)
+        except Refused:
+            return None
         return found["ContentLength"], found["ETag"].strip('"')
 
     def read(self, key: str, first: int, last: int, *, etag: str | None = None) -> bytes:
@@ -76,58 +83,70 @@ class Bucket:
 
         def fill(got: bytearray) -> None:
             wanted = f"bytes={first + len(got)}-{last}"
-            try:
-                answer = self.client.get_object(Bucket=self.name, Key=key, Range=wanted, **only)
-                for piece in answer["Body"].iter_chunks(PIECE):
-                    got += piece
-            except ClientError as error:
-                if error.response["Error"]["Code"] in {"412", "PreconditionFailed"}:
-                    raise SourceChanged("the file changed while it was read") from error
-                raise
+            answer = self.client.get_object(Bucket=self.name, Key=key, Range=wanted, **only)
+            for piece in answer["Body"].iter_chunks(PIECE):
+                got += piece
 
-        return read_on(fill, last - first + 1, (HTTPClientError, HTTPError))
+        try:
+            with translated_errors(CHANGED | NO_OBJECT):
+                return read_on(fill, last - first + 1, NO_ANSWER)
+        except Refused as refusal:
+            if refusal.code in CHANGED:
+                raise SourceChanged("the file changed while it was read") from refusal.__cause__
+            raise SourceUnavailable("the file is not in the bucket") from refusal.__cause__
 
     def put(self, key: str, content: bytes, *, content_type: str) -> str:
         """Store a small file whole; gives its MD5 in hex. Raises ChecksumMismatch."""
         digest = hashlib.md5(content, usedforsecurity=False)
         try:
-            answer = self.client.put_object(
-                Bucket=self.name,
-                Key=key,
-                Body=content,
-                ContentType=content_type,
-                ContentMD5=base64.b64encode(digest.digest()).decode(),
-                **(_named(crc32(content)) if self.keeps_crc32 else {}),
-                **self.extra,
-            )
-        except ClientError as error:
-            raise _translated(error) from error
+            with translated_errors(DAMAGED):
+                answer = self.client.put_object(
+                    Bucket=self.name,
+                    Key=key,
+                    Body=content,
+                    ContentType=content_type,
+                    ContentMD5=base64.b64encode(digest.digest()).decode(),
+                    **(_named(crc32(content)) if self.keeps_crc32 else {}),
+                    **self.extra,
+                )
+        except Refused as refusal:
+            raise ChecksumMismatch("what arrived is not what was sent") from refusal.__cause__
         return _same(digest.hexdigest(), answer["ETag"])
 
     def create_upload(self, key: str, *, content_type: str) -> str:
-        """Begin a multipart upload; gives its id."""
+        """Begin a multipart upload; gives its id. Only one caller at a time begins one at this key."""
         # S3 refuses a part with a checksum that the upload was not begun with, and boto3 adds one to every part.
         sums: dict[str, Any] = {"ChecksumAlgorithm": "CRC32", "ChecksumType": "FULL_OBJECT"} if self.keeps_crc32 else {}
-        answer = self.client.create_multipart_upload(
-            Bucket=self.name, Key=key, ContentType=content_type, **sums, **self.extra
-        )
+        with translated_errors():
+            answer = self.client.create_multipart_upload(
+                Bucket=self.name, Key=key, ContentType=content_type, **sums, **self.extra
+            )
+        if answer.get("ResponseMetadata", {}).get("RetryAttempts"):
+            # botocore sent it more than once: the request whose answer was lost may have begun one as well, and its
+            # parts would be paid for.
+            for begun, upload_id in self.uploads(key):
+                if begun == key and upload_id != answer["UploadId"]:
+                    self.abort(key, upload_id)
         return answer["UploadId"]
 
     def upload_part(self, key: str, upload_id: str, number: int, content: bytes) -> str:
-        """Store one part; gives its MD5 in hex. Raises ChecksumMismatch."""
+        """Store one part; gives its MD5 in hex. Raises ChecksumMismatch or SourceUnavailable (no such upload)."""
         digest = hashlib.md5(content, usedforsecurity=False)
         try:
-            answer = self.client.upload_part(
-                Bucket=self.name,
-                Key=key,
-                UploadId=upload_id,
-                PartNumber=number,
-                Body=content,
-                ContentMD5=base64.b64encode(digest.digest()).decode(),
-                **(_named(crc32(content)) if self.keeps_crc32 else {}),
-            )
-        except ClientError as error:
-            raise _translated(error) from error
+            with translated_errors(DAMAGED | NO_UPLOAD):
+                answer = self.client.upload_part(
+                    Bucket=self.name,
+                    Key=key,
+                    UploadId=upload_id,
+                    PartNumber=number,
+                    Body=content,
+                    ContentMD5=base64.b64encode(digest.digest()).decode(),
+                    **(_named(crc32(content)) if self.keeps_crc32 else {}),
+                )
+        except Refused as refusal:
+            if refusal.code in DAMAGED:
+                raise ChecksumMismatch("what arrived is not what was sent") from refusal.__cause__
+            raise SourceUnavailable(DROPPED) from refusal.__cause__
         if answer.get("ResponseMetadata", {}).get("RetryAttempts"):
             # botocore's own repeats leave the part in a cycle of error and frames; several would fill the memory.
             gc.collect()
@@ -137,24 +156,37 @@ class Bucket:
         """Size and ETag of each stored part, or None when there is no such upload (any more)."""
         found: dict[int, tuple[int, str]] = {}
         try:
-            for page in self.client.get_paginator("list_parts").paginate(Bucket=self.name, Key=key, UploadId=upload_id):
-                for part in page.get("Parts", []):
-                    found[part["PartNumber"]] = part["Size"], part["ETag"].strip('"')
-        except ClientError as error:
-            if error.response["Error"]["Code"] in ABSENT:
-                return None
-            raise
+            with translated_errors(NO_UPLOAD):
+                pages = self.client.get_paginator("list_parts").paginate(Bucket=self.name, Key=key, UploadId=upload_id)
+                for page in pages:
+                    for part in page.get("Parts", []):
+                        found[part["PartNumber"]] = part["Size"], part["ETag"].strip('"')
+        except Refused:
+            return None
         return found
 
     def complete(self, key: str, upload_id: str, etags: Mapping[int, str], crcs: Mapping[int, int]) -> str | None:
-        """Make one object of the parts; gives the CRC-32 of the whole in hex where the service tells it."""
+        """Make one object of the parts; gives the CRC-32 of the whole in hex where the service tells it.
+
+        Raises SourceUnavailable when the upload, or one of its parts, is not there.
+        """
         parts: list[Any] = [
             {"PartNumber": number, "ETag": f'"{etags[number]}"', **(_named(crcs[number]) if self.keeps_crc32 else {})}
             for number in sorted(etags)
         ]
-        answer = self.client.complete_multipart_upload(
-            Bucket=self.name, Key=key, UploadId=upload_id, MultipartUpload={"Parts": parts}
-        )
+        try:
+            with translated_errors(NO_UPLOAD | PARTS_MISSING):
+                answer = self.client.complete_multipart_upload(
+                    Bucket=self.name, Key=key, UploadId=upload_id, MultipartUpload={"Parts": parts}
+                )
+        except Refused as refusal:
+            if refusal.code in PARTS_MISSING:
+                raise SourceUnavailable("parts are missing") from refusal.__cause__
+            # An upload ends when it is completed: when the answer to that was lost, the repeat finds none.
+            found = self.head(key)
+            if found is None or found[1] != of_parts(etags[number] for number in sorted(etags)):
+                raise SourceUnavailable(DROPPED) from refusal.__cause__
+            return None
         if answer.get("ChecksumType") != "FULL_OBJECT" or "ChecksumCRC32" not in answer:
             return None
         return base64.b64decode(answer["ChecksumCRC32"]).hex()
@@ -162,10 +194,10 @@ class Bucket:
     def abort(self, key: str, upload_id: str) -> None:
         """Drop an unfinished upload and its parts; one that is gone is no error."""
         try:
-            self.client.abort_multipart_upload(Bucket=self.name, Key=key, UploadId=upload_id)
-        except ClientError as error:
-            if error.response["Error"]["Code"] not in ABSENT:
-                raise
+            with translated_errors(NO_UPLOAD):
+                self.client.abort_multipart_upload(Bucket=self.name, Key=key, UploadId=upload_id)
+        except Refused:
+            return
 
     def uploads(self, prefix: str) -> Iterator[tuple[str, str]]:
         """Key and id of every unfinished upload under a prefix."""
@@ -174,30 +206,35 @@ class Bucket:
 
     def begun_uploads(self, prefix: str) -> Iterator[tuple[str, str, datetime]]:
         """Key, id and beginning of every unfinished upload under a prefix."""
-        pages = self.client.get_paginator("list_multipart_uploads").paginate(Bucket=self.name, Prefix=prefix)
-        for page in pages:
-            for upload in page.get("Uploads", []):
-                yield upload["Key"], upload["UploadId"], upload["Initiated"]
+        with translated_errors():
+            pages = self.client.get_paginator("list_multipart_uploads").paginate(Bucket=self.name, Prefix=prefix)
+            for page in pages:
+                for upload in page.get("Uploads", []):
+                    yield upload["Key"], upload["UploadId"], upload["Initiated"]
 
     def objects(self, prefix: str, *, after: str | None = None) -> Iterator[tuple[str, int, str, datetime]]:
         """Key, size, ETag and time of every file under a prefix, by key; from the first one after a key on."""
         only: dict[str, Any] = {"StartAfter": after} if after is not None else {}
-        for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix, **only):
-            for found in page.get("Contents", []):
-                yield found["Key"], found["Size"], found["ETag"].strip('"'), found["LastModified"]
+        with translated_errors():
+            pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix, **only)
+            for page in pages:
+                for found in page.get("Contents", []):
+                    yield found["Key"], found["Size"], found["ETag"].strip('"'), found["LastModified"]
 
     def entries(self, prefix: str) -> Iterator[str]:
         """The names right under a prefix; a folder's ends with a slash."""
-        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix, Delimiter="/")
-        for page in pages:
-            for folder in page.get("CommonPrefixes", []):
-                yield folder["Prefix"].removeprefix(prefix)
-            for file in page.get("Contents", []):
-                yield file["Key"].removeprefix(prefix)
+        with translated_errors():
+            lister = self.client.get_paginator("list_objects_v2")
+            for page in lister.paginate(Bucket=self.name, Prefix=prefix, Delimiter="/"):
+                for folder in page.get("CommonPrefixes", []):
+                    yield folder["Prefix"].removeprefix(prefix)
+                for file in page.get("Contents", []):
+                    yield file["Key"].removeprefix(prefix)
 
     def delete(self, key: str) -> None:
         """Remove a file; one that is gone is no error."""
-        self.client.delete_object(Bucket=self.name, Key=key)
+        with translated_errors():
+            self.client.delete_object(Bucket=self.name, Key=key)
 
 
 class R2(Bucket):
@@ -239,16 +276,17 @@ def presigned(client: "S3Client", bucket: str, key: str, file_name: str, content
     """A GET URL with which a browser saves the file under a readable name."""
     plain = "".join(c if c.isascii() and (c.isalnum() or c in " ._-") else "_" for c in file_name)
     disposition = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(file_name, safe='')}"
-    return client.generate_presigned_url(
-        "get_object",
-        Params={
-            "Bucket": bucket,
-            "Key": key,
-            "ResponseContentDisposition": disposition,
-            "ResponseContentType": content_type,
-        },
-        ExpiresIn=expires_in,
-    )
+    with translated_errors():
+        return client.generate_presigned_url(
+            "get_object",
+            Params={
+                "Bucket": bucket,
+                "Key": key,
+                "ResponseContentDisposition": disposition,
+                "ResponseContentType": content_type,
+            },
+            ExpiresIn=expires_in,
+        )
 
 
 def read_on(fill: Callable[[bytearray], None], wanted: int, broken: tuple[type[Exception], ...]) -> bytes:
@@ -283,12 +321,6 @@ def _forget(error: BaseException | None) -> None:
 def _named(crc: int) -> dict[str, Any]:
     """A CRC-32 as the API takes it."""
     return {"ChecksumCRC32": base64.b64encode(crc.to_bytes(4)).decode()}
-
-
-def _translated(error: ClientError) -> Exception:
-    if error.response["Error"]["Code"] in DAMAGED:
-        return ChecksumMismatch("what arrived is not what was sent")
-    return error
 
 
 def _same(wanted: str, etag: str) -> str:

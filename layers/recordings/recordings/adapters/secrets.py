@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import boto3
 from botocore.config import Config
 
+from recordings.adapters.aws.errors import translated_errors
 from recordings.adapters.deadline import bounded
 
 if TYPE_CHECKING:
@@ -28,10 +29,15 @@ def _client() -> "SecretsManagerClient":
 
 @lru_cache(maxsize=8)
 def _read(arn: str, period: int) -> dict[str, str]:
-    found: dict[str, str] = json.loads(_client().get_secret_value(SecretId=arn)["SecretString"])
+    with translated_errors():
+        text = _client().get_secret_value(SecretId=arn)["SecretString"]
+    found: dict[str, str] = json.loads(text)
     return found
 
 
 def secret(arn: str) -> dict[str, str]:
-    """The JSON object kept in a secret; a change is seen after five minutes at most."""
+    """The JSON object kept in a secret; a change is seen after five minutes at most.
+
+    Raises Throttled or InfrastructureError.
+    """
     return _read(arn, int(time.monotonic() // KEEP_SECONDS))

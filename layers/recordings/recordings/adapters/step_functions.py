@@ -10,19 +10,18 @@ from typing import Final
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
 
+from recordings.adapters.aws.errors import (
+    DEAD_TOKEN,
+    EXECUTION_EXISTS,
+    NO_EXECUTION,
+    NOTHING_TO_STOP,
+    Refused,
+    translated_errors,
+)
 from recordings.adapters.deadline import bounded
-from recordings.domain.errors import Throttled
 from recordings.domain.recording import Recording
 
-# A token dies with its wait: the run looked again by itself, which is all that waking it would have done.
-DEAD_TOKENS: Final = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"})
-
-# A run that never was or has ended needs no stop. That StopExecution refuses one that has ended is not documented; the
-# one error it could refuse with beside those for what is not there or malformed is this (API reference).
-NOTHING_TO_STOP: Final = frozenset({"ExecutionDoesNotExist", "ValidationException"})
-BUSY: Final = frozenset({"ThrottlingException", "ExecutionLimitExceeded"})
 # A move that died so often is for a person to look at; its recording is readable from R2 all the while.
 MOST_REVIVALS: Final = 5
 
@@ -41,12 +40,13 @@ class ProcessingRuns:
         _start(os.environ["PROCESSING_ARN"], _name(recording), recording, recording.attempt)
 
     def replace(self, before: Recording, after: Recording) -> None:
+        run = _execution(os.environ["PROCESSING_ARN"], _name(before))
         try:
-            run = _execution(os.environ["PROCESSING_ARN"], _name(before))
-            _client.stop_execution(executionArn=run, cause="replaced by a new attempt")
-        except ClientError as error:
-            if error.response["Error"]["Code"] not in NOTHING_TO_STOP:
-                raise
+            with translated_errors(NOTHING_TO_STOP):
+                _client.stop_execution(executionArn=run, cause="replaced by a new attempt")
+        except Refused:
+            # It never was, or has ended.
+            pass
         self.start(after)
 
     def alive(self, recording: Recording) -> bool:
@@ -89,10 +89,9 @@ def _execution(machine: str, name: str) -> str:
 def _status(machine: str, name: str) -> str | None:
     """The status of a run, or None when there is none of this name."""
     try:
-        found = _client.describe_execution(executionArn=_execution(machine, name))
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ExecutionDoesNotExist":
-            raise
+        with translated_errors(NO_EXECUTION):
+            found = _client.describe_execution(executionArn=_execution(machine, name))
+    except Refused:
         return None
     return found["status"]
 
@@ -100,28 +99,27 @@ def _status(machine: str, name: str) -> str | None:
 def _start(machine: str, name: str, recording: Recording, attempt: int) -> None:
     work = {"tenant_id": recording.tenant_id, "recording_id": recording.id, "attempt": attempt}
     try:
-        _client.start_execution(stateMachineArn=machine, name=name, input=json.dumps(work))
-    except ClientError as error:
-        code = error.response["Error"]["Code"]
-        if code in BUSY:
-            raise Throttled("Step Functions takes no more runs now; try again in a moment", retry_after=2) from error
-        if code != "ExecutionAlreadyExists":
-            raise
+        with translated_errors(EXECUTION_EXISTS):
+            _client.start_execution(stateMachineArn=machine, name=name, input=json.dumps(work))
+    except Refused:
+        # It was started before, perhaps by a call whose answer was lost.
+        return
 
 
 def answer_task(token: str, output: dict[str, object]) -> None:
     """Give a waiting task its result; a token that has died is no error."""
     try:
-        _client.send_task_success(taskToken=token, output=json.dumps(output))
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in DEAD_TOKENS:
-            raise
+        with translated_errors(DEAD_TOKEN):
+            _client.send_task_success(taskToken=token, output=json.dumps(output))
+    except Refused:
+        # The run looked again by itself, which is all that this would have done; or it has heard this answer before.
+        return
 
 
 def fail_task(token: str, error_name: str, cause: str) -> None:
     """Let a waiting task fail; a token that has died is no error."""
     try:
-        _client.send_task_failure(taskToken=token, error=error_name, cause=cause)
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in DEAD_TOKENS:
-            raise
+        with translated_errors(DEAD_TOKEN):
+            _client.send_task_failure(taskToken=token, error=error_name, cause=cause)
+    except Refused:
+        return

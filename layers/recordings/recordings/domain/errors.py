@@ -23,7 +23,8 @@
     + InvalidCursor
     + MeetingUnknown
     + TierNotOffered
-  - Throttled                  carries the seconds to wait
+  - Throttled                  what this service stands on is busy or does not answer; carries the seconds to wait
+  - InfrastructureError        permission, configuration or bug: trying again is of no use, a person must act
   - ProviderFailure
     + ProviderError
       * ProviderNotFound       Cloudflare does not know it
@@ -41,7 +42,7 @@ Errors that only a workflow hears of (their class name is what `Retry` and `Catc
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from recordings.domain.recording import Recording
@@ -156,6 +157,15 @@ class Throttled(RecordingsError):
         self.retry_after = retry_after
 
 
+class InfrastructureError(RecordingsError):
+    """AWS or R2 will not do this however often it is asked: no permission, no such bucket, or a bug of ours.
+
+    Its text is for the log. Callers get 500 `internal_error`; workflows do not try again.
+    """
+
+    code = "internal_error"
+
+
 class ProviderFailure(RecordingsError):
     """Cloudflare did not do what it was asked; the same call can be made again."""
 
@@ -220,3 +230,18 @@ class AttemptReplaced(TransferError):
 
 class CaptureFailed(Exception):
     """Cloudflare lost the recording, and no bytes of it can be had."""
+
+
+# After these a task of a workflow is tried again as it is. `Retry` in statemachines/ lists exactly these by name: Step
+# Functions does not know that one class is another's child.
+RETRIED: Final[frozenset[type[Exception]]] = frozenset(
+    {
+        ConcurrentUpdate,
+        ProviderError,
+        ProviderThrottled,
+        ProviderTimeout,
+        SourceDenied,
+        SourceUnavailable,
+        Throttled,
+    }
+)

@@ -20,6 +20,7 @@ import msgspec
 from msgspec import Struct
 
 from recordings.domain.errors import (
+    InfrastructureError,
     Invalid,
     ProviderThrottled,
     RecordingNotFound,
@@ -143,7 +144,7 @@ def endpoint[Q: Struct, B: Struct](
             except Problem as problem:
                 return _refusal(problem, request_id)
             except RecordingsError as error:
-                return _refusal(_told(error), request_id)
+                return _failed(error, request_id)
             except Exception:
                 logger.exception("failed")
                 return _bug(request_id)
@@ -164,7 +165,7 @@ def _answer[Q: Struct, B: Struct](
     except Problem as problem:
         return _refusal(problem, request_id)
     except RecordingsError as error:
-        return _refusal(_told(error), request_id)
+        return _failed(error, request_id)
     return _reply(response.status, "application/json", response.body, request_id, response.headers)
 
 
@@ -285,6 +286,14 @@ def _told(error: RecordingsError) -> Problem:
     if isinstance(error, Throttled | ProviderThrottled):
         extra["retry_after"] = error.retry_after
     return Problem(status_of(error), error.code, detail_of(error), **extra)
+
+
+def _failed(error: RecordingsError, request_id: str) -> Event:
+    """The answer to a domain error. Call it where the error is handled: one that is no refusal is logged whole."""
+    if isinstance(error, InfrastructureError):
+        logger.exception("failed")
+        return _bug(request_id)
+    return _refusal(_told(error), request_id)
 
 
 def _refusal(problem: Problem, request_id: str) -> Event:

@@ -1,14 +1,15 @@
 """The frame around every function a state machine calls.
 
-Errors are not translated: Step Functions matches `Retry` and `Catch` on the exception's class name, so a domain error
-is part of the contract between code and workflow.
+Step Functions matches `Retry` and `Catch` on the exact name of the exception's class, so a domain error is part of the
+contract between code and workflow. What leaves a task is always one of domain/errors.py: anything else is a bug.
 """
 
 from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
-from recordings.observability import flush, logger
+from recordings.domain.errors import CaptureFailed, InfrastructureError, RecordingsError, TransferError
+from recordings.observability import count, flush, logger
 from recordings.request_context import request_context
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ type Payload = dict[str, Any]
 
 
 def task(handle: Callable[[Payload], Payload]) -> Callable[[Payload, "LambdaContext"], Payload]:
-    """Make a Lambda handler that logs under the recording's id and works for the recording's tenant."""
+    """Make a Lambda handler that logs under the recording's id, works for its tenant and raises domain errors alone."""
 
     @logger.inject_lambda_context(correlation_id_path="work.recording_id", clear_state=True)
     @wraps(handle)
@@ -27,7 +28,24 @@ def task(handle: Callable[[Payload], Payload]) -> Callable[[Payload, "LambdaCont
         try:
             with request_context(tenant_id=work.get("tenant_id")):
                 return handle(event)
+        except Exception as error:
+            told = named(error)
+            if told is error:
+                raise
+            raise told from error
         finally:
             flush()
 
     return handler
+
+
+def named(error: Exception) -> Exception:
+    """The error itself if the domain has it; else InfrastructureError, and the log has the whole of it.
+
+    Call it where the error is handled. The text of what is unexpected may hold a signed URL, so its class must do.
+    """
+    if isinstance(error, RecordingsError | TransferError | CaptureFailed):
+        return error
+    logger.exception("failed")
+    count("InfrastructureErrors")
+    return InfrastructureError(f"{type(error).__name__}; the log has the whole of it")

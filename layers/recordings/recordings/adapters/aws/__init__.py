@@ -1,0 +1,1 @@
+"""What the adapters of AWS and of R2 share."""

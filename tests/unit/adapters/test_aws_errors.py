@@ -1,0 +1,382 @@
+"""Every error that AWS, R2 and the way there can raise has one class; every call of the adapters is translated."""
+
+import ast
+import inspect
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+import botocore.exceptions
+import botocore.session
+import pytest
+import urllib3.exceptions
+from botocore import xform_name
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.model import ServiceModel
+from botocore.parsers import ResponseParserError
+
+from recordings.adapters.aws import errors
+from recordings.adapters.aws.errors import Kind, Refused, kind_of, translated_errors
+from recordings.domain.errors import InfrastructureError, Throttled
+from recordings.observability import metrics
+from tests.support.template import ROOT
+
+ADAPTERS = ROOT / "layers/recordings/recordings/adapters"
+PASSING, PERMANENT, REFUSED = Kind.PASSING, Kind.PERMANENT, "refused"
+
+# Every error of the calls in use that botocore's models name.
+MODELLED: dict[str, object] = {
+    # DynamoDB
+    "ConditionalCheckFailedException": REFUSED,
+    "IdempotentParameterMismatchException": PERMANENT,
+    "InternalServerError": PASSING,
+    "ItemCollectionSizeLimitExceededException": PERMANENT,
+    "ProvisionedThroughputExceededException": PASSING,
+    "ReplicatedWriteConflictException": PASSING,
+    "RequestLimitExceeded": PASSING,
+    "ResourceNotFoundException": PERMANENT,
+    "ThrottlingException": PASSING,
+    "TransactionCanceledException": REFUSED,
+    "TransactionConflictException": PASSING,
+    "TransactionInProgressException": PASSING,
+    # S3
+    "EncryptionTypeMismatch": PERMANENT,
+    "InvalidObjectState": PERMANENT,
+    "InvalidRequest": PERMANENT,
+    "InvalidWriteOffset": PERMANENT,
+    "NoSuchBucket": PERMANENT,
+    "NoSuchKey": REFUSED,
+    "NoSuchUpload": REFUSED,
+    "ObjectAlreadyInActiveTierError": PERMANENT,
+    "TooManyParts": PERMANENT,
+    # Step Functions
+    "ExecutionAlreadyExists": REFUSED,
+    "ExecutionDoesNotExist": REFUSED,
+    "ExecutionLimitExceeded": PASSING,
+    "InvalidArn": PERMANENT,
+    "InvalidExecutionInput": PERMANENT,
+    "InvalidName": PERMANENT,
+    "InvalidOutput": PERMANENT,
+    "InvalidToken": REFUSED,
+    "KmsAccessDeniedException": PERMANENT,
+    "KmsInvalidStateException": PERMANENT,
+    "KmsThrottlingException": PASSING,
+    "StateMachineDeleting": PERMANENT,
+    "StateMachineDoesNotExist": PERMANENT,
+    "TaskDoesNotExist": REFUSED,
+    "TaskTimedOut": REFUSED,
+    "ValidationException": REFUSED,
+    # EventBridge, Secrets Manager, STS
+    "DecryptionFailure": PERMANENT,
+    "ExpiredTokenException": PERMANENT,
+    "InternalException": PASSING,
+    "InternalServiceError": PASSING,
+    "InvalidParameterException": PERMANENT,
+    "InvalidRequestException": PERMANENT,
+    "MalformedPolicyDocument": PERMANENT,
+    "PackedPolicyTooLarge": PERMANENT,
+    "RegionDisabledException": PERMANENT,
+}
+# R2's list (developers.cloudflare.com/r2/api/error-codes), with its statuses.
+R2: dict[str, tuple[int, object]] = {
+    "Unauthorized": (401, PERMANENT),
+    "AccessDenied": (403, PERMANENT),
+    "ExpiredRequest": (400, PERMANENT),
+    "SignatureDoesNotMatch": (403, PERMANENT),
+    "NotEntitled": (403, PERMANENT),
+    "InvalidBucketName": (400, PERMANENT),
+    "NoSuchBucket": (404, PERMANENT),
+    "BucketNotEmpty": (409, PERMANENT),
+    "TooManyBuckets": (400, PERMANENT),
+    "BucketConflict": (409, PERMANENT),
+    "NoSuchKey": (404, REFUSED),
+    "InvalidObjectName": (400, PERMANENT),
+    "EntityTooLarge": (400, PERMANENT),
+    "MetadataTooLarge": (400, PERMANENT),
+    "ObjectLockedByBucketPolicy": (403, PERMANENT),
+    "MissingContentLength": (411, PERMANENT),
+    "IncompleteBody": (400, PASSING),
+    "InvalidDigest": (400, REFUSED),
+    "BadDigest": (400, REFUSED),
+    "InvalidRange": (416, PERMANENT),
+    "PreconditionFailed": (412, REFUSED),
+    "EntityTooSmall": (400, PERMANENT),
+    "NoSuchUpload": (404, REFUSED),
+    "InvalidPart": (400, REFUSED),
+    "InternalError": (500, PASSING),
+    "ServiceUnavailable": (503, PASSING),
+    "ClientDisconnect": (400, PASSING),
+    "TooManyRequests": (429, PASSING),
+}
+# What any service of AWS may answer ("Common Errors" of each API reference).
+COMMON: dict[str, tuple[int, object]] = {
+    "AccessDeniedException": (403, PERMANENT),
+    "ExpiredTokenException": (403, PERMANENT),
+    "IncompleteSignature": (403, PERMANENT),
+    "InternalFailure": (500, PASSING),
+    "InvalidClientTokenId": (403, PERMANENT),
+    "MalformedHttpRequestException": (400, PERMANENT),
+    "NotAuthorized": (401, PERMANENT),
+    "OptInRequired": (403, PERMANENT),
+    "RequestAbortedException": (400, PASSING),
+    "RequestEntityTooLargeException": (413, PERMANENT),
+    "RequestExpired": (400, PERMANENT),
+    "RequestTimeoutException": (408, PASSING),
+    "ServiceUnavailable": (503, PASSING),
+    "Throttling": (400, PASSING),
+    "TooManyRequestsException": (429, PASSING),
+    "UnrecognizedClientException": (403, PERMANENT),
+    "UnknownOperationException": (404, PERMANENT),
+    "ValidationError": (400, PERMANENT),
+}
+# S3's list is in its model, as text. Of those below 500 these pass; the refusals are those that some call names.
+S3_PASSING = {"ClientDisconnect", "IncompleteBody", "OperationAborted", "RequestTimeout"}
+S3_REFUSED = {
+    *("BadDigest", "InvalidDigest", "InvalidPart", "NoSuchKey", "NoSuchUpload", "PreconditionFailed"),
+    *("RestoreAlreadyInProgress", "XAmzContentSHA256Mismatch"),
+}
+# No answer, or not the one that was sent: the same call may do better.
+UNANSWERED = {
+    *("ConnectionError", "EndpointConnectionError", "ConnectTimeoutError", "ProxyConnectionError", "SSLError"),
+    *("HTTPClientError", "ConnectionClosedError", "ReadTimeoutError", "ResponseStreamingError"),
+    *("IncompleteReadError", "ChecksumError", "FlexibleChecksumError"),
+}
+
+
+@cache
+def refusals(service: str | None = None) -> set[str]:
+    """Every code that some call names as its refusal, of one service or of all."""
+    used = "".join((ADAPTERS / name).read_text() for name, of in SERVICES.items() if service in (None, of))
+    tables = {
+        name: kind for name, kind in vars(errors).items() if isinstance(kind, frozenset) and "PASSING" not in name
+    }
+    return {code for name, codes in tables.items() if re.search(rf"\b{name}\b", used) for code in codes}
+
+
+def an_answer(code: str, status: int = 400) -> ClientError:
+    response: Any = {"Error": {"Code": code, "Message": "m"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(response, "Operation")
+
+
+def class_of(code: str, status: int = 400, service: str | None = None) -> object:
+    return REFUSED if code in refusals(service) else kind_of(an_answer(code, status))
+
+
+# ---------------------------------------------------------------- which calls there are
+
+
+def trees() -> Iterator[tuple[Path, ast.Module]]:
+    for path in sorted(ADAPTERS.rglob("*.py")):
+        yield path, ast.parse(path.read_text())
+
+
+def is_client(node: ast.expr) -> bool:
+    """Whether it is one of our names for a client of boto3."""
+    match node:
+        case ast.Name(id="client" | "_client") | ast.Attribute(attr="client" | "_client"):
+            return True
+        case ast.Call(func=ast.Name(id="_client")):
+            return True
+        case (
+            ast.Call(func=ast.Attribute(value=ast.Name(id="boto3"), attr="client"))
+            | ast.Call(func=ast.Name(id="bounded"))
+        ):
+            return True
+    return False
+
+
+def calls(tree: ast.AST, within: tuple[ast.AST, ...] = ()) -> Iterator[tuple[str, ast.Call, tuple[ast.AST, ...]]]:
+    """The name of each operation that is called, a paginator's too, with the nodes around the call."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and is_client(node.func.value):
+            first = node.args[0] if node.args else None
+            name = node.func.attr
+            if name in {"get_paginator", "generate_presigned_url"} and isinstance(first, ast.Constant):
+                name = str(first.value)
+            yield name, node, (*within, tree)
+        yield from calls(node, (*within, tree))
+
+
+SERVICES = {
+    "dynamo.py": "dynamodb",
+    "budget.py": "dynamodb",
+    "sync_state.py": "dynamodb",
+    "object_store.py": "s3",
+    "archive_store.py": "s3",
+    "step_functions.py": "stepfunctions",
+    "events.py": "events",
+    "secrets.py": "secretsmanager",
+}
+
+
+@cache
+def model_of(service: str) -> ServiceModel:
+    return cast(ServiceModel, botocore.session.get_session().get_service_model(service))
+
+
+@cache
+def operations() -> set[tuple[str, str]]:
+    """Service and operation of every call in the adapters."""
+    found = set()
+    for path, tree in trees():
+        for name, _, _ in calls(tree):
+            service = "sts" if name == "assume_role" else SERVICES[path.name]
+            (operation,) = [one for one in model_of(service).operation_names if xform_name(one) == name]
+            found.add((service, operation))
+    return found
+
+
+def test_the_calls_that_are_known_are_found() -> None:
+    """If the adapters name their clients otherwise, the tests below see nothing."""
+    assert {("dynamodb", "TransactWriteItems"), ("s3", "CompleteMultipartUpload"), ("s3", "ListParts")} <= operations()
+    assert {("stepfunctions", "StartExecution"), ("events", "PutEvents"), ("sts", "AssumeRole")} <= operations()
+    assert len(operations()) >= 25
+
+
+def test_every_error_of_the_calls_in_use_has_its_class() -> None:
+    codes = {
+        shape.error_code or shape.name
+        for service, operation in operations()
+        for shape in model_of(service).operation_model(operation).error_shapes
+    }
+    assert codes - MODELLED.keys() == set()
+    assert {code: class_of(code) for code in codes} == {code: MODELLED[code] for code in codes}
+
+
+@pytest.mark.parametrize("table", [R2, COMMON], ids=["R2", "AWS"])
+def test_every_documented_error_has_its_class(table: dict[str, tuple[int, object]]) -> None:
+    assert {code: class_of(code, status) for code, (status, _) in table.items()} == {
+        code: wanted for code, (_, wanted) in table.items()
+    }
+
+
+def test_every_error_that_s3_documents_has_its_class() -> None:
+    text = re.sub(r"<[^>]+>", " ", model_of("s3").shape_for("Error").members["Code"].documentation)
+    listed = re.findall(r"Code:\s+(\w+)\s.*?HTTP Status Code:\s+(\w+)", text, re.DOTALL)
+    documented = {code: int(status) if status.isdecimal() else 400 for code, status in listed}
+    assert len(documented) > 60
+    for code, status in documented.items():
+        if status >= 500 and code != "NotImplemented":
+            wanted: object = PASSING
+        elif code in S3_REFUSED:
+            wanted = REFUSED
+        else:
+            wanted = PASSING if code in S3_PASSING else PERMANENT
+        assert class_of(code, status, "s3") == wanted, (code, status)
+
+
+@pytest.mark.parametrize(
+    ("status", "wanted"),
+    [
+        *((status, PASSING) for status in (429, 500, 502, 503, 504)),
+        *((s, PERMANENT) for s in (301, 400, 401, 403, 409)),
+    ],
+)
+def test_an_unknown_code_is_known_by_its_status(status: int, wanted: Kind) -> None:
+    for code in ("SomethingNew", str(status), ""):
+        assert kind_of(an_answer(code, status)) is wanted
+
+
+def test_no_code_has_two_classes() -> None:
+    assert not refusals() & errors.PASSING
+    assert not errors.PASSING & errors.NOT_PASSING
+
+
+def unanswered() -> list[type[BotoCoreError]]:
+    every = vars(botocore.exceptions).values()
+    return [kind for kind in every if inspect.isclass(kind) and issubclass(kind, BotoCoreError)]
+
+
+@pytest.mark.parametrize("kind", unanswered(), ids=lambda kind: kind.__name__)
+def test_every_error_without_an_answer_has_its_class(kind: type[BotoCoreError]) -> None:
+    error = kind.__new__(kind)
+    wanted = PASSING if kind.__name__ in UNANSWERED else PERMANENT
+    assert kind_of(error) is wanted
+    with pytest.raises(Throttled if wanted is PASSING else InfrastructureError) as told, translated_errors():
+        raise error
+    assert told.value.__cause__ is error
+
+
+def test_the_names_of_what_passes_are_botocores() -> None:
+    assert {kind.__name__ for kind in unanswered()} >= UNANSWERED
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        urllib3.exceptions.ProtocolError("Connection broken"),
+        urllib3.exceptions.ReadTimeoutError(cast(Any, None), "", "Read timed out"),
+        urllib3.exceptions.IncompleteRead(1, 2),
+        ResponseParserError("no element found"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_body_that_breaks_off_is_an_error_that_passes(error: Exception) -> None:
+    with pytest.raises(Throttled) as told, translated_errors():
+        raise error
+    assert told.value.__cause__ is error
+
+
+# ---------------------------------------------------------------- how they are translated
+
+
+def test_a_refusal_is_only_for_the_call_that_names_it() -> None:
+    with pytest.raises(Refused) as told, translated_errors({"NoSuchUpload"}):
+        raise an_answer("NoSuchUpload", 404)
+    assert told.value.code == "NoSuchUpload"
+    with pytest.raises(InfrastructureError), translated_errors({"NoSuchKey"}):
+        raise an_answer("NoSuchUpload", 404)
+
+
+def test_what_is_no_error_of_aws_is_left_alone() -> None:
+    with pytest.raises(KeyError), translated_errors():
+        raise KeyError("pk")
+
+
+def test_a_service_s_own_words_stay_out_of_what_callers_are_told() -> None:
+    for error in (an_answer("ThrottlingException"), an_answer("AccessDeniedException", 403)):
+        error.response["Error"]["Message"] = "arn:aws:iam::123456789012:user/x may not"
+        with pytest.raises((Throttled, InfrastructureError)) as told, translated_errors():
+            raise error
+        assert "123456789012" not in str(told.value)
+
+
+def test_every_call_is_made_where_its_errors_are_translated() -> None:
+    outside = []
+    for path, tree in trees():
+        translating = {
+            id(node)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.With)
+            and any(
+                isinstance(item.context_expr, ast.Call)
+                and isinstance(item.context_expr.func, ast.Name)
+                and item.context_expr.func.id == "translated_errors"
+                for item in node.items
+            )
+        }
+        for name, call, around in calls(tree):
+            if not any(id(node) in translating for node in around):
+                outside.append(f"{path.name}:{call.lineno} {name}")
+    # Bucket.read's call is in a function that it hands to read_on, within its own block.
+    assert [one for one in outside if "get_object" not in one] == []
+    assert len(outside) <= 1
+
+
+def test_only_this_module_knows_the_exceptions_of_botocore() -> None:
+    """Above the adapters the rule of imports forbids it; within them one place does it."""
+    for path in (*ADAPTERS.rglob("*.py"), *(ROOT / "functions").rglob("*.py")):
+        if path.parent.name != "aws":
+            assert not re.search(r"botocore\.exceptions|ClientError|BotoCoreError", path.read_text()), path
+
+
+def test_a_permanent_error_is_counted_and_logged_with_its_operation(caplog: pytest.LogCaptureFixture) -> None:
+    metrics.clear_metrics()
+    with pytest.raises(InfrastructureError), translated_errors():
+        raise an_answer("InvalidAccessKeyId", 403)
+    assert metrics.metric_set["InfrastructureErrors"]["Value"] == [1]
+    metrics.clear_metrics()
+    (line,) = [vars(record) for record in caplog.records]
+    assert (line["levelname"], line["operation"], line["error"]) == ("ERROR", "Operation", "InvalidAccessKeyId")

@@ -1,0 +1,323 @@
+"""Requests that nobody answers, and answers that get lost after the work is done, against the real adapters."""
+
+import importlib.util
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from hashlib import md5
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, NoCredentialsError
+from moto import mock_aws
+from moto.core import patch_client
+
+from recordings.adapters import dynamo, events, secrets, step_functions
+from recordings.adapters.archive_store import ArchiveBucket
+from recordings.adapters.budget import CallBudget
+from recordings.adapters.object_store import R2, Bucket
+from recordings.adapters.step_functions import ArchivingRuns, ProcessingRuns, answer_task, fail_task
+from recordings.adapters.sync_state import DynamoSyncState
+from recordings.domain.errors import InfrastructureError, SourceUnavailable, Throttled
+from recordings.domain.recording import Progress
+from recordings.ports import at_meeting
+from tests.support.builders import NOON, a_recording, a_room
+from tests.support.context import Context
+from tests.support.faults import failing, losing, no_pauses
+from tests.support.table import a_table
+from tests.support.template import ROOT
+
+__all__ = ["no_pauses"]
+
+MIB = 1024 * 1024
+KEY = "tenant/room/rec_1/1/recording.mp4"
+PARTS = {1: b"p" * 5 * MIB, 2: b"end"}
+
+pytestmark = pytest.mark.usefixtures("no_pauses")
+
+ROOM, RECORDING = a_room(), a_recording()
+LATER = NOON + timedelta(minutes=1)
+rooms, recordings, keys = dynamo.DynamoRooms(), dynamo.DynamoRecordings(), dynamo.DynamoIdempotencyKeys()
+suspects, kept, sums = dynamo.DynamoSuspects(), dynamo.DynamoKeptLooks(), dynamo.DynamoPartSums()
+TABLE_CALLS: dict[str, Callable[[], object]] = {
+    "rooms.add": lambda: rooms.add(ROOM),
+    "rooms.get": lambda: rooms.get("tenant_1", "room_1"),
+    "rooms.save": lambda: rooms.save(ROOM, replace(ROOM, name="x", version=2)),
+    "rooms.remove": lambda: rooms.remove(ROOM),
+    "rooms.list": lambda: rooms.list("tenant_1", limit=10),
+    "rooms.claim": lambda: rooms.claim("tenant_1", "room_1", nonce="n", now=NOON, until=LATER),
+    "rooms.note_meeting": lambda: rooms.note_meeting("tenant_1", "room_1", nonce="n", meeting_id="m"),
+    "rooms.release_claim": lambda: rooms.release_claim("tenant_1", "room_1", nonce="n"),
+    "rooms.take_lock": lambda: rooms.take_lock("tenant_1", "room_1", nonce="n", now=NOON, until=LATER),
+    "rooms.release_lock": lambda: rooms.release_lock("tenant_1", "room_1", nonce="n"),
+    "rooms.of_meeting": lambda: rooms.of_meeting("meeting_1"),
+    "recordings.add": lambda: recordings.add(RECORDING, nonce=None),
+    "recordings.get": lambda: recordings.get("tenant_1", RECORDING.id),
+    "recordings.find": lambda: recordings.find("tenant_1", RECORDING.id),
+    "recordings.save": lambda: recordings.save(RECORDING, replace(RECORDING, partial=True, version=2)),
+    "recordings.note_progress": lambda: recordings.note_progress(RECORDING, Progress(step="copying", attempt=1)),
+    "recordings.page": lambda: recordings.page("tenant_1", limit=10),
+    "recordings.of_cloudflare": lambda: recordings.of_cloudflare("cf_1"),
+    "recordings.open_ones": lambda: list(recordings.open_ones()),
+    "recordings.everything": lambda: list(recordings.everything("tenant_1")),
+    "recordings.of_captures": lambda: recordings.of_captures(["cf_1"]),
+    "recordings.keep_token": lambda: recordings.keep_token(RECORDING, "t"),
+    "recordings.take_token": lambda: recordings.take_token(RECORDING),
+    "keys.begin": lambda: keys.begin("tenant_1", "k", fingerprint="f", now=NOON),
+    "keys.finish": lambda: keys.finish("tenant_1", "k", answer={}, now=NOON),
+    "keys.forget": lambda: keys.forget("tenant_1", "k"),
+    "sums.note": lambda: sums.note("u", 1, 0),
+    "sums.of": lambda: sums.of("u"),
+    "kept.all": kept.all,
+    "kept.keep": lambda: kept.keep(at_meeting("m")),
+    "kept.drop": lambda: kept.drop(at_meeting("m")),
+    "tenants.all": dynamo.DynamoTenants().all,
+    "tenants.note_audit": lambda: dynamo.DynamoTenants().note_audit("tenant_1", at=NOON),
+    "suspects.of": lambda: suspects.of("tenant_1"),
+    "suspects.note": lambda: suspects.note("tenant_1", ["k"], at=NOON),
+    "suspects.forget": lambda: suspects.forget("tenant_1", ["k"]),
+    "state.begin": lambda: DynamoSyncState().begin(nonce="n", now=NOON, until=LATER),
+    "state.renew": lambda: DynamoSyncState().renew(nonce="n", until=LATER),
+    "state.end": lambda: DynamoSyncState().end(nonce="n", watermark=None, full_at=None),
+    "budget.spend": lambda: CallBudget().spend(),
+    "budget.block": lambda: CallBudget().block(300),
+}
+
+
+@pytest.mark.parametrize("call", TABLE_CALLS.values(), ids=TABLE_CALLS)
+def test_a_table_that_does_not_answer_is_an_error_that_passes(call: Callable[[], object]) -> None:
+    with a_table(), failing(dynamo.client, "*"), pytest.raises(Throttled):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("fault", "wanted"),
+    [
+        (EndpointConnectionError(endpoint_url="https://dynamodb"), Throttled),
+        (ConnectTimeoutError(endpoint_url="https://dynamodb"), Throttled),
+        (NoCredentialsError(), InfrastructureError),
+    ],
+    ids=lambda given: type(given).__name__,
+)
+def test_a_write_that_gets_no_answer_is_told_by_why(fault: Exception, wanted: type[Exception]) -> None:
+    def fail(**_: Any) -> None:
+        raise fault
+
+    with a_table(), failing(dynamo.client, "*", fail), pytest.raises(wanted) as told:
+        rooms.add(ROOM)
+    assert told.value.__cause__ is fault
+
+
+def api(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(f"api_{name}", ROOT / f"functions/api/{name}/app.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.handler
+
+
+def test_an_api_whose_table_does_not_answer_says_when_to_come_again() -> None:
+    event = json.loads((ROOT / "events/get_room.json").read_text())
+    with a_table(), failing(dynamo.client, "GetItem"):
+        answer = api("get_room")(event, Context())
+    assert (answer["statusCode"], json.loads(answer["body"])["code"]) == (503, "throttled")
+    assert int(answer["headers"]["retry-after"]) >= 1
+
+
+def test_an_api_that_may_not_read_its_table_tells_nothing_of_it() -> None:
+    def deny(**_: Any) -> None:
+        raise NoCredentialsError
+
+    event = json.loads((ROOT / "events/get_room.json").read_text())
+    with a_table(), failing(dynamo.client, "GetItem", deny):
+        answer = api("get_room")(event, Context())
+    assert answer["statusCode"] == 500
+    assert json.loads(answer["body"])["code"] == "internal_error"
+    assert "credentials" not in answer["body"].lower()
+
+
+# ---------------------------------------------------------------- answers that get lost: the table
+
+
+def test_a_transaction_whose_answer_is_lost_is_sent_again_under_its_token() -> None:
+    with a_table(), losing(dynamo.client, "TransactWriteItems", times=9) as sent, pytest.raises(Throttled):
+        rooms.release_lock("tenant_1", "room_1", nonce="n")
+    tokens = {json.loads(request.body)["ClientRequestToken"] for request in sent}
+    assert len(sent) == 3
+    assert len(tokens) == 1
+
+
+def test_a_sync_that_begins_takes_its_own_write_for_its_own() -> None:
+    with a_table():
+        assert DynamoSyncState().begin(nonce="a", now=NOON, until=LATER) is not None
+        DynamoSyncState().end(nonce="a", watermark=NOON, full_at=NOON)
+        with losing(dynamo.client, "UpdateItem"):
+            begun = DynamoSyncState().begin(nonce="b", now=LATER, until=LATER + timedelta(minutes=9))
+        assert begun is not None
+        # When the one before it began was in the answer that got lost: not known, and not now.
+        assert (begun.watermark, begun.full, begun.last) == (NOON, False, None)
+        with losing(dynamo.client, "UpdateItem"):
+            DynamoSyncState().end(nonce="b", watermark=LATER, full_at=None)
+        assert DynamoSyncState().begin(nonce="c", now=LATER, until=LATER) is not None
+
+
+def test_a_budget_counts_a_call_whose_answer_is_lost() -> None:
+    with a_table():
+        for _ in range(2):
+            with losing(dynamo.client, "UpdateItem", times=2):
+                CallBudget().spend()
+        with losing(dynamo.client, "UpdateItem"):
+            CallBudget().block(60)
+
+
+# ---------------------------------------------------------------- answers that get lost: the buckets
+
+
+@pytest.fixture(params=["r2", "s3"])
+def bucket(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+    with mock_aws():
+        monkeypatch.setenv("R2_ENDPOINT", "https://s3.amazonaws.com")
+        monkeypatch.setenv("ARCHIVE_BUCKET", "files")
+        boto3.client("secretsmanager").create_secret(
+            Name="r2-secret", SecretString=json.dumps({"access_key_id": "id", "secret_access_key": "key"})
+        )
+        boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="files")
+        yield R2() if request.param == "r2" else ArchiveBucket()
+
+
+def no_such_upload(**_: Any) -> None:
+    raise ClientError({"Error": {"Code": "NoSuchUpload", "Message": ""}}, "CompleteMultipartUpload")
+
+
+def an_upload(bucket: Bucket) -> tuple[str, dict[int, str]]:
+    upload = bucket.create_upload(KEY, content_type="video/mp4")
+    return upload, {number: bucket.upload_part(KEY, upload, number, content) for number, content in PARTS.items()}
+
+
+def test_a_completion_whose_answer_is_lost_is_complete(bucket: Bucket) -> None:
+    """The repeat is answered with NoSuchUpload: the upload has ended (S3 API reference, CompleteMultipartUpload)."""
+    upload, etags = an_upload(bucket)
+    bucket.complete(KEY, upload, etags, {1: 0, 2: 0})
+    with failing(bucket.client, "CompleteMultipartUpload", no_such_upload):
+        assert bucket.complete(KEY, upload, etags, {1: 0, 2: 0}) is None
+
+
+def test_a_completion_of_an_upload_that_is_gone_is_none(bucket: Bucket) -> None:
+    upload, etags = an_upload(bucket)
+    with failing(bucket.client, "CompleteMultipartUpload", no_such_upload):
+        with pytest.raises(SourceUnavailable):
+            bucket.complete(KEY, upload, etags, {1: 0, 2: 0})
+        # What lies there is another upload's.
+        bucket.put(KEY, b"other", content_type="video/mp4")
+        with pytest.raises(SourceUnavailable):
+            bucket.complete(KEY, upload, etags, {1: 0, 2: 0})
+
+
+def test_an_upload_whose_beginning_is_told_twice_is_begun_once(bucket: Bucket) -> None:
+    with losing(bucket.client, "CreateMultipartUpload") as sent:
+        upload = bucket.create_upload(KEY, content_type="video/mp4")
+    assert len(sent) == 2
+    assert list(bucket.uploads("")) == [(KEY, upload)]
+
+
+@pytest.mark.parametrize("operation", ["PutObject", "UploadPart", "DeleteObject", "AbortMultipartUpload"])
+def test_what_is_done_twice_is_as_if_it_were_done_once(bucket: Bucket, operation: str) -> None:
+    upload = bucket.create_upload(KEY, content_type="video/mp4")
+    with losing(bucket.client, operation):
+        assert bucket.put("a", b"x", content_type="video/mp4") == md5(b"x", usedforsecurity=False).hexdigest()
+        bucket.upload_part(KEY, upload, 1, b"x")
+        bucket.delete("a")
+        bucket.abort(KEY, upload)
+    assert bucket.head("a") is None
+    assert bucket.parts(KEY, upload) is None
+
+
+@pytest.mark.parametrize("bucket", ["s3"], indirect=True)
+def test_a_copy_that_is_asked_for_twice_is_asked_for(bucket: ArchiveBucket) -> None:
+    bucket.put(KEY, b"film", content_type="video/mp4")
+    with losing(bucket.client, "RestoreObject"):
+        bucket.restore(KEY, days=3, tier="bulk")
+    assert (readable := bucket.look(KEY)) is not None
+    assert readable.ongoing or readable.until is not None
+
+
+BUCKET_CALLS: dict[str, Callable[[Bucket], object]] = {
+    "head": lambda b: b.head(KEY),
+    "read": lambda b: b.read(KEY, 0, 3),
+    "put": lambda b: b.put(KEY, b"x", content_type="video/mp4"),
+    "create_upload": lambda b: b.create_upload(KEY, content_type="video/mp4"),
+    "upload_part": lambda b: b.upload_part(KEY, "u", 1, b"x"),
+    "parts": lambda b: b.parts(KEY, "u"),
+    "complete": lambda b: b.complete(KEY, "u", {1: "00" * 16}, {1: 0}),
+    "abort": lambda b: b.abort(KEY, "u"),
+    "uploads": lambda b: list(b.uploads("")),
+    "objects": lambda b: list(b.objects("")),
+    "entries": lambda b: list(b.entries("")),
+    "delete": lambda b: b.delete(KEY),
+}
+
+
+@pytest.mark.parametrize("call", BUCKET_CALLS.values(), ids=BUCKET_CALLS)
+def test_a_bucket_that_does_not_answer_is_an_error_that_passes(
+    bucket: Bucket, call: Callable[[Bucket], object]
+) -> None:
+    with failing(bucket.client, "*"), pytest.raises((Throttled, SourceUnavailable)):
+        call(bucket)
+
+
+# ---------------------------------------------------------------- the others
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    with mock_aws():
+        patch_client(step_functions._client)
+        definition = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 1, "End": True}}}
+        arn = boto3.client("stepfunctions").create_state_machine(
+            name="m", definition=json.dumps(definition), roleArn="arn:aws:iam::123456789012:role/m"
+        )["stateMachineArn"]
+        monkeypatch.setenv("PROCESSING_ARN", arn)
+        monkeypatch.setenv("ARCHIVING_ARN", arn)
+        yield arn
+
+
+RUN_CALLS: dict[str, Callable[[], object]] = {
+    "start": lambda: ProcessingRuns().start(RECORDING),
+    "replace": lambda: ProcessingRuns().replace(RECORDING, replace(RECORDING, attempt=2)),
+    "alive": lambda: ProcessingRuns().alive(RECORDING),
+    "wake": lambda: ProcessingRuns().wake("t"),
+    "archive": lambda: ArchivingRuns().start(RECORDING),
+    "revive": lambda: ArchivingRuns().revive(RECORDING),
+    "answer_task": lambda: answer_task("t", {}),
+    "fail_task": lambda: fail_task("t", "E", "c"),
+}
+
+
+@pytest.mark.parametrize("call", RUN_CALLS.values(), ids=RUN_CALLS)
+def test_executions_that_cannot_be_reached_are_an_error_that_passes(machine: str, call: Callable[[], object]) -> None:
+    with failing(step_functions._client, "*"), pytest.raises(Throttled):
+        call()
+
+
+def test_a_start_whose_answer_is_lost_starts_one_execution(machine: str) -> None:
+    with losing(step_functions._client, "StartExecution"):
+        ProcessingRuns().start(RECORDING)
+    (run,) = boto3.client("stepfunctions").list_executions(stateMachineArn=machine)["executions"]
+    assert run["name"] == f"{RECORDING.id}-1"
+
+
+def test_a_bus_or_a_secret_that_cannot_be_reached_is_an_error_that_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EVENT_BUS", "bus")
+    secrets._read.cache_clear()
+    with mock_aws(), ExitStack() as faults:
+        for client in (events._client, secrets._client()):
+            patch_client(client)
+            faults.enter_context(failing(client, "*"))
+        with pytest.raises(Throttled):
+            events.announce([{"at": datetime.now(UTC).isoformat()}])
+        with pytest.raises(Throttled):
+            secrets.secret("r2-secret")
