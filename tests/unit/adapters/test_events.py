@@ -84,6 +84,16 @@ def test_every_transition_is_told_with_what_it_left_and_what_it_entered() -> Non
     }
 
 
+def test_an_events_version_counts_the_changes_that_are_no_transitions_too() -> None:
+    """Else two events of one recording could not be ordered, or would be taken for one."""
+    recovered = begun().stopped(at=NOON, cause="x").recovered(at=NOON)
+    detail = change_of(
+        record(recovered, recovered.stored(a_file(), duration_seconds=5, partial=False, at=NOON, cause="x"))
+    )
+    assert detail is not None
+    assert (detail["version"], detail["event_id"]) == (4, f"{recovered.id}-4")
+
+
 def detail_id(told: dict[str, Any]) -> str:
     detail = change_of(told)
     assert detail is not None

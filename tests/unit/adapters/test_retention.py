@@ -10,7 +10,6 @@ from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Recording
 from tests.support.builders import NOON, a_recording
 from tests.support.table import a_table
-from tests.support.template import resources
 
 
 @pytest.fixture(autouse=True)
@@ -61,8 +60,3 @@ def test_a_recording_that_is_not_deleted_or_came_back_never_expires(monkeypatch:
     live = a_recording(status=Status.READY, id=f"{deleted.id[:-1]}1", cloudflare_id="capture_2")
     dynamo.DynamoRecordings().add(live, nonce=None)
     assert "expires_at" not in stored(live)
-
-
-def test_the_table_removes_by_the_attribute_that_is_written() -> None:
-    (table,) = resources("AWS::DynamoDB::Table").values()
-    assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
