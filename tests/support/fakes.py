@@ -32,6 +32,7 @@ from recordings.domain.errors import (
     Throttled,
 )
 from recordings.domain.lifecycle import Status
+from recordings.domain.meeting import MeetingOwnership
 from recordings.domain.recording import Progress, Recording, Tier
 from recordings.domain.room import Room
 from recordings.domain.stretch import EVERY_ROOM, Stretch
@@ -84,7 +85,7 @@ class Memory:
         self.clock = clock
         self.lock = threading.RLock()
         self.rooms: dict[RoomKey, Room] = {}
-        self.meetings: dict[str, RoomKey] = {}
+        self.meetings: dict[str, MeetingOwnership] = {}
         # Of rooms that were deleted.
         self.last_names: dict[RoomKey, str] = {}
         # Who has ever had a room, and when it was audited.
@@ -128,18 +129,20 @@ class MemoryRooms:
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
 
-    def add(self, room: Room, *, walk: bool = False) -> None:
+    def add(self, room: Room, *, adopted: bool = False) -> None:
         with self._memory.lock:
             if (room.tenant_id, room.id) in self._memory.rooms:
                 raise ConcurrentUpdate
-            if room.meeting_id in self._memory.meetings:
+            known = self._memory.meetings.get(room.meeting_id)
+            if known is not None and not adopted:
                 raise MeetingInUse
+            taken = MeetingOwnership.begin(room, adopted=adopted) if known is None else known.taken_by(room)
             stored = replace(room, active_recording_id=None, lease_nonce=None, lease_until=None)
             self._memory.rooms[room.tenant_id, room.id] = stored
             self._memory.claims.pop((room.tenant_id, room.id), None)
             self._memory.tenants.setdefault(room.tenant_id, None)
-            self._memory.meetings[room.meeting_id] = room.tenant_id, room.id
-            if walk:
+            self._memory.meetings[room.meeting_id] = taken
+            if adopted:
                 self._memory.keep(at_meeting(room.meeting_id))
 
     def claim(self, tenant_id: str, room_id: str, *, nonce: str, now: datetime, until: datetime) -> str | None:
@@ -176,17 +179,17 @@ class MemoryRooms:
             room = self._memory.rooms.get((tenant_id, room_id))
             return room.name if room is not None else self._memory.last_names.get((tenant_id, room_id))
 
-    def save(self, before: Room, after: Room) -> None:
+    def save(self, before: Room, after: Room, *, nonce: str | None = None) -> None:
         key = before.tenant_id, before.id
         with self._memory.lock:
             now = self._memory.rooms.get(key)
-            if now is None or now.version != before.version:
+            if now is None or now.version != before.version or (nonce is not None and now.lease_nonce != nonce):
                 raise ConcurrentUpdate
             if after.meeting_id != before.meeting_id:
-                if after.meeting_id in self._memory.meetings:
-                    raise MeetingInUse
-                del self._memory.meetings[before.meeting_id]
-                self._memory.meetings[after.meeting_id] = key
+                known = self._memory.meetings.get(after.meeting_id)
+                taken = MeetingOwnership.begin(after, adopted=True) if known is None else known.taken_by(after)
+                self._release(before, after.updated_at)
+                self._memory.meetings[after.meeting_id] = taken
                 self._memory.keep(at_meeting(after.meeting_id))
             self._memory.rooms[key] = replace(
                 after,
@@ -196,15 +199,22 @@ class MemoryRooms:
                 lease_until=now.lease_until,
             )
 
-    def remove(self, room: Room) -> None:
+    def _release(self, room: Room, at: datetime) -> None:
+        held = self._memory.meetings.get(room.meeting_id)
+        if held is not None:
+            self._memory.meetings[room.meeting_id] = held.released_by(room, at=at)
+        self._memory.keep(at_meeting(room.meeting_id))
+
+    def remove(self, room: Room, *, nonce: str | None = None) -> None:
         with self._memory.lock:
             now = self.get(room.tenant_id, room.id)
             if now.version != room.version:
                 raise ConcurrentUpdate
-            if now.active_recording_id is not None or _leased(now, self._memory.clock()):
-                raise RoomIsRecording
+            held = _leased(now, self._memory.clock()) if nonce is None else now.lease_nonce != nonce
+            if now.active_recording_id is not None or held:
+                raise RoomIsRecording(blocker=self._memory.blocker(now))
             del self._memory.rooms[room.tenant_id, room.id]
-            del self._memory.meetings[now.meeting_id]
+            self._release(now, self._memory.clock())
             self._memory.last_names[room.tenant_id, room.id] = now.name
 
     def list(self, tenant_id: str, *, limit: int, cursor: str | None = None) -> Page[Room]:
@@ -230,10 +240,17 @@ class MemoryRooms:
             if room is not None and room.lease_nonce == nonce:
                 self._memory.rooms[tenant_id, room_id] = replace(room, lease_nonce=None, lease_until=None)
 
+    def meeting_ownership(self, meeting_id: str) -> MeetingOwnership | None:
+        with self._memory.lock:
+            return self._memory.meetings.get(meeting_id)
+
     def of_meeting(self, meeting_id: str) -> Room | None:
         with self._memory.lock:
-            key = self._memory.meetings.get(meeting_id)
-            return self._memory.rooms.get(key) if key else None
+            ownership = self._memory.meetings.get(meeting_id)
+            if ownership is None or ownership.holder is None:
+                return None
+            room = self._memory.rooms.get((ownership.tenant_id, ownership.holder.room_id))
+            return room if room is not None and room.meeting_id == meeting_id else None
 
 
 def _moved(now: Recording, then: Recording) -> bool:
@@ -515,14 +532,20 @@ class Cloudflare:
     def create_meeting(self, title: str, *, record_on_start: bool) -> str:
         with self.lock:
             self.meetings.append(f"made_{len(self.meetings) + 1}")
+            self.recording_on_start[self.meetings[-1]] = record_on_start
             return self.meetings[-1]
 
-    def set_meeting(self, meeting_id: str, *, record_on_start: bool | None) -> None:
+    def meeting_records_on_start(self, meeting_id: str) -> bool | None:
         with self.lock:
             if meeting_id == "nowhere":
                 raise ProviderNotFound
-            if record_on_start is not None:
-                self.recording_on_start[meeting_id] = record_on_start
+            return self.recording_on_start.get(meeting_id, False)
+
+    def set_meeting(self, meeting_id: str, *, record_on_start: bool) -> None:
+        with self.lock:
+            if meeting_id == "nowhere":
+                raise ProviderNotFound
+            self.recording_on_start[meeting_id] = record_on_start
 
     # What happens at Cloudflare without our asking.
 

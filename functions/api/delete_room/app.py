@@ -2,16 +2,20 @@
 
 from http import HTTPStatus
 
+from recordings import wiring
+from recordings.adapters.budget import CallBudget
 from recordings.adapters.dynamo import DynamoIdempotencyKeys, DynamoRooms
+from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.system import now
 from recordings.http.endpoint import Idempotency, Request, Response, endpoint
 from recordings.http.schemas import Nothing
+from recordings.services.delete_room import DeleteRoom
 
 rooms = DynamoRooms()
+delete_room = DeleteRoom(rooms=rooms, release=wiring.release_meeting(rooms, RealtimeKit(CallBudget())))
 
 
 @endpoint(scope="recordings:write", idempotency=Idempotency(DynamoIdempotencyKeys(), now))
 def handler(request: Request[Nothing, Nothing]) -> Response:
-    room = rooms.get(request.tenant_id, request.room_id())
-    rooms.remove(room)
+    room = delete_room(tenant_id=request.tenant_id, room_id=request.room_id())
     return Response(HTTPStatus.OK, {"data": {"id": room.id, "deleted": True}})

@@ -2,17 +2,26 @@
 
 from http import HTTPStatus
 
+from recordings import wiring
 from recordings.adapters.budget import CallBudget
-from recordings.adapters.dynamo import DynamoRooms
+from recordings.adapters.dynamo import DynamoKeptLooks, DynamoRooms
 from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.system import new_nonce, now
 from recordings.domain.ids import is_room_id
 from recordings.http.endpoint import Request, Response, endpoint
 from recordings.http.problems import invalid
 from recordings.http.schemas import Nothing, RoomBody, room_view
-from recordings.services.put_room import PutRoom
+from recordings.services.put_room import PutRoom, RoomRequest
 
-put_room = PutRoom(rooms=DynamoRooms(), recorder=RealtimeKit(CallBudget()), clock=now, new_nonce=new_nonce)
+rooms, recorder = DynamoRooms(), RealtimeKit(CallBudget())
+put_room = PutRoom(
+    rooms=rooms,
+    recorder=recorder,
+    kept=DynamoKeptLooks(),
+    release=wiring.release_meeting(rooms, recorder),
+    clock=now,
+    new_nonce=new_nonce,
+)
 
 
 @endpoint(scope="recordings:write", body=RoomBody)
@@ -23,8 +32,11 @@ def handler(request: Request[Nothing, RoomBody]) -> Response:
     room, created = put_room(
         tenant_id=request.tenant_id,
         room_id=room_id,
-        name=body.name,
-        meeting_id=str(body.cloudflare_meeting_id) if body.cloudflare_meeting_id else None,
-        record_on_start=body.record_on_start,
+        asked=RoomRequest(
+            name=body.name,
+            meeting_id=str(body.cloudflare_meeting_id) if body.cloudflare_meeting_id else None,
+            record_on_start=body.record_on_start,
+            may_adopt=request.has_scope("recordings:adopt"),
+        ),
     )
     return Response(HTTPStatus.CREATED if created else HTTPStatus.OK, {"data": room_view(room)})

@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypedDict
 
 from recordings.domain.capture import Capture
 from recordings.domain.lifecycle import Status
+from recordings.domain.meeting import MeetingOwnership
 from recordings.domain.recording import Progress, Recording, Tier
 from recordings.domain.room import Room
 from recordings.domain.stretch import EVERY_ROOM, Stretch
@@ -72,10 +73,11 @@ class KeptLooks(Protocol):
 class Rooms(Protocol):
     """The rooms of all tenants."""
 
-    def add(self, room: Room, *, walk: bool = False) -> None:
-        """Store a new room and its meeting link. Raises ConcurrentUpdate (room exists) or MeetingInUse.
+    def add(self, room: Room, *, adopted: bool = False) -> None:
+        """Store a new room and that it holds its meeting. Raises ConcurrentUpdate (room exists) or MeetingInUse.
 
-        With `walk` the meeting is older than the room, and the next sync brings in what was recorded in it before.
+        An `adopted` meeting is older than the room. Nobody may have owned it before, or this tenant must own it and no
+        room hold it. The next sync brings in what was recorded in it while it was this tenant's.
         """
 
     def get(self, tenant_id: str, room_id: str) -> Room:
@@ -84,17 +86,18 @@ class Rooms(Protocol):
     def last_name(self, tenant_id: str, room_id: str) -> str | None:
         """The name of a room, or the last one that it had before it was deleted; None when neither is known."""
 
-    def save(self, before: Room, after: Room) -> None:
+    def save(self, before: Room, after: Room, *, nonce: str | None = None) -> None:
         """Replace the version that was read (name, meeting, record_on_start, updated_at; never the lock).
 
-        Moves the meeting link when the meeting changed, and has the next sync walk the new one. Raises
-        ConcurrentUpdate or MeetingInUse.
+        A changed meeting is adopted as by `add`, the old one is released, and the next sync walks both. With `nonce`
+        the room must still be under that lease. Raises ConcurrentUpdate or MeetingInUse.
         """
 
-    def remove(self, room: Room) -> None:
-        """Delete a room and its meeting link, and keep its name.
+    def remove(self, room: Room, *, nonce: str | None = None) -> None:
+        """Delete a room, keep its name, and release its meeting, which the next sync walks once more.
 
-        Raises RoomIsRecording while a recording or a lease is active.
+        The room must be under the lease `nonce`, or, with None, under none. Raises RoomIsRecording, RoomNotFound or
+        ConcurrentUpdate.
         """
 
     def list(self, tenant_id: str, *, limit: int, cursor: str | None = None) -> Page[Room]:
@@ -121,8 +124,11 @@ class Rooms(Protocol):
     def release_lock(self, tenant_id: str, room_id: str, *, nonce: str) -> None:
         """Give the lease back, if it is still ours."""
 
+    def meeting_ownership(self, meeting_id: str) -> MeetingOwnership | None:
+        """Who owns a meeting, strongly consistent; None for one that nobody has ever owned."""
+
     def of_meeting(self, meeting_id: str) -> Room | None:
-        """The room that owns a meeting, whoever its tenant is."""
+        """The room that holds a meeting, whoever its tenant is."""
 
 
 class Tenants(Protocol):
@@ -241,8 +247,11 @@ class Recorder(Protocol):
     def create_meeting(self, title: str, *, record_on_start: bool) -> str:
         """Make a meeting; gives its id."""
 
-    def set_meeting(self, meeting_id: str, *, record_on_start: bool | None) -> None:
-        """Set whether it records by itself; with None only see that it exists. Raises ProviderNotFound."""
+    def meeting_records_on_start(self, meeting_id: str) -> bool | None:
+        """Whether a meeting records by itself; None when Cloudflare does not say. Raises ProviderNotFound."""
+
+    def set_meeting(self, meeting_id: str, *, record_on_start: bool) -> None:
+        """Set whether a meeting records by itself. Raises ProviderNotFound."""
 
 
 class Workflow(Protocol):

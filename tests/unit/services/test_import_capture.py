@@ -8,6 +8,7 @@ import pytest
 from recordings.domain.capture import CaptureStatus
 from recordings.domain.errors import ConcurrentUpdate, RoomAlreadyRecording
 from recordings.domain.lifecycle import Status
+from recordings.domain.meeting import RecordingOwner
 from recordings.domain.recording import Recording
 from recordings.services.import_capture import ImportCapture
 from tests.support.builders import NOON, a_capture, a_recording
@@ -21,7 +22,7 @@ def world() -> World:
 
 def imported(world: World, *, nonce: str | None = None, **capture: Any) -> Recording:
     make = ImportCapture(recordings=world.recordings, new_id=world.new_id)
-    return make(world.room(), a_capture(**capture), nonce=nonce)
+    return make(RecordingOwner.of(world.room()), a_capture(**capture), nonce=nonce)
 
 
 def test_a_running_capture_is_a_recording_that_holds_the_room(world: World) -> None:
@@ -96,7 +97,7 @@ def test_an_id_that_is_taken_is_not_taken_for_a_known_capture(world: World) -> N
     world.recordings.add(taken, nonce=None)
     make = ImportCapture(recordings=world.recordings, new_id=lambda at: "rec_same")
     with pytest.raises(ConcurrentUpdate):
-        make(world.room(), a_capture(), nonce=None)
+        make(RecordingOwner.of(world.room()), a_capture(), nonce=None)
     assert world.all() == [taken]
 
 

@@ -10,6 +10,7 @@ import pytest
 from recordings.domain.capture import Capture, CaptureStatus
 from recordings.domain.errors import ProviderTimeout, RoomAlreadyRecording
 from recordings.domain.lifecycle import Status
+from recordings.domain.meeting import RecordingOwner
 from recordings.domain.reconcile import LOST, NEVER_BEGAN, NEVER_UPLOADED, Act
 from recordings.domain.recording import Recording
 from tests.support.builders import NOON, a_capture
@@ -25,6 +26,10 @@ def world() -> World:
     return world
 
 
+def owner(world: World) -> RecordingOwner:
+    return RecordingOwner.of(world.room())
+
+
 def stored(world: World) -> Recording:
     return world.of(next(iter(world.cloudflare.captured.values())))
 
@@ -33,7 +38,7 @@ def test_what_runs_is_imported_and_takes_the_room() -> None:
     world = World()
     capture = world.cloudflare.begin_by_itself("meeting_1")
     listed = replace(capture, auto_started=None)
-    recording = world.reconcile()(world.room(), None, listed)
+    recording = world.reconcile()(owner(world), None, listed)
     assert recording is not None
     assert (recording.status, recording.origin) == (Status.RECORDING, "auto")
     assert world.room().active_recording_id == recording.id
@@ -47,7 +52,7 @@ def test_what_is_over_is_imported_with_its_times_and_fetched() -> None:
     world.clock.advance(minutes=2)
     world.cloudflare.end(capture.id)
     world.clock.advance(minutes=2)
-    recording = world.reconcile()(world.room(), None, world.cloudflare.upload(capture.id))
+    recording = world.reconcile()(owner(world), None, world.cloudflare.upload(capture.id))
     assert recording is not None
     assert (recording.status, recording.created_at) == (Status.PROCESSING, NOON)
     assert recording.stopped_at == NOON + timedelta(minutes=2)
@@ -58,7 +63,7 @@ def test_what_is_over_is_imported_with_its_times_and_fetched() -> None:
 def test_what_is_lost_is_imported_as_failed_and_not_fetched() -> None:
     world = World()
     capture = world.cloudflare.begin_by_itself("meeting_1")
-    recording = world.reconcile()(world.room(), None, world.cloudflare.lose(capture.id))
+    recording = world.reconcile()(owner(world), None, world.cloudflare.lose(capture.id))
     assert recording is not None
     assert (recording.status, recording.failure) == (Status.FAILED, LOST)
     assert [change.status for change in recording.history] == [Status.RECORDING, Status.FAILED]
@@ -77,7 +82,7 @@ def test_without_a_room_nothing_is_imported() -> None:
 def test_what_runs_is_not_imported_into_a_room_that_is_taken(world: World) -> None:
     other = a_capture(id="capture_9")
     with pytest.raises(RoomAlreadyRecording):
-        world.reconcile()(world.room(), None, other)
+        world.reconcile()(owner(world), None, other)
     world.assert_sound()
 
 
@@ -86,7 +91,7 @@ def test_what_was_purged_here_does_not_come_back(world: World) -> None:
     ours = stored(world)
     world.reconcile()(None, ours, capture)
     world.memory.purge(stored(world))
-    assert world.reconcile()(world.room(), None, capture) is None
+    assert world.reconcile()(owner(world), None, capture) is None
     assert world.all() == []
 
 
@@ -276,7 +281,7 @@ def test_many_looks_at_the_same_moment_change_it_once(world: World) -> None:
 
     def go() -> None:
         barrier.wait()
-        outcomes.append(world.reconcile()(world.room(), ours, capture))
+        outcomes.append(world.reconcile()(owner(world), ours, capture))
 
     threads = [threading.Thread(target=go) for _ in range(16)]
     for thread in threads:
@@ -306,7 +311,7 @@ def test_a_look_that_dies_anywhere_is_made_good_by_the_next(scene: str, known: b
             capture = SCENES[scene](world)
             listed = replace(capture, auto_started=None)
             if known:
-                world.reconcile()(world.room(), None, replace(listed, status=CaptureStatus.RECORDING))
+                world.reconcile()(owner(world), None, replace(listed, status=CaptureStatus.RECORDING))
             only = "recorder" if isinstance(error, ProviderTimeout) else ""
             world.trap = Trap(n, error, after=after, only=only)
             try:
@@ -323,4 +328,4 @@ def test_a_look_that_dies_anywhere_is_made_good_by_the_next(scene: str, known: b
 
 
 def look(world: World, capture: Capture) -> None:
-    world.reconcile()(world.room(), world.recordings.of_cloudflare(capture.id), capture)
+    world.reconcile()(owner(world), world.recordings.of_cloudflare(capture.id), capture)

@@ -155,7 +155,7 @@ def test_captures_of_no_room_are_counted_and_come_in_once_there_is_one(world: Wo
     captured(world, timedelta(0))
     world.clock.advance(hours=3)
     world.sync()
-    world.rooms.add(a_room(id="room_2", meeting_id="meeting_2"), walk=True)
+    world.rooms.add(a_room(id="room_2", meeting_id="meeting_2"), adopted=True)
     assert world.sync() == 2
     assert world.sync() == 0
     assert Counter(one.room_id for one in world.all()) == {"room_2": 2, "room_1": 1}
@@ -479,7 +479,7 @@ def test_a_meeting_that_moves_to_another_room_is_walked(world: World) -> None:
 
 
 def test_a_meeting_whose_room_is_gone_is_not_walked(world: World) -> None:
-    world.rooms.add(a_room(id="room_2", meeting_id="meeting_2"), walk=True)
+    world.rooms.add(a_room(id="room_2", meeting_id="meeting_2"), adopted=True)
     world.rooms.remove(world.rooms.get("tenant_1", "room_2"))
     assert world.sync() == 0
     assert world.memory.looks == {}

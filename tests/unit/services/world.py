@@ -32,7 +32,9 @@ from recordings.ports import Look
 from recordings.services import sync_all
 from recordings.services.archive_recording import ArchiveRecording
 from recordings.services.delete_recording import DeleteRecording, UndeleteRecording
+from recordings.services.delete_room import DeleteRoom
 from recordings.services.download_recording import Archived, DownloadRecording, NotYet, Ready
+from recordings.services.import_capture import ImportCapture
 from recordings.services.move_to_archive import AbandonArchive, BeginArchive, FinishArchive, PlanArchive, key_in_r2
 from recordings.services.process_recording import (
     CheckUpload,
@@ -43,10 +45,11 @@ from recordings.services.process_recording import (
     NoteCopied,
     PlanTransfer,
 )
-from recordings.services.put_room import PutRoom
+from recordings.services.put_room import PutRoom, RoomRequest
 from recordings.services.receive_webhook import ReceiveWebhook
 from recordings.services.reconcile_recording import ReconcileRecording
 from recordings.services.recover_recording import RecoverRecording
+from recordings.services.release_meeting import ReleaseMeeting
 from recordings.services.restore_recording import RestoreRecording, TrackRestore
 from recordings.services.start_recording import LEASE, StartRecording
 from recordings.services.stop_recording import StopRecording
@@ -414,10 +417,22 @@ class World:
         self.again(lambda: abandon(_work(recording, recording.archive_attempt)))
         self.moves.end(recording)
 
-    def put_room(self, **changes: Any) -> tuple[Room, bool]:
-        service = PutRoom(**self.ports("rooms", "recorder"), new_nonce=self.new_nonce)
-        told = {"tenant_id": "tenant_1", "room_id": "room_1", "name": "Name", "meeting_id": None}
-        return service(**told | {"record_on_start": None} | changes)
+    def release(self) -> ReleaseMeeting:
+        ports = self.ports("rooms", "recorder", "kept")
+        sync = SyncRoom(**self.ports("rooms", "recordings", "recorder"), reconcile=self.reconcile())
+        importing = ImportCapture(recordings=self.ports("recordings")["recordings"], new_id=self.new_id)
+        return ReleaseMeeting(**ports, sync=sync, importing=importing, new_nonce=self.new_nonce)
+
+    def put_room(
+        self, *, tenant_id: str = "tenant_1", room_id: str = "room_1", may_adopt: bool = True, **asked: Any
+    ) -> tuple[Room, bool]:
+        service = PutRoom(**self.ports("rooms", "recorder", "kept"), release=self.release(), new_nonce=self.new_nonce)
+        named = {"name": "Name"} | asked
+        return service(tenant_id=tenant_id, room_id=room_id, asked=RoomRequest(may_adopt=may_adopt, **named))
+
+    def delete_room(self, *, tenant_id: str = "tenant_1", room_id: str = "room_1") -> Room:
+        service = DeleteRoom(rooms=self.ports("rooms")["rooms"], release=self.release())
+        return service(tenant_id=tenant_id, room_id=room_id)
 
     def room(self) -> Room:
         return self.rooms.get("tenant_1", "room_1")

@@ -15,7 +15,7 @@
     tenant           TENANTS                  <tenant>         who has ever had a room, and when it was audited
     part's checksum  PARTS#<upload id>        00001            until the file is whole
     claim            T#<tenant>#CLAIM         <room id>        while a room's meeting is being made
-    meeting link     MEETING#<meeting id>     LINK             one meeting, one room
+    meeting link     MEETING#<meeting id>     LINK             who owns a meeting, for ever, and which room holds it
     Cloudflare link  CLOUDFLARE#<id>          LINK             one Cloudflare recording, one of ours
 
 Every change is one transaction, so tallies, links and locks are right by construction. boto3's own client is used:
@@ -57,6 +57,7 @@ from recordings.domain.errors import (
 )
 from recordings.domain.ids import is_room_id
 from recordings.domain.lifecycle import Status
+from recordings.domain.meeting import MeetingOwnership, Tenure
 from recordings.domain.recording import Archive, Change, Failure, Progress, Recording, StoredFile
 from recordings.domain.room import Room
 from recordings.domain.stretch import EVERY_ROOM, Stretch
@@ -302,8 +303,63 @@ def _room(item: Item) -> Room:
     )
 
 
-def _meeting_link(room: Room) -> Item:
-    return {"pk": f"MEETING#{room.meeting_id}", "sk": LINK, "tenant_id": room.tenant_id, "room_id": room.id}
+def _meeting_key(meeting_id: str) -> Key:
+    return _key(f"MEETING#{meeting_id}", LINK)
+
+
+def _meeting_link(ownership: MeetingOwnership) -> Item:
+    held = ownership.holder
+    item: Item = {
+        "pk": f"MEETING#{ownership.meeting_id}",
+        "sk": LINK,
+        "tenant_id": ownership.tenant_id,
+        "owned_since": _text(ownership.owned_since),
+        "tenures": [
+            {
+                "room_id": one.room_id,
+                "room_name": one.room_name,
+                "since": _text(one.since),
+                "until": _text(one.until),
+            }
+            for one in ownership.tenures
+        ],
+        "version": ownership.version,
+    }
+    # Named while a room holds the meeting: what reads links of the first release reads these too.
+    return item if held is None else item | {"room_id": held.room_id}
+
+
+def _meeting_ownership(item: Item) -> MeetingOwnership:
+    """Links of the first release name the room alone, and no time: theirs is whatever was recorded in the meeting."""
+    tenures = tuple(
+        Tenure(
+            room_id=one["room_id"],
+            room_name=one["room_name"],
+            since=_time(one["since"]),
+            until=_time(one["until"]),
+        )
+        for one in item.get("tenures", [])
+    )
+    return MeetingOwnership(
+        meeting_id=item["pk"].removeprefix("MEETING#"),
+        tenant_id=item["tenant_id"],
+        tenures=tenures or (Tenure(room_id=item["room_id"]),),
+        owned_since=_time(item.get("owned_since")),
+        version=int(item.get("version", 0)),
+    )
+
+
+def _put_ownership(before: MeetingOwnership | None, after: MeetingOwnership) -> Item:
+    """Store an ownership, unless somebody has stored another since `before` was read."""
+    if before is None:
+        return _put(_meeting_link(after), "attribute_not_exists(pk)")
+    if before.version == 0:
+        return _put(
+            _meeting_link(after),
+            "attribute_not_exists(version) AND room_id = :room AND tenant_id = :tenant",
+            {":room": before.tenures[-1].room_id, ":tenant": before.tenant_id},
+        )
+    return _put(_meeting_link(after), "version = :version", {":version": before.version})
 
 
 def _kept_look(look: Look) -> Item:
@@ -313,8 +369,8 @@ def _kept_look(look: Look) -> Item:
     return {"pk": LOOKS, "sk": name, "look": json.dumps(look), "expires_at": expires}
 
 
-def _to_be_walked(room: Room) -> Item:
-    return {"Put": {"TableName": TABLE, "Item": _typed(_kept_look(at_meeting(room.meeting_id)))}}
+def _to_be_walked(meeting_id: str) -> Item:
+    return {"Put": {"TableName": TABLE, "Item": _typed(_kept_look(at_meeting(meeting_id)))}}
 
 
 def _last_name(room: Room) -> Item:
@@ -335,23 +391,25 @@ def _claim_key(tenant_id: str, room_id: str) -> Key:
 class DynamoRooms:
     """Implements ports.Rooms."""
 
-    def add(self, room: Room, *, walk: bool = False) -> None:
+    def add(self, room: Room, *, adopted: bool = False) -> None:
+        known = self.meeting_ownership(room.meeting_id) if adopted else None
+        taken = MeetingOwnership.begin(room, adopted=adopted) if known is None else known.taken_by(room)
         actions = [
             _put(_room_item(room), "attribute_not_exists(pk)"),
-            _put(_meeting_link(room), "attribute_not_exists(pk)"),
+            _put_ownership(known, taken),
             {"Delete": {"TableName": TABLE, "Key": _claim_key(room.tenant_id, room.id)}},
-            *([_to_be_walked(room)] if walk else []),
+            *([_to_be_walked(room.meeting_id)] if adopted else []),
         ]
-        known = _tenant_key(room.tenant_id)
-        if _get(known["pk"]["S"], known["sk"]["S"]) is None:
+        tenant = _tenant_key(room.tenant_id)
+        if _get(tenant["pk"]["S"], tenant["sk"]["S"]) is None:
             # Only with its first room: the rooms of a tenant that are made together must not meet on this item.
-            actions.append(_update(known, "SET tenant_id = :tenant", None, {":tenant": room.tenant_id}))
+            actions.append(_update(tenant, "SET tenant_id = :tenant", None, {":tenant": room.tenant_id}))
         try:
             _transact(actions)
         except _Refused as refusal:
             if 0 in refusal.refused:
                 raise ConcurrentUpdate(f"room {room.id} was made by somebody else") from refusal
-            raise MeetingInUse("the meeting belongs to another room") from refusal
+            raise MeetingInUse from refusal
 
     def get(self, tenant_id: str, room_id: str) -> Room:
         item = _get(_partition(tenant_id, "ROOM"), room_id)
@@ -366,57 +424,73 @@ class DynamoRooms:
                 return str(item["name"])
         return None
 
-    def save(self, before: Room, after: Room) -> None:
+    def save(self, before: Room, after: Room, *, nonce: str | None = None) -> None:
+        held = " AND lease_nonce = :nonce" if nonce is not None else ""
+        values = {
+            ":name": after.name,
+            ":meeting": after.meeting_id,
+            ":auto": after.record_on_start,
+            ":at": _text(after.updated_at),
+            ":after": after.version,
+            ":before": before.version,
+        }
         actions = [
             _update(
                 _key(_partition(before.tenant_id, "ROOM"), before.id),
                 "SET #name = :name, meeting_id = :meeting, record_on_start = :auto, updated_at = :at, version = :after",
-                "version = :before",
-                {
-                    ":name": after.name,
-                    ":meeting": after.meeting_id,
-                    ":auto": after.record_on_start,
-                    ":at": _text(after.updated_at),
-                    ":after": after.version,
-                    ":before": before.version,
-                },
+                f"version = :before{held}",
+                values | ({":nonce": nonce} if nonce is not None else {}),
                 {"#name": "name"},
             )
         ]
         if before.meeting_id != after.meeting_id:
+            known = self.meeting_ownership(after.meeting_id)
+            taken = MeetingOwnership.begin(after, adopted=True) if known is None else known.taken_by(after)
             actions += [
-                _put(_meeting_link(after), "attribute_not_exists(pk)"),
-                _delete(_key(f"MEETING#{before.meeting_id}", LINK), "room_id = :room", {":room": before.id}),
-                _to_be_walked(after),
+                _put_ownership(known, taken),
+                *self._released(before, after.updated_at),
+                _to_be_walked(after.meeting_id),
+                _to_be_walked(before.meeting_id),
             ]
         try:
             _transact(actions)
         except _Refused as refusal:
             if 1 in refusal.refused and 0 not in refusal.refused:
-                raise MeetingInUse("the meeting belongs to another room") from refusal
+                raise MeetingInUse from refusal
             raise ConcurrentUpdate(f"room {before.id} was changed by somebody else") from refusal
 
-    def remove(self, room: Room) -> None:
+    def _released(self, room: Room, at: datetime) -> list[Item]:
+        """What lets the meeting of a room go; its tenant stays the owner."""
+        held = self.meeting_ownership(room.meeting_id)
+        released = held.released_by(room, at=at) if held is not None else None
+        # A link that names another room is that room's.
+        return [] if held is None or released is None or released is held else [_put_ownership(held, released)]
+
+    def remove(self, room: Room, *, nonce: str | None = None) -> None:
+        now = datetime.now(UTC).replace(microsecond=0)
+        free = "attribute_not_exists(lease_until) OR lease_until <= :free" if nonce is None else "lease_nonce = :free"
         try:
             _transact(
                 [
                     _delete(
                         _key(_partition(room.tenant_id, "ROOM"), room.id),
-                        "version = :version AND attribute_not_exists(active_recording_id)"
-                        " AND (attribute_not_exists(lease_until) OR lease_until <= :now)",
-                        {":version": room.version, ":now": _text(datetime.now(UTC).replace(microsecond=0))},
+                        f"version = :version AND attribute_not_exists(active_recording_id) AND ({free})",
+                        {":version": room.version, ":free": _text(now) if nonce is None else nonce},
                     ),
-                    _delete(_key(f"MEETING#{room.meeting_id}", LINK), "room_id = :room", {":room": room.id}),
+                    *self._released(room, now),
+                    _to_be_walked(room.meeting_id),
                     _last_name(room),
                 ]
             )
         except _Refused as refusal:
-            item = refusal.refused.get(0)
+            if 0 not in refusal.refused:
+                raise ConcurrentUpdate(f"the meeting of room {room.id} was changed by somebody else") from refusal
+            item = refusal.refused[0]
             if item is None:
                 raise RoomNotFound("there is no such room") from refusal
             if item["version"] != room.version:
                 raise ConcurrentUpdate(f"room {room.id} was changed by somebody else") from refusal
-            raise RoomIsRecording("the room is being recorded; stop that recording first") from refusal
+            raise RoomIsRecording(blocker=_blocker(item)) from refusal
 
     def list(self, tenant_id: str, *, limit: int, cursor: str | None = None) -> Page[Room]:
         pk = _partition(tenant_id, "ROOM")
@@ -509,14 +583,19 @@ class DynamoRooms:
             # It ran out and somebody else holds it, or the room was taken or removed: nothing of ours is left.
             return
 
-    def of_meeting(self, meeting_id: str) -> Room | None:
+    def meeting_ownership(self, meeting_id: str) -> MeetingOwnership | None:
         link = _get(f"MEETING#{meeting_id}", LINK)
-        if link is None:
+        return _meeting_ownership(link) if link is not None else None
+
+    def of_meeting(self, meeting_id: str) -> Room | None:
+        ownership = self.meeting_ownership(meeting_id)
+        if ownership is None or ownership.holder is None:
             return None
         try:
-            return self.get(link["tenant_id"], link["room_id"])
+            room = self.get(ownership.tenant_id, ownership.holder.room_id)
         except RoomNotFound:
             return None
+        return room if room.meeting_id == meeting_id else None
 
 
 def _blocker(room: Item) -> Recording | None:

@@ -200,12 +200,12 @@ class RealtimeKit:
             raise ProviderError("Cloudflare made a meeting without an id")
         return str(data["id"])
 
-    def set_meeting(self, meeting_id: str, *, record_on_start: bool | None) -> None:
-        path = f"/meetings/{quote(meeting_id, safe='')}"
-        if record_on_start is None:
-            self._call("GET", path)
-        else:
-            self._call("PATCH", path, body={"record_on_start": record_on_start})
+    def meeting_records_on_start(self, meeting_id: str) -> bool | None:
+        told = self._call("GET", f"/meetings/{quote(meeting_id, safe='')}").get("record_on_start")
+        return told if isinstance(told, bool) else None
+
+    def set_meeting(self, meeting_id: str, *, record_on_start: bool) -> None:
+        self._call("PATCH", f"/meetings/{quote(meeting_id, safe='')}", body={"record_on_start": record_on_start})
 
     def _call(self, method: str, path: str, *, body: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
         data = self._ask(method, path, body)["data"]

@@ -5,10 +5,12 @@
     + RoomNotFound
     + RecordingNotFound
     + NoActiveRecording
+    + NotOurs                  what Cloudflare records there is not this tenant's
   - Conflict
     + RoomAlreadyRecording     carries the recording that blocks, when it is known
-    + RoomIsRecording
+    + RoomIsRecording          carries the recording that blocks, when it is known
     + MeetingInUse
+    + MeetingReleased          it still runs in a meeting that no room holds: a sync imports it when it has ended
     + RecordingFailed
     + RecordingInProgress      it is being recorded: stop it first
     + ConcurrentUpdate         somebody else was faster: load again
@@ -23,6 +25,7 @@
     + InvalidCursor
     + MeetingUnknown
     + TierNotOffered
+  - ScopeMissing               the caller may not do this
   - Throttled                  what this service stands on is busy or does not answer; carries the seconds to wait
   - InfrastructureError        permission, configuration or bug: trying again is of no use, a person must act
   - ProviderFailure
@@ -70,6 +73,10 @@ class NoActiveRecording(NotFound):
     code = "no_active_recording"
 
 
+class NotOurs(NotFound):
+    pass
+
+
 class Conflict(RecordingsError):
     code = "conflict"
 
@@ -85,9 +92,17 @@ class RoomAlreadyRecording(Conflict):
 class RoomIsRecording(Conflict):
     code = "room_recording"
 
+    def __init__(self, message: str = "", *, blocker: Recording | None = None) -> None:
+        super().__init__(message)
+        self.blocker = blocker
+
 
 class MeetingInUse(Conflict):
     code = "meeting_in_use"
+
+
+class MeetingReleased(Conflict):
+    code = "meeting_released"
 
 
 class RecordingFailed(Conflict):
@@ -147,6 +162,10 @@ class MeetingUnknown(Invalid):
 
 class TierNotOffered(Invalid):
     field = "tier"
+
+
+class ScopeMissing(RecordingsError):
+    code = "scope_missing"
 
 
 class Throttled(RecordingsError):

@@ -26,6 +26,7 @@ from recordings.domain.errors import (
     RecordingNotFound,
     RecordingsError,
     RoomAlreadyRecording,
+    RoomIsRecording,
     RoomNotFound,
     Throttled,
 )
@@ -84,6 +85,10 @@ class Request[Q: Struct, B: Struct]:
 
     def header(self, name: str) -> str | None:
         return _header(self.event, name)
+
+    def has_scope(self, scope: str) -> bool:
+        """Whether the caller's token has a scope besides the one that the route asks for."""
+        return scope in scopes_of(self.event)
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +284,7 @@ def _fault(error: msgspec.ValidationError, place: str) -> Problem:
 def _told(error: RecordingsError) -> Problem:
     """A domain error as the caller hears it."""
     extra: dict[str, object] = {}
-    if isinstance(error, RoomAlreadyRecording):
+    if isinstance(error, RoomAlreadyRecording | RoomIsRecording):
         extra["recording"] = blocker_view(error.blocker) if error.blocker else None
     if isinstance(error, Invalid):
         extra["errors"] = [{"field": error.field, "message": detail_of(error)}]

@@ -9,8 +9,10 @@ from typing import Final
 
 from recordings.domain.capture import KEPT, Capture
 from recordings.domain.errors import ProviderFailure, ProviderThrottled, Throttled
+from recordings.domain.meeting import RecordingOwner
 from recordings.domain.room import Room
 from recordings.ports import Clock, Recorder, Recordings, Rooms
+from recordings.services.meeting_owner import FindOwner
 
 # The budget of calls is full again within a minute. A longer pause is a block that Cloudflare itself has ordered.
 LONGEST_WAIT: Final = 61
@@ -27,7 +29,7 @@ class Captures:
 
     oldest: datetime
     listed: dict[str, Capture] = field(default_factory=dict)
-    unknown: dict[str, list[tuple[Room, Capture]]] = field(default_factory=dict)
+    unknown: dict[str, list[tuple[RecordingOwner, Capture]]] = field(default_factory=dict)
     unregistered: int = 0
     incomplete: str | None = None
     # The captures of the meetings that were asked for by themselves.
@@ -131,19 +133,19 @@ class ListCaptures:
             found.listed[capture.id] = capture
             if capture.id in known:
                 continue
-            room = self._room_of(capture, found, until)
-            if room is None:
+            owner = self._owner_of(capture, found, until)
+            if owner is None:
                 found.unregistered += 1
             else:
-                found.unknown.setdefault(room.tenant_id, []).append((room, capture))
+                found.unknown.setdefault(owner.tenant_id, []).append((owner, capture))
 
-    def _room_of(self, capture: Capture, found: Captures, until: datetime) -> Room | None:
+    def _owner_of(self, capture: Capture, found: Captures, until: datetime) -> RecordingOwner | None:
         meeting_id = capture.meeting_id or capture.likely_meeting_id
-        room = self.rooms.of_meeting(meeting_id) if meeting_id is not None else None
-        if room is None or capture.meeting_id is not None:
-            return room
+        owner = FindOwner(rooms=self.rooms)(meeting_id, capture) if meeting_id is not None else None
+        if owner is None or capture.meeting_id is not None:
+            return owner
         # Only its file's name hints at the meeting: the meeting itself must list it.
-        if room.meeting_id not in found.of_meeting:
-            mine = self._of_meeting(room.meeting_id, found.oldest, until)
-            found.of_meeting[room.meeting_id] = {one.id for one in mine}
-        return room if capture.id in found.of_meeting[room.meeting_id] else None
+        if owner.meeting_id not in found.of_meeting:
+            mine = self._of_meeting(owner.meeting_id, found.oldest, until)
+            found.of_meeting[owner.meeting_id] = {one.id for one in mine}
+        return owner if capture.id in found.of_meeting[owner.meeting_id] else None

@@ -18,6 +18,7 @@ from urllib.parse import quote
 from recordings.domain.capture import Capture
 from recordings.domain.errors import (
     ConcurrentUpdate,
+    MeetingReleased,
     ProviderFailure,
     ProviderNotFound,
     RecordingNotFound,
@@ -25,9 +26,9 @@ from recordings.domain.errors import (
     Throttled,
 )
 from recordings.domain.lifecycle import Status
+from recordings.domain.meeting import RecordingOwner
 from recordings.domain.reconcile import SETTLED, Act, Deadlines, reconcile
 from recordings.domain.recording import Recording, Store, StoredFile
-from recordings.domain.room import Room
 from recordings.domain.storage_keys import ROOTS, FileKind, is_below, owner_of
 from recordings.domain.stretch import Stretch
 from recordings.ports import Clock, Recorder, Recordings, Rooms, Workflow
@@ -43,6 +44,7 @@ from recordings.services.audit_report import (
     Stalled,
     Suspicion,
 )
+from recordings.services.meeting_owner import FindOwner
 from recordings.services.reconcile_recording import ReconcileRecording
 
 # What is younger may belong to work that has not stored it yet.
@@ -291,13 +293,13 @@ class AuditStorage:
 
     def _look_at_cloudflare(self, look: _Look) -> None:
         unknown = [
-            (room, capture)
-            for room, capture in look.captures.unknown.get(look.report.tenant_id, [])
-            if look.rooms.holds(room.id)
+            (owner, capture)
+            for owner, capture in look.captures.unknown.get(look.report.tenant_id, [])
+            if look.rooms.holds(owner.room_id)
         ]
         closer = [
             *(partial(self._compare, look, recording) for recording in look.differing),
-            *(partial(self._look_at_unknown, look, room, capture) for room, capture in unknown),
+            *(partial(self._look_at_unknown, look, owner, capture) for owner, capture in unknown),
             *(partial(self._bring, look, recording) for recording in look.stuck.values() if look.repair),
         ]
         for step in closer:
@@ -354,22 +356,33 @@ class AuditStorage:
         if changed is not None or act is Act.STOP:
             look.report.reconciled.append(ours.id)
 
-    def _look_at_unknown(self, look: _Look, listed_in: Room, capture: Capture) -> None:
+    def _look_at_unknown(self, look: _Look, listed: RecordingOwner, capture: Capture) -> None:
         """Tell a capture that no recording belongs to, and adopt it; unless one came after the listing."""
-        room = self.rooms.of_meeting(listed_in.meeting_id)
-        if room is None or room.tenant_id != look.report.tenant_id or self.recordings.of_captures([capture.id]):
+        owner = FindOwner(rooms=self.rooms)(listed.meeting_id, capture)
+        if owner is None or owner.tenant_id != look.report.tenant_id or self.recordings.of_captures([capture.id]):
             return
-        if room.lease_until is not None and room.lease_until > self.clock():
+        room = self.rooms.of_meeting(listed.meeting_id)
+        if room is not None and room.lease_until is not None and room.lease_until > self.clock():
             # A start is under way, and this may be what it has just begun.
             return
         look.report.orphans.append(
-            Orphan(store="cloudflare", key=capture.id, size=capture.size_bytes, at=capture.invoked_at, room_id=room.id)
+            Orphan(
+                store="cloudflare",
+                key=capture.id,
+                size=capture.size_bytes,
+                at=capture.invoked_at,
+                room_id=owner.room_id,
+            )
         )
         if look.repair:
             theirs = self._asked(look, capture.id)
             if theirs is None:
                 return
-            made = self.patience(partial(self.reconcile, room, None, theirs), until=look.until)
+            try:
+                made = self.patience(partial(self.reconcile, owner, None, theirs), until=look.until)
+            except MeetingReleased:
+                # It still runs where no room is: the sync brings it in when it has ended.
+                return
             if made is not None:
                 look.report.adopted.append(Adopted(capture_id=capture.id, recording_id=made.id))
 

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from recordings.domain.capture import Capture
-from recordings.domain.errors import ConcurrentUpdate
+from recordings.domain.errors import ConcurrentUpdate, MeetingReleased, NotOurs
+from recordings.domain.meeting import RecordingOwner
 from recordings.domain.recording import Failure, Recording
-from recordings.domain.room import Room
 from recordings.ports import Ids, Recordings
 
 
@@ -16,22 +16,29 @@ class ImportCapture:
     recordings: Recordings
     new_id: Ids
 
-    def __call__(self, room: Room, capture: Capture, *, nonce: str | None, failure: Failure | None = None) -> Recording:
+    def __call__(
+        self, owner: RecordingOwner, capture: Capture, *, nonce: str | None, failure: Failure | None = None
+    ) -> Recording:
         """Give the recording of this capture, made now unless it is known; with `failure` one that has no file.
 
-        Raises RoomAlreadyRecording when the capture runs and the room is not free (`nonce`: see Recordings.add), and
-        ConcurrentUpdate when our recording of it has been purged.
+        Raises:
+            NotOurs: the capture is a recording of another tenant
+            MeetingReleased: the capture runs, and the owner does not hold its meeting any more
+            RoomAlreadyRecording: the capture runs, and the room is not free (`nonce`: see Recordings.add)
+            ConcurrentUpdate: our recording of it has been purged
         """
         known = self.recordings.of_cloudflare(capture.id)
         if known is not None:
-            return known
+            return _of_owner(known, owner)
+        if capture.status.running and not owner.holds:
+            raise MeetingReleased
         began = capture.started_at or capture.invoked_at
         recording = Recording.begin(
             id=self.new_id(began),
-            tenant_id=room.tenant_id,
-            room_id=room.id,
-            room_name=room.name,
-            meeting_id=room.meeting_id,
+            tenant_id=owner.tenant_id,
+            room_id=owner.room_id,
+            room_name=owner.room_name,
+            meeting_id=owner.meeting_id,
             cloudflare_id=capture.id,
             origin="auto" if capture.auto_started else "api",
             at=began,
@@ -48,5 +55,12 @@ class ImportCapture:
             known = self.recordings.of_cloudflare(capture.id)
             if known is None:
                 raise
-            return known
+            return _of_owner(known, owner)
         return recording
+
+
+def _of_owner(known: Recording, owner: RecordingOwner) -> Recording:
+    # Whatever a meeting leads to: another tenant's recording is not to be seen, and not to be stopped.
+    if known.tenant_id != owner.tenant_id:
+        raise NotOurs
+    return known

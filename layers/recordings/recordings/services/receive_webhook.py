@@ -5,9 +5,10 @@ from itertools import islice
 from typing import Final
 
 from recordings.domain.capture import CaptureStatus
-from recordings.domain.errors import ProviderNotFound
+from recordings.domain.errors import MeetingReleased, ProviderNotFound
 from recordings.domain.lifecycle import Status
 from recordings.ports import Recorder, Recordings, Rooms, Workflow
+from recordings.services.meeting_owner import FindOwner
 from recordings.services.reconcile_recording import ReconcileRecording
 
 # A capture that a webhook tells of is among the newest of its meeting; one that is not comes in by sync.
@@ -31,21 +32,29 @@ class ReceiveWebhook:
         recording = self.recordings.of_cloudflare(capture_id)
         if recording is not None and recording.status not in {Status.RECORDING, Status.PROCESSING}:
             return True
-        room = self.rooms.of_meeting(meeting_id) if recording is None and meeting_id else None
-        if recording is None and room is None:
+        if recording is None and (meeting_id is None or self.rooms.meeting_ownership(meeting_id) is None):
             return False
         try:
             capture = self.recorder.get(capture_id)
         except ProviderNotFound:
             # Not of our app, or gone: processing decides about what we hold, and there is nothing to import.
             return recording is not None
+        owner = None
         if recording is None:
-            assert room is not None
-            newest = islice(self.recorder.captures(room.meeting_id), NEWEST)
+            assert meeting_id is not None
+            newest = islice(self.recorder.captures(meeting_id), NEWEST)
             if capture_id not in {known.id for known in newest}:
                 # The body said that this capture is of this meeting; Cloudflare does not.
                 return False
-        self.reconcile(room, recording, capture)
+            owner = FindOwner(rooms=self.rooms)(meeting_id, capture)
+            if owner is None:
+                # It began before the meeting was this tenant's.
+                return False
+        try:
+            self.reconcile(owner, recording, capture)
+        except MeetingReleased:
+            # No room can hold it while it runs; what tells of its end brings it in.
+            return True
         if recording is not None and capture.status in {CaptureStatus.UPLOADED, CaptureStatus.ERRORED}:
             token = self.recordings.take_token(recording)
             if token is not None:

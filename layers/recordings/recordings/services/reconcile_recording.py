@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Protocol
 
 from recordings.domain.capture import Capture
-from recordings.domain.errors import ConcurrentUpdate, ProviderNotFound, ProviderRefused
+from recordings.domain.errors import ConcurrentUpdate, NotOurs, ProviderNotFound, ProviderRefused
 from recordings.domain.lifecycle import Status
+from recordings.domain.meeting import RecordingOwner
 from recordings.domain.reconcile import Act, Deadlines, Verdict, reconcile
 from recordings.domain.recording import Failure, Recording
-from recordings.domain.room import Room
 from recordings.ports import Clock, Ids, Recorder, Recordings, Workflow
 from recordings.services.import_capture import ImportCapture
 
@@ -41,7 +41,7 @@ class ReconcileRecording:
 
     def __call__(
         self,
-        room: Room | None,
+        owner: RecordingOwner | None,
         ours: Recording | None,
         theirs: Capture | None,
         *,
@@ -50,8 +50,8 @@ class ReconcileRecording:
     ) -> Recording | None:
         """Give the recording when it was imported or changed now, else None.
 
-        Without a room nothing is imported. Raises RoomAlreadyRecording when a running capture is to be imported into a
-        room that is not free, or a ProviderFailure.
+        Without an owner nothing is imported. Raises RoomAlreadyRecording when a running capture is to be imported into
+        a room that is not free, MeetingReleased when into one that has let the meeting go, or a ProviderFailure.
         """
 
         def verdict(*, delivered: bool) -> Verdict:
@@ -72,8 +72,8 @@ class ReconcileRecording:
         if found.act is not Act.NOTHING:
             self.acting(found.act)
         match found.act:
-            case Act.IMPORT if room is not None and theirs is not None:
-                return self._import(room, theirs, found.failure)
+            case Act.IMPORT if owner is not None and theirs is not None:
+                return self._import(owner, theirs, found.failure)
             case Act.END if ours is not None:
                 return self._end(ours, theirs)
             case Act.RUN if ours is not None:
@@ -89,14 +89,14 @@ class ReconcileRecording:
     def _is_delivered(self, ours: Recording) -> bool:
         return ours.delivery_key is not None and self.files.head(ours.delivery_key) is not None
 
-    def _import(self, room: Room, capture: Capture, failure: Failure | None) -> Recording | None:
+    def _import(self, owner: RecordingOwner, capture: Capture, failure: Failure | None) -> Recording | None:
         # A listing does not tell why a capture began; asking for it alone does.
         told = capture if capture.auto_started is not None else self.recorder.get(capture.id)
         make = ImportCapture(recordings=self.recordings, new_id=self.new_id)
         try:
-            recording = make(room, told, nonce=None, failure=failure)
-        except ConcurrentUpdate:
-            # It was deleted and purged here: what our user threw away does not come back.
+            recording = make(owner, told, nonce=None, failure=failure)
+        except (ConcurrentUpdate, NotOurs):
+            # It was deleted and purged here: what our user threw away does not come back. Or it is another tenant's.
             return None
         if recording.status is Status.PROCESSING:
             self.workflow.start(recording)

@@ -6,12 +6,21 @@ from datetime import timedelta
 from typing import Final, NoReturn
 
 from recordings.domain.capture import Capture
-from recordings.domain.errors import ProviderFailure, ProviderRefused, RecordingsError, RoomAlreadyRecording
+from recordings.domain.errors import (
+    ConcurrentUpdate,
+    NotOurs,
+    ProviderFailure,
+    ProviderRefused,
+    RecordingsError,
+    RoomAlreadyRecording,
+)
+from recordings.domain.meeting import RecordingOwner
 from recordings.domain.recording import Recording
 from recordings.domain.room import Room
 from recordings.domain.storage_keys import delivery_folder
 from recordings.ports import Clock, Ids, Recorder, Recordings, Rooms
 from recordings.services.import_capture import ImportCapture
+from recordings.services.meeting_owner import FindOwner
 
 # Longer than the function may run, so that a lease only ends under a start that has died.
 LEASE: Final = timedelta(seconds=60)
@@ -45,7 +54,8 @@ class StartRecording:
         if running is not None:
             self._refuse(room, running, nonce)
         begun = self._begin(room, nonce, max_seconds)
-        return self._import(room, begun, nonce)
+        # Nothing ran in the meeting of a room that we hold before we asked: it is this room's, whatever its times say.
+        return self._import(RecordingOwner.of(room), begun, nonce)
 
     def _begin(self, room: Room, nonce: str, max_seconds: int | None) -> Capture:
         try:
@@ -71,11 +81,23 @@ class StartRecording:
             return told
 
     def _refuse(self, room: Room, running: Capture, nonce: str) -> NoReturn:
-        blocker = self._import(room, running, nonce)
-        raise RoomAlreadyRecording("the room is already being recorded; stop that recording first", blocker=blocker)
+        raise RoomAlreadyRecording(
+            "the room is already being recorded; stop that recording first",
+            blocker=self._blocker(room, running, nonce),
+        )
 
-    def _import(self, room: Room, capture: Capture, nonce: str) -> Recording:
-        return ImportCapture(recordings=self.recordings, new_id=self.new_id)(room, self._told(capture), nonce=nonce)
+    def _blocker(self, room: Room, running: Capture, nonce: str) -> Recording | None:
+        """What runs, as a recording of ours; None when it is not this tenant's to see."""
+        owner = FindOwner(rooms=self.rooms)(room.meeting_id, running)
+        if owner is None:
+            return None
+        try:
+            return self._import(owner, self._told(running), nonce)
+        except (ConcurrentUpdate, NotOurs):
+            return None
+
+    def _import(self, owner: RecordingOwner, capture: Capture, nonce: str) -> Recording:
+        return ImportCapture(recordings=self.recordings, new_id=self.new_id)(owner, self._told(capture), nonce=nonce)
 
     def _told(self, capture: Capture) -> Capture:
         # `active` does not tell why the capture began; `get` and `start` do.

@@ -2,12 +2,19 @@
 
 from dataclasses import dataclass
 
-from recordings.domain.errors import ConcurrentUpdate, NoActiveRecording, ProviderNotFound, RoomAlreadyRecording
+from recordings.domain.errors import (
+    ConcurrentUpdate,
+    NoActiveRecording,
+    NotOurs,
+    ProviderNotFound,
+    RoomAlreadyRecording,
+)
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Recording
 from recordings.domain.room import Room
 from recordings.ports import Clock, Ids, Recorder, Recordings, Rooms, Workflow
 from recordings.services.import_capture import ImportCapture
+from recordings.services.meeting_owner import FindOwner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +61,17 @@ class StopRecording:
             # Ended and even deleted since the room was read, it is still the one that the caller means.
             return self.recordings.find(room.tenant_id, room.active_recording_id)
         running = self.recorder.active(room.meeting_id)
-        if running is None:
+        owner = FindOwner(rooms=self.rooms)(room.meeting_id, running) if running is not None else None
+        if running is None or owner is None:
+            # What runs there may be somebody's, but not this tenant's to stop.
             raise NoActiveRecording("the room is not being recorded")
         told = self.recorder.get(running.id)
         try:
-            recording = ImportCapture(recordings=self.recordings, new_id=self.new_id)(room, told, nonce=None)
+            recording = ImportCapture(recordings=self.recordings, new_id=self.new_id)(owner, told, nonce=None)
+        except NotOurs:
+            raise NoActiveRecording("the room is not being recorded") from None
         except RoomAlreadyRecording as error:
             raise ConcurrentUpdate("a start of this room is under way; make the call again") from error
-        if recording.status is not Status.RECORDING:
+        if recording.status is not Status.RECORDING or recording.room_id != room.id:
             raise NoActiveRecording("the room is not being recorded")
         return recording

@@ -14,6 +14,7 @@ from typing import Final, Protocol
 from recordings.domain.capture import KEPT, Capture
 from recordings.domain.errors import (
     ConcurrentUpdate,
+    MeetingReleased,
     NotFound,
     ProviderFailure,
     ProviderNotFound,
@@ -21,10 +22,11 @@ from recordings.domain.errors import (
     RoomAlreadyRecording,
 )
 from recordings.domain.lifecycle import Status
+from recordings.domain.meeting import RecordingOwner, owner_of
 from recordings.domain.reconcile import SETTLED, Deadlines, reconcile
 from recordings.domain.recording import Recording
-from recordings.domain.room import Room
 from recordings.ports import ArchiveRuns, Clock, KeptLooks, Look, Recorder, Recordings, Rooms, Workflow
+from recordings.services.meeting_owner import FindOwner, SettleMeeting
 from recordings.services.reconcile_recording import ReconcileRecording
 
 BATCH: Final = 20
@@ -140,7 +142,8 @@ class ScanCaptures:
     def _compared(self, capture: Capture, known: Mapping[str, Recording | None], scan: Scan) -> Look | None:
         if capture.id not in known:
             meeting_id = capture.meeting_id or capture.likely_meeting_id
-            if meeting_id is None or self.rooms.of_meeting(meeting_id) is None:
+            ownership = self.rooms.meeting_ownership(meeting_id) if meeting_id is not None else None
+            if owner_of(ownership, capture, holding_room=None) is None:
                 scan.unregistered += 1
                 return None
             return Look(
@@ -268,34 +271,41 @@ class LookClosely:
         if ours is not None and ours.moving:
             looked.changed += self.archiving.revive(ours)
             return True
-        room = None if ours is not None else self._room_of(look)
-        if ours is None and room is None:
+        if ours is None and not self._is_of_its_meeting(look):
             return True
         theirs = self._capture(look["capture_id"])
         if ours is not None and theirs is not None and is_expiring(ours, theirs, self.clock()):
             looked.expiring += 1
-        return self._reconciled(room, ours, theirs, looked)
+        owner = self._owner(look["meeting_id"], theirs) if ours is None else None
+        return self._reconciled(owner, ours, theirs, looked)
 
     def _walk(self, meeting_id: str, looked: Looked) -> bool:
-        """Bring in all that was captured in a meeting that has become a room's."""
-        room = self.rooms.of_meeting(meeting_id)
-        if room is None:
+        """Bring in all that was recorded in a meeting while it was its tenant's, and have it do what its room says."""
+        if self.rooms.meeting_ownership(meeting_id) is None:
             return True
+        SettleMeeting(rooms=self.rooms, recorder=self.recorder).repair(meeting_id)
         done = True
         for captures in batched(self.recorder.captures(meeting_id), AT_A_TIME, strict=False):
             known = self.recordings.of_captures([capture.id for capture in captures])
             for capture in captures:
                 if capture.id not in known:
-                    done = self._reconciled(room, None, capture, looked) and done
+                    done = self._reconciled(self._owner(meeting_id, capture), None, capture, looked) and done
         return done
 
-    def _reconciled(self, room: Room | None, ours: Recording | None, theirs: Capture | None, looked: Looked) -> bool:
+    def _owner(self, meeting_id: str | None, capture: Capture | None) -> RecordingOwner | None:
+        if meeting_id is None or capture is None:
+            return None
+        return FindOwner(rooms=self.rooms)(meeting_id, capture)
+
+    def _reconciled(
+        self, owner: RecordingOwner | None, ours: Recording | None, theirs: Capture | None, looked: Looked
+    ) -> bool:
         try:
             changed = self.reconcile(
-                room, ours, theirs, run_alive=self._alive(ours), session_ended_at=self._session_ended_at(ours, theirs)
+                owner, ours, theirs, run_alive=self._alive(ours), session_ended_at=self._session_ended_at(ours, theirs)
             )
-        except RoomAlreadyRecording:
-            # A start of this room is under way, or a second capture runs beside the first.
+        except (RoomAlreadyRecording, MeetingReleased):
+            # A start of this room is under way, a second capture runs beside the first, or it runs where no room is.
             return False
         except ConcurrentUpdate:
             # Somebody is at this very recording; the next run compares with what they made of it.
@@ -319,14 +329,13 @@ class LookClosely:
         except ProviderNotFound:
             return None
 
-    def _room_of(self, look: Look) -> Room | None:
-        if look["meeting_id"] is None:
-            return None
-        if not look["sure"] and look["capture_id"] not in {
-            one.id for one in self.recorder.captures(look["meeting_id"])
-        }:
-            return None
-        return self.rooms.of_meeting(look["meeting_id"])
+    def _is_of_its_meeting(self, look: Look) -> bool:
+        """Whether what nobody knows yet was recorded in the meeting that the look names."""
+        meeting_id = look["meeting_id"]
+        if meeting_id is None or self.rooms.meeting_ownership(meeting_id) is None:
+            return False
+        # Only its file's name hinted at the meeting: the meeting itself must list it.
+        return look["sure"] or look["capture_id"] in {one.id for one in self.recorder.captures(meeting_id)}
 
     def _alive(self, ours: Recording | None) -> bool:
         return ours is None or ours.status is not Status.PROCESSING or self.workflow.alive(ours)

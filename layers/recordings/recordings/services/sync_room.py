@@ -1,16 +1,18 @@
 """Bring a room's recordings in line with Cloudflare."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import batched
+from itertools import batched, takewhile
 from typing import Final
 
-from recordings.domain.capture import Capture
-from recordings.domain.errors import ProviderNotFound, RoomAlreadyRecording, Throttled
+from recordings.domain.capture import KEPT, Capture
+from recordings.domain.errors import MeetingReleased, ProviderNotFound, RoomAlreadyRecording, Throttled
+from recordings.domain.meeting import MeetingOwnership, RecordingOwner, owner_of
 from recordings.domain.recording import Recording
 from recordings.domain.room import Room
 from recordings.ports import Clock, Recorder, Recordings, Rooms
+from recordings.services.meeting_owner import SettleMeeting
 from recordings.services.reconcile_recording import ReconcileRecording
 
 AT_A_TIME: Final = 100
@@ -27,29 +29,60 @@ class SyncRoom:
     clock: Clock
 
     def __call__(self, *, tenant_id: str, room_id: str) -> Sequence[Recording]:
-        """Give the recordings that were imported or changed. Raises RoomNotFound, Throttled or a ProviderFailure."""
+        """Give the recordings that were imported or changed, and have the meeting do by itself what the room says.
+
+        Raises RoomNotFound, Throttled or a ProviderFailure.
+        """
         room = self.rooms.get(tenant_id, room_id)
-        end = self.clock() + LONGEST
         changed: list[Recording] = []
+        seen = self._walk(room, self.recorder.captures(room.meeting_id), changed)
+        self._unlisted(room, seen, changed)
+        SettleMeeting(rooms=self.rooms, recorder=self.recorder).repair(room.meeting_id)
+        return [recording for recording in changed if recording.deleted_at is None]
+
+    def bring_recent(self, room: Room) -> None:
+        """Bring in line whatever of this room Cloudflare may still have a file of. Raises as the call does."""
+        oldest = self.clock() - KEPT
+        self._walk(room, takewhile(lambda one: one.invoked_at >= oldest, self.recorder.captures(room.meeting_id)), [])
+
+    def _walk(self, room: Room, listed: Iterable[Capture], changed: list[Recording]) -> set[str]:
+        """Compare what is listed with what we have; give the ids of it."""
+        end = self.clock() + LONGEST
+        ownership = self.rooms.meeting_ownership(room.meeting_id)
         seen: set[str] = set()
-        for captures in batched(self.recorder.captures(room.meeting_id), AT_A_TIME, strict=False):
+        for captures in batched(listed, AT_A_TIME, strict=False):
             known = self.recordings.of_captures([capture.id for capture in captures])
             for capture in captures:
                 if self.clock() > end:
                     raise Throttled("there is more to bring in than one call can; call again", retry_after=1)
                 seen.add(capture.id)
-                ours = known.get(capture.id)
-                if capture.id in known and (ours is None or ours.tenant_id != tenant_id):
-                    # Purged here, or of another room that this meeting once belonged to.
-                    continue
-                self._bring(room, ours, capture, changed)
-        self._unlisted(room, seen, changed)
-        return [recording for recording in changed if recording.deleted_at is None]
+                self._compare(room, ownership, known, capture, changed)
+        return seen
 
-    def _bring(self, room: Room, ours: Recording | None, capture: Capture | None, changed: list[Recording]) -> None:
+    def _compare(
+        self,
+        room: Room,
+        ownership: MeetingOwnership | None,
+        known: Mapping[str, Recording | None],
+        capture: Capture,
+        changed: list[Recording],
+    ) -> None:
+        if capture.id in known:
+            ours = known[capture.id]
+            # None was purged here.
+            if ours is not None and ours.tenant_id == room.tenant_id:
+                self._bring(None, ours, capture, changed)
+            return
+        owner = owner_of(ownership, capture, holding_room=room)
+        if owner is not None and owner.tenant_id == room.tenant_id:
+            self._bring(owner, None, capture, changed)
+
+    def _bring(
+        self, owner: RecordingOwner | None, ours: Recording | None, capture: Capture | None, changed: list[Recording]
+    ) -> None:
         try:
-            recording = self.reconcile(room, ours, capture)
-        except RoomAlreadyRecording:
+            recording = self.reconcile(owner, ours, capture)
+        except (RoomAlreadyRecording, MeetingReleased):
             # A start of this room is under way, or a second capture runs beside the first: a later look imports it.
             return
         if recording is not None:
@@ -66,4 +99,4 @@ class SyncRoom:
             capture = self.recorder.get(ours.cloudflare_id)
         except ProviderNotFound:
             capture = None
-        self._bring(room, ours, capture, changed)
+        self._bring(None, ours, capture, changed)
