@@ -133,8 +133,8 @@ class MemoryRooms:
         with self._memory.lock:
             if (room.tenant_id, room.id) in self._memory.rooms:
                 raise ConcurrentUpdate
-            known = self._memory.meetings.get(room.meeting_id)
-            if known is not None and not adopted:
+            known = self.meeting_ownership(room.meeting_id)
+            if (known is not None and not adopted) or known != self._memory.meetings.get(room.meeting_id):
                 raise MeetingInUse
             taken = MeetingOwnership.begin(room, adopted=adopted) if known is None else known.taken_by(room)
             stored = replace(room, active_recording_id=None, lease_nonce=None, lease_until=None)
@@ -195,8 +195,8 @@ class MemoryRooms:
                 after,
                 created_at=now.created_at,
                 active_recording_id=now.active_recording_id,
-                lease_nonce=now.lease_nonce,
-                lease_until=now.lease_until,
+                lease_nonce=now.lease_nonce if nonce is None else None,
+                lease_until=now.lease_until if nonce is None else None,
             )
 
     def _release(self, room: Room, at: datetime) -> None:

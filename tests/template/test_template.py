@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -53,16 +54,27 @@ def source(name: str) -> str:
     return (ROOT / FUNCTIONS[name]["CodeUri"] / "app.py").read_text()
 
 
+WIRING = ast.parse((ROOT / "layers/recordings/recordings/wiring.py").read_text())
+
+
 def imported(name: str) -> dict[str, set[str]]:
-    """The modules that a function imports, and the names it takes from each."""
+    """The modules that a function, and what it has built by `wiring`, import, and the names taken from each."""
     found: dict[str, set[str]] = {}
-    for node in ast.walk(ast.parse(source(name))):
+    tree = ast.parse(source(name))
+    called = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and is_wiring(node.value)}
+    built = [node for node in WIRING.body if isinstance(node, ast.FunctionDef) and node.name in called]
+    assert len(built) == len(called)
+    for node in chain.from_iterable(ast.walk(one) for one in (tree, *built)):
         if isinstance(node, ast.ImportFrom) and node.module:
             found.setdefault(node.module, set()).update(alias.name for alias in node.names)
         elif isinstance(node, ast.Import):
             for alias in node.names:
                 found.setdefault(alias.name, set())
     return found
+
+
+def is_wiring(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id == "wiring"
 
 
 def variables(name: str) -> dict[str, Any]:

@@ -90,7 +90,7 @@ class Rooms(Protocol):
         """Replace the version that was read (name, meeting, record_on_start, updated_at; never the lock).
 
         A changed meeting is adopted as by `add`, the old one is released, and the next sync walks both. With `nonce`
-        the room must still be under that lease. Raises ConcurrentUpdate or MeetingInUse.
+        the room must still be under that lease, which ends. Raises ConcurrentUpdate or MeetingInUse.
         """
 
     def remove(self, room: Room, *, nonce: str | None = None) -> None:

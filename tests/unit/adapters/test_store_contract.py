@@ -33,10 +33,11 @@ from recordings.domain.errors import (
     Throttled,
 )
 from recordings.domain.lifecycle import Status
+from recordings.domain.meeting import MeetingOwnership, Tenure
 from recordings.domain.recording import Failure, Progress, Recording
 from recordings.domain.stretch import Stretch
 from recordings.domain.tally import day_of, difference
-from recordings.ports import Filter, IdempotencyKeys, Recordings, Rooms, Tenants
+from recordings.ports import Filter, IdempotencyKeys, KeptLooks, Recordings, Rooms, Tenants
 from recordings.services.audit_storage import Suspects
 from recordings.services.transfer_file import PartSums
 from tests.support.builders import NOON, a_file, a_recording, a_room
@@ -44,6 +45,7 @@ from tests.support.fakes import (
     CountingIds,
     Memory,
     MemoryIdempotencyKeys,
+    MemoryKeptLooks,
     MemoryPartSums,
     MemoryRecordings,
     MemoryRooms,
@@ -67,6 +69,7 @@ class Store:
     sums: PartSums
     tenants: Tenants
     suspects: Suspects
+    kept: KeptLooks
     read_tallies: Callable[[], Tallies]
 
     @property
@@ -89,6 +92,7 @@ def in_memory() -> Store:
         MemoryPartSums(),
         MemoryTenants(memory),
         MemorySuspects(),
+        MemoryKeptLooks(memory),
         tallies,
     )
 
@@ -114,6 +118,7 @@ def in_dynamo() -> Store:
         dynamo.DynamoPartSums(),
         dynamo.DynamoTenants(),
         dynamo.DynamoSuspects(),
+        dynamo.DynamoKeptLooks(),
         tallies,
     )
 
@@ -221,7 +226,8 @@ def test_a_room_that_changes_its_meeting_lets_the_old_one_go(store: Store) -> No
     store.rooms.save(before, after)
     assert store.rooms.of_meeting("meeting_1") is None
     assert store.rooms.of_meeting("meeting_2") == after
-    store.rooms.add(a_room(id="room_2", meeting_id="meeting_1"))
+    assert [look["meeting_id"] for look in store.kept.all()] == ["meeting_1", "meeting_2"]
+    store.rooms.add(a_room(id="room_2", meeting_id="meeting_1"), adopted=True)
 
 
 def test_a_room_cannot_change_to_a_meeting_of_another(store: Store) -> None:
@@ -252,13 +258,85 @@ def test_saving_a_room_never_touches_its_lock(store: Store, now: datetime) -> No
     assert (room.name, room.lease_nonce, room.lease_until) == ("New", "n", now + timedelta(seconds=60))
 
 
-def test_a_removed_room_leaves_its_meeting_free(store: Store) -> None:
+def test_a_removed_room_leaves_its_meeting_free_for_its_tenant_alone(store: Store) -> None:
     store.rooms.add(a_room())
     store.rooms.remove(a_room())
     with pytest.raises(RoomNotFound):
         store.rooms.get("tenant_1", "room_1")
     assert store.rooms.of_meeting("meeting_1") is None
-    store.rooms.add(a_room(id="room_2"))
+    for adopted in (False, True):
+        with pytest.raises(MeetingInUse):
+            store.rooms.add(a_room(id="room_2", tenant_id="tenant_2"), adopted=adopted)
+    store.rooms.add(a_room(id="room_2"), adopted=True)
+    assert store.rooms.of_meeting("meeting_1") == a_room(id="room_2")
+
+
+def test_who_has_held_a_meeting_and_when_is_read_as_it_was_stored(store: Store, now: datetime) -> None:
+    assert store.rooms.meeting_ownership("meeting_1") is None
+    store.rooms.add(a_room(name="First"), adopted=True)
+    began = MeetingOwnership.begin(a_room(), adopted=True)
+    assert store.rooms.meeting_ownership("meeting_1") == began
+    store.rooms.remove(store.rooms.get("tenant_1", "room_1"))
+    released = store.rooms.meeting_ownership("meeting_1")
+    assert released is not None
+    (ended,) = released.tenures
+    assert (ended.room_id, ended.room_name, ended.since) == ("room_1", "First", NOON)
+    assert ended.until is not None
+    assert ended.until >= now
+    again = a_room(id="room_2", updated_at=NOON + timedelta(days=1))
+    store.rooms.add(again, adopted=True)
+    held = store.rooms.meeting_ownership("meeting_1")
+    assert held == released.taken_by(again)
+    assert (held.owned_since, held.holder) == (NOON, Tenure(room_id="room_2", since=NOON + timedelta(days=1)))
+
+
+def test_a_made_meeting_is_its_rooms_from_the_beginning(store: Store) -> None:
+    store.rooms.add(a_room())
+    assert store.rooms.meeting_ownership("meeting_1") == MeetingOwnership.begin(a_room(), adopted=False)
+
+
+@pytest.mark.parametrize("nonce", ["theirs", None])
+def test_only_who_holds_the_lease_releases_the_meeting(store: Store, now: datetime, nonce: str | None) -> None:
+    store.rooms.add(a_room())
+    store.rooms.take_lock("tenant_1", "room_1", nonce="ours", now=now, until=now + timedelta(seconds=60))
+    room = store.rooms.get("tenant_1", "room_1")
+    with pytest.raises(RoomIsRecording):
+        store.rooms.remove(room, nonce=nonce)
+    if nonce is not None:
+        with pytest.raises(ConcurrentUpdate):
+            store.rooms.save(room, replace(room, meeting_id="meeting_2", version=2), nonce=nonce)
+    assert store.rooms.of_meeting("meeting_1") == room
+    store.rooms.remove(room, nonce="ours")
+    assert store.rooms.of_meeting("meeting_1") is None
+
+
+def test_a_recorded_room_under_our_lease_is_not_removed(store: Store, now: datetime) -> None:
+    store.rooms.add(a_room())
+    store.rooms.take_lock("tenant_1", "room_1", nonce="ours", now=now, until=now + timedelta(seconds=60))
+    recording = a_recording()
+    store.recordings.add(recording, nonce="ours")
+    with pytest.raises(RoomIsRecording) as refused:
+        store.rooms.remove(store.rooms.get("tenant_1", "room_1"), nonce="ours")
+    assert refused.value.blocker == recording
+
+
+def test_a_meeting_that_was_taken_since_it_was_looked_at_is_refused(store: Store) -> None:
+    """The link was free when it was read, and is another tenant's when the room is stored."""
+    look, looked = store.rooms.meeting_ownership, []
+
+    def late(meeting_id: str) -> MeetingOwnership | None:
+        found = look(meeting_id)
+        if not looked:
+            looked.append(found)
+            store.rooms.add(a_room(tenant_id="tenant_2"), adopted=True)
+        return found
+
+    store.rooms.meeting_ownership = late  # type: ignore[method-assign]
+    with pytest.raises(MeetingInUse):
+        store.rooms.add(a_room(), adopted=True)
+    ownership = look("meeting_1")
+    assert ownership is not None
+    assert ownership.tenant_id == "tenant_2"
 
 
 def test_the_last_name_of_a_room_outlives_it(store: Store) -> None:

@@ -10,7 +10,9 @@ from recordings.domain.errors import (
     MeetingInUse,
     MeetingUnknown,
     ProviderTimeout,
+    RoomIsRecording,
     RoomNotFound,
+    ScopeMissing,
     Throttled,
 )
 from recordings.domain.room import Room
@@ -195,11 +197,233 @@ def test_a_meeting_that_cloudflare_does_not_know_is_refused(world: World) -> Non
     assert world.room().meeting_id == "made_1"
 
 
-def test_cloudflare_is_told_whether_its_meeting_records_by_itself(world: World) -> None:
-    world.put_room(record_on_start=False)
-    world.put_room(record_on_start=False)
-    assert world.cloudflare.recording_on_start == {}
+@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize("before", [False, True])
+def test_what_is_named_is_sent_whatever_cloudflare_has(world: World, before: bool, named: bool) -> None:
+    world.put_room(record_on_start=named)
+    # Somebody has changed it there.
+    world.cloudflare.recording_on_start["made_1"] = before
+    room, _ = world.put_room(record_on_start=named)
+    assert room.record_on_start is named
+    assert world.cloudflare.recording_on_start == {"made_1": named}
+
+
+def test_a_new_name_alone_calls_nobody(world: World) -> None:
+    world.put_room()
+    world.trap = Trap(999, only="recorder")
+    world.put_room(name="New")
+    assert world.trap.calls == []
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_an_adopted_meeting_keeps_what_it_does_unless_the_caller_says(world: World, there: bool) -> None:
+    world.cloudflare.recording_on_start["theirs"] = there
+    room, _ = world.put_room(meeting_id="theirs")
+    assert room.record_on_start is there
+    assert world.cloudflare.recording_on_start["theirs"] is there
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+@pytest.mark.parametrize("there", [False, True])
+def test_an_adopted_meeting_does_what_the_caller_says(world: World, there: bool, wanted: bool) -> None:
+    world.cloudflare.recording_on_start["theirs"] = there
+    room, _ = world.put_room(meeting_id="theirs", record_on_start=wanted)
+    assert room.record_on_start is wanted
+    assert world.cloudflare.recording_on_start["theirs"] is wanted
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_room_takes_what_it_does_to_its_next_meeting(world: World, there: bool) -> None:
     world.put_room(record_on_start=True)
+    world.cloudflare.recording_on_start["theirs"] = there
+    room, _ = world.put_room(meeting_id="theirs")
+    assert room.record_on_start is True
+    assert world.cloudflare.recording_on_start == {"made_1": False, "theirs": True}
+    assert world.room() == room
+
+
+def test_a_repeat_after_a_call_that_died_gets_what_the_repeat_asks_for(world: World) -> None:
+    """The first call made the meeting and died before it stored the room."""
+    world.trap = Trap(0, Killed(), only="rooms.add")
+    with pytest.raises(Killed):
+        world.put_room(record_on_start=False)
+    world.let_go()
+    room, new = world.put_room(record_on_start=True)
+    assert (room.record_on_start, new) == (True, True)
     assert world.cloudflare.recording_on_start == {"made_1": True}
-    world.put_room(meeting_id="theirs", record_on_start=False)
-    assert world.cloudflare.recording_on_start == {"made_1": True, "theirs": False}
+
+
+def test_a_setting_that_cloudflare_did_not_take_is_sent_by_the_repeat_and_by_the_sync(world: World) -> None:
+    world.put_room(record_on_start=False)
+    for send in (lambda: world.put_room(record_on_start=True), world.sync):
+        world.cloudflare.recording_on_start["made_1"] = False
+        world.trap = Trap(0, ProviderTimeout(), only="recorder.set_meeting")
+        with pytest.raises(ProviderTimeout):
+            world.put_room(record_on_start=True)
+        world.trap = Trap(-1)
+        assert world.room().record_on_start is True
+        send()
+        assert world.cloudflare.recording_on_start == {"made_1": True}
+
+
+def test_a_setting_that_was_stored_while_ours_was_on_its_way_is_what_stays(world: World) -> None:
+    world.put_room(record_on_start=False)
+    send = world.cloudflare.set_meeting
+
+    def overtaken(meeting_id: str, *, record_on_start: bool) -> None:
+        world.cloudflare.set_meeting = send  # type: ignore[method-assign]
+        world.put_room(record_on_start=False)
+        send(meeting_id, record_on_start=record_on_start)
+
+    world.cloudflare.set_meeting = overtaken  # type: ignore[method-assign]
+    world.put_room(record_on_start=True)
+    assert world.room().record_on_start is False
+    assert world.cloudflare.recording_on_start == {"made_1": False}
+
+
+# ---------------------------------------------------------------- whose meeting it is
+
+
+def changes(world: World) -> list[str]:
+    """The calls that have changed something at Cloudflare."""
+    return [call for call in world.trap.calls if call in {"recorder.create_meeting", "recorder.set_meeting"}]
+
+
+@pytest.mark.parametrize("exists", [False, True])
+@pytest.mark.parametrize("released", [False, True])
+@pytest.mark.parametrize("auto", [None, False, True])
+def test_a_refused_call_changes_nothing_in_a_strangers_meeting(
+    world: World, exists: bool, released: bool, auto: bool | None
+) -> None:
+    world.put_room(tenant_id="tenant_2", meeting_id="theirs", record_on_start=True)
+    if released:
+        world.delete_room(tenant_id="tenant_2")
+    if exists:
+        world.put_room()
+    before = dict(world.cloudflare.recording_on_start)
+    world.trap = Trap(999, only="recorder")
+    with pytest.raises(MeetingInUse):
+        world.put_room(meeting_id="theirs", record_on_start=auto)
+    # Not even asked: the answer is in our own table.
+    assert world.trap.calls == []
+    assert world.cloudflare.recording_on_start == before
+
+
+def test_a_meeting_that_somebody_took_meanwhile_is_left_alone(world: World) -> None:
+    look = world.cloudflare.meeting_records_on_start
+
+    def overtaken(meeting_id: str) -> bool | None:
+        world.cloudflare.meeting_records_on_start = look  # type: ignore[method-assign]
+        world.put_room(tenant_id="tenant_2", meeting_id="theirs", record_on_start=True)
+        return look(meeting_id)
+
+    world.cloudflare.meeting_records_on_start = overtaken  # type: ignore[method-assign]
+    with pytest.raises(MeetingInUse):
+        world.put_room(meeting_id="theirs", record_on_start=False)
+    assert world.cloudflare.recording_on_start == {"theirs": True}
+
+
+def test_to_name_a_meeting_needs_its_scope(world: World) -> None:
+    world.trap = Trap(999)
+    with pytest.raises(ScopeMissing):
+        world.put_room(meeting_id="theirs", may_adopt=False)
+    with pytest.raises(ScopeMissing):
+        # As much as one that is another tenant's, or that nobody knows.
+        world.put_room(meeting_id="nowhere", may_adopt=False)
+    assert {call.split(".")[0] for call in world.trap.calls} == {"rooms"}
+    world.put_room(meeting_id="theirs")
+    room, _ = world.put_room(meeting_id="theirs", name="The one it has", may_adopt=False)
+    assert room.name == "The one it has"
+    with pytest.raises(ScopeMissing):
+        world.put_room(meeting_id="other", may_adopt=False)
+
+
+# ---------------------------------------------------------------- look before letting go
+
+
+def test_a_room_that_is_recorded_keeps_its_meeting(world: World) -> None:
+    world.put_room(record_on_start=True)
+    recording = world.start()
+    with pytest.raises(RoomIsRecording) as refused:
+        world.put_room(meeting_id="theirs")
+    assert refused.value.blocker == recording
+    assert world.room().meeting_id == "made_1"
+    assert world.cloudflare.recording_on_start == {"made_1": True}
+
+
+def test_a_room_that_cloudflare_records_by_itself_keeps_its_meeting(world: World) -> None:
+    world.put_room(record_on_start=True)
+    running = world.cloudflare.begin_by_itself("made_1")
+    world.trap = Trap(999, only="recorder")
+    with pytest.raises(RoomIsRecording) as refused:
+        world.put_room(meeting_id="theirs")
+    assert refused.value.blocker == world.of(running)
+    assert world.room().active_recording_id == world.of(running).id
+    assert changes(world) == []
+
+
+def test_what_has_ended_in_the_meeting_is_imported_before_it_is_let_go(world: World) -> None:
+    world.put_room(name="Before")
+    for end in (world.cloudflare.upload, world.cloudflare.end, world.cloudflare.lose):
+        end(world.cloudflare.begin_by_itself("made_1").id)
+        world.clock.advance(minutes=1)
+    world.put_room(meeting_id="theirs", name="After")
+    assert {(one.meeting_id, one.room_id, one.room_name) for one in world.all()} == {("made_1", "room_1", "Before")}
+    assert len(world.all()) == 3
+    assert world.room().lease_nonce is None
+
+
+def test_what_began_between_the_looks_takes_the_switch_back(world: World) -> None:
+    world.put_room(record_on_start=True)
+    switch = world.cloudflare.set_meeting
+
+    def begun_meanwhile(meeting_id: str, *, record_on_start: bool) -> None:
+        world.cloudflare.set_meeting = switch  # type: ignore[method-assign]
+        world.cloudflare.begin_by_itself(meeting_id)
+        switch(meeting_id, record_on_start=record_on_start)
+
+    world.cloudflare.set_meeting = begun_meanwhile  # type: ignore[method-assign]
+    with pytest.raises(RoomIsRecording):
+        world.put_room(meeting_id="theirs")
+    assert world.room().meeting_id == "made_1"
+    assert world.cloudflare.recording_on_start == {"made_1": True}
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("n", range(16))
+def test_a_move_that_dies_anywhere_can_be_repeated_and_leaves_no_recording_behind(
+    world: World, n: int, after: bool
+) -> None:
+    world.put_room(record_on_start=True)
+    ended = world.cloudflare.upload(world.cloudflare.begin_by_itself("made_1").id)
+    world.trap = Trap(n, Killed(), after=after)
+    try:
+        world.put_room(meeting_id="theirs")
+    except Killed:
+        pass
+    world.let_go()
+    world.sync()
+    assert world.cloudflare.recording_on_start[world.room().meeting_id] is True
+    world.put_room(meeting_id="theirs")
+    assert (world.room().meeting_id, world.room().lease_nonce) == ("theirs", None)
+    world.sync()
+    assert world.cloudflare.recording_on_start == {"made_1": False, "theirs": True}
+    assert world.of(ended).room_id == "room_1"
+    world.assert_sound()
+
+
+@pytest.mark.parametrize("n", range(9))
+def test_a_move_that_cloudflare_fails_changes_nothing_for_good(world: World, n: int) -> None:
+    world.put_room(record_on_start=True)
+    world.cloudflare.upload(world.cloudflare.begin_by_itself("made_1").id)
+    world.trap = Trap(n, ProviderTimeout(), only="recorder")
+    try:
+        world.put_room(meeting_id="theirs")
+    except ProviderTimeout:
+        pass
+    world.trap = Trap(-1)
+    room = world.room()
+    assert room.lease_nonce is None
+    world.sync()
+    assert world.cloudflare.recording_on_start[room.meeting_id] is True
+    assert world.put_room(meeting_id="theirs")[0].meeting_id == "theirs"

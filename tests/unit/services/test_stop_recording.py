@@ -23,8 +23,8 @@ from tests.unit.services.world import Killed, Trap, World, attempt
 
 # Of a stop that goes well: read the room, read the recording, stop the capture, start the run, save.
 CALLS = 5
-# Of one whose recording must be imported first: room, active, get, known?, add, stop, run, save.
-IMPORTING_CALLS = 8
+# Of one whose recording must be imported first: room, active, whose?, get, known?, add, stop, run, save.
+IMPORTING_CALLS = 9
 
 NEXT: dict[str, Callable[[World], object]] = {
     "start": World.start,

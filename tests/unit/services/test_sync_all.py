@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -18,9 +19,9 @@ from recordings.domain.errors import (
 )
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Recording
-from recordings.ports import Look
+from recordings.ports import Look, at_meeting
 from recordings.services.sync_all import BATCH, FULL_EVERY, LEASE, OVERLAP, PAGES, Begun
-from tests.support.builders import NOON, a_capture, a_recording, a_room
+from tests.support.builders import NOON, a_capture, a_recording
 from tests.unit.services.world import Killed, Trap, World, attempt
 
 
@@ -144,24 +145,42 @@ def test_what_is_as_it_should_be_is_not_looked_at(world: World) -> None:
 
 
 @pytest.mark.parametrize("names", [True, False], ids=["named", "hinted at"])
-def test_captures_of_no_room_are_counted_and_come_in_once_there_is_one(world: World, names: bool) -> None:
+def test_captures_of_nobodys_meeting_are_counted_and_only_later_ones_come_in(world: World, names: bool) -> None:
     world.cloudflare.names_meetings = names
     captured(world, timedelta(hours=1), timedelta(hours=2), meeting_id="meeting_2")
     scan = world.scan()
     assert (scan.unregistered, scan.batches) == (2, [])
     assert world.sync() == 0
-    world.cloudflare.names_meetings = True
-    # So old that only a walk of the whole list would come by it.
-    captured(world, timedelta(0))
-    world.clock.advance(hours=3)
-    world.sync()
-    world.rooms.add(a_room(id="room_2", meeting_id="meeting_2"), adopted=True)
-    assert world.sync() == 2
+    world.put_room(room_id="room_2", meeting_id="meeting_2")
     assert world.sync() == 0
-    assert Counter(one.room_id for one in world.all()) == {"room_2": 2, "room_1": 1}
+    world.clock.advance(minutes=1)
+    captured(world, timedelta(0), meeting_id="meeting_2")
+    assert world.sync() == 1
+    assert world.sync() == 0
+    assert {one.cloudflare_id: one.room_id for one in world.all()} == {"past_3": "room_2"}
     assert world.memory.looks == {}
-    assert world.scan().unregistered == 0
+    assert world.scan().unregistered == 2
     world.assert_sound()
+
+
+def test_a_released_meeting_that_is_taken_up_again_brings_in_what_no_walk_would_come_by(world: World) -> None:
+    world.put_room(room_id="room_2", meeting_id="meeting_2")
+    world.delete_room(room_id="room_2")
+    world.sync()
+    world.clock.advance(seconds=10)
+    late = world.cloudflare.begin_by_itself("meeting_2")
+    world.cloudflare.upload(late.id)
+    world.clock.advance(hours=3)
+    captured(world, timedelta(0))
+    # A listing that lacks it for so long that the watermark passes it.
+    hidden = world.cloudflare.captured.pop(late.id)
+    world.sync()
+    world.cloudflare.captured[late.id] = hidden
+    world.clock.advance(hours=3)
+    world.put_room(room_id="room_3", meeting_id="meeting_2")
+    assert world.sync() == 1
+    assert world.of(hidden).room_id == "room_3"
+    assert world.memory.looks == {}
 
 
 def test_a_capture_that_names_no_meeting_at_all_is_counted(world: World) -> None:
@@ -466,23 +485,44 @@ def test_a_capture_that_meets_a_busy_room_comes_in_when_the_room_is_free(world: 
     world.assert_sound()
 
 
-def test_a_meeting_that_moves_to_another_room_is_walked(world: World) -> None:
-    captured(world, timedelta(hours=1), meeting_id="meeting_2")
-    world.sync()
-    captured(world, timedelta(0))
-    world.clock.advance(hours=3)
-    world.sync()
-    world.put_room(room_id="room_1", name="Name", meeting_id="meeting_2")
+def test_what_was_recorded_before_its_room_was_deleted_comes_in_for_that_room(world: World) -> None:
+    world.put_room(room_id="room_2", name="Two", meeting_id="meeting_2")
+    world.clock.advance(minutes=1)
+    running = world.cloudflare.begin_by_itself("meeting_2")
+    room = world.rooms.get("tenant_1", "room_2")
+    world.rooms.remove(room)
+    world.clock.advance(minutes=1)
+    # Nothing can hold it while it runs.
+    assert world.sync() == 0
+    assert world.looked.kept == 0 or world.memory.looks
+    world.cloudflare.upload(running.id)
     assert world.sync() == 1
-    assert {one.room_id for one in world.all()} == {"room_1"}
-    assert world.memory.looks == {}
-
-
-def test_a_meeting_whose_room_is_gone_is_not_walked(world: World) -> None:
-    world.rooms.add(a_room(id="room_2", meeting_id="meeting_2"), adopted=True)
-    world.rooms.remove(world.rooms.get("tenant_1", "room_2"))
+    recording = world.of(running)
+    assert (recording.tenant_id, recording.room_id, recording.room_name) == ("tenant_1", "room_2", "Two")
     assert world.sync() == 0
     assert world.memory.looks == {}
+
+
+def test_a_look_at_a_meeting_that_nobody_owns_touches_nothing(world: World) -> None:
+    world.trap = Trap(9999, only="recorder")
+    assert world.look([at_meeting("meeting_of_nobody")]) == 0
+    assert world.trap.calls == []
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_a_walk_has_the_meeting_record_by_itself_as_its_room_says(world: World, stored: bool) -> None:
+    room = world.room()
+    world.rooms.save(room, replace(room, record_on_start=stored, version=2))
+    world.cloudflare.recording_on_start["meeting_1"] = not stored
+    world.look([at_meeting("meeting_1")])
+    assert world.cloudflare.recording_on_start["meeting_1"] is stored
+
+
+def test_a_walk_of_a_released_meeting_switches_automatic_recording_off(world: World) -> None:
+    world.cloudflare.recording_on_start["meeting_1"] = True
+    world.rooms.remove(world.room())
+    world.sync()
+    assert world.cloudflare.recording_on_start["meeting_1"] is False
 
 
 def test_a_room_whose_meeting_was_made_for_it_costs_no_walk(world: World) -> None:

@@ -1,6 +1,7 @@
 """A room's sync: what Cloudflare has and we have not comes in, once."""
 
 import threading
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -116,16 +117,27 @@ def test_deleted_ones_follow_unseen_and_purged_ones_do_not_come_back(world: Worl
     assert len(world.all()) == 2
 
 
-def test_a_meeting_that_changed_its_room_does_not_bring_the_recordings_of_another(world: World) -> None:
+def test_a_link_to_another_tenants_recording_brings_nothing(world: World) -> None:
+    """Data of earlier releases: a meeting that went from one tenant to another."""
     a_past(world, 2)
     world.sync_room()
-    world.put_room(meeting_id="meeting_9")
-    world.rooms.add(a_room(id="room_2", tenant_id="tenant_2", meeting_id="meeting_1"))
     before = world.all()
+    world.rooms.remove(world.room())
+    del world.memory.meetings["meeting_1"]
+    world.rooms.add(a_room(id="room_2", tenant_id="tenant_2", meeting_id="meeting_1"))
     for one in before:
         world.cloudflare.lose(one.cloudflare_id or "")
     assert world.sync_room("room_2", "tenant_2") == []
     assert world.all() == before
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_a_sync_has_the_meeting_record_by_itself_as_its_room_says(world: World, stored: bool) -> None:
+    room = world.room()
+    world.rooms.save(room, replace(room, record_on_start=stored, version=2))
+    world.cloudflare.recording_on_start["meeting_1"] = not stored
+    assert world.sync_room() == []
+    assert world.cloudflare.recording_on_start["meeting_1"] is stored
 
 
 def test_what_does_not_fit_one_call_is_stored_and_the_next_goes_on(world: World) -> None:
@@ -149,11 +161,11 @@ def test_a_long_past_is_walked_with_few_calls(world: World) -> None:
     a_past(world, 250)
     world.trap = Trap(9999, only="recorder")
     assert len(world.sync_room()) == 250
-    # One walk, and one for each whose listing does not tell why it began.
-    assert len(world.trap.calls) == 251
+    # One walk, one for each whose listing does not tell why it began, and whether the meeting records by itself.
+    assert len(world.trap.calls) == 252
     world.trap = Trap(9999)
     assert world.sync_room() == []
-    assert len([call for call in world.trap.calls if call.startswith("recorder")]) == 1
+    assert len([call for call in world.trap.calls if call.startswith("recorder")]) == 2
     assert world.trap.calls.count("recordings.of_captures") == 3
 
 

@@ -425,7 +425,9 @@ class DynamoRooms:
         return None
 
     def save(self, before: Room, after: Room, *, nonce: str | None = None) -> None:
-        held = " AND lease_nonce = :nonce" if nonce is not None else ""
+        held, freed = (
+            (" AND lease_nonce = :nonce", " REMOVE lease_nonce, lease_until") if nonce is not None else ("", "")
+        )
         values = {
             ":name": after.name,
             ":meeting": after.meeting_id,
@@ -437,7 +439,8 @@ class DynamoRooms:
         actions = [
             _update(
                 _key(_partition(before.tenant_id, "ROOM"), before.id),
-                "SET #name = :name, meeting_id = :meeting, record_on_start = :auto, updated_at = :at, version = :after",
+                "SET #name = :name, meeting_id = :meeting, record_on_start = :auto, updated_at = :at, version = :after"
+                f"{freed}",
                 f"version = :before{held}",
                 values | ({":nonce": nonce} if nonce is not None else {}),
                 {"#name": "name"},

@@ -125,7 +125,7 @@ def owner_of(
     tenure = ownership.tenure_of(began, running=capture.status.running) if ownership is not None else None
     if ownership is None or tenure is None:
         return None
-    holds = tenure is ownership.holder and holding_room is not None
+    holds = tenure is ownership.holder and holding_room is not None and holding_room.id == tenure.room_id
     return RecordingOwner(
         tenant_id=ownership.tenant_id,
         room_id=tenure.room_id,

@@ -6,6 +6,7 @@ from typing import Final
 from recordings.domain.capture import Capture
 from recordings.domain.errors import ProviderNotFound
 from recordings.domain.meeting import RecordingOwner, owner_of
+from recordings.domain.room import Room
 from recordings.ports import Recorder, Rooms
 
 MAX_ROUNDS: Final = 3
@@ -17,12 +18,15 @@ class FindOwner:
 
     rooms: Rooms
 
-    def __call__(self, meeting_id: str, capture: Capture) -> RecordingOwner | None:
-        """Give the owner of a recording made in this meeting; None when it is nobody's. Raises Throttled."""
+    def __call__(self, meeting_id: str, capture: Capture, *, room: Room | None = None) -> RecordingOwner | None:
+        """Give the owner of a recording made in this meeting; None when it is nobody's.
+
+        `room` is the room that holds the meeting, where that has just been read. Raises Throttled.
+        """
         ownership = self.rooms.meeting_ownership(meeting_id)
         if ownership is None:
             return None
-        return owner_of(ownership, capture, holding_room=self.rooms.of_meeting(meeting_id))
+        return owner_of(ownership, capture, holding_room=room or self.rooms.of_meeting(meeting_id))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

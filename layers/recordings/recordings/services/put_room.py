@@ -147,7 +147,6 @@ class PutRoom:
                 raise ConcurrentUpdate(f"room {room.id} was changed by somebody else")
             after = self._changed(room, meeting_id, asked)
             self.rooms.save(room, after, nonce=nonce)
-        self.rooms.release_lock(after.tenant_id, after.id, nonce=nonce)
         self._settle(after, send=True)
         return replace(after, lease_nonce=None, lease_until=None)
 

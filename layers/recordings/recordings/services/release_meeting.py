@@ -67,7 +67,7 @@ class ReleaseMeeting:
         running = self.recorder.active(room.meeting_id)
         if running is None:
             return
-        owner = FindOwner(rooms=self.rooms)(room.meeting_id, running)
+        owner = FindOwner(rooms=self.rooms)(room.meeting_id, running, room=room)
         if owner is None:
             # It began before the meeting was this tenant's, and stays nobody's.
             return

@@ -88,7 +88,7 @@ class StartRecording:
 
     def _blocker(self, room: Room, running: Capture, nonce: str) -> Recording | None:
         """What runs, as a recording of ours; None when it is not this tenant's to see."""
-        owner = FindOwner(rooms=self.rooms)(room.meeting_id, running)
+        owner = FindOwner(rooms=self.rooms)(room.meeting_id, running, room=room)
         if owner is None:
             return None
         try:

@@ -61,7 +61,7 @@ class StopRecording:
             # Ended and even deleted since the room was read, it is still the one that the caller means.
             return self.recordings.find(room.tenant_id, room.active_recording_id)
         running = self.recorder.active(room.meeting_id)
-        owner = FindOwner(rooms=self.rooms)(room.meeting_id, running) if running is not None else None
+        owner = FindOwner(rooms=self.rooms)(room.meeting_id, running, room=room) if running is not None else None
         if running is None or owner is None:
             # What runs there may be somebody's, but not this tenant's to stop.
             raise NoActiveRecording("the room is not being recorded")

@@ -1,0 +1,120 @@
+"""Who owns a meeting, and whose a recording made in it is."""
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from recordings.domain.capture import CaptureStatus
+from recordings.domain.errors import MeetingInUse
+from recordings.domain.meeting import MAX_TENURES, MeetingOwnership, owner_of
+from tests.support.builders import NOON, a_capture, a_room
+
+
+def at(minutes: float) -> datetime:
+    return NOON + timedelta(minutes=minutes)
+
+
+def released(*, adopted: bool = True) -> MeetingOwnership:
+    """Held by room_1 from minute 0 to 10."""
+    return MeetingOwnership.begin(a_room(), adopted=adopted).released_by(a_room(name="First"), at=at(10))
+
+
+def taken_again() -> MeetingOwnership:
+    """Held by room_1 from minute 0 to 10 and by room_2 since minute 20."""
+    return released().taken_by(a_room(id="room_2", updated_at=at(20)))
+
+
+@pytest.mark.parametrize(
+    ("began", "running", "room_id"),
+    [
+        pytest.param(-1, False, None, id="before the meeting was owned"),
+        pytest.param(-1, True, None, id="before the meeting was owned, and it still runs"),
+        pytest.param(0, False, "room_1", id="as it was adopted"),
+        pytest.param(5, False, "room_1", id="in the first tenure"),
+        pytest.param(10, False, "room_1", id="as it was released"),
+        pytest.param(15, False, "room_2", id="while no room held it"),
+        pytest.param(25, False, "room_2", id="in the second tenure"),
+        pytest.param(5, True, "room_2", id="in the first tenure, and it still runs"),
+        pytest.param(15, True, "room_2", id="while no room held it, and it still runs"),
+    ],
+)
+def test_a_recording_belongs_to_the_room_that_held_the_meeting(
+    began: float, running: bool, room_id: str | None
+) -> None:
+    tenure = taken_again().tenure_of(at(began), running=running)
+    assert (tenure.room_id if tenure else None) == room_id
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_what_begins_in_a_meeting_that_no_room_holds_is_the_last_rooms(running: bool) -> None:
+    tenure = released().tenure_of(at(15), running=running)
+    assert tenure is not None
+    assert (tenure.room_id, tenure.room_name) == ("room_1", "First")
+
+
+def test_a_meeting_that_was_made_for_its_room_has_no_time_before_it() -> None:
+    tenure = MeetingOwnership.begin(a_room(), adopted=False).tenure_of(at(-9999), running=False)
+    assert tenure is not None
+
+
+def test_only_its_tenant_takes_up_a_released_meeting() -> None:
+    assert not released().may_take("tenant_2")
+    with pytest.raises(MeetingInUse):
+        released().taken_by(a_room(tenant_id="tenant_2"))
+    again = taken_again()
+    assert again.owned_since == NOON
+    assert again.holder is not None
+    assert again.holder.room_id == "room_2"
+
+
+def test_a_meeting_that_is_held_is_not_taken_by_its_own_tenant_either() -> None:
+    with pytest.raises(MeetingInUse):
+        MeetingOwnership.begin(a_room(), adopted=True).taken_by(a_room(id="room_2"))
+
+
+@pytest.mark.parametrize("changed", [{"id": "room_2"}, {"tenant_id": "tenant_2"}])
+def test_a_room_that_does_not_hold_a_meeting_releases_nothing(changed: dict[str, str]) -> None:
+    held = MeetingOwnership.begin(a_room(), adopted=True)
+    assert held.released_by(a_room(**changed), at=at(1)) is held
+    assert released().released_by(a_room(), at=at(99)) == released()
+
+
+def test_however_often_it_changes_hands_it_keeps_its_beginning_and_stays_small() -> None:
+    ownership = MeetingOwnership.begin(a_room(), adopted=True)
+    for n in range(3 * MAX_TENURES):
+        holder = ownership.holder
+        assert holder is not None
+        ownership = ownership.released_by(a_room(id=holder.room_id), at=at(2 * n + 1))
+        ownership = ownership.taken_by(a_room(id=f"room_{n}", updated_at=at(2 * n + 2)))
+    assert len(ownership.tenures) == MAX_TENURES
+    assert ownership.owned_since == NOON
+    assert ownership.tenure_of(at(0), running=False) == ownership.tenures[0]
+    assert ownership.tenure_of(at(-1), running=False) is None
+
+
+def test_an_owner_that_holds_the_meeting_has_the_rooms_name_of_now() -> None:
+    room = a_room(id="room_2", name="Now")
+    owner = owner_of(taken_again(), a_capture(started_at=at(25)), holding_room=room)
+    assert owner is not None
+    assert (owner.tenant_id, owner.room_id, owner.room_name, owner.holds) == ("tenant_1", "room_2", "Now", True)
+
+
+def test_an_owner_that_has_let_the_meeting_go_has_the_name_it_had_then() -> None:
+    room = a_room(id="room_2", name="Now")
+    ended = a_capture(started_at=at(5), status=CaptureStatus.UPLOADED)
+    owner = owner_of(taken_again(), ended, holding_room=room)
+    assert owner is not None
+    assert (owner.room_id, owner.room_name, owner.holds) == ("room_1", "First", False)
+
+
+@pytest.mark.parametrize("room", [None, a_room(id="another")])
+def test_a_meeting_whose_room_is_being_changed_is_held_by_nobody(room: object) -> None:
+    owner = owner_of(taken_again(), a_capture(started_at=at(25)), holding_room=room)  # type: ignore[arg-type]
+    assert owner is not None
+    assert not owner.holds
+
+
+def test_what_tells_no_start_began_when_it_was_invoked() -> None:
+    early = a_capture(invoked_at=at(-1), started_at=None)
+    assert owner_of(taken_again(), early, holding_room=None) is None
+    assert owner_of(None, early, holding_room=None) is None
