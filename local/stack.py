@@ -31,7 +31,7 @@ R2_BUCKET = "recordings"
 CLOUDFLARE_ACCOUNT, REALTIMEKIT_APP = "0123456789abcdef0123456789abcdef", "local-app"
 CLOUDFLARE_TOKEN = "local-cloudflare-token"
 AUDIENCE = "recordings"
-SCOPES = "recordings:read recordings:write"
+SCOPES = "recordings:read recordings:write recordings:adopt"
 DEFAULT_PORT = 8787
 # Below those that systems give to outgoing connections.
 PORTS = range(20_000, 32_000)

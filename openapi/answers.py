@@ -425,6 +425,13 @@ class RoomAlreadyRecording(Problem):
     ]
 
 
+class RoomRecording(Problem):
+    """The room is being recorded, so it keeps its meeting."""
+
+    code: Literal["room_recording"]
+    recording: Annotated[Blocker | None, _told("The recording that runs; null while a call is still starting one.")]
+
+
 class GatewayMessage(_Document):
     """An error of the gateway in front of the API: the request did not reach it, or it did not answer in time."""
 

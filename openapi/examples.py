@@ -165,7 +165,7 @@ def problem(code: str) -> Document:
             "detail": "The request is not valid: ofset is not known.",
             "errors": [{"field": "ofset", "message": "is not known"}],
         }
-    if code == "room_already_recording":
+    if code in {"room_already_recording", "room_recording"}:
         document["recording"] = schemas.blocker_view(RUNNING)
     return document
 

@@ -54,7 +54,11 @@ TAGS: Final = {
     "Recordings": "Their life from start to cold storage.",
     "Cloudflare": "What Cloudflare calls.",
 }
-SCOPES: Final = {"recordings:read": "read rooms and recordings", "recordings:write": "everything else"}
+SCOPES: Final = {
+    "recordings:read": "read rooms and recordings",
+    "recordings:write": "everything else",
+    "recordings:adopt": "besides `recordings:write`: give a room a meeting that exists already",
+}
 ROOM_ID: Final = "Your own id of the room."
 RECORDING_ID: Final = "The recording's id. It is opaque; one that is malformed is a 404 like any unknown one."
 
@@ -128,6 +132,7 @@ REFUSALS: Final[Mapping[HTTPStatus, str]] = {
 SHAPES: Final[Mapping[str, type[Struct]]] = {
     "invalid_request": answers.InvalidRequest,
     "room_already_recording": answers.RoomAlreadyRecording,
+    "room_recording": answers.RoomRecording,
 }
 
 

@@ -110,13 +110,18 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "Rooms",
         "Creates the room under an id of your choice, or updates the one that has it. What the body leaves out stays as"
         " it is, or takes its default.\n\nWithout `cloudflare_meeting_id` a new room gets a RealtimeKit meeting of its"
-        " own, made once however often this is called. A meeting belongs to one room: another room's is a 409"
-        " `meeting_in_use`, and one that Cloudflare does not know a 400.",
+        " own, made once however often this is called. To name a meeting that the room does not have needs the scope"
+        " `recordings:adopt`. A meeting belongs to one room: another room's is a 409 `meeting_in_use`, as is one that"
+        " another tenant has ever had, and one that Cloudflare does not know is a 400. What was recorded in it before"
+        " it was yours does not come in.\n\nA room that changes its meeting lets the old one go as a deletion does:"
+        " what runs there is a 409 `room_recording`, and what has ended there is imported first.\n\n`record_on_start`"
+        " is sent to Cloudflare whenever it is named. Left out, a room keeps what it has, and an adopted meeting what"
+        " it does.",
         {
             HTTPStatus.OK: Success("The room was updated.", (answers.RoomAnswer,), links=ROOM_LINKS),
             HTTPStatus.CREATED: Success("The room was created.", (answers.RoomAnswer,), links=ROOM_LINKS),
         },
-        ("meeting_in_use", "concurrent_update", *CLOUDFLARE),
+        ("scope_missing", "meeting_in_use", "room_recording", "concurrent_update", *CLOUDFLARE),
     ),
     "GetRoom": Operation(
         "Rooms",
@@ -141,10 +146,12 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     ),
     "DeleteRoom": Operation(
         "Rooms",
-        "Deletes a room that is not being recorded. Its recordings stay, under the name the room had; its meeting can"
-        " be given to another room.",
+        "Deletes a room that is not being recorded. Its recordings stay, under the name the room had. First Cloudflare"
+        " is asked: what runs in the meeting is a 409 `room_recording` that names it in `recording`, and what has ended"
+        " and is not here yet is imported. Then automatic recording is switched off. The meeting stays yours: only your"
+        " rooms can be given it again.",
         {HTTPStatus.OK: Success("The room is deleted.", (answers.DeletedRoomAnswer,))},
-        ("room_not_found", "room_recording", "concurrent_update"),
+        ("room_not_found", "room_recording", "concurrent_update", *CLOUDFLARE),
     ),
     "StartRecording": Operation(
         "Recordings",

@@ -144,14 +144,23 @@ class RoomAlreadyRecording(Conflict):
     @property
     def recording(self) -> ActiveRecording | None:
         """The recording that is in the way; None when the API does not know it."""
-        try:
-            return ActiveRecording.of(self.document.get("recording"))
-        except MalformedDocument:
-            return None
+        return _blocker(self)
 
 
 class RoomRecording(Conflict):
     code = "room_recording"
+
+    @property
+    def recording(self) -> ActiveRecording | None:
+        """The recording for which the room keeps its meeting; None when the API does not know it."""
+        return _blocker(self)
+
+
+def _blocker(error: Conflict) -> ActiveRecording | None:
+    try:
+        return ActiveRecording.of(error.document.get("recording"))
+    except MalformedDocument:
+        return None
 
 
 class MeetingInUse(Conflict):

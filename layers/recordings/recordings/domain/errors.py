@@ -102,7 +102,7 @@ class MeetingInUse(Conflict):
 
 
 class MeetingReleased(Conflict):
-    code = "meeting_released"
+    pass
 
 
 class RecordingFailed(Conflict):
