@@ -32,6 +32,7 @@ class Control:
             web.post(f"{at}/recordings/{{id}}/end", self.end),
             web.post(f"{at}/recordings/{{id}}/status", self.status),
             web.post(f"{at}/auto-start", self.auto_start),
+            web.get(f"{at}/meetings", self.meetings),
             web.post(f"{at}/meetings", self.meeting),
             web.get(f"{at}/rows", self.rows),
             web.post(f"{at}/rows", self.add_row),
@@ -200,11 +201,17 @@ class Control:
         self.world.run(recording)
         return _json(await self._view(recording, digest=False), status=201)
 
+    async def meetings(self, request: web.Request) -> web.Response:
+        """Every meeting, oldest first, and whether it records by itself."""
+        return _json([_meeting_view(one) for one in self.world.meetings.values()])
+
     async def meeting(self, request: web.Request) -> web.Response:
-        """A meeting that somebody made elsewhere, under an id of their choice."""
-        meeting_id = (await _asked(request, {"meeting_id"}))["meeting_id"]
-        self._known(meeting_id)
-        return _json({"meeting_id": meeting_id}, status=201)
+        """A meeting that somebody made elsewhere, under an id of their choice; or one that they have changed."""
+        asked = await _asked(request, {"meeting_id", "record_on_start"})
+        self._known(asked["meeting_id"])
+        meeting = self.world.meetings[asked["meeting_id"]]
+        meeting.record_on_start = bool(asked.get("record_on_start", meeting.record_on_start))
+        return _json(_meeting_view(meeting), status=201)
 
     async def rows(self, request: web.Request) -> web.Response:
         return _json([{"row": one.content, "meeting_id": one.meeting_id} for one in self.world.rows])
@@ -301,6 +308,10 @@ async def _asked(request: web.Request, known: set[str]) -> dict[str, Any]:
     if not isinstance(found, dict) or not found.keys() <= known:
         raise web.HTTPBadRequest(text=f"known are {', '.join(sorted(known))}\n")
     return _Asked(found)
+
+
+def _meeting_view(meeting: Meeting) -> dict[str, Any]:
+    return {"meeting_id": meeting.id, "title": meeting.title, "record_on_start": meeting.record_on_start}
 
 
 def _json(data: Any, *, status: int = 200) -> web.Response:

@@ -158,7 +158,7 @@ def test_another_tenants_cursor_opens_nothing(
 
 def test_another_tenants_meeting_cannot_be_taken(client: Client, api: httpx.Client, tenant: str) -> None:
     room = a_room(api)
-    stranger = client(of=f"other-{tenant}")
+    stranger = client(of=f"other-{tenant}", scope="recordings:read recordings:write recordings:adopt")
 
     answer = stranger.put(
         "/rooms/room_1", json={"name": "mine", "cloudflare_meeting_id": room["cloudflare_meeting_id"]}
