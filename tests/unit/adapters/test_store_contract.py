@@ -349,7 +349,7 @@ def test_the_last_name_of_a_room_outlives_it(store: Store) -> None:
     assert store.rooms.last_name("tenant_1", "room_1") == "Renamed"
     for tenant_id, room_id in (("tenant_2", "room_1"), ("tenant_1", "room_2"), ("tenant_1", "")):
         assert store.rooms.last_name(tenant_id, room_id) is None
-    store.rooms.add(replace(room, name="Anew"))
+    store.rooms.add(replace(room, name="Anew"), adopted=True)
     assert store.rooms.last_name("tenant_1", "room_1") == "Anew"
 
 
