@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from recordings_client.errors import DownloadFailed, NotReady, RecordingFailed
@@ -33,7 +34,7 @@ class Storage:
         wanted, match = http.headers.get("range"), http.headers.get("if-match")
         self.asked.append((wanted, match))
         self.tokens.append(http.headers.get("authorization"))
-        assert http.path == "/file?signed=1"
+        assert http.path.startswith("/file?signed=1")
         trouble = self.trouble.pop(0) if self.trouble else None
         if isinstance(trouble, Reply):
             return self._send(http, trouble.status, b"", dict(trouble.headers))
@@ -127,6 +128,26 @@ def test_in_a_directory_the_file_is_named_after_the_recording(
     storage: Storage, fetch: Callable[..., Path], tmp_path: Path
 ) -> None:
     assert fetch(tmp_path) == tmp_path / "rec_1.mp4"
+
+
+@pytest.mark.parametrize(
+    ("disposition", "name"),
+    [
+        ("attachment; filename=\"Algebra 1.2.mkv\"; filename*=UTF-8''Algebra%201.2.mkv", "rec_1.mkv"),
+        ('attachment; filename="Algebra.m4a"', "rec_1.m4a"),
+        # What is no extension, or would lead out of the directory.
+        ('attachment; filename="Algebra"', "rec_1.mp4"),
+        ('attachment; filename="Algebra./../x"', "rec_1.mp4"),
+        ("attachment", "rec_1.mp4"),
+    ],
+)
+def test_in_a_directory_the_file_has_the_extension_of_what_it_is(
+    server: Server, storage: Storage, fetch: Callable[..., Path], tmp_path: Path, disposition: str, name: str
+) -> None:
+    url = f"{server.url}/file?signed=1&{urlencode({'response-content-disposition': disposition})}"
+    server.route("GET", API, [Reply(200, {**LINK, "download_url": url, "file_size": len(CONTENT)})])
+
+    assert fetch(tmp_path) == tmp_path / name
 
 
 def test_what_was_there_is_replaced_only_by_the_whole_file(

@@ -271,7 +271,10 @@ def download(
     context: typer.Context,
     recording_id: RecordingId,
     to: Annotated[
-        Path, typer.Option("--to", "-o", help="File or directory; in a directory the name is RECORDING.mp4.")
+        Path,
+        typer.Option(
+            "--to", "-o", help="File or directory; in a directory the name is RECORDING and the file's extension."
+        ),
     ] = Path(),
     resume: Annotated[bool, typer.Option("--resume/--no-resume", help="Go on with what an earlier try left.")] = True,
     wait: Annotated[

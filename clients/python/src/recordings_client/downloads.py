@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, Final, TypeAlias
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
@@ -24,6 +25,9 @@ ProgressCallback: TypeAlias = Callable[[int, int], None]
 
 # The ETag is no longer that one, or the file no longer so long.
 CHANGED: Final = frozenset({412, 416})
+
+# The name in a Content-Disposition (RFC 6266, 4.1), with an extension that is safe in any file system.
+FILE_NAME: Final = re.compile(r'filename="[^"]*\.([A-Za-z0-9]{1,8})"')
 
 
 class _Changed(Exception):
@@ -114,6 +118,13 @@ class _Part:
             self._progress(self.offset, self.size)
 
 
+def _extension(url: str) -> str:
+    """The extension of the name that the address lets a browser save the file under; `mp4` where it names none."""
+    disposition = parse_qs(urlsplit(url).query).get("response-content-disposition", [""])[0]
+    named = FILE_NAME.search(disposition)
+    return named[1] if named else "mp4"
+
+
 def download(
     policy: Policy,
     recording_id: str,
@@ -123,15 +134,16 @@ def download(
     progress: ProgressCallback | None = None,
     expires_in: int | None = None,
 ) -> Steps[Path]:
-    """Bring the file to `to_path` (in a directory: under `<recording id>.mp4`), and return where it is.
+    """Bring the file to `to_path`, and return where it is. In a directory its name is the recording's id, with the
+    extension of what it is (`rec_….mp4`).
 
     Goes on after a cut connection and with what an earlier call left (`resume`), asks for a new address when the old
     one has expired, and replaces `to_path` only by the whole file. Raises NotReady, RecordingFailed, DownloadFailed.
     """
     target = Path(to_path)
-    if target.is_dir():
-        target /= f"{recording_id}.mp4"
     link = yield from calls.download_url(policy, recording_id, expires_in=expires_in)
+    if target.is_dir():
+        target /= f"{recording_id}.{_extension(link.download_url)}"
     part = _Part(target, link, progress)
     if resume:
         part.recall()

@@ -36,6 +36,12 @@ class Container(StrEnum):
     AIFF = "aiff"
     CAF = "caf"
     AMR = "amr"
+    AU = "au"
+    WAVPACK = "wavpack"
+    NUT = "nut"
+    Y4M = "y4m"
+    MXF = "mxf"
+    REAL_MEDIA = "realmedia"
     IMAGE = "image"
     UNKNOWN = "unknown"
 
@@ -65,6 +71,13 @@ _CONTENT_TYPES: Final = {
     Container.AIFF: ("audio/aiff", "audio/aiff"),
     Container.CAF: ("audio/x-caf", "audio/x-caf"),
     Container.AMR: ("audio/amr", "audio/amr"),
+    Container.AU: ("audio/basic", "audio/basic"),
+    Container.WAVPACK: ("audio/x-wavpack", "audio/x-wavpack"),
+    Container.NUT: ("video/x-nut", "video/x-nut"),
+    Container.Y4M: ("video/x-y4m", "video/x-y4m"),
+    # Registered under application (RFC 4539), which nothing here takes for audio or video.
+    Container.MXF: ("video/mxf", "video/mxf"),
+    Container.REAL_MEDIA: ("video/vnd.rn-realmedia", "audio/vnd.rn-realaudio"),
 }
 UNKNOWN_CONTENT_TYPE: Final = "application/octet-stream"
 
@@ -95,6 +108,13 @@ EXTENSIONS: Final = {
     "audio/aiff": "aiff",
     "audio/x-caf": "caf",
     "audio/amr": "amr",
+    "audio/basic": "au",
+    "audio/x-wavpack": "wv",
+    "video/x-nut": "nut",
+    "video/x-y4m": "y4m",
+    "video/mxf": "mxf",
+    "video/vnd.rn-realmedia": "rm",
+    "audio/vnd.rn-realaudio": "ra",
 }
 
 

@@ -19,19 +19,23 @@ MAX_CANDIDATES: Final = 64
 # A fragment of an hour of sound has 170,000 samples at most.
 MAX_RUN_BYTES: Final = 2 * 1024 * 1024
 # What stands between fragments (ISO/IEC 14496-12, 4.3, and DASH). Anything else in the tail is no list of boxes.
-TOP_LEVEL: Final = frozenset({
+FRAGMENT_BOXES: Final = frozenset({
     b"moof", b"mdat", b"mfra", b"sidx", b"ssix", b"styp", b"emsg", b"prft", b"free", b"skip", b"uuid", b"meta", b"udta",
 })  # fmt: skip
 
 
 @dataclass(slots=True)
 class Track:
-    """`duration` and times are in units of 1/`timescale` s. `default_duration` is that of a sample in a fragment."""
+    """`duration` and times are in units of 1/`timescale` s. `default_duration` is that of a sample in a fragment.
+
+    `delay` is how much later than the movie the track begins, in the movie's timescale.
+    """
 
     id: int = 0
     handler: bytes = b""
     timescale: int = 0
     duration: int | None = None
+    delay: int = 0
     default_duration: int = 0
 
 
@@ -91,13 +95,19 @@ def _walk(file: RangedFile, timeline: Timeline, offset: int, reads: int | None =
 
     A fragment counts when its data are whole.
     """
-    least = file.remaining_reads - reads if reads is not None else 0
-    whole_list = reads is not None
+    # From the movie header on, every box is known to be one; from the tail on, a strange one is a picture's bytes.
+    whole_list, least = reads is not None, file.remaining_reads - (reads or 0)
     pending: list[dict[int, tuple[int, int]] | None] = []
     while offset < file.size:
         box = box_at(file, offset, file.size)
-        if box is None or box.kind not in TOP_LEVEL or file.remaining_reads < least:
+        if box is None and file.size - offset < 16:
+            # The file ends within the header of a box.
+            return file.size + 1
+        if box is None or (whole_list and file.remaining_reads < least):
             return None
+        if box.kind not in FRAGMENT_BOXES and (not whole_list or box.end > file.size):
+            # Other bytes may follow the last box.
+            return file.size if whole_list and not pending else None
         if box.end > file.size:
             return box.end
         if box.kind == b"moof":
@@ -120,12 +130,13 @@ def _indexed(file: RangedFile, timeline: Timeline) -> int | None:
     if index is None or index.kind != b"mfra":
         return None
     last = sorted({at for box in boxes_in(file, index) if box.kind == b"tfra" and (at := _last_entry(file, box))})
-    for offset in last[:-1]:
-        # A track whose last fragment comes before that of another one.
+    for offset in last:
         moof = box_at(file, offset, file.size)
         if moof is None or moof.kind != b"moof":
             return None
-        timeline.add(_times_in(file, timeline, moof, whole_list=False))
+        # A track whose last fragment comes before that of another one is not met on the way to the end.
+        if offset != last[-1]:
+            timeline.add(_times_in(file, timeline, moof, whole_list=False))
     return _walk(file, timeline, last[-1]) if last else None
 
 
@@ -245,10 +256,13 @@ def _run_length(file: RangedFile, trun: Box, default: int) -> int | None:
         return None
     flags, count = int.from_bytes(head[1:4]), int.from_bytes(head[4:8])
     if not flags & 0x100:
-        return count * default if default or not count else None
+        # A writer that sends each sample at once does not know how long it lasts, and writes 0: that is a sample's
+        # length of error. Many such samples are not placed in time.
+        return count * default if default or count < 2 else None
     words = (flags >> 8 & 0xF).bit_count()
     if 4 * words * count > MAX_RUN_BYTES:
         return None
+    file.step(words * count // 64)
     skip = 8 + 4 * (flags & 1) + 4 * (flags >> 2 & 1)
     body = fields_of(file, trun, 4 * words * count, skip)
     return sum(struct.unpack(f">{words * count}I", body)[::words]) if body is not None else None

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from recordings.adapters.media.boxes import Box, box_at, boxes_in, fields_of
-from recordings.adapters.media.fragments import Track, measure_fragments
+from recordings.adapters.media.fragments import FRAGMENT_BOXES, Track, measure_fragments
 from recordings.adapters.media.ranges import LimitReached, RangedFile
 from recordings.domain.media import Container, MediaFacts, plausible_duration
 
@@ -13,6 +13,8 @@ FIRST_BOXES: Final = frozenset({
     b"ftyp", b"styp", b"sidx", b"moof",
     b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot",
 })  # fmt: skip
+# A file that ends within one of these was cut off. Other bytes behind the last box are no box.
+TOP_LEVEL: Final = FRAGMENT_BOXES | FIRST_BOXES
 # Media data, or what describes them. A file with none of these has nothing to play.
 MEDIA_BOXES: Final = frozenset({b"moov", b"mdat", b"moof"})
 MAX_TRACKS: Final = 256
@@ -38,6 +40,7 @@ class Movie:
 
     container: Container = Container.QUICKTIME
     has_media_boxes: bool = False
+    has_header: bool = False
     tracks: list[Track] = field(default_factory=list)
     seconds: float | None = None
     fragments_seconds: float | None = None
@@ -84,7 +87,7 @@ def _duration(movie: Movie) -> int | None:
 def _read(file: RangedFile, movie: Movie) -> None:
     offset = 0
     while (box := box_at(file, offset, file.size)) is not None:
-        movie.truncated = box.end > file.size
+        movie.truncated = box.end > file.size and box.kind in TOP_LEVEL
         movie.has_media_boxes |= box.kind in MEDIA_BOXES
         if box.kind in {b"ftyp", b"styp"} and offset == 0:
             movie.container = _container(file, box)
@@ -99,7 +102,10 @@ def _read(file: RangedFile, movie: Movie) -> None:
             if movie.fragmented:
                 _read_fragments(file, movie, box.end)
                 return
+            movie.has_header = True
         offset = box.end
+    # A movie whose header never came cannot be played: its writer was stopped, or the end is missing.
+    movie.truncated = movie.truncated or not (movie.has_header or movie.fragmented)
 
 
 def _container(file: RangedFile, ftyp: Box) -> Container:
@@ -132,7 +138,9 @@ def _read_moov(file: RangedFile, movie: Movie, moov: Box) -> bool:
             total = _read_mvex(file, box, defaults)
     for track in movie.tracks:
         track.default_duration = defaults.get(track.id, 0)
-    movie.seconds = length / scale if scale and length else None
+    if scale and length:
+        # What nothing is played in at the beginning is no part of the recording.
+        movie.seconds = (length - min((track.delay for track in movie.tracks), default=0)) / scale
     movie.fragments_seconds = total / scale if scale and total else None
     return fragmented
 
@@ -174,6 +182,8 @@ def _track(file: RangedFile, trak: Box) -> Track | None:
         if box.kind == b"tkhd":
             wide = fields_of(file, box, 1) == b"\1"
             track.id = int.from_bytes(fields_of(file, box, 4, 20 if wide else 12) or b"")
+        elif box.kind == b"edts":
+            track.delay = sum(_delay(file, inner) for inner in boxes_in(file, box) if inner.kind == b"elst")
         elif box.kind == b"mdia":
             for inner in boxes_in(file, box):
                 if inner.kind == b"mdhd":
@@ -181,6 +191,16 @@ def _track(file: RangedFile, trak: Box) -> Track | None:
                 elif inner.kind == b"hdlr":
                     track.handler = fields_of(file, inner, 4, 8) or b""
     return track if track.handler else None
+
+
+def _delay(file: RangedFile, elst: Box) -> int:
+    """How long the empty edit lasts that a track begins with, in the movie's timescale; 0 without one (8.6.6)."""
+    wide = fields_of(file, elst, 1) == b"\1"
+    width = 8 if wide else 4
+    entry = fields_of(file, elst, 2 * width, 8)
+    if entry is None or fields_of(file, elst, 4, 4) == bytes(4) or entry[width:] != b"\xff" * width:
+        return 0
+    return int.from_bytes(entry[:width])
 
 
 def _timing(file: RangedFile, box: Box) -> tuple[int, int | None]:

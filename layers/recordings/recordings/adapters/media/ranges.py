@@ -50,17 +50,12 @@ class RangedFile:
         return block[: end - offset]
 
     @property
-    def remaining_bytes(self) -> int:
-        """How many bytes may still be read."""
-        return MAX_READ_BYTES - self._bytes
-
-    @property
     def remaining_reads(self) -> int:
         """How many reads may still be made."""
         return MAX_READS - self._reads
 
-    def step(self) -> None:
-        """Count one box or element. Raises LimitReached."""
-        self._steps += 1
+    def step(self, count: int = 1) -> None:
+        """Count a box or element, or work as long as for `count` of them. Raises LimitReached."""
+        self._steps += count
         if self._steps > MAX_STEPS:
             raise LimitReached

@@ -1,10 +1,11 @@
-"""Audio and video formats that are told by their first bytes alone."""
+"""Audio and video formats that are told by their first bytes alone, and the length of an MP3."""
 
+import struct
 from collections.abc import Callable
 from typing import Final
 
 from recordings.adapters.media.ranges import LimitReached, RangedFile
-from recordings.domain.media import Container, MediaFacts
+from recordings.domain.media import Container, MediaFacts, plausible_duration
 
 HEAD_BYTES: Final = 4096
 # Offset, bytes, what it is, whether it has video and audio (None: its tracks are not read).
@@ -15,6 +16,14 @@ SIGNATURES: Final[tuple[tuple[int, bytes, Container, bool | None, bool | None], 
     (0, b"#!AMR", Container.AMR, False, True),
     (0, b"caff", Container.CAF, False, True),
     (0, b"\0\0\x01\xba", Container.MPEG_PS, None, None),
+    (0, b"\0\0\x01\xb3", Container.MPEG_PS, True, False),
+    (0, b"nut/multimedia container\0", Container.NUT, None, None),
+    (0, b"YUV4MPEG2 ", Container.Y4M, True, False),
+    (0, b"\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02\x01\x01\x02", Container.MXF, None, None),
+    (0, b".RMF", Container.REAL_MEDIA, None, None),
+    (0, b".snd\0\0\0", Container.AU, False, True),
+    (0, b"wvpk", Container.WAVPACK, False, True),
+    (0, b"riff\x2e\x91\xcf\x11", Container.WAV, False, True),
     (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", Container.ASF, None, None),
     (8, b"AVI ", Container.AVI, None, None),
     (8, b"WAVE", Container.WAV, False, True),
@@ -42,8 +51,8 @@ OGG_CODECS: Final = (
 # Packets of a transport stream: 188 bytes, or 192 with a time before each.
 TS_PACKETS: Final = ((0, 188), (4, 192))
 TS_PROVED_BY: Final = 5
-# MPEG audio: kbit/s by bitrate index, and samples per second by rate index, for MPEG-1; 2 and 2.5 have half and a
-# quarter of the rate (ISO/IEC 11172-3, 2.4.2.3; 13818-3, 2.4.2.3).
+# MPEG audio: samples per second of MPEG-1 by rate index, and kbit/s by bitrate index for (MPEG-1 or not, layer)
+# (ISO/IEC 11172-3, 2.4.2.3; 13818-3, 2.4.2.3).
 RATES: Final = (44_100, 48_000, 32_000)
 BITRATES: Final = {
     (True, 1): (0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
@@ -56,7 +65,7 @@ BITRATES: Final = {
 
 
 def signature_facts(file: RangedFile) -> MediaFacts:
-    """Tell a file by its first bytes. No length is read."""
+    """Tell a file by its first bytes."""
     try:
         head = file.at(0, HEAD_BYTES)
         for offset, signature, container, video, audio in SIGNATURES:
@@ -97,24 +106,26 @@ def _bare_audio(file: RangedFile, head: bytes) -> MediaFacts:
         start += 10 if head[5] & 0x10 else 0
     if file.at(start, 4) == b"fLaC":
         container = Container.FLAC
-    elif _has_two_frames(file, start, _aac_frame):
+    elif _has_two_frames(file, start, _aac_frame, same=0xFC):
         container = Container.AAC
-    elif _has_two_frames(file, start, _mpeg_frame):
-        container = Container.MP3
+    elif _has_two_frames(file, start, _mpeg_frame, same=0x0C):
+        return _mp3(file, start)
     else:
         return MediaFacts(container=Container.UNKNOWN)
     return MediaFacts(container=container, has_video=False, has_audio=True)
 
 
-def _has_two_frames(file: RangedFile, start: int, frame_length: Callable[[bytes], int | None]) -> bool:
-    """Whether a frame is there and another one of its kind right behind it: a sync word alone is chance."""
+def _has_two_frames(file: RangedFile, start: int, frame_length: Callable[[bytes], int | None], *, same: int) -> bool:
+    """Whether a frame is there and another one of its kind right behind it: a sync word alone is chance.
+
+    `same` are the bits of the third byte that all frames share: the sampling rate, and for AAC the profile.
+    """
     first = file.at(start, 6)
     length = frame_length(first)
     if length is None:
         return False
     second = file.at(start + length, 6)
-    # Version, layer and sampling rate stay the same.
-    return frame_length(second) is not None and second[1] == first[1] and second[2] & 0x0C == first[2] & 0x0C
+    return frame_length(second) is not None and second[1] == first[1] and (second[2] ^ first[2]) & same == 0
 
 
 def _aac_frame(head: bytes) -> int | None:
@@ -125,6 +136,33 @@ def _aac_frame(head: bytes) -> int | None:
     return length if length > 7 else None
 
 
+def _mp3(file: RangedFile, start: int) -> MediaFacts:
+    """The length is in the first frame, if the encoder left it there (the tag of Xing and LAME; layer III alone)."""
+    first = file.at(start, 4)
+    version, mono = first[1] >> 3 & 3, first[3] >> 6 == 3
+    # The tag comes after the side information, which is as long as version and channels make it.
+    side = (17 if mono else 32) if version == 3 else (9 if mono else 17)
+    tag = file.at(start + 4 + side, 16)
+    seconds, truncated = None, False
+    if tag[:4] in {b"Xing", b"Info"} and len(tag) == 16:
+        flags, frames, length = struct.unpack(">III", tag[4:])
+        if flags & 3 == 3:
+            truncated = start + length > file.size
+            seconds = frames * (1152 if version == 3 else 576) / _hertz(first)
+    return MediaFacts(
+        container=Container.MP3,
+        has_video=False,
+        has_audio=True,
+        duration_seconds=None if truncated else plausible_duration(seconds),
+        truncated=truncated,
+    )
+
+
+def _hertz(head: bytes) -> int:
+    """Samples per second of an MPEG audio frame: MPEG-2 has half the rates of MPEG-1, 2.5 a quarter."""
+    return RATES[head[2] >> 2 & 3] // {3: 1, 2: 2, 0: 4}[head[1] >> 3 & 3]
+
+
 def _mpeg_frame(head: bytes) -> int | None:
     """The length of the MPEG audio frame that begins so, or None."""
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
@@ -132,8 +170,7 @@ def _mpeg_frame(head: bytes) -> int | None:
     version, layer, bitrate, rate = head[1] >> 3 & 3, 4 - (head[1] >> 1 & 3), head[2] >> 4, head[2] >> 2 & 3
     if version == 1 or layer == 4 or bitrate in {0, 15} or rate == 3:
         return None
-    first_version = version == 3
-    hertz = RATES[rate] // {3: 1, 2: 2, 0: 4}[version]
+    first_version, hertz = version == 3, _hertz(head)
     bits = BITRATES[first_version, layer][bitrate] * 1000
     padding = head[2] >> 1 & 1
     if layer == 1:
