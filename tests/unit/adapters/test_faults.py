@@ -21,7 +21,7 @@ from recordings.adapters.budget import CallBudget
 from recordings.adapters.object_store import R2, Bucket
 from recordings.adapters.step_functions import ArchivingRuns, ProcessingRuns, answer_task, fail_task
 from recordings.adapters.sync_state import DynamoSyncState
-from recordings.domain.errors import InfrastructureError, SourceUnavailable, Throttled
+from recordings.domain.errors import InfrastructureError, RequestInProgress, SourceUnavailable, Throttled
 from recordings.domain.recording import Progress
 from recordings.ports import at_meeting
 from tests.support.builders import NOON, a_recording, a_room
@@ -149,6 +149,45 @@ def test_a_transaction_whose_answer_is_lost_is_sent_again_under_its_token() -> N
     tokens = {json.loads(request.body)["ClientRequestToken"] for request in sent}
     assert len(sent) == 3
     assert len(tokens) == 1
+
+
+def test_a_lock_whose_taking_is_unknown_is_held_by_nobody() -> None:
+    """The table takes it and its answer never comes; the answer to its release does."""
+    with a_table():
+        rooms.add(ROOM)
+        with losing(dynamo.client, "TransactWriteItems", times=3), pytest.raises(Throttled):
+            rooms.take_lock("tenant_1", "room_1", nonce="a", now=NOON, until=LATER)
+        assert rooms.take_lock("tenant_1", "room_1", nonce="b", now=NOON, until=LATER).lease_nonce == "b"
+        # Another's is not touched.
+        with losing(dynamo.client, "TransactWriteItems", times=3), pytest.raises(Throttled):
+            rooms.take_lock("tenant_1", "room_1", nonce="c", now=NOON, until=LATER)
+        assert rooms.get("tenant_1", "room_1").lease_nonce == "b"
+
+
+def test_a_lock_whose_room_cannot_be_read_is_held_by_nobody() -> None:
+    with a_table():
+        rooms.add(ROOM)
+        with failing(dynamo.client, "GetItem"), pytest.raises(Throttled):
+            rooms.take_lock("tenant_1", "room_1", nonce="a", now=NOON, until=LATER)
+        assert rooms.get("tenant_1", "room_1").lease_nonce is None
+
+
+def test_a_claim_whose_taking_is_unknown_is_held_by_nobody() -> None:
+    with a_table():
+        with losing(dynamo.client, "TransactWriteItems", times=3), pytest.raises(Throttled):
+            rooms.claim("tenant_1", "room_2", nonce="a", now=NOON, until=LATER)
+        assert rooms.claim("tenant_1", "room_2", nonce="b", now=NOON, until=LATER) is None
+
+
+def test_a_key_whose_reservation_is_unknown_is_free() -> None:
+    with a_table():
+        with losing(dynamo.client, "TransactWriteItems", times=3), pytest.raises(Throttled):
+            keys.begin("tenant_1", "k", fingerprint="f", now=NOON)
+        assert keys.begin("tenant_1", "k", fingerprint="f", now=NOON) is None
+        with losing(dynamo.client, "TransactWriteItems", times=3), pytest.raises(Throttled):
+            keys.begin("tenant_1", "k", fingerprint="f", now=NOON)
+        with pytest.raises(RequestInProgress):
+            keys.begin("tenant_1", "k", fingerprint="f", now=NOON)
 
 
 def test_a_sync_that_begins_takes_its_own_write_for_its_own() -> None:

@@ -29,7 +29,8 @@ import os
 import random
 import secrets
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import batched
@@ -188,6 +189,20 @@ def _transact(actions: Sequence[dict[str, Any]]) -> None:
             busy = error
         _pause(attempt)
     raise Throttled("the table is busy; try again in a moment", retry_after=1) from busy
+
+
+@contextmanager
+def _released_if_unknown(release: Callable[[], None]) -> Iterator[None]:
+    """Release what the block may have taken when it is unknown whether it has: nobody knows that it is held."""
+    try:
+        yield
+    except Throttled:
+        try:
+            release()
+        except Throttled:
+            # The table still does not answer. What was taken ends by itself, after a minute.
+            pass
+        raise
 
 
 def _put(item: Item, condition: str, values: Item | None = None, names: Mapping[str, str] | None = None) -> Item:
@@ -518,7 +533,8 @@ class DynamoRooms:
         values = {":nonce": nonce, ":until": _text(until), ":now": _text(now), ":expires": expires}
         free = "attribute_not_exists(lease_until) OR (lease_until <= :now AND attribute_not_exists(meeting_id))"
         try:
-            _transact([_update(_claim_key(tenant_id, room_id), change, free, values)])
+            with _released_if_unknown(lambda: self.release_claim(tenant_id, room_id, nonce=nonce)):
+                _transact([_update(_claim_key(tenant_id, room_id), change, free, values)])
         except _Refused as refusal:
             item = refusal.refused[0] or {}
             if "meeting_id" in item:
@@ -545,19 +561,20 @@ class DynamoRooms:
     def take_lock(self, tenant_id: str, room_id: str, *, nonce: str, now: datetime, until: datetime) -> Room:
         if not _fits(room_id):
             raise RoomNotFound("there is no such room")
-        key = _key(_partition(tenant_id, "ROOM"), room_id)
+        with _released_if_unknown(lambda: self.release_lock(tenant_id, room_id, nonce=nonce)):
+            self._lease(tenant_id, room_id, nonce, now, until)
+            return self.get(tenant_id, room_id)
+
+    def _lease(self, tenant_id: str, room_id: str, nonce: str, now: datetime, until: datetime) -> None:
+        lease = _update(
+            _key(_partition(tenant_id, "ROOM"), room_id),
+            "SET lease_nonce = :nonce, lease_until = :until",
+            "attribute_exists(pk) AND attribute_not_exists(active_recording_id)"
+            " AND (attribute_not_exists(lease_until) OR lease_until <= :now)",
+            {":nonce": nonce, ":until": _text(until), ":now": _text(now)},
+        )
         try:
-            _transact(
-                [
-                    _update(
-                        key,
-                        "SET lease_nonce = :nonce, lease_until = :until",
-                        "attribute_exists(pk) AND attribute_not_exists(active_recording_id)"
-                        " AND (attribute_not_exists(lease_until) OR lease_until <= :now)",
-                        {":nonce": nonce, ":until": _text(until), ":now": _text(now)},
-                    )
-                ]
-            )
+            _transact([lease])
         except _Refused as refusal:
             item = refusal.refused[0]
             if item is None:
@@ -567,7 +584,6 @@ class DynamoRooms:
                     "the room is already being recorded; stop that recording first", blocker=_blocker(item)
                 ) from refusal
             # It is ours: the answer of the call that took it was lost.
-        return self.get(tenant_id, room_id)
 
     @cleanup
     def release_lock(self, tenant_id: str, room_id: str, *, nonce: str) -> None:
@@ -1179,16 +1195,18 @@ class DynamoIdempotencyKeys:
     """Implements ports.IdempotencyKeys."""
 
     def begin(self, tenant_id: str, key: str, *, fingerprint: str, now: datetime) -> Mapping[str, Any] | None:
-        seconds = int(now.timestamp())
+        seconds, nonce = int(now.timestamp()), secrets.token_hex(8)
         item = {
             "pk": _partition(tenant_id, "IDEMPOTENCY"),
             "sk": key,
             "fingerprint": fingerprint,
+            "nonce": nonce,
             "expires_at": seconds + int(RESERVED_FOR.total_seconds()),
         }
         try:
-            # DynamoDB removes expired items within days, not at once (Developer Guide, "TTL"): ask for the time too.
-            _transact([_put(item, "attribute_not_exists(pk) OR expires_at <= :now", {":now": seconds})])
+            with _released_if_unknown(lambda: self._release(tenant_id, key, nonce)):
+                # DynamoDB removes expired items within days, not at once (Developer Guide, "TTL"): ask for the time.
+                _transact([_put(item, "attribute_not_exists(pk) OR expires_at <= :now", {":now": seconds})])
         except _Refused as refusal:
             kept = refusal.refused[0] or {}
             if kept.get("fingerprint") != fingerprint:
@@ -1198,6 +1216,14 @@ class DynamoIdempotencyKeys:
             answer: Mapping[str, Any] = json.loads(kept["answer"])
             return answer
         return None
+
+    @cleanup
+    def _release(self, tenant_id: str, key: str, nonce: str) -> None:
+        """Free the key, unless another request holds it."""
+        try:
+            _transact([_delete(_key(_partition(tenant_id, "IDEMPOTENCY"), key), "nonce = :nonce", {":nonce": nonce})])
+        except _Refused:
+            return
 
     @cleanup
     def finish(self, tenant_id: str, key: str, *, answer: Mapping[str, Any], now: datetime) -> None:
