@@ -343,6 +343,15 @@ def test_a_service_s_own_words_stay_out_of_what_callers_are_told() -> None:
         assert "123456789012" not in str(told.value)
 
 
+def test_where_no_answer_came_the_log_names_the_host_and_no_more(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(Throttled), translated_errors():
+        raise botocore.exceptions.ReadTimeoutError(
+            endpoint_url="https://r2.example/files/tenant/x.mp4?X-Amz-Signature=1"
+        )
+    (line,) = [vars(record) for record in caplog.records]
+    assert (line["levelname"], line["operation"], line["error"]) == ("WARNING", "r2.example", "ReadTimeoutError")
+
+
 def test_every_call_is_made_where_its_errors_are_translated() -> None:
     outside = []
     for path, tree in trees():

@@ -190,6 +190,14 @@ def test_a_key_whose_reservation_is_unknown_is_free() -> None:
             keys.begin("tenant_1", "k", fingerprint="f", now=NOON)
 
 
+def test_a_token_whose_removal_is_unknown_is_not_lost() -> None:
+    with a_table():
+        recordings.keep_token(RECORDING, "t")
+        with losing(dynamo.client, "DeleteItem"):
+            assert recordings.take_token(RECORDING) == "t"
+        assert recordings.take_token(RECORDING) is None
+
+
 def test_a_sync_that_begins_takes_its_own_write_for_its_own() -> None:
     with a_table():
         assert DynamoSyncState().begin(nonce="a", now=NOON, until=LATER) is not None

@@ -41,7 +41,7 @@ import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.config import Config
 
-from recordings.adapters.aws.errors import CANCELED, Refused, is_answered, translated_errors
+from recordings.adapters.aws.errors import CANCELED, CONDITION_FAILED, Refused, is_answered, translated_errors
 from recordings.adapters.cursors import decode_cursor, encode_cursor
 from recordings.adapters.deadline import bounded
 from recordings.domain.errors import (
@@ -1179,13 +1179,25 @@ class DynamoRecordings:
         _put_item(item | {"expires_at": expires})
 
     def take_token(self, recording: Recording) -> str | None:
-        with translated_errors():
-            answer = _client.delete_item(
-                TableName=TABLE,
-                Key=_key(_partition(recording.tenant_id, "TOKEN"), recording.id),
-                ReturnValues="ALL_OLD",
-            )
-        return _plain(answer["Attributes"])["token"] if answer.get("Attributes") else None
+        # Read first: an answer to the removal that got lost would take the token with it.
+        pk = _partition(recording.tenant_id, "TOKEN")
+        kept = _get(pk, recording.id)
+        if kept is None:
+            return None
+        token = str(kept["token"])
+        try:
+            with translated_errors(CONDITION_FAILED):
+                _client.delete_item(
+                    TableName=TABLE,
+                    Key=_key(pk, recording.id),
+                    ConditionExpression="#token = :token",
+                    ExpressionAttributeNames={"#token": "token"},
+                    ExpressionAttributeValues={":token": {"S": token}},
+                )
+        except Refused:
+            # It is gone, or a newer one is kept: that one stays.
+            pass
+        return token
 
 
 # ---------------------------------------------------------------- kept answers

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from enum import Enum
 from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -138,20 +139,27 @@ def is_answered(error: Throttled) -> bool:
 def translate(error: Exception, refusals: Collection[str] = ()) -> Throttled | InfrastructureError | Refused:
     """The domain's error for one of botocore or urllib3; Refused for a code among `refusals`.
 
-    Every fault is logged by its operation and code, without the service's text: that may hold keys of the table.
+    Every fault is logged by its operation (its host where there was no answer) and code, without the service's text:
+    that may hold keys of the table.
     """
-    if isinstance(error, ClientError) and code_of(error) in refusals:
-        return Refused(code_of(error), error.response)
     if isinstance(error, ClientError):
+        if code_of(error) in refusals:
+            return Refused(code_of(error), error.response)
         operation, code, status = error.operation_name, code_of(error), status_of(error)
     else:
-        operation, code, status = "", type(error).__name__, 0
+        operation, code, status = _host_of(error), type(error).__name__, 0
     if kind_of(error) is Kind.PASSING:
         logger.warning("aws", operation=operation, error=code, status=status)
         return Throttled("a service that this call needs is busy or does not answer; try again in a moment")
     logger.error("aws", operation=operation, error=code, status=status)
     count("InfrastructureErrors")
     return InfrastructureError(f"{operation or 'a call of AWS'} failed for good: {code}")
+
+
+def _host_of(error: Exception) -> str:
+    """The host that did not answer; the rest of a URL of a bucket holds the key of a file, or a signature."""
+    told = getattr(error, "kwargs", {}).get("endpoint_url")
+    return urlsplit(told).hostname or "" if isinstance(told, str) else ""
 
 
 @contextmanager
