@@ -1,6 +1,5 @@
 """Requests that nobody answers, and answers that get lost after the work is done, against the real adapters."""
 
-import importlib.util
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -27,6 +26,7 @@ from recordings.ports import at_meeting
 from tests.support.builders import NOON, a_recording, a_room
 from tests.support.context import Context
 from tests.support.faults import failing, losing, no_pauses
+from tests.support.functions import handler_of
 from tests.support.table import a_table
 from tests.support.template import ROOT
 
@@ -111,19 +111,10 @@ def test_a_write_that_gets_no_answer_is_told_by_why(fault: Exception, wanted: ty
     assert told.value.__cause__ is fault
 
 
-def api(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(f"api_{name}", ROOT / f"functions/api/{name}/app.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.handler
-
-
 def test_an_api_whose_table_does_not_answer_says_when_to_come_again() -> None:
     event = json.loads((ROOT / "events/get_room.json").read_text())
     with a_table(), failing(dynamo.client, "GetItem"):
-        answer = api("get_room")(event, Context())
+        answer = handler_of("api/get_room")(event, Context())
     assert (answer["statusCode"], json.loads(answer["body"])["code"]) == (503, "throttled")
     assert int(answer["headers"]["retry-after"]) >= 1
 
@@ -134,7 +125,7 @@ def test_an_api_that_may_not_read_its_table_tells_nothing_of_it() -> None:
 
     event = json.loads((ROOT / "events/get_room.json").read_text())
     with a_table(), failing(dynamo.client, "GetItem", deny):
-        answer = api("get_room")(event, Context())
+        answer = handler_of("api/get_room")(event, Context())
     assert answer["statusCode"] == 500
     assert json.loads(answer["body"])["code"] == "internal_error"
     assert "credentials" not in answer["body"].lower()

@@ -10,11 +10,12 @@ import pytest
 
 from recordings.domain.capture import KEPT, Capture, CaptureStatus
 from recordings.domain.errors import (
+    InfrastructureError,
     ProviderError,
-    ProviderFailure,
     ProviderRefused,
     ProviderThrottled,
     ProviderTimeout,
+    RecordingsError,
     RoomNotFound,
 )
 from recordings.domain.lifecycle import Status
@@ -356,7 +357,7 @@ def test_one_run_at_a_time_and_a_dead_one_holds_it_for_its_lease(world: World) -
     assert world.state.until is None
 
 
-def failing(world: World, failure: type[ProviderFailure], *capture_ids: str) -> Callable[[str], Capture]:
+def failing(world: World, failure: type[RecordingsError], *capture_ids: str) -> Callable[[str], Capture]:
     """Cloudflare fails when it is asked for these captures, or (none named) for any."""
     get = world.cloudflare.get
 
@@ -383,9 +384,9 @@ def test_a_run_that_is_throttled_keeps_the_watermark_and_gives_the_lease_back(wo
     assert world.state.watermark == NOON - timedelta(hours=1)
 
 
-@pytest.mark.parametrize("failure", [ProviderTimeout, ProviderError, ProviderRefused])
+@pytest.mark.parametrize("failure", [ProviderTimeout, ProviderError, ProviderRefused, InfrastructureError])
 def test_what_fails_alone_holds_up_nothing_and_is_looked_at_until_it_succeeds(
-    world: World, failure: type[ProviderFailure]
+    world: World, failure: type[RecordingsError]
 ) -> None:
     captured(world, *(timedelta(minutes=minutes) for minutes in range(5)))
     get = failing(world, failure, "past_2", "past_4")

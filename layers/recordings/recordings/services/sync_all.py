@@ -14,6 +14,7 @@ from typing import Final, Protocol
 from recordings.domain.capture import KEPT, Capture
 from recordings.domain.errors import (
     ConcurrentUpdate,
+    InfrastructureError,
     MeetingReleased,
     NotFound,
     ProviderFailure,
@@ -245,7 +246,8 @@ class LookClosely:
                 done = self._look(look, looked)
             except ProviderThrottled:
                 raise
-            except ProviderFailure:
+            except (ProviderFailure, InfrastructureError):
+                # InfrastructureError: R2 may refuse its key while the rest can be looked at. It has raised its alarm.
                 done = False
             except NotFound:
                 # The recording was purged, or the room removed, since the walk.
