@@ -288,6 +288,8 @@ def _parameters(stack: dict[str, Any], template: dict[str, Any]) -> dict[str, st
         "R2Bucket": R2_BUCKET,
         # The stand-in has no limit but the one that a test sets.
         "CloudflareCallsPerMinute": "100000",
+        # The stand-in's news is old within seconds, and a person or a test waits for what becomes of it.
+        "SecondLookSeconds": "10",
         # Seldom, so that it does not meet what a person or a test is just looking at; it can be started by hand.
         "SyncSchedule": "rate(60 minutes)",
     }

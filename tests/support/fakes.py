@@ -383,6 +383,16 @@ class MemoryRecordings:
             if (now.status, now.attempt) == (recording.status, recording.attempt):
                 self._memory.recordings[key] = replace(now, progress=progress, stalled=stalled)
 
+    def note_missing(self, recording: Recording, since: datetime | None) -> None:
+        key = recording.tenant_id, recording.id
+        with self._memory.lock:
+            now = self._memory.recordings.get(key)
+            if now is None or _moved(now, recording):
+                return
+            seen = recording.version, recording.status, recording.missing_since
+            if (now.version, now.status, now.missing_since) == seen:
+                self._memory.recordings[key] = replace(now, missing_since=since)
+
     def page(
         self,
         tenant_id: str,

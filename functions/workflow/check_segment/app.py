@@ -4,13 +4,15 @@ from recordings.adapters.budget import CallBudget
 from recordings.adapters.dynamo import DynamoPartSums, DynamoRecordings
 from recordings.adapters.object_store import R2
 from recordings.adapters.realtimekit import RealtimeKit
-from recordings.adapters.system import now
+from recordings.adapters.system import deadlines, now
 from recordings.adapters.transfer import UrlReader
 from recordings.services.process_recording import CloudflareUrl
 from recordings.services.transfer_file import CheckSegment
 from recordings.workflow.task import Payload, task
 
-locate = CloudflareUrl(recordings=DynamoRecordings(), recorder=RealtimeKit(CallBudget("runs")), clock=now)
+locate = CloudflareUrl(
+    recordings=DynamoRecordings(), recorder=RealtimeKit(CallBudget("runs")), clock=now, deadlines=deadlines()
+)
 check_segment = CheckSegment(locate=locate, files=R2(), reader=UrlReader(), sums=DynamoPartSums())
 
 

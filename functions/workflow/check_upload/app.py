@@ -8,7 +8,7 @@ from recordings.adapters.dynamo import DynamoRecordings
 from recordings.adapters.object_store import R2
 from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.step_functions import answer_task, fail_task
-from recordings.adapters.system import now
+from recordings.adapters.system import deadlines, now
 from recordings.observability import logger
 from recordings.services.process_recording import CheckUpload
 from recordings.workflow.task import Payload, named, task
@@ -19,6 +19,7 @@ check_upload = CheckUpload(
     files=R2(),
     clock=now,
     stall_after=timedelta(seconds=int(os.environ["STALL_AFTER_SECONDS"])),
+    deadlines=deadlines(),
 )
 
 

@@ -4,14 +4,16 @@ from recordings.adapters.budget import CallBudget
 from recordings.adapters.dynamo import DynamoPartSums, DynamoRecordings
 from recordings.adapters.object_store import R2
 from recordings.adapters.realtimekit import RealtimeKit
-from recordings.adapters.system import now
+from recordings.adapters.system import deadlines, now
 from recordings.adapters.transfer import UrlReader
 from recordings.services.process_recording import CloudflareUrl, NoteCopied
 from recordings.services.transfer_file import CopySegment
 from recordings.workflow.task import Payload, task
 
 recordings = DynamoRecordings()
-locate = CloudflareUrl(recordings=recordings, recorder=RealtimeKit(CallBudget("runs")), clock=now)
+locate = CloudflareUrl(
+    recordings=recordings, recorder=RealtimeKit(CallBudget("runs")), clock=now, deadlines=deadlines()
+)
 copy_segment = CopySegment(
     locate=locate,
     files=R2(),

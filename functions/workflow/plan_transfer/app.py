@@ -4,13 +4,18 @@ from recordings.adapters.budget import CallBudget
 from recordings.adapters.dynamo import DynamoRecordings
 from recordings.adapters.object_store import R2
 from recordings.adapters.realtimekit import RealtimeKit
-from recordings.adapters.system import now
+from recordings.adapters.system import deadlines, now
 from recordings.adapters.transfer import UrlReader
 from recordings.services.process_recording import PlanTransfer
 from recordings.workflow.task import Payload, task
 
 plan_transfer = PlanTransfer(
-    recordings=DynamoRecordings(), recorder=RealtimeKit(CallBudget("runs")), files=R2(), reader=UrlReader(), clock=now
+    recordings=DynamoRecordings(),
+    recorder=RealtimeKit(CallBudget("runs")),
+    files=R2(),
+    reader=UrlReader(),
+    clock=now,
+    deadlines=deadlines(),
 )
 
 

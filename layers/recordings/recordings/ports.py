@@ -167,6 +167,12 @@ class Recordings(Protocol):
     def note_progress(self, recording: Recording, progress: Progress | None, *, stalled: bool = False) -> None:
         """Set progress and the stalled flag, unless the recording moved on; neither status nor version changes."""
 
+    def note_missing(self, recording: Recording, since: datetime | None) -> None:
+        """Set since when Cloudflare says that there is no file, or None; neither status nor version changes.
+
+        Nothing when the recording was changed since it was read, or somebody else noted something.
+        """
+
     def add_progress(self, tenant_id: str, recording_id: str, *, attempt: int, copied: int) -> None:
         """Add to the bytes done of this attempt's copy; nothing when it is over. Several may add at once."""
 

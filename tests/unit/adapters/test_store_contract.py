@@ -795,6 +795,63 @@ def test_progress_of_a_recording_that_moved_on_is_dropped(store: Store) -> None:
         store.recordings.get("tenant_1", "rec_none")
 
 
+def test_bad_news_is_noted_and_taken_back_without_a_new_version(store: Store) -> None:
+    stored = ended()
+    store.recordings.add(stored, nonce=None)
+    store.recordings.note_missing(stored, NOON)
+    noted = store.recordings.get("tenant_1", stored.id)
+    assert noted == replace(stored, missing_since=NOON)
+    # Who saw the recording before that adds nothing: the first time counts.
+    store.recordings.note_missing(stored, NOON + timedelta(hours=1))
+    assert store.recordings.get("tenant_1", stored.id) == noted
+    store.recordings.note_missing(noted, None)
+    assert store.recordings.get("tenant_1", stored.id) == stored
+    store.recordings.note_missing(noted, NOON)
+    assert store.recordings.get("tenant_1", stored.id) == stored
+    assert_counts(store, stored)
+
+
+def test_bad_news_of_a_recording_of_the_first_release_is_noted() -> None:
+    with a_table():
+        stored = ended()
+        recordings = dynamo.DynamoRecordings()
+        recordings.add(stored, nonce=None)
+        dynamo._client.update_item(
+            TableName=dynamo.TABLE,
+            Key={"pk": {"S": "T#tenant_1#REC"}, "sk": {"S": stored.id}},
+            UpdateExpression="REMOVE missing_since",
+        )
+        assert recordings.get("tenant_1", stored.id) == stored
+        recordings.note_missing(stored, NOON)
+        assert recordings.get("tenant_1", stored.id) == replace(stored, missing_since=NOON)
+
+
+def test_bad_news_of_a_recording_that_moved_on_is_dropped(store: Store) -> None:
+    before = a_recording()
+    store.rooms.add(a_room())
+    store.recordings.add(before, nonce=None)
+    store.recordings.note_missing(before, NOON)
+    noted = store.recordings.get("tenant_1", before.id)
+    after = noted.ended(at=NOON, cause="capture_ended")
+    assert after.missing_since is None
+    store.recordings.save(noted, after)
+    store.recordings.note_missing(noted, None)
+    store.recordings.note_missing(before, NOON)
+    store.recordings.note_missing(ended(id="rec_none"), NOON)
+    assert store.recordings.get("tenant_1", before.id) == after
+    with pytest.raises(RecordingNotFound):
+        store.recordings.get("tenant_1", "rec_none")
+
+
+def test_bad_news_of_a_deleted_recording_is_noted_where_it_is(store: Store) -> None:
+    before = ended()
+    store.recordings.add(before, nonce=None)
+    gone = before.deleted(at=NOON)
+    store.recordings.save(before, gone)
+    store.recordings.note_missing(gone, NOON)
+    assert store.recordings.find("tenant_1", before.id) == replace(gone, missing_since=NOON)
+
+
 def test_copied_bytes_are_added_up_and_change_nothing_else(store: Store) -> None:
     stored = ended()
     store.recordings.add(stored, nonce=None)

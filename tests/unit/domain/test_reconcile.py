@@ -8,12 +8,28 @@ import pytest
 
 from recordings.domain.capture import Capture, CaptureStatus
 from recordings.domain.lifecycle import TRANSITIONS, Status
-from recordings.domain.reconcile import EXPIRED, LOST, NEVER_BEGAN, NEVER_UPLOADED, Act, Verdict, reconcile
+from recordings.domain.reconcile import (
+    EXPIRED,
+    LOST,
+    NEVER_BEGAN,
+    NEVER_UPLOADED,
+    TRACKS,
+    Act,
+    Deadlines,
+    Verdict,
+    reconcile,
+)
 from recordings.domain.recording import Failure, Recording
 from tests.support.builders import NOON, a_capture, a_recording
 
 SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
+INVOKED_AT = NOON - timedelta(days=30)
 URLS = {"no file": (None, None), "file": ("https://files/1", NOON + SECOND), "expired": ("https://files/1", NOON)}
+ODD_URLS = {
+    "no time": ("https://files/1", None),
+    "time before its beginning": ("https://files/1", INVOKED_AT),
+    "tracks": (None, NOON + SECOND),
+}
 
 # What a capture comes to: by its status and its file.
 KINDS = {
@@ -24,6 +40,9 @@ KINDS = {
     **{(CaptureStatus.UNKNOWN, file): "running" for file in URLS},
     **{(CaptureStatus.UPLOADING, file): "uploading" for file in URLS},
     (CaptureStatus.UPLOADED, "no file"): "expired",
+    (CaptureStatus.UPLOADED, "no time"): "there",
+    (CaptureStatus.UPLOADED, "time before its beginning"): "there",
+    (CaptureStatus.UPLOADED, "tracks"): "tracks",
     (CaptureStatus.UPLOADED, "file"): "there",
     (CaptureStatus.UPLOADED, "expired"): "expired",
     (CaptureStatus.ERRORED, "no file"): "lost",
@@ -38,31 +57,39 @@ AGES = [timedelta(0), *(age for end in (FRESH, UNSTOPPED, DEAF, LONGEST, NEVER) 
 # When the capture's session ended, as far as Cloudflare says; the last one so long ago that it should have stopped.
 SESSIONS = [None, NOON, NOON - 5 * MINUTE, NOON - 5 * MINUTE - SECOND]
 # Who speaks of the later end: that must make no difference.
-NEWER = [-DAY, timedelta(0), DAY]
+NEWER = [-DAY, DAY]
+
+# Since when Cloudflare has been saying that there will be no file.
+CONFIRMED = NOON - 10 * MINUTE
+MISSING = [None, NOON, CONFIRMED + SECOND, CONFIRMED]
 
 type Cell = tuple[timedelta, str, Failure | None]
 
-# Up to and including which age which act. "run" is what a run that is at work is told; see DEAD.
+# Up to and including which age which act. "run" is what a run that is at work is told; see DEAD. A failure with any
+# other act than "fail" and "import" is what becomes of it once a second answer confirms it.
 TABLE: dict[tuple[str, str], list[Cell]] = {
-    ("recording", "invoked"): [(UNSTOPPED, "nothing", None), (DEAF, "stop", None), (OLD, "fail", NEVER_BEGAN)],
+    ("recording", "invoked"): [(UNSTOPPED, "nothing", None), (DEAF, "stop", None), (OLD, "stop", NEVER_BEGAN)],
     ("recording", "running"): [(LONGEST, "nothing", None), (OLD, "end", None)],
     ("recording", "uploading"): [(OLD, "end", None)],
     ("recording", "there"): [(OLD, "end", None)],
-    ("recording", "expired"): [(OLD, "fail", EXPIRED)],
+    ("recording", "expired"): [(OLD, "end", EXPIRED)],
+    ("recording", "tracks"): [(OLD, "fail", TRACKS)],
     ("recording", "lost"): [(OLD, "fail", LOST)],
-    ("recording", "unknown"): [(OLD, "fail", LOST)],
-    ("processing", "invoked"): [(FRESH, "run", None), (UNSTOPPED, "stop", None), (OLD, "fail", NEVER_BEGAN)],
-    ("processing", "running"): [(FRESH, "run", None), (NEVER, "stop", None), (OLD, "fail", NEVER_UPLOADED)],
-    ("processing", "uploading"): [(NEVER, "run", None), (OLD, "fail", NEVER_UPLOADED)],
+    ("recording", "unknown"): [(OLD, "nothing", LOST)],
+    ("processing", "invoked"): [(FRESH, "run", None), (UNSTOPPED, "stop", None), (OLD, "stop", NEVER_BEGAN)],
+    ("processing", "running"): [(FRESH, "run", None), (NEVER, "stop", None), (OLD, "stop", NEVER_UPLOADED)],
+    ("processing", "uploading"): [(NEVER, "run", None), (OLD, "run", NEVER_UPLOADED)],
     ("processing", "there"): [(OLD, "run", None)],
-    ("processing", "expired"): [(OLD, "fail", EXPIRED)],
+    ("processing", "expired"): [(OLD, "nothing", EXPIRED)],
+    ("processing", "tracks"): [(OLD, "fail", TRACKS)],
     ("processing", "lost"): [(OLD, "fail", LOST)],
-    ("processing", "unknown"): [(OLD, "fail", LOST)],
+    ("processing", "unknown"): [(OLD, "nothing", LOST)],
     ("none", "invoked"): [(OLD, "import", None)],
     ("none", "running"): [(OLD, "import", None)],
     ("none", "uploading"): [(OLD, "import", None)],
     ("none", "there"): [(OLD, "import", None)],
     ("none", "expired"): [(OLD, "import", EXPIRED)],
+    ("none", "tracks"): [(OLD, "import", TRACKS)],
     ("none", "lost"): [(OLD, "import", LOST)],
     ("none", "unknown"): [(OLD, "nothing", None)],
 }
@@ -73,21 +100,31 @@ OURS = ["none", *Status]
 THEIRS = [None, *KINDS]
 
 
-def ours_of(status: str, age: timedelta, *, stalled: bool, delivered: bool) -> Recording | None:
+def ours_of(
+    status: str, age: timedelta, *, stalled: bool, delivered: bool, missing: datetime | None = None
+) -> Recording | None:
     if status == "none":
         return None
     began = NOON - age
     key = "delivered/a.mp4" if delivered else None
-    return a_recording(status=Status(status), created_at=began, stalled=stalled, delivery_key=key)
+    return a_recording(
+        status=Status(status), created_at=began, stalled=stalled, delivery_key=key, missing_since=missing
+    )
 
 
 def theirs_of(told: tuple[CaptureStatus, str] | None, newer: timedelta = timedelta(0)) -> Capture | None:
     if told is None:
         return None
-    url, until = URLS[told[1]]
-    ended = None if told[0].running else NOON + newer
+    url, until = (URLS | ODD_URLS)[told[1]]
+    # What nobody has brought in for longer than Cloudflare keeps a file has none any more.
+    ended = None if told[0].running else NOON - 9 * DAY + newer
     return a_capture(
-        status=told[0], invoked_at=NOON - 30 * DAY, stopped_at=ended, download_url=url, url_expires_at=until
+        status=told[0],
+        invoked_at=INVOKED_AT,
+        stopped_at=ended,
+        download_url=url,
+        url_expires_at=until,
+        tracks=told[1] == "tracks",
     )
 
 
@@ -98,15 +135,26 @@ def wanted(
     delivered: bool,
     works: bool,
     session: datetime | None = None,
+    missing: datetime | None = None,
 ) -> Verdict:
     if status == "failed" and not delivered and told is not None and KINDS[told] in {"invoked", "running"}:
-        return Verdict(Act.STOP)
+        # The builder's has `capture_failed`: that it runs refutes it, and nobody is cut off.
+        return Verdict(Act.NOTHING)
     if status not in {"none", "recording", "processing"} or (status == "none" and told is None):
         return Verdict(Act.NOTHING)
     kind = "there" if delivered else "unknown" if told is None else KINDS[told]
     act, failure = next((act, failure) for upto, act, failure in TABLE[status, kind] if age <= upto)
     if act == "run" and not works:
         act = DEAD[kind]
+    if status == "none":
+        return Verdict(Act(act), failure)
+    if failure is not None and act == "end":
+        # That it has ended is no bad news; only what was missing before already fails it at once.
+        confirmed = age >= 10 * MINUTE and missing == CONFIRMED
+        return Verdict(Act.FAIL, failure, missing) if confirmed else Verdict(Act.END)
+    if failure is not None:
+        confirmed = act == "fail" or (age >= 10 * MINUTE and missing == CONFIRMED)
+        return Verdict(Act.FAIL if confirmed else Act(act), failure if confirmed else None, missing or NOON)
     if (status, kind, act, session) == ("recording", "running", "nothing", SESSIONS[-1]):
         act = "stop"
     return Verdict(Act(act), failure)
@@ -118,13 +166,15 @@ def every_case() -> Iterator[tuple[str, tuple[CaptureStatus, str] | None, timede
 
 def test_every_verdict_is_the_one_in_the_table() -> None:
     seen = 0
-    for (status, told, age, delivered, alive, stalled), session, newer in product(every_case(), SESSIONS, NEWER):
-        ours, theirs = ours_of(status, age, stalled=stalled, delivered=delivered), theirs_of(told, newer)
+    told_apart = [*product(SESSIONS, NEWER, [None]), *product([None], [DAY], MISSING[1:])]
+    for (status, told, age, delivered, alive, stalled), (session, newer, missing) in product(every_case(), told_apart):
+        ours = ours_of(status, age, stalled=stalled, delivered=delivered, missing=missing)
+        theirs = theirs_of(told, newer)
         verdict = reconcile(ours, theirs, delivered=delivered, now=NOON, run_alive=alive, session_ended_at=session)
-        case = status, told, str(age), delivered, alive, stalled, session, newer
-        assert verdict == wanted(status, told, age, delivered, alive and not stalled, session), case
+        case = status, told, str(age), delivered, alive, stalled, session, newer, missing
+        assert verdict == wanted(status, told, age, delivered, alive and not stalled, session, missing), case
         seen += 1
-    assert seen == 6 * len(THEIRS) * len(AGES) * 8 * len(SESSIONS) * len(NEWER)
+    assert seen == 6 * len(THEIRS) * len(AGES) * 8 * len(told_apart)
 
 
 # The status after each act; one that is not named here leaves it.
@@ -166,8 +216,67 @@ def test_a_file_that_is_there_is_never_given_up() -> None:
 
 def test_a_recording_that_cloudflare_ended_by_itself_is_waited_for_from_its_end_as_it_was_told() -> None:
     def act(stopped_at: datetime) -> Act:
-        ours = a_recording(status=Status.PROCESSING, created_at=NOON - 8 * DAY, stopped_at=stopped_at)
+        ours = a_recording(
+            status=Status.PROCESSING, created_at=NOON - 8 * DAY, stopped_at=stopped_at, missing_since=CONFIRMED
+        )
         return reconcile(ours, a_capture(status=CaptureStatus.UPLOADING), now=NOON).act
 
     assert act(NOON - 7 * DAY) is Act.RUN
     assert act(NOON - 7 * DAY - SECOND) is Act.FAIL
+
+
+@pytest.mark.parametrize(
+    ("failure", "act"),
+    [
+        (NEVER_BEGAN, Act.STOP),
+        (NEVER_UPLOADED, Act.STOP),
+        (TRACKS, Act.STOP),
+        (None, Act.STOP),
+        (LOST, Act.NOTHING),
+        (EXPIRED, Act.NOTHING),
+    ],
+)
+@pytest.mark.parametrize("status", [CaptureStatus.INVOKED, CaptureStatus.RECORDING, CaptureStatus.PAUSED])
+def test_what_was_given_up_and_runs_is_stopped_unless_that_refutes_the_failure(
+    failure: Failure | None, act: Act, status: CaptureStatus
+) -> None:
+    ours = a_recording(status=Status.FAILED, failure=failure, created_at=NOON - DAY)
+    assert reconcile(ours, a_capture(status=status), now=NOON).act is act
+
+
+@pytest.mark.parametrize("url", ["no file", "expired"])
+@pytest.mark.parametrize(("age", "failure"), [(7 * DAY, None), (7 * DAY + SECOND, EXPIRED)])
+def test_a_file_that_cloudflare_may_still_have_is_not_given_up_when_it_is_imported(
+    url: str, age: timedelta, failure: Failure | None
+) -> None:
+    named, until = URLS[url]
+    theirs = a_capture(
+        status=CaptureStatus.UPLOADED,
+        invoked_at=NOON - age - DAY,
+        stopped_at=NOON - age,
+        download_url=named,
+        url_expires_at=until,
+    )
+    assert reconcile(None, theirs, now=NOON) == Verdict(Act.IMPORT, failure)
+
+
+@pytest.mark.parametrize("status", [Status.RECORDING, Status.PROCESSING])
+def test_no_young_recording_is_given_up_for_want_of_an_answer(status: Status) -> None:
+    # Noted long ago, as it may be after an import: the recording itself must be old enough, too.
+    for age, act in ((10 * MINUTE - SECOND, Act.NOTHING), (10 * MINUTE, Act.FAIL)):
+        ours = a_recording(status=status, created_at=NOON - age, missing_since=NOON - DAY)
+        assert reconcile(ours, None, now=NOON).act is act
+
+
+def test_the_times_of_a_second_look_can_be_others() -> None:
+    ours = a_recording(status=Status.PROCESSING, created_at=NOON - 5 * SECOND, missing_since=NOON - 5 * SECOND)
+    assert reconcile(ours, None, now=NOON, deadlines=Deadlines(second_look=5 * SECOND)).act is Act.FAIL
+    assert reconcile(ours, None, now=NOON, deadlines=Deadlines(second_look=6 * SECOND)).act is Act.NOTHING
+
+
+def test_good_news_takes_bad_news_back() -> None:
+    ours = a_recording(status=Status.RECORDING, created_at=NOON - DAY / 2, missing_since=NOON - SECOND)
+    assert reconcile(ours, a_capture(status=CaptureStatus.RECORDING), now=NOON) == Verdict(Act.NOTHING)
+    ours = a_recording(status=Status.PROCESSING, created_at=NOON - DAY / 2, missing_since=NOON - DAY / 4)
+    assert reconcile(ours, a_capture(status=CaptureStatus.UPLOADING), now=NOON) == Verdict(Act.RUN)
+    assert reconcile(ours, None, delivered=True, now=NOON) == Verdict(Act.RUN)

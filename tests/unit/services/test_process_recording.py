@@ -183,7 +183,11 @@ def test_a_plan_needs_a_url_that_is_there_and_alive() -> None:
     with pytest.raises(SourceUnavailable):
         job.plan()
     job.cloudflare.upload("capture_1")
+    assert job.plan()["size"] == len(CONTENT)
     job.clock.advance(days=7)
+    with pytest.raises(SourceUnavailable):
+        job.plan()
+    job.clock.advance(minutes=10)
     with pytest.raises(SourceExpired):
         job.plan()
     del job.cloudflare.captured["capture_1"]
@@ -919,10 +923,14 @@ def test_a_capture_that_was_lost_fails_unless_its_bytes_can_be_had() -> None:
     assert world.check(recording) == {"state": "uploaded", "partial": True}
 
 
-def test_a_capture_that_cloudflare_forgot_fails() -> None:
+def test_a_capture_that_cloudflare_forgot_fails_when_a_second_look_confirms_it() -> None:
     world = running()
     recording = world.stop()
     del world.cloudflare.captured["capture_1"]
+    assert world.check(recording) is None
+    world.clock.advance(minutes=9, seconds=59)
+    assert world.check(recording) is None
+    world.clock.advance(seconds=1)
     with pytest.raises(CaptureFailed):
         world.check(recording)
 

@@ -119,6 +119,7 @@ def test_a_capture_that_is_gone_when_it_is_to_be_stopped_is_left_to_the_next_loo
     capture = world.cloudflare.get("capture_1")
     world.cloudflare.forget("capture_1")
     assert world.reconcile()(None, world.all()[0], capture) is None
+    world.clock.advance(minutes=10)
     recording = world.reconcile()(None, world.all()[0], None)
     assert recording is not None
     assert (recording.status, recording.failure) == (Status.FAILED, LOST)
@@ -182,13 +183,13 @@ def test_a_capture_that_never_begins_and_never_stops_is_given_up_and_holds_nothi
     world = World(delivers=delivers)
     world.start()
     world.cloudflare.deaf.add("capture_1")
-    for minutes, status in ((15, Status.RECORDING), (14, Status.RECORDING), (2, Status.FAILED)):
+    for minutes, status in ((15, Status.RECORDING), (14, Status.RECORDING), (2, Status.RECORDING), (10, Status.FAILED)):
         world.clock.advance(minutes=minutes)
         world.sync()
         assert stored(world).status is status
     assert stored(world).failure == NEVER_BEGAN
     assert world.room().active_recording_id is None
-    assert world.acts == [Act.STOP, Act.FAIL]
+    assert world.acts == [Act.STOP, Act.STOP, Act.FAIL]
     # Nor does it hold up the sync from then on.
     assert world.sync() == 0
     world.assert_sound()
@@ -248,6 +249,9 @@ def test_a_recording_that_runs_longer_than_cloudflare_can_record_gives_its_room_
     assert stored(world).status is Status.PROCESSING
     assert world.room().active_recording_id is None
     world.clock.advance(days=7, seconds=1)
+    world.sync()
+    assert stored(world).status is Status.PROCESSING
+    world.clock.advance(minutes=10)
     world.sync()
     assert stored(world).failure == NEVER_UPLOADED
     world.assert_sound()

@@ -316,7 +316,9 @@ def test_what_cloudflare_no_longer_lists_is_asked_for_by_its_id(world: World) ->
     world.cloudflare.forget("capture_1")
     captured(world, timedelta(0))
     assert ids(looked_at(world)) == ["past_1", "capture_1"]
-    assert world.sync() == 2
+    assert world.sync() == 1
+    world.clock.advance(minutes=10)
+    assert world.sync() == 1
     assert world.of(a_capture()).status is Status.FAILED
     assert world.room().active_recording_id is None
 
@@ -328,6 +330,8 @@ def test_a_file_that_expired_and_an_upload_that_never_ended_are_told(world: Worl
         end(recording.cloudflare_id or "")
         world.clock.advance(minutes=1)
     world.clock.advance(days=7, seconds=1)
+    assert world.sync() == 0
+    world.clock.advance(minutes=10)
     assert world.sync() == 2
     assert [one.failure and one.failure.code for one in world.all()] == ["file_expired", "upload_never_finished"]
 
@@ -336,6 +340,8 @@ def test_a_recording_without_a_capture_is_no_stumbling_block(world: World) -> No
     lost = a_recording(status=Status.PROCESSING, cloudflare_id=None)
     world.recordings.add(lost, nonce=None)
     assert ids(looked_at(world)) == [None]
+    assert world.sync() == 0
+    world.clock.advance(minutes=10)
     assert world.sync() == 1
     assert world.recordings.get("tenant_1", lost.id).status is Status.FAILED
 

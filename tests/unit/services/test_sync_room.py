@@ -87,6 +87,8 @@ def test_what_holds_the_room_and_is_not_listed_is_asked_for(world: World) -> Non
 def test_what_holds_the_room_and_cloudflare_forgot_fails(world: World) -> None:
     world.start()
     world.cloudflare.forget("capture_1")
+    assert world.sync_room() == []
+    world.clock.advance(minutes=10)
     (changed,) = world.sync_room()
     assert changed.status is Status.FAILED
     assert world.room().active_recording_id is None

@@ -20,11 +20,12 @@ from recordings.domain.errors import (
     SourceExpired,
     SourceUnavailable,
     Throttled,
+    TracksOnly,
     TransferError,
 )
 from recordings.domain.lifecycle import TRANSITIONS, Status
 from recordings.domain.media import Container, MediaFacts
-from recordings.domain.reconcile import EXPIRED, LOST, Act
+from recordings.domain.reconcile import EXPIRED, LOST, TRACKS, Act
 from recordings.domain.recording import Recording, StoredFile
 from recordings.domain.room import Room
 from recordings.domain.tally import day_of, difference
@@ -321,8 +322,8 @@ class World:
                 except (SourceChanged, ChecksumMismatch, SourceUnavailable):
                     continue
                 return "ready"
-        except (CaptureFailed, SourceExpired) as error:
-            failure = EXPIRED if isinstance(error, SourceExpired) else LOST
+        except (CaptureFailed, SourceExpired, TracksOnly) as error:
+            failure = {CaptureFailed: LOST, SourceExpired: EXPIRED, TracksOnly: TRACKS}[type(error)]
             mark = MarkFailed(**self.ports("recordings"))
             self.again(lambda: mark(work, failure))
             return "failed"

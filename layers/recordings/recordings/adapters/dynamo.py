@@ -694,6 +694,7 @@ def _recording_item(recording: Recording) -> Item:
         "attempt": recording.attempt,
         "recovered_at": _text(recording.recovered_at),
         "delivery_key": recording.delivery_key,
+        "missing_since": _text(recording.missing_since),
         "progress": _progress_item(recording.progress),
         "history": [
             {"status": change.status.value, "at": _text(change.at), "cause": change.cause}
@@ -730,6 +731,7 @@ def _recording(item: Item) -> Recording:
         attempt=int(item["attempt"]),
         recovered_at=_time(item.get("recovered_at")),
         delivery_key=item.get("delivery_key"),
+        missing_since=_time(item.get("missing_since")),
         progress=_progress(progress) if progress else None,
         history=tuple(
             Change(Status(change["status"]), _moment(change["at"]), change["cause"]) for change in item["history"]
@@ -986,6 +988,32 @@ class DynamoRecordings:
             )
         except _Refused:
             # It moved on: progress of a step that is over interests nobody.
+            return
+
+    def note_missing(self, recording: Recording, since: datetime | None) -> None:
+        # Of an item of the first release the attribute is absent; where nothing is noted it is NULL.
+        before = "missing_since = :before"
+        if recording.missing_since is None:
+            before = f"(attribute_not_exists(missing_since) OR {before})"
+        try:
+            _transact(
+                [
+                    _update(
+                        _key(_home(recording), recording.id),
+                        "SET missing_since = :since",
+                        f"version = :version AND #status = :status AND {before}",
+                        {
+                            ":since": _text(since),
+                            ":before": _text(recording.missing_since),
+                            ":version": recording.version,
+                            ":status": recording.status.value,
+                        },
+                        {"#status": "status"},
+                    )
+                ]
+            )
+        except _Refused:
+            # What was seen was of a recording that is another by now.
             return
 
     def add_progress(self, tenant_id: str, recording_id: str, *, attempt: int, copied: int) -> None:

@@ -25,6 +25,7 @@ def deadlines() -> Deadlines:
         begin=timedelta(seconds=int(os.environ["BEGIN_DEADLINE_SECONDS"])),
         stop=timedelta(seconds=int(os.environ["STOP_DEADLINE_SECONDS"])),
         session=timedelta(seconds=int(os.environ["SESSION_DEADLINE_SECONDS"])),
+        second_look=timedelta(seconds=int(os.environ["SECOND_LOOK_SECONDS"])),
     )
 
 

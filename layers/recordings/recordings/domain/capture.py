@@ -41,6 +41,8 @@ class Capture:
     size_bytes: int | None = None
     duration_seconds: int | None = None
     download_url: str | None = field(default=None, repr=False)
+    # It has several files, one of each layer (RealtimeKit, recording-guide/track-recording), and none of the whole.
+    tracks: bool = False
     url_expires_at: datetime | None = None
     auto_started: bool | None = None
     meeting_id: str | None = None
@@ -48,3 +50,14 @@ class Capture:
     likely_meeting_id: str | None = None
     # Where Cloudflare was asked to put the file in our own bucket; told by who started the capture.
     delivery_key: str | None = None
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When its URL ends. A time before its own beginning was never set, whatever it says."""
+        ends = self.url_expires_at
+        return ends if ends is not None and ends > self.invoked_at else None
+
+    @property
+    def ended_at(self) -> datetime:
+        """When it ended, as far as is told; else when it began."""
+        return self.stopped_at or self.started_at or self.invoked_at

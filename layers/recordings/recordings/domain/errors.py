@@ -41,6 +41,7 @@ Errors that only a workflow hears of (their class name is what `Retry` and `Catc
   - SourceChanged, SourceExpired, SourceUnavailable (SourceDenied, RangesRefused), ChecksumMismatch
   - AttemptReplaced            a newer attempt has taken over: this one must change nothing
 * CaptureFailed                Cloudflare lost the recording for good
+  - TracksOnly                 Cloudflare has separate tracks, and no file of the whole
 """
 
 from __future__ import annotations
@@ -249,6 +250,10 @@ class AttemptReplaced(TransferError):
 
 class CaptureFailed(Exception):
     """Cloudflare lost the recording, and no bytes of it can be had."""
+
+
+class TracksOnly(CaptureFailed):
+    """Cloudflare recorded tracks of their own, and there is no file of the whole meeting."""
 
 
 # After these a task of a workflow is tried again as it is. `Retry` in statemachines/ lists exactly these by name: Step

@@ -1,22 +1,33 @@
 """What to do when our recording and Cloudflare's capture are laid side by side.
 
-    ours \\ theirs   running          finishing     file there     file gone (or capture unknown)
-    (none)          import           import        import         import as failed
-    recording       nothing ¹        end           end            fail
-    processing      run ²            run ³         run ⁴          fail
-    ready           nothing          nothing       nothing        nothing
-    archived        nothing          nothing       nothing        nothing
-    failed          stop ⁵           nothing       nothing        nothing
+    ours \\ theirs   running     finishing   file there   errored, no file   ended, no file   unknown to Cloudflare
+    (none)          import      import      import       import as failed   import ⁷         nothing
+    recording       nothing ¹   end         end          fail               end              nothing ⁶
+    processing      run ²       run ³       run ⁴        fail               nothing ⁶        nothing ⁶
+    ready           nothing     nothing     nothing      nothing            nothing          nothing
+    archived        nothing     nothing     nothing      nothing            nothing          nothing
+    failed          stop ⁵      nothing     nothing      nothing            nothing          nothing
 
-    ¹ stop, when it was asked for long ago and has never begun (it may stay so for ever and hold the room), and fail,
+    ¹ stop, when it was asked for long ago and has never begun (it may stay so for ever and hold the room), and fail ⁶,
       when that did not help; stop, when its session is over; end, when it runs longer than Cloudflare can record
-    ² stop again, when the stop is old and Cloudflare records on; fail, when it never began at all, or still records
+    ² stop again, when the stop is old and Cloudflare records on; fail ⁶, when it never began at all, or still records
       when its file would be gone
-    ³ fail, when the upload is older than Cloudflare keeps a file; nothing, when the run has given up
+    ³ fail ⁶, when the upload is older than Cloudflare keeps a file; nothing, when the run has given up
     ⁴ restart, when the run has given up or died
-    ⁵ given up by us, it would hold the room
+    ⁵ given up by us, it would hold the room. Nothing, when we had called its file lost or expired: that it runs
+      refutes that, and nobody's meeting is cut off for a mistake of ours
+    ⁶ fail, when a second answer confirms it: see below
+    ⁷ and looked at again by its run; as failed, when it ended longer ago than Cloudflare keeps a file
 
-Old news changes nothing: no row leads back. A webhook, a room's sync, the scheduled sync and recover all ask here.
+**A second look.** Reads of Cloudflare may lag or come in another order, URLs may come late, and times may not be set.
+So one answer that there is no recording, no URL any more, no beginning or no end to the upload settles nothing. The
+first one is noted (`missing_since`). It counts when the recording is old enough and another one, long enough after it,
+says so too; any answer in between that says otherwise takes it back. Two things are final at once, because Cloudflare
+says them of its own accord and does not merely lack something: it calls the recording errored and has no file of it, or
+it names several files (a track recording). Our own bucket is always looked into before.
+
+Old news changes nothing: no row leads back. A webhook, a room's sync, the scheduled sync, the processing workflow, the
+audit and recover all ask here.
 """
 
 from collections.abc import Mapping
@@ -32,6 +43,9 @@ from recordings.domain.recording import Failure, Recording
 
 LOST: Final = Failure("capture_failed", "Cloudflare lost the recording; there is no file of it.")
 EXPIRED: Final = Failure("file_expired", "Cloudflare's copy expired before it could be fetched.")
+TRACKS: Final = Failure(
+    "track_recording", "Cloudflare recorded separate tracks. Only a recording of the whole meeting can be stored."
+)
 NEVER_BEGAN: Final = Failure("never_started", "Cloudflare accepted the recording and never began it.")
 NEVER_UPLOADED: Final = Failure("upload_never_finished", "Cloudflare never finished uploading the recording.")
 
@@ -62,10 +76,21 @@ METRICS: Final[Mapping[Act, str]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The act, and the failure to store with a FAIL or the import of what is lost."""
+    """The act, the failure to store with a FAIL or the import of what is lost, and what `missing_since` is from now."""
 
     act: Act
     failure: Failure | None = None
+    missing_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What an answer of Cloudflare says of a file. `failure` is why there is none, `settled` whether that is final."""
+
+    state: "FileState"
+    missing_since: datetime | None = None
+    failure: Failure | None = None
+    settled: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +105,8 @@ class Deadlines:
     longest: timedelta = timedelta(hours=24, minutes=15)
     # Cloudflare keeps a file for seven days (RealtimeKit, data-retention).
     upload: timedelta = timedelta(days=7)
+    # How old a recording must be, and how far apart two answers, before they settle that there will be no file.
+    second_look: timedelta = timedelta(minutes=10)
 
 
 class FileState(StrEnum):
@@ -99,13 +126,38 @@ def file_state(capture: Capture | None, *, delivered: bool, now: datetime) -> Fi
         return FileState.RUNNING
     if capture.status is CaptureStatus.UPLOADING:
         return FileState.FINISHING
-    expired = capture.url_expires_at is not None and capture.url_expires_at <= now
+    expired = capture.expires_at is not None and capture.expires_at <= now
     return FileState.THERE if capture.download_url is not None and not expired else FileState.GONE
 
 
 def why_gone(capture: Capture | None) -> Failure:
     """The failure that fits a file which is gone."""
+    if capture is not None and capture.tracks:
+        return TRACKS
     return EXPIRED if capture is not None and capture.status is CaptureStatus.UPLOADED else LOST
+
+
+def weigh(
+    ours: Recording, theirs: Capture | None, *, now: datetime, delivered: bool = False, deadlines: Deadlines
+) -> News:
+    """Say where the file is, and if nowhere, whether that is settled."""
+    state = file_state(theirs, delivered=delivered, now=now)
+    if state is not FileState.GONE:
+        return News(state)
+    settled = _is_final(theirs) or _is_confirmed(ours, now, deadlines)
+    return News(state, ours.missing_since or now, why_gone(theirs), settled)
+
+
+def _is_final(theirs: Capture | None) -> bool:
+    """Whether Cloudflare says by itself that there is no file, and will be none."""
+    return theirs is not None and (theirs.status is CaptureStatus.ERRORED or theirs.tracks)
+
+
+def _is_confirmed(ours: Recording, now: datetime, deadlines: Deadlines) -> bool:
+    """Whether a negative answer at this time is the second one, of a recording that is old enough."""
+    age = now - (ours.stopped_at or ours.started_at)
+    since = ours.missing_since
+    return since is not None and min(age, now - since) >= deadlines.second_look
 
 
 def reconcile(
@@ -120,60 +172,90 @@ def reconcile(
 ) -> Verdict:
     """Say what to do. `run_alive`: whether the run of this attempt may still be at work. `session_ended_at`: when the
     capture's session ended, if Cloudflare says that it has."""
-    state = file_state(theirs, delivered=delivered, now=now)
     if ours is None:
-        if theirs is None:
-            return Verdict(Act.NOTHING)
-        return Verdict(Act.IMPORT, why_gone(theirs) if state is FileState.GONE else None)
+        return _of_unknown(theirs, now, delivered, deadlines)
+    news = weigh(ours, theirs, now=now, delivered=delivered, deadlines=deadlines)
     match ours.status:
         case Status.RECORDING:
             over = session_ended_at is not None and now - session_ended_at > deadlines.stop
-            return _while_recording(state, ours, theirs, now, over, deadlines)
+            return _while_recording(news, ours, theirs, now, over, deadlines)
         case Status.PROCESSING:
-            return _while_processing(state, ours, theirs, now, run_alive and not ours.stalled, deadlines)
-        case Status.FAILED if state is FileState.RUNNING:
+            return _while_processing(news, ours, theirs, now, run_alive and not ours.stalled, deadlines)
+        case Status.FAILED if news.state is FileState.RUNNING and not _is_refuted(ours):
             return Verdict(Act.STOP)
         case _:
             return Verdict(Act.NOTHING)
 
 
+def _is_refuted(ours: Recording) -> bool:
+    """Whether a capture that runs proves that we should not have given it up."""
+    return ours.failure is not None and ours.failure.code in {LOST.code, EXPIRED.code}
+
+
+def _of_unknown(theirs: Capture | None, now: datetime, delivered: bool, deadlines: Deadlines) -> Verdict:
+    """What becomes of a capture that no recording of ours belongs to."""
+    if theirs is None:
+        return Verdict(Act.NOTHING)
+    if file_state(theirs, delivered=delivered, now=now) is not FileState.GONE:
+        return Verdict(Act.IMPORT)
+    if _is_final(theirs) or now - theirs.ended_at > deadlines.upload:
+        return Verdict(Act.IMPORT, why_gone(theirs))
+    return Verdict(Act.IMPORT)
+
+
+def _doubted(meanwhile: Act, failure: Failure, ours: Recording, now: datetime, deadlines: Deadlines) -> Verdict:
+    """What to do upon an answer that there will be no file: to fail once it is confirmed, else `meanwhile`."""
+    since = ours.missing_since or now
+    if _is_confirmed(ours, now, deadlines):
+        return Verdict(Act.FAIL, failure, since)
+    return Verdict(meanwhile, missing_since=since)
+
+
+def _gone(news: News, meanwhile: Act) -> Verdict:
+    if news.settled:
+        return Verdict(Act.FAIL, news.failure, news.missing_since)
+    return Verdict(meanwhile, missing_since=news.missing_since)
+
+
 def _while_recording(
-    state: FileState, ours: Recording, theirs: Capture | None, now: datetime, over: bool, deadlines: Deadlines
+    news: News, ours: Recording, theirs: Capture | None, now: datetime, over: bool, deadlines: Deadlines
 ) -> Verdict:
     age = now - ours.started_at
-    match state:
+    match news.state:
         case FileState.RUNNING:
             assert theirs is not None
             if theirs.status is CaptureStatus.INVOKED:
                 if age > 2 * deadlines.begin:
-                    return Verdict(Act.FAIL, NEVER_BEGAN)
+                    return _doubted(Act.STOP, NEVER_BEGAN, ours, now, deadlines)
                 return Verdict(Act.STOP if age > deadlines.begin else Act.NOTHING)
             if age > deadlines.longest:
                 return Verdict(Act.END)
             return Verdict(Act.STOP if over else Act.NOTHING)
-        case FileState.GONE:
-            return Verdict(Act.FAIL, why_gone(theirs))
+        case FileState.GONE if theirs is None or news.settled:
+            return _gone(news, Act.NOTHING)
         case _:
+            # That it has ended is no bad news, whatever is said of its file.
             return Verdict(Act.END)
 
 
 def _while_processing(
-    state: FileState, ours: Recording, theirs: Capture | None, now: datetime, alive: bool, deadlines: Deadlines
+    news: News, ours: Recording, theirs: Capture | None, now: datetime, alive: bool, deadlines: Deadlines
 ) -> Verdict:
     waited = now - (ours.stopped_at or ours.started_at)
-    match state:
+    match news.state:
         case FileState.RUNNING:
             assert theirs is not None
             if theirs.status is CaptureStatus.INVOKED and waited > deadlines.begin:
-                return Verdict(Act.FAIL, NEVER_BEGAN)
+                return _doubted(Act.STOP, NEVER_BEGAN, ours, now, deadlines)
             if waited > deadlines.upload:
-                return Verdict(Act.FAIL, NEVER_UPLOADED)
+                return _doubted(Act.STOP, NEVER_UPLOADED, ours, now, deadlines)
             return Verdict(Act.STOP if waited > deadlines.stop else Act.RUN)
         case FileState.FINISHING:
+            meanwhile = Act.RUN if alive else Act.NOTHING
             if waited > deadlines.upload:
-                return Verdict(Act.FAIL, NEVER_UPLOADED)
-            return Verdict(Act.RUN if alive else Act.NOTHING)
+                return _doubted(meanwhile, NEVER_UPLOADED, ours, now, deadlines)
+            return Verdict(meanwhile)
         case FileState.THERE:
             return Verdict(Act.RUN if alive else Act.RESTART)
         case FileState.GONE:
-            return Verdict(Act.FAIL, why_gone(theirs))
+            return _gone(news, Act.NOTHING)

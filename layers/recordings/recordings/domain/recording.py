@@ -111,6 +111,9 @@ class Recording:
     # Where Cloudflare was asked to put the file in our own bucket.
     delivery_key: str | None = None
     progress: Progress | None = None
+    # Since when Cloudflare's answers have been saying that there will be no file; None: the last one did not. One such
+    # answer settles nothing (domain/reconcile.py). Whatever changes the recording itself begins it anew.
+    missing_since: datetime | None = None
     history: tuple[Change, ...] = ()
     version: int = 1
 
@@ -284,7 +287,7 @@ class Recording:
         return self._changed(attempt=self.attempt + 1, recovered_at=at, progress=None, stalled=False)
 
     def _changed(self, **changes: object) -> Self:
-        return replace(self, version=self.version + 1, **changes)  # type: ignore[arg-type]  # as in _entered
+        return replace(self, version=self.version + 1, missing_since=None, **changes)  # type: ignore[arg-type]  # as in _entered
 
     def _observed(self, observation: Observation, at: datetime, cause: str, **changes: object) -> Self:
         status = lifecycle.observed(self.status, observation)
@@ -296,5 +299,6 @@ class Recording:
             status=status,
             history=(*self.history, Change(status, at, cause)),
             version=self.version + 1,
+            missing_since=None,
             **changes,  # type: ignore[arg-type]  # checked where each is named, above
         )

@@ -4,7 +4,7 @@ Each is safe to repeat, and a run whose recording has moved on, or is at another
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -15,13 +15,16 @@ from recordings.domain.errors import (
     ProviderNotFound,
     SourceExpired,
     SourceUnavailable,
+    TracksOnly,
 )
 from recordings.domain.lifecycle import Status
 from recordings.domain.media import recording_duration
+from recordings.domain.reconcile import EXPIRED, LOST, TRACKS, Deadlines, FileState, News, weigh
 from recordings.domain.recording import Failure, Progress, Recording, StoredFile
 from recordings.domain.storage_keys import attempt_key, recording_prefix
 from recordings.ports import Clock, Recorder, Recordings
 from recordings.services.change_recording import changed
+from recordings.services.note_news import note_news
 from recordings.services.transfer_file import (
     SEGMENTS_AT_ONCE,
     Files,
@@ -36,6 +39,8 @@ from recordings.services.transfer_file import (
 CONTENT_TYPE: Final = "video/mp4"
 # How long a round of segments, some at once, may take with what it has to repeat.
 ROUND: Final = timedelta(minutes=15)
+# Failures that rest on what Cloudflare says, and that later news of it can take back until they are stored.
+BY_NEWS: Final = frozenset({LOST, EXPIRED, TRACKS})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,11 +52,12 @@ class CheckUpload:
     files: Files
     clock: Clock
     stall_after: timedelta
+    deadlines: Deadlines = field(default_factory=Deadlines)
 
     def __call__(self, work: Work, *, token: str, wait: timedelta) -> dict[str, object] | None:
         """Give the answer, or None: then the token is kept, and a webhook or the time-out makes the run look again.
 
-        Raises CaptureFailed when there will be no file.
+        Raises CaptureFailed, SourceExpired or TracksOnly when it is settled that there will be no file.
         """
         recording = self.recordings.find(work["tenant_id"], work["recording_id"])
         if _is_over(recording, work):
@@ -82,31 +88,32 @@ class CheckUpload:
         return answer
 
     def _look(self, recording: Recording) -> dict[str, object] | None:
-        try:
-            capture = _capture_of(self.recorder, recording)
-        except CaptureFailed:
-            if self._is_delivered(recording):
-                return {"state": "uploaded", "partial": False}
-            raise
-        if capture.status.running:
+        theirs = _asked(self.recorder, recording)
+        if theirs is not None and not theirs.status.running and recording.status is Status.RECORDING:
+            recording = self._ended(recording, theirs)
+        news = self._weighed(recording, theirs, delivered=False)
+        if news.failure is not None and self._is_delivered(recording):
+            # Whatever Cloudflare says of it, the bytes lie in our own bucket.
+            news = self._weighed(recording, theirs, delivered=True)
+        note_news(self.recordings, recording, news)
+        if news.settled:
+            raise settled(news)
+        if news.state is not FileState.THERE:
             return None
-        if recording.status is Status.RECORDING:
-            ended = recording.ended(at=capture.stopped_at or self.clock(), cause="capture_ended")
-            try:
-                self.recordings.save(recording, ended)
-            except ConcurrentUpdate:
-                # A stop or a webhook stored it first.
-                pass
-        match capture.status:
-            case CaptureStatus.UPLOADED:
-                return {"state": "uploaded", "partial": False}
-            case CaptureStatus.ERRORED:
-                # Errored or not, what can be had is had.
-                if capture.download_url is not None or self._is_delivered(recording):
-                    return {"state": "uploaded", "partial": True}
-                raise CaptureFailed("Cloudflare could not record or upload it")
-            case _:
-                return None
+        # Errored or not, what can be had is had.
+        return {"state": "uploaded", "partial": theirs is not None and theirs.status is CaptureStatus.ERRORED}
+
+    def _weighed(self, recording: Recording, theirs: Capture | None, *, delivered: bool) -> News:
+        return weigh(recording, theirs, now=self.clock(), delivered=delivered, deadlines=self.deadlines)
+
+    def _ended(self, recording: Recording, theirs: Capture) -> Recording:
+        ended = recording.ended(at=theirs.stopped_at or self.clock(), cause="capture_ended")
+        try:
+            self.recordings.save(recording, ended)
+        except ConcurrentUpdate:
+            # A stop or a webhook stored it first.
+            return self.recordings.find(recording.tenant_id, recording.id)
+        return ended
 
     def _is_delivered(self, recording: Recording) -> bool:
         return recording.delivery_key is not None and self.files.head(recording.delivery_key) is not None
@@ -121,11 +128,12 @@ class PlanTransfer:
     files: Files
     reader: Reader
     clock: Clock
+    deadlines: Deadlines = field(default_factory=Deadlines)
 
     def __call__(self, work: Work, *, ranges: bool = True) -> Plan:
         """Without `ranges` the source is read as one stream: it has refused what it had announced.
 
-        Raises SourceExpired, SourceUnavailable or CaptureFailed.
+        Raises what `fresh_url` and measuring raise.
         """
         recording = self.recordings.find(work["tenant_id"], work["recording_id"])
         plan = self._delivered(recording) or self._fetched(recording, ranges=ranges)
@@ -133,7 +141,7 @@ class PlanTransfer:
         return plan
 
     def _fetched(self, recording: Recording, *, ranges: bool) -> Plan:
-        url = fresh_url(self.recorder, recording, self.clock())
+        url = fresh_url(self.recordings, self.recorder, recording, self.clock(), self.deadlines)
         return plan_for(
             self.reader.measure(url),
             self.files,
@@ -150,10 +158,8 @@ class PlanTransfer:
         found = self.files.head(key) if key is not None else None
         if key is None or found is None:
             return None
-        try:
-            told = _capture_of(self.recorder, recording).size_bytes
-        except CaptureFailed:
-            told = None
+        theirs = _asked(self.recorder, recording)
+        told = theirs.size_bytes if theirs is not None else None
         if told is not None and told != found[0]:
             return None
         # An attempt before this one may have begun to fetch it.
@@ -187,10 +193,11 @@ class CloudflareUrl:
     recordings: Recordings
     recorder: Recorder
     clock: Clock
+    deadlines: Deadlines = field(default_factory=Deadlines)
 
     def __call__(self, work: Work, plan: Plan) -> str:
         recording = self.recordings.find(work["tenant_id"], work["recording_id"])
-        return fresh_url(self.recorder, recording, self.clock())
+        return fresh_url(self.recordings, self.recorder, recording, self.clock(), self.deadlines)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,10 +209,8 @@ class MarkReady:
     def __call__(self, work: Work, file: StoredFile, *, seconds: int | None, partial: bool) -> Status:
         """Store that the file is ours. `seconds` is the file's own duration; which one counts: `recording_duration`."""
         recording = self.recordings.find(work["tenant_id"], work["recording_id"])
-        try:
-            told = _capture_of(self.recorder, recording).duration_seconds
-        except CaptureFailed:
-            told = None
+        theirs = _asked(self.recorder, recording)
+        told = theirs.duration_seconds if theirs is not None else None
         return _save(
             self.recordings,
             work,
@@ -225,8 +230,17 @@ class MarkFailed:
     clock: Clock
 
     def __call__(self, work: Work, failure: Failure) -> Status:
-        """Store that there will be no file, and why."""
-        return _save(self.recordings, work, lambda one: one.failed(failure, at=self.clock(), cause=failure.code))
+        """Store that there will be no file, and why; unless Cloudflare's news has been better since.
+
+        Then the run ends, and the next sync starts another one.
+        """
+
+        def failed(one: Recording) -> Recording:
+            if failure in BY_NEWS and one.missing_since is None:
+                return one
+            return one.failed(failure, at=self.clock(), cause=failure.code)
+
+        return _save(self.recordings, work, failed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,20 +268,37 @@ def _save(recordings: Recordings, work: Work, change: Callable[[Recording], Reco
     ).status
 
 
-def _capture_of(recorder: Recorder, recording: Recording) -> Capture:
+def _asked(recorder: Recorder, recording: Recording) -> Capture | None:
+    """The capture as Cloudflare tells it now, or None when it knows no such capture."""
     if recording.cloudflare_id is None:
-        raise CaptureFailed("Cloudflare never gave it an id")
+        return None
     try:
         return recorder.get(recording.cloudflare_id)
     except ProviderNotFound:
-        raise CaptureFailed("Cloudflare no longer knows it") from None
+        return None
 
 
-def fresh_url(recorder: Recorder, recording: Recording, now: datetime) -> str:
-    """A URL of the file that can be read now. Raises SourceExpired, SourceUnavailable or CaptureFailed."""
-    capture = _capture_of(recorder, recording)
-    if capture.url_expires_at is not None and capture.url_expires_at <= now:
-        raise SourceExpired("Cloudflare keeps a file for seven days, and they are over")
-    if capture.download_url is None:
+def settled(news: News) -> CaptureFailed | SourceExpired:
+    """The error that ends a run because there will be no file."""
+    if news.failure == TRACKS:
+        return TracksOnly(TRACKS.message)
+    if news.failure == EXPIRED:
+        return SourceExpired("Cloudflare keeps a file for seven days, and they are over")
+    return CaptureFailed("Cloudflare could not record or upload it, or no longer knows it")
+
+
+def fresh_url(
+    recordings: Recordings, recorder: Recorder, recording: Recording, now: datetime, deadlines: Deadlines
+) -> str:
+    """A URL of the file that can be read now.
+
+    Raises SourceUnavailable when there is none, and CaptureFailed, SourceExpired or TracksOnly when that is settled.
+    """
+    theirs = _asked(recorder, recording)
+    news = weigh(recording, theirs, now=now, deadlines=deadlines)
+    note_news(recordings, recording, news)
+    if news.settled:
+        raise settled(news)
+    if news.state is not FileState.THERE or theirs is None or theirs.download_url is None:
         raise SourceUnavailable("Cloudflare gives no URL for the file")
-    return capture.download_url
+    return theirs.download_url

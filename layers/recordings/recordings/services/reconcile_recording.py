@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from recordings.domain.capture import Capture
 from recordings.domain.errors import ConcurrentUpdate, NotOurs, ProviderNotFound, ProviderRefused
@@ -13,6 +13,10 @@ from recordings.domain.reconcile import Act, Deadlines, Verdict, reconcile
 from recordings.domain.recording import Failure, Recording
 from recordings.ports import Clock, Ids, Recorder, Recordings, Workflow
 from recordings.services.import_capture import ImportCapture
+from recordings.services.note_news import note_news
+
+# What leaves the recording as it is; any other act makes it another one, and what was noted of it is over.
+NOTED: Final = frozenset({Act.NOTHING, Act.RUN, Act.STOP})
 
 
 class Delivered(Protocol):
@@ -66,14 +70,16 @@ class ReconcileRecording:
             )
 
         found = verdict(delivered=False)
-        if found.act is Act.FAIL and ours is not None and self._is_delivered(ours):
+        if found.missing_since is not None and ours is not None and self._is_delivered(ours):
             # Whatever Cloudflare says of it, the bytes lie in our own bucket.
             found = verdict(delivered=True)
+        if ours is not None and found.act in NOTED:
+            note_news(self.recordings, ours, found)
         if found.act is not Act.NOTHING:
             self.acting(found.act)
         match found.act:
             case Act.IMPORT if owner is not None and theirs is not None:
-                return self._import(owner, theirs, found.failure)
+                return self._import(owner, theirs)
             case Act.END if ours is not None:
                 return self._end(ours, theirs)
             case Act.RUN if ours is not None:
@@ -89,9 +95,14 @@ class ReconcileRecording:
     def _is_delivered(self, ours: Recording) -> bool:
         return ours.delivery_key is not None and self.files.head(ours.delivery_key) is not None
 
-    def _import(self, owner: RecordingOwner, capture: Capture, failure: Failure | None) -> Recording | None:
+    def _import(self, owner: RecordingOwner, capture: Capture) -> Recording | None:
         # A listing does not tell why a capture began; asking for it alone does.
-        told = capture if capture.auto_started is not None else self.recorder.get(capture.id)
+        try:
+            told = capture if capture.auto_started is not None else self.recorder.get(capture.id)
+        except ProviderNotFound:
+            # The listing and this answer disagree; while it is listed, a later look imports it.
+            return None
+        failure = reconcile(None, told, now=self.clock(), deadlines=self.deadlines).failure
         make = ImportCapture(recordings=self.recordings, new_id=self.new_id)
         try:
             recording = make(owner, told, nonce=None, failure=failure)

@@ -161,7 +161,8 @@ class ScanCaptures:
         now = self.clock()
         if is_expiring(ours, capture, now):
             return _of(ours)
-        if reconcile(ours, capture, now=now, deadlines=self.deadlines).act in SETTLED:
+        verdict = reconcile(ours, capture, now=now, deadlines=self.deadlines)
+        if verdict.act in SETTLED and verdict.missing_since == ours.missing_since:
             return None
         return _of(ours)
 

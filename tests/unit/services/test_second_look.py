@@ -1,0 +1,318 @@
+"""Bad news of Cloudflare settles nothing by itself, whoever hears it; a second look long enough after it does."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from recordings.domain.capture import Capture, CaptureStatus
+from recordings.domain.errors import CaptureFailed, ProviderNotFound, SourceExpired, SourceUnavailable, TracksOnly
+from recordings.domain.lifecycle import Status
+from recordings.domain.reconcile import EXPIRED, LOST, TRACKS
+from recordings.domain.recording import Recording
+from recordings.services.process_recording import CloudflareUrl, MarkFailed
+from recordings.services.transfer_file import Work
+from tests.unit.services.world import World
+
+
+@pytest.fixture
+def world() -> World:
+    """A room that has been recording for two seconds."""
+    world = World()
+    world.start()
+    world.clock.advance(seconds=2)
+    return world
+
+
+def stored(world: World) -> Recording:
+    return world.all()[0]
+
+
+def looking_again(world: World) -> None:
+    world.clock.advance(minutes=10)
+
+
+def never_listed(world: World, monkeypatch: pytest.MonkeyPatch, get: Callable[[str], Capture]) -> None:
+    """Cloudflare lists nothing, and answers as `get` does when it is asked for one recording."""
+    monkeypatch.setattr(world.cloudflare, "captures", lambda meeting_id: iter([]))
+    monkeypatch.setattr(world.cloudflare, "recent", lambda number: ([], False))
+    monkeypatch.setattr(world.cloudflare, "get", get)
+
+
+def unknown(capture_id: str) -> Capture:
+    raise ProviderNotFound
+
+
+# Everything that may hear the news.
+HEARERS: dict[str, Callable[[World], object]] = {
+    "room sync": lambda world: world.sync_room(),
+    "scheduled sync": lambda world: world.sync(),
+    "webhook": lambda world: world.webhook("capture_1"),
+}
+
+
+@pytest.mark.parametrize("hearer", HEARERS)
+def test_one_answer_that_it_is_unknown_ends_no_recording_and_stops_no_capture(
+    world: World, monkeypatch: pytest.MonkeyPatch, hearer: str
+) -> None:
+    world.cloudflare.go("capture_1")
+    with monkeypatch.context() as lagging:
+        never_listed(world, lagging, unknown)
+        HEARERS[hearer](world)
+        world.clock.advance(minutes=1)
+        HEARERS[hearer](world)
+    assert stored(world).status is Status.RECORDING
+    for _ in range(3):
+        world.clock.advance(minutes=5)
+        HEARERS[hearer](world)
+    assert stored(world).status is Status.RECORDING
+    assert stored(world).missing_since is None
+    assert [one.id for one in world.cloudflare.running()] == ["capture_1"]
+    assert world.acts == []
+
+
+@pytest.mark.parametrize("hearer", ["room sync", "scheduled sync"])
+def test_a_second_answer_long_after_the_first_settles_it(
+    world: World, monkeypatch: pytest.MonkeyPatch, hearer: str
+) -> None:
+    never_listed(world, monkeypatch, unknown)
+    HEARERS[hearer](world)
+    assert (stored(world).missing_since, stored(world).version) == (world.clock(), 1)
+    looking_again(world)
+    HEARERS[hearer](world)
+    assert (stored(world).status, stored(world).failure) == (Status.FAILED, LOST)
+    assert stored(world).missing_since is None
+    world.assert_sound()
+
+
+def test_an_answer_in_between_takes_the_bad_news_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as lagging:
+        never_listed(world, lagging, unknown)
+        world.sync()
+    world.clock.advance(minutes=9)
+    world.sync()
+    assert stored(world).missing_since is None
+    never_listed(world, monkeypatch, unknown)
+    world.clock.advance(minutes=9)
+    world.sync()
+    assert stored(world).status is Status.RECORDING
+
+
+def test_a_listing_that_shows_it_again_has_it_looked_at(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as lagging:
+        never_listed(world, lagging, unknown)
+        world.sync()
+    assert [look["capture_id"] for batch in world.scan().batches for look in batch] == ["capture_1"]
+    world.sync()
+    assert world.scan().batches == []
+
+
+def test_a_change_of_the_recording_begins_the_doubt_anew(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    never_listed(world, monkeypatch, unknown)
+    world.sync()
+    world.clock.advance(minutes=9)
+    world.stop()
+    assert (stored(world).status, stored(world).missing_since) == (Status.PROCESSING, None)
+    world.clock.advance(minutes=1)
+    world.sync()
+    assert stored(world).status is Status.PROCESSING
+    looking_again(world)
+    world.sync()
+    assert stored(world).failure == LOST
+
+
+def test_what_a_slow_look_saw_does_not_count_for_what_the_recording_is_by_now(world: World) -> None:
+    before = stored(world)
+    world.stop()
+    after = stored(world)
+    world.recordings.note_missing(before, world.clock())
+    assert stored(world) == after
+
+
+# ---------------------------------------------------------------- a file without a URL
+
+
+def told(world: World, **changes: Any) -> None:
+    world.cloudflare._change("capture_1", **changes)
+
+
+def uploaded_without_url(world: World) -> Recording:
+    world.stop()
+    world.cloudflare.upload("capture_1")
+    told(world, download_url=None, url_expires_at=None)
+    return stored(world)
+
+
+@pytest.mark.parametrize("hearer", [*HEARERS, "workflow"])
+def test_a_url_that_comes_late_is_waited_for(world: World, hearer: str) -> None:
+    recording = uploaded_without_url(world)
+    hear = HEARERS.get(hearer) or (lambda world: world.process(recording))
+    for _ in range(3):
+        hear(world)
+        world.clock.advance(minutes=3)
+    assert stored(world).status is Status.PROCESSING
+    told(world, download_url="https://files/1")
+    assert world.process(recording) == "ready"
+
+
+@pytest.mark.parametrize("hearer", [*HEARERS, "workflow"])
+def test_a_url_that_never_comes_is_given_up(world: World, hearer: str) -> None:
+    recording = uploaded_without_url(world)
+    hear = HEARERS.get(hearer) or (lambda world: world.process(recording))
+    hear(world)
+    world.clock.advance(minutes=20)
+    hear(world)
+    looking_again(world)
+    hear(world)
+    assert (stored(world).status, stored(world).failure) == (Status.FAILED, EXPIRED)
+    world.assert_sound()
+
+
+def test_a_webhook_and_the_workflow_confirm_each_other(world: World) -> None:
+    recording = uploaded_without_url(world)
+    world.webhook("capture_1")
+    assert stored(world).missing_since == world.clock()
+    looking_again(world)
+    assert world.process(recording) == "failed"
+    assert stored(world).failure == EXPIRED
+
+
+def test_an_end_that_is_told_without_a_url_is_an_end(world: World) -> None:
+    world.cloudflare.upload("capture_1")
+    told(world, download_url=None)
+    world.sync_room()
+    assert stored(world).status is Status.PROCESSING
+    assert list(world.runs.started) == [(stored(world).id, 1)]
+
+
+@pytest.mark.parametrize("back_to", [CaptureStatus.RECORDING, CaptureStatus.INVOKED, CaptureStatus.PAUSED])
+def test_answers_that_come_in_another_order_change_nothing(world: World, back_to: CaptureStatus) -> None:
+    recording = world.stop()
+    world.cloudflare.upload("capture_1")
+    whole = world.cloudflare.get("capture_1")
+    # Long after its upload one answer is of before its beginning.
+    world.clock.advance(hours=1)
+    told(world, status=back_to, download_url=None, stopped_at=None)
+    world.reconcile()(None, stored(world), world.cloudflare.get("capture_1"))
+    assert stored(world).status is Status.PROCESSING
+    world.cloudflare.captured["capture_1"] = whole
+    world.sync()
+    assert world.process(replace(recording, attempt=stored(world).attempt)) == "ready"
+
+
+def test_our_own_bucket_is_looked_into_before_it_is_doubted() -> None:
+    world = World(delivers=True)
+    world.start()
+    world.stop()
+    world.cloudflare.end("capture_1")
+    world.cloudflare.deliver("capture_1")
+    told(world, status=CaptureStatus.UPLOADED, download_url=None)
+    world.sync_room()
+    assert stored(world).missing_since is None
+    assert world.process(stored(world)) == "ready"
+
+
+# ---------------------------------------------------------------- what is final at once
+
+
+def test_what_cloudflare_calls_errored_is_final_at_once(world: World) -> None:
+    world.cloudflare.lose("capture_1")
+    (failed,) = world.sync_room()
+    assert (failed.status, failed.failure) == (Status.FAILED, LOST)
+
+
+@pytest.mark.parametrize("hearer", [*HEARERS, "workflow"])
+def test_separate_tracks_are_told_as_that_and_not_fetched(world: World, hearer: str) -> None:
+    recording = world.stop()
+    world.cloudflare.upload("capture_1")
+    told(world, download_url=None, tracks=True)
+    if hearer == "workflow":
+        assert world.process(recording) == "failed"
+    else:
+        HEARERS[hearer](world)
+        if stored(world).status is Status.PROCESSING:
+            # Fresh, and its run is at work: a scheduled sync leaves it alone.
+            world.clock.advance(minutes=11)
+            HEARERS[hearer](world)
+    assert (stored(world).status, stored(world).failure) == (Status.FAILED, TRACKS)
+    assert world.files.objects == {}
+
+
+# ---------------------------------------------------------------- the tasks of the workflow
+
+
+def locate(world: World) -> str:
+    work = Work(tenant_id="tenant_1", recording_id=stored(world).id, attempt=1)
+    return CloudflareUrl(**world.ports("recordings", "recorder"))(work, {})  # type: ignore[typeddict-item]  # the plan plays no part
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"download_url": None}, SourceExpired),
+        ({"download_url": None, "tracks": True}, TracksOnly),
+        ({}, CaptureFailed),
+    ],
+)
+def test_a_copy_waits_for_a_url_until_it_is_settled_that_there_is_none(
+    world: World, changes: dict[str, Any], error: type[Exception]
+) -> None:
+    world.stop()
+    world.cloudflare.upload("capture_1")
+    told(world, **changes)
+    if not changes:
+        world.cloudflare.forget("capture_1")
+    if error is not TracksOnly:
+        with pytest.raises(SourceUnavailable):
+            locate(world)
+        looking_again(world)
+    with pytest.raises(error):
+        locate(world)
+
+
+def test_a_url_that_is_found_takes_the_bad_news_back(world: World) -> None:
+    uploaded_without_url(world)
+    with pytest.raises(SourceUnavailable):
+        locate(world)
+    assert stored(world).missing_since is not None
+    told(world, download_url="https://files/1")
+    assert locate(world) == "https://files/1"
+    assert stored(world).missing_since is None
+
+
+def test_a_failure_is_not_stored_when_the_news_has_been_better_since(world: World) -> None:
+    recording = uploaded_without_url(world)
+    world.check(recording)
+    looking_again(world)
+    with pytest.raises(SourceExpired):
+        world.check(recording)
+    told(world, download_url="https://files/1")
+    assert world.check(recording) == {"state": "uploaded", "partial": False}
+    work = Work(tenant_id="tenant_1", recording_id=recording.id, attempt=1)
+    mark = MarkFailed(**world.ports("recordings"))
+    assert mark(work, EXPIRED) is Status.PROCESSING
+    # What does not rest on Cloudflare's word is stored.
+    assert mark(work, replace(EXPIRED, code="file_invalid")) is Status.FAILED
+
+
+def test_a_listing_and_an_answer_that_disagree_import_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.cloudflare.end("capture_1")
+    world.sync()
+    world.cloudflare.begin_by_itself("meeting_1")
+    world.cloudflare.lose("capture_2")
+    with monkeypatch.context() as lagging:
+        lagging.setattr(world.cloudflare, "get", unknown)
+        assert world.sync_room() == []
+    assert len(world.all()) == 1
+    assert [one.cloudflare_id for one in world.sync_room()] == ["capture_2"]
+
+
+def test_what_is_imported_is_what_the_last_answer_says(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.cloudflare.end("capture_1")
+    world.sync()
+    world.cloudflare.begin_by_itself("meeting_1")
+    listed = replace(world.cloudflare.lose("capture_2"), auto_started=None)
+    world.cloudflare.lose("capture_2", url="https://rest")
+    monkeypatch.setattr(world.cloudflare, "captures", lambda meeting_id: iter([listed]))
+    assert [one.status for one in world.sync_room()] == [Status.PROCESSING]
