@@ -81,6 +81,9 @@ bench-sync: setup ## What a scheduled sync costs in calls and writes
 bench-cold-start: setup ## Import time of each API function beside a bare handler, as a ratio
 	$(PY) -m bench.cold_start
 
+soak: setup ## Load with faults, then compare everything with what was recorded (MINUTES=10, SEED=1, WRITE=1 for docs/soak.md)
+	$(PY) -m bench.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(if $(WRITE),--write)
+
 lock: setup ## Pin the versions in requirements*.txt again
 	$(UV) pip compile -q --upgrade --python-version 3.13 --universal --generate-hashes --no-header --no-emit-index-url requirements-dev.in -o requirements-dev.txt
 	$(UV) pip compile -q --upgrade --python-version 3.13 --generate-hashes --no-header --no-emit-index-url requirements-sam.in -o requirements-sam.txt
@@ -92,4 +95,4 @@ build: setup ## Build the layers and functions for deployment
 deploy: test build ## Deploy to AWS (STACK=default|prod)
 	sam deploy --config-env $(or $(STACK),default)
 
-.PHONY: help setup format check test explore up down deploy-local demo invoke openapi register-webhook audit bench-transfer bench-sync bench-cold-start lock build deploy
+.PHONY: help setup format check test explore up down deploy-local demo invoke openapi register-webhook audit bench-transfer bench-sync bench-cold-start soak lock build deploy

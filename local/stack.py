@@ -145,7 +145,7 @@ def down(name: str = "default") -> None:
 def status(name: str = "default") -> dict[str, Any]:
     """Which of the stack's processes run; `up` when all do."""
     stack = load(name)
-    running = {process: bool(_members(group)) for process, group in stack["pids"].items()}
+    running = {process: bool(members(group)) for process, group in stack["pids"].items()}
     return {"name": name, "up": bool(running) and all(running.values()), "api_url": stack["api_url"], **running}
 
 
@@ -249,7 +249,7 @@ def _await(stack: dict[str, Any], process: str, url: str, seconds: float = 120) 
     log = folder(stack["name"]) / f"{process}.log"
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        if not _members(stack["pids"][process]):
+        if not members(stack["pids"][process]):
             last = (log.read_text(errors="replace").strip().splitlines() or ["it wrote nothing"])[-1]
             raise StackError(f"{process} stopped at once ({last}): see {log}.")
         try:
@@ -439,7 +439,7 @@ def _answers(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _members(session: int) -> list[int]:
+def members(session: int) -> list[int]:
     """The living processes of the session that `session` leads; a worker may have left its group, not the session."""
     listing = subprocess.run(["ps", "-A", "-o", "pid=,sess=,pgid=,stat="], capture_output=True, text=True).stdout
     rows = [line.split() for line in listing.splitlines()]
@@ -448,13 +448,13 @@ def _members(session: int) -> list[int]:
 
 def _stop_group(session: int) -> None:
     for sent, seconds in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
-        for pid in _members(session):
+        for pid in members(session):
             try:
                 os.kill(pid, sent)
             except ProcessLookupError:
                 pass
         end = time.monotonic() + seconds
-        while _members(session) and time.monotonic() < end:
+        while members(session) and time.monotonic() < end:
             time.sleep(0.05)
 
 
