@@ -242,7 +242,8 @@ def test_a_recording_shows_the_name_that_its_room_has_or_had(app: Deployed, tena
     assert told() == {"id": room.id, "name": "First"}
     assert app.call("PutRoom", room.id, tenant=tenant, body={"name": "Second"}).status == 200
     assert told() == {"id": room.id, "name": "Second"}
-    assert app.call("DeleteRoom", room.id, tenant=tenant).status == 200
+    removed = app.call("DeleteRoom", room.id, tenant=tenant)
+    assert (removed.status, removed.data) == (200, {"id": room.id, "deleted": True})
     assert app.call("GetRoom", room.id, tenant=tenant).status == 404
     assert told() == {"id": room.id, "name": "Second"}
 
