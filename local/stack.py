@@ -286,6 +286,9 @@ def _parameters(stack: dict[str, Any], template: dict[str, Any]) -> dict[str, st
         "R2SecretArn": stack["secrets"]["r2"],
         "R2Endpoint": stack["endpoints"]["r2"],
         "R2Bucket": R2_BUCKET,
+        # The stand-in serves files over http on this machine; no other host is fetched from.
+        "CaptureHosts": "127.0.0.1",
+        "LoopbackCaptures": "on",
         # The stand-in has no limit but the one that a test sets.
         "CloudflareCallsPerMinute": "100000",
         # The stand-in's news is old within seconds, and a person or a test waits for what becomes of it.

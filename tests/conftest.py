@@ -35,6 +35,8 @@ os.environ |= {
     "CLOUDFLARE_API_URL": "http://127.0.0.1:9/client/v4",
     "CLOUDFLARE_WEBHOOK_KEY_URL": "http://127.0.0.1:9/key",
     "CLOUDFLARE_CALLS_PER_MINUTE": "190",
+    "CAPTURE_HOSTS": "127.0.0.1",
+    "LOOPBACK_CAPTURES": "on",
     "CLOUDFLARE_SECRET_ARN": "cloudflare-secret",
     "R2_ENDPOINT": "http://127.0.0.1:9",
     "R2_BUCKET": "files",

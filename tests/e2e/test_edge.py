@@ -1,14 +1,16 @@
 """What comes from outside is checked at the edge: claims as the gateway delivers them, cursors, ids, and lengths."""
 
 import base64
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.e2e.support import Json, a_room, downloaded, imported, in_status, make, sync
+from tests.e2e.support import Json, a_room, downloaded, get, imported, in_status, make, sync, until
 
 type Caller = Callable[..., Any]
 
@@ -102,6 +104,64 @@ def test_a_key_of_60_kb_is_refused_briefly(api: httpx.Client) -> None:
     ):
         assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
         assert len(answer.content) < 1_000
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[tuple[str, list[str]]]:
+    """A server on this machine that nothing may be fetched from: its address, and what was asked of it."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(200)
+            self.send_header("Content-Length", "6")
+            self.end_headers()
+            self.wfile.write(b"stolen")
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Keep the test's output clean."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://localhost:{server.server_port}", asked
+        server.shutdown()
+        thread.join(10)
+
+
+def test_a_capture_whose_url_leads_elsewhere_is_never_fetched_from_there(
+    api: httpx.Client, cloudflare: httpx.Client, elsewhere: tuple[str, list[str]]
+) -> None:
+    address, asked = elsewhere
+    lies = [
+        {"raw": [{"download_url": f"{address}/named"}]},
+        {"answers": [{"status": 302, "headers": {"Location": f"{address}/redirected"}, "times": None}]},
+    ]
+    recordings: list[tuple[str, Json]] = []
+    for number, lie in enumerate(lies):
+        room = a_room(api, f"room_{number}")
+        made = make(cloudflare, room["cloudflare_meeting_id"])
+        cloudflare.patch(f"/recordings/{made['id']}", json=lie).raise_for_status()
+        (row,) = sync(api, room["id"])["recordings"]
+        recordings.append((row["id"], made))
+
+    for recording_id, _ in recordings:
+        found = until(lambda one=recording_id: get(api, one) if stalled(get(api, one)) else None)
+        assert (found["status"], found["failure"]) == ("processing", None)
+        assert "localhost" not in str(found)
+    assert asked == []
+
+    for recording_id, made in recordings:
+        cloudflare.patch(f"/recordings/{made['id']}", json={"raw": [], "answers": []}).raise_for_status()
+        assert api.post(f"/recordings/{recording_id}/recover").status_code == 200
+        in_status(api, recording_id, "ready")
+        assert downloaded(api, recording_id) == made["sha256"]
+    assert asked == []
+
+
+def stalled(recording: Json) -> bool:
+    return bool(recording["progress"] and recording["progress"]["stalled"])
 
 
 def test_ids_of_kilobytes_name_nothing(api: httpx.Client) -> None:

@@ -197,6 +197,39 @@ def test_a_name_that_a_function_imports_comes_with_its_ability(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
+def test_who_fetches_from_cloudflare_knows_from_where_it_may(name: str) -> None:
+    fetches = "UrlReader" in imported(name).get("recordings.adapters.transfer", set())
+    assert fetches == ("CAPTURE_HOSTS" in variables(name)) == ("LOOPBACK_CAPTURES" in variables(name))
+
+
+def test_nothing_is_fetched_from_elsewhere_unless_somebody_says_so() -> None:
+    parameters = template()["Parameters"]
+    assert parameters["LoopbackCaptures"]["Default"] == "off"
+    (rule,) = template()["Rules"].values()
+    assert rule["RuleCondition"] == {"Fn::Equals": [{"Ref": "Stage"}, "prod"]}
+    assert rule["Assertions"][0]["Assert"] == {"Fn::Equals": [{"Ref": "LoopbackCaptures"}, "off"]}
+    hosts = parameters["CaptureHosts"]
+    for allowed in (hosts["Default"], "127.0.0.1", "a.example.com, *.b.example.com"):
+        assert re.fullmatch(hosts["AllowedPattern"], allowed)
+    for refused in ("", "*", "*.com", "localhost", "a.example.com/x", "https://a.example.com", "a.example.com:80"):
+        assert not re.fullmatch(hosts["AllowedPattern"], refused)
+
+
+@pytest.mark.parametrize("name", ["CloudflareApiUrl", "CloudflareWebhookKeyUrl", "R2Endpoint"])
+def test_what_is_called_with_keys_is_called_over_https(name: str) -> None:
+    pattern = template()["Parameters"][name]["AllowedPattern"]
+    for allowed in ("https://api.example.com/v4", "https://a.r2.cloudflarestorage.com", "http://127.0.0.1:8080/x"):
+        assert re.fullmatch(pattern, allowed)
+    for refused in (
+        "http://api.example.com",
+        "https://user@api.example.com",
+        "http://127.0.0.1.example.com:80",
+        "ftp://a",
+    ):
+        assert not re.fullmatch(pattern, refused)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
 def test_what_reads_a_stream_may_keep_what_it_cannot_handle(name: str) -> None:
     streams = [e for e in FUNCTIONS[name].get("Events", {}).values() if e["Type"] == "DynamoDB"]
     assert bool(streams) == ("KeepLostChanges" in granted(name))

@@ -13,11 +13,11 @@ from typing import Final
 import requests
 from urllib3.exceptions import HTTPError
 
+from recordings.adapters.capture_download import DownloadRules, opened
 from recordings.adapters.object_store import Bucket, read_on
 from recordings.domain.errors import RangesRefused, SourceChanged, SourceDenied, SourceUnavailable
 from recordings.services.transfer_file import Plan, length_of
 
-TIMEOUT_SECONDS: Final = (3, 20)
 CHUNK: Final = 1024 * 1024
 # How long a file without Content-Length is read only to count its bytes; the function that does it ends at 60 seconds.
 MAX_COUNTING_SECONDS: Final = 30
@@ -36,12 +36,12 @@ class SourceFile:
     modified: str | None = None
 
 
-def measure(url: str) -> SourceFile:
+def measure(url: str, rules: DownloadRules) -> SourceFile:
     """Ask for one byte: a presigned GET URL may refuse HEAD. Where that does not show the size, ask for the whole file.
 
-    Raises SourceUnavailable.
+    Raises SourceNotAllowed or SourceUnavailable.
     """
-    with _get(url, {"Range": "bytes=0-0"}) as answer:
+    with _get(url, {"Range": "bytes=0-0"}, rules) as answer:
         total = answer.headers.get("Content-Range", "").rpartition("/")[2]
         match answer.status_code:
             case HTTPStatus.PARTIAL_CONTENT if total.isdecimal():
@@ -55,19 +55,17 @@ def measure(url: str) -> SourceFile:
                 pass
             case status:
                 raise SourceUnavailable(f"the file's size could not be learned: {status}")
-    with _get(url, {}) as answer:
+    with _get(url, {}, rules) as answer:
         if answer.status_code != HTTPStatus.OK:
             raise SourceUnavailable(f"the file's size could not be learned: {answer.status_code}")
         return _source_file(_size_of(answer), answer, ranges=False)
 
 
 @contextmanager
-def _get(url: str, headers: Mapping[str, str]) -> Iterator[requests.Response]:
-    """A response whose body has not been read yet. Raises SourceUnavailable."""
+def _get(url: str, headers: Mapping[str, str], rules: DownloadRules) -> Iterator[requests.Response]:
+    """A response whose body has not been read yet. Raises SourceNotAllowed or SourceUnavailable."""
     try:
-        with requests.get(
-            url, headers={"Accept-Encoding": "identity", **headers}, timeout=TIMEOUT_SECONDS, stream=True
-        ) as answer:
+        with opened(url, {"Accept-Encoding": "identity", **headers}, rules) as answer:
             yield answer
     except requests.RequestException as error:
         # Its text would hold the signed URL.
@@ -93,28 +91,30 @@ def _size_of(answer: requests.Response) -> int:
     return size
 
 
-def read(url: str, source: SourceFile, first: int, last: int) -> bytes:
+def read(url: str, source: SourceFile, first: int, last: int, rules: DownloadRules) -> bytes:
     """The bytes from `first` to `last`, both included; a broken connection goes on where it broke.
 
-    Raises SourceChanged when the file is no longer the one measured, RangesRefused when the server does not answer with
-    the range, SourceUnavailable when it cannot be read.
+    Raises SourceNotAllowed when the URL may not be fetched, SourceChanged when the file is no longer the one measured,
+    RangesRefused when the server does not answer with the range, SourceUnavailable when it cannot be read.
     """
     return read_on(
-        lambda got: _fill(got, url, source, first, last), last - first + 1, (requests.RequestException, HTTPError)
+        lambda got: _fill(got, url, source, first, last, rules),
+        last - first + 1,
+        (requests.RequestException, HTTPError),
     )
 
 
-def _fill(got: bytearray, url: str, source: SourceFile, first: int, last: int) -> None:
+def _fill(got: bytearray, url: str, source: SourceFile, first: int, last: int, rules: DownloadRules) -> None:
     """Append what is still missing of `first` to `last`."""
     first += len(got)
     headers = {"Range": f"bytes={first}-{last}", "Accept-Encoding": "identity"}
     condition = _condition(source)
-    with requests.get(url, headers=headers | condition, timeout=TIMEOUT_SECONDS, stream=True) as answer:
+    with opened(url, headers | condition, rules) as answer:
         if answer.status_code != HTTPStatus.PRECONDITION_FAILED or not condition:
             return _take(got, answer, source, first, last)
     # A strong ETag that the server now calls weak fails If-Match (RFC 9110, section 13.1.1), as another file does: the
     # answer without the condition shows which.
-    with requests.get(url, headers=headers, timeout=TIMEOUT_SECONDS, stream=True) as answer:
+    with opened(url, headers, rules) as answer:
         if answer.status_code == HTTPStatus.PARTIAL_CONTENT and not _is_same(source, answer):
             raise SourceChanged("the file changed while it was read")
         _take(got, answer, source, first, last)
@@ -190,10 +190,13 @@ def _moment(value: str | None) -> datetime | None:
     return found.astimezone(UTC) if found and found.tzinfo else found and found.replace(tzinfo=UTC)
 
 
-def stream(url: str, source: SourceFile, part_size: int) -> Iterator[bytes]:
-    """A file that cannot be read in ranges, in parts of `part_size`. Raises SourceChanged or SourceUnavailable."""
+def stream(url: str, source: SourceFile, part_size: int, rules: DownloadRules) -> Iterator[bytes]:
+    """A file that cannot be read in ranges, in parts of `part_size`.
+
+    Raises SourceNotAllowed, SourceChanged or SourceUnavailable.
+    """
     got, part = 0, bytearray()
-    with _get(url, {}) as answer:
+    with _get(url, {}, rules) as answer:
         if answer.status_code != HTTPStatus.OK:
             raise SourceUnavailable(f"the file was answered with {answer.status_code}")
         if _is_another(source, answer):
@@ -216,16 +219,19 @@ def stream(url: str, source: SourceFile, part_size: int) -> Iterator[bytes]:
 
 
 class UrlReader:
-    """Implements transfer_file.Reader; a place is a URL."""
+    """Implements transfer_file.Reader; a place is a URL, which must keep to the rules of the environment."""
+
+    def __init__(self) -> None:
+        self._rules = DownloadRules.from_environment()
 
     def measure(self, place: str) -> SourceFile:
-        return measure(place)
+        return measure(place, self._rules)
 
     def read(self, place: str, plan: Plan, first: int, last: int) -> bytes:
-        return read(place, _planned(plan), first, last)
+        return read(place, _planned(plan), first, last, self._rules)
 
     def stream(self, place: str, plan: Plan) -> Iterator[bytes]:
-        return stream(place, _planned(plan), plan["part_size"])
+        return stream(place, _planned(plan), plan["part_size"], self._rules)
 
 
 def _planned(plan: Plan) -> SourceFile:

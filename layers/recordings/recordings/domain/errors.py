@@ -39,6 +39,7 @@ Errors that only a workflow hears of (their class name is what `Retry` and `Catc
 
 * TransferError
   - SourceChanged, SourceExpired, SourceUnavailable (SourceDenied, RangesRefused), ChecksumMismatch
+  - SourceNotAllowed           the URL leads where nothing may be fetched from: the same URL never helps
   - AttemptReplaced            a newer attempt has taken over: this one must change nothing
 * CaptureFailed                Cloudflare lost the recording for good
   - TracksOnly                 Cloudflare has separate tracks, and no file of the whole
@@ -234,6 +235,10 @@ class SourceUnavailable(TransferError):
 
 class SourceDenied(SourceUnavailable):
     """The source says that we may not read: the URL has run out, and a fresh one may do."""
+
+
+class SourceNotAllowed(TransferError):
+    """The URL of the file, or a redirect, leads to a host or an address that nothing may be fetched from."""
 
 
 class RangesRefused(SourceUnavailable):
