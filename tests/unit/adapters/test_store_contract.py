@@ -1303,6 +1303,7 @@ def test_no_rooms_are_an_empty_page_without_cursor(store: Store) -> None:
         base64.urlsafe_b64encode(b"rooms/").decode(),
         base64.urlsafe_b64encode(b"/room_1").decode(),
         base64.urlsafe_b64encode(b"rec_01KE6V8Q800000000000000000").decode(),
+        base64.urlsafe_b64encode(b"rec_7ZZZZZZZZZZZZZZZZZZZZZZZZZ").decode(),
         base64.urlsafe_b64encode(b"recordings/rec_01KE6V8Q800000000000000000").decode(),
     ],
 )

@@ -9,7 +9,7 @@ import binascii
 from typing import Final, Literal
 
 from recordings.domain.errors import InvalidCursor
-from recordings.domain.ids import is_recording_id, is_room_id
+from recordings.domain.ids import RECORDING_ID, is_recording_id, is_room_id
 
 type List = Literal["recordings", "rooms"]
 
@@ -39,4 +39,4 @@ def _is_of(of: List, sort_key: str, *, named: bool) -> bool:
     if of == "recordings":
         return is_recording_id(sort_key)
     # Without a name it is more likely a cursor of recordings than that of a room with such an id.
-    return is_room_id(sort_key) and (named or not is_recording_id(sort_key))
+    return is_room_id(sort_key) and (named or not RECORDING_ID.fullmatch(sort_key))
