@@ -36,6 +36,7 @@ class Server(HTTPServer):
     status = 200
     answer = published(OURS)
     asked = 0
+    location: str | None = None
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -45,6 +46,8 @@ class Handler(BaseHTTPRequestHandler):
         self.server.asked += 1
         self.send_response(self.server.status)
         self.send_header("Content-Length", str(len(self.server.answer)))
+        if self.server.location is not None:
+            self.send_header("Location", self.server.location)
         self.end_headers()
         self.wfile.write(self.server.answer)
 
@@ -89,6 +92,19 @@ def test_what_cloudflare_signed_is_believed_and_the_key_is_kept(server: Server, 
     assert keys.verify(BODY, signed())
     assert keys.verify(b"", signed(b""))
     assert server.asked == 1
+
+
+def test_a_redirect_is_no_key(server: Server, keys: WebhookKeys) -> None:
+    server.status, server.location, server.answer = 302, f"http://127.0.0.1:{server.server_port}/stolen", b"{}"
+    with pytest.raises(ProviderError):
+        keys.verify(BODY, signed())
+    assert server.asked == 1
+
+
+def test_an_answer_without_end_is_no_key(server: Server, keys: WebhookKeys) -> None:
+    server.answer = published(OURS)[:-1] + b" " * 10_000_000 + b"}"
+    with pytest.raises(ProviderError):
+        keys.verify(BODY, signed())
 
 
 @pytest.mark.parametrize("body", [BODY + b" ", BODY[:-1], b"", BODY.replace(b"r", b"R", 1)])

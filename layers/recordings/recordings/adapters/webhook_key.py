@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import json
 import math
 import os
 import time
@@ -13,11 +14,17 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
 
 from recordings.domain.errors import ProviderError, ProviderTimeout
 from recordings.request_context import remaining_seconds
 
 KEEP_SECONDS: Final = 3600
+UNREADABLE: Final = (requests.RequestException, HTTPError, RecursionError, ValueError)
+# What an answer of another shape raises.
+NO_KEY: Final = (KeyError, TypeError, AttributeError)
+# A key takes less than a kilobyte; of more than this the rest is not read, and what was read is no JSON.
+MAX_ANSWER_BYTES: Final = 64 * 1024
 # Rotation is undocumented, so a failed check may mean a new key; forged requests must not make us ask each time.
 ASK_AGAIN_SECONDS: Final = 10
 # Without any key nothing can be told from a forgery, and still a flood must not become one of fetches that fail.
@@ -59,13 +66,24 @@ class WebhookKeys:
         remaining = remaining_seconds()
         if remaining <= 0:
             raise ProviderTimeout("Cloudflare's webhook key could not be fetched in time")
+        timeout = (min(CONNECT_SECONDS, remaining), min(READ_SECONDS, remaining))
         try:
-            response = requests.get(self._url, timeout=(min(CONNECT_SECONDS, remaining), min(READ_SECONDS, remaining)))
-            response.raise_for_status()
-            key = load_pem_public_key(response.json()["data"]["publicKey"].encode())
-        except (requests.Timeout, requests.ConnectionError) as error:
+            # The address is a parameter of the deployment: what it answers must not lead to another one.
+            with requests.get(self._url, timeout=timeout, allow_redirects=False, stream=True) as response:
+                response.raise_for_status()
+                content = response.raw.read(MAX_ANSWER_BYTES, decode_content=True)
+            key = load_pem_public_key(json.loads(content)["data"]["publicKey"].encode())
+        except (requests.Timeout, requests.ConnectionError, ReadTimeoutError, ProtocolError) as error:
             raise ProviderTimeout("Cloudflare's webhook key could not be fetched in time") from error
-        except (requests.RequestException, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (
+            requests.RequestException,
+            HTTPError,
+            RecursionError,
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+        ) as error:
             raise ProviderError("Cloudflare's webhook key could not be read") from error
         if not isinstance(key, RSAPublicKey):
             raise ProviderError("Cloudflare's webhook key is not an RSA key")
