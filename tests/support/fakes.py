@@ -129,7 +129,7 @@ class MemoryRooms:
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
 
-    def add(self, room: Room, *, adopted: bool = False) -> None:
+    def add(self, room: Room, *, adopted: bool = False, walk: bool = False) -> None:
         with self._memory.lock:
             if (room.tenant_id, room.id) in self._memory.rooms:
                 raise ConcurrentUpdate
@@ -142,7 +142,7 @@ class MemoryRooms:
             self._memory.claims.pop((room.tenant_id, room.id), None)
             self._memory.tenants.setdefault(room.tenant_id, None)
             self._memory.meetings[room.meeting_id] = taken
-            if adopted:
+            if adopted or walk:
                 self._memory.keep(at_meeting(room.meeting_id))
 
     def claim(self, tenant_id: str, room_id: str, *, nonce: str, now: datetime, until: datetime) -> str | None:
@@ -190,6 +190,8 @@ class MemoryRooms:
                 taken = MeetingOwnership.begin(after, adopted=True) if known is None else known.taken_by(after)
                 self._release(before, after.updated_at)
                 self._memory.meetings[after.meeting_id] = taken
+                self._memory.keep(at_meeting(after.meeting_id))
+            elif after.record_on_start is not before.record_on_start:
                 self._memory.keep(at_meeting(after.meeting_id))
             self._memory.rooms[key] = replace(
                 after,

@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from recordings import wiring
 from recordings.adapters.budget import CallBudget
-from recordings.adapters.dynamo import DynamoKeptLooks, DynamoRooms
+from recordings.adapters.dynamo import DynamoRooms
 from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.system import new_nonce, now
 from recordings.domain.ids import is_room_id
@@ -17,7 +17,6 @@ rooms, recorder = DynamoRooms(), RealtimeKit(CallBudget())
 put_room = PutRoom(
     rooms=rooms,
     recorder=recorder,
-    kept=DynamoKeptLooks(),
     release=wiring.release_meeting(rooms, recorder),
     clock=now,
     new_nonce=new_nonce,

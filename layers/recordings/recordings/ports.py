@@ -73,11 +73,12 @@ class KeptLooks(Protocol):
 class Rooms(Protocol):
     """The rooms of all tenants."""
 
-    def add(self, room: Room, *, adopted: bool = False) -> None:
+    def add(self, room: Room, *, adopted: bool = False, walk: bool = False) -> None:
         """Store a new room and that it holds its meeting. Raises ConcurrentUpdate (room exists) or MeetingInUse.
 
         An `adopted` meeting is older than the room. Nobody may have owned it before, or this tenant must own it and no
-        room hold it. The next sync brings in what was recorded in it while it was this tenant's.
+        room hold it. The next sync walks it, as it does with `walk`: it brings in what was recorded in the meeting
+        while it was this tenant's, and makes it record by itself as the room says.
         """
 
     def get(self, tenant_id: str, room_id: str) -> Room:
@@ -89,8 +90,9 @@ class Rooms(Protocol):
     def save(self, before: Room, after: Room, *, nonce: str | None = None) -> None:
         """Replace the version that was read (name, meeting, record_on_start, updated_at; never the lock).
 
-        A changed meeting is adopted as by `add`, the old one is released, and the next sync walks both. With `nonce`
-        the room must still be under that lease, which ends. Raises ConcurrentUpdate or MeetingInUse.
+        A changed meeting is adopted as by `add`, the old one is released, and the next sync walks both; it also walks
+        the meeting of a changed record_on_start. With `nonce` the room must still be under that lease, which ends.
+        Raises ConcurrentUpdate or MeetingInUse.
         """
 
     def remove(self, room: Room, *, nonce: str | None = None) -> None:

@@ -119,7 +119,7 @@ def test_endless_changes_by_others_are_told(world: World) -> None:
 class Flickering(MemoryRooms):
     """Somebody makes the room just before us, and removes it just after."""
 
-    def add(self, room: Room, *, adopted: bool = False) -> None:
+    def add(self, room: Room, *, adopted: bool = False, walk: bool = False) -> None:
         raise ConcurrentUpdate
 
 

@@ -190,15 +190,17 @@ class World:
     def new_nonce(self) -> str:
         return f"nonce_{next(self._nonces)}"
 
-    def start(self, *, max_seconds: int | None = None, room_id: str = "room_1") -> Recording:
+    def start(
+        self, *, max_seconds: int | None = None, room_id: str = "room_1", tenant_id: str = "tenant_1"
+    ) -> Recording:
         service = StartRecording(
             **self.ports("rooms", "recordings", "recorder"), new_id=self.new_id, new_nonce=self.new_nonce
         )
-        return service(tenant_id="tenant_1", room_id=room_id, max_duration_seconds=max_seconds)
+        return service(tenant_id=tenant_id, room_id=room_id, max_duration_seconds=max_seconds)
 
-    def stop(self, *, room_id: str = "room_1") -> Recording:
+    def stop(self, *, room_id: str = "room_1", tenant_id: str = "tenant_1") -> Recording:
         service = StopRecording(**self.ports("rooms", "recordings", "recorder", "workflow"), new_id=self.new_id)
-        return service(tenant_id="tenant_1", room_id=room_id)
+        return service(tenant_id=tenant_id, room_id=room_id)
 
     def webhook(self, capture_id: str | None = None, meeting_id: str | None = "meeting_1") -> bool:
         """Cloudflare tells of one capture; by default of the last one."""
@@ -427,7 +429,7 @@ class World:
     def put_room(
         self, *, tenant_id: str = "tenant_1", room_id: str = "room_1", may_adopt: bool = True, **asked: Any
     ) -> tuple[Room, bool]:
-        service = PutRoom(**self.ports("rooms", "recorder", "kept"), release=self.release(), new_nonce=self.new_nonce)
+        service = PutRoom(**self.ports("rooms", "recorder"), release=self.release(), new_nonce=self.new_nonce)
         named = {"name": "Name"} | asked
         return service(tenant_id=tenant_id, room_id=room_id, asked=RoomRequest(may_adopt=may_adopt, **named))
 

@@ -406,14 +406,14 @@ def _claim_key(tenant_id: str, room_id: str) -> Key:
 class DynamoRooms:
     """Implements ports.Rooms."""
 
-    def add(self, room: Room, *, adopted: bool = False) -> None:
+    def add(self, room: Room, *, adopted: bool = False, walk: bool = False) -> None:
         known = self.meeting_ownership(room.meeting_id) if adopted else None
         taken = MeetingOwnership.begin(room, adopted=adopted) if known is None else known.taken_by(room)
         actions = [
             _put(_room_item(room), "attribute_not_exists(pk)"),
             _put_ownership(known, taken),
             {"Delete": {"TableName": TABLE, "Key": _claim_key(room.tenant_id, room.id)}},
-            *([_to_be_walked(room.meeting_id)] if adopted else []),
+            *([_to_be_walked(room.meeting_id)] if adopted or walk else []),
         ]
         tenant = _tenant_key(room.tenant_id)
         if _get(tenant["pk"]["S"], tenant["sk"]["S"]) is None:
@@ -470,6 +470,8 @@ class DynamoRooms:
                 _to_be_walked(after.meeting_id),
                 _to_be_walked(before.meeting_id),
             ]
+        elif before.record_on_start is not after.record_on_start:
+            actions.append(_to_be_walked(after.meeting_id))
         try:
             _transact(actions)
         except _Refused as refusal:

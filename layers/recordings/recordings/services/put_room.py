@@ -13,15 +13,13 @@ from recordings.domain.errors import (
     ConcurrentUpdate,
     MeetingInUse,
     MeetingUnknown,
-    ProviderFailure,
     ProviderNotFound,
     RecordingsError,
     RoomNotFound,
     ScopeMissing,
-    Throttled,
 )
 from recordings.domain.room import Room
-from recordings.ports import Clock, KeptLooks, Recorder, Rooms, at_meeting
+from recordings.ports import Clock, Recorder, Rooms
 from recordings.services.meeting_owner import SettleMeeting
 from recordings.services.release_meeting import ReleaseMeeting
 
@@ -49,7 +47,6 @@ class PutRoom:
 
     rooms: Rooms
     recorder: Recorder
-    kept: KeptLooks
     release: ReleaseMeeting
     clock: Clock
     new_nonce: Callable[[], str]
@@ -93,8 +90,8 @@ class PutRoom:
         auto = bool(asked.record_on_start)
         meeting_id, made_now = self._made(tenant_id, room_id, asked.name, auto)
         room = self._new(tenant_id, room_id, asked.name, meeting_id, auto)
-        self.rooms.add(room)
         # A meeting that an earlier call made was made for what that call asked for.
+        self.rooms.add(room, walk=not made_now)
         self._settle(room, send=not made_now)
         return room
 
@@ -174,10 +171,5 @@ class PutRoom:
 
     def _settle(self, room: Room, *, send: bool) -> None:
         """Have Cloudflare's meeting do what the room says; what fails now, the next sync does."""
-        if not send:
-            return
-        try:
+        if send:
             SettleMeeting(rooms=self.rooms, recorder=self.recorder)(room.meeting_id)
-        except (ProviderFailure, Throttled):
-            self.kept.keep(at_meeting(room.meeting_id))
-            raise

@@ -1,0 +1,232 @@
+"""Random histories of three tenants who make, move, delete and adopt rooms and meetings while Cloudflare records.
+
+Whatever happens, nobody is shown what was recorded while a meeting was not theirs, and nothing that was recorded in a
+meeting of somebody's is lost. What is true is kept beside the product, from the answers alone: a meeting is its first
+tenant's, from then on and for ever.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any
+
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from recordings.domain.capture import Capture, CaptureStatus
+from recordings.domain.errors import (
+    ProviderError,
+    ProviderTimeout,
+    RecordingsError,
+    RoomAlreadyRecording,
+    RoomIsRecording,
+)
+from recordings.domain.recording import Recording
+from tests.unit.services.world import Killed, Trap, World
+
+TENANTS, ROOMS = ["tenant_1", "tenant_2", "tenant_3"], ["room_1", "room_2"]
+# Some that were made elsewhere; the product makes others.
+ELSEWHERE = ["elsewhere_1", "elsewhere_2"]
+
+TENANT, ROOM, NUMBER = st.sampled_from(TENANTS), st.sampled_from(ROOMS), st.integers(0, 4)
+FAULTS = st.one_of(
+    st.none(),
+    st.none(),
+    st.builds(lambda n, after: Trap(n, Killed(), after=after), st.integers(0, 14), st.booleans()),
+    st.builds(
+        lambda n, after, kind: Trap(n, kind(), after=after, only="recorder"),
+        st.integers(0, 5),
+        st.booleans(),
+        st.sampled_from([ProviderError, ProviderTimeout]),
+    ),
+)
+STEPS = st.one_of(
+    st.tuples(st.just("make"), TENANT, ROOM, FAULTS),
+    st.tuples(st.just("name"), TENANT, ROOM, NUMBER, st.sampled_from([None, True, False]), FAULTS),
+    st.tuples(st.just("name"), TENANT, ROOM, NUMBER, st.sampled_from([None, True, False]), FAULTS),
+    st.tuples(st.sampled_from(["delete", "start", "stop", "sync room"]), TENANT, ROOM, FAULTS),
+    st.tuples(st.just("delete"), TENANT, ROOM, FAULTS),
+    st.tuples(st.just("begins by itself"), NUMBER),
+    st.tuples(st.just("begins by itself"), NUMBER),
+    st.tuples(st.sampled_from(["ends", "uploads", "is hidden", "is shown", "webhook"]), NUMBER),
+    st.tuples(st.just("sync"), FAULTS),
+    st.tuples(st.just("time passes"), st.sampled_from([1, 61, 901, 7201])),
+)
+
+
+class Tenants(World):
+    """The world, what Cloudflare's listing does not show yet, and who owns what as the answers tell it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.delete_room()
+        self.memory.meetings.clear()
+        self.memory.looks.clear()
+        self.cloudflare.recording_on_start.clear()
+        self.hidden: set[str] = set()
+        # The first tenant that a room of it was seen to hold a meeting, and from when on: None from its beginning.
+        self.owner: dict[str, tuple[str, datetime | None]] = {}
+        listed, recent, active = self.cloudflare.captures, self.cloudflare.recent, self.cloudflare.active
+
+        def shown(captures: Iterable[Capture]) -> list[Capture]:
+            return [one for one in captures if one.id not in self.hidden]
+
+        def shown_active(meeting_id: str) -> Capture | None:
+            found = active(meeting_id)
+            return None if found is None or found.id in self.hidden else found
+
+        def shown_recent(number: int) -> tuple[list[Capture], bool]:
+            rows, more = recent(number)
+            return shown(rows), more
+
+        self.cloudflare.captures = lambda meeting_id: iter(shown(listed(meeting_id)))  # type: ignore[method-assign]
+        self.cloudflare.recent = shown_recent  # type: ignore[method-assign]
+        self.cloudflare.active = shown_active  # type: ignore[method-assign]
+
+    # ------------------------------------------------------------ what happens
+
+    def meeting(self, n: int) -> str:
+        every = [*ELSEWHERE, *self.cloudflare.meetings]
+        return every[n % len(every)]
+
+    def capture(self, n: int) -> Capture | None:
+        every = list(self.cloudflare.captured.values())[::-1]
+        return every[n % len(every)] if every else None
+
+    def do(self, step: tuple[Any, ...]) -> None:
+        self.clock.advance(seconds=1)
+        trap = step[-1] if isinstance(step[-1], Trap) else None
+        self.trap = Trap(trap.at, trap.error, after=trap.after, only=trap.only) if trap is not None else Trap(-1)
+        match step:
+            case "make", tenant, room, _:
+                self.ask(tenant, lambda: self.put_room(tenant_id=tenant, room_id=room))
+            case "name", tenant, room, n, auto, _:
+                meeting = self.meeting(n)
+                self.ask(
+                    tenant,
+                    lambda: self.put_room(tenant_id=tenant, room_id=room, meeting_id=meeting, record_on_start=auto),
+                )
+            case "delete", tenant, room, _:
+                self.ask(tenant, lambda: self.delete_room(tenant_id=tenant, room_id=room))
+            case "start", tenant, room, _:
+                self.ask(tenant, lambda: self.start(tenant_id=tenant, room_id=room))
+            case "stop", tenant, room, _:
+                self.ask(tenant, lambda: self.stop(tenant_id=tenant, room_id=room))
+            case "sync room", tenant, room, _:
+                self.ask(tenant, lambda: self.sync_room(room, tenant))
+            case "sync", _:
+                self.ask(None, self.sync)
+            case "begins by itself", n:
+                meeting = self.meeting(n)
+                if not any(one.meeting_id == meeting for one in self.cloudflare.running()):
+                    self.cloudflare.begin_by_itself(meeting)
+            case "time passes", seconds:
+                self.clock.advance(seconds=seconds)
+            case what, n:
+                capture = self.capture(n)
+                if capture is not None:
+                    self.happens(what, capture)
+        self.trap = Trap(-1)
+        self.note_owners(named=step[0] == "name")
+
+    def happens(self, what: str, capture: Capture) -> None:
+        match what:
+            case "ends" if capture.status.running:
+                self.cloudflare.end(capture.id)
+            case "uploads" if not capture.status.running:
+                self.cloudflare.upload(capture.id)
+            case "is hidden":
+                self.hidden.add(capture.id)
+            case "is shown":
+                self.hidden.discard(capture.id)
+            case "webhook":
+                self.ask(None, lambda: self.webhook(capture.id, capture.meeting_id))
+
+    def ask(self, tenant: str | None, call: Callable[[], Any]) -> None:
+        """Make a call; whatever recording its answer shows must be the caller's."""
+        shown: list[Recording] = []
+        try:
+            answer = call()
+            shown = [answer] if isinstance(answer, Recording) else answer if isinstance(answer, list) else []
+        except Killed:
+            pass
+        except (RoomAlreadyRecording, RoomIsRecording) as error:
+            shown = [error.blocker] if error.blocker is not None else []
+        except RecordingsError:
+            pass
+        for recording in shown:
+            assert tenant is not None
+            assert recording.tenant_id == tenant
+
+    # ------------------------------------------------------------ what is true
+
+    def note_owners(self, *, named: bool) -> None:
+        for room in self.memory.rooms.values():
+            since = room.updated_at if named else None
+            self.owner.setdefault(room.meeting_id, (room.tenant_id, since))
+            # A meeting that a room holds is that of the first tenant.
+            assert self.owner[room.meeting_id][0] == room.tenant_id
+        held = [room.meeting_id for room in self.memory.rooms.values()]
+        assert len(held) == len(set(held))
+
+    def is_owned(self, capture: Capture) -> bool:
+        _, since = self.owner.get(capture.meeting_id or "", ("", datetime.max.replace(tzinfo=self.clock().tzinfo)))
+        return since is None or capture.invoked_at >= since
+
+    def assert_nobody_sees_anothers(self) -> None:
+        for recording in self.all():
+            capture = self.cloudflare.captured[recording.cloudflare_id or ""]
+            assert self.is_owned(capture), (recording, self.owner)
+            assert recording.tenant_id == self.owner[capture.meeting_id or ""][0]
+            assert recording.meeting_id == capture.meeting_id
+
+    def end(self) -> None:
+        """All that runs ends, all is shown, and the scheduled syncs of two days pass. No webhook comes."""
+        self.let_go()
+        self.hidden.clear()
+        for capture in self.cloudflare.running():
+            self.cloudflare.end(capture.id)
+        for capture in list(self.cloudflare.captured.values()):
+            if capture.status is CaptureStatus.UPLOADING:
+                self.cloudflare.upload(capture.id)
+        for _ in range(3):
+            self.clock.advance(minutes=15)
+            self.sync()
+        self.clock.advance(days=1)
+        self.sync()
+
+    def assert_nothing_is_lost(self) -> None:
+        owned = {one.id for one in self.cloudflare.captured.values() if self.is_owned(one)}
+        assert {one.cloudflare_id for one in self.all()} == owned
+        assert len(self.all()) == len(owned)
+        for room in self.memory.rooms.values():
+            assert room.active_recording_id is None
+            if room.record_on_start:
+                assert self.cloudflare.recording_on_start.get(room.meeting_id, False) is True
+        held = {room.meeting_id for room in self.memory.rooms.values()}
+        for meeting in self.owner.keys() - held:
+            assert self.cloudflare.recording_on_start.get(meeting, False) is False
+
+
+@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(STEPS, min_size=5, max_size=30))
+@example(
+    [
+        ("make", "tenant_1", "room_1", None),
+        ("begins by itself", 2),
+        ("is hidden", 0),
+        ("delete", "tenant_1", "room_1", None),
+        ("name", "tenant_2", "room_1", 2, True, None),
+        ("is shown", 0),
+        ("sync room", "tenant_2", "room_1", None),
+    ]
+)
+def test_nobody_sees_anothers_recordings_and_nothing_is_lost(history: list[tuple[Any, ...]]) -> None:
+    tenants = Tenants()
+    for step in history:
+        tenants.do(step)
+        tenants.assert_nobody_sees_anothers()
+        tenants.assert_sound()
+    tenants.end()
+    tenants.assert_nobody_sees_anothers()
+    tenants.assert_sound()
+    tenants.assert_nothing_is_lost()
