@@ -264,18 +264,20 @@ def found(running: Json, tenants: Sequence[Tenant], told: Told, control: httpx.C
         for one in control.get("/recordings").raise_for_status().json()["data"]
     ]
     stored = [row for row in table if row["pk"].startswith("T#") and row["pk"].endswith(("#REC", "#TRASH"))]
+    rooms = [row for row in table if row["pk"].startswith("T#") and row["pk"].endswith("#ROOM")]
     orphans, phantoms = audited(running)
+    ask_for_copies(running, [row["file"]["key"] for row in stored if row["file"] and row["file"]["provider"] == "s3"])
     return Found(
         captures=captures,
         recordings=[_held(row, _bytes_of(running, row)) for row in stored],
-        owners={meeting: (one.name, room) for one in tenants for room, meeting in one.meetings.items()},
+        owners={row["meeting_id"]: (row["tenant_id"], row["sk"]) for row in rooms},
         tallies=_tallies(table),
         answers=dict(told.answers),
         seen={one.name: frozenset(one.seen) for one in tenants},
         orphans=orphans,
         phantoms=phantoms,
         open=[row["sk"] for row in table if row["pk"] == "OPEN"],
-        held_rooms=[row["sk"] for row in table if row["pk"].endswith("#ROOM") and "active_recording_id" in row],
+        held_rooms=[row["sk"] for row in rooms if "active_recording_id" in row],
         complaints=[*told.complaints],
     )
 
@@ -317,7 +319,7 @@ def _bytes_of(running: Json, row: Json) -> str | None:
     bucket = running["buckets"]["r2" if file["provider"] == "r2" else "ArchiveBucket"]
     try:
         if file["provider"] == "s3":
-            _restore(store, bucket, file["key"])
+            until(lambda: _readable(store, bucket, file["key"]), seconds=120, what="a restore")
         body = store.get_object(Bucket=bucket, Key=file["key"])["Body"]
     except ClientError as error:
         return str(error.response["Error"]["Code"])
@@ -327,20 +329,22 @@ def _bytes_of(running: Json, row: Json) -> str | None:
     return whole.hexdigest()
 
 
-def _restore(store: Any, bucket: str, key: str) -> None:
-    """Make a readable copy of what lies in cold storage, and wait for it."""
-    if 'ongoing-request="false"' not in store.head_object(Bucket=bucket, Key=key).get("Restore", ""):
-        asked = {"Days": 1, "GlacierJobParameters": {"Tier": "Expedited"}}
+def ask_for_copies(running: Json, keys: Sequence[str]) -> None:
+    """Ask for a readable copy of everything that lies in cold storage."""
+    s3, bucket = stack.client(running, "s3"), running["buckets"]["ArchiveBucket"]
+    for key in keys:
         try:
-            store.restore_object(Bucket=bucket, Key=key, RestoreRequest=asked)
+            if not _readable(s3, bucket, key):
+                asked = {"Days": 1, "GlacierJobParameters": {"Tier": "Expedited"}}
+                s3.restore_object(Bucket=bucket, Key=key, RestoreRequest=asked)
         except ClientError as error:
-            if error.response["Error"]["Code"] != "RestoreAlreadyInProgress":
+            # One that is missing is told when it is to be read.
+            if error.response["Error"]["Code"] not in {"RestoreAlreadyInProgress", "404", "NoSuchKey"}:
                 raise
-    until(
-        lambda: 'ongoing-request="false"' in store.head_object(Bucket=bucket, Key=key).get("Restore", ""),
-        seconds=120,
-        what="a restore",
-    )
+
+
+def _readable(s3: Any, bucket: str, key: str) -> bool:
+    return 'ongoing-request="false"' in s3.head_object(Bucket=bucket, Key=key).get("Restore", "")
 
 
 def audited(running: Json) -> tuple[list[str], list[str]]:

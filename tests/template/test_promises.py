@@ -1,5 +1,6 @@
 """What a deployed stack promises beyond its code: nothing is lost, nothing is public, what is stored stays."""
 
+import ast
 import json
 import re
 from typing import Any
@@ -176,7 +177,9 @@ def test_a_run_gives_a_recording_up_only_when_there_is_nothing_to_fetch() -> Non
     for rule in catches:
         if "States.ALL" in rule["ErrorEquals"]:
             assert rule["Next"] != "MarkFailed", rule
-    assert any(rule["Next"] == "MarkFailed" and "CaptureFailed" in rule["ErrorEquals"] for rule in catches)
+    settled = [rule for rule in catches if {"CaptureFailed", "SourceExpired"} & {*rule["ErrorEquals"]}]
+    assert settled
+    assert {rule["Next"] for rule in settled} == {"MarkFailed"}
 
 
 def test_cloudflares_rate_limit_is_waited_out_by_every_task_that_may_meet_it() -> None:
@@ -194,3 +197,28 @@ def test_cloudflares_rate_limit_is_waited_out_by_every_task_that_may_meet_it() -
             if state["Type"] == "Task" and function in calls:
                 retried = {error for rule in state["Retry"] for error in rule["ErrorEquals"]}
                 assert "ProviderThrottled" in retried, (path.name, name)
+
+
+def test_whatever_settles_that_there_is_no_file_ends_the_recording_from_every_task() -> None:
+    """MarkFailed knows these errors; one that a way to it leaves out would stall, and be tried again in vain."""
+    source = ast.parse((ROOT / "functions/workflow/mark_failed/app.py").read_text())
+    (known,) = [
+        {key.value for key in node.value.keys if isinstance(key, ast.Constant)}
+        for node in source.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict)
+    ]
+    states = json.loads((ROOT / "statemachines/processing.asl.json").read_text())["States"]
+    ways = [
+        {*rule["ErrorEquals"]}
+        for state in states.values()
+        for rule in state.get("Catch", [])
+        if rule["Next"] == "MarkFailed"
+    ]
+    ways += [
+        set(re.findall(r"'(\w+)'", choice["Condition"]))
+        for state in states.values()
+        for choice in state.get("Choices", [])
+        if choice["Next"] == "MarkFailed" and "$reason in" in choice["Condition"]
+    ]
+    assert len(ways) >= 2
+    assert all(way == known for way in ways), ways
