@@ -290,7 +290,7 @@ def _parameters(stack: dict[str, Any], template: dict[str, Any]) -> dict[str, st
         "CaptureHosts": "127.0.0.1",
         "LoopbackCaptures": "on",
         # The stand-in has no limit but the one that a test sets.
-        "CloudflareCallsPerMinute": "100000",
+        "CloudflareCallsPerMinute": "20000",
         # The stand-in's news is old within seconds, and a person or a test waits for what becomes of it.
         "SecondLookSeconds": "10",
         # Seldom, so that it does not meet what a person or a test is just looking at; it can be started by hand.

@@ -33,6 +33,8 @@ ANYWHERE: Final = ("invalid_request", "body_too_large", "internal_error", "throt
 WITH_TOKEN: Final = ("scope_missing", "tenant_missing", "tenant_invalid")
 WITH_KEY: Final = ("request_in_progress", "idempotency_key_reused")
 CLOUDFLARE: Final = ("provider_error", "provider_throttled", "provider_timeout")
+# Of calls that count for a tenant.
+CLOUDFLARE_FOR_TENANT: Final = (*CLOUDFLARE, "tenant_throttled")
 
 # What the gateway answers by itself, in its own words.
 GATEWAY: Final[Mapping[HTTPStatus, str]] = {
@@ -121,7 +123,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             HTTPStatus.OK: Success("The room was updated.", (answers.RoomAnswer,), links=ROOM_LINKS),
             HTTPStatus.CREATED: Success("The room was created.", (answers.RoomAnswer,), links=ROOM_LINKS),
         },
-        ("scope_missing", "meeting_in_use", "room_recording", "concurrent_update", *CLOUDFLARE),
+        ("scope_missing", "meeting_in_use", "room_recording", "concurrent_update", *CLOUDFLARE_FOR_TENANT),
     ),
     "GetRoom": Operation(
         "Rooms",
@@ -151,7 +153,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         " and is not here yet is imported. Then automatic recording is switched off. The meeting stays yours: only your"
         " rooms can be given it again.",
         {HTTPStatus.OK: Success("The room is deleted.", (answers.DeletedRoomAnswer,))},
-        ("room_not_found", "room_recording", "concurrent_update", *CLOUDFLARE),
+        ("room_not_found", "room_recording", "concurrent_update", *CLOUDFLARE_FOR_TENANT),
     ),
     "StartRecording": Operation(
         "Recordings",
@@ -171,7 +173,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
                 },
             )
         },
-        ("room_not_found", "room_already_recording", "concurrent_update", *CLOUDFLARE),
+        ("room_not_found", "room_already_recording", "concurrent_update", *CLOUDFLARE_FOR_TENANT),
     ),
     "StopRecording": Operation(
         "Recordings",
@@ -185,7 +187,13 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
                 links=_recording("GetRecording", "DownloadRecording", "RecoverRecording", "DeleteRecording"),
             )
         },
-        ("room_not_found", "no_active_recording", "room_already_recording", "concurrent_update", *CLOUDFLARE),
+        (
+            "room_not_found",
+            "no_active_recording",
+            "room_already_recording",
+            "concurrent_update",
+            *CLOUDFLARE_FOR_TENANT,
+        ),
     ),
     "SyncRecordings": Operation(
         "Recordings",
@@ -199,7 +207,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
                 links={"GetRecording": ("GetRecording", {"id": "$response.body#/data/recordings/0/id"})},
             )
         },
-        ("room_not_found", *CLOUDFLARE),
+        ("room_not_found", *CLOUDFLARE_FOR_TENANT),
     ),
     "ListRecordings": Operation(
         "Recordings",

@@ -97,7 +97,7 @@ CALLED: Final = {
 }
 # What a caller may be told when nothing died; a 500 or an answer that is not ours may not.
 TROUBLE: Final = {502: "provider_error", 504: "provider_timeout"}
-BUSY: Final = {"throttled", "provider_throttled"}
+BUSY: Final = {"throttled", "provider_throttled", "tenant_throttled"}
 REFUSED: Final = {
     "start": {"room_already_recording", "concurrent_update"},
     "stop": {"no_active_recording", "concurrent_update"},

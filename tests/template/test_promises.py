@@ -196,7 +196,7 @@ def test_cloudflares_rate_limit_is_waited_out_by_every_task_that_may_meet_it() -
             function = str(state.get("Arguments", {}).get("FunctionName", "")).removeprefix("${").removesuffix("Arn}")
             if state["Type"] == "Task" and function in calls:
                 retried = {error for rule in state["Retry"] for error in rule["ErrorEquals"]}
-                assert "ProviderThrottled" in retried, (path.name, name)
+                assert {"ProviderThrottled", "TenantThrottled"} <= retried, (path.name, name)
 
 
 def test_whatever_settles_that_there_is_no_file_ends_the_recording_from_every_task() -> None:

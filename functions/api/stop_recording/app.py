@@ -14,7 +14,7 @@ from recordings.services.stop_recording import StopRecording
 stop_recording = StopRecording(
     rooms=DynamoRooms(),
     recordings=DynamoRecordings(),
-    recorder=RealtimeKit(CallBudget()),
+    recorder=RealtimeKit(CallBudget("stop")),
     workflow=ProcessingRuns(),
     clock=now,
     new_id=new_id,

@@ -45,6 +45,7 @@ BY_CODE: list[tuple[int, str, type[RecordingsError]]] = [
     (502, "provider_error", errors.ProviderError),
     (503, "throttled", errors.Throttled),
     (503, "provider_throttled", errors.ProviderThrottled),
+    (503, "tenant_throttled", errors.TenantThrottled),
     (504, "provider_timeout", errors.ProviderTimeout),
 ]
 

@@ -19,7 +19,7 @@
   - ServerFailure                  the API could not (5xx); the same call can be made again
     + InternalError
     + ProviderError, ProviderTimeout
-    + Throttled, ProviderThrottled
+    + Throttled, ProviderThrottled, and its child TenantThrottled
   - NotReady                       there is no file to download yet (or not without a restore)
     + NotReadyInTime               waited as long as asked for
   - DownloadFailed
@@ -219,6 +219,10 @@ class ProviderThrottled(ServerFailure):
     code = "provider_throttled"
 
 
+class TenantThrottled(ProviderThrottled):
+    code = "tenant_throttled"
+
+
 class NotReady(RecordingsError):
     code = "not_ready"
 
@@ -276,6 +280,7 @@ BY_CODE: Final[Mapping[str, type[RecordingsError]]] = {
         ProviderTimeout,
         Throttled,
         ProviderThrottled,
+        TenantThrottled,
     )
 }
 

@@ -1,88 +1,220 @@
-"""The budget of calls to Cloudflare: one for the whole deployment.
+"""The budget of calls to Cloudflare: one for the whole deployment, shared fairly between tenants.
 
 Cloudflare allows 1,200 calls in five minutes for each token and blocks every call for five minutes after a breach
-(fundamentals/api/reference/limits). So calls are counted by the minute in one item of the table: people's calls may
-take all of a minute's budget, webhooks and runs only a part of it, and the sweep a smaller one. However many recordings
-are fetched, and however often a webhook comes, something is left for the next start and stop. Every call that is sent
-is counted, repeats after a fault too. Five minutes touch six of ours at most, by default 1,140 calls: the rest is room
-for the dashboard, which shares the limit. One conditional write a call is all that it costs.
+(fundamentals/api/reference/limits). The budget is a leaky bucket of CLOUDFLARE_CALLS_PER_MINUTE calls that drains once
+in a minute (domain.fair_share): five minutes hold six times as many at most, by default 1,140. The rest is room for the
+dashboard, which shares the limit. Every call that is sent is counted, repeats after a fault too.
+
+The bucket is one item of the table. A call is one conditional write; the first call of a tick, five seconds, takes a
+second one, which drains the bucket. For each tenant with calls in it the item holds some 14 bytes, and at most twice as
+many tenants as the bucket has calls.
 """
 
+import math
 import os
 import time
+from base64 import urlsafe_b64encode
 from collections.abc import Mapping
-from typing import Final, Literal
+from hashlib import sha256
+from typing import Any, Final, NoReturn
 
 from recordings.adapters.aws.errors import CONDITION_FAILED, Refused, translated_errors
 from recordings.adapters.dynamo import TABLE, client
-from recordings.domain.errors import ProviderThrottled, Throttled
+from recordings.domain.errors import ProviderThrottled, TenantThrottled, Throttled
+from recordings.domain.fair_share import (
+    CALL,
+    CALLERS,
+    TICK_SECONDS,
+    TICKS_PER_MINUTE,
+    Caller,
+    Shares,
+    Usage,
+    admits,
+    allowed,
+    drained,
+    is_full,
+    taken,
+    ticks_until_admitted,
+)
+from recordings.request_context import current_tenant
 
-PERIOD_SECONDS: Final = 60
-type Caller = Literal["people", "runs", "sweep"]
-# What may be taken of it: by whoever waits for an answer, by webhooks and workflows, by what nobody waits for.
-SHARES: Final[Mapping[Caller, float]] = {"people": 1, "runs": 0.8, "sweep": 0.6}
 KEY: Final = {"pk": {"S": "BUDGET"}, "sk": {"S": "CLOUDFLARE"}}
 OPEN: Final = "(attribute_not_exists(blocked_until) OR blocked_until <= :now)"
+# The parts of calls that are no tenant's. Shorter or longer than a hash, so none of them is a tenant's.
+NOBODY: Final[Mapping[Caller, str]] = {"stop": "other", "people": "other", "runs": "webhook", "sweep": "sync"}
+# Calls that an earlier version counted, minute by minute.
+EARLIER: Final = "earlier"
 TRIES: Final = 5
+
+type Item = dict[str, Any]
+
+
+def _shares() -> Shares:
+    return Shares(
+        calls_per_minute=int(os.environ["CLOUDFLARE_CALLS_PER_MINUTE"]),
+        stop_reserve_percent=int(os.environ["CLOUDFLARE_STOP_RESERVE_PERCENT"]),
+        tenant_percent=int(os.environ["CLOUDFLARE_TENANT_SHARE_PERCENT"]),
+        workflow_percent=int(os.environ["CLOUDFLARE_WORKFLOW_SHARE_PERCENT"]),
+        sync_percent=int(os.environ["CLOUDFLARE_SYNC_SHARE_PERCENT"]),
+    )
 
 
 class CallBudget:
-    """Implements realtimekit.Budget."""
+    """Implements realtimekit.Budget.
+
+    A call counts for the tenant of the request or task that runs (request_context). The sync's calls, and those of
+    webhooks, are nobody's: they have a part of their own, as a tenant has.
+    """
 
     def __init__(self, caller: Caller = "people") -> None:
-        self._limit = int(int(os.environ["CLOUDFLARE_CALLS_PER_MINUTE"]) * SHARES[caller])
+        self._caller = caller
+        self._shares = _shares()
 
     def spend(self) -> None:
-        """Take one call out of the budget. Raises ProviderThrottled when there is none, or Cloudflare blocks."""
+        """Take one call out of the budget.
+
+        Raises:
+            TenantThrottled: this tenant has taken its share
+            ProviderThrottled: there is no call left for this caller, or Cloudflare blocks
+            Throttled: too many calls at the same moment
+        """
+        part = self._part()
         for _ in range(TRIES):
             now = time.time()
-            period = int(now // PERIOD_SECONDS)
-            held = self._try("SET calls = calls + :one", f"period = :period AND calls < :limit AND {OPEN}", now, period)
-            if held is None:
+            tick = int(now // TICK_SECONDS)
+            item = self._take(part, now, tick)
+            if item is None:
                 return
-            blocked = float(held.get("blocked_until", {}).get("N", 0))
+            blocked = float(item.get("blocked_until", {}).get("N", 0))
             if blocked > now:
                 raise ProviderThrottled("Cloudflare limits the rate of calls", retry_after=int(blocked - now) + 1)
-            if int(held.get("period", {}).get("N", 0)) >= period:
-                raise ProviderThrottled(
-                    "the budget of calls to Cloudflare is spent",
-                    retry_after=int((period + 1) * PERIOD_SECONDS - now) + 1,
-                )
-            begun = "attribute_not_exists(period) OR period < :period"
-            if self._try("SET period = :period, calls = :one", f"({begun}) AND {OPEN}", now, period) is None:
-                return
+            usage = _usage(item, tick)
+            if not tick <= usage.tick <= tick + TICKS_PER_MINUTE:
+                ahead, usage = usage.tick > tick, drained(usage, tick, self._shares)
+                admitted = admits(usage, self._caller, part, self._shares)
+                if admitted or ahead:
+                    turned = self._turn(item, taken(usage, self._caller, part) if admitted else usage)
+                    if turned and admitted:
+                        return
+                    if not turned:
+                        continue
+            self._refuse(usage, part, now)
         raise Throttled("the budget of calls is contended; try again in a moment", retry_after=1)
 
-    def _try(self, change: str, condition: str, now: float, period: int) -> dict[str, dict[str, str]] | None:
-        """Change the budget; gives None when that was done, else the item as it is."""
-        values = {":now": str(now), ":period": str(period), ":one": "1", ":limit": str(self._limit)}
-        used = {name: {"N": value} for name, value in values.items() if name in f"{change} {condition}"}
-        try:
-            with translated_errors(CONDITION_FAILED):
-                client.update_item(
-                    TableName=TABLE,
-                    Key=KEY,
-                    UpdateExpression=change,
-                    ConditionExpression=condition,
-                    ExpressionAttributeValues=used,
-                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                )
-        except Refused as refusal:
-            item: dict[str, dict[str, str]] = refusal.response.get("Item", {})
-            return item
-        return None
+    def _tenant(self) -> str | None:
+        return None if self._caller == "sweep" else current_tenant()
+
+    def _part(self) -> str:
+        """Whose part of the bucket a call fills. A hash of the tenant's name keeps the item small."""
+        tenant = self._tenant()
+        if tenant is None:
+            return NOBODY[self._caller]
+        return urlsafe_b64encode(sha256(tenant.encode("utf-8", "replace")).digest())[:8].decode()
+
+    def _take(self, part: str, now: float, tick: int) -> Item | None:
+        """Count a call if the bucket is of this tick and admits it; give None when that was done, else the item.
+
+        What each caller is allowed stands in the item, because a condition can compare two attributes but not reckon.
+        """
+        counted = "stops" if self._caller == "stop" else "parts"
+        mine = f"allowed_{self._caller}"
+        changes = [
+            "used = used + :call",
+            *(f"allowed_{caller} = allowed_{caller} - :less" for caller in CALLERS),
+            *(f"{of}.#part = if_not_exists({of}.#part, :zero) + :call" for of in sorted({"parts", counted})),
+        ]
+        own = f"(attribute_not_exists({counted}.#part) OR {counted}.#part < {mine})"
+        return _write(
+            client.update_item,
+            Key=KEY,
+            UpdateExpression=f"SET {', '.join(changes)}",
+            # A clock that is late takes from the bucket as it is; one that was far ahead must not stop the drain.
+            ConditionExpression=f"tick BETWEEN :tick AND :ahead AND {mine} >= :less AND {own} AND {OPEN}",
+            ExpressionAttributeNames={"#part": part},
+            ExpressionAttributeValues=_numbers(
+                {
+                    ":now": now,
+                    ":tick": tick,
+                    ":ahead": tick + TICKS_PER_MINUTE,
+                    ":call": CALL,
+                    ":less": self._shares.allowance(CALL),
+                    ":zero": 0,
+                }
+            ),
+        )
+
+    def _turn(self, seen: Item, usage: Usage) -> bool:
+        """Store the bucket as drained, unless it changed since it was seen; give whether that was done."""
+        values: Item = {}
+        conditions = []
+        # Within a tick `used` only grows. A block that came meanwhile must stay.
+        for name in ("tick", "used", "blocked_until"):
+            if name in seen:
+                values[f":{name}"] = seen[name]
+                conditions.append(f"{name} = :{name}")
+            else:
+                conditions.append(f"attribute_not_exists({name})")
+        limits = {f"allowed_{caller}": allowed(usage, caller, self._shares) for caller in CALLERS}
+        refused = _write(
+            client.put_item,
+            Item={
+                **KEY,
+                **_numbers({"tick": usage.tick, "used": usage.used, **limits}),
+                "parts": {"M": _numbers(usage.parts)},
+                "stops": {"M": _numbers(usage.stops)},
+            },
+            ConditionExpression=" AND ".join(conditions),
+            **({"ExpressionAttributeValues": values} if values else {}),
+        )
+        return refused is None
+
+    def _refuse(self, usage: Usage, part: str, now: float) -> NoReturn:
+        ticks = ticks_until_admitted(usage, self._caller, part, self._shares)
+        after = max(1, math.ceil((usage.tick + ticks) * TICK_SECONDS - now))
+        if self._tenant() is None or is_full(usage, self._caller, self._shares):
+            raise ProviderThrottled("the budget of calls to Cloudflare is spent", retry_after=after)
+        raise TenantThrottled("this tenant has used its share of the calls to Cloudflare", retry_after=after)
 
     def block(self, seconds: int) -> None:
         """Let nobody call for so long: Cloudflare said so. A longer block that stands is not shortened."""
-        try:
-            with translated_errors(CONDITION_FAILED):
-                client.update_item(
-                    TableName=TABLE,
-                    Key=KEY,
-                    UpdateExpression="SET blocked_until = :until",
-                    ConditionExpression="attribute_not_exists(blocked_until) OR blocked_until < :until",
-                    ExpressionAttributeValues={":until": {"N": str(time.time() + seconds)}},
-                )
-        except Refused:
-            # A longer block stands, or this one, whose answer was lost.
-            return
+        _write(
+            client.update_item,
+            Key=KEY,
+            UpdateExpression="SET blocked_until = :until",
+            ConditionExpression="attribute_not_exists(blocked_until) OR blocked_until < :until",
+            ExpressionAttributeValues=_numbers({":until": time.time() + seconds}),
+        )
+
+
+def _write(write: Any, **request: Any) -> Item | None:
+    """Write if the condition holds; give None when that was done, else the item as it is.
+
+    A write whose answer was lost is repeated by botocore, and then counts twice: rather that than not at all.
+    """
+    try:
+        with translated_errors(CONDITION_FAILED):
+            write(TableName=TABLE, ReturnValuesOnConditionCheckFailure="ALL_OLD", **request)
+    except Refused as refusal:
+        item: Item = refusal.response.get("Item", {})
+        return item
+    return None
+
+
+def _numbers(values: Mapping[str, float]) -> Item:
+    return {name: {"N": str(value)} for name, value in values.items()}
+
+
+def _usage(item: Item, tick: int) -> Usage:
+    """The bucket that an item holds.
+
+    One without a tick is new, or holds what an earlier version counted in a minute.
+    """
+    if "tick" in item:
+        return Usage(int(item["tick"]["N"]), _wholes(item["parts"]), _wholes(item["stops"]))
+    if item.get("period", {}).get("N") == str(tick // TICKS_PER_MINUTE) and "calls" in item:
+        return Usage(tick - 1, {EARLIER: int(item["calls"]["N"]) * CALL})
+    return Usage(tick - 1)
+
+
+def _wholes(attribute: Item) -> dict[str, int]:
+    return {name: int(value["N"]) for name, value in attribute["M"].items()}

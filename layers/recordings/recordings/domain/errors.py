@@ -34,6 +34,7 @@
       * ProviderRefused        Cloudflare understood and said no (4xx)
     + ProviderTimeout
     + ProviderThrottled        carries the seconds to wait
+      * TenantThrottled        the limit is this tenant's share, not Cloudflare's
 
 Errors that only a workflow hears of (their class name is what `Retry` and `Catch` match on):
 
@@ -217,6 +218,10 @@ class ProviderThrottled(ProviderFailure):
         self.retry_after = retry_after
 
 
+class TenantThrottled(ProviderThrottled):
+    code = "tenant_throttled"
+
+
 class TransferError(Exception):
     """A copy that did not succeed; only workflows hear of it."""
 
@@ -271,6 +276,7 @@ RETRIED: Final[frozenset[type[Exception]]] = frozenset(
         ProviderTimeout,
         SourceDenied,
         SourceUnavailable,
+        TenantThrottled,
         Throttled,
     }
 )

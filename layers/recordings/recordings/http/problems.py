@@ -55,6 +55,7 @@ DETAIL_OF: Final[Mapping[type[errors.RecordingsError], str]] = {
     errors.ScopeMissing: "The access token lacks the scope recordings:adopt, which naming an existing meeting needs.",
     errors.Throttled: "There are too many requests; try again after the time in Retry-After.",
     errors.InfrastructureError: "Something went wrong on our side; the request id leads to the cause.",
+    errors.TenantThrottled: "This tenant's share of Cloudflare's calls is used; retry after the time in Retry-After.",
     errors.ProviderThrottled: "Cloudflare takes no more requests now; try again after the time in Retry-After.",
     errors.ProviderTimeout: "Cloudflare did not answer in time; make the call again.",
     errors.ProviderFailure: "Cloudflare could not do this; make the call again.",
