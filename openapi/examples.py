@@ -52,8 +52,8 @@ FAILED: Final = PROCESSING.failed(
     Failure("capture_failed", "Cloudflare lost the recording; there is no file of it."), at=STORED, cause="lost"
 )
 MOVING: Final = READY.archiving(at=LATER)
-ARCHIVED: Final = MOVING.vaulted(IN_VAULT, storage_class="GLACIER")
-RESTORING: Final = ARCHIVED.restoring(tier="standard", days=7, expected_at=LATER + timedelta(hours=5))
+ARCHIVED: Final = MOVING.vaulted(IN_VAULT, storage_class="GLACIER", at=LATER)
+RESTORING: Final = ARCHIVED.restoring(tier="standard", days=7, expected_at=LATER + timedelta(hours=5), at=LATER)
 RESTORED: Final = RESTORING.restored(until=LATER + timedelta(days=7))
 COPYING: Final = Progress(
     step="copying",

@@ -443,6 +443,29 @@ class MemoryRecordings:
             return self._memory.tokens.pop((recording.tenant_id, recording.id), None)
 
 
+class MemoryDownloadLinks:
+    """Implements ports.DownloadLinks."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        self.noted: dict[tuple[str, str], datetime] = {}
+
+    def note(self, recording: Recording, *, until: datetime) -> bool:
+        key = recording.tenant_id, recording.id
+        with self._memory.lock:
+            now = self._memory.recordings.get(key)
+            if now is None or _moved(now, recording) or now.file is None or recording.file is None:
+                return False
+            if now.file.provider != "r2" or now.file.key != recording.file.key:
+                return False
+            self.noted[key] = max(until, self.noted.get(key, until))
+            return True
+
+    def latest(self, recording: Recording) -> datetime | None:
+        with self._memory.lock:
+            return self.noted.get((recording.tenant_id, recording.id))
+
+
 class MemoryIdempotencyKeys:
     """Implements ports.IdempotencyKeys."""
 

@@ -3,6 +3,7 @@
 from http import HTTPStatus
 
 from recordings.adapters.archive_store import ArchiveBucket, RestoredCopies
+from recordings.adapters.download_links import DynamoDownloadLinks
 from recordings.adapters.dynamo import DynamoRecordings
 from recordings.adapters.object_store import R2
 from recordings.adapters.system import now
@@ -11,7 +12,12 @@ from recordings.http.schemas import DownloadQuery, Nothing, archived_view, downl
 from recordings.services.download_recording import Archived, DownloadRecording, NotYet
 
 download_recording = DownloadRecording(
-    recordings=DynamoRecordings(), files=R2(), vault=ArchiveBucket(), copies=RestoredCopies(), clock=now
+    recordings=DynamoRecordings(),
+    files=R2(),
+    links=DynamoDownloadLinks(),
+    vault=ArchiveBucket(),
+    copies=RestoredCopies(),
+    clock=now,
 )
 
 

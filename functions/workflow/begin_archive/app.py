@@ -1,11 +1,10 @@
-"""Archiving task: store that the move has begun, unless the API has done so."""
+"""Archiving task: see that the move was decided."""
 
 from recordings.adapters.dynamo import DynamoRecordings
-from recordings.adapters.system import now
 from recordings.services.move_to_archive import BeginArchive
 from recordings.workflow.task import Payload, task
 
-begin_archive = BeginArchive(recordings=DynamoRecordings(), clock=now)
+begin_archive = BeginArchive(recordings=DynamoRecordings())
 
 
 @task

@@ -1,6 +1,8 @@
 """Sync task: look closely at what differs, and bring it in line."""
 
+from recordings.adapters.archive_store import ArchiveBucket
 from recordings.adapters.budget import CallBudget
+from recordings.adapters.download_links import DynamoDownloadLinks
 from recordings.adapters.dynamo import DynamoKeptLooks, DynamoRecordings, DynamoRooms
 from recordings.adapters.object_store import R2
 from recordings.adapters.realtimekit import RealtimeKit
@@ -10,17 +12,18 @@ from recordings.adapters.system import deadlines, new_id, now
 from recordings.domain.reconcile import METRICS
 from recordings.observability import count
 from recordings.services.reconcile_recording import ReconcileRecording
+from recordings.services.resume_archive import ResumeArchive
 from recordings.services.sync_all import LEASE, LookClosely
 from recordings.workflow.task import Payload, task
 
 state = DynamoSyncState()
 rooms, recordings, workflow = DynamoRooms(), DynamoRecordings(), ProcessingRuns()
-recorder = RealtimeKit(CallBudget("sweep"))
+recorder, r2 = RealtimeKit(CallBudget("sweep")), R2()
 reconcile = ReconcileRecording(
     recordings=recordings,
     recorder=recorder,
     workflow=workflow,
-    files=R2(),
+    files=r2,
     clock=now,
     new_id=new_id,
     deadlines=deadlines(),
@@ -31,7 +34,14 @@ look_closely = LookClosely(
     recordings=recordings,
     recorder=recorder,
     workflow=workflow,
-    archiving=ArchivingRuns(),
+    resume_archive=ResumeArchive(
+        recordings=recordings,
+        archiving=ArchivingRuns(),
+        vault=ArchiveBucket(),
+        source=r2,
+        links=DynamoDownloadLinks(),
+        clock=now,
+    ),
     kept=DynamoKeptLooks(),
     reconcile=reconcile,
     clock=now,

@@ -306,8 +306,21 @@ class Vault(Protocol):
     def restore(self, key: str, *, days: int, tier: Tier) -> bool:
         """Ask for a readable copy; False when one is on its way already at this speed or faster.
 
-        Raises Throttled when the fastest tier has no room now.
+        Raises RetrievalRefused when the fastest tier has no room now.
         """
+
+
+class DownloadLinks(Protocol):
+    """Until when the URLs work that were given out of files in R2."""
+
+    def note(self, recording: Recording, *, until: datetime) -> bool:
+        """Remember that a URL of the file works until then, before it is given out.
+
+        False when this file is no longer the recording's, or is no longer in R2: then the URL may end at any time.
+        """
+
+    def latest(self, recording: Recording) -> datetime | None:
+        """When the last of them ends. Complete once the recording's file is no longer in R2."""
 
 
 class Clock(Protocol):

@@ -128,8 +128,8 @@ def quiet() -> dict[str, tuple[Recording | None, Recording | None]]:
     stopped = begun().stopped(at=NOON, cause="x")
     ready = stopped.stored(a_file(), duration_seconds=5, partial=False, at=NOON, cause="x")
     moving = ready.archiving(at=NOON)
-    vaulted = moving.vaulted(a_file(provider="s3"), storage_class="GLACIER")
-    asked = vaulted.restoring(tier="bulk", days=1, expected_at=NOON)
+    vaulted = moving.vaulted(a_file(provider="s3"), storage_class="GLACIER", at=NOON)
+    asked = vaulted.restoring(tier="bulk", days=1, expected_at=NOON, at=NOON)
     gone = ready.deleted(at=NOON)
     return {
         "recovered": (stopped, stopped.recovered(at=NOON)),

@@ -1153,8 +1153,12 @@ def test_a_recording_is_open_until_its_end_and_again_while_it_moves(store: Store
     assert go(one.not_archived(Failure("x", "y"), at=NOON)) == []
     assert go(one.undeleted()) == []
     assert go(one.archiving(at=NOON)) == [one]
-    assert go(one.vaulted(a_file(provider="s3"), storage_class="GLACIER")) == []
-    assert go(one.restoring(tier="bulk", days=2, expected_at=NOON)) == []
+    # R2 is to be emptied, and then Glacier to be asked for a copy.
+    assert go(one.vaulted(a_file(provider="s3"), storage_class="GLACIER", at=NOON)) == [one]
+    assert go(one.source_emptied()) == []
+    assert go(one.restoring(tier="bulk", days=2, expected_at=NOON, at=NOON)) == [one]
+    assert one.archive is not None
+    assert go(one.restore_requested(one.archive, until=None)) == []
     assert go(one.restored(until=NOON)) == []
     assert_counts(store, one)
 

@@ -105,11 +105,21 @@ def moving() -> Recording:
 
 
 def vaulted() -> Recording:
-    return moving().vaulted(VAULTED, storage_class="GLACIER")
+    return moving().vaulted(VAULTED, storage_class="GLACIER", at=LATER)
+
+
+def emptied() -> Recording:
+    return vaulted().source_emptied()
+
+
+def asked() -> Recording:
+    return emptied().restoring(tier="standard", days=7, expected_at=UNTIL, at=LATER)
 
 
 def restoring() -> Recording:
-    return vaulted().restoring(tier="standard", days=7, expected_at=UNTIL)
+    decided = asked()
+    assert decided.archive is not None
+    return decided.restore_requested(decided.archive, until=None)
 
 
 def test_a_move_begins_at_once_and_is_served_from_r2_until_it_is_over() -> None:
@@ -137,12 +147,21 @@ def test_only_what_lies_in_r2_is_archived(file: StoredFile | None) -> None:
 
 def test_a_verified_copy_is_the_file_from_then_on() -> None:
     before = replace(moving(), progress=Progress(step="copying", attempt=1))
-    one = before.vaulted(VAULTED, storage_class="GLACIER")
+    one = before.vaulted(VAULTED, storage_class="GLACIER", at=LATER)
     assert (one.file, one.status, one.progress) == (VAULTED, Status.ARCHIVED, None)
-    assert one.archive == Archive(state="stored", storage_class="GLACIER", moved_from="k")
+    assert one.archive == Archive(state="stored", storage_class="GLACIER", moved_from="k", source_kept_until=LATER)
     assert (one.version, one.history) == (before.version + 1, before.history)
     assert not one.moving
-    assert not one.open
+    # R2 is still to be emptied.
+    assert one.open
+    kept = one.source_kept(until=UNTIL)
+    assert kept.archive == replace(one.archive, source_kept_until=UNTIL)
+    assert kept.source_kept(until=LATER) is kept
+    gone = kept.source_emptied()
+    assert gone.archive == Archive(state="stored", storage_class="GLACIER", moved_from="k")
+    assert (gone.open, gone.version) == (False, one.version + 2)
+    assert gone.source_emptied() is gone
+    assert gone.source_kept(until=UNTIL) is gone
 
 
 def test_a_move_that_failed_for_good_loses_nothing() -> None:
@@ -157,39 +176,109 @@ def test_a_move_that_failed_for_good_loses_nothing() -> None:
 
 @pytest.mark.parametrize("one", [begun(), ready(), vaulted(), restoring(), a_recording(status=Status.FAILED)])
 def test_the_end_of_a_move_that_does_not_run_is_old_news(one: Recording) -> None:
-    assert one.vaulted(VAULTED, storage_class="GLACIER") is one
+    assert one.vaulted(VAULTED, storage_class="GLACIER", at=LATER) is one
     assert one.not_archived(ERROR, at=LATER) is one
 
 
 def test_a_copy_is_asked_for_comes_and_goes() -> None:
-    asked = restoring()
-    assert asked.archive == Archive(
-        state="restoring", storage_class="GLACIER", expected_at=UNTIL, tier="standard", days=7, moved_from="k"
+    decided = asked().archive
+    assert decided == Archive(
+        state="restoring",
+        storage_class="GLACIER",
+        expected_at=UNTIL,
+        tier="standard",
+        days=7,
+        moved_from="k",
+        pending_since=LATER,
     )
-    there = asked.restored(until=UNTIL)
+    once = restoring()
+    assert once.archive == replace(decided, pending_since=None)
+    there = once.restored(until=UNTIL)
     assert there.archive is not None
     assert (there.archive.state, there.archive.restored_until, there.archive.expected_at) == ("restored", UNTIL, None)
     assert there.restored(until=UNTIL) is there
     assert there.restored(until=UNTIL + timedelta(days=1)).archive != there.archive
     gone = there.restore_expired(at=UNTIL)
     assert gone.archive == Archive(state="stored", storage_class="GLACIER", moved_from="k")
-    assert [one.version - asked.version for one in (asked, there, gone)] == [0, 1, 2]
-    assert asked.history == there.history == gone.history
-    assert {one.status for one in (asked, there, gone)} == {Status.ARCHIVED}
+    assert [one.version - once.version for one in (once, there, gone)] == [0, 1, 2]
+    assert once.history == there.history == gone.history
+    assert {one.status for one in (once, there, gone)} == {Status.ARCHIVED}
 
 
 @pytest.mark.parametrize("one", [begun(), ready(), moving(), a_recording(status=Status.FAILED)])
 def test_what_is_not_in_cold_storage_is_not_restored(one: Recording) -> None:
     with pytest.raises(RecordingNotArchived):
-        one.restoring(tier="bulk", days=1, expected_at=LATER)
+        one.restoring(tier="bulk", days=1, expected_at=LATER, at=LATER)
     assert one.restored(until=UNTIL) is one
     assert one.restore_expired(at=UNTIL) is one
+
+
+def test_a_copy_that_is_to_be_kept_longer_stays_readable_and_does_not_expire_meanwhile() -> None:
+    there = restoring().restored(until=UNTIL)
+    longer = there.renewing(until=UNTIL, tier="bulk", days=9, at=LATER)
+    assert longer.archive is not None
+    assert (longer.archive.state, longer.archive.restored_until, longer.archive.days) == ("restored", UNTIL, 9)
+    assert longer.restore_expired(at=UNTIL + timedelta(days=1)) is longer
+    later = UNTIL + timedelta(days=9)
+    renewed = longer.restore_requested(longer.archive, until=later)
+    assert renewed.archive is not None
+    assert (renewed.archive.state, renewed.archive.restored_until, renewed.archive.pending_since) == (
+        "restored",
+        later,
+        None,
+    )
+    # It had ended before it was asked for: another one is on its way.
+    anew = longer.restore_requested(longer.archive, until=None)
+    assert anew.archive is not None
+    assert (anew.archive.state, anew.archive.restored_until) == ("restoring", None)
+    with pytest.raises(RecordingNotArchived):
+        ready().renewing(until=UNTIL, tier="bulk", days=9, at=LATER)
+
+
+def test_what_became_of_a_request_that_another_has_replaced_is_old_news() -> None:
+    decided = asked()
+    first = decided.archive
+    assert first is not None
+    faster = decided.restoring(tier="expedited", days=7, expected_at=UNTIL, at=LATER + timedelta(minutes=1))
+    assert faster.restore_requested(first, until=None) is faster
+    assert faster.restore_refused(first, first) is faster
+    assert decided.restore_refused(first, Archive(state="stored")).archive == Archive(state="stored")
+    done = restoring()
+    assert done.restore_requested(first, until=None) is done
+    assert ready().restore_requested(first, until=None).archive is None
+
+
+@pytest.mark.parametrize(
+    ("one", "overdue"),
+    [
+        (ready(), False),
+        (moving(), True),
+        (asked(), True),
+        (restoring(), False),
+        (vaulted(), True),
+        (vaulted().source_kept(until=UNTIL), False),
+        (emptied(), False),
+    ],
+)
+def test_what_should_be_done_by_now_about_an_archive_is_overdue(one: Recording, overdue: bool) -> None:
+    assert one.archive_overdue(LATER + timedelta(minutes=11)) is overdue
+    assert one.archive_overdue(LATER) is (one == vaulted())
+    assert one.archive_overdue(UNTIL) is (one.archive is not None and one.archive_unfinished)
+
+
+def test_a_stop_is_decided_once_and_only_of_what_records() -> None:
+    one = begun().stop_requested(at=LATER)
+    assert (one.status, one.stop_requested_at, one.version) == (Status.RECORDING, LATER, begun().version + 1)
+    assert one.stop_requested(at=UNTIL) is one
+    assert one.stopped(at=UNTIL, cause="api_stop").stop_requested_at == LATER
+    with pytest.raises(TransitionNotAllowed):
+        ready().stop_requested(at=LATER)
 
 
 def test_an_end_of_a_copy_before_a_newer_one_is_old_news() -> None:
     there = restoring().restored(until=UNTIL)
     assert there.restore_expired(at=UNTIL - timedelta(seconds=1)) is there
-    again = there.restoring(tier="bulk", days=7, expected_at=UNTIL)
+    again = there.restoring(tier="bulk", days=7, expected_at=UNTIL, at=LATER)
     for one in (vaulted(), restoring(), again):
         assert one.restore_expired(at=UNTIL + timedelta(days=9)) is one
 
@@ -244,7 +333,9 @@ def test_what_cloudflare_gave_no_id_is_not_recovered() -> None:
         (a_recording(status=Status.FAILED), False),
         (moving(), True),
         (moving().deleted(at=LATER), True),
-        (vaulted(), False),
+        (vaulted(), True),
+        (emptied(), False),
+        (asked(), True),
         (restoring(), False),
         (moving().not_archived(ERROR, at=LATER), False),
     ],
@@ -254,14 +345,18 @@ def test_open_is_what_something_is_still_to_happen_to(one: Recording, is_open: b
 
 
 STEPS: dict[str, Callable[[Recording], Recording]] = {
+    "stop_requested": lambda one: one.stop_requested(at=LATER),
+    "source_kept": lambda one: one.source_kept(until=UNTIL),
+    "source_emptied": lambda one: one.source_emptied(),
+    "renewing": lambda one: one.renewing(until=UNTIL, tier="bulk", days=1, at=LATER),
     "stopped": lambda one: one.stopped(at=LATER, cause="x"),
     "ended": lambda one: one.ended(at=LATER, cause="x"),
     "failed": lambda one: one.failed(ERROR, at=LATER, cause="x"),
     "stored": lambda one: one.stored(FILE, duration_seconds=1, partial=False, at=LATER, cause="x"),
     "archiving": lambda one: one.archiving(at=LATER),
-    "vaulted": lambda one: one.vaulted(VAULTED, storage_class="GLACIER"),
+    "vaulted": lambda one: one.vaulted(VAULTED, storage_class="GLACIER", at=LATER),
     "not_archived": lambda one: one.not_archived(ERROR, at=LATER),
-    "restoring": lambda one: one.restoring(tier="bulk", days=1, expected_at=UNTIL),
+    "restoring": lambda one: one.restoring(tier="bulk", days=1, expected_at=UNTIL, at=LATER),
     "restored": lambda one: one.restored(until=UNTIL),
     "restore_expired": lambda one: one.restore_expired(at=UNTIL),
     "deleted": lambda one: one.deleted(at=LATER),

@@ -9,13 +9,23 @@ from urllib.parse import quote
 import pytest
 
 from recordings.domain.errors import (
+    ConcurrentUpdate,
     IdempotencyKeyReused,
     InvalidCursor,
+    ProviderError,
+    ProviderRefused,
     ProviderThrottled,
+    ProviderTimeout,
+    RecordingInProgress,
+    RecordingNotArchivable,
+    RecordingsError,
     RequestInProgress,
     RoomAlreadyRecording,
+    RoomIsRecording,
     RoomNotFound,
     Throttled,
+    TierNotOffered,
+    TransitionNotAllowed,
 )
 from recordings.domain.recording import Recording
 from recordings.domain.storage_keys import attempt_key
@@ -339,6 +349,40 @@ def test_a_refusal_is_kept_too(kept: Kept) -> None:
 def test_an_answer_that_came_to_nothing_is_not_kept(kept: Kept, error: Exception) -> None:
     assert again(kept, raising(error))[0] >= 500
     assert again(kept, ok)[0] == 200
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConcurrentUpdate("a start of this room is under way; make the call again"),
+        RequestInProgress(),
+        RoomAlreadyRecording("a start is under way", blocker=None),
+        *(kind() for kind in (Throttled, ProviderThrottled, ProviderTimeout, ProviderError, ProviderRefused)),
+    ],
+    ids=lambda error: error.code,
+)
+def test_an_answer_that_says_try_again_is_not_kept(kept: Kept, error: RecordingsError) -> None:
+    assert again(kept, raising(error))[1]["code"] == error.code
+    assert kept.kept == {}
+    assert again(kept, ok)[0] == 200
+    assert again(kept, raising(AssertionError()))[0] == 200
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RoomAlreadyRecording("it is being recorded", blocker=a_recording()),
+        RoomIsRecording(),
+        RecordingInProgress(),
+        TransitionNotAllowed(),
+        RecordingNotArchivable(),
+        TierNotOffered(),
+    ],
+    ids=lambda error: error.code,
+)
+def test_an_answer_that_says_what_is_the_case_is_kept(kept: Kept, error: RecordingsError) -> None:
+    first = again(kept, raising(error))
+    assert again(kept, ok)[:2] == first[:2]
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,11 @@
-"""The order to archive: an answer at once, one run, nothing half done."""
+"""The order to archive: an answer at once, one run, and nothing at all when it is refused."""
 
 import threading
 from dataclasses import replace
 
 import pytest
 
-from recordings.domain.errors import ConcurrentUpdate, RecordingNotArchivable, RecordingNotFound
+from recordings.domain.errors import ConcurrentUpdate, RecordingNotArchivable, RecordingNotFound, Throttled
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Recording
 from tests.support.builders import a_file, a_recording
@@ -26,10 +26,10 @@ def stored(world: World) -> Recording:
     return recording
 
 
-def test_the_run_is_started_before_the_move_is_stored(world: World) -> None:
+def test_the_move_is_stored_before_its_execution_starts(world: World) -> None:
     world.trap = Trap(99)
     after = world.archive(stored(world))
-    assert world.trap.calls == ["recordings.get", "archiving.start", "recordings.save"]
+    assert world.trap.calls == ["recordings.get", "recordings.save", "archiving.start"]
     assert (after.status, after.archived_at, after.archive_attempt) == (Status.ARCHIVED, world.clock(), 1)
     assert stored(world) == after
     assert list(world.moves.started) == [(after.id, 1)]
@@ -88,24 +88,27 @@ def test_thirty_two_calls_at_the_same_moment_move_it_once(world: World) -> None:
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("n", range(3))
-def test_a_call_that_dies_is_made_good_by_its_run_or_by_the_next_call(world: World, n: int, after: bool) -> None:
+def test_a_call_that_dies_is_made_good_by_the_next_sync_or_the_next_call(world: World, n: int, after: bool) -> None:
     recording = stored(world)
     world.trap = Trap(n, Killed(), after=after)
     with pytest.raises(Killed):
         world.archive(recording)
     world.trap = Trap(-1)
-    if world.moves.started:
-        assert world.move(world.moves.started[recording.id, 1]) == "done"
+    if stored(world) == recording:
+        assert world.moves.started == {}
+        world.archive(recording)
     else:
-        assert stored(world) == recording
-        assert world.move(world.archive(recording)) == "done"
+        # The caller may not ask again: what is archived is not archivable.
+        world.clock.advance(minutes=11)
+        world.sync()
+    assert world.move(world.moves.started[recording.id, 1]) == "done"
     moved = stored(world)
     assert (moved.status, moved.archive_attempt) == (Status.ARCHIVED, 1)
     assert world.files.objects == {}
     world.assert_sound()
 
 
-def test_a_call_whose_run_was_faster_gives_what_the_run_stored(world: World) -> None:
+def test_a_run_that_is_faster_than_its_call_changes_nothing_of_the_answer(world: World) -> None:
     recording = stored(world)
     start = world.moves.start
 
@@ -114,14 +117,46 @@ def test_a_call_whose_run_was_faster_gives_what_the_run_stored(world: World) -> 
         world.move(moving)
 
     world.moves.start = fast  # type: ignore[method-assign]
-    given = world.archive(recording)
-    assert given == stored(world)
-    assert given.file is not None
-    assert given.file.provider == "s3"
+    given, after = world.archive(recording), stored(world)
+    assert (given.status, given.archived_at) == (after.status, after.archived_at)
+    assert after.file is not None
+    assert after.file.provider == "s3"
+
+
+def test_a_delete_that_is_faster_refuses_the_move_and_nothing_moves(world: World) -> None:
+    recording = stored(world)
+    save = world.recordings.save
+
+    def late(before: Recording, after: Recording) -> None:
+        world.recordings.save = save  # type: ignore[method-assign]
+        world.delete(recording)
+        save(before, after)
+
+    world.recordings.save = late  # type: ignore[method-assign]
+    with pytest.raises(RecordingNotFound):
+        world.archive(recording)
+    assert world.moves.started == {}
+    assert (stored(world).status, stored(world).archive) == (Status.READY, None)
+    # An execution of this attempt that somebody starts all the same finds nothing to move.
+    world.moves.started[recording.id, 1] = replace(recording, archive_attempt=1)
+    assert world.move(world.moves.started[recording.id, 1]) == "nothing"
+    assert world.cold.objects == {}
+    world.assert_sound()
+
+
+def test_a_move_that_step_functions_does_not_take_is_granted_and_started_by_the_sync(world: World) -> None:
+    world.trap = Trap(0, Throttled(), only="archiving")
+    given = world.archive(stored(world))
+    assert (given.status, world.moves.started) == (Status.ARCHIVED, {})
+    world.trap = Trap(-1)
+    assert world.sync() == 0
+    world.clock.advance(minutes=11)
+    assert world.sync() == 1
+    assert world.move(given) == "done"
 
 
 def test_a_change_in_between_is_read_again_and_endless_ones_are_told(world: World) -> None:
-    world.trap = Trap(2, ConcurrentUpdate())
+    world.trap = Trap(1, ConcurrentUpdate())
     assert world.archive(stored(world)).status is Status.ARCHIVED
     assert list(world.moves.started) == [(stored(world).id, 1)]
     world = World()

@@ -271,10 +271,29 @@ def test_what_an_archived_recording_left_in_r2_is_an_orphan(house: House) -> Non
     house.s3.files[moved.key] = 5, "sum-2", OLD
     going = ready.archiving(at=NOON)
     house.recordings.save(ready, going)
-    house.recordings.save(going, going.vaulted(moved, storage_class="GLACIER"))
+    kept = going.vaulted(moved, storage_class="GLACIER", at=NOON)
+    house.recordings.save(going, kept)
+    # A URL of it may work still.
+    assert house.look().counts.total() == 0
+    house.recordings.save(kept, kept.source_emptied())
     report = house.look()
     assert [(one.store, one.key) for one in report.orphans] == [("r2", ready.file.key)]
     assert report.counts.total() == 1
+
+
+def test_what_was_delivered_and_moved_is_no_orphan_while_a_url_of_it_works(house: House) -> None:
+    ready = house.keep()
+    assert ready.file is not None
+    delivered = "delivered/tenant_1/room_1/capture.mp4"
+    house.r2.files[delivered] = house.r2.files.pop(ready.file.key)
+    moved = replace(ready.file, provider="s3", key=f"recordings/{ready.file.key}")
+    house.s3.files[moved.key] = house.r2.files[delivered]
+    house.recordings.save(ready, there := replace(ready, version=9, file=replace(ready.file, key=delivered)))
+    house.recordings.save(there, going := there.archiving(at=NOON))
+    house.recordings.save(going, kept := going.vaulted(moved, storage_class="GLACIER", at=NOON))
+    assert house.look().orphans == []
+    house.recordings.save(kept, kept.source_emptied())
+    assert [one.key for one in house.look().orphans] == [delivered]
 
 
 def test_another_tenants_files_are_not_looked_at(house: House) -> None:
@@ -355,7 +374,7 @@ def test_a_recording_that_has_moved_while_we_look_is_no_phantom(house: House) ->
         house.recordings.save(ready, going)
         assert ready.file is not None
         moved = replace(ready.file, provider="s3", key=f"recordings/{ready.file.key}")
-        house.recordings.save(going, going.vaulted(moved, storage_class="GLACIER"))
+        house.recordings.save(going, going.vaulted(moved, storage_class="GLACIER", at=NOON))
 
     house.r2.before_head = move
     assert house.look().counts.total() == 0

@@ -56,6 +56,19 @@ def test_while_it_moves_the_file_is_had_from_r2() -> None:
     assert given.file.provider == "r2"
 
 
+def test_a_file_that_left_r2_between_two_reads_is_looked_for_again() -> None:
+    world, recording = with_one(status=Status.READY)
+    note, moved = world.links.note, replace(recording, file=COLD, version=9, archive=Archive(state="stored"))
+
+    def late(one: Recording, *, until: Any) -> bool:
+        world.memory.recordings["tenant_1", recording.id] = replace(moved, status=Status.ARCHIVED)
+        return note(one, until=until)
+
+    world.links.note = late  # type: ignore[method-assign]
+    assert isinstance(world.download(recording), Archived)
+    assert world.links.noted == {}
+
+
 def in_vault(state: Any, **changes: Any) -> tuple[World, Recording]:
     return with_one(status=Status.ARCHIVED, file=COLD, archive=Archive(state=state, **changes))
 

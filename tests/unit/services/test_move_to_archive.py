@@ -55,10 +55,9 @@ class Store(World):
         assert self.cold.uploaded == {}
 
     def finish(self) -> FinishArchive:
-        ports = self.ports("recordings", "cold", "source")
-        return FinishArchive(
-            recordings=ports["recordings"], files=ports["cold"], source=ports["source"], storage_class="GLACIER"
-        )
+        ports = self.ports("recordings", "cold", "source", "links")
+        files = ports.pop("cold")
+        return FinishArchive(**ports, files=files, storage_class="GLACIER")
 
     def plan(self) -> Plan | None:
         return PlanArchive(
@@ -78,7 +77,9 @@ def test_a_file_moves_and_the_recording_with_it(content: bytes) -> None:
     assert after.file.etag == store.cold.objects[after.file.key][1]
     assert after.archive is not None
     assert (after.archive.state, after.archive.storage_class) == ("stored", "GLACIER")
-    assert after.version == store.moving.version + 1
+    # Once for the copy that is the file now, once for R2 that was emptied.
+    assert after.version == store.moving.version + 2
+    assert not after.open
     store.assert_one_copy("s3")
 
 
@@ -127,10 +128,12 @@ def test_a_run_that_dies_for_good_anywhere_is_revived_and_arrives(after: bool) -
             store.moves.end(moving)
             store.sync()
             assert store.moves.revived
-        # A run that died when all was stored may have left R2 full: its next try, or this one, empties it.
-        store.moves.ended.clear()
-        assert store.move(moving) == "done"
+            assert store.move(moving) == "done"
+        else:
+            # One that died when the copy was the file may have left R2 full: the sync empties it.
+            store.sync()
         store.assert_one_copy("s3")
+        assert not store.now().open
         sprung = trap.sprung
         n += 1
     assert n > 10
@@ -264,7 +267,7 @@ def test_a_run_of_another_attempt_changes_nothing() -> None:
     store.abandon(store.moving)
     store.cold.put(plan["key"], SMALL, content_type="video/mp4")
     again = store.archive(store.now())
-    assert BeginArchive(recordings=store.recordings, clock=store.clock)(old) is False
+    assert BeginArchive(recordings=store.recordings)(old) is False
     store.finish()(old, plan, Done(etag=None, crc32=None, proven=True))
     abandon = AbandonArchive(recordings=store.recordings, clock=store.clock, copies=store.cold)
     assert abandon(old) is Status.ARCHIVED
@@ -275,7 +278,7 @@ def test_a_run_of_another_attempt_changes_nothing() -> None:
 def test_a_run_whose_move_is_over_moves_nothing() -> None:
     store = Store()
     store.move(store.moving)
-    begin = BeginArchive(recordings=store.recordings, clock=store.clock)
+    begin = BeginArchive(recordings=store.recordings)
     assert store.plan() is None
     assert begin(store.work) is True
     store.finish()(store.work, None, None)
@@ -285,14 +288,98 @@ def test_a_run_whose_move_is_over_moves_nothing() -> None:
     store.assert_one_copy("s3")
 
 
-def test_a_move_is_begun_by_its_run_when_the_call_died() -> None:
+@pytest.mark.parametrize("deleted", [False, True])
+def test_an_execution_whose_move_was_never_decided_moves_nothing(deleted: bool) -> None:
     store = Store()
     ready = a_recording(status=Status.READY, file=a_file(), version=3)
-    store.memory.recordings["tenant_1", ready.id] = ready
-    begin = BeginArchive(recordings=store.recordings, clock=store.clock)
-    assert begin(store.work) is True
-    assert store.now().status is Status.ARCHIVED
-    assert begin({**store.work, "attempt": 3}) is False
+    store.memory.recordings["tenant_1", ready.id] = ready.deleted(at=store.clock()) if deleted else ready
+    before = store.now()
+    assert BeginArchive(recordings=store.recordings)(store.work) is False
+    assert store.move(store.moving) == "nothing"
+    assert store.now() == before
+    assert store.cold.objects == {}
+
+
+def test_an_execution_of_an_attempt_that_is_over_drops_nothing_of_the_present_one() -> None:
+    store = Store(LARGE)
+    store.abandon(store.moving)
+    again = store.archive(store.now())
+    present = PlanArchive(
+        recordings=store.recordings, reader=StoredReader(store.files), files=store.cold, clock=store.clock
+    )({**store.work, "attempt": again.archive_attempt})
+    assert present is not None
+    # The old one is at work still: its plan would abort the upload.
+    assert store.plan() is None
+    assert list(store.cold.uploaded) == [present["upload_id"]]
+
+
+# ---------------------------------------------------------------- URLs that were given out of R2
+
+WEEK = 7 * 24 * 3600
+
+
+@pytest.mark.parametrize("when", ["before", "while it moves"])
+@pytest.mark.parametrize("seconds", [60, 3600, WEEK])
+def test_a_url_works_to_its_end_also_when_the_file_moves(when: str, seconds: int) -> None:
+    store = Store()
+    if when == "before":
+        store.abandon(store.moving)
+        link = store.download(store.now(), seconds)
+        store.moving = store.archive(store.now())
+    else:
+        link = store.download(store.moving, seconds)
+    assert isinstance(link, Ready)
+    assert store.move(store.moving) == "done"
+    assert isinstance(store.download(store.now()), Archived)
+    # The very last second of it, and whatever syncs come before.
+    for _ in range(3):
+        store.clock.advance(seconds=seconds / 3 - 1)
+        store.sync()
+        assert store.files.objects["key"][0] == store.content
+    store.clock.at = link.expires_at
+    store.sync()
+    assert "key" in store.files.objects
+    # Some minutes later nothing is left, and nothing is open.
+    store.clock.advance(minutes=11)
+    assert store.sync() == 1
+    store.assert_one_copy("s3")
+    assert not store.now().open
+    assert store.sync() == 0
+
+
+def test_a_url_that_is_asked_for_while_the_move_ends_is_one_that_works_or_none_at_all() -> None:
+    for n in range(30):
+        store = Store()
+        links: list[object] = []
+        store.trap = trap = Trap(10**6)
+        call = trap.call
+
+        def between(
+            name: str, method: Callable[..., Any], *given: Any, call: Any = call, store: Store = store, at: int = n,
+            links: list[object] = links, trap: Trap = trap, **named: Any,
+        ) -> Any:  # fmt: skip
+            if len(trap.calls) == at and not links:
+                links.append(None)
+                links.append(store.download(store.now()))
+            return call(name, method, *given, **named)
+
+        trap.call = between  # type: ignore[method-assign]
+        assert store.move(store.moving) == "done"
+        if len(links) == 2:
+            assert isinstance(links[1], Archived) or "key" in store.files.objects, n
+        store.trap = Trap(-1)
+        store.clock.advance(hours=2)
+        store.sync()
+        store.assert_one_copy("s3")
+
+
+def test_many_downloads_write_little() -> None:
+    store = Store()
+    store.trap = Trap(10**6, only="links.note")
+    for _ in range(60):
+        assert isinstance(store.download(store.moving), Ready)
+        store.clock.advance(seconds=10)
+    assert len(store.trap.calls) == 1
 
 
 @pytest.mark.parametrize("times", [1, 4, 5])

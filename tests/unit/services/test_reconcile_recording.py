@@ -95,14 +95,31 @@ def test_what_was_purged_here_does_not_come_back(world: World) -> None:
     assert world.all() == []
 
 
-def test_an_end_starts_the_run_before_it_is_stored(world: World) -> None:
+def test_an_end_is_stored_before_its_run_starts(world: World) -> None:
     capture = world.cloudflare.end("capture_1")
     world.trap = Trap(99)
     recording = world.reconcile()(None, stored(world), capture)
-    assert world.trap.calls == ["workflow.start", "recordings.save"]
+    assert world.trap.calls == ["recordings.save", "workflow.start"]
     assert recording == stored(world)
     assert (recording.status, recording.history[-1].cause) == (Status.PROCESSING, "capture_ended")
     assert world.room().active_recording_id is None
+
+
+def test_an_end_that_another_stored_first_starts_nothing(world: World) -> None:
+    before, capture = stored(world), world.cloudflare.end("capture_1")
+    world.recordings.save(before, before.failed(LOST, at=world.clock(), cause="x"))
+    assert world.reconcile()(None, before, capture) is None
+    assert world.runs.started == {}
+
+
+def test_a_stop_that_was_decided_is_made_good_at_once(world: World) -> None:
+    before = stored(world)
+    world.recordings.save(before, before.stop_requested(at=world.clock()))
+    for status in (CaptureStatus.INVOKED, CaptureStatus.PAUSED, CaptureStatus.RECORDING, CaptureStatus.UNKNOWN):
+        world.cloudflare._change("capture_1", status=status)
+        assert world.reconcile()(None, stored(world), world.cloudflare.get("capture_1")) is None
+        assert world.acts[-1] is Act.STOP
+        assert world.cloudflare.running() == []
 
 
 def test_a_capture_that_never_began_is_stopped_after_its_time(world: World) -> None:

@@ -7,7 +7,13 @@ from typing import Any
 
 import pytest
 
-from recordings.domain.errors import RecordingNotArchived, RecordingNotFound, Throttled, TierNotOffered
+from recordings.domain.errors import (
+    RecordingNotArchived,
+    RecordingNotFound,
+    RetrievalRefused,
+    Throttled,
+    TierNotOffered,
+)
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Archive, Recording
 from tests.support.builders import NOON, a_file, a_recording
@@ -76,15 +82,95 @@ def test_a_tier_that_is_not_offered_is_refused_and_not_asked_for() -> None:
     assert (world.vault.asked, stored(world)) == ([], before)
 
 
-def test_a_fast_tier_without_room_is_told_and_changes_nothing(world: World) -> None:
-    def full(*given: object, **named: object) -> bool:
-        raise Throttled(retry_after=300)
+def full(*given: object, **named: object) -> bool:
+    raise RetrievalRefused(retry_after=300)
 
+
+@pytest.mark.parametrize("running", [False, True], ids=["alone", "over a slower one"])
+def test_a_fast_tier_without_room_is_told_and_changes_nothing(world: World, running: bool) -> None:
+    if running:
+        world.restore(stored(world), tier="bulk")
     world.vault.restore = full  # type: ignore[method-assign]
     before = stored(world)
-    with pytest.raises(Throttled):
+    with pytest.raises(RetrievalRefused):
         world.restore(before, tier="expedited")
-    assert stored(world) == before
+    after = stored(world)
+    assert after == replace(before, version=before.version + 2)
+    assert after.history == before.history
+
+
+def test_the_decision_is_stored_before_cold_storage_is_asked(world: World) -> None:
+    world.trap = Trap(99)
+    world.restore(stored(world))
+    assert world.trap.calls == [
+        "recordings.get",
+        "vault.look",
+        "recordings.save",
+        "vault.look",
+        "vault.restore",
+        "recordings.find",
+        "recordings.save",
+    ]
+    assert archive_of(stored(world)).pending_since is None
+
+
+def test_a_delete_that_is_faster_refuses_the_copy_and_nothing_is_asked_for(world: World) -> None:
+    before, save = stored(world), world.recordings.save
+
+    def late(one: Recording, after: Recording) -> None:
+        world.recordings.save = save  # type: ignore[method-assign]
+        world.delete(before)
+        save(one, after)
+
+    world.recordings.save = late  # type: ignore[method-assign]
+    with pytest.raises(RecordingNotFound):
+        world.restore(before)
+    assert world.vault.asked == []
+    assert archive_of(stored(world)).state == "stored"
+
+
+@pytest.mark.parametrize("arrived", [False, True], ids=["order lost", "answer lost"])
+def test_an_order_that_may_be_lost_is_given_again_by_the_same_call_or_by_the_sync(world: World, arrived: bool) -> None:
+    for again in ("call", "sync"):
+        world = archived()
+        world.trap = Trap(0, Throttled(), after=arrived, only="vault.restore")
+        with pytest.raises(Throttled):
+            world.restore(stored(world), days=3, tier="bulk")
+        world.trap = Trap(-1)
+        assert len(world.vault.asked) == arrived
+        if again == "call":
+            after = world.restore(stored(world), days=3, tier="bulk")
+        else:
+            assert world.sync() == 0
+            world.clock.advance(minutes=11)
+            assert world.sync() == 1
+            after = stored(world)
+        assert world.vault.asked == [("cold", 3, "bulk")] * (1 + arrived)
+        assert (archive_of(after).state, archive_of(after).pending_since) == ("restoring", None)
+        assert world.sync() == 0
+
+
+def test_the_sync_waits_while_a_tier_has_no_room(world: World) -> None:
+    world.trap = Trap(0, Killed(), only="vault.restore")
+    with pytest.raises(Killed):
+        world.restore(stored(world), tier="expedited")
+    world.trap = Trap(-1)
+    world.clock.advance(minutes=11)
+    restore = world.vault.restore
+    world.vault.restore = full  # type: ignore[method-assign]
+    assert world.sync() == 0
+    world.vault.restore = restore  # type: ignore[method-assign]
+    assert world.sync() == 1
+    assert [tier for *_, tier in world.vault.asked] == ["expedited"]
+
+
+def test_a_copy_that_is_on_its_way_is_told_also_when_we_do_not_know_of_it(world: World) -> None:
+    # What a failed write left behind, or what an operator asked for.
+    world.vault.restore("cold", days=2, tier="standard")
+    for _ in range(2):
+        after = archive_of(world.restore(stored(world), days=3, tier="bulk"))
+        assert (after.state, after.tier, after.expected_at) == ("restoring", "bulk", NOON + timedelta(hours=12))
+    assert len(world.vault.asked) == 2
 
 
 def test_asked_again_while_one_is_on_its_way_the_answer_is_the_same(world: World) -> None:
@@ -156,7 +242,7 @@ def test_what_is_missing_unknown_foreign_or_deleted_is_not_restored(world: World
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("n", range(4))
+@pytest.mark.parametrize("n", range(7))
 def test_a_call_that_dies_is_made_good_by_the_same_call(world: World, n: int, after: bool) -> None:
     world.trap = Trap(n, Killed(), after=after)
     with pytest.raises(Killed):

@@ -15,6 +15,7 @@ from recordings.domain.errors import (
     ProviderTimeout,
     RoomAlreadyRecording,
     RoomNotFound,
+    Throttled,
 )
 from recordings.domain.lifecycle import Status
 from tests.support.builders import NOON
@@ -287,6 +288,36 @@ def test_an_order_that_never_arrived_is_told_as_it_is(world: World, failure: typ
     assert world.all() == []
     world.trap = Trap(-1)
     assert world.start().status is Status.RECORDING
+
+
+def test_what_could_not_be_stored_does_not_run_and_the_same_call_is_a_real_one(world: World) -> None:
+    world.trap = Trap(0, Throttled(), only="recordings.add")
+    with pytest.raises(Throttled):
+        world.start()
+    assert world.cloudflare.running() == []
+    assert world.all() == []
+    world.trap = Trap(-1)
+    assert world.start().status is Status.RECORDING
+    # What was recorded in the moment between is no secret: a sync brings it in.
+    world.sync()
+    assert len(world.all()) == len(world.cloudflare.captured) == 2
+    world.settle()
+    world.assert_settled()
+
+
+def test_what_can_neither_be_stored_nor_stopped_is_found_by_the_sync(world: World) -> None:
+    world.trap = Trap(0, Throttled(), only="recordings.add")
+    stop = world.cloudflare.stop
+    world.cloudflare.stop = _fails_from(1, stop)  # type: ignore[assignment,method-assign]
+    with pytest.raises(Throttled):
+        world.start()
+    world.trap = Trap(-1)
+    world.sync()
+    (running,) = world.cloudflare.running()
+    assert world.room().active_recording_id == world.of(running).id
+    world.cloudflare.stop = stop  # type: ignore[method-assign]
+    world.settle()
+    world.assert_settled()
 
 
 def test_an_order_is_sent_once(world: World) -> None:

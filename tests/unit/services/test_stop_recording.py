@@ -15,16 +15,17 @@ from recordings.domain.errors import (
     ProviderThrottled,
     ProviderTimeout,
     RoomNotFound,
+    Throttled,
 )
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Recording
 from tests.support.builders import NOON
 from tests.unit.services.world import Killed, Trap, World, attempt
 
-# Of a stop that goes well: read the room, read the recording, stop the capture, start the run, save.
-CALLS = 5
-# Of one whose recording must be imported first: room, active, whose?, get, known?, add, stop, run, save.
-IMPORTING_CALLS = 9
+# Of a stop that goes well: read the room, read the recording, save, stop the capture, save, start the run.
+CALLS = 6
+# Of one whose recording must be imported first: room, active, whose?, get, known?, add, save, stop, save, run.
+IMPORTING_CALLS = 10
 
 NEXT: dict[str, Callable[[World], object]] = {
     "start": World.start,
@@ -187,23 +188,45 @@ def test_a_stop_that_died_can_be_repeated(world: World, n: int, after: bool) -> 
         world.stop()
     world.let_go()
     again = attempt(world.stop)
-    over = n == CALLS - 1 and after
+    over = n == CALLS - 1 or (n == CALLS - 2 and after)
     assert isinstance(again, NoActiveRecording) if over else isinstance(again, Recording)
     (recording,) = world.all()
     assert recording.status is Status.PROCESSING
 
 
-@pytest.mark.parametrize("n", [3, 4])
-def test_a_run_whose_stop_died_before_it_stored_anything_stores_the_end(world: World, n: int) -> None:
-    world.trap = Trap(n, Killed(), after=n == 3)
+@pytest.mark.parametrize(("n", "after"), [(2, True), (3, False), (3, True), (4, False), (4, True), (5, False)])
+def test_a_stop_that_is_decided_is_never_lost_whoever_dies(world: World, n: int, after: bool) -> None:
+    world.trap = Trap(n, Killed(), after=after)
     with pytest.raises(Killed):
         world.stop()
     world.let_go()
-    assert world.check() is None
+    for _ in range(3):
+        # Nobody calls again, and no webhook comes.
+        world.sync()
+        world.clock.advance(minutes=11)
     (recording,) = world.all()
-    assert (recording.status, recording.history[-1].cause) == (Status.PROCESSING, "capture_ended")
-    assert recording.stopped_at == world.cloudflare.get("capture_1").stopped_at
+    assert world.cloudflare.running() == []
+    assert recording.status is Status.PROCESSING
     assert world.room().active_recording_id is None
+    assert list(world.runs.started) == [(recording.id, 1)]
+
+
+def test_what_refuses_a_stop_at_the_table_leaves_cloudflare_alone(world: World) -> None:
+    world.trap = Trap(0, Throttled(), only="recordings.save")
+    with pytest.raises(Throttled):
+        world.stop()
+    assert len(world.cloudflare.running()) == 1
+    assert world.runs.started == {}
+
+
+def test_a_run_that_step_functions_does_not_take_is_started_by_the_sync(world: World) -> None:
+    world.trap = Trap(0, Throttled(), only="workflow.start")
+    recording = world.stop()
+    assert (recording.status, world.runs.started) == (Status.PROCESSING, {})
+    world.trap = Trap(-1)
+    world.clock.advance(minutes=11)
+    world.sync()
+    assert list(world.runs.started) == [(recording.id, 1)]
 
 
 # ---------------------------------------------------------------- Cloudflare fails
@@ -211,14 +234,15 @@ def test_a_run_whose_stop_died_before_it_stored_anything_stores_the_end(world: W
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("failure", [ProviderTimeout, ProviderError, ProviderThrottled, ProviderRefused])
-def test_a_stop_that_cloudflare_fails_changes_nothing_and_can_be_repeated(
+def test_a_stop_that_cloudflare_fails_is_still_wanted_and_can_be_repeated(
     world: World, failure: type[ProviderFailure], after: bool
 ) -> None:
     (before,) = world.all()
     world.trap = Trap(0, failure(), after=after, only="recorder")
     with pytest.raises(failure):
         world.stop()
-    assert world.all() == [before]
+    assert world.all() == [before.stop_requested(at=world.clock())]
+    assert world.room().active_recording_id == before.id
     assert world.runs.started == {}
     world.trap = Trap(-1)
     assert world.stop().status is Status.PROCESSING

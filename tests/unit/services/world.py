@@ -52,6 +52,7 @@ from recordings.services.reconcile_recording import ReconcileRecording
 from recordings.services.recover_recording import RecoverRecording
 from recordings.services.release_meeting import ReleaseMeeting
 from recordings.services.restore_recording import RestoreRecording, TrackRestore
+from recordings.services.resume_archive import ResumeArchive
 from recordings.services.start_recording import LEASE, StartRecording
 from recordings.services.stop_recording import StopRecording
 from recordings.services.sync_all import Begun, LookClosely, Looked, Scan, ScanCaptures
@@ -72,6 +73,7 @@ from tests.support.fakes import (
     CountingIds,
     Glacier,
     Memory,
+    MemoryDownloadLinks,
     MemoryFiles,
     MemoryKeptLooks,
     MemoryPartSums,
@@ -149,6 +151,7 @@ class World:
         self.cloudflare, self.runs, self.files = Cloudflare(self.clock), Runs(), MemoryFiles()
         self.moves, self.cold, self.state = ArchiveMoves(), MemoryFiles(), MemorySyncState()
         self.sums, self.vault, self.kept = MemoryPartSums(), Glacier(self.cold), MemoryKeptLooks(self.memory)
+        self.links = MemoryDownloadLinks(self.memory)
         self.acts: list[Act] = []
         self.looked = Looked()
         if delivers:
@@ -174,6 +177,7 @@ class World:
             "sums": self.sums,
             "vault": self.vault,
             "kept": self.kept,
+            "links": self.links,
         }
         told: dict[str, Any] = {name: Trapped(name, everything[name], self.trap) for name in names}
         return told | {"clock": self.clock}
@@ -234,8 +238,9 @@ class World:
 
     def look(self, looks: Sequence[Look]) -> int:
         """Give how many recordings changed; `looked` has the rest of what came of it."""
-        ports = self.ports("rooms", "recordings", "recorder", "workflow", "archiving", "kept")
-        self.looked = LookClosely(**ports, reconcile=self.reconcile())(looks)
+        ports = self.ports("rooms", "recordings", "recorder", "workflow", "kept")
+        resume = ResumeArchive(**self.ports("recordings", "archiving", "vault", "source", "links"))
+        self.looked = LookClosely(**ports, resume_archive=resume, reconcile=self.reconcile())(looks)
         return self.looked.changed
 
     def sync(self) -> int | None:
@@ -291,7 +296,7 @@ class World:
         return service(tenant_id=recording.tenant_id, recording_id=recording.id)
 
     def download(self, recording: Recording, seconds: int = 3600) -> Ready | NotYet | Archived:
-        ports = self.ports("recordings", "files", "vault")
+        ports = self.ports("recordings", "files", "vault", "links")
         service = DownloadRecording(**ports, copies=RestoredUrls())
         return service(tenant_id=recording.tenant_id, recording_id=recording.id, seconds=seconds)
 
@@ -388,11 +393,11 @@ class World:
 
     def _moved(self, recording: Recording) -> str:
         work = _work(recording, recording.archive_attempt)
-        ports = self.ports("recordings", "files", "cold", "sums", "source")
+        ports = self.ports("recordings", "files", "cold", "sums", "source", "links")
         plan: Plan | None = None
         done: Done | None = None
         try:
-            if not self.again(lambda: BeginArchive(recordings=ports["recordings"], clock=self.clock)(work)):
+            if not self.again(lambda: BeginArchive(recordings=ports["recordings"])(work)):
                 return "nothing"
             reader = StoredReader(ports["files"])
             planning = PlanArchive(recordings=ports["recordings"], reader=reader, files=ports["cold"], clock=self.clock)
@@ -401,9 +406,8 @@ class World:
                 made = {"locate": key_in_r2, "files": ports["cold"], "reader": reader, "sums": ports["sums"]}
                 copy = CopySegment(**made, progressing=NoteCopied(recordings=ports["recordings"]))
                 done = self._carried(work, plan, copy, CheckSegment(**made), ports["cold"])
-            finish = FinishArchive(
-                recordings=ports["recordings"], files=ports["cold"], source=ports["source"], storage_class="GLACIER"
-            )
+            known = {name: ports[name] for name in ("recordings", "source", "links", "clock")}
+            finish = FinishArchive(**known, files=ports["cold"], storage_class="GLACIER")
             self.again(lambda: finish(work, plan, done))
         except (RecordingsError, TransferError):
             abandon = AbandonArchive(recordings=ports["recordings"], clock=self.clock, copies=ports["cold"])

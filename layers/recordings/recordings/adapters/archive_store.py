@@ -14,7 +14,7 @@ from botocore.config import Config
 from recordings.adapters.aws.errors import NO_EXPEDITED, NO_OBJECT, RESTORING, Refused, translated_errors
 from recordings.adapters.deadline import bounded
 from recordings.adapters.object_store import Bucket, presigned
-from recordings.domain.errors import Throttled
+from recordings.domain.errors import RetrievalRefused
 from recordings.domain.recording import Tier
 from recordings.ports import Readable
 
@@ -74,7 +74,7 @@ class ArchiveBucket(Bucket):
                 )
         except Refused as refusal:
             if refusal.code in NO_EXPEDITED:
-                raise Throttled(
+                raise RetrievalRefused(
                     "expedited retrieval has no room now; try later or take another tier", retry_after=300
                 ) from refusal.__cause__
             return False

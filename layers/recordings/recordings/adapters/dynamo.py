@@ -6,6 +6,7 @@
     deleted one      T#<tenant>#TRASH         rec_<ULID>       so that live pages hold live recordings only
     day tally        T#<tenant>#DAY           2026-01-06       what the recordings of a day add up to
     its like         T#<tenant>#DAY#<room>    2026-01-06       the same for one room
+    URLs given out   T#<tenant>#URLS          rec_<ULID>       until when the last URL of the file in R2 works
     room's list      T#<tenant>#LIST#<room>   rec_<ULID>       the ids of a room's recordings
     open list        OPEN                     rec_<ULID>       recordings that are still being worked on, all tenants
     kept look        LOOKS                    <capture id>     what the next sync is to look at, all tenants
@@ -231,6 +232,11 @@ def _with(action: Item, values: Item | None, names: Mapping[str, str] | None) ->
     return action
 
 
+def _check(key: Key, condition: str, values: Item, names: Mapping[str, str] | None = None) -> Item:
+    action = {"TableName": TABLE, "Key": key, "ConditionExpression": condition}
+    return {"ConditionCheck": _with(action, values, names)}
+
+
 def _get(pk: str, sk: str) -> Item | None:
     if not _fits(sk) or not _fits_partition(pk):
         return None
@@ -283,6 +289,11 @@ def _moment(text: str) -> datetime:
 
 def _whole(value: Any) -> int | None:
     return None if value is None else int(value)
+
+
+# For the adapters of the other items of this table.
+ConditionsFailed, transact, read_item, partition, item_key = _Refused, _transact, _get, _partition, _key
+update_action, condition_check = _update, _check
 
 
 # ---------------------------------------------------------------- rooms
@@ -644,6 +655,8 @@ def _archive_item(archive: Archive | None) -> Item | None:
     return asdict(archive) | {
         "restored_until": _text(archive.restored_until),
         "expected_at": _text(archive.expected_at),
+        "pending_since": _text(archive.pending_since),
+        "source_kept_until": _text(archive.source_kept_until),
     }
 
 
@@ -658,6 +671,8 @@ def _archive(item: Item | None) -> Archive | None:
         tier=item.get("tier"),
         days=_whole(item.get("days")),
         moved_from=item.get("moved_from"),
+        pending_since=_time(item.get("pending_since")),
+        source_kept_until=_time(item.get("source_kept_until")),
     )
 
 
@@ -682,6 +697,7 @@ def _recording_item(recording: Recording) -> Item:
         "created_at": _text(recording.created_at),
         "started_at": _text(recording.started_at),
         "cloudflare_id": recording.cloudflare_id,
+        "stop_requested_at": _text(recording.stop_requested_at),
         "stopped_at": _text(recording.stopped_at),
         "duration_seconds": recording.duration_seconds,
         "archived_at": _text(recording.archived_at),
@@ -719,6 +735,7 @@ def _recording(item: Item) -> Recording:
         created_at=_moment(item["created_at"]),
         started_at=_moment(item["started_at"]),
         cloudflare_id=item.get("cloudflare_id"),
+        stop_requested_at=_time(item.get("stop_requested_at")),
         stopped_at=_time(item.get("stopped_at")),
         duration_seconds=_whole(item.get("duration_seconds")),
         archived_at=_time(item.get("archived_at")),
@@ -781,6 +798,11 @@ def _ulid_day(recording_id: str) -> str:
     for digit in recording_id[4:14]:
         milliseconds = milliseconds * 32 + CROCKFORD.index(digit)
     return day_of(datetime.fromtimestamp(milliseconds / 1000, UTC))
+
+
+def recording_key(recording: Recording) -> Key:
+    """Where a recording lies, as it was read: one that was deleted or came back since then lies elsewhere."""
+    return _key(_home(recording), recording.id)
 
 
 def _home(recording: Recording) -> str:

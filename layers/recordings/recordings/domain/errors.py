@@ -27,6 +27,7 @@
     + TierNotOffered
   - ScopeMissing               the caller may not do this
   - Throttled                  what this service stands on is busy or does not answer; carries the seconds to wait
+    + RetrievalRefused         cold storage has no room for this tier now: nothing was asked for
   - InfrastructureError        permission, configuration or bug: trying again is of no use, a person must act
   - ProviderFailure
     + ProviderError
@@ -177,6 +178,10 @@ class Throttled(RecordingsError):
     def __init__(self, message: str = "", *, retry_after: int = 1) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class RetrievalRefused(Throttled):
+    """Cold storage took no order, and says so: unlike after a time-out, nothing is on its way."""
 
 
 class InfrastructureError(RecordingsError):

@@ -8,8 +8,9 @@
     archived        nothing     nothing     nothing      nothing            nothing          nothing
     failed          stop ⁵      nothing     nothing      nothing            nothing          nothing
 
-    ¹ stop, when it was asked for long ago and has never begun (it may stay so for ever and hold the room), and fail ⁶,
-      when that did not help; stop, when its session is over; end, when it runs longer than Cloudflare can record
+    ¹ stop, when a stop was decided and Cloudflare has not heeded it, when its session is over, or when it was asked for
+      long ago and has never begun (it may stay so for ever and hold the room), and fail ⁶, when that did not help; end,
+      when it runs longer than Cloudflare can record
     ² stop again, when the stop is old and Cloudflare records on; fail ⁶, when it never began at all, or still records
       when its file would be gone
     ³ fail ⁶, when the upload is older than Cloudflare keeps a file; nothing, when the run has given up
@@ -227,10 +228,10 @@ def _while_recording(
             if theirs.status is CaptureStatus.INVOKED:
                 if age > 2 * deadlines.begin:
                     return _doubted(Act.STOP, NEVER_BEGAN, ours, now, deadlines)
-                return Verdict(Act.STOP if age > deadlines.begin else Act.NOTHING)
+                return Verdict(Act.STOP if age > deadlines.begin or ours.stop_requested_at else Act.NOTHING)
             if age > deadlines.longest:
                 return Verdict(Act.END)
-            return Verdict(Act.STOP if over else Act.NOTHING)
+            return Verdict(Act.STOP if over or ours.stop_requested_at else Act.NOTHING)
         case FileState.GONE if theirs is None or news.settled:
             return _gone(news, Act.NOTHING)
         case _:

@@ -79,6 +79,10 @@ class Archive:
     days: int | None = None
     # The key in R2 that is emptied once the copy is the file.
     moved_from: str | None = None
+    # When a copy was decided that cold storage may not have been asked for yet; None when it has been.
+    pending_since: datetime | None = None
+    # R2 still holds the file at `moved_from`, until then at least: somebody was given a URL of it. None when emptied.
+    source_kept_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +99,8 @@ class Recording:
     created_at: datetime
     started_at: datetime
     cloudflare_id: str | None = None
+    # When a stop was decided; Cloudflare may not have been told yet while it is still `recording`.
+    stop_requested_at: datetime | None = None
     stopped_at: datetime | None = None
     duration_seconds: int | None = None
     archived_at: datetime | None = None
@@ -152,6 +158,11 @@ class Recording:
     def size_bytes(self) -> int | None:
         return self.file.size_bytes if self.file else None
 
+    def stop_requested(self, *, at: datetime) -> Self:
+        """Decide to stop it; self unchanged when that is decided. Raises TransitionNotAllowed unless it records."""
+        lifecycle.allowed(self.status, Command.STOP)
+        return self if self.stop_requested_at else self._changed(stop_requested_at=at)
+
     def stopped(self, *, at: datetime, cause: str) -> Self:
         """Obey a stop, or raise TransitionNotAllowed."""
         return self._entered(lifecycle.allowed(self.status, Command.STOP), at, cause, stopped_at=at)
@@ -203,8 +214,26 @@ class Recording:
 
     @property
     def open(self) -> bool:
-        """Whether something is still to happen to it: it records, its file is fetched, or it moves."""
-        return self.status in {Status.RECORDING, Status.PROCESSING} or self.moving
+        """Whether something is still to happen to it: it records, its file is fetched, or its archive is unfinished."""
+        return self.status in {Status.RECORDING, Status.PROCESSING} or self.archive_unfinished
+
+    @property
+    def archive_unfinished(self) -> bool:
+        """Whether a stored decision about its archive is still to be carried out to its end."""
+        archive = self.archive
+        return archive is not None and (
+            self.moving or archive.pending_since is not None or archive.source_kept_until is not None
+        )
+
+    def archive_overdue(self, now: datetime) -> bool:
+        """Whether what is unfinished about its archive should be done by now: whoever was at it may have died."""
+        archive = self.archive
+        if archive is None:
+            return False
+        if self.moving:
+            return not self.fresh(now)
+        asked, kept = archive.pending_since, archive.source_kept_until
+        return (asked is not None and now - asked > FRESH) or (kept is not None and kept <= now)
 
     def fresh(self, now: datetime) -> bool:
         """Whether its run, or its move, has just been started: then it is not asked after yet."""
@@ -217,12 +246,29 @@ class Recording:
         """Whether the move to cold storage still runs: until it is over the file is served from R2."""
         return self.archive is not None and self.archive.state == "moving"
 
-    def vaulted(self, file: StoredFile, *, storage_class: str) -> Self:
-        """The copy in cold storage is verified and now the file; self unchanged when no move runs."""
+    def vaulted(self, file: StoredFile, *, storage_class: str, at: datetime) -> Self:
+        """The copy in cold storage is verified and now the file; self unchanged when no move runs.
+
+        R2 is still to be emptied: `source_kept` and `source_emptied` say what becomes of that.
+        """
         if self.archive is None or not self.moving:
             return self
-        stored = replace(self.archive, state="stored", storage_class=storage_class)
+        stored = replace(self.archive, state="stored", storage_class=storage_class, source_kept_until=at)
         return self._changed(file=file, archive=stored, progress=None)
+
+    def source_kept(self, *, until: datetime) -> Self:
+        """R2 keeps the file that moved until then; self unchanged when it keeps it that long, or is empty."""
+        archive = self.archive
+        if archive is None or archive.source_kept_until is None or archive.source_kept_until >= until:
+            return self
+        return self._changed(archive=replace(archive, source_kept_until=until))
+
+    def source_emptied(self) -> Self:
+        """R2 no longer holds the file that moved; self unchanged when that is known."""
+        archive = self.archive
+        if archive is None or archive.source_kept_until is None:
+            return self
+        return self._changed(archive=replace(archive, source_kept_until=None))
 
     def not_archived(self, error: Failure, *, at: datetime) -> Self:
         """The move failed for good and lost nothing; self unchanged when no move runs."""
@@ -238,8 +284,10 @@ class Recording:
             progress=None,
         )
 
-    def restoring(self, *, tier: Tier, days: int, expected_at: datetime, storage_class: str | None = None) -> Self:
-        """A readable copy has been asked for, or raise RecordingNotArchived. `storage_class`: where it lies by now."""
+    def restoring(
+        self, *, tier: Tier, days: int, expected_at: datetime, at: datetime, storage_class: str | None = None
+    ) -> Self:
+        """Decide to ask for a readable copy, or raise RecordingNotArchived. `storage_class`: where it lies by now."""
         if self.status is not Status.ARCHIVED or self.archive is None or self.moving:
             raise RecordingNotArchived(f"only an archived recording can be restored; this one is {self.status}")
         asked = replace(
@@ -250,8 +298,45 @@ class Recording:
             expected_at=expected_at,
             tier=tier,
             days=days,
+            pending_since=at,
         )
         return self._changed(archive=asked)
+
+    def renewing(self, *, until: datetime, tier: Tier, days: int, at: datetime) -> Self:
+        """Decide to keep a copy longer that is readable `until`, or raise RecordingNotArchived."""
+        if self.status is not Status.ARCHIVED or self.archive is None or self.moving:
+            raise RecordingNotArchived(f"only an archived recording can be restored; this one is {self.status}")
+        asked = replace(
+            self.archive,
+            state="restored",
+            restored_until=until,
+            expected_at=None,
+            tier=tier,
+            days=days,
+            pending_since=at,
+        )
+        return self._changed(archive=asked)
+
+    def restore_requested(self, decided: Archive, *, until: datetime | None) -> Self:
+        """Cold storage has been asked for the copy that was `decided`, readable `until` if it is there already.
+
+        Self unchanged when another decision came meanwhile.
+        """
+        archive = self.archive
+        if archive is None or archive.pending_since is None or archive.pending_since != decided.pending_since:
+            return self
+        if until is not None:
+            known = replace(archive, state="restored", restored_until=until, expected_at=None, pending_since=None)
+        else:
+            known = replace(archive, state="restoring", restored_until=None, pending_since=None)
+        return self._changed(archive=known)
+
+    def restore_refused(self, decided: Archive, before: Archive) -> Self:
+        """Cold storage took no order for the copy that was `decided`: back to `before`.
+
+        Self unchanged when another decision came meanwhile.
+        """
+        return self._changed(archive=before) if self.archive == decided else self
 
     def restored(self, *, until: datetime) -> Self:
         """A readable copy is there until then; self unchanged when nothing is archived or that is known."""
@@ -264,6 +349,8 @@ class Recording:
         """The readable copy is gone; self unchanged when a newer one is there or on its way."""
         archive = self.archive
         if archive is None or archive.state != "restored" or (archive.restored_until or at) > at:
+            return self
+        if archive.pending_since is not None:
             return self
         gone = replace(archive, state="stored", restored_until=None, tier=None, days=None)
         return self._changed(archive=gone)

@@ -164,23 +164,27 @@ def endpoint[Q: Struct, B: Struct](
 
 def _answer[Q: Struct, B: Struct](
     handle: Callable[[Request[Q, B]], Response], request: Request[Q, B], request_id: str
-) -> Event:
+) -> tuple[Event, bool]:
+    """The answer, and whether it holds: whether a repeat of the same request is to be given it again."""
     try:
         response = handle(request)
     except Problem as problem:
-        return _refusal(problem, request_id)
+        return _refusal(problem, request_id), not problem.is_passing
     except RecordingsError as error:
-        return _failed(error, request_id)
-    return _reply(response.status, "application/json", response.body, request_id, response.headers)
+        return _failed(error, request_id), not _told(error).is_passing
+    return _reply(response.status, "application/json", response.body, request_id, response.headers), True
 
 
 def _once[Q: Struct, B: Struct](
-    idempotency: Idempotency | None, request: Request[Q, B], answer: Callable[[], Event], request_id: str
+    idempotency: Idempotency | None,
+    request: Request[Q, B],
+    answer: Callable[[], tuple[Event, bool]],
+    request_id: str,
 ) -> Event:
     """Answer, or give the answer kept under the request's Idempotency-Key."""
     key = request.header("idempotency-key")
     if idempotency is None or key is None:
-        return answer()
+        return answer()[0]
     if not (0 < len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()):
         raise invalid("Idempotency-Key", f"must be 1 to {LONGEST_KEY} printable ASCII characters")
     keys, clock = idempotency.keys, idempotency.clock
@@ -191,15 +195,15 @@ def _once[Q: Struct, B: Struct](
     if kept is not None:
         return {**kept, "headers": {**kept["headers"], "x-request-id": request_id}}
     try:
-        given = answer()
+        given, holds = answer()
     except Exception:
         keys.forget(request.tenant_id, key)
         raise
-    if given["statusCode"] >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if holds:
+        _keep(idempotency, request, key, given)
+    else:
         # Nothing came of it: the caller's next try must be a real one.
         keys.forget(request.tenant_id, key)
-    else:
-        _keep(idempotency, request, key, given)
     return given
 
 

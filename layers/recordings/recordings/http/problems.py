@@ -11,6 +11,8 @@ from recordings.domain import errors
 
 MAX_DETAIL_CHARACTERS: Final = 300
 MAX_FIELD_CHARACTERS: Final = 64
+# Conflicts that a moment later need not be there.
+TRY_AGAIN: Final = frozenset({"concurrent_update", "request_in_progress"})
 
 STATUS_OF: Final[Mapping[type[errors.RecordingsError], HTTPStatus]] = {
     errors.NotFound: HTTPStatus.NOT_FOUND,
@@ -81,6 +83,14 @@ class Problem(Exception):
                 }
                 for one in extra["errors"]
             ]
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether it says "try again": such an answer decides nothing, and the same call must be a real one again."""
+        if self.code == "room_already_recording" and self.extra.get("recording") is None:
+            # A start is under way, and may come to nothing: there is no recording yet that could be stopped.
+            return True
+        return self.status >= HTTPStatus.INTERNAL_SERVER_ERROR or self.code in TRY_AGAIN
 
 
 def invalid(field_name: str, message: str) -> Problem:

@@ -468,6 +468,10 @@ def _owned_by(recording: Recording) -> set[tuple[Store, str]]:
         owned.add((recording.file.provider, recording.file.key))
     if recording.delivery_key is not None and (recording.file is None or recording.file.key == recording.delivery_key):
         owned.add(("r2", recording.delivery_key))
+    archive = recording.archive
+    if archive is not None and archive.moved_from is not None and archive.source_kept_until is not None:
+        # URLs of it were given out, and work until then.
+        owned.add(("r2", archive.moved_from))
     return owned
 
 

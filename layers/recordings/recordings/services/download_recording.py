@@ -2,14 +2,17 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Final, Protocol
 
-from recordings.domain.errors import RecordingFailed
+from recordings.domain.errors import RecordingFailed, Throttled
 from recordings.domain.lifecycle import Status
 from recordings.domain.media import file_extension
 from recordings.domain.recording import Recording, StoredFile
-from recordings.ports import Clock, Recordings, Vault
+from recordings.ports import Clock, DownloadLinks, Recordings, Vault
+from recordings.services.change_recording import TRIES
 from recordings.services.restore_recording import WAITS
+
+NOTED_AHEAD: Final = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +57,21 @@ class Copies(Protocol):
 class DownloadRecording:
     recordings: Recordings
     files: Served
+    links: DownloadLinks
     vault: Vault
     copies: Copies
     clock: Clock
 
     def __call__(self, *, tenant_id: str, recording_id: str, seconds: int) -> Ready | NotYet | Archived:
-        """Raises RecordingNotFound or RecordingFailed."""
+        """Raises RecordingNotFound, RecordingFailed or Throttled."""
+        for _ in range(TRIES):
+            found = self._found(tenant_id, recording_id, seconds)
+            if found is not None:
+                return found
+        raise Throttled("the file moves at this very moment; try again", retry_after=1)
+
+    def _found(self, tenant_id: str, recording_id: str, seconds: int) -> Ready | NotYet | Archived | None:
+        """None when the file left R2 between two reads."""
         recording, now = self.recordings.get(tenant_id, recording_id), self.clock()
         if recording.status is Status.FAILED:
             raise RecordingFailed(recording.failure.message if recording.failure else "")
@@ -68,19 +80,32 @@ class DownloadRecording:
             return NotYet(recording)
         name = file_name_of(recording, file)
         if file.provider == "r2":
+            until = now + timedelta(seconds=seconds)
+            if not self._is_kept(recording, until):
+                return None
             url = self.files.presign(file.key, file_name=name, content_type=file.content_type, expires_in=seconds)
-            return Ready(recording, file, url, now + timedelta(seconds=seconds))
-        until = self._readable_until(recording, file)
-        if until is None or until <= now:
+            return Ready(recording, file, url, until)
+        readable_until = self._readable_until(recording, file)
+        if readable_until is None or readable_until <= now:
             return Archived(recording)
         url, expires_at = self.copies.presign(
             file.key,
             file_name=name,
             content_type=file.content_type,
-            expires_in=min(seconds, int((until - now).total_seconds())),
+            expires_in=min(seconds, int((readable_until - now).total_seconds())),
             now=now,
         )
         return Ready(recording, file, url, expires_at)
+
+    def _is_kept(self, recording: Recording, until: datetime) -> bool:
+        """Whether the file stays in R2 until then, also when it moves to cold storage; False when it has left already.
+
+        The end is noted before the URL is given out, and some minutes ahead: of many downloads few write.
+        """
+        noted = self.links.latest(recording)
+        if noted is not None and noted >= until:
+            return True
+        return self.links.note(recording, until=until + NOTED_AHEAD)
 
     def _readable_until(self, recording: Recording, file: StoredFile) -> datetime | None:
         """When the restored copy ends, asked of S3 itself: its event may be late."""

@@ -1,17 +1,18 @@
 """Move a recording's file from R2 to cold storage: what the tasks of the archiving workflow decide.
 
 The file can be read at every moment: the recording points to R2 until the copy is verified, and R2 is emptied only
-after the recording points to the copy.
+after the recording points to the copy and the last URL that was given out of R2 has ended.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from recordings.domain.errors import SourceUnavailable
 from recordings.domain.lifecycle import Status
-from recordings.domain.recording import Archive, Failure, Recording, StoredFile
+from recordings.domain.recording import Failure, Recording, StoredFile
 from recordings.domain.storage_keys import archive_key, archive_prefix
-from recordings.ports import Clock, Recordings
+from recordings.ports import Clock, DownloadLinks, Recordings
 from recordings.services.change_recording import changed
 from recordings.services.process_recording import copying
 from recordings.services.transfer_file import (
@@ -42,24 +43,14 @@ class Discardable(Uploads, Deletable, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BeginArchive:
-    """Store that the move has begun, unless the API has; a run that is not the recording's present one is over."""
+    """See that the move was decided: a run of its own accord, or of an attempt that is over, moves nothing."""
 
     recordings: Recordings
-    clock: Clock
 
     def __call__(self, work: Work) -> bool:
         """Give whether there is anything to move."""
-        stored = changed(
-            self.recordings,
-            lambda: self.recordings.find(work["tenant_id"], work["recording_id"]),
-            lambda one: one.archiving(at=self.clock()) if _is_next(one, work) else one,
-        )
-        return stored.status is Status.ARCHIVED and stored.archive_attempt == work["attempt"]
-
-
-def _is_next(recording: Recording, work: Work) -> bool:
-    """Whether this move is yet to begin."""
-    return recording.status is Status.READY and recording.archive_attempt == work["attempt"] - 1
+        recording = self.recordings.find(work["tenant_id"], work["recording_id"])
+        return recording.status is Status.ARCHIVED and recording.archive_attempt == work["attempt"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +63,7 @@ class PlanArchive:
     def __call__(self, work: Work) -> Plan | None:
         """How the file moves; None when it has moved. Raises SourceUnavailable when R2 has no such file."""
         recording = self.recordings.find(work["tenant_id"], work["recording_id"])
-        if not recording.moving or recording.file is None:
+        if not recording.moving or recording.archive_attempt != work["attempt"] or recording.file is None:
             return None
         source = self.reader.measure(recording.file.key)
         key = archive_key(recording, work["attempt"])
@@ -102,11 +93,13 @@ def key_in_r2(work: Work, plan: Plan) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishArchive:
-    """Verify the copy, point the recording to it, then empty R2."""
+    """Verify the copy, point the recording to it, then empty R2, unless a URL of the file there still has to work."""
 
     recordings: Recordings
     files: Files
     source: Deletable
+    links: DownloadLinks
+    clock: Clock
     storage_class: str
 
     def __call__(self, work: Work, plan: Plan | None, done: Done | None) -> None:
@@ -117,12 +110,8 @@ class FinishArchive:
         if plan is not None and done is not None:
             self._store(work, plan, done, check_stored(self.files, plan, done))
         recording = self.recordings.find(work["tenant_id"], work["recording_id"])
-        if recording.file is not None and recording.file.provider == "s3" and recording.archive is not None:
-            self._empty(recording.archive)
-
-    def _empty(self, archive: Archive) -> None:
-        if archive.moved_from is not None:
-            self.source.delete(archive.moved_from)
+        empty = EmptySource(recordings=self.recordings, source=self.source, links=self.links, clock=self.clock)
+        empty(recording)
 
     def _store(self, work: Work, plan: Plan, done: Done, etag: str) -> None:
         def pointed(recording: Recording) -> Recording:
@@ -139,9 +128,40 @@ class FinishArchive:
                 sha256=recording.file.sha256,
                 etag=etag,
             )
-            return recording.vaulted(file, storage_class=self.storage_class)
+            return recording.vaulted(file, storage_class=self.storage_class, at=self.clock())
 
         changed(self.recordings, lambda: self.recordings.find(work["tenant_id"], work["recording_id"]), pointed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmptySource:
+    """Empty R2 of a file that has moved, once no URL that was given out of it works any more."""
+
+    recordings: Recordings
+    source: Deletable
+    links: DownloadLinks
+    clock: Clock
+
+    def __call__(self, moved: Recording) -> bool:
+        """Give whether something changed. Safe to repeat. Raises ConcurrentUpdate."""
+        archive = moved.archive
+        if moved.file is None or moved.file.provider != "s3" or archive is None or archive.moved_from is None:
+            return False
+        # No URL is given out of a file that the recording no longer points to: these are all there will ever be.
+        until = self.links.latest(moved)
+        if until is not None and until > self.clock():
+            return self._stored(moved, lambda one: one.source_kept(until=until))
+        self.source.delete(archive.moved_from)
+        return self._stored(moved, lambda one: one.source_emptied())
+
+    def _stored(self, moved: Recording, change: Callable[[Recording], Recording]) -> bool:
+        after = changed(
+            self.recordings,
+            lambda: self.recordings.find(moved.tenant_id, moved.id),
+            lambda one: change(one) if one.archive_attempt == moved.archive_attempt else one,
+            known=moved,
+        )
+        return after.version != moved.version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

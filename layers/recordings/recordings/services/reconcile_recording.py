@@ -114,10 +114,12 @@ class ReconcileRecording:
         return recording
 
     def _end(self, ours: Recording, theirs: Capture | None) -> Recording | None:
-        # The run first, as in StopRecording: if we die between the two, the run stores the end itself.
-        self.workflow.start(ours)
         stopped_at = theirs.stopped_at if theirs else None
-        return self._saved(ours, ours.ended(at=stopped_at or self.clock(), cause="capture_ended"))
+        saved = self._saved(ours, ours.ended(at=stopped_at or self.clock(), cause="capture_ended"))
+        if saved is not None:
+            # If we die before, the next comparison says RUN.
+            self.workflow.start(saved)
+        return saved
 
     def _restart(self, ours: Recording) -> Recording | None:
         after = ours.recovered(at=self.clock())

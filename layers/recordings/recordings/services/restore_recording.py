@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from recordings.domain.errors import RecordingNotArchived, TierNotOffered
+from recordings.domain.errors import RecordingNotArchived, RetrievalRefused, TierNotOffered
 from recordings.domain.lifecycle import Status
-from recordings.domain.recording import Recording, Tier
+from recordings.domain.recording import Archive, Recording, Tier
 from recordings.ports import Clock, Recordings, Vault
 from recordings.services.change_recording import changed
 
+# For how long a copy is asked for when nobody says it.
+DAYS: Final = 7
 SPEED: Final[dict[Tier, int]] = {"bulk": 0, "standard": 1, "expedited": 2}
 # How long a copy takes at most (S3 User Guide, "Restore retrieval options"); Expedited is not for Deep Archive.
 WAITS: Final[dict[str, dict[Tier, timedelta]]] = {
@@ -24,45 +26,96 @@ WAITS: Final[dict[str, dict[Tier, timedelta]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreRecording:
+    """The decision is stored before cold storage is asked. If we die between the two, the same call or a sync asks."""
+
     recordings: Recordings
     vault: Vault
     clock: Clock
 
     def __call__(self, *, tenant_id: str, recording_id: str, days: int, tier: Tier) -> Recording:
         """Raises RecordingNotFound, RecordingNotArchived, TierNotOffered, Throttled or ConcurrentUpdate."""
-        return changed(
-            self.recordings,
-            lambda: self.recordings.get(tenant_id, recording_id),
-            lambda recording: self._asked(recording, days, tier),
-        )
+        earlier: list[Archive | None] = []
 
-    def _asked(self, before: Recording, days: int, tier: Tier) -> Recording:
-        """Ask for a copy, unless one is on its way; give the recording as it is to be stored."""
-        if before.status is not Status.ARCHIVED or before.archive is None or before.file is None or before.moving:
+        def decide(recording: Recording) -> Recording:
+            earlier.append(recording.archive)
+            return self._decided(recording, days, tier)
+
+        decided = changed(self.recordings, lambda: self.recordings.get(tenant_id, recording_id), decide)
+        if decided.archive is None or decided.archive.pending_since is None:
+            return decided
+        try:
+            return RequestCopy(recordings=self.recordings, vault=self.vault)(decided)
+        except RetrievalRefused:
+            self._take_back(decided, decided.archive, earlier[-1])
+            raise
+
+    def _take_back(self, recording: Recording, decided: Archive, earlier: Archive | None) -> None:
+        """Nothing was asked for: the recording is as it was before this call, unless another one came meanwhile."""
+        if earlier is not None and earlier.pending_since is None:
+            changed(
+                self.recordings,
+                lambda: self.recordings.find(recording.tenant_id, recording.id),
+                lambda one: one.restore_refused(decided, earlier),
+            )
+
+    def _decided(self, before: Recording, days: int, tier: Tier) -> Recording:
+        """Give the recording as it is to be stored: unchanged when such a copy is on its way, or about to be."""
+        archive = before.archive
+        if before.status is not Status.ARCHIVED or archive is None or before.file is None or before.moving:
             raise RecordingNotArchived(f"only a recording in cold storage can be restored; {_how(before)}")
         found = self.vault.look(before.file.key)
         if found is None:
             raise RecordingNotArchived("its file is not in cold storage")
         now = self.clock()
-        if found.ongoing and SPEED[tier] <= SPEED[before.archive.tier or "bulk"]:
+        asked = archive.state == "restoring" and (found.ongoing or archive.pending_since is not None)
+        if asked and SPEED[tier] <= SPEED[archive.tier or "bulk"]:
             return before
         waits = WAITS.get(found.storage_class)
         if waits is None:
             return before.restored(until=now + timedelta(days=days))
         if tier not in waits:
             raise TierNotOffered(f"{tier} is not offered for {found.storage_class}")
+        if found.until is not None and not found.ongoing:
+            # A copy is there: asking again keeps it longer, and it stays readable meanwhile.
+            return before.renewing(until=found.until, tier=tier, days=days, at=now)
         if found.ongoing:
             # A faster tier may be asked for, and nothing else changed with it (S3 API reference, RestoreObject).
-            days = before.archive.days or days
-        self.vault.restore(before.file.key, days=days, tier=tier)
-        if found.until is None or found.ongoing:
-            # A lifecycle rule may have moved it on since it was stored.
-            return before.restoring(
-                tier=tier, days=days, expected_at=now + waits[tier], storage_class=found.storage_class
-            )
-        # A copy is there: asking again keeps it longer, and it stays readable meanwhile.
-        renewed = self.vault.look(before.file.key)
-        return before.restored(until=(renewed and renewed.until) or found.until)
+            days = archive.days or days
+        # A lifecycle rule may have moved it on since it was stored.
+        return before.restoring(
+            tier=tier, days=days, expected_at=now + waits[tier], at=now, storage_class=found.storage_class
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestCopy:
+    """Ask cold storage for the copy that a stored decision names, and store that it has been asked."""
+
+    recordings: Recordings
+    vault: Vault
+
+    def __call__(self, decided: Recording) -> Recording:
+        """Safe to repeat: what is on its way is not asked for twice, what is there is kept for as many days again.
+
+        Raises RetrievalRefused (nothing was asked for), Throttled or ConcurrentUpdate; the decision stays pending.
+        """
+        archive, file = decided.archive, decided.file
+        if archive is None or archive.pending_since is None or file is None:
+            return decided
+        there = _readable_until(self.vault, file.key) is not None
+        self.vault.restore(file.key, days=archive.days or DAYS, tier=archive.tier or "standard")
+        # Of one that was not there the event tells when it is (TrackRestore).
+        until = _readable_until(self.vault, file.key) if there else None
+        return changed(
+            self.recordings,
+            lambda: self.recordings.find(decided.tenant_id, decided.id),
+            lambda one: one.restore_requested(archive, until=until),
+        )
+
+
+def _readable_until(vault: Vault, key: str) -> datetime | None:
+    found = vault.look(key)
+    return found.until if found is not None and not found.ongoing else None
 
 
 def _how(recording: Recording) -> str:

@@ -28,7 +28,10 @@ LEASE: Final = timedelta(seconds=60)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartRecording:
-    """Lock, ask Cloudflare, store: a crash after any of these is healed by the lease and by `active`."""
+    """Lock, ask Cloudflare, store: a crash after any of these is healed by the lease and by `active`.
+
+    The lock is the stored decision, and its nonce the attempt: only who holds it still may store what it began.
+    """
 
     rooms: Rooms
     recordings: Recordings
@@ -54,8 +57,20 @@ class StartRecording:
         if running is not None:
             self._refuse(room, running, nonce)
         begun = self._begin(room, nonce, max_seconds)
-        # Nothing ran in the meeting of a room that we hold before we asked: it is this room's, whatever its times say.
-        return self._import(RecordingOwner.of(room), begun, nonce)
+        try:
+            # Nothing ran in the meeting of a room that we hold before we asked: it is this room's, whatever its times.
+            return self._import(RecordingOwner.of(room), begun, nonce)
+        except RecordingsError:
+            self._take_back(begun)
+            raise
+
+    def _take_back(self, begun: Capture) -> None:
+        """End a capture that could not be stored: the caller is refused, and what nobody can see must not run."""
+        try:
+            self.recorder.stop(begun.id)
+        except ProviderFailure:
+            # It runs on; the next call finds it running, or the next sync imports it.
+            pass
 
     def _begin(self, room: Room, nonce: str, max_seconds: int | None) -> Capture:
         try:

@@ -1,5 +1,6 @@
 """Stop the recording of a room."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from recordings.domain.errors import (
@@ -13,16 +14,17 @@ from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Recording
 from recordings.domain.room import Room
 from recordings.ports import Clock, Ids, Recorder, Recordings, Rooms, Workflow
+from recordings.services.change_recording import changed, start_now_or_by_sync
 from recordings.services.import_capture import ImportCapture
 from recordings.services.meeting_owner import FindOwner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopRecording:
-    """Tell Cloudflare, start the workflow, store.
+    """Store that it is to stop, tell Cloudflare, store the end, start the workflow.
 
-    The workflow is started before the change is stored: if this function dies between the two, the run finds the
-    capture ended and stores the change itself; if it dies earlier, Cloudflare's webhook or the next stop goes on.
+    A stop must not get lost: once it is decided it holds, also when Cloudflare fails or this function dies. The
+    recording stays `recording` and keeps its room until Cloudflare has stopped; the same call or the next sync goes on.
     """
 
     rooms: Rooms
@@ -33,28 +35,31 @@ class StopRecording:
     new_id: Ids
 
     def __call__(self, *, tenant_id: str, room_id: str) -> Recording:
-        """Raises RoomNotFound, NoActiveRecording or a ProviderFailure."""
+        """Raises RoomNotFound, NoActiveRecording, ConcurrentUpdate or a ProviderFailure."""
         recording = self._active(self.rooms.get(tenant_id, room_id))
-        if recording.status is not Status.RECORDING:
-            # Its end came in between the two reads; the caller's wish is fulfilled.
-            return recording
-        if recording.cloudflare_id is not None:
+        decided = self._changed(recording, lambda one: one.stop_requested(at=self.clock()))
+        if decided.status is not Status.RECORDING:
+            # Its end came in between the reads; the caller's wish is fulfilled.
+            return decided
+        if decided.cloudflare_id is not None:
             try:
-                self.recorder.stop(recording.cloudflare_id)
+                self.recorder.stop(decided.cloudflare_id)
             except ProviderNotFound:
                 # Cloudflare no longer knows it: it does not run, and processing finds out what is left of it.
                 pass
-        self.workflow.start(recording)
-        after = recording.stopped(at=self.clock(), cause="api_stop")
-        try:
-            self.recordings.save(recording, after)
-        except ConcurrentUpdate:
-            # The webhook or the workflow stored the end of this recording first; the caller's wish is fulfilled.
-            stored = self.recordings.find(tenant_id, recording.id)
-            if stored.status is Status.RECORDING:
-                raise
-            return stored
-        return after
+        ended = self._changed(decided, lambda one: one.stopped(at=self.clock(), cause="api_stop"))
+        if ended.status is Status.PROCESSING:
+            start_now_or_by_sync(lambda: self.workflow.start(ended))
+        return ended
+
+    def _changed(self, known: Recording, change: Callable[[Recording], Recording]) -> Recording:
+        """Change it, unless its end was stored meanwhile: by the webhook, a sync, or another stop."""
+        return changed(
+            self.recordings,
+            lambda: self.recordings.find(known.tenant_id, known.id),
+            lambda one: change(one) if one.status is Status.RECORDING else one,
+            known=known,
+        )
 
     def _active(self, room: Room) -> Recording:
         if room.active_recording_id is not None:

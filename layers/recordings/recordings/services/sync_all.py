@@ -26,9 +26,10 @@ from recordings.domain.lifecycle import Status
 from recordings.domain.meeting import RecordingOwner, owner_of
 from recordings.domain.reconcile import SETTLED, Deadlines, reconcile
 from recordings.domain.recording import Recording
-from recordings.ports import ArchiveRuns, Clock, KeptLooks, Look, Recorder, Recordings, Rooms, Workflow
+from recordings.ports import Clock, KeptLooks, Look, Recorder, Recordings, Rooms, Workflow
 from recordings.services.meeting_owner import FindOwner, SettleMeeting
 from recordings.services.reconcile_recording import ReconcileRecording
+from recordings.services.resume_archive import ResumeArchive
 
 BATCH: Final = 20
 # Captures of a meeting that are compared with ours by one read (BatchGetItem's limit).
@@ -169,8 +170,8 @@ class ScanCaptures:
     def _calls_for_a_look(self, recording: Recording, listed: Mapping[str, Capture], last: datetime | None) -> bool:
         """Whether an open recording needs one that the listing did not call for; `last`: when the last run began."""
         now = self.clock()
-        if recording.moving:
-            return not recording.fresh(now)
+        if recording.status is Status.ARCHIVED:
+            return recording.archive_overdue(now)
         if recording.cloudflare_id not in listed:
             return True
         if recording.status is Status.RECORDING:
@@ -230,7 +231,7 @@ class LookClosely:
     recordings: Recordings
     recorder: Recorder
     workflow: Workflow
-    archiving: ArchiveRuns
+    resume_archive: ResumeArchive
     kept: KeptLooks
     reconcile: ReconcileRecording
     clock: Clock
@@ -271,9 +272,8 @@ class LookClosely:
         elif look["capture_id"] is not None:
             # A webhook or another sync may have brought it in since the walk.
             ours = self.recordings.of_cloudflare(look["capture_id"])
-        if ours is not None and ours.moving:
-            looked.changed += self.archiving.revive(ours)
-            return True
+        if ours is not None and ours.archive_unfinished:
+            return self._resumed(ours, looked)
         if ours is None and not self._is_of_its_meeting(look):
             return True
         theirs = self._capture(look["capture_id"])
@@ -281,6 +281,14 @@ class LookClosely:
             looked.expiring += 1
         owner = self._owner(look["meeting_id"], theirs) if ours is None else None
         return self._reconciled(owner, ours, theirs, looked)
+
+    def _resumed(self, ours: Recording, looked: Looked) -> bool:
+        try:
+            looked.changed += self.resume_archive(ours)
+        except ConcurrentUpdate:
+            # Somebody is at this very recording; the next run sees what they made of it.
+            return True
+        return True
 
     def _walk(self, meeting_id: str, looked: Looked) -> bool:
         """Bring in all that was recorded in a meeting while it was its tenant's, and have it do what its room says."""

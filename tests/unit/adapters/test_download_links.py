@@ -1,0 +1,122 @@
+"""Until when a URL works is kept for as long as the file is where the URL points; the fake keeps the same promises."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from recordings.adapters import dynamo
+from recordings.adapters.download_links import DynamoDownloadLinks
+from recordings.domain.lifecycle import Status
+from recordings.domain.recording import Archive, Recording
+from recordings.ports import DownloadLinks, Recordings
+from tests.support.builders import NOON, a_file, a_recording
+from tests.support.fakes import Memory, MemoryDownloadLinks, MemoryRecordings
+from tests.support.table import a_table
+
+HOUR = timedelta(hours=1)
+READY = a_recording(status=Status.READY)
+
+
+@pytest.fixture(params=["memory", "dynamo"])
+def stores(request: pytest.FixtureRequest) -> Iterator[tuple[Recordings, DownloadLinks]]:
+    if request.param == "memory":
+        memory = Memory()
+        yield MemoryRecordings(memory), MemoryDownloadLinks(memory)
+        return
+    with a_table():
+        yield dynamo.DynamoRecordings(), DynamoDownloadLinks()
+
+
+def saved(recordings: Recordings, recording: Recording = READY) -> Recording:
+    recordings.add(recording, nonce=None)
+    return recording
+
+
+def test_the_latest_end_is_kept(stores: tuple[Recordings, DownloadLinks]) -> None:
+    recordings, links = stores
+    one = saved(recordings)
+    assert links.latest(one) is None
+    for until, latest in ((NOON + HOUR, NOON + HOUR), (NOON + 3 * HOUR, NOON + 3 * HOUR), (NOON, NOON + 3 * HOUR)):
+        assert links.note(one, until=until) is True
+        assert links.latest(one) == latest
+    assert links.latest(replace(one, tenant_id="tenant_2")) is None
+
+
+def test_while_it_moves_the_file_is_where_it_was(stores: tuple[Recordings, DownloadLinks]) -> None:
+    recordings, links = stores
+    one = saved(recordings)
+    moving = one.archiving(at=NOON)
+    recordings.save(one, moving)
+    assert links.note(one, until=NOON + HOUR) is True
+    assert links.note(moving, until=NOON + 2 * HOUR) is True
+
+
+def test_a_url_of_a_file_that_has_left_r2_is_not_promised(stores: tuple[Recordings, DownloadLinks]) -> None:
+    recordings, links = stores
+    one = saved(recordings)
+    assert links.note(one, until=NOON + HOUR) is True
+    moving = one.archiving(at=NOON)
+    recordings.save(one, moving)
+    stored = moving.vaulted(a_file(provider="s3", key="cold"), storage_class="GLACIER", at=NOON)
+    recordings.save(moving, stored)
+    for read in (one, moving, stored):
+        # One that ends sooner than what is noted, and one that ends later.
+        for until in (NOON, NOON + 9 * HOUR):
+            assert links.note(read, until=until) is False
+    assert links.latest(stored) == NOON + HOUR
+
+
+@pytest.mark.parametrize("change", ["deleted", "purged", "another file"])
+def test_a_url_of_what_is_gone_is_not_promised(stores: tuple[Recordings, DownloadLinks], change: str) -> None:
+    recordings, links = stores
+    one = a_recording(status=Status.READY)
+    if change != "purged":
+        saved(recordings)
+    if change == "deleted":
+        recordings.save(one, one.deleted(at=NOON))
+    other = replace(one, file=a_file(key="another")) if change == "another file" else one
+    assert links.note(other, until=NOON + HOUR) is False
+    assert links.latest(one) is None
+    assert links.note(replace(one, file=None), until=NOON) is False
+
+
+def test_an_end_is_removed_by_dynamodb_long_after_it_is_needed() -> None:
+    with a_table():
+        one = saved(dynamo.DynamoRecordings())
+        DynamoDownloadLinks().note(one, until=NOON + HOUR)
+        pages = dynamo.client.get_paginator("scan").paginate(TableName=dynamo.TABLE)
+        (item,) = [item for page in pages for item in page["Items"] if item["pk"]["S"].endswith("#URLS")]
+        expires = datetime.fromtimestamp(int(item["expires_at"]["N"]), UTC)
+        assert expires > NOON + HOUR + timedelta(days=8)
+        # It is no recording: the purge must not take it for one.
+        assert dynamo.recording_of(item) is None
+
+
+def test_what_is_unfinished_of_an_archive_is_stored_and_listed(stores: tuple[Recordings, DownloadLinks]) -> None:
+    recordings, _ = stores
+    file = a_file(provider="s3", key="cold")
+    one = saved(
+        recordings,
+        a_recording(status=Status.ARCHIVED, file=file, archive=Archive(state="stored", storage_class="GLACIER")),
+    )
+    asked = one.restoring(tier="bulk", days=3, expected_at=NOON + HOUR, at=NOON)
+    assert asked.archive is not None
+    recordings.save(one, asked)
+    assert [*recordings.open_ones()] == [asked]
+    done = asked.restore_requested(asked.archive, until=None)
+    recordings.save(asked, done)
+    assert [*recordings.open_ones()] == []
+    kept = replace(done, version=done.version + 1, archive=Archive(state="stored", source_kept_until=NOON))
+    recordings.save(done, kept)
+    assert [*recordings.open_ones()] == [kept]
+    recordings.save(kept, kept.source_emptied())
+    assert [*recordings.open_ones()] == []
+    assert recordings.find(one.tenant_id, one.id) == kept.source_emptied()
+
+
+def test_a_stop_that_was_decided_is_stored(stores: tuple[Recordings, DownloadLinks]) -> None:
+    recordings, _ = stores
+    one = saved(recordings, a_recording(status=Status.PROCESSING, stop_requested_at=NOON))
+    assert recordings.get(one.tenant_id, one.id) == one
