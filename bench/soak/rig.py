@@ -31,8 +31,8 @@ type Json = dict[str, Any]
 KILL_EVERY_SECONDS: Final = 2.5
 BUSY_SECONDS: Final = 1.5
 SYNC_EVERY_SECONDS: Final = 20
-# Beyond the ten minutes that young work is left alone, and every lease and pause between two looks.
-AGE: Final = timedelta(hours=2)
+# Beyond the ten minutes that young work is left alone and that lie between two looks, and beyond every lease.
+AGE: Final = timedelta(minutes=20)
 ROUNDS: Final = 8
 # Longer than the longest pause before a task of a state machine is tried again (300 s).
 ROUND_SECONDS: Final = 360

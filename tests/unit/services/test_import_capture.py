@@ -62,9 +62,13 @@ def test_an_end_that_is_not_told_is_its_beginning(world: World) -> None:
     assert imported(world, status=CaptureStatus.ERRORED, stopped_at=None).stopped_at == NOON
 
 
-@pytest.mark.parametrize(("auto", "origin"), [(True, "auto"), (False, "api"), (None, "api")])
-def test_its_origin_is_told(world: World, auto: bool | None, origin: str) -> None:
-    assert imported(world, auto_started=auto).origin == origin
+@pytest.mark.parametrize(
+    ("auto", "origin", "cause"),
+    [(True, "auto", "auto_started"), (False, "api", "api_start"), (None, "api", "api_start")],
+)
+def test_its_origin_and_cause_are_told(world: World, auto: bool | None, origin: str, cause: str) -> None:
+    recording = imported(world, auto_started=auto)
+    assert (recording.origin, recording.history[0].cause) == (origin, cause)
 
 
 def test_a_known_capture_is_given_as_it_is(world: World) -> None:

@@ -117,6 +117,20 @@ def test_a_lost_order_does_not_pass_cloudflares_own_capture_off_as_ours(world: W
     world.assert_settled()
 
 
+def test_a_failed_order_does_not_pass_off_as_ours_what_ran_before_it(world: World) -> None:
+    """Another program of the same account began it: it tells no more of who asked than ours would."""
+    world.cloudflare.start(world.room().meeting_id, max_seconds=None)
+
+    def lost(meeting_id: str, **named: Any) -> object:
+        raise ProviderTimeout
+
+    world.cloudflare.start = lost  # type: ignore[method-assign]
+    with pytest.raises(RoomAlreadyRecording):
+        world.start()
+    world.settle()
+    world.assert_settled()
+
+
 def test_a_room_can_be_recorded_again_and_again(world: World) -> None:
     for _ in range(3):
         world.start()

@@ -1,0 +1,62 @@
+"""Every read of the table sees what was written before it: an eventually consistent one would answer 404 after a 201.
+
+moto reads consistently whatever it is asked for, so the request itself is looked at (DynamoDB Developer Guide, "Read
+consistency").
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from recordings.adapters import dynamo
+from recordings.domain.errors import RecordingNotFound
+from recordings.domain.lifecycle import Status
+from recordings.ports import Filter
+from tests.support.builders import NOON, a_recording, a_room
+from tests.support.table import a_table
+
+READS = ("GetItem", "Query", "BatchGetItem")
+
+
+@pytest.fixture
+def reads() -> Iterator[list[tuple[str, bool]]]:
+    """Each read that is sent: its operation, and whether it asked for consistency."""
+    sent: list[tuple[str, bool]] = []
+
+    def note(params: dict[str, Any], model: Any, **_: Any) -> None:
+        if model.name == "BatchGetItem":
+            sent.extend((model.name, table.get("ConsistentRead", False)) for table in params["RequestItems"].values())
+        elif model.name in READS:
+            sent.append((model.name, params.get("ConsistentRead", False)))
+
+    events = dynamo._client.meta.events
+    with a_table():
+        events.register("provide-client-params.dynamodb", note)
+        try:
+            yield sent
+        finally:
+            events.unregister("provide-client-params.dynamodb", note)
+
+
+def test_every_read_asks_for_what_was_written_before_it(reads: list[tuple[str, bool]]) -> None:
+    rooms, recordings = dynamo.DynamoRooms(), dynamo.DynamoRecordings()
+    rooms.add(a_room())
+    rooms.get("tenant_1", "room_1")
+    rooms.list("tenant_1", limit=1)
+    rooms.of_meeting("meeting_1")
+    recording = a_recording(status=Status.PROCESSING)
+    recordings.add(recording, nonce=None)
+    recordings.get("tenant_1", recording.id)
+    recordings.find("tenant_1", recording.id)
+    recordings.of_cloudflare("capture_1")
+    recordings.of_captures(["capture_1"])
+    for only in (Filter(), Filter(room_id="room_1"), Filter(statuses=frozenset({Status.PROCESSING}))):
+        assert recordings.page("tenant_1", only, limit=1).total == 1
+    recordings.page("tenant_1", Filter(created_after=NOON.replace(hour=1)), limit=1)
+    assert [*recordings.open_ones()] == [recording]
+    assert [*recordings.everything("tenant_1")] == [recording]
+    with pytest.raises(RecordingNotFound):
+        recordings.get("tenant_2", recording.id)
+    assert {operation for operation, _ in reads} == {*READS}
+    assert [operation for operation, consistent in reads if not consistent] == []
