@@ -239,3 +239,13 @@ def is_there(running: Json, store: str, key: str) -> bool:
             raise
         return False
     return True
+
+
+def begin_sync(running: Json) -> str:
+    machines = stack.client(running, "stepfunctions")
+    return str(machines.start_execution(stateMachineArn=running["state_machines"]["Sync"], input="{}")["executionArn"])
+
+
+def sync_all(running: Json) -> None:
+    """A run of the scheduled sync, from its beginning to its good end."""
+    assert outcome(running, begin_sync(running)) == "SUCCEEDED"

@@ -13,6 +13,7 @@ from local import stack
 from tests.e2e.support import (
     Json,
     a_room,
+    begin_sync,
     captures,
     downloaded,
     fault,
@@ -24,22 +25,13 @@ from tests.e2e.support import (
     settle,
     start,
     stop,
+    sync_all,
     total,
     until,
 )
 
 DEADLINES = ("ScanCaptures", "ReconcileBatch")
 BEGAN_LONG_AGO = timedelta(hours=5)
-
-
-def begin_sync(running: Json) -> str:
-    machines = stack.client(running, "stepfunctions")
-    return str(machines.start_execution(stateMachineArn=running["state_machines"]["Sync"], input="{}")["executionArn"])
-
-
-def sync_all(running: Json) -> None:
-    """A run of the scheduled sync, from its beginning to its good end."""
-    assert outcome(running, begin_sync(running)) == "SUCCEEDED"
 
 
 def entered(running: Json, execution: str) -> list[str]:

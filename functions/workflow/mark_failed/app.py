@@ -2,6 +2,7 @@
 
 from recordings.adapters.dynamo import DynamoRecordings
 from recordings.adapters.system import now
+from recordings.domain.lifecycle import Status
 from recordings.domain.reconcile import EXPIRED, LOST, TRACKS
 from recordings.observability import count
 from recordings.services.process_recording import MarkFailed
@@ -13,5 +14,7 @@ FAILURES = {"CaptureFailed": LOST, "SourceExpired": EXPIRED, "TracksOnly": TRACK
 
 @task
 def handler(payload: Payload) -> Payload:
-    count("RecordingsFailed")
-    return {"status": mark_failed(payload["work"], FAILURES[payload["error"]])}
+    status = mark_failed(payload["work"], FAILURES[payload["error"]])
+    if status is Status.FAILED:
+        count("RecordingsFailed")
+    return {"status": status}

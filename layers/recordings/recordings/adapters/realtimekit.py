@@ -19,8 +19,9 @@ from urllib.parse import quote, urlencode
 import requests
 from urllib3.exceptions import HTTPError
 
+from recordings.adapters.realtimekit_rows import parsed, read_capture, recording_id, time_of, whole
 from recordings.adapters.secrets import secret
-from recordings.domain.capture import Capture, CaptureStatus
+from recordings.domain.capture import Capture
 from recordings.domain.errors import (
     ProviderError,
     ProviderNotFound,
@@ -29,9 +30,7 @@ from recordings.domain.errors import (
     ProviderTimeout,
 )
 from recordings.domain.ids import is_cloudflare_id
-from recordings.domain.media import plausible_duration
-from recordings.domain.storage_keys import named_by
-from recordings.observability import logger
+from recordings.observability import count, logger
 from recordings.request_context import remaining_seconds
 
 # Both are shorter when the request's deadline comes sooner.
@@ -60,6 +59,8 @@ NO_ROUTE: Final = frozenset({7000, 7003})
 MOST_CODES: Final = 5
 PAGE: Final = 100
 MOST_PAGES: Final = 2_000
+# More than anybody has; a number of a listing's own account that is larger says nothing.
+MOST_ROWS: Final = 10**12
 
 
 class Budget(Protocol):
@@ -118,16 +119,17 @@ class RealtimeKit:
 
     def stop(self, capture_id: str) -> Capture:
         try:
-            return _capture(self._call("PUT", f"/recordings/{quote(capture_id, safe='')}", body={"action": "stop"}))
+            told = self._call("PUT", f"/recordings/{quote(capture_id, safe='')}", body={"action": "stop"})
         except ProviderRefused:
             # What Cloudflare answers to a second stop is not documented: look at what it is now.
             capture = self.get(capture_id)
             if capture.status.running:
                 raise
             return capture
+        return _capture(told, capture_id)
 
     def get(self, capture_id: str) -> Capture:
-        return _capture(self._call("GET", f"/recordings/{quote(capture_id, safe='')}"))
+        return _capture(self._call("GET", f"/recordings/{quote(capture_id, safe='')}"), capture_id)
 
     def active(self, meeting_id: str) -> Capture | None:
         try:
@@ -147,7 +149,7 @@ class RealtimeKit:
         session = told.get("session", told)
         if not isinstance(session, dict) or session.get("status") != "ENDED":
             return None
-        return _time(session.get("ended_at")) or _time(session.get("updated_at"))
+        return time_of(session.get("ended_at")) or time_of(session.get("updated_at"))
 
     def recent(self, number: int) -> tuple[Sequence[Capture], bool]:
         return self._listed({}, number)
@@ -172,27 +174,34 @@ class RealtimeKit:
         documented: page 1 is asked for, and its own account of where it begins tells whether there is one before it.
         """
         rows, paging = self._page(only, number)
-        begins, ends, total = (_whole(paging.get(key)) for key in ("start_offset", "end_offset", "total_count"))
+        begins, ends, total = (
+            whole(paging.get(key), MOST_ROWS) for key in ("start_offset", "end_offset", "total_count")
+        )
         more = bool(rows) and (ends < total if ends is not None and total is not None else len(rows) >= PAGE)
         # Where pages begin with 0 and all rows fit on that one, page 1 is empty.
         if number == 1 and (begins is None or begins > 1 if rows else total != 0):
             rows = [*self._page_zero(only), *rows]
-        return [_capture(row) for row in rows], more
+        readable = [row for row in rows if recording_id(row) is not None]
+        if len(readable) < len(rows):
+            # Left out, and listed again at the next sync. What is in them is not for the log.
+            count("RowsUnreadable", len(rows) - len(readable))
+            logger.warning("unreadable rows", page=number, rows=len(rows), unreadable=len(rows) - len(readable))
+        return [_capture(row) for row in readable], more
 
-    def _page_zero(self, only: Mapping[str, str]) -> Sequence[Mapping[str, Any]]:
+    def _page_zero(self, only: Mapping[str, str]) -> Sequence[Any]:
         try:
             return self._page(only, 0)[0]
         except ProviderRefused:
             # There is none: pages begin with 1.
             return []
 
-    def _page(self, only: Mapping[str, str], number: int) -> tuple[Sequence[Mapping[str, Any]], Mapping[str, Any]]:
+    def _page(self, only: Mapping[str, str], number: int) -> tuple[Sequence[Any], Mapping[str, Any]]:
         query = {**only, "sort_by": "invokedTime", "sort_order": "DESC", "page_no": number, "per_page": PAGE}
         document = self._ask("GET", f"/recordings?{urlencode(query)}", None)
         rows, paging = document["data"], document.get("paging")
         if not isinstance(rows, list):
             raise ProviderError("Cloudflare's answer holds no list")
-        return [row for row in rows if isinstance(row, dict)], paging if isinstance(paging, dict) else {}
+        return rows, paging if isinstance(paging, dict) else {}
 
     def create_meeting(self, title: str, *, record_on_start: bool) -> str:
         data = self._call("POST", "/meetings", body={"title": title, "record_on_start": record_on_start})
@@ -307,7 +316,7 @@ def _document(response: requests.Response) -> Mapping[str, Any]:
     no log: they may speak of other customers, and they have no bound. Its status and its numeric code are logged.
     """
     try:
-        document = response.json()
+        document = parsed(response.content)
     except (ValueError, RecursionError):
         document = None
     told = document if isinstance(document, dict) else {}
@@ -342,52 +351,9 @@ def _codes(told: Mapping[str, Any]) -> Sequence[int]:
     return [code for code in codes if isinstance(code, int) and abs(code) < 10**9]
 
 
-def _capture(data: Mapping[str, Any]) -> Capture:
-    """One recording, whatever is null or missing in it."""
-    if not is_cloudflare_id(data.get("id")):
+def _capture(data: Mapping[str, Any], capture_id: str | None = None) -> Capture:
+    """One recording, whatever is null or missing in it; with `capture_id` its id may be missing, too."""
+    known = recording_id(data) or capture_id
+    if known is None:
         raise ProviderError("Cloudflare told of a recording without an id")
-    status = data.get("status")
-    reason = data.get("start_reason")
-    meeting = data.get("meeting")
-    named = named_by(str(data.get("output_file_name") or ""))
-    return Capture(
-        id=data["id"],
-        status=CaptureStatus(status) if status in set(CaptureStatus) else CaptureStatus.UNKNOWN,
-        invoked_at=_time(data.get("invoked_time")) or datetime.now(UTC).replace(microsecond=0),
-        started_at=_time(data.get("started_time")),
-        stopped_at=_time(data.get("stopped_time")),
-        session_id=_id(data.get("session_id")),
-        file_name=data.get("output_file_name"),
-        size_bytes=_whole(data.get("file_size")),
-        duration_seconds=plausible_duration(data.get("recording_duration")),
-        download_url=data.get("download_url"),
-        url_expires_at=_time(data.get("download_url_expiry")),
-        auto_started=reason.get("reason") == "RECORD_ON_START" if isinstance(reason, dict) else None,
-        meeting_id=_id(meeting.get("id")) if isinstance(meeting, dict) else None,
-        likely_meeting_id=named[0] if named else None,
-    )
-
-
-def _id(given: object) -> str | None:
-    """An id that Cloudflare gave; None for anything that could lead to another address or key."""
-    return str(given) if is_cloudflare_id(given) else None
-
-
-def _time(given: object) -> datetime | None:
-    if not isinstance(given, str):
-        return None
-    try:
-        at = datetime.fromisoformat(given)
-    except ValueError:
-        return None
-    return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC).replace(microsecond=0)
-
-
-def _whole(given: object) -> int | None:
-    """A number that is told as number, as string, or not at all."""
-    if isinstance(given, bool) or not isinstance(given, int | float | str):
-        return None
-    try:
-        return int(given)
-    except (ValueError, OverflowError):
-        return None
+    return read_capture(data, known, now=datetime.now(UTC).replace(microsecond=0))

@@ -1,5 +1,6 @@
 """A capture: what Cloudflare calls a recording, as it tells of it."""
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -8,6 +9,8 @@ from typing import Final
 # Cloudflare records a day at most and keeps the file for seven (RealtimeKit, recording-guide/stop-recording and
 # data-retention); the rest is for an upload that takes long. What is older holds no bytes any more.
 KEPT: Final = timedelta(days=9)
+# A listing is newest first; so many rows in a row that are older than wanted are its end, fewer may have odd times.
+ODD_ROWS: Final = 10
 
 
 class CaptureStatus(StrEnum):
@@ -61,3 +64,21 @@ class Capture:
     def ended_at(self) -> datetime:
         """When it ended, as far as is told; else when it began."""
         return self.stopped_at or self.started_at or self.invoked_at
+
+
+def begun_since(listed: Iterable[Capture], oldest: datetime) -> Iterator[Capture]:
+    """Those of a listing that began since `oldest`. A few rows with odd times do not end it."""
+    older = 0
+    for capture in listed:
+        older = older + 1 if capture.invoked_at < oldest else 0
+        if older == 0:
+            yield capture
+        elif older == ODD_ROWS:
+            return
+
+
+def reaches_beyond(page: Sequence[Capture], oldest: datetime) -> bool:
+    """Whether the pages after this one hold nothing that began since `oldest`."""
+    # Of a short page one row must do.
+    last = page[-max(1, min(ODD_ROWS, len(page) // ODD_ROWS)) :]
+    return bool(last) and all(capture.invoked_at < oldest for capture in last)

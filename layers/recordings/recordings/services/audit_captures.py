@@ -4,10 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import takewhile
 from typing import Final
 
-from recordings.domain.capture import KEPT, Capture
+from recordings.domain.capture import KEPT, Capture, begun_since, reaches_beyond
 from recordings.domain.errors import ProviderFailure, ProviderThrottled, Throttled
 from recordings.domain.meeting import RecordingOwner
 from recordings.domain.room import Room
@@ -94,11 +93,11 @@ class ListCaptures:
         number = 1
         while True:
             captures, more = self.patience(partial(self.recorder.recent, number), until=until)
-            new = [capture for capture in captures if capture.invoked_at >= oldest]
+            new = [*begun_since(captures, oldest)]
             yield new
-            if not more or len(new) < len(captures):
+            if not more or reaches_beyond(captures, oldest):
                 return
-            if number == 1 and tenant_id is not None:
+            if number == 1 and tenant_id is not None and new:
                 rooms = list(self._rooms_of(tenant_id))
                 # As the first page goes, so will the others: which walk takes fewer calls?
                 pages = (self.clock() - oldest) / max(self.clock() - new[-1].invoked_at, timedelta(seconds=1))
@@ -120,7 +119,7 @@ class ListCaptures:
 
     def _of_meeting(self, meeting_id: str, oldest: datetime, until: datetime) -> list[Capture]:
         def ask() -> list[Capture]:
-            return list(takewhile(lambda one: one.invoked_at >= oldest, self.recorder.captures(meeting_id)))
+            return list(begun_since(self.recorder.captures(meeting_id), oldest))
 
         return self.patience(ask, until=until)
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from itertools import batched
 from typing import Final, Protocol
 
-from recordings.domain.capture import KEPT, Capture
+from recordings.domain.capture import KEPT, Capture, begun_since, reaches_beyond
 from recordings.domain.errors import (
     ConcurrentUpdate,
     InfrastructureError,
@@ -110,10 +110,10 @@ class ScanCaptures:
         while more and number < page + PAGES and size < MOST_LISTED:
             captures, more = self.recorder.recent(number)
             known = self.recordings.of_captures([capture.id for capture in captures])
+            if oldest is not None:
+                more = more and not reaches_beyond(captures, oldest)
+                captures = [*begun_since(captures, oldest)]
             for capture in captures:
-                if oldest is not None and capture.invoked_at < oldest:
-                    more = False
-                    break
                 listed[capture.id] = capture
                 # A time that is yet to come would hide all that begins until then.
                 began = min(capture.invoked_at, self.clock())
@@ -183,7 +183,7 @@ class ScanCaptures:
 
 def is_expiring(ours: Recording, theirs: Capture, now: datetime) -> bool:
     """Whether Cloudflare drops a file soon that is not ours yet."""
-    ends = theirs.url_expires_at
+    ends = theirs.expires_at
     return ours.status is Status.PROCESSING and ends is not None and ends - now < EXPIRES_SOON
 
 

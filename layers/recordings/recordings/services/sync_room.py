@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import batched, takewhile
+from itertools import batched
 from typing import Final
 
-from recordings.domain.capture import KEPT, Capture
+from recordings.domain.capture import KEPT, Capture, begun_since
 from recordings.domain.errors import MeetingReleased, ProviderNotFound, RoomAlreadyRecording, Throttled
 from recordings.domain.meeting import MeetingOwnership, RecordingOwner, owner_of
 from recordings.domain.recording import Recording
@@ -43,7 +43,7 @@ class SyncRoom:
     def bring_recent(self, room: Room) -> None:
         """Bring in line whatever of this room Cloudflare may still have a file of. Raises as the call does."""
         oldest = self.clock() - KEPT
-        self._walk(room, takewhile(lambda one: one.invoked_at >= oldest, self.recorder.captures(room.meeting_id)), [])
+        self._walk(room, begun_since(self.recorder.captures(room.meeting_id), oldest), [])
 
     def _walk(self, room: Room, listed: Iterable[Capture], changed: list[Recording]) -> set[str]:
         """Compare what is listed with what we have; give the ids of it."""

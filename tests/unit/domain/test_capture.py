@@ -1,0 +1,58 @@
+"""How a listing is walked back, and what is believed of a capture's times."""
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from recordings.domain.capture import ODD_ROWS, Capture, begun_since, reaches_beyond
+from tests.support.builders import NOON, a_capture
+
+HOUR = timedelta(hours=1)
+
+
+def listed(*hours: int) -> list[Capture]:
+    """Captures that were invoked so many hours ago."""
+    return [a_capture(id=f"capture_{number}", invoked_at=NOON - ago * HOUR) for number, ago in enumerate(hours)]
+
+
+def ages(captures: list[Capture]) -> list[float]:
+    return [(NOON - one.invoked_at) / HOUR for one in captures]
+
+
+def test_rows_with_odd_times_do_not_end_a_listing() -> None:
+    rows = listed(0, 1, 50_000, 2, *[60_000] * (ODD_ROWS - 1), 3, 11, 4, *[12] * ODD_ROWS, 5)
+    assert ages([*begun_since(rows, NOON - 10 * HOUR)]) == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("hours", "beyond"),
+    [
+        ([], False),
+        ([1], False),
+        ([11], True),
+        ([1, 11], True),
+        ([11, 1], False),
+        ([*[1] * 99, 11], False),
+        ([*[1] * 91, *[11] * 9], False),
+        ([*[1] * 90, *[11] * 10], True),
+        ([11] * 100, True),
+        ([*[11] * 99, 1], False),
+    ],
+)
+def test_a_page_is_the_last_one_when_its_end_is_too_old(hours: list[int], beyond: bool) -> None:
+    assert reaches_beyond(listed(*hours), NOON - 10 * HOUR) is beyond
+
+
+@pytest.mark.parametrize(
+    ("told", "believed"),
+    [(None, None), (NOON - HOUR, None), (NOON, None), (NOON + HOUR, NOON + HOUR)],
+)
+def test_an_expiry_before_the_beginning_was_never_set(told: datetime | None, believed: datetime | None) -> None:
+    assert a_capture(invoked_at=NOON, url_expires_at=told).expires_at == believed
+
+
+def test_a_capture_has_ended_when_it_says_so_or_else_when_it_began() -> None:
+    whole = {"invoked_at": NOON, "started_at": NOON + HOUR, "stopped_at": NOON + 2 * HOUR}
+    assert a_capture(**whole).ended_at == NOON + 2 * HOUR
+    assert a_capture(**whole | {"stopped_at": None}).ended_at == NOON + HOUR
+    assert a_capture(**whole | {"stopped_at": None, "started_at": None}).ended_at == NOON
