@@ -828,6 +828,8 @@ class MemoryFiles:
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.objects: dict[str, tuple[bytes, str]] = {}
+        # The content type that each object was, or is to be, stored with.
+        self.types: dict[str, str] = {}
         self.uploaded: dict[str, tuple[str, dict[int, bytes]]] = {}
         self.stored: Counter[int] = Counter()
         # The CRC-32 that completing an upload tells; R2 tells none.
@@ -851,13 +853,13 @@ class MemoryFiles:
 
     def put(self, key: str, content: bytes, *, content_type: str) -> str:
         with self.lock:
-            self.objects[key] = content, md5(content)
+            self.objects[key], self.types[key] = (content, md5(content)), content_type
             return md5(content)
 
     def create_upload(self, key: str, *, content_type: str) -> str:
         with self.lock:
             self._made += 1
-            self.uploaded[f"upload_{self._made}"] = key, {}
+            self.uploaded[f"upload_{self._made}"], self.types[key] = (key, {}), content_type
             return f"upload_{self._made}"
 
     def upload_part(self, key: str, upload_id: str, number: int, content: bytes) -> str:

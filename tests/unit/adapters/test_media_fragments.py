@@ -189,14 +189,25 @@ def test_a_wrong_index_gives_way_to_the_tail(index: bytes) -> None:
     assert len(film.reads) <= MAX_READS
 
 
-def test_picture_bytes_that_read_like_a_fragment_are_none() -> None:
+@pytest.mark.parametrize("times", [1, 100])
+def test_picture_bytes_that_read_like_a_fragment_are_none(times: int) -> None:
     """A `moof` within media data, one that leads to the end of the file even, is not taken for a fragment."""
-    false = b"moof" * 3 + box(b"moof", box(b"free", bytes(12))) + box(b"moof", bytes(3))
-    pieces, _ = long_film(100, payload=50_000)
-    # The last fragment's data hold them.
-    tail = moof(100, traf(1, 200_000, [5000])) + box(b"mdat", bytes(40_000) + false + bytes(40_000))
-    film = Sparse(*pieces, tail)
+    payload = 200_000
+    false = b"moof" + box(b"moof", box(b"free", bytes(12))) + box(b"moof", bytes(3))
+    to_the_end = box(b"moof", length=8 + payload) + bytes(payload)
+    tail = moof(100, traf(1, 200_000, [5000])) + box(b"mdat", bytes(payload) + false * times + to_the_end)
+    pieces, _ = long_film(100, payload=50_000, last=tail)
+    film = Sparse(*pieces)
     assert read_media_facts(film, film.size).duration_seconds == 205
+
+
+def test_a_film_whose_end_is_no_box_is_of_unknown_length() -> None:
+    """No list of boxes leads to the end, so that none can be told from a picture's bytes."""
+    pieces, _ = long_film(28, payload=33_000, last=b"some words by another program")
+    film = Sparse(*pieces)
+    assert film.size < 1024 * 1024
+    facts = read_media_facts(film, film.size)
+    assert (facts.is_media, facts.duration_seconds) == (True, None)
 
 
 def test_a_long_film_that_is_cut_counts_as_far_as_it_is_whole() -> None:

@@ -28,7 +28,7 @@ class Store(World):
         super().__init__()
         self.content = content
         known = f"{crc32(content):08x}" if crc == "" else crc
-        file = a_file(size_bytes=len(content), crc32=known, sha256="5" * 64)
+        file = a_file(size_bytes=len(content), crc32=known, sha256="5" * 64, content_type="video/x-matroska")
         self.recordings.add(a_recording(status=Status.READY, file=file), nonce=None)
         self.files.put("key", content, content_type="video/mp4")
         self.moving = self.archive(self.now())
@@ -71,7 +71,8 @@ def test_a_file_moves_and_the_recording_with_it(content: bytes) -> None:
     assert store.move(store.moving) == "done"
     after = store.now()
     assert after.file is not None
-    assert after.file == replace(after.file, provider="s3", size_bytes=len(content), content_type="video/mp4")
+    assert after.file == replace(after.file, provider="s3", size_bytes=len(content), content_type="video/x-matroska")
+    assert store.cold.types[after.file.key] == "video/x-matroska"
     assert after.file.key.startswith(f"recordings/tenant_1/room_1/{after.id}/1/")
     assert (after.file.crc32, after.file.sha256) == (f"{crc32(content):08x}", "5" * 64)
     assert after.file.etag == store.cold.objects[after.file.key][1]

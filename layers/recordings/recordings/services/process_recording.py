@@ -36,6 +36,8 @@ from recordings.services.transfer_file import (
     plan_without_copying,
 )
 
+# What an object is stored as before its bytes are here to be looked at. Every URL names the type that was found in
+# them, and so does the copy in cold storage.
 CONTENT_TYPE: Final = "video/mp4"
 # How long a round of segments, some at once, may take with what it has to repeat.
 ROUND: Final = timedelta(minutes=15)
