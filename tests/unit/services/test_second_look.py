@@ -281,6 +281,14 @@ def test_a_url_that_is_found_takes_the_bad_news_back(world: World) -> None:
     assert stored(world).missing_since is None
 
 
+def test_the_second_of_two_looks_takes_back_what_the_first_noted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    recording = world.stop()
+    answers = [unknown, world.cloudflare.get]
+    monkeypatch.setattr(world.cloudflare, "get", lambda capture_id: answers.pop(0)(capture_id))
+    assert world.check(recording) is None
+    assert (answers, stored(world).missing_since) == ([], None)
+
+
 def test_a_failure_is_not_stored_when_the_news_has_been_better_since(world: World) -> None:
     recording = uploaded_without_url(world)
     world.check(recording)

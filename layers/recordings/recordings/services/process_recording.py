@@ -83,8 +83,8 @@ class CheckUpload:
                 stuck_after=deadline,
             ),
         )
-        # A webhook that came between the look and the token woke nobody.
-        answer = self._look(recording)
+        # A webhook that came between the look and the token woke nobody. The first look may have changed the recording.
+        answer = self._look(self.recordings.find(recording.tenant_id, recording.id))
         if answer is not None:
             self.recordings.take_token(recording)
         return answer
