@@ -235,6 +235,24 @@ def test_a_store_that_asks_to_slow_down_is_asked_again(
     assert digest(running, plan["key"]) == capture["sha256"]
 
 
+@pytest.mark.parametrize("size", [PART - 1, 2 * PART], ids=["one request", "parts"])
+def test_what_r2_did_and_could_not_say_is_found_done(
+    running: Json, engine: Engine, proxy: Proxy, register: Register, size: int
+) -> None:
+    work, capture = register(size)
+    lost = ["PutObject"] if size < PART else ["CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"]
+    proxy.faults = Faults(lost=[*lost])
+    plan = engine.task("plan_transfer", work).value
+    engine.task("copy_segment", work, plan, [1, plan["segments"][-1][1]])
+    done = engine.task("complete_transfer", plan, checked=True).value
+    facts = engine.task("verify_transfer", plan, done).value
+    engine.call("bench.transfer:mark", work, plan["key"], facts)
+    assert proxy.counts() == {"cut": len(lost)}
+    assert digest(running, plan["key"]) == capture["sha256"]
+    # Nor did the first upload, of which nobody was told, stay.
+    assert unfinished(running, "r2", work["recording_id"]) == []
+
+
 def test_a_small_file_is_read_back_over_connections_that_break(
     engine: Engine, proxy: Proxy, register: Register
 ) -> None:

@@ -35,6 +35,8 @@ class Faults:
     # So many calls in a row are answered with SlowDown.
     slow_down: int = 0
     flips: list[Flip] = field(default_factory=list)
+    # Calls that are carried out and whose answers get lost, each once for each time that it is named.
+    lost: list[str] = field(default_factory=list)
     # Seconds that each piece of a body takes: time enough to meet a copy on its way.
     delay: float = 0.0
 
@@ -119,6 +121,9 @@ class Proxy(Relay):
             up = flip if method != "GET" else None
             left = await self._pass(reader, other, length_of(head), allowed, up)
             answer = (await source.readuntil(b"\r\n\r\n")).decode("latin-1")
+            if call.operation in self.faults.lost:
+                self.faults.lost.remove(call.operation)
+                raise _Cut
             writer.write(forwarded(answer))
             body = 0 if method == "HEAD" else length_of(answer)
             await self._pass(source, writer, body, left, flip if method == "GET" else None)

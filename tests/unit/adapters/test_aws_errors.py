@@ -374,11 +374,23 @@ def test_every_call_is_made_where_its_errors_are_translated() -> None:
     assert len(outside) <= 1
 
 
-def test_only_this_module_knows_the_exceptions_of_botocore() -> None:
-    """Above the adapters the rule of imports forbids it; within them one place does it."""
-    for path in (*ADAPTERS.rglob("*.py"), *(ROOT / "functions").rglob("*.py")):
+def imported(path: Path) -> set[str]:
+    """The modules that a file imports, wherever in it."""
+    nodes = [*ast.walk(ast.parse(path.read_text()))]
+    named = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    return named | {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+
+
+def test_only_one_module_knows_the_exceptions_of_botocore() -> None:
+    for path in ADAPTERS.rglob("*.py"):
         if path.parent.name != "aws":
-            assert not re.search(r"botocore\.exceptions|ClientError|BotoCoreError", path.read_text()), path
+            assert not {"botocore.exceptions", "botocore.errorfactory"} & imported(path), path
+
+
+def test_above_the_adapters_nobody_knows_the_libraries_that_raise() -> None:
+    above = (ROOT / "functions", ADAPTERS.parent)
+    for path in (path for folder in above for path in folder.rglob("*.py") if ADAPTERS not in path.parents):
+        assert not {name.split(".")[0] for name in imported(path)} & {"boto3", "botocore", "requests", "urllib3"}, path
 
 
 def test_a_permanent_error_is_counted_and_logged_with_its_operation(caplog: pytest.LogCaptureFixture) -> None:

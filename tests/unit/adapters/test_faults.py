@@ -20,7 +20,13 @@ from recordings.adapters.budget import CallBudget
 from recordings.adapters.object_store import R2, Bucket
 from recordings.adapters.step_functions import ArchivingRuns, ProcessingRuns, answer_task, fail_task
 from recordings.adapters.sync_state import DynamoSyncState
-from recordings.domain.errors import InfrastructureError, RequestInProgress, SourceUnavailable, Throttled
+from recordings.domain.errors import (
+    ConcurrentUpdate,
+    InfrastructureError,
+    RequestInProgress,
+    SourceUnavailable,
+    Throttled,
+)
 from recordings.domain.recording import Progress
 from recordings.ports import at_meeting
 from tests.support.builders import NOON, a_recording, a_room
@@ -89,7 +95,7 @@ TABLE_CALLS: dict[str, Callable[[], object]] = {
 
 @pytest.mark.parametrize("call", TABLE_CALLS.values(), ids=TABLE_CALLS)
 def test_a_table_that_does_not_answer_is_an_error_that_passes(call: Callable[[], object]) -> None:
-    with a_table(), failing(dynamo.client, "*"), pytest.raises(Throttled):
+    with failing(dynamo.client, "*"), pytest.raises(Throttled):
         call()
 
 
@@ -106,7 +112,7 @@ def test_a_write_that_gets_no_answer_is_told_by_why(fault: Exception, wanted: ty
     def fail(**_: Any) -> None:
         raise fault
 
-    with a_table(), failing(dynamo.client, "*", fail), pytest.raises(wanted) as told:
+    with failing(dynamo.client, "*", fail), pytest.raises(wanted) as told:
         rooms.add(ROOM)
     assert told.value.__cause__ is fault
 
@@ -212,6 +218,35 @@ def test_a_budget_counts_a_call_whose_answer_is_lost() -> None:
             CallBudget().block(60)
 
 
+@pytest.mark.parametrize(
+    ("reasons", "wanted"),
+    [
+        (["None", "TransactionConflict"], Throttled),
+        (["ThrottlingError"], Throttled),
+        (["ProvisionedThroughputExceeded"], Throttled),
+        (["ConditionalCheckFailed", "TransactionConflict"], ConcurrentUpdate),
+        (["ValidationError"], InfrastructureError),
+        (["ItemCollectionSizeLimitExceeded"], InfrastructureError),
+        (["AccessDenied"], InfrastructureError),
+        ([], InfrastructureError),
+    ],
+    ids=str,
+)
+def test_every_reason_of_a_cancellation_has_its_class(
+    monkeypatch: pytest.MonkeyPatch, reasons: list[str], wanted: type[Exception]
+) -> None:
+    """The reasons that DynamoDB knows (API reference, TransactWriteItems)."""
+    monkeypatch.setattr(dynamo, "_pause", lambda attempt: None)
+
+    def cancel(**_: Any) -> None:
+        told: Any = {"CancellationReasons": [{"Code": reason} for reason in reasons]}
+        code = {"Code": "TransactionCanceledException", "Message": ""}
+        raise ClientError({"Error": code, **told}, "TransactWriteItems")
+
+    with failing(dynamo.client, "TransactWriteItems", cancel), pytest.raises(wanted):
+        rooms.save(ROOM, replace(ROOM, version=2))
+
+
 # ---------------------------------------------------------------- answers that get lost: the buckets
 
 
@@ -283,6 +318,7 @@ def test_a_copy_that_is_asked_for_twice_is_asked_for(bucket: ArchiveBucket) -> N
     assert readable.ongoing or readable.until is not None
 
 
+ARCHIVE = ArchiveBucket()
 BUCKET_CALLS: dict[str, Callable[[Bucket], object]] = {
     "head": lambda b: b.head(KEY),
     "read": lambda b: b.read(KEY, 0, 3),
@@ -301,10 +337,11 @@ BUCKET_CALLS: dict[str, Callable[[Bucket], object]] = {
 
 @pytest.mark.parametrize("call", BUCKET_CALLS.values(), ids=BUCKET_CALLS)
 def test_a_bucket_that_does_not_answer_is_an_error_that_passes(
-    bucket: Bucket, call: Callable[[Bucket], object]
+    monkeypatch: pytest.MonkeyPatch, call: Callable[[Bucket], object]
 ) -> None:
-    with failing(bucket.client, "*"), pytest.raises((Throttled, SourceUnavailable)):
-        call(bucket)
+    monkeypatch.setenv("ARCHIVE_BUCKET", "files")
+    with failing(ARCHIVE.client, "*"), pytest.raises((Throttled, SourceUnavailable)):
+        call(ARCHIVE)
 
 
 # ---------------------------------------------------------------- the others
@@ -336,7 +373,10 @@ RUN_CALLS: dict[str, Callable[[], object]] = {
 
 
 @pytest.mark.parametrize("call", RUN_CALLS.values(), ids=RUN_CALLS)
-def test_executions_that_cannot_be_reached_are_an_error_that_passes(machine: str, call: Callable[[], object]) -> None:
+def test_executions_that_cannot_be_reached_are_an_error_that_passes(
+    monkeypatch: pytest.MonkeyPatch, call: Callable[[], object]
+) -> None:
+    monkeypatch.setenv("ARCHIVING_ARN", "arn:aws:states:eu-west-1:123456789012:stateMachine:archiving")
     with failing(step_functions._client, "*"), pytest.raises(Throttled):
         call()
 
