@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -32,6 +33,17 @@ def a_room(api: httpx.Client, room_id: str = "room_1") -> dict[str, Any]:
 def truth(cloudflare: httpx.Client, meeting_id: str) -> list[dict[str, Any]]:
     """What the stand-in recorded in a meeting."""
     return [one for one in cloudflare.get("/recordings").json()["data"] if one["meeting_id"] == meeting_id]
+
+
+def asked(call: Callable[[], httpx.Response]) -> tuple[httpx.Response, int]:
+    """The answer to a call that is made again as `Retry-After` says, as any caller does; and how often it was 503."""
+    for refused in range(5):
+        answer = call()
+        if answer.status_code != 503:
+            return answer, refused
+        assert answer.json()["code"] == "throttled", answer.text
+        time.sleep(int(answer.headers["retry-after"]))
+    return call(), 5
 
 
 def test_a_room_is_recorded_processed_listed_and_downloaded(api: httpx.Client, cloudflare: httpx.Client) -> None:
@@ -95,13 +107,15 @@ def test_of_many_starts_at_once_one_wins(api: httpx.Client, cloudflare: httpx.Cl
 def test_many_rooms_started_at_once_are_counted_exactly(api: httpx.Client) -> None:
     rooms = [f"room_{number}" for number in range(64)]
     with ThreadPoolExecutor(16) as pool:
-        made = [*pool.map(lambda room: api.put(f"/rooms/{room}", json={"name": room}).status_code, rooms)]
-    assert made == [201] * 64
+        made = [*pool.map(lambda room: asked(lambda: api.put(f"/rooms/{room}", json={"name": room})), rooms)]
+    # On a machine that is too busy to answer in time, what a 503 left open was done after all.
+    assert all(answer.status_code == 201 or (refused and answer.status_code == 200) for answer, refused in made), made
 
     with ThreadPoolExecutor(64) as pool:
-        answers = [*pool.map(lambda room: api.post(f"/rooms/{room}/recordings/start"), rooms)]
+        answers = [*pool.map(lambda room: asked(lambda: api.post(f"/rooms/{room}/recordings/start")), rooms)]
 
-    assert [answer.status_code for answer in answers] == [201] * 64, {a.text for a in answers if a.is_error}
+    for answer, refused in answers:
+        assert answer.status_code == 201 or (refused and answer.json()["code"] == "room_already_recording"), answer.text
     page = api.get("/recordings", params={"limit": 100}).json()
     assert page["meta"]["total"] == len(page["data"]) == 64
     walked = [
