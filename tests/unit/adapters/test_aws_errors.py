@@ -374,6 +374,23 @@ def test_every_call_is_made_where_its_errors_are_translated() -> None:
     assert len(outside) <= 1
 
 
+def test_a_refusal_that_a_call_names_is_handled_there() -> None:
+    """It has no meaning above the adapter."""
+    for path, tree in trees():
+        handled = {
+            id(node)
+            for attempt in ast.walk(tree)
+            if isinstance(attempt, ast.Try)
+            and any(isinstance(one.type, ast.Name) and one.type.id == "Refused" for one in attempt.handlers)
+            for statement in attempt.body
+            for node in ast.walk(statement)
+        }
+        for node in ast.walk(tree):
+            match node:
+                case ast.Call(func=ast.Name(id="translated_errors"), args=[_, *_]):
+                    assert id(node) in handled, f"{path.name}:{node.lineno}"
+
+
 def imported(path: Path) -> set[str]:
     """The modules that a file imports, wherever in it."""
     nodes = [*ast.walk(ast.parse(path.read_text()))]

@@ -11,6 +11,7 @@ import pytest
 from recordings.domain.errors import (
     ConcurrentUpdate,
     IdempotencyKeyReused,
+    InfrastructureError,
     InvalidCursor,
     ProviderError,
     ProviderRefused,
@@ -129,6 +130,14 @@ def test_a_failure_tells_nothing_of_its_inside() -> None:
     status, problem, headers = call(raising(RuntimeError("password=hunter2")))
     assert (status, problem["code"], headers["x-request-id"]) == (500, "internal_error", "request-1")
     assert "hunter2" not in json.dumps(problem)
+
+
+def test_what_aws_does_not_allow_is_logged_and_not_told(caplog: pytest.LogCaptureFixture) -> None:
+    status, problem, headers = call(raising(InfrastructureError("GetItem failed for good: AccessDeniedException")))
+    assert (status, problem["code"], headers.get("retry-after")) == (500, "internal_error", None)
+    assert "GetItem" not in json.dumps(problem)
+    (line,) = [record for record in caplog.records if record.exc_info]
+    assert (line.levelname, line.message) == ("ERROR", "failed")
 
 
 def test_our_own_schema_mistake_is_ours() -> None:
@@ -343,6 +352,20 @@ def test_the_first_answer_is_given_again_under_a_request_id_of_its_own(kept: Kep
 def test_a_refusal_is_kept_too(kept: Kept) -> None:
     assert again(kept, raising(RoomNotFound()))[0] == 404
     assert again(kept, ok)[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(RuntimeError(), 500), (InfrastructureError(), 500), (ProviderTimeout(), 504), (None, 200)]
+)
+def test_a_store_of_answers_that_fails_changes_no_answer(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch, error: Exception | None, status: int
+) -> None:
+    def fails(*_: Any, **__: Any) -> None:
+        raise Throttled
+
+    monkeypatch.setattr(kept, "forget", fails)
+    monkeypatch.setattr(kept, "finish", fails)
+    assert again(kept, ok if error is None else raising(error))[0] == status
 
 
 @pytest.mark.parametrize("error", [RuntimeError(), Throttled()])

@@ -197,13 +197,13 @@ def _once[Q: Struct, B: Struct](
     try:
         given, holds = answer()
     except Exception:
-        keys.forget(request.tenant_id, key)
+        _release(idempotency, request, key)
         raise
     if holds:
         _keep(idempotency, request, key, given)
     else:
         # Nothing came of it: the caller's next try must be a real one.
-        keys.forget(request.tenant_id, key)
+        _release(idempotency, request, key)
     return given
 
 
@@ -213,6 +213,14 @@ def _keep[Q: Struct, B: Struct](idempotency: Idempotency, request: Request[Q, B]
     except Exception:
         # The work is done, and its answer must reach the caller; a repeat finds the key free after a minute.
         logger.exception("answer not kept")
+
+
+def _release[Q: Struct, B: Struct](idempotency: Idempotency, request: Request[Q, B], key: str) -> None:
+    try:
+        idempotency.keys.forget(request.tenant_id, key)
+    except Exception:
+        # Why the work failed is what the caller must hear; the key is free after a minute.
+        logger.exception("key not released")
 
 
 def _tenant(event: Event, scope: str) -> str:
