@@ -5,10 +5,12 @@ from typing import Any
 
 from ulid import ULID
 
+from recordings.domain.admission import Proof
 from recordings.domain.capture import Capture, CaptureStatus
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Change, Failure, Recording, StoredFile
 from recordings.domain.room import Room
+from recordings.services.admit_file import VerifiedFile
 
 NOON = datetime(2026, 1, 6, 12, tzinfo=UTC)
 
@@ -81,3 +83,16 @@ def a_capture(**changes: Any) -> Capture:
         "meeting_id": "meeting_1",
     }
     return Capture(**told | changes)
+
+
+def a_verified_file(**changes: Any) -> VerifiedFile:
+    """What VerifyTransfer finds of media that two reads prove and of which Cloudflare announced nothing."""
+    told: dict[str, Any] = {
+        "file": a_file(),
+        "is_media": True,
+        "truncated": False,
+        "proof": Proof.READS,
+        "duration_seconds": 60,
+        "announced": None,
+    }
+    return VerifiedFile(**told | changes)

@@ -97,6 +97,7 @@ class Memory:
         # By tenant, room (None: all its rooms) and day.
         self.tallies: dict[tuple[str, str | None, str], Counter[str]] = {}
         self.tokens: dict[tuple[str, str], str] = {}
+        self.token_attempts: dict[tuple[str, str], int] = {}
         self.answers: dict[tuple[str, str], dict[str, Any]] = {}
         self.looks: dict[str, Look] = {}
 
@@ -382,7 +383,8 @@ class MemoryRecordings:
             now = self._memory.recordings.get(key)
             if now is None or _moved(now, recording):
                 return
-            if (now.status, now.attempt) == (recording.status, recording.attempt):
+            same = (now.status, now.attempt, now.archive_attempt)
+            if same == (recording.status, recording.attempt, recording.archive_attempt):
                 self._memory.recordings[key] = replace(now, progress=progress, stalled=stalled)
 
     def note_missing(self, recording: Recording, since: datetime | None) -> None:
@@ -436,11 +438,16 @@ class MemoryRecordings:
 
     def keep_token(self, recording: Recording, token: str) -> None:
         with self._memory.lock:
-            self._memory.tokens[recording.tenant_id, recording.id] = token
+            key = recording.tenant_id, recording.id
+            if key not in self._memory.tokens or self._memory.token_attempts[key] <= recording.attempt:
+                self._memory.tokens[key], self._memory.token_attempts[key] = token, recording.attempt
 
-    def take_token(self, recording: Recording) -> str | None:
+    def take_token(self, recording: Recording, *, only: str | None = None) -> str | None:
         with self._memory.lock:
-            return self._memory.tokens.pop((recording.tenant_id, recording.id), None)
+            key = recording.tenant_id, recording.id
+            if only is not None and self._memory.tokens.get(key) != only:
+                return None
+            return self._memory.tokens.pop(key, None)
 
 
 class MemoryDownloadLinks:
@@ -822,12 +829,20 @@ def md5(content: bytes) -> str:
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
+class Objects(dict[str, tuple[bytes, str]]):
+    """Content and ETag by key; called, it lists them as a bucket does."""
+
+    def __call__(self, prefix: str, *, after: str | None = None) -> Iterator[tuple[str, int, str, datetime]]:
+        for key in sorted(key for key in self if key.startswith(prefix) and (after is None or key > after)):
+            yield key, len(self[key][0]), self[key][1], NOON
+
+
 class MemoryFiles:
     """Implements transfer_file.Files as R2 does: equal parts, ETags by MD5. Counts what is stored."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
-        self.objects: dict[str, tuple[bytes, str]] = {}
+        self.objects = Objects()
         # The content type that each object was, or is to be, stored with.
         self.types: dict[str, str] = {}
         self.uploaded: dict[str, tuple[str, dict[int, bytes]]] = {}
@@ -843,6 +858,8 @@ class MemoryFiles:
 
     def read(self, key: str, first: int, last: int, *, etag: str | None = None) -> bytes:
         with self.lock:
+            if key not in self.objects:
+                raise SourceUnavailable("the file is not in the bucket")
             content, stored = self.objects[key]
         if etag not in (None, stored):
             raise SourceChanged
@@ -894,6 +911,10 @@ class MemoryFiles:
         with self.lock:
             self.objects.pop(key, None)
 
+    def copy(self, source: str, target: str) -> None:
+        with self.lock:
+            self.objects[target] = self.objects[source]
+
     def presign(self, key: str, *, file_name: str, content_type: str, expires_in: int) -> str:
         return f"https://files/{key}?name={file_name}&type={content_type}&seconds={expires_in}"
 
@@ -902,6 +923,8 @@ class MemoryFiles:
             return iter([(key, upload_id) for upload_id, (key, _) in self.uploaded.items() if key.startswith(prefix)])
 
     def _parts(self, key: str, upload_id: str) -> dict[int, bytes]:
+        if upload_id not in self.uploaded:
+            raise SourceUnavailable("the upload was dropped before it was complete")
         kept, parts = self.uploaded[upload_id]
         assert kept == key
         return parts

@@ -1,14 +1,20 @@
 """Archiving task: read one run of parts from R2 once more, where nothing else proves them right."""
 
 from recordings.adapters.archive_store import ArchiveBucket
-from recordings.adapters.dynamo import DynamoPartSums
+from recordings.adapters.dynamo import DynamoPartSums, DynamoRecordings
 from recordings.adapters.object_store import R2
 from recordings.adapters.transfer import BucketReader
-from recordings.services.move_to_archive import key_in_r2
+from recordings.services.move_to_archive import ArchiveFence, key_in_r2
 from recordings.services.transfer_file import CheckSegment
 from recordings.workflow.task import Payload, task
 
-check_segment = CheckSegment(locate=key_in_r2, files=ArchiveBucket(), reader=BucketReader(R2()), sums=DynamoPartSums())
+check_segment = CheckSegment(
+    locate=key_in_r2,
+    fence=ArchiveFence(recordings=DynamoRecordings()),
+    files=ArchiveBucket(),
+    reader=BucketReader(R2()),
+    sums=DynamoPartSums(),
+)
 
 
 @task

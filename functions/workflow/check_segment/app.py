@@ -6,14 +6,21 @@ from recordings.adapters.object_store import R2
 from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.system import deadlines, now
 from recordings.adapters.transfer import UrlReader
-from recordings.services.process_recording import CloudflareUrl
+from recordings.services.process_recording import CloudflareUrl, ProcessingFence
 from recordings.services.transfer_file import CheckSegment
 from recordings.workflow.task import Payload, task
 
+recordings = DynamoRecordings()
 locate = CloudflareUrl(
-    recordings=DynamoRecordings(), recorder=RealtimeKit(CallBudget("runs")), clock=now, deadlines=deadlines()
+    recordings=recordings, recorder=RealtimeKit(CallBudget("runs")), clock=now, deadlines=deadlines()
 )
-check_segment = CheckSegment(locate=locate, files=R2(), reader=UrlReader(), sums=DynamoPartSums())
+check_segment = CheckSegment(
+    locate=locate,
+    fence=ProcessingFence(recordings=recordings),
+    files=R2(),
+    reader=UrlReader(),
+    sums=DynamoPartSums(),
+)
 
 
 @task

@@ -1,13 +1,18 @@
 """Archiving task: make one object of the copied parts."""
 
 from recordings.adapters.archive_store import ArchiveBucket
-from recordings.adapters.dynamo import DynamoPartSums
+from recordings.adapters.dynamo import DynamoPartSums, DynamoRecordings
+from recordings.services.move_to_archive import ArchiveFence
 from recordings.services.transfer_file import CompleteTransfer
 from recordings.workflow.task import Payload, task
 
-complete_transfer = CompleteTransfer(files=ArchiveBucket(), sums=DynamoPartSums())
+complete_transfer = CompleteTransfer(
+    files=ArchiveBucket(), sums=DynamoPartSums(), fence=ArchiveFence(recordings=DynamoRecordings())
+)
 
 
 @task
 def handler(payload: Payload) -> Payload:
-    return {**complete_transfer(payload["plan"], checked=payload.get("checked", True))}
+    # Executions of an older release pass neither `work` nor `checked`.
+    done = complete_transfer(payload["plan"], work=payload.get("work"), checked=payload.get("checked", True))
+    return {**done}

@@ -6,7 +6,7 @@ from recordings.adapters.object_store import R2
 from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.system import deadlines, now
 from recordings.adapters.transfer import UrlReader
-from recordings.services.process_recording import CloudflareUrl, NoteCopied
+from recordings.services.process_recording import CloudflareUrl, NoteCopied, ProcessingFence
 from recordings.services.transfer_file import CopySegment
 from recordings.workflow.task import Payload, task
 
@@ -16,6 +16,7 @@ locate = CloudflareUrl(
 )
 copy_segment = CopySegment(
     locate=locate,
+    fence=ProcessingFence(recordings=recordings),
     files=R2(),
     reader=UrlReader(),
     sums=DynamoPartSums(),

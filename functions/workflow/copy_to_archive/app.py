@@ -4,17 +4,18 @@ from recordings.adapters.archive_store import ArchiveBucket
 from recordings.adapters.dynamo import DynamoPartSums, DynamoRecordings
 from recordings.adapters.object_store import R2
 from recordings.adapters.transfer import BucketReader
-from recordings.services.move_to_archive import key_in_r2
-from recordings.services.process_recording import NoteCopied
+from recordings.services.move_to_archive import ArchiveFence, NoteMoved, key_in_r2
 from recordings.services.transfer_file import CopySegment
 from recordings.workflow.task import Payload, task
 
+recordings = DynamoRecordings()
 copy_segment = CopySegment(
     locate=key_in_r2,
+    fence=ArchiveFence(recordings=recordings),
     files=ArchiveBucket(),
     reader=BucketReader(R2()),
     sums=DynamoPartSums(),
-    progressing=NoteCopied(recordings=DynamoRecordings()),
+    progressing=NoteMoved(recordings=recordings),
 )
 
 

@@ -15,6 +15,7 @@ FAILURES = {"CaptureFailed": LOST, "SourceExpired": EXPIRED, "TracksOnly": TRACK
 @task
 def handler(payload: Payload) -> Payload:
     status = mark_failed(payload["work"], FAILURES[payload["error"]])
-    if status is Status.FAILED:
-        count("RecordingsFailed")
+    # Media that was held becomes the file instead; better news of Cloudflare changes nothing.
+    if status in {Status.READY, Status.FAILED}:
+        count("RecordingsReady" if status is Status.READY else "RecordingsFailed")
     return {"status": status}

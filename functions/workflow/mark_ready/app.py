@@ -1,28 +1,29 @@
-"""Processing task: store that the file is ours and verified."""
+"""Processing task: decide whether the verified file becomes the recording's, and store that."""
 
 from recordings.adapters.budget import CallBudget
 from recordings.adapters.dynamo import DynamoRecordings
+from recordings.adapters.object_store import R2
 from recordings.adapters.realtimekit import RealtimeKit
-from recordings.adapters.system import now
-from recordings.domain.recording import StoredFile
+from recordings.adapters.system import attempt_limits, now
+from recordings.domain.lifecycle import Status
 from recordings.observability import count
-from recordings.services.process_recording import MarkReady
+from recordings.services.admit_file import AdmitFile, VerifiedFile
 from recordings.workflow.task import Payload, task
 
-mark_ready = MarkReady(recordings=DynamoRecordings(), recorder=RealtimeKit(CallBudget("runs")), clock=now)
+admit_file = AdmitFile(
+    recordings=DynamoRecordings(),
+    recorder=RealtimeKit(CallBudget("runs")),
+    files=R2(),
+    clock=now,
+    limits=attempt_limits(),
+)
+METRICS = {Status.READY: "RecordingsReady", Status.PROCESSING: "FilesRefused", Status.FAILED: "RecordingsFailed"}
 
 
 @task
 def handler(payload: Payload) -> Payload:
-    facts = payload["file"]
-    file = StoredFile(
-        provider="r2",
-        key=payload["key"],
-        size_bytes=facts["size"],
-        content_type=facts["content_type"],
-        crc32=facts["crc32"],
-        sha256=facts["sha256"],
-        etag=facts.get("etag"),
-    )
-    count("RecordingsReady")
-    return {"status": mark_ready(payload["work"], file, seconds=facts["duration"], partial=payload["partial"])}
+    found = VerifiedFile.from_facts(payload["key"], payload["file"])
+    status = admit_file(payload["work"], found, errored=payload["partial"])
+    if status in METRICS:
+        count(METRICS[status])
+    return {"status": status}

@@ -1,15 +1,18 @@
-"""Processing task: flag a recording whose run gave up."""
+"""Processing task: flag a recording whose attempt gave up, and clear away what it wrote."""
 
 from recordings.adapters.dynamo import DynamoRecordings
+from recordings.adapters.object_store import R2
+from recordings.adapters.system import attempt_limits, now
 from recordings.observability import count
 from recordings.services.process_recording import MarkStalled
 from recordings.workflow.task import Payload, task
 
-mark_stalled = MarkStalled(recordings=DynamoRecordings())
+mark_stalled = MarkStalled(recordings=DynamoRecordings(), files=R2(), clock=now, limits=attempt_limits())
 
 
 @task
 def handler(payload: Payload) -> Payload:
-    mark_stalled(payload["work"])
+    # Executions of an older release do not pass the error: then it is taken for one.
+    mark_stalled(payload["work"], failed=payload.get("error") != "")
     count("RecordingsStalled")
     return {}

@@ -2,6 +2,7 @@
 
 from recordings.adapters.budget import CallBudget
 from recordings.adapters.dynamo import DynamoRecordings
+from recordings.adapters.media import read_media_facts
 from recordings.adapters.object_store import R2
 from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.system import deadlines, now
@@ -14,6 +15,7 @@ plan_transfer = PlanTransfer(
     recorder=RealtimeKit(CallBudget("runs")),
     files=R2(),
     reader=UrlReader(),
+    read_media_facts=read_media_facts,
     clock=now,
     deadlines=deadlines(),
 )

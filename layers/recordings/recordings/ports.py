@@ -199,10 +199,10 @@ class Recordings(Protocol):
         """Of these captures the ones we know, each with our recording, or None when that has been purged."""
 
     def keep_token(self, recording: Recording, token: str) -> None:
-        """Remember the task token of the run that waits for this recording's upload."""
+        """Remember the task token of the run that waits for this recording's upload, unless a newer attempt waits."""
 
-    def take_token(self, recording: Recording) -> str | None:
-        """Give the token kept last, once."""
+    def take_token(self, recording: Recording, *, only: str | None = None) -> str | None:
+        """Give the token kept last, once; with `only` nothing but that one."""
 
 
 class IdempotencyKeys(Protocol):

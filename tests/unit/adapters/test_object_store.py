@@ -12,6 +12,7 @@ import pytest
 from botocore.stub import Stubber
 from moto import mock_aws
 
+from recordings.adapters import object_store
 from recordings.adapters.object_store import R2
 from recordings.domain.errors import ChecksumMismatch, InfrastructureError, SourceUnavailable
 
@@ -229,3 +230,30 @@ def test_a_key_with_odd_signs_is_one_key(files: R2) -> None:
     files.put(odd, b"x", content_type="video/mp4")
     assert files.read(odd, 0, 0) == b"x"
     assert [o["Key"] for o in boto3.client("s3").list_objects_v2(Bucket="files")["Contents"]] == [odd]
+
+
+@pytest.mark.parametrize("size", [0, 5, 12 * MIB + 7])
+def test_a_file_is_copied_within_the_bucket(files: R2, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(object_store, "MAX_COPY_BYTES", 6 * MIB)
+    monkeypatch.setattr(object_store, "COPY_PART_BYTES", 5 * MIB)
+    content = (b"0123456789abcde" * (size // 15 + 1))[:size]
+    source = "ten%2Fant/room%3A1/rec_1/1/recording.mp4"
+    files.put(source, content, content_type="video/mp4")
+    # Begun by a copy that died.
+    left = files.create_upload(f"quarantine/{KEY}", content_type="x")
+    files.upload_part(f"quarantine/{KEY}", left, 1, PART)
+    for _ in range(2):
+        files.copy(source, f"quarantine/{KEY}")
+    found = files.head(f"quarantine/{KEY}")
+    assert found is not None
+    assert found[0] == size
+    if size:
+        assert files.read(f"quarantine/{KEY}", 0, size - 1) == content
+    assert boto3.client("s3").head_object(Bucket="files", Key=f"quarantine/{KEY}")["ContentType"] == "video/mp4"
+    if size > 6 * MIB:
+        assert [*files.uploads("quarantine/")] == []
+
+
+def test_a_copy_of_what_is_not_there_is_an_error(files: R2) -> None:
+    with pytest.raises(InfrastructureError):
+        files.copy("nothing", "quarantine/nothing")

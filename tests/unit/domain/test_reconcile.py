@@ -2,25 +2,21 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import product
 
 import pytest
 
+from recordings.domain.admission import AttemptLimits
 from recordings.domain.capture import Capture, CaptureStatus
 from recordings.domain.lifecycle import TRANSITIONS, Status
-from recordings.domain.reconcile import (
-    EXPIRED,
-    LOST,
-    NEVER_BEGAN,
-    NEVER_UPLOADED,
-    TRACKS,
-    Act,
-    Deadlines,
-    Verdict,
-    reconcile,
-)
+from recordings.domain.reconcile import EXPIRED, LOST, NEVER_BEGAN, NEVER_UPLOADED, TRACKS, Act, Deadlines, Verdict
+from recordings.domain.reconcile import reconcile as decide
 from recordings.domain.recording import Failure, Recording
 from tests.support.builders import NOON, a_capture, a_recording
+
+# How long a dead run is waited for: test_admission.py.
+reconcile = partial(decide, deadlines=Deadlines(attempts=AttemptLimits(first_pause=timedelta(0))))
 
 SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
 INVOKED_AT = NOON - timedelta(days=30)

@@ -13,6 +13,7 @@ from recordings.domain.capture import KEPT, Capture, CaptureStatus
 from recordings.domain.errors import ProviderError, ProviderThrottled, ProviderTimeout
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Progress, Recording, Store, StoredFile
+from recordings.domain.storage_keys import quarantine_key
 from recordings.domain.stretch import EVERY_ROOM, Stretch
 from recordings.services import audit_storage
 from recordings.services.audit_captures import ListCaptures, Patience
@@ -193,6 +194,30 @@ def test_only_what_was_an_orphan_hours_ago_is_removed(house: House) -> None:
     assert ([*house.r2.files], house.s3.files, house.r2.unfinished) == ([key_of(kept)], {}, {})
     assert house.suspects.of("tenant_1") == {}
     assert house.look(repair=True).counts.total() == 0
+
+
+@pytest.mark.parametrize(
+    ("status", "age", "owned"),
+    [
+        (Status.FAILED, KEPT, True),
+        (Status.FAILED, KEPT + timedelta(seconds=1), False),
+        (Status.PROCESSING, KEPT * 2, True),
+        # Whoever has a file needs no rejected one.
+        (Status.READY, timedelta(days=1), False),
+    ],
+)
+def test_what_is_in_quarantine_has_an_owner_until_cloudflares_copy_is_gone(
+    house: House, status: Status, age: timedelta, owned: bool
+) -> None:
+    made = a_recording(status=status, id=IDS[0], cloudflare_id=None, created_at=NOON - age, started_at=NOON - age)
+    house.recordings.add(made, nonce=None)
+    house.keep(1)
+    key = quarantine_key(made)
+    house.r2.files[key] = 9, "x", NOON - timedelta(days=3)
+    for repair in (False, True):
+        assert [orphan.key for orphan in house.look(repair=repair).orphans] == ([] if owned else [key])
+        house.clock.advance(seconds=0 if owned else APART.total_seconds())
+    assert (key in house.r2.files) == owned
 
 
 def test_an_orphan_that_has_found_its_owner_is_no_longer_suspected(house: House) -> None:
@@ -428,6 +453,8 @@ def test_a_stalled_recording_is_told_and_restarted_when_its_file_is_there(house:
     ]
     assert house.look(repair=True).reconciled == []
     house.cloudflare.upload(stuck.cloudflare_id or "")
+    # Not at once: attempts have pauses.
+    house.clock.advance(minutes=5)
     before = house.picture
     report = house.look()
     assert (report.counts.total(), house.picture) == (1, before)

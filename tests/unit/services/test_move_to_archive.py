@@ -7,11 +7,11 @@ from zlib import crc32
 
 import pytest
 
-from recordings.domain.errors import ChecksumMismatch, ConcurrentUpdate, SourceUnavailable
+from recordings.domain.errors import AttemptReplaced, ChecksumMismatch, ConcurrentUpdate, SourceUnavailable
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Recording
 from recordings.services.download_recording import Archived, Ready
-from recordings.services.move_to_archive import AbandonArchive, BeginArchive, FinishArchive, PlanArchive
+from recordings.services.move_to_archive import AbandonArchive, ArchiveFence, BeginArchive, FinishArchive, PlanArchive
 from recordings.services.transfer_file import SINGLE_BELOW, CompleteTransfer, Done, Plan, Work
 from tests.support.builders import a_file, a_recording
 from tests.support.fakes import StoredReader
@@ -269,7 +269,8 @@ def test_a_run_of_another_attempt_changes_nothing() -> None:
     store.cold.put(plan["key"], SMALL, content_type="video/mp4")
     again = store.archive(store.now())
     assert BeginArchive(recordings=store.recordings)(old) is False
-    store.finish()(old, plan, Done(etag=None, crc32=None, proven=True))
+    with pytest.raises(AttemptReplaced):
+        store.finish()(old, plan, Done(etag=None, crc32=None, proven=True))
     abandon = AbandonArchive(recordings=store.recordings, clock=store.clock, copies=store.cold)
     assert abandon(old) is Status.ARCHIVED
     assert store.now() == again
@@ -417,5 +418,6 @@ def test_a_sum_that_was_not_known_is_not_asked_for() -> None:
     assert plan is not None
     assert plan["crc32"] is None
     assert store.move(store.moving) == "done"
-    complete = CompleteTransfer(files=store.cold, sums=store.sums)
+    fence = ArchiveFence(recordings=store.recordings)
+    complete = CompleteTransfer(files=store.cold, sums=store.sums, fence=fence)
     assert complete(plan)["crc32"] == f"{crc32(SMALL):08x}"

@@ -29,13 +29,14 @@ from recordings.domain.lifecycle import Status
 from recordings.domain.media import Container, MediaFacts
 from recordings.domain.recording import Failure, Recording
 from recordings.domain.storage_keys import attempt_key
+from recordings.services.admit_file import AdmitFile
 from recordings.services.process_recording import (
     CloudflareUrl,
     MarkFailed,
-    MarkReady,
     MarkStalled,
     NoteCopied,
     PlanTransfer,
+    ProcessingFence,
 )
 from recordings.services.transfer_file import (
     MIB,
@@ -52,9 +53,9 @@ from recordings.services.transfer_file import (
     part_size_for,
     segments_for,
 )
-from tests.support.builders import a_file
+from tests.support.builders import a_file, a_verified_file
 from tests.support.fakes import MemoryPartSums, MemoryReader, md5
-from tests.unit.services.world import STALL_AFTER, Killed, World
+from tests.unit.services.world import STALL_AFTER, Killed, World, facts_by_content
 
 CONTENT = bytes(range(256)) * 4  # 1,024 bytes: eleven parts of 100
 
@@ -75,8 +76,16 @@ class Job(World):
         self.work = Work(tenant_id="tenant_1", recording_id=self.recording.id, attempt=1)
 
     def plan(self, *, ranges: bool = True) -> Plan:
-        planned = PlanTransfer(**self.ports("recordings", "recorder", "files"), reader=self.reader)
+        ports = self.ports("recordings", "recorder", "files")
+        planned = PlanTransfer(**ports, reader=self.reader, read_media_facts=facts_by_content)
         return planned(self.work, ranges=ranges)
+
+    @property
+    def fence(self) -> ProcessingFence:
+        return ProcessingFence(recordings=self.recordings)
+
+    def stalls(self, *, failed: bool = True) -> None:
+        MarkStalled(**self.ports("recordings", "files"), limits=self.limits)(self.work, failed=failed)
 
     def in_parts(self, part_size: int = 100) -> Plan:
         """A plan of small parts, as for a file too large for this test."""
@@ -92,19 +101,18 @@ class Job(World):
         ports = self.ports("recordings", "recorder", "files")
         locate = CloudflareUrl(recordings=ports["recordings"], recorder=ports["recorder"], clock=self.clock)
         noted = NoteCopied(recordings=ports["recordings"])
-        return CopySegment(locate=locate, files=ports["files"], reader=self.reader, sums=self.sums, progressing=noted)(
-            self.work, plan, segment
-        )
+        made = {"locate": locate, "files": ports["files"], "reader": self.reader, "sums": self.sums}
+        return CopySegment(**made, fence=self.fence, progressing=noted)(self.work, plan, segment)
 
     def check_again(self, plan: Plan, segment: list[int]) -> int:
         ports = self.ports("recordings", "recorder", "files")
         locate = CloudflareUrl(recordings=ports["recordings"], recorder=ports["recorder"], clock=self.clock)
-        return CheckSegment(locate=locate, files=ports["files"], reader=self.reader, sums=self.sums)(
-            self.work, plan, segment
-        )
+        made = {"locate": locate, "files": ports["files"], "reader": self.reader, "sums": self.sums}
+        return CheckSegment(**made, fence=self.fence)(self.work, plan, segment)
 
     def complete(self, plan: Plan, *, checked: bool = True) -> Done:
-        return CompleteTransfer(files=self.files, sums=self.sums)(plan, checked=checked)
+        complete = CompleteTransfer(files=self.files, sums=self.sums, fence=self.fence)
+        return complete(plan, work=self.work, checked=checked)
 
     def verify(self, plan: Plan, done: Done, media: MediaFacts = FILM) -> dict[str, object]:
         return VerifyTransfer(files=self.files, read_media_facts=lambda *_: media)(plan, done)
@@ -425,7 +433,7 @@ def test_however_large_the_parts_a_copy_holds_little_at_once(mib: int) -> None:
     part_size = part_size_for(size, f'"{"0" * 32}-12"')
     assert part_size == mib * MIB
     plan = job.in_parts() | {"size": size, "part_size": part_size}
-    copy = CopySegment(locate=lambda *_: "url", files=job.files, reader=Slow(), sums=job.sums)
+    copy = CopySegment(locate=lambda *_: "url", fence=job.fence, files=job.files, reader=Slow(), sums=job.sums)
     assert copy(job.work, Plan(**plan), [1, 12]) == 12  # type: ignore[typeddict-item]
     assert most * 2 * part_size <= 160 * MIB
 
@@ -456,9 +464,10 @@ def test_a_url_that_runs_out_within_a_segment_is_asked_for_once_and_not_for_ever
     if check:
         for segment in plan["segments"]:
             job.copy(plan, segment)
-        assert CheckSegment(locate=locate, files=job.files, reader=reader, sums=job.sums)(job.work, plan, [1, 11]) == 0
+        check = CheckSegment(locate=locate, fence=job.fence, files=job.files, reader=reader, sums=job.sums)
+        assert check(job.work, plan, [1, 11]) == 0
     else:
-        copy = CopySegment(locate=locate, files=job.files, reader=reader, sums=job.sums)
+        copy = CopySegment(locate=locate, fence=job.fence, files=job.files, reader=reader, sums=job.sums)
         assert copy(job.work, plan, [1, 11]) == 11
     assert asked == 2
     assert reader.reads == Counter(range(1, 12))
@@ -957,8 +966,9 @@ def test_a_failing_cloudflare_is_for_the_workflow_to_repeat() -> None:
 
 
 def mark_ready(job: Job, seconds: int | None = 59) -> Status:
-    mark = MarkReady(**job.ports("recordings", "recorder"))
-    return mark(job.work, a_file(key="k", size_bytes=1024), seconds=seconds, partial=False)
+    admit = AdmitFile(**job.ports("recordings", "recorder", "files"), limits=job.limits)
+    found = a_verified_file(file=a_file(key="k", size_bytes=1024), duration_seconds=seconds)
+    return admit(job.work, found, errored=False)
 
 
 def test_a_stored_file_makes_the_recording_ready_with_cloudflares_duration() -> None:
@@ -1013,7 +1023,7 @@ def test_marks_may_be_repeated_and_the_first_end_stands() -> None:
     job.clock.advance(hours=1)
     assert mark_ready(job, 7) is Status.READY
     assert MarkFailed(recordings=job.recordings, clock=job.clock)(job.work, Failure("x", "y")) is Status.READY
-    MarkStalled(recordings=job.recordings)(job.work)
+    job.stalls()
     assert job.now() == first
     job.assert_sound()
 
@@ -1026,13 +1036,18 @@ def test_a_failed_recording_tells_why_and_stays_failed() -> None:
     job.assert_sound()
 
 
-def test_a_run_that_gave_up_leaves_a_flag_and_a_later_file_takes_it_away() -> None:
+def test_a_run_that_gave_up_leaves_a_flag_and_only_a_new_attempt_takes_it_away() -> None:
     job = Job()
-    MarkStalled(recordings=job.recordings)(job.work)
+    plan = job.plan()
+    job.run(plan)
+    job.stalls()
     stalled = job.now()
     assert (stalled.status, stalled.stalled, stalled.version) == (Status.PROCESSING, True, job.recording.version)
-    mark_ready(job)
-    assert not job.now().stalled
+    # What the attempt wrote is gone: a late task of it must not make a file of that.
+    assert plan["key"] not in job.files.objects
+    assert mark_ready(job) is Status.PROCESSING
+    assert job.now() == stalled
+    assert not stalled.recovered(at=job.clock()).stalled
 
 
 def test_a_run_of_an_older_attempt_changes_nothing() -> None:
@@ -1042,7 +1057,7 @@ def test_a_run_of_an_older_attempt_changes_nothing() -> None:
     job.recordings.save(before, after)
     assert mark_ready(job) is Status.PROCESSING
     assert MarkFailed(recordings=job.recordings, clock=job.clock)(job.work, Failure("x", "y")) is Status.PROCESSING
-    MarkStalled(recordings=job.recordings)(job.work)
+    job.stalls()
     assert job.check(job.recording) == {"state": "over"}
     assert job.now() == after
 

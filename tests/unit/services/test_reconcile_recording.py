@@ -157,6 +157,8 @@ def test_a_dead_run_is_followed_by_a_new_attempt(world: World) -> None:
     before = world.stop()
     capture = world.cloudflare.upload("capture_1")
     world.runs.end(before)
+    assert world.reconcile()(None, before, capture, run_alive=False) is None
+    world.clock.advance(minutes=5)
     after = world.reconcile()(None, before, capture, run_alive=False)
     assert after is not None
     assert (after.attempt, after.version) == (before.attempt + 1, before.version + 1)

@@ -10,10 +10,11 @@ from recordings.domain.errors import ConcurrentUpdate, RecordingNotFound, Record
 from recordings.domain.lifecycle import Status
 from recordings.domain.reconcile import LOST
 from recordings.domain.recording import Recording
-from recordings.services.process_recording import MarkFailed, MarkReady, MarkStalled
+from recordings.services.admit_file import AdmitFile
+from recordings.services.process_recording import MarkFailed, MarkStalled
 from recordings.services.recover_recording import SAME
 from recordings.services.transfer_file import Work
-from tests.support.builders import a_file, a_recording
+from tests.support.builders import a_recording, a_verified_file
 from tests.unit.services.world import Killed, Trap, World, attempt
 
 
@@ -112,10 +113,10 @@ def test_the_old_runs_tasks_change_nothing(world: World) -> None:
     work = Work(tenant_id="tenant_1", recording_id=old.id, attempt=1)
     after = world.recover(old)
     ports = world.ports("recordings")
-    marked = MarkReady(**world.ports("recordings", "recorder"))(work, a_file(key="old"), seconds=1, partial=False)
-    assert marked is Status.PROCESSING
+    admit = AdmitFile(**world.ports("recordings", "recorder", "files"), limits=world.limits)
+    assert admit(work, a_verified_file(), errored=False) is Status.PROCESSING
     assert MarkFailed(**ports)(work, LOST) is Status.PROCESSING
-    MarkStalled(recordings=ports["recordings"])(work)
+    MarkStalled(**world.ports("recordings", "files"), limits=world.limits)(work)
     assert world.check(old) == {"state": "over"}
     assert world.process(old, zombie=True) == "over"
     assert stored(world) == after

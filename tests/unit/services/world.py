@@ -6,8 +6,10 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
+from recordings.domain.admission import AttemptLimits
 from recordings.domain.capture import Capture
 from recordings.domain.errors import (
+    AttemptReplaced,
     CaptureFailed,
     ChecksumMismatch,
     ConcurrentUpdate,
@@ -25,26 +27,35 @@ from recordings.domain.errors import (
 )
 from recordings.domain.lifecycle import TRANSITIONS, Status
 from recordings.domain.media import Container, MediaFacts
-from recordings.domain.reconcile import EXPIRED, LOST, TRACKS, Act
-from recordings.domain.recording import Recording, StoredFile
+from recordings.domain.reconcile import EXPIRED, LOST, TRACKS, Act, Deadlines
+from recordings.domain.recording import Recording
 from recordings.domain.room import Room
 from recordings.domain.tally import day_of, difference
 from recordings.ports import Look
 from recordings.services import sync_all
+from recordings.services.admit_file import AdmitFile, VerifiedFile
 from recordings.services.archive_recording import ArchiveRecording
 from recordings.services.delete_recording import DeleteRecording, UndeleteRecording
 from recordings.services.delete_room import DeleteRoom
 from recordings.services.download_recording import Archived, DownloadRecording, NotYet, Ready
 from recordings.services.import_capture import ImportCapture
-from recordings.services.move_to_archive import AbandonArchive, BeginArchive, FinishArchive, PlanArchive, key_in_r2
+from recordings.services.move_to_archive import (
+    AbandonArchive,
+    ArchiveFence,
+    BeginArchive,
+    FinishArchive,
+    NoteMoved,
+    PlanArchive,
+    key_in_r2,
+)
 from recordings.services.process_recording import (
     CheckUpload,
     CloudflareUrl,
     MarkFailed,
-    MarkReady,
     MarkStalled,
     NoteCopied,
     PlanTransfer,
+    ProcessingFence,
 )
 from recordings.services.put_room import PutRoom, RoomRequest
 from recordings.services.receive_webhook import ReceiveWebhook
@@ -88,6 +99,14 @@ from tests.support.fakes import (
 
 CONTENT = b"a film of a meeting" * 10
 STALL_AFTER = timedelta(hours=6)
+LIMITS = AttemptLimits()
+FILM = MediaFacts(container=Container.MP4, has_video=True, has_audio=True)
+NO_FILM = MediaFacts(container=Container.UNKNOWN)
+
+
+def facts_by_content(read: Callable[[int, int], bytes], size: int) -> MediaFacts:
+    """The files of these tests are media unless they look like a page or a document, or are empty."""
+    return FILM if size and read(0, 0) not in (b"<", b"{") else NO_FILM
 
 
 class Killed(BaseException):
@@ -153,6 +172,11 @@ class World:
         self.sums, self.vault, self.kept = MemoryPartSums(), Glacier(self.cold), MemoryKeptLooks(self.memory)
         self.links = MemoryDownloadLinks(self.memory)
         self.acts: list[Act] = []
+        self.limits = LIMITS
+        # What Cloudflare's files hold; a run makes one reader.
+        self.make_reader: Callable[[], MemoryReader] = lambda: MemoryReader(CONTENT)
+        # The last plan of each attempt.
+        self.plans: dict[tuple[str, int], Plan] = {}
         self.looked = Looked()
         if delivers:
             self.cloudflare.bucket, self.cloudflare.content = self.files, CONTENT
@@ -227,7 +251,8 @@ class World:
 
     def reconcile(self) -> ReconcileRecording:
         ports = self.ports("recordings", "recorder", "workflow", "files")
-        return ReconcileRecording(**ports, new_id=self.new_id, acting=self.acts.append)
+        deadlines = Deadlines(attempts=self.limits)
+        return ReconcileRecording(**ports, new_id=self.new_id, acting=self.acts.append, deadlines=deadlines)
 
     def sync_room(self, room_id: str = "room_1", tenant_id: str = "tenant_1") -> Sequence[Recording]:
         service = SyncRoom(**self.ports("rooms", "recordings", "recorder"), reconcile=self.reconcile())
@@ -322,18 +347,19 @@ class World:
             if answer["state"] == "over":
                 return "over"
             if answer["state"] == "stalled":
-                return self._stalled(work)
+                return self._stalled(work, failed=False)
             for _ in range(3):
                 try:
-                    self._transfer(work, partial=bool(answer.get("partial")))
+                    return self._transfer(work, partial=bool(answer.get("partial")))
                 except (SourceChanged, ChecksumMismatch, SourceUnavailable):
-                    continue
-                return "ready"
+                    self._drop_upload(work)
         except (CaptureFailed, SourceExpired, TracksOnly) as error:
             failure = {CaptureFailed: LOST, SourceExpired: EXPIRED, TracksOnly: TRACKS}[type(error)]
             mark = MarkFailed(**self.ports("recordings"))
             self.again(lambda: mark(work, failure))
             return "failed"
+        except AttemptReplaced:
+            return "replaced"
         except RecordingsError:
             pass
         return self._stalled(work)
@@ -344,43 +370,45 @@ class World:
             self._stalled(_work(recording, recording.attempt))
             self.runs.end(recording)
 
-    def _stalled(self, work: Work) -> str:
-        mark = MarkStalled(recordings=self.ports("recordings")["recordings"])
-        self.again(lambda: mark(work))
+    def _stalled(self, work: Work, *, failed: bool = True) -> str:
+        mark = MarkStalled(**self.ports("recordings", "files"), limits=self.limits)
+        self.again(lambda: mark(work, failed=failed))
         return "stalled"
 
-    def _transfer(self, work: Work, *, partial: bool) -> None:
+    def _drop_upload(self, work: Work) -> None:
+        """AbortTransfer: of the plan that failed, which has an upload only if it is large."""
+        plan = self.plans.get((work["recording_id"], work["attempt"]))
+        if plan is not None and plan["upload_id"]:
+            self.files.abort(plan["key"], plan["upload_id"])
+
+    def _transfer(self, work: Work, *, partial: bool) -> str:
         ports = self.ports("recordings", "recorder", "files", "sums")
         known = {name: ports[name] for name in ("recordings", "recorder", "clock")}
-        reader = MemoryReader(CONTENT)
-        plan = self.again(lambda: PlanTransfer(**known, files=ports["files"], reader=reader)(work))
+        reader = self.make_reader()
+        planning = PlanTransfer(**known, files=ports["files"], reader=reader, read_media_facts=facts_by_content)
+        plan = self.again(lambda: planning(work))
+        self.plans[work["recording_id"], work["attempt"]] = plan
         made = {"locate": CloudflareUrl(**known), "files": ports["files"], "reader": reader, "sums": ports["sums"]}
+        made["fence"] = ProcessingFence(recordings=ports["recordings"])
         copy = CopySegment(**made, progressing=NoteCopied(recordings=ports["recordings"]))
         done = self._carried(work, plan, copy, CheckSegment(**made), ports["files"])
-        verify = VerifyTransfer(files=ports["files"], read_media_facts=lambda *_: MediaFacts(container=Container.MP4))
+        verify = VerifyTransfer(files=ports["files"], read_media_facts=facts_by_content)
         facts: Any = self.again(lambda: verify(plan, done))
-        file = StoredFile(
-            provider="r2",
-            key=plan["key"],
-            size_bytes=facts["size"],
-            content_type=facts["content_type"],
-            crc32=facts["crc32"],
-            sha256=facts["sha256"],
-            etag=facts["etag"],
-        )
-        self.again(lambda: MarkReady(**known)(work, file, seconds=facts["duration"], partial=partial))
+        found = VerifiedFile.from_facts(plan["key"], facts)
+        admit = AdmitFile(**known, files=ports["files"], limits=self.limits)
+        return str(self.again(lambda: admit(work, found, errored=partial)))
 
     def _carried(self, work: Work, plan: Plan, copy: CopySegment, check: CheckSegment, files: Any) -> Done:
         """Copy all segments, prove them, and complete, as both state machines do."""
-        complete = CompleteTransfer(files=files, sums=self.ports("sums")["sums"])
+        complete = CompleteTransfer(files=files, sums=self.ports("sums")["sums"], fence=copy.fence)
         for segment in plan["segments"]:
             self.again(lambda segment=segment: copy(work, plan, segment))
-        done = self.again(lambda: complete(plan, checked=False))
+        done = self.again(lambda: complete(plan, work=work, checked=False))
         if done["proven"]:
             return done
         for segment in plan["segments"]:
             self.again(lambda segment=segment: check(work, plan, segment))
-        return self.again(lambda: complete(plan))
+        return self.again(lambda: complete(plan, work=work))
 
     def move(self, recording: Recording) -> str | None:
         """The run of this move by statemachines/archiving.asl.json; gives how it ended, None when there is none."""
@@ -404,7 +432,8 @@ class World:
             plan = self.again(lambda: planning(work))
             if plan is not None:
                 made = {"locate": key_in_r2, "files": ports["cold"], "reader": reader, "sums": ports["sums"]}
-                copy = CopySegment(**made, progressing=NoteCopied(recordings=ports["recordings"]))
+                made["fence"] = ArchiveFence(recordings=ports["recordings"])
+                copy = CopySegment(**made, progressing=NoteMoved(recordings=ports["recordings"]))
                 done = self._carried(work, plan, copy, CheckSegment(**made), ports["cold"])
             known = {name: ports[name] for name in ("recordings", "source", "links", "clock")}
             finish = FinishArchive(**known, files=ports["cold"], storage_class="GLACIER")

@@ -60,7 +60,7 @@ from recordings.domain.errors import (
 from recordings.domain.ids import is_room_id
 from recordings.domain.lifecycle import Status
 from recordings.domain.meeting import MeetingOwnership, Tenure
-from recordings.domain.recording import Archive, Change, Failure, Progress, Recording, StoredFile
+from recordings.domain.recording import Archive, Change, Failure, HeldFile, Progress, Recording, StoredFile
 from recordings.domain.room import Room
 from recordings.domain.stretch import EVERY_ROOM, Stretch
 from recordings.domain.tally import day_of, difference
@@ -710,6 +710,8 @@ def _recording_item(recording: Recording) -> Item:
         "partial": recording.partial,
         "stalled": recording.stalled,
         "attempt": recording.attempt,
+        "automatic_attempts": recording.automatic_attempts,
+        "held": asdict(recording.held) if recording.held else None,
         "recovered_at": _text(recording.recovered_at),
         "delivery_key": recording.delivery_key,
         "missing_since": _text(recording.missing_since),
@@ -739,7 +741,7 @@ def _recording(item: Item) -> Recording:
         stopped_at=_time(item.get("stopped_at")),
         duration_seconds=_whole(item.get("duration_seconds")),
         archived_at=_time(item.get("archived_at")),
-        file=StoredFile(**file | {"size_bytes": int(file["size_bytes"])}) if file else None,
+        file=_file(file) if file else None,
         archive=_archive(item.get("archive")),
         archive_error=Failure(**item["archive_error"]) if item.get("archive_error") else None,
         archive_attempt=int(item.get("archive_attempt", 0)),
@@ -748,6 +750,9 @@ def _recording(item: Item) -> Recording:
         partial=item.get("partial", False),
         stalled=item.get("stalled", False),
         attempt=int(item["attempt"]),
+        # Before these were counted, attempts had no end.
+        automatic_attempts=int(item.get("automatic_attempts", 1)),
+        held=_held(item["held"]) if item.get("held") else None,
         recovered_at=_time(item.get("recovered_at")),
         delivery_key=item.get("delivery_key"),
         missing_since=_time(item.get("missing_since")),
@@ -757,6 +762,14 @@ def _recording(item: Item) -> Recording:
         ),
         version=int(item["version"]),
     )
+
+
+def _file(item: Item) -> StoredFile:
+    return StoredFile(**item | {"size_bytes": int(item["size_bytes"])})
+
+
+def _held(item: Item) -> HeldFile:
+    return HeldFile(_file(item["file"]), _whole(item.get("duration_seconds")))
 
 
 def _progress(item: Item) -> Progress:
@@ -999,8 +1012,11 @@ class DynamoRecordings:
                     _update(
                         _key(_home(recording), recording.id),
                         "SET progress = :progress, stalled = :stalled",
-                        "#status = :status AND attempt = :attempt",
+                        # A recording of the first release may lack the number of its move.
+                        "#status = :status AND attempt = :attempt"
+                        " AND (attribute_not_exists(archive_attempt) OR archive_attempt = :archive_attempt)",
                         {
+                            ":archive_attempt": recording.archive_attempt,
                             ":progress": _progress_item(progress),
                             ":stalled": stalled,
                             ":status": recording.status.value,
@@ -1228,13 +1244,23 @@ class DynamoRecordings:
     def keep_token(self, recording: Recording, token: str) -> None:
         expires = int((datetime.now(UTC) + KEPT_FOR).timestamp())
         item = {"pk": _partition(recording.tenant_id, "TOKEN"), "sk": recording.id, "token": token}
-        _put_item(item | {"expires_at": expires})
+        try:
+            with translated_errors(CONDITION_FAILED):
+                _client.put_item(
+                    TableName=TABLE,
+                    Item=_typed(item | {"expires_at": expires, "attempt": recording.attempt}),
+                    # The token of a newer attempt stays.
+                    ConditionExpression="attribute_not_exists(attempt) OR attempt <= :attempt",
+                    ExpressionAttributeValues=_typed({":attempt": recording.attempt}),
+                )
+        except Refused:
+            return
 
-    def take_token(self, recording: Recording) -> str | None:
+    def take_token(self, recording: Recording, *, only: str | None = None) -> str | None:
         # Read first: an answer to the removal that got lost would take the token with it.
         pk = _partition(recording.tenant_id, "TOKEN")
         kept = _get(pk, recording.id)
-        if kept is None:
+        if kept is None or only not in (None, kept["token"]):
             return None
         token = str(kept["token"])
         try:

@@ -44,6 +44,9 @@ PIECE: Final = 64 * 1024
 TRIES: Final = 5
 MOST_BREAKS: Final = 200
 DROPPED: Final = "the upload was dropped before it was complete"
+# One request copies 5 GiB at most (R2 and S3, CopyObject and UploadPartCopy); R2's parts are of equal size.
+MAX_COPY_BYTES: Final = 4 * 1024**3
+COPY_PART_BYTES: Final = 1024**3
 
 
 class Bucket:
@@ -235,6 +238,37 @@ class Bucket:
         """Remove a file; one that is gone is no error."""
         with translated_errors():
             self.client.delete_object(Bucket=self.name, Key=key)
+
+    def copy(self, source: str, target: str) -> None:
+        """Copy a file within the bucket: the service does it, no byte passes through here."""
+        with translated_errors():
+            found = self.client.head_object(Bucket=self.name, Key=source)
+            if found["ContentLength"] <= MAX_COPY_BYTES:
+                origin: Any = {"Bucket": self.name, "Key": source}
+                self.client.copy_object(Bucket=self.name, Key=target, CopySource=origin, **self.extra)
+                return
+        # A copy that died half-way left its parts.
+        for key, upload_id in [*self.uploads(target)]:
+            self.abort(key, upload_id)
+        self._copy_in_parts(source, target, found["ContentLength"], content_type=found["ContentType"])
+
+    def _copy_in_parts(self, source: str, target: str, size: int, *, content_type: str) -> None:
+        upload_id = self.create_upload(target, content_type=content_type)
+        parts: list[Any] = []
+        with translated_errors():
+            for number, first in enumerate(range(0, size, COPY_PART_BYTES), start=1):
+                answer = self.client.upload_part_copy(
+                    Bucket=self.name,
+                    Key=target,
+                    UploadId=upload_id,
+                    PartNumber=number,
+                    CopySource={"Bucket": self.name, "Key": source},
+                    CopySourceRange=f"bytes={first}-{min(first + COPY_PART_BYTES, size) - 1}",
+                )
+                parts.append({"PartNumber": number, "ETag": answer["CopyPartResult"]["ETag"]})
+            self.client.complete_multipart_upload(
+                Bucket=self.name, Key=target, UploadId=upload_id, MultipartUpload={"Parts": parts}
+            )
 
 
 class R2(Bucket):

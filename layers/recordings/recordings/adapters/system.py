@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from ulid import ULID
 
+from recordings.domain.admission import AttemptLimits
 from recordings.domain.reconcile import Deadlines
 
 
@@ -26,6 +27,15 @@ def deadlines() -> Deadlines:
         stop=timedelta(seconds=int(os.environ["STOP_DEADLINE_SECONDS"])),
         session=timedelta(seconds=int(os.environ["SESSION_DEADLINE_SECONDS"])),
         second_look=timedelta(seconds=int(os.environ["SECOND_LOOK_SECONDS"])),
+        attempts=attempt_limits(),
+    )
+
+
+def attempt_limits() -> AttemptLimits:
+    """How often, and how long apart, a file is tried again, as it was deployed."""
+    return AttemptLimits(
+        max_attempts=int(os.environ["MAX_ATTEMPTS"]),
+        first_pause=timedelta(seconds=int(os.environ["ATTEMPT_PAUSE_SECONDS"])),
     )
 
 

@@ -14,7 +14,7 @@
     ² stop again, when the stop is old and Cloudflare records on; fail ⁶, when it never began at all, or still records
       when its file would be gone
     ³ fail ⁶, when the upload is older than Cloudflare keeps a file; nothing, when the run has given up
-    ⁴ restart, when the run has given up or died
+    ⁴ restart, when the run has given up or died, after a pause and not without end (domain/admission.py)
     ⁵ given up by us, it would hold the room. Nothing, when we had called its file lost or expired: that it runs
       refutes that, and nobody's meeting is cut off for a mistake of ours
     ⁶ fail, when a second answer confirms it: see below
@@ -32,12 +32,13 @@ audit and recover all ask here.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from recordings.domain.admission import AttemptLimits, may_restart
 from recordings.domain.capture import Capture, CaptureStatus
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Failure, Recording
@@ -108,6 +109,7 @@ class Deadlines:
     upload: timedelta = timedelta(days=7)
     # How old a recording must be, and how far apart two answers, before they settle that there will be no file.
     second_look: timedelta = timedelta(minutes=10)
+    attempts: AttemptLimits = field(default_factory=AttemptLimits)
 
 
 class FileState(StrEnum):
@@ -181,7 +183,8 @@ def reconcile(
             over = session_ended_at is not None and now - session_ended_at > deadlines.stop
             return _while_recording(news, ours, theirs, now, over, deadlines)
         case Status.PROCESSING:
-            return _while_processing(news, ours, theirs, now, run_alive and not ours.stalled, deadlines)
+            alive = run_alive and not ours.stalled
+            return _while_processing(news, ours, theirs, now, alive, delivered, deadlines)
         case Status.FAILED if news.state is FileState.RUNNING and not _is_refuted(ours):
             return Verdict(Act.STOP)
         case _:
@@ -240,7 +243,13 @@ def _while_recording(
 
 
 def _while_processing(
-    news: News, ours: Recording, theirs: Capture | None, now: datetime, alive: bool, deadlines: Deadlines
+    news: News,
+    ours: Recording,
+    theirs: Capture | None,
+    now: datetime,
+    alive: bool,
+    delivered: bool,
+    deadlines: Deadlines,
 ) -> Verdict:
     waited = now - (ours.stopped_at or ours.started_at)
     match news.state:
@@ -257,6 +266,17 @@ def _while_processing(
                 return _doubted(meanwhile, NEVER_UPLOADED, ours, now, deadlines)
             return Verdict(meanwhile)
         case FileState.THERE:
-            return Verdict(Act.RUN if alive else Act.RESTART)
+            return Verdict(Act.RUN) if alive else _next_attempt(ours, theirs, now, delivered, deadlines)
         case FileState.GONE:
             return _gone(news, Act.NOTHING)
+
+
+def _next_attempt(
+    ours: Recording, theirs: Capture | None, now: datetime, delivered: bool, deadlines: Deadlines
+) -> Verdict:
+    """What follows an attempt that failed or died, while there is a file. `delivered`: only in our own bucket."""
+    if may_restart(ours, now=now, limits=deadlines.attempts, last_chance=delivered):
+        return Verdict(Act.RESTART)
+    if delivered and ours.automatic_attempts > deadlines.attempts.max_attempts:
+        return Verdict(Act.FAIL, why_gone(theirs))
+    return Verdict(Act.NOTHING)

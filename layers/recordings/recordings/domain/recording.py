@@ -67,6 +67,14 @@ class StoredFile:
     etag: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class HeldFile:
+    """A verified file that is media and may be incomplete, with its own duration in whole seconds."""
+
+    file: StoredFile
+    duration_seconds: int | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Archive:
     """Where an archived recording is. `expected_at`: when a copy that was asked for should be readable."""
@@ -113,7 +121,11 @@ class Recording:
     partial: bool = False
     stalled: bool = False
     attempt: int = 1
+    # How many attempts began without a person asking for them, the first one included.
+    automatic_attempts: int = 1
     recovered_at: datetime | None = None
+    # Media that was not accepted yet: the file, if nothing better comes.
+    held: HeldFile | None = None
     # Where Cloudflare was asked to put the file in our own bucket.
     delivery_key: str | None = None
     progress: Progress | None = None
@@ -158,6 +170,11 @@ class Recording:
     def size_bytes(self) -> int | None:
         return self.file.size_bytes if self.file else None
 
+    @property
+    def next_attempt_at(self) -> datetime | None:
+        """When the attempt that failed is followed by another one; None when none has failed, or nothing is planned."""
+        return self.progress.next_step_due if self.stalled and self.progress is not None else None
+
     def stop_requested(self, *, at: datetime) -> Self:
         """Decide to stop it; self unchanged when that is decided. Raises TransitionNotAllowed unless it records."""
         lifecycle.allowed(self.status, Command.STOP)
@@ -172,7 +189,15 @@ class Recording:
         return self._observed(Observation.CAPTURE_ENDED, at, cause, stopped_at=self.stopped_at or at)
 
     def failed(self, failure: Failure, *, at: datetime, cause: str) -> Self:
-        """There will be no file; self unchanged when one is already stored."""
+        """There will be no file; self unchanged when one is already stored. Held media becomes the file, as partial."""
+        if self.held is not None:
+            return self.stored(
+                self.held.file,
+                duration_seconds=self.held.duration_seconds,
+                partial=True,
+                at=at,
+                cause="file_incomplete",
+            )
         return self._observed(
             Observation.CAPTURE_FAILED,
             at,
@@ -196,7 +221,18 @@ class Recording:
             partial=partial,
             progress=None,
             stalled=False,
+            held=None,
         )
+
+    def to_be_tried_again(self, *, at: datetime, held: HeldFile | None) -> Self:
+        """The file of this attempt was not accepted: another one follows at that time. `held`: the best media so far.
+
+        Self unchanged when nothing is to be fetched any more.
+        """
+        if self.status is not Status.PROCESSING:
+            return self
+        progress = Progress(step="waiting_for_next_attempt", attempt=self.attempt, next_step_due=at)
+        return self._changed(progress=progress, stalled=True, held=held)
 
     def archiving(self, *, at: datetime) -> Self:
         """Begin the move to cold storage, or raise RecordingNotArchivable."""
@@ -365,13 +401,19 @@ class Recording:
         """Back where it was; self unchanged when it is not deleted."""
         return self._changed(deleted_at=None) if self.deleted_at else self
 
-    def recovered(self, *, at: datetime) -> Self:
-        """A new attempt at the file, or raise RecordingNotRecoverable."""
+    def recovered(self, *, at: datetime, automatic: bool = False) -> Self:
+        """A new attempt at the file, or raise RecordingNotRecoverable. `automatic`: no person asked for it."""
         if self.status is not Status.PROCESSING:
             raise RecordingNotRecoverable(f"only a recording in processing can be recovered; this one is {self.status}")
         if self.cloudflare_id is None:
             raise RecordingNotRecoverable("it has no Cloudflare recording to recover from")
-        return self._changed(attempt=self.attempt + 1, recovered_at=at, progress=None, stalled=False)
+        return self._changed(
+            attempt=self.attempt + 1,
+            automatic_attempts=self.automatic_attempts + automatic,
+            recovered_at=at,
+            progress=None,
+            stalled=False,
+        )
 
     def _changed(self, **changes: object) -> Self:
         return replace(self, version=self.version + 1, missing_since=None, **changes)  # type: ignore[arg-type]  # as in _entered

@@ -15,7 +15,7 @@ from itertools import groupby
 from typing import Final, Protocol
 from urllib.parse import quote
 
-from recordings.domain.capture import Capture
+from recordings.domain.capture import KEPT, Capture
 from recordings.domain.errors import (
     ConcurrentUpdate,
     MeetingReleased,
@@ -118,6 +118,8 @@ class _Look:
     read: set[str] = field(default_factory=set)
     owned: set[tuple[Store, str]] = field(default_factory=set)
     busy: set[str] = field(default_factory=set)
+    # Recordings whose quarantined files are theirs.
+    quarantined: set[str] = field(default_factory=set)
     doubtful: list[Recording] = field(default_factory=list)
     differing: list[Recording] = field(default_factory=list)
     stuck: dict[str, Recording] = field(default_factory=dict)
@@ -220,6 +222,8 @@ class AuditStorage:
         look.owned |= _owned_by(recording)
         if recording.open:
             look.busy.add(recording.id)
+        if _keeps_quarantine(recording, look.now):
+            look.quarantined.add(recording.id)
         if recording.moving:
             since = recording.archived_at or recording.started_at
             if look.now - since > LONGEST_MOVE:
@@ -456,7 +460,9 @@ class AuditStorage:
             recording = self.recordings.find(tenant_id, owner.recording_id)
         except RecordingNotFound:
             return False
-        return recording.open or owner.kind is FileKind.QUARANTINE or (store, key) in _owned_by(recording)
+        if owner.kind is FileKind.QUARANTINE:
+            return _keeps_quarantine(recording, self.clock())
+        return recording.open or (store, key) in _owned_by(recording)
 
 
 OPEN: Final = frozenset({Status.RECORDING, Status.PROCESSING})
@@ -482,8 +488,12 @@ def _has_owner(one: _Stored, look: _Look) -> bool:
     owner = owner_of(one.store, one.key)
     if owner is None or owner.recording_id is None:
         return False
-    # What was not accepted belongs to its recording for as long as there is one.
-    return owner.recording_id in (look.read if owner.kind is FileKind.QUARANTINE else look.busy)
+    return owner.recording_id in (look.quarantined if owner.kind is FileKind.QUARANTINE else look.busy)
+
+
+def _keeps_quarantine(recording: Recording, now: datetime) -> bool:
+    """Whether what was not accepted is still kept: until Cloudflare's copy is gone, or the recording has its file."""
+    return recording.open or (recording.status is Status.FAILED and now - recording.created_at <= KEPT)
 
 
 def _fault(file: StoredFile, found: tuple[int, str] | None) -> str | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from recordings.domain.errors import SourceUnavailable
+from recordings.domain.errors import AttemptReplaced, RecordingNotFound, SourceUnavailable, Throttled
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Failure, Recording, StoredFile
 from recordings.domain.storage_keys import archive_key, archive_prefix
@@ -61,7 +61,10 @@ class PlanArchive:
     clock: Clock
 
     def __call__(self, work: Work) -> Plan | None:
-        """How the file moves; None when it has moved. Raises SourceUnavailable when R2 has no such file."""
+        """How the file moves; None when this attempt has nothing (more) to move.
+
+        Raises SourceUnavailable when R2 has no such file.
+        """
         recording = self.recordings.find(work["tenant_id"], work["recording_id"])
         if not recording.moving or recording.archive_attempt != work["attempt"] or recording.file is None:
             return None
@@ -79,11 +82,40 @@ class PlanArchive:
             place=recording.file.key,
             key=key,
             family=archive_prefix(recording),
+            attempt=work["attempt"],
             content_type=recording.file.content_type,
             crc=recording.file.crc32,
         )
         self.recordings.note_progress(recording, copying(plan, work["attempt"], self.clock()))
         return plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveFence:
+    """Asks whether a move is still under way (transfer_file.Fence)."""
+
+    recordings: Recordings
+
+    def __call__(self, work: Work) -> None:
+        """Raises AttemptReplaced."""
+        recording = self.recordings.find(work["tenant_id"], work["recording_id"])
+        if not recording.moving or recording.archive_attempt != work["attempt"]:
+            raise AttemptReplaced(f"move {work['attempt']} is over")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteMoved:
+    """Tell the recording how far its move is (transfer_file.Progressing)."""
+
+    recordings: Recordings
+
+    def __call__(self, work: Work, copied: int) -> None:
+        """Nothing when the move is over, or the table is busy: a copy does not fail for want of a number."""
+        try:
+            ArchiveFence(recordings=self.recordings)(work)
+        except (AttemptReplaced, RecordingNotFound, Throttled):
+            return
+        self.recordings.add_progress(work["tenant_id"], work["recording_id"], attempt=work["attempt"], copied=copied)
 
 
 def key_in_r2(work: Work, plan: Plan) -> str:
@@ -105,11 +137,13 @@ class FinishArchive:
     def __call__(self, work: Work, plan: Plan | None, done: Done | None) -> None:
         """Without a plan the file has moved before, and only R2 may be left to empty.
 
-        Raises ChecksumMismatch, SourceUnavailable or ConcurrentUpdate; R2 is untouched then.
+        Raises ChecksumMismatch, SourceUnavailable, ConcurrentUpdate or AttemptReplaced; R2 is untouched then.
         """
         if plan is not None and done is not None:
             self._store(work, plan, done, check_stored(self.files, plan, done))
         recording = self.recordings.find(work["tenant_id"], work["recording_id"])
+        if recording.archive_attempt != work["attempt"]:
+            raise AttemptReplaced(f"move {work['attempt']} is over")
         empty = EmptySource(recordings=self.recordings, source=self.source, links=self.links, clock=self.clock)
         empty(recording)
 
@@ -185,6 +219,6 @@ class AbandonArchive:
         if stored.file is None or stored.file.key != key:
             # Only now that the recording points elsewhere for good: a run that moved it may have died just after. What
             # a run before this one began is not in any plan of this one.
-            drop_unfinished(self.copies, key)
+            drop_unfinished(self.copies, archive_prefix(stored), until=work["attempt"])
             self.copies.delete(key)
         return stored.status

@@ -6,30 +6,36 @@ Each is safe to repeat, and a run whose recording has moved on, or is at another
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Protocol
 
+from recordings.domain.admission import AttemptLimits, next_attempt_at
 from recordings.domain.capture import Capture, CaptureStatus
 from recordings.domain.errors import (
+    AttemptReplaced,
     CaptureFailed,
     ConcurrentUpdate,
     ProviderNotFound,
+    RecordingNotFound,
     SourceExpired,
     SourceUnavailable,
+    Throttled,
     TracksOnly,
 )
 from recordings.domain.lifecycle import Status
-from recordings.domain.media import recording_duration
 from recordings.domain.reconcile import EXPIRED, LOST, TRACKS, Deadlines, FileState, News, weigh
-from recordings.domain.recording import Failure, Progress, Recording, StoredFile
+from recordings.domain.recording import Failure, Progress, Recording
 from recordings.domain.storage_keys import attempt_key, recording_prefix
 from recordings.ports import Clock, Recorder, Recordings
+from recordings.services.attempt_files import AttemptFiles, quarantine, remove_attempt_files
 from recordings.services.change_recording import changed
 from recordings.services.note_news import note_news
 from recordings.services.transfer_file import (
     SEGMENTS_AT_ONCE,
+    Announced,
     Files,
     Plan,
     Reader,
+    ReadMediaFacts,
     Work,
     drop_unfinished,
     plan_for,
@@ -43,6 +49,10 @@ CONTENT_TYPE: Final = "video/mp4"
 ROUND: Final = timedelta(minutes=15)
 # Failures that rest on what Cloudflare says, and that later news of it can take back until they are stored.
 BY_NEWS: Final = frozenset({LOST, EXPIRED, TRACKS})
+
+
+class WorkingFiles(Files, AttemptFiles, Protocol):
+    """The store that attempts write into, and clear away from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,11 +96,12 @@ class CheckUpload:
         # A webhook that came between the look and the token woke nobody. The first look may have changed the recording.
         answer = self._look(self.recordings.find(recording.tenant_id, recording.id))
         if answer is not None:
-            self.recordings.take_token(recording)
+            # Its own only: a newer attempt may have stored another.
+            self.recordings.take_token(recording, only=token)
         return answer
 
     def _look(self, recording: Recording) -> dict[str, object] | None:
-        theirs = _asked(self.recorder, recording)
+        theirs = asked(self.recorder, recording)
         if theirs is not None and not theirs.status.running and recording.status is Status.RECORDING:
             recording = self._ended(recording, theirs)
         news = self._weighed(recording, theirs, delivered=False)
@@ -127,46 +138,78 @@ class PlanTransfer:
 
     recordings: Recordings
     recorder: Recorder
-    files: Files
+    files: WorkingFiles
     reader: Reader
+    read_media_facts: ReadMediaFacts
     clock: Clock
     deadlines: Deadlines = field(default_factory=Deadlines)
 
     def __call__(self, work: Work, *, ranges: bool = True) -> Plan:
         """Without `ranges` the source is read as one stream: it has refused what it had announced.
 
-        Raises what `fresh_url` and measuring raise.
+        Raises AttemptReplaced, and what `url_of` and measuring raise.
         """
-        recording = self.recordings.find(work["tenant_id"], work["recording_id"])
-        plan = self._delivered(recording) or self._fetched(recording, ranges=ranges)
+        recording = wanted(self.recordings, work)
+        if recording.attempt > 1:
+            remove_attempt_files(self.files, recording, until=recording.attempt - 1)
+        capture = asked(self.recorder, recording)
+        plan = self._planned(recording, capture, ranges=ranges)
+        plan["announced"] = announced_by(capture)
         self.recordings.note_progress(recording, copying(plan, recording.attempt, self.clock()))
         return plan
 
-    def _fetched(self, recording: Recording, *, ranges: bool) -> Plan:
-        url = fresh_url(self.recordings, self.recorder, recording, self.clock(), self.deadlines)
+    def _planned(self, recording: Recording, capture: Capture | None, *, ranges: bool) -> Plan:
+        key = recording.delivery_key
+        found = self.files.head(key) if key is not None else None
+        if key is None or found is None:
+            return self._fetched(recording, capture, ranges=ranges)
+        if self._is_whole(key, found, capture):
+            return self._delivered(recording, key, found)
+        try:
+            return self._fetched(recording, capture, ranges=ranges)
+        except (CaptureFailed, SourceExpired):
+            # What was delivered is all that there is.
+            return self._delivered(recording, key, found)
+
+    def _is_whole(self, key: str, found: tuple[int, str], capture: Capture | None) -> bool:
+        """Whether a delivered file is media of the announced size. If not, the one at Cloudflare may be better."""
+        size, etag = found
+        announced = capture.size_bytes if capture is not None else None
+        if announced is not None and announced > 0 and announced != size:
+            return False
+        facts = self.read_media_facts(lambda first, last: self.files.read(key, first, last, etag=etag), size)
+        return facts.is_media and not facts.truncated
+
+    def _fetched(self, recording: Recording, capture: Capture | None, *, ranges: bool) -> Plan:
+        url = url_of(self.recordings, recording, capture, self.clock(), self.deadlines)
         return plan_for(
             self.reader.measure(url),
             self.files,
             place="",
             key=attempt_key(recording),
             family=recording_prefix(recording),
+            attempt=recording.attempt,
             content_type=CONTENT_TYPE,
             ranges=ranges,
         )
 
-    def _delivered(self, recording: Recording) -> Plan | None:
-        """A plan without segments, when the file that Cloudflare delivered is whole; else it is fetched."""
-        key = recording.delivery_key
-        found = self.files.head(key) if key is not None else None
-        if key is None or found is None:
-            return None
-        theirs = _asked(self.recorder, recording)
-        told = theirs.size_bytes if theirs is not None else None
-        if told is not None and told != found[0]:
-            return None
-        # An attempt before this one may have begun to fetch it.
-        drop_unfinished(self.files, recording_prefix(recording))
+    def _delivered(self, recording: Recording, key: str, found: tuple[int, str]) -> Plan:
+        """A plan without copying. An attempt before this one may have begun to fetch the file."""
+        drop_unfinished(self.files, recording_prefix(recording), until=recording.attempt)
         return plan_without_copying("", key, found, CONTENT_TYPE, None, read=True)
+
+
+def announced_by(capture: Capture | None) -> Announced:
+    """What Cloudflare says of the file; None: it does not know the recording any more."""
+    if capture is None:
+        return Announced(size=None, seconds=None, errored=False, expires_at=None)
+    expires_at = capture.expires_at
+    return Announced(
+        size=capture.size_bytes,
+        seconds=capture.duration_seconds,
+        errored=capture.status is CaptureStatus.ERRORED,
+        expires_at=expires_at.isoformat() if expires_at is not None else None,
+    )
 
 
 def copying(plan: Plan, attempt: int, now: datetime) -> Progress:
@@ -185,7 +228,23 @@ class NoteCopied:
     recordings: Recordings
 
     def __call__(self, work: Work, copied: int) -> None:
+        """Nothing when the attempt is over, or the table is busy: a copy does not fail for want of a number."""
+        try:
+            wanted(self.recordings, work)
+        except (AttemptReplaced, RecordingNotFound, Throttled):
+            return
         self.recordings.add_progress(work["tenant_id"], work["recording_id"], attempt=work["attempt"], copied=copied)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessingFence:
+    """Asks whether a recording still waits for the file of an attempt (transfer_file.Fence)."""
+
+    recordings: Recordings
+
+    def __call__(self, work: Work) -> None:
+        """Raises AttemptReplaced."""
+        wanted(self.recordings, work)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,32 +257,10 @@ class CloudflareUrl:
     deadlines: Deadlines = field(default_factory=Deadlines)
 
     def __call__(self, work: Work, plan: Plan) -> str:
-        recording = self.recordings.find(work["tenant_id"], work["recording_id"])
-        return fresh_url(self.recordings, self.recorder, recording, self.clock(), self.deadlines)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MarkReady:
-    recordings: Recordings
-    recorder: Recorder
-    clock: Clock
-
-    def __call__(self, work: Work, file: StoredFile, *, seconds: int | None, partial: bool) -> Status:
-        """Store that the file is ours. `seconds` is the file's own duration; which one counts: `recording_duration`."""
-        recording = self.recordings.find(work["tenant_id"], work["recording_id"])
-        theirs = _asked(self.recorder, recording)
-        told = theirs.duration_seconds if theirs is not None else None
-        return _save(
-            self.recordings,
-            work,
-            lambda one: one.stored(
-                file,
-                duration_seconds=recording_duration(told, seconds, partial=partial),
-                partial=partial,
-                at=self.clock(),
-                cause="file_verified",
-            ),
-        )
+        """Raises AttemptReplaced, and what `url_of` raises."""
+        recording = wanted(self.recordings, work)
+        capture = asked(self.recorder, recording)
+        return url_of(self.recordings, recording, capture, self.clock(), self.deadlines)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,35 +279,58 @@ class MarkFailed:
                 return one
             return one.failed(failure, at=self.clock(), cause=failure.code)
 
-        return _save(self.recordings, work, failed)
+        return save_result(self.recordings, work, failed).status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarkStalled:
-    recordings: Recordings
+    """Flag a recording whose attempt gave up, say when the next one is due, and clear away what it wrote.
 
-    def __call__(self, work: Work) -> None:
-        """Flag a recording whose run gave up: it stays `processing` and can be recovered."""
+    The recording stays `processing`: the sync makes the next attempt, a person can make one at any time. The last file
+    of all goes into quarantine.
+    """
+
+    recordings: Recordings
+    files: AttemptFiles
+    clock: Clock
+    limits: AttemptLimits
+
+    def __call__(self, work: Work, *, failed: bool = True) -> None:
+        """Without `failed` nothing went wrong: the upload did not come, and its file may be fetched at once."""
         recording = self.recordings.find(work["tenant_id"], work["recording_id"])
         if _is_over(recording, work):
             return
-        step = recording.progress or Progress(step="stalled", attempt=recording.attempt)
-        self.recordings.note_progress(recording, replace(step, step="stalled", next_step_due=None), stalled=True)
+        due = next_attempt_at(recording, now=self.clock(), limits=self.limits) if failed else None
+        if recording.next_attempt_at is None:
+            step = recording.progress or Progress(step="stalled", attempt=recording.attempt)
+            self.recordings.note_progress(recording, replace(step, step="stalled", next_step_due=due), stalled=True)
+        if failed and due is None:
+            quarantine(self.files, recording, attempt_key(recording), attempt=recording.attempt)
+        remove_attempt_files(self.files, recording, until=recording.attempt)
 
 
 def _is_over(recording: Recording, work: Work) -> bool:
     return recording.status not in {Status.RECORDING, Status.PROCESSING} or recording.attempt != work["attempt"]
 
 
-def _save(recordings: Recordings, work: Work, change: Callable[[Recording], Recording]) -> Status:
+def wanted(recordings: Recordings, work: Work) -> Recording:
+    """The recording, if it still waits for the file of this attempt. Raises AttemptReplaced."""
+    recording = recordings.find(work["tenant_id"], work["recording_id"])
+    if _is_over(recording, work):
+        raise AttemptReplaced(f"attempt {work['attempt']} is over")
+    return recording
+
+
+def save_result(recordings: Recordings, work: Work, change: Callable[[Recording], Recording]) -> Recording:
+    """Store a change, unless a newer attempt has taken over; give the recording as it is then."""
     return changed(
         recordings,
         lambda: recordings.find(work["tenant_id"], work["recording_id"]),
         lambda one: change(one) if one.attempt == work["attempt"] else one,
-    ).status
+    )
 
 
-def _asked(recorder: Recorder, recording: Recording) -> Capture | None:
+def asked(recorder: Recorder, recording: Recording) -> Capture | None:
     """The capture as Cloudflare tells it now, or None when it knows no such capture."""
     if recording.cloudflare_id is None:
         return None
@@ -289,14 +349,13 @@ def settled(news: News) -> CaptureFailed | SourceExpired:
     return CaptureFailed("Cloudflare could not record or upload it, or no longer knows it")
 
 
-def fresh_url(
-    recordings: Recordings, recorder: Recorder, recording: Recording, now: datetime, deadlines: Deadlines
+def url_of(
+    recordings: Recordings, recording: Recording, theirs: Capture | None, now: datetime, deadlines: Deadlines
 ) -> str:
-    """A URL of the file that can be read now.
+    """The URL of the file, as Cloudflare gives it now.
 
     Raises SourceUnavailable when there is none, and CaptureFailed, SourceExpired or TracksOnly when that is settled.
     """
-    theirs = _asked(recorder, recording)
     news = weigh(recording, theirs, now=now, deadlines=deadlines)
     note_news(recordings, recording, news)
     if news.settled:

@@ -122,7 +122,7 @@ class ReconcileRecording:
         return saved
 
     def _restart(self, ours: Recording) -> Recording | None:
-        after = ours.recovered(at=self.clock())
+        after = ours.recovered(at=self.clock(), automatic=True)
         saved = self._saved(ours, after)
         if saved is not None:
             self.workflow.replace(ours, after)

@@ -172,6 +172,8 @@ class ScanCaptures:
         now = self.clock()
         if recording.status is Status.ARCHIVED:
             return recording.archive_overdue(now)
+        if recording.next_attempt_at is not None and recording.next_attempt_at > now:
+            return False
         if recording.cloudflare_id not in listed:
             return True
         if recording.status is Status.RECORDING:

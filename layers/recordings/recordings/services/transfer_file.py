@@ -16,10 +16,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
 from hashlib import md5, sha256
-from typing import Final, Protocol, TypedDict
+from typing import Final, NotRequired, Protocol, TypedDict
 from zlib import crc32
 
 from recordings.domain import etag as etags
+from recordings.domain.admission import Proof
 from recordings.domain.checksum import combined
 from recordings.domain.errors import ChecksumMismatch, RangesRefused, SourceDenied, SourceUnavailable
 from recordings.domain.media import MediaFacts
@@ -73,6 +74,19 @@ class Plan(TypedDict):
     upload_id: str
     segments: list[list[int]]
     present: bool
+    announced: NotRequired["Announced"]
+
+
+class Announced(TypedDict):
+    """What Cloudflare says of the file when it is planned; `expires_at` (RFC 3339) is when its copy is gone.
+
+    `errored`: it could not record or upload it. Nothing is announced of a recording that it does not know (any more).
+    """
+
+    size: int | None
+    seconds: int | None
+    errored: bool
+    expires_at: str | None
 
 
 class Done(TypedDict):
@@ -140,6 +154,8 @@ class Progressing(Protocol):
 
 
 type Locate = Callable[[Work, Plan], str]
+# Raises AttemptReplaced when a newer attempt has taken over: asked before every effect that others could see.
+type Fence = Callable[[Work], object]
 # Takes a reader of ranges (first and last byte) and the size of the file.
 type ReadMediaFacts = Callable[[Callable[[int, int], bytes], int], MediaFacts]
 
@@ -167,15 +183,16 @@ def plan_for(
     place: str,
     key: str,
     family: str,
+    attempt: int,
     content_type: str,
     crc: str | None = None,
     ranges: bool = True,
 ) -> Plan:
-    """Plan a copy to `key`, with its upload begun; unfinished uploads of earlier plans (`family` is a prefix) go.
+    """Plan a copy to `key`, with its upload begun; unfinished uploads of earlier plans go (drop_unfinished).
 
     Without `ranges` the source is read as one stream, whatever it says of itself.
     """
-    drop_unfinished(files, family)
+    drop_unfinished(files, family, until=attempt)
     single = source.size < SINGLE_BELOW
     # What one request carries is one part, whatever the source was made of.
     part_size = part_size_for(source.size, None if single else source.etag)
@@ -195,10 +212,15 @@ def plan_for(
     )
 
 
-def drop_unfinished(files: Uploads, family: str) -> None:
-    """Abort what earlier plans have begun and will not finish; `family` is the prefix of their keys."""
-    for key, upload_id in files.uploads(family):
-        files.abort(key, upload_id)
+def drop_unfinished(files: Uploads, family: str, *, until: int) -> None:
+    """Abort the uploads that the attempts up to this one have begun and will not finish, and none of a later attempt.
+
+    `family` is the prefix of their keys; the number of the attempt comes next (domain/storage_keys.py).
+    """
+    for key, upload_id in [*files.uploads(family)]:
+        attempt = key.removeprefix(family).partition("/")[0]
+        if attempt.isdecimal() and int(attempt) <= until:
+            files.abort(key, upload_id)
 
 
 def plan_without_copying(
@@ -256,13 +278,15 @@ class _Meter:
     def __init__(self, tell: Callable[[int], None]) -> None:
         self._tell, self._lock, self._untold = tell, threading.Lock(), 0
 
-    def add(self, copied: int) -> None:
+    def add(self, copied: int) -> bool:
+        """Give whether it was told now."""
         with self._lock:
             self._untold += copied
             if self._untold < NOTED_EVERY:
-                return
+                return False
             told, self._untold = self._untold, 0
         self._tell(told)
+        return True
 
     def close(self) -> None:
         if self._untold:
@@ -288,6 +312,7 @@ class _Segments:
     """What copying a run of parts and checking it have in common."""
 
     locate: Locate
+    fence: Fence
     files: Files
     reader: Reader
     sums: PartSums
@@ -330,8 +355,9 @@ class CopySegment(_Segments):
     def __call__(self, work: Work, plan: Plan, segment: list[int]) -> int:
         """Give the number of parts copied now (of a file that is present: read now).
 
-        Raises SourceChanged, SourceUnavailable, SourceExpired or ChecksumMismatch.
+        Raises SourceChanged, SourceUnavailable, SourceExpired, ChecksumMismatch or AttemptReplaced.
         """
+        self.fence(work)
         meter = _Meter(lambda copied: self.progressing(work, copied) if self.progressing else None)
         try:
             return self._copy_all(work, plan, segment, meter)
@@ -354,14 +380,14 @@ class CopySegment(_Segments):
             raise SourceUnavailable("the upload was dropped before it was complete")
         place = self._place(work, plan)
         if not plan["ranges"]:
-            return self._in_order(place.now, plan, done, meter)
+            return self._in_order(work, place.now, plan, done, meter)
         summed = self.sums.of(_sums_of(plan))
         missing = [
             number
             for number in numbers
             if number not in summed or done.get(number, (-1, ""))[0] != length_of(plan, number)
         ]
-        return self._each(plan, missing, lambda number: self._copy(place, plan, number, meter))
+        return self._each(plan, missing, lambda number: self._copy(work, place, plan, number, meter))
 
     def _sum(self, plan: Plan, number: int, meter: _Meter) -> bool:
         content = self.files.read(plan["key"], *_range_of(plan, number), etag=plan["etag"])
@@ -388,23 +414,30 @@ class CopySegment(_Segments):
         content = read()
         if not _is_proven(plan, content):
             content = _agreed(plan, content, read)
+        # Reading may have taken long.
+        self.fence(work)
         _sent(lambda: self.files.put(plan["key"], content, content_type=plan["content_type"]))
         self.sums.note(_sums_of(plan), 1, crc32(content))
         meter.add(len(content))
         return 1
 
-    def _copy(self, place: _Place, plan: Plan, number: int, meter: _Meter) -> bool:
+    def _copy(self, work: Work, place: _Place, plan: Plan, number: int, meter: _Meter) -> bool:
         content = self._read(place, plan, number)
         self._store(plan, number, content)
-        meter.add(len(content))
+        self._count(work, meter, len(content))
         return True
 
-    def _in_order(self, place: str, plan: Plan, done: Mapping[int, tuple[int, str]], meter: _Meter) -> int:
+    def _count(self, work: Work, meter: _Meter, copied: int) -> None:
+        if meter.add(copied):
+            # Parts go into this attempt's own upload, so it is enough to ask now and then.
+            self.fence(work)
+
+    def _in_order(self, work: Work, place: str, plan: Plan, done: Mapping[int, tuple[int, str]], meter: _Meter) -> int:
         copied = 0
         for number, content in enumerate(self.reader.stream(place, plan), start=1):
             if done.get(number) != (len(content), md5(content, usedforsecurity=False).hexdigest()):
                 self._store(plan, number, content)
-                meter.add(len(content))
+                self._count(work, meter, len(content))
                 copied += 1
             else:
                 self.sums.note(_sums_of(plan), number, crc32(content))
@@ -463,8 +496,10 @@ class CheckSegment(_Segments):
     def __call__(self, work: Work, plan: Plan, segment: list[int]) -> int:
         """Give the number of parts that had come wrong and are right now.
 
-        Raises SourceChanged, SourceUnavailable, SourceExpired or ChecksumMismatch (reads keep disagreeing).
+        Raises SourceChanged, SourceUnavailable, SourceExpired, ChecksumMismatch (reads keep disagreeing) or
+        AttemptReplaced.
         """
+        self.fence(work)
         summed = self.sums.of(_sums_of(plan))
         numbers = range(segment[0], segment[1] + 1)
         if not all(number in summed for number in numbers):
@@ -516,12 +551,16 @@ class CompleteTransfer:
 
     files: Files
     sums: PartSums
+    fence: Fence
 
-    def __call__(self, plan: Plan, *, checked: bool = True) -> Done:
+    def __call__(self, plan: Plan, *, work: Work | None = None, checked: bool = True) -> Done:
         """Complete, unless the parts are neither `checked` nor proven to be the source's: then nothing is done yet.
 
-        Raises SourceUnavailable (parts are missing) or ChecksumMismatch.
+        `work` is None in executions that began before it was passed. Raises SourceUnavailable (parts are missing),
+        ChecksumMismatch or AttemptReplaced.
         """
+        if work is not None:
+            self.fence(work)
         if not plan["segments"]:
             # It was there already: there is nothing to complete, and nothing was read.
             return Done(etag=plan["etag"], crc32=plan["crc32"], proven=True)
@@ -579,7 +618,16 @@ class VerifyTransfer:
         """Give the facts of the stored file. Raises ChecksumMismatch."""
         etag = check_stored(self.files, plan, done)
         facts = facts_of(self.files, plan["key"], plan["size"], done["crc32"], etag, self.read_media_facts)
-        return facts | {"etag": etag}
+        return facts | {"etag": etag, "proof": _proof(plan, done, etag), "announced": plan.get("announced")}
+
+
+def _proof(plan: Plan, done: Done, etag: str) -> Proof:
+    """What shows that the stored bytes are the source's."""
+    if plan["present"]:
+        return Proof.NONE
+    by_checksum = plan["crc32"] is not None and plan["crc32"] == done["crc32"]
+    # Both are made of the same MD5s, of the whole or of the parts.
+    return Proof.SOURCE if by_checksum or etags.same(plan["etag"], etag) else Proof.READS
 
 
 def facts_of(
