@@ -107,7 +107,11 @@ def block(soaked: Soaked, *, minutes: float, seed: int) -> tuple[str, bool]:
         [*report.told(found.answers)],
         ["What the stand-in did by itself:"],
         [*report.of_the_standin(soaked.habits.struck, soaked.habits.rounds, ROUND_SECONDS)],
-        ["What the relay did to the functions' calls:"],
+        [
+            "What the relay did to the functions' calls. A column is a call, with how often it was made. A cell says "
+            "how often the fault struck / how often the same function then made the call again and came through. What "
+            "was not made again was left to the caller, the workflow or the sync. – is a fault that never struck."
+        ],
         [*report.strikes(soaked.chooser.seen, soaked.chooser.struck, soaked.relay.repeated)],
     )
     return "\n\n".join("\n".join(lines) for lines in paragraphs), not any(wrong.values())

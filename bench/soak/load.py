@@ -60,7 +60,8 @@ class Tenant:
     def __init__(self, name: str, api: httpx.Client, control: httpx.Client, told: Told) -> None:
         self.name, self._api, self._control, self._told = name, api, control, told
         self.meetings: dict[str, str] = {}
-        self.seen: set[str] = set()
+        # What it was ever shown, with the status that was told last.
+        self.seen: dict[str, str] = {}
         self._guard = threading.Lock()
         self.others: Sequence[Tenant] = ()
 
@@ -108,13 +109,16 @@ class Tenant:
     def _room(self, chance: random.Random) -> str:
         return chance.choice(list(self.meetings))
 
-    def _some(self, chance: random.Random) -> str | None:
+    def _some(self, chance: random.Random, status: str = "") -> str | None:
+        """One that was seen; mostly one in this status, if there is one."""
         with self._guard:
-            return chance.choice(sorted(self.seen)) if self.seen else None
+            fit = [one for one, last in self.seen.items() if last == status] if chance.random() < 0.8 else []
+            some = fit or [*self.seen]
+            return chance.choice(some) if some else None
 
-    def _saw(self, ids: Iterable[str]) -> None:
+    def _saw(self, rows: Iterable[Json]) -> None:
         with self._guard:
-            self.seen.update(ids)
+            self.seen.update((row["id"], row["status"]) for row in rows)
 
     # ------------------------------------------------------------ what people do
 
@@ -127,32 +131,33 @@ class Tenant:
             # A caller that was told to come again does so under its key.
             made = self.call("start", "POST", path, headers=key)
             if made is not None:
-                self._saw([made["data"]["id"]])
+                self._saw([made["data"]])
 
     def stop(self, chance: random.Random) -> None:
         made = self.call("stop", "POST", f"/rooms/{self._room(chance)}/recordings/stop")
         if made is not None:
-            self._saw([made["data"]["id"]])
+            self._saw([made["data"]])
 
     def sync(self, chance: random.Random) -> None:
         made = self.call("sync", "POST", f"/rooms/{self._room(chance)}/recordings/sync")
         if made is not None:
-            self._saw(row["id"] for row in made["data"]["recordings"])
+            self._saw(made["data"]["recordings"])
 
     def read_list(self, chance: random.Random) -> None:
         query = chance.choice([{}, {"limit": 100}, {"status": "ready"}, {"room_id": self._room(chance)}])
         made = self.call("list", "GET", "/recordings", params=query)
         if made is None:
             return
-        self._saw(row["id"] for row in made["data"])
+        self._saw(made["data"])
         foreign = [row["room_id"] for row in made["data"] if not row["room_id"].startswith(f"{self.name}-room-")]
         if foreign:
             self._told.complain(f"{self.name} was shown rooms of others: {foreign}")
 
     def read_one(self, chance: random.Random) -> None:
-        one = self._some(chance)
-        if one is not None:
-            self.call("get", "GET", f"/recordings/{one}")
+        one = self._some(chance, "processing")
+        made = self.call("get", "GET", f"/recordings/{one}") if one is not None else None
+        if made is not None:
+            self._saw([made["data"]])
 
     def download(self, chance: random.Random) -> None:
         one = self._some(chance)
@@ -160,18 +165,20 @@ class Tenant:
             self.call("download", "GET", f"/recordings/{one}/download")
 
     def archive(self, chance: random.Random) -> None:
-        one = self._some(chance)
+        one = self._some(chance, "ready")
         if one is not None:
-            self.call("archive", "POST", f"/recordings/{one}/archive")
+            made = self.call("archive", "POST", f"/recordings/{one}/archive")
+            if made is not None:
+                self._saw([made["data"]])
 
     def restore(self, chance: random.Random) -> None:
-        one = self._some(chance)
+        one = self._some(chance, "archived")
         if one is not None:
             tier = chance.choice(["standard", "bulk", "expedited"])
             self.call("restore", "POST", f"/recordings/{one}/restore", json={"days": 1, "tier": tier})
 
     def recover(self, chance: random.Random) -> None:
-        one = self._some(chance)
+        one = self._some(chance, "processing")
         if one is not None:
             self.call("recover", "POST", f"/recordings/{one}/recover")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.soak.calls import Call
-from bench.soak.faults import BY_OPERATION, faults_of
+from bench.soak.faults import BY_SERVICE, faults_of
 from bench.soak.verdict import Answer
 
 BEGIN: Final = "<!-- written by `make soak WRITE=1`: begin -->"
@@ -17,13 +17,26 @@ SHOWN: Final = 20
 def strikes(
     seen: Mapping[Call, int], struck: Mapping[tuple[Call, str], int], repeated: Mapping[tuple[Call, str], int]
 ) -> Iterator[str]:
-    """Call × fault × outcome. A fault that could have struck and did not is shown with 0."""
-    yield "| call | fault | struck | made again by the same function | left to its caller, workflow or sync |"
-    yield "| --- | --- | ---: | ---: | ---: |"
-    for call in sorted({*seen, *BY_OPERATION} & {*seen}):
-        for fault in faults_of(call):
-            times, again = struck.get((call, fault.name), 0), repeated.get((call, fault.name), 0)
-            yield f"| {call} ({seen[call]} calls) | {fault.name} | {times} | {again} | {times - again} |"
+    """Call × fault × outcome, one table for each service. A fault that could have struck and did not is shown."""
+    for service in sorted({call.service for call in seen} & BY_SERVICE.keys()):
+        calls = sorted(call for call in seen if call.service == service)
+        names = list(dict.fromkeys(fault.name for call in calls for fault in faults_of(call)))
+        yield ""
+        yield f"| {service} | {' | '.join(f'{call.operation} ({seen[call]})' for call in calls)} |"
+        yield f"| --- {'| ---: ' * len(calls)}|"
+        for name in names:
+            cells = [_cell(call, name, struck, repeated) for call in calls]
+            yield f"| {name} | {' | '.join(cells)} |"
+
+
+def _cell(
+    call: Call, name: str, struck: Mapping[tuple[Call, str], int], repeated: Mapping[tuple[Call, str], int]
+) -> str:
+    """How often it struck, and how often the same function then made the call again and came through."""
+    if name not in {fault.name for fault in faults_of(call)}:
+        return ""
+    times = struck.get((call, name), 0)
+    return f"{times} / {repeated.get((call, name), 0)}" if times else "–"
 
 
 def of_the_standin(struck: Mapping[tuple[str, str], int], rounds: Mapping[str, int], seconds: float) -> Iterator[str]:

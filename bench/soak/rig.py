@@ -28,7 +28,7 @@ from local import stack
 
 type Json = dict[str, Any]
 
-KILL_EVERY_SECONDS: Final = 2.5
+KILL_EVERY_SECONDS: Final = 4.0
 BUSY_SECONDS: Final = 1.5
 SYNC_EVERY_SECONDS: Final = 20
 # Beyond the ten minutes that young work is left alone and that lie between two looks, and beyond every lease.

@@ -11,7 +11,7 @@ import pytest
 
 from bench.soak import report
 from bench.soak.calls import Call, call_of
-from bench.soak.faults import BY_OPERATION, BY_SERVICE, Chooser, faults_of
+from bench.soak.faults import BY_OPERATION, BY_SERVICE, FLIP, Chooser, faults_of
 from bench.soak.load import answer_of
 from bench.soak.relay import flipped
 from bench.soak.rig import AGE, earlier
@@ -289,9 +289,16 @@ def test_the_table_shows_what_never_struck_too() -> None:
     call = Call("STS", "AssumeRole")
     first, second = (fault.name for fault in faults_of(call)[:2])
     lines = [*report.strikes({call: 9}, {(call, first): 3}, {(call, first): 2})]
-    assert f"| STS AssumeRole (9 calls) | {first} | 3 | 2 | 1 |" in lines
-    assert f"| STS AssumeRole (9 calls) | {second} | 0 | 0 | 0 |" in lines
-    assert len(lines) == 2 + len(faults_of(call))
+    assert "| STS | AssumeRole (9) |" in lines
+    assert f"| {first} | 3 / 2 |" in lines
+    assert f"| {second} | – |" in lines
+    assert len(lines) == 3 + len(faults_of(call))
+
+
+def test_a_fault_that_a_call_cannot_meet_has_no_cell() -> None:
+    read, head = Call("R2", "GetObject"), Call("R2", "HeadObject")
+    lines = [*report.strikes({read: 1, head: 1}, {}, {})]
+    assert f"| {FLIP.name} | – |  |" in lines
 
 
 def test_what_is_wrong_is_printed_with_its_rule() -> None:
