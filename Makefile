@@ -45,7 +45,8 @@ test: check ## Everything: check, then unit, template, local-stack and end-to-en
 
 explore: setup ## Property tests with examples of chance (what it finds becomes an @example)
 	$(PY) -m pytest -n 2 --hypothesis-profile=explore tests/unit/domain tests/unit/services/test_model.py \
-		tests/unit/adapters/test_store_contract.py tests/unit/adapters/test_media*.py
+		tests/unit/adapters/test_store_contract.py tests/unit/adapters/test_media*.py \
+		tests/unit/http/test_hostile_requests.py tests/unit/functions/test_hostile.py
 
 up: setup ## Bring up the local stack (NAME=default); prints a token and curl lines
 	$(PY) -m local --name $(NAME) up

@@ -1,11 +1,10 @@
 """S3 events "Object Restore Completed" and "Object Restore Expired": follow a restored copy."""
 
-from urllib.parse import unquote
-
 from recordings.adapters.archive_store import ArchiveBucket
 from recordings.adapters.dynamo import DynamoRecordings
 from recordings.adapters.system import now
 from recordings.domain.errors import RecordingNotFound
+from recordings.domain.storage_keys import owner_of
 from recordings.services.restore_recording import TrackRestore
 from recordings.workflow.task import Payload, task
 
@@ -14,10 +13,12 @@ track_restore = TrackRestore(recordings=DynamoRecordings(), vault=ArchiveBucket(
 
 @task
 def handler(payload: Payload) -> Payload:
-    # recordings/<tenant>/<room>/<recording>/<attempt>/recording.mp4
-    _, tenant, _, recording, *_ = payload["detail"]["object"]["key"].split("/")
+    owner = owner_of("s3", payload["detail"]["object"]["key"])
+    if owner is None or owner.recording_id is None:
+        # Somebody restored a file of his own that lies in our bucket: no recording has it.
+        return {}
     try:
-        followed = track_restore(tenant_id=unquote(tenant), recording_id=unquote(recording))
+        followed = track_restore(tenant_id=owner.tenant_id, recording_id=owner.recording_id)
     except RecordingNotFound:
         # Purged since the copy was asked for.
         return {}

@@ -5,7 +5,6 @@ import json
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 from hypothesis import given, settings
@@ -27,8 +26,8 @@ from recordings.http.schemas import DownloadQuery, ListQuery, RestoreBody, RoomB
 from tests.support.builders import NOON
 from tests.support.context import Context
 from tests.support.fakes import Memory, MemoryIdempotencyKeys, MemoryRecordings, MemoryRooms
+from tests.support.hostile import CLAIMS, EVENTS
 
-CLAIMS = {"scope": "recordings:read recordings:write", "tenant_id": "acme"}
 LONG = "x" * 60_000
 
 
@@ -127,62 +126,6 @@ def test_what_cloudflare_said_reaches_no_caller(kind: type[ProviderFailure]) -> 
 
 # ---------------------------------------------------------------- nothing is a failure of ours
 
-HEADERS = st.dictionaries(st.sampled_from(["Idempotency-Key", "content-type", "X"]), st.text(max_size=140), max_size=3)
-CLAIMED = st.one_of(st.text(max_size=140), st.sampled_from(["acme", "[a b]", ".", "5"]))
-NAMES = st.sampled_from(["limit", "offset", "cursor", "room_id", "status", "created_after", "created_before", "x", ""])
-TIMES = st.sampled_from(
-    [
-        "0001-01-01T00:00:00+23:59",
-        "0001-01-01T00:00:00Z",
-        "9999-12-31T23:59:59.999999-23:59",
-        "9999-01-01T00:00:00Z",
-        "1969-12-31T23:59:59Z",
-        "2026-02-30T00:00:00Z",
-        "2026-01-06T12:00:60Z",
-        "2026-01-06 12:00:00Z",
-    ]
-)
-VALUES = st.one_of(
-    st.text(max_size=30),
-    TIMES,
-    st.integers(-(2**70), 2**70).map(str),
-    st.sampled_from(["ready", "cm9vbS8x", "cmVjXzdaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlo", "9" * 3999]),
-)
-QUERIES = st.one_of(
-    st.lists(st.tuples(NAMES, VALUES), max_size=4).map(
-        lambda pairs: "&".join(f"{name}={quote(value, errors='replace')}" for name, value in pairs)
-    ),
-    st.text(max_size=40),
-)
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=True) | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=12), inner, max_size=3),
-    max_leaves=6,
-)
-BODIES = st.one_of(
-    st.none(),
-    st.text(max_size=60),
-    JSON.map(json.dumps),
-    st.dictionaries(
-        st.sampled_from(["name", "cloudflare_meeting_id", "record_on_start", "days", "tier", "max_duration_seconds"]),
-        JSON,
-        max_size=4,
-    ).map(json.dumps),
-)
-EVENTS = st.fixed_dictionaries(
-    {
-        "rawPath": st.text(max_size=40),
-        "rawQueryString": QUERIES,
-        "headers": st.none() | HEADERS,
-        "pathParameters": st.none() | st.fixed_dictionaries({"id": st.text(max_size=140)}) | st.just({"other": "x"}),
-        "isBase64Encoded": st.booleans(),
-        "body": BODIES,
-        "claims": st.one_of(
-            st.just(CLAIMS),
-            st.fixed_dictionaries({"tenant_id": CLAIMED, "scope": st.sampled_from(["recordings:write", "", "[a b]"])}),
-        ),
-    }
-)
 QUERY = [None, ListQuery, RoomsQuery, DownloadQuery]
 BODY = [None, StartBody, RoomBody, RestoreBody]
 
