@@ -132,6 +132,7 @@ def test_what_is_neither_audio_nor_video_is_no_media(content: bytes) -> None:
         (xing(383, 834), 10),
         (xing(383, 834, name=b"Info"), 10),
         (xing(383, 834, flags=15), 10),
+        (xing(383, 834 + 1500), 10),
         # MPEG-2 at 22 kHz, mono: half the samples a frame, another place.
         (xing(278, 416, at=13, frame=MONO_MPEG_2), 7),
         (xing(383, 834, flags=2), None),

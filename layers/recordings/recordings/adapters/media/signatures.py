@@ -51,6 +51,8 @@ OGG_CODECS: Final = (
 # Packets of a transport stream: 188 bytes, or 192 with a time before each.
 TS_PACKETS: Final = ((0, 188), (4, 192))
 TS_PROVED_BY: Final = 5
+# Bytes that an encoder may count too much: its own tag, and a frame or two.
+MAX_TAG_ERROR: Final = 4096
 # MPEG audio: samples per second of MPEG-1 by rate index, and kbit/s by bitrate index for (MPEG-1 or not, layer)
 # (ISO/IEC 11172-3, 2.4.2.3; 13818-3, 2.4.2.3).
 RATES: Final = (44_100, 48_000, 32_000)
@@ -144,7 +146,7 @@ def _mp3(file: RangedFile, start: int) -> MediaFacts:
     if tag[:4] in {b"Xing", b"Info"} and len(tag) == 16:
         flags, frames, length = struct.unpack(">III", tag[4:])
         if flags & 3 == 3:
-            truncated = start + length > file.size
+            truncated = start + length > file.size + MAX_TAG_ERROR
             seconds = frames * (1152 if version == 3 else 576) / _hertz(first)
     return MediaFacts(
         container=Container.MP3,
