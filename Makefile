@@ -37,6 +37,7 @@ check: setup ## Style, types, dependency rule, template
 	mypy
 	PYTHONPATH=layers/recordings lint-imports
 	sam validate --lint --region us-east-1
+	.tools/sam/bin/python local/lint_template.py
 	$(PY) -m openapi.generate --check
 
 test: check ## Everything: check, then unit, template, local-stack and end-to-end tests

@@ -1,0 +1,84 @@
+"""Lint the template as `sam deploy` expands it: `sam validate --lint` reads it unexpanded, and misses what SAM adds.
+
+Runs with the interpreter of the SAM CLI, whose translator and linter these are:
+
+    .tools/sam/bin/python local/lint_template.py [template.yaml]
+
+Exits with 1 after printing what CloudFormation would refuse, and what would keep a second stack out of the account.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from cfnlint.api import lint
+from samcli.lib.translate.sam_template_validator import SamTemplateValidator
+from samcli.yamlhelper import yaml_parse
+
+REGION: Final = "us-east-1"
+# The properties that name a thing in the account and region (CloudFormation User Guide, "Name type").
+NAMES: Final = frozenset(
+    {
+        "AlarmName",
+        "BucketName",
+        "DashboardName",
+        "FunctionName",
+        "LayerName",
+        "LogGroupName",
+        "ManagedPolicyName",
+        "Name",
+        "QueueName",
+        "RoleName",
+        "RuleName",
+        "StateMachineName",
+        "TableName",
+        "TopicName",
+    }
+)
+# Name no thing of the account: an authorizer and a stage are an API's, a policy's name is its role's.
+WITHIN: Final = frozenset({"AWS::ApiGatewayV2::Authorizer", "AWS::ApiGatewayV2::Stage", "AWS::IAM::Policy"})
+
+
+class NoManagedPolicies:
+    """The template names no managed policy of AWS by its short name, so none has to be looked up in an account."""
+
+    def load(self) -> dict[str, str]:
+        return {}
+
+
+def expanded(template: str) -> str:
+    """The CloudFormation template that the pinned translator makes of a SAM template, as YAML."""
+    os.environ.setdefault("AWS_DEFAULT_REGION", REGION)
+    made: str = SamTemplateValidator(
+        yaml_parse(template), NoManagedPolicies(), region=REGION
+    ).get_translated_template_if_valid()
+    return made
+
+
+def shared_names(template: dict[str, Any]) -> Iterator[str]:
+    """The names that a second stack in the account and region would want too."""
+    for logical_id, resource in template["Resources"].items():
+        if resource["Type"] in WITHIN:
+            continue
+        named = {name: value for name, value in resource.get("Properties", {}).items() if name in NAMES}
+        for name, value in named.items():
+            # A reference is another resource's name, and that one is looked at itself.
+            text = value if isinstance(value, str) else dict(value).get("Fn::Sub")
+            if text is not None and "AWS::StackName" not in str(text):
+                yield f"{logical_id}.{name} is {text} in every stack; let CloudFormation name it, or the stack"
+
+
+def main(path: str) -> int:
+    text = expanded(Path(path).read_text())
+    faults = lint(text, None, [REGION])
+    found = [f"{one.rule.id} {'/'.join(map(str, one.path or []))}: {one.message}" for one in faults]
+    found += shared_names(yaml_parse(text))
+    for line in found:
+        print(line)
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else "template.yaml"))
