@@ -289,6 +289,8 @@ def _parameters(stack: dict[str, Any], template: dict[str, Any]) -> dict[str, st
         # The stand-in serves files over http on this machine; no other host is fetched from.
         "CaptureHosts": "127.0.0.1",
         "LoopbackCaptures": "on",
+        # So that a purge can be watched: it asks how long a deleted recording is kept.
+        "RetentionDays": "1",
         # The stand-in has no limit but the one that a test sets.
         "CloudflareCallsPerMinute": "20000",
         # The stand-in's news is old within seconds, and a person or a test waits for what becomes of it.

@@ -24,7 +24,16 @@ ABILITIES = {
     "recordings.adapters.budget": {"WriteRecordings"},
     "recordings.adapters.realtimekit": {"CallCloudflare"},
     "recordings.adapters.object_store": {"UseFiles"},
-    "recordings.adapters.archive_store": {"ReadArchive", "RestoreFromArchive", "WriteArchive", "EmptyArchive"},
+    "recordings.adapters.archive_store": {
+        "ReadArchive",
+        "RestoreFromArchive",
+        "WriteArchive",
+        "EmptyArchive",
+        "EraseArchive",
+    },
+    "recordings.adapters.erasable": {"EraseArchive"},
+    "recordings.adapters.download_links": {"WriteRecordings"},
+    "recordings.adapters.purge_records": {"WriteRecordings"},
     "recordings.adapters.step_functions": {"RunProcessing", "RunArchiving", "AnswerTasks"},
     "recordings.adapters.events": {"AnnounceEvents"},
 }

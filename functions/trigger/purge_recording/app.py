@@ -1,24 +1,75 @@
-"""DynamoDB stream: remove the file of a recording whose retention after deletion is over."""
+"""DynamoDB stream: remove for good what was stored of a recording whose retention after deletion is over."""
+
+import os
+from datetime import timedelta
 
 from recordings.adapters.archive_store import ArchiveBucket
-from recordings.adapters.dynamo import recording_of
+from recordings.adapters.dynamo import DynamoRecordings
+from recordings.adapters.erasable import ErasableBucket
+from recordings.adapters.events import announce
 from recordings.adapters.object_store import R2
-from recordings.observability import logger
+from recordings.adapters.purge_records import DynamoPurgeRecords, removal_of
+from recordings.adapters.system import now
+from recordings.domain.errors import Throttled
+from recordings.domain.purge import PurgeRecord, Removal
+from recordings.http.schemas import purged_view
+from recordings.observability import count, logger
+from recordings.services.purge_recording import Purged, PurgeRecording
 from recordings.workflow.task import Payload, task
 
-stores = {"r2": R2(), "s3": ArchiveBucket()}
+
+class EventBus:
+    """Implements purge_recording.PurgeNews."""
+
+    def purged(self, record: PurgeRecord, *, late: bool) -> None:
+        event = purged_view(record, late=late)
+        if announce([event], detail_type=event["type"]):
+            raise Throttled("the event bus took no event; the stream sends the removal again")
+
+
+def purge_recording() -> PurgeRecording:
+    days = int(os.environ.get("RETENTION_DAYS", "0"))
+    return PurgeRecording(
+        recordings=DynamoRecordings(),
+        stores={
+            "r2": ErasableBucket("r2", R2(), versioned=False),
+            "s3": ErasableBucket("s3", ArchiveBucket(), versioned=True),
+        },
+        records=DynamoPurgeRecords(),
+        news=EventBus(),
+        clock=now,
+        retention=timedelta(days=days) if days else None,
+    )
 
 
 @task
 def handler(payload: Payload) -> Payload:
+    purge = purge_recording()
     for record in payload["Records"]:
-        recording = recording_of(record["dynamodb"]["OldImage"])
-        if recording is None or recording.deleted_at is None or recording.file is None:
-            continue
         try:
-            stores[recording.file.provider].delete(recording.file.key)
+            removal = removal_of(record)
+            if removal is None:
+                continue
+            if isinstance(removal, Removal):
+                tell(removal.recording.id, purge(removal))
+            else:
+                tell(removal.id, purge.sweep(removal))
         except Exception:
-            logger.exception("not purged", recording_id=recording.id)
+            logger.exception("not purged")
+            count("PurgesFailed")
             return {"batchItemFailures": [{"itemIdentifier": record["dynamodb"]["SequenceNumber"]}]}
-        logger.info("purged", recording_id=recording.id)
     return {"batchItemFailures": []}
+
+
+def tell(recording_id: str, done: Purged) -> None:
+    """Log at a level that production shows, and count: a purge is the one thing that cannot be undone."""
+    if done.put_back:
+        logger.warning("put back", recording_id=recording_id, reason=done.refused)
+    elif done.refused is not None:
+        logger.warning("purge refused", recording_id=recording_id, reason=done.refused)
+        count("PurgesRefused")
+    elif done.record is not None:
+        absent = [f"{store}:{key}" for store, key in done.record.absent]
+        logger.warning("purged", recording_id=recording_id, removed=len(done.record.found), absent=absent)
+        count("RecordingsPurged")
+        count("FilesPurged", len(done.record.found))

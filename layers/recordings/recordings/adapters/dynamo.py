@@ -7,6 +7,7 @@
     day tally        T#<tenant>#DAY           2026-01-06       what the recordings of a day add up to
     its like         T#<tenant>#DAY#<room>    2026-01-06       the same for one room
     URLs given out   T#<tenant>#URLS          rec_<ULID>       until when the last URL of the file in R2 works
+    purge record     T#<tenant>#PURGED        rec_<ULID>       what a purge removed, for some days
     room's list      T#<tenant>#LIST#<room>   rec_<ULID>       the ids of a room's recordings
     open list        OPEN                     rec_<ULID>       recordings that are still being worked on, all tenants
     kept look        LOOKS                    <capture id>     what the next sync is to look at, all tenants
@@ -293,7 +294,7 @@ def _whole(value: Any) -> int | None:
 
 # For the adapters of the other items of this table.
 ConditionsFailed, transact, read_item, partition, item_key = _Refused, _transact, _get, _partition, _key
-update_action, condition_check = _update, _check
+update_action, condition_check, plain = _update, _check, _plain
 
 
 # ---------------------------------------------------------------- rooms
@@ -1004,6 +1005,15 @@ class DynamoRecordings:
                     raise ConcurrentUpdate(f"recording {before.id} was changed by somebody else") from again
                 return
             raise ConcurrentUpdate(f"recording {before.id} was changed by somebody else") from refusal
+
+    def put_back(self, recording: Recording) -> None:
+        """Store a deleted recording again that was removed too early, unless it is there; it expires as is set now."""
+        actions = [_put(_recording_item(recording), "attribute_not_exists(pk)"), *_opened_or_closed(None, recording)]
+        try:
+            _transact(actions)
+        except _Refused:
+            # Another repeat has put it back.
+            return
 
     def note_progress(self, recording: Recording, progress: Progress | None, *, stalled: bool = False) -> None:
         try:

@@ -22,8 +22,8 @@ _client = boto3.client(
 )
 
 
-def announce(details: Sequence[dict[str, Any]]) -> Collection[int]:
-    """Put one event for each detail on the bus; gives the indexes of those that it refused.
+def announce(details: Sequence[dict[str, Any]], *, detail_type: str = DETAIL_TYPE) -> Collection[int]:
+    """Put one event of this type for each detail on the bus; gives the indexes of those that it refused.
 
     Raises Throttled or InfrastructureError: then some may be on the bus, and a repeat puts them there once more.
     """
@@ -34,7 +34,7 @@ def announce(details: Sequence[dict[str, Any]]) -> Collection[int]:
                 Entries=[
                     {
                         "Source": SOURCE,
-                        "DetailType": DETAIL_TYPE,
+                        "DetailType": detail_type,
                         "Detail": json.dumps(detail),
                         "EventBusName": os.environ["EVENT_BUS"],
                     }

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 from urllib.parse import quote, unquote
 
 from recordings.domain.recording import Recording, Store
@@ -52,7 +52,18 @@ class KeyOwner:
     file_name: str
 
 
-def recording_prefix(recording: Recording) -> str:
+class RecordingIds(Protocol):
+    """What the folder of a recording is named after."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def tenant_id(self) -> str: ...
+    @property
+    def room_id(self) -> str: ...
+
+
+def recording_prefix(recording: RecordingIds) -> str:
     """The prefix of everything that attempts at this recording write into R2."""
     return _joined(recording.tenant_id, recording.room_id, recording.id)
 
@@ -62,17 +73,17 @@ def attempt_key(recording: Recording) -> str:
     return f"{recording_prefix(recording)}{recording.attempt}/{RECORDING_FILE}"
 
 
-def archive_prefix(recording: Recording) -> str:
+def archive_prefix(recording: RecordingIds) -> str:
     """The prefix of everything that moves of this recording write into the archive bucket."""
     return f"{ARCHIVE_ROOT}{recording_prefix(recording)}"
 
 
-def archive_key(recording: Recording, attempt: int) -> str:
+def archive_key(recording: RecordingIds, attempt: int) -> str:
     """Where this attempt at the move writes."""
     return f"{archive_prefix(recording)}{attempt}/{RECORDING_FILE}"
 
 
-def quarantine_prefix(recording: Recording) -> str:
+def quarantine_prefix(recording: RecordingIds) -> str:
     """The prefix in R2 of all bytes of this recording that were not accepted."""
     return f"{QUARANTINE}/{recording_prefix(recording)}"
 

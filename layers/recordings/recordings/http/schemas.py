@@ -11,6 +11,7 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from recordings.domain.lifecycle import Status
+from recordings.domain.purge import PurgeRecord
 from recordings.domain.recording import Archive, Failure, Recording, StoredFile
 from recordings.domain.room import Room
 from recordings.ports import Filter
@@ -18,6 +19,8 @@ from recordings.ports import Filter
 type Document = dict[str, Any]
 
 # The query parameters that are numbers; in a query everything comes as text.
+# How many removed items the event of a purge names.
+LISTED_IN_EVENT: Final = 200
 NUMBERS: Final = frozenset({"limit", "offset", "expires_in"})
 
 TOGETHER: Final = "cursor and offset cannot be given together"
@@ -261,6 +264,30 @@ def change_view(before: Status | None, recording: Recording) -> Document:
         "cause": change.cause,
         "version": recording.version,
         "recording": recording_view(recording, room_name=recording.room_name),
+    }
+
+
+def purged_view(record: PurgeRecord, *, late: bool) -> Document:
+    """The event that tells that everything stored of a deleted recording is gone for good; `late`: what came after."""
+    # An event holds 256 KB at most (EventBridge, "Quotas"): so many are named, and all are counted.
+    named = record.found[:LISTED_IN_EVENT]
+    return {
+        "id": f"{record.id}-purged-late" if late else f"{record.id}-purged",
+        "type": "recording.purged",
+        "time": instant(record.purged_at),
+        "tenant_id": record.tenant_id,
+        "actor": {"type": "system", "id": "retention"},
+        "version": record.version,
+        "data": {
+            "id": record.id,
+            "room_id": record.room_id,
+            "deleted_at": instant(record.deleted_at),
+            "removed_count": len(record.found),
+            "removed": [
+                {"store": item.store, "key": item.key, "kind": item.kind.value, "id": item.id or None} for item in named
+            ],
+            "absent": [] if late else [{"store": store, "key": key} for store, key in record.absent],
+        },
     }
 
 

@@ -6,6 +6,7 @@ from recordings.domain.capture import Capture
 from recordings.domain.errors import ConcurrentUpdate, MeetingReleased, NotOurs
 from recordings.domain.meeting import RecordingOwner
 from recordings.domain.recording import Failure, Recording
+from recordings.domain.storage_keys import delivery_key
 from recordings.ports import Ids, Recordings
 
 
@@ -42,7 +43,7 @@ class ImportCapture:
             cloudflare_id=capture.id,
             origin="auto" if capture.auto_started else "api",
             at=began,
-            delivery_key=capture.delivery_key,
+            delivery_key=capture.delivery_key or _delivered_to(owner, capture),
             cause="auto_started" if capture.auto_started else "api_start",
         )
         if failure is not None:
@@ -57,6 +58,14 @@ class ImportCapture:
                 raise
             return _of_owner(known, owner)
         return recording
+
+
+def _delivered_to(owner: RecordingOwner, capture: Capture) -> str | None:
+    """Where the file goes of a capture that we asked for, when the answer that told so was lost.
+
+    Whether it was to be delivered at all is not known then: whoever reads there finds a file or none.
+    """
+    return None if capture.auto_started else delivery_key(owner.tenant_id, owner.room_id, capture.file_name)
 
 
 def _of_owner(known: Recording, owner: RecordingOwner) -> Recording:

@@ -1,0 +1,115 @@
+"""The end of a deleted recording: when it may be purged, what belongs to it, and what is kept of that."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final, Self
+
+from recordings.domain.capture import KEPT
+from recordings.domain.recording import Recording, Store
+
+# Cloudflare delivers nothing any more of what it has dropped: what comes after a purge has come by then.
+SWEPT_AGAIN_AFTER: Final = KEPT
+# Cloudflare's file name tells when it took the order; a recording's time is that of its first picture, seconds later
+# (RealtimeKit, recording object: invoked_time and started_time).
+ORDER_TO_BEGIN: Final = timedelta(minutes=1)
+
+
+class ItemKind(StrEnum):
+    """What a store keeps under a key."""
+
+    OBJECT = "object"
+    VERSION = "version"
+    DELETE_MARKER = "delete_marker"
+    UPLOAD = "upload"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreItem:
+    """One thing in a store. `id` is that of the version or of the upload, empty for an object without versions."""
+
+    store: Store
+    key: str
+    kind: ItemKind
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """That the item of a recording was removed from the table, as the table's stream tells it.
+
+    `expires_at` is the time after which DynamoDB was to remove it, None when it never was.
+    """
+
+    recording: Recording
+    by_time_to_live: bool
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PurgeRecord:
+    """What is kept of a purged recording, for some days: its ids, and what was removed. Nothing that it was about."""
+
+    id: str
+    tenant_id: str
+    room_id: str
+    meeting_id: str
+    origin: str
+    created_at: datetime
+    deleted_at: datetime
+    purged_at: datetime
+    version: int
+    delivery_key: str | None
+    # Where its bytes must have been.
+    known: tuple[tuple[Store, str], ...]
+    found: tuple[StoreItem, ...] = ()
+
+    @classmethod
+    def of(cls, recording: Recording, *, deleted_at: datetime, at: datetime) -> Self:
+        known: list[tuple[Store, str]] = []
+        if recording.file is not None:
+            known.append((recording.file.provider, recording.file.key))
+        if recording.archive is not None and recording.archive.moved_from is not None:
+            known.append(("r2", recording.archive.moved_from))
+        if recording.delivery_key is not None:
+            known.append(("r2", recording.delivery_key))
+        return cls(
+            id=recording.id,
+            tenant_id=recording.tenant_id,
+            room_id=recording.room_id,
+            meeting_id=recording.meeting_id,
+            origin=recording.origin,
+            created_at=recording.created_at,
+            deleted_at=deleted_at,
+            purged_at=at,
+            version=recording.version + 1,
+            delivery_key=recording.delivery_key,
+            known=tuple(dict.fromkeys(known)),
+        )
+
+    @property
+    def absent(self) -> tuple[tuple[Store, str], ...]:
+        """Where bytes were expected and none were found."""
+        found = {(item.store, item.key) for item in self.found}
+        return tuple(place for place in self.known if place not in found)
+
+
+def may_be_purged(removal: Removal, *, retention: timedelta | None, now: datetime) -> str | None:
+    """Why a recording whose item was removed must not be purged, or None when it may be.
+
+    Only DynamoDB removes what has expired; an undelete, a person or a restored table remove items too. `retention` is
+    what is deployed now, None for ever: it may be longer than it was when the recording was deleted.
+    """
+    recording = removal.recording
+    if not removal.by_time_to_live:
+        return "not removed by its time to live"
+    if recording.deleted_at is None:
+        return "not deleted"
+    if removal.expires_at is None or removal.expires_at > now:
+        return "not expired"
+    if retention is None or recording.deleted_at + retention > now:
+        return TOO_EARLY
+    return None
+
+
+TOO_EARLY: Final = "kept longer than it was when it was deleted"
