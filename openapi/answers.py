@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal
 from msgspec import Meta, Struct
 
 from recordings.domain.lifecycle import Status
+from recordings.http.problems import MAX_DETAIL_CHARACTERS, MAX_FIELD_CHARACTERS
 
 INSTANT: Final = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$"
 
@@ -383,7 +384,9 @@ class Problem(_Document):
     title: Annotated[str, _told("The status in words.")]
     status: Annotated[int, _told("The same as the response's.", ge=400, le=599)]
     code: Annotated[str, _told("The cause; stable. Decide by this.", pattern="^[a-z]+(_[a-z]+)*$")]
-    detail: Annotated[str, _told("One sentence for people, and what they can do.")]
+    detail: Annotated[
+        str, _told("One sentence of ours for people, and what they can do.", max_length=MAX_DETAIL_CHARACTERS)
+    ]
     request_id: Annotated[
         str,
         _told(
@@ -396,8 +399,14 @@ class Problem(_Document):
 class FieldError(_Document):
     """A field of the request that is not as it must be."""
 
-    field: Annotated[str, _told("A query parameter, a body field, a path parameter, a header, or `body`.")]
-    message: str
+    field: Annotated[
+        str,
+        _told(
+            "A query parameter, a body field, a path parameter, a header, or `body`; a longer name is cut.",
+            max_length=MAX_FIELD_CHARACTERS,
+        ),
+    ]
+    message: Annotated[str, _told("What is wrong with it.", max_length=MAX_DETAIL_CHARACTERS)]
 
 
 class InvalidRequest(Problem):
