@@ -219,6 +219,14 @@ def test_a_file_with_nothing_to_play_is_no_media(content: bytes) -> None:
     assert facts_of(content).is_media is False
 
 
+def test_fragments_before_their_movie_leave_the_length_unknown() -> None:
+    movie = box(b"moov", mvhd() + trak(1) + trak(2, b"soun"))
+    facts = facts_of(moof(1, traf(1, 0, [1000])) + MDAT + movie)
+    assert (facts.has_video, facts.has_audio, facts.duration_seconds) == (True, True, None)
+    # An index alone is none.
+    assert seconds_of(FTYP + box(b"sidx", bytes(24)) + movie + MDAT) == 90
+
+
 def test_a_fragment_without_its_movie_is_media_of_unknown_length() -> None:
     for first in (b"", box(b"sidx", bytes(24))):
         facts = facts_of(first + moof(1, traf(1, 0, [1000])) + MDAT)

@@ -94,12 +94,11 @@ def _read(file: RangedFile, movie: Movie) -> None:
             if movie.container is Container.IMAGE:
                 return
         elif box.kind in {b"moof", b"sidx"}:
-            # Fragments without the header that they belong to.
+            # QuickTime has no fragments. Those before the header that they belong to are not measured.
             movie.container = Container.MP4 if offset == 0 else movie.container
-            movie.fragmented = True
+            movie.fragmented |= box.kind == b"moof"
         elif box.kind == b"moov":
-            movie.fragmented = movie.fragmented or _read_moov(file, movie, box)
-            if movie.fragmented:
+            if _read_moov(file, movie, box) or movie.fragmented:
                 _read_fragments(file, movie, box.end)
                 return
             movie.has_header = True
@@ -109,11 +108,8 @@ def _read(file: RangedFile, movie: Movie) -> None:
 
 
 def _container(file: RangedFile, ftyp: Box) -> Container:
-    """By the major brand; by the compatible ones where that is not known (4.3)."""
-    brands = file.at(ftyp.content, min(ftyp.length, 256))
-    # The second word is the major brand's version.
-    named = [brands[at : at + 4] for at in range(0, len(brands), 4) if at != 4]
-    major = named[0] if named else b""
+    """By the major brand (4.3)."""
+    major = file.at(ftyp.content, min(ftyp.length, 4))
     if major in IMAGE_BRANDS:
         return Container.IMAGE
     if major in CONTAINERS:
@@ -160,9 +156,10 @@ def _read_mvex(file: RangedFile, mvex: Box, defaults: dict[int, int]) -> int | N
 
 
 def _read_fragments(file: RangedFile, movie: Movie, offset: int) -> None:
-    if movie.truncated:
-        movie.fragments_seconds = None
+    if movie.truncated or movie.fragmented:
+        movie.fragmented, movie.fragments_seconds = True, None
         return
+    movie.fragmented = True
     tracks = {track.id: track for track in movie.tracks if track.timescale}
     told = plausible_duration(movie.fragments_seconds)
     movie.fragments_seconds = told
