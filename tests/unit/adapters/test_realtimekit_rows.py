@@ -256,7 +256,7 @@ FIELDS = (
 )  # fmt: skip
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.dictionaries(st.sampled_from(FIELDS), JSON))
 def test_no_row_breaks_the_reading_and_what_is_read_can_be_stored(row: dict[str, Any]) -> None:
     found = recording_id(row)
