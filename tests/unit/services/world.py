@@ -74,6 +74,8 @@ from recordings.services.transfer_file import (
     CopySegment,
     Done,
     Plan,
+    Reader,
+    ReadMediaFacts,
     VerifyTransfer,
     Work,
 )
@@ -174,7 +176,8 @@ class World:
         self.acts: list[Act] = []
         self.limits = LIMITS
         # What Cloudflare's files hold; a run makes one reader.
-        self.make_reader: Callable[[], MemoryReader] = lambda: MemoryReader(CONTENT)
+        self.make_reader: Callable[[], Reader] = lambda: MemoryReader(CONTENT)
+        self.read_media_facts: ReadMediaFacts = facts_by_content
         # The last plan of each attempt.
         self.plans: dict[tuple[str, int], Plan] = {}
         self.looked = Looked()
@@ -385,14 +388,14 @@ class World:
         ports = self.ports("recordings", "recorder", "files", "sums")
         known = {name: ports[name] for name in ("recordings", "recorder", "clock")}
         reader = self.make_reader()
-        planning = PlanTransfer(**known, files=ports["files"], reader=reader, read_media_facts=facts_by_content)
+        planning = PlanTransfer(**known, files=ports["files"], reader=reader, read_media_facts=self.read_media_facts)
         plan = self.again(lambda: planning(work))
         self.plans[work["recording_id"], work["attempt"]] = plan
         made = {"locate": CloudflareUrl(**known), "files": ports["files"], "reader": reader, "sums": ports["sums"]}
         made["fence"] = ProcessingFence(recordings=ports["recordings"])
         copy = CopySegment(**made, progressing=NoteCopied(recordings=ports["recordings"]))
         done = self._carried(work, plan, copy, CheckSegment(**made), ports["files"])
-        verify = VerifyTransfer(files=ports["files"], read_media_facts=facts_by_content)
+        verify = VerifyTransfer(files=ports["files"], read_media_facts=self.read_media_facts)
         facts: Any = self.again(lambda: verify(plan, done))
         found = VerifiedFile.from_facts(plan["key"], facts)
         admit = AdmitFile(**known, files=ports["files"], limits=self.limits)
