@@ -421,18 +421,10 @@ def look(work: dict[str, Any]) -> None:
 
 def mark(work: dict[str, Any], key: str, facts: dict[str, Any]) -> None:
     """In the engine's process: what MarkReady does with what VerifyTransfer found."""
-    from recordings.domain.recording import StoredFile
+    from recordings.services.admit_file import VerifiedFile
 
-    file = StoredFile(
-        provider="r2",
-        key=key,
-        size_bytes=facts["size"],
-        content_type=facts["content_type"],
-        crc32=facts["crc32"],
-        sha256=facts["sha256"],
-        etag=facts["etag"],
-    )
-    import_module("functions.workflow.mark_ready.app").mark_ready(work, file, seconds=1, partial=False)
+    found = VerifiedFile.from_facts(key, facts)
+    import_module("functions.workflow.mark_ready.app").admit_file(work, found, errored=False)
 
 
 # ---------------------------------------------------------------- cost
