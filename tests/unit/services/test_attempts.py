@@ -7,6 +7,7 @@ from itertools import chain, pairwise, repeat
 import pytest
 
 from recordings.domain.admission import FILE_INVALID, AttemptLimits
+from recordings.domain.capture import CaptureStatus
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Recording
 from recordings.domain.storage_keys import quarantine_prefix
@@ -227,6 +228,16 @@ def test_a_delivered_half_of_which_cloudflare_has_nothing_is_a_part() -> None:
     pass_time(world, hours=5)
     end = only(world)
     assert (end.status, end.partial, end.size_bytes) == (Status.READY, True, 90)
+
+
+def test_a_delivered_half_of_an_upload_that_never_ends_is_a_part() -> None:
+    world = stopped(delivered=CONTENT[:90], announced=len(CONTENT))
+    world.cloudflare._change("capture_1", status=CaptureStatus.UPLOADING, download_url=None)
+    pass_time(world, hours=24 * 8)
+    end = only(world)
+    assert (end.status, end.partial, end.size_bytes) == (Status.READY, True, 90)
+    assert end.file is not None
+    assert end.file.key == end.delivery_key
 
 
 # ---------------------------------------------------------------- pauses, and an end

@@ -162,14 +162,18 @@ class PlanTransfer:
         key = recording.delivery_key
         found = self.files.head(key) if key is not None else None
         if key is None or found is None:
-            return self._fetched(recording, capture, ranges=ranges)
+            return self._fetched(recording, self._url(recording, capture), ranges=ranges)
         if self._is_whole(key, found, capture):
             return self._delivered(recording, key, found)
         try:
-            return self._fetched(recording, capture, ranges=ranges)
-        except (CaptureFailed, SourceExpired):
-            # What was delivered is all that there is.
+            url = self._url(recording, capture)
+        except (CaptureFailed, SourceExpired, SourceUnavailable):
+            # What was delivered is all that there is, for now.
             return self._delivered(recording, key, found)
+        return self._fetched(recording, url, ranges=ranges)
+
+    def _url(self, recording: Recording, capture: Capture | None) -> str:
+        return url_of(self.recordings, recording, capture, self.clock(), self.deadlines)
 
     def _is_whole(self, key: str, found: tuple[int, str], capture: Capture | None) -> bool:
         """Whether a delivered file is media of the announced size. If not, the one at Cloudflare may be better."""
@@ -180,8 +184,7 @@ class PlanTransfer:
         facts = self.read_media_facts(lambda first, last: self.files.read(key, first, last, etag=etag), size)
         return facts.is_media and not facts.truncated
 
-    def _fetched(self, recording: Recording, capture: Capture | None, *, ranges: bool) -> Plan:
-        url = url_of(self.recordings, recording, capture, self.clock(), self.deadlines)
+    def _fetched(self, recording: Recording, url: str, *, ranges: bool) -> Plan:
         return plan_for(
             self.reader.measure(url),
             self.files,
