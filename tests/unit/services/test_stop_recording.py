@@ -14,10 +14,12 @@ from recordings.domain.errors import (
     ProviderRefused,
     ProviderThrottled,
     ProviderTimeout,
+    RoomAlreadyRecording,
     RoomNotFound,
     Throttled,
 )
 from recordings.domain.lifecycle import Status
+from recordings.domain.reconcile import LOST
 from recordings.domain.recording import Recording
 from tests.support.builders import NOON
 from tests.unit.services.world import Killed, Trap, World, attempt
@@ -140,6 +142,21 @@ def test_simultaneous_stops_all_tell_of_the_same_end(world: World) -> None:
     assert all(isinstance(one, NoActiveRecording) for one in others), others
     world.settle()
     world.assert_settled()
+
+
+@pytest.mark.parametrize("status", [Status.FAILED, Status.PROCESSING])
+def test_what_runs_on_although_its_recording_has_ended_is_stopped_too(world: World, status: Status) -> None:
+    """Called lost, or stopped without being heeded: else the room would be recorded, and nobody could end it."""
+    recording = world.all()[0]
+    failed = recording.failed(LOST, at=world.clock(), cause="capture_failed")
+    ended = recording.ended(at=world.clock(), cause="capture_ended")
+    world.recordings.save(recording, failed if status is Status.FAILED else ended)
+    with pytest.raises(RoomAlreadyRecording):
+        world.start()
+    with pytest.raises(NoActiveRecording):
+        world.stop()
+    assert world.cloudflare.running() == []
+    assert world.start().status is Status.RECORDING
 
 
 # ---------------------------------------------------------------- the function dies

@@ -42,15 +42,18 @@ class StopRecording:
             # Its end came in between the reads; the caller's wish is fulfilled.
             return decided
         if decided.cloudflare_id is not None:
-            try:
-                self.recorder.stop(decided.cloudflare_id)
-            except ProviderNotFound:
-                # Cloudflare no longer knows it: it does not run, and processing finds out what is left of it.
-                pass
+            self._stop(decided.cloudflare_id)
         ended = self._changed(decided, lambda one: one.stopped(at=self.clock(), cause="api_stop"))
         if ended.status is Status.PROCESSING:
             start_now_or_by_sync(lambda: self.workflow.start(ended))
         return ended
+
+    def _stop(self, capture_id: str) -> None:
+        try:
+            self.recorder.stop(capture_id)
+        except ProviderNotFound:
+            # Cloudflare no longer knows it: it does not run, and processing finds out what is left of it.
+            pass
 
     def _changed(self, known: Recording, change: Callable[[Recording], Recording]) -> Recording:
         """Change it, unless its end was stored meanwhile: by the webhook, a sync, or another stop."""
@@ -77,6 +80,10 @@ class StopRecording:
             raise NoActiveRecording("the room is not being recorded") from None
         except RoomAlreadyRecording as error:
             raise ConcurrentUpdate("a start of this room is under way; make the call again") from error
-        if recording.status is not Status.RECORDING or recording.room_id != room.id:
+        if recording.room_id != room.id:
+            raise NoActiveRecording("the room is not being recorded")
+        if recording.status is not Status.RECORDING:
+            # It has ended here and runs there all the same: whoever stops the room must be able to end it.
+            self._stop(running.id)
             raise NoActiveRecording("the room is not being recorded")
         return recording
