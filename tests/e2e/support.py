@@ -204,10 +204,24 @@ def hold_archiving(running: Json, recording_id: str, attempt: int = 1) -> None:
     machines.stop_execution(executionArn=arn)
 
 
+def end_urls(running: Json, recording_id: str) -> None:
+    """As if their time were over: the URLs that were given out so far of a file keep nothing in R2."""
+    dynamo = stack.client(running, "dynamodb")
+    for row in scanned(running, of=recording_id):
+        if row["pk"]["S"].endswith("#URLS"):
+            dynamo.update_item(
+                TableName=running["tables"]["Table"],
+                Key={"pk": row["pk"], "sk": row["sk"]},
+                UpdateExpression="SET ends_at = :past",
+                ExpressionAttributeValues={":past": {"S": "2026-01-01T00:00:00Z"}},
+            )
+
+
 def run_archiving(
     running: Json, tenant: str, recording_id: str, attempt: int = 1, *, machine: str | None = None
 ) -> str:
-    """Start a run of our own over a recording, under a new name."""
+    """Start a run of our own over a recording, under a new name; the URLs that a test has read from are over."""
+    end_urls(running, recording_id)
     return str(
         stack.client(running, "stepfunctions").start_execution(
             stateMachineArn=machine or running["state_machines"]["Archiving"],

@@ -13,11 +13,13 @@ import httpx
 import pytest
 
 from local import stack
+from tests.e2e.conftest import NAME
 from tests.e2e.support import (
     Json,
     a_room,
     digest,
     downloaded,
+    end_urls,
     get,
     hold_archiving,
     imported,
@@ -28,6 +30,7 @@ from tests.e2e.support import (
     keys,
     outcome,
     run_archiving,
+    scanned,
     unfinished,
     until,
 )
@@ -85,6 +88,12 @@ def check_stored_once(running: Json, recording_id: str) -> str:
     assert keys(running, "r2", recording_id) == []
     assert unfinished(running, "s3", recording_id) == []
     return str(found["ETag"])
+
+
+def is_settled(running: Json, recording_id: str) -> bool:
+    """Whether nothing is left to do about an archived recording."""
+    (row,) = [row for row in scanned(running, of=recording_id) if "history" in row]
+    return "S" not in row["archive"]["M"].get("source_kept_until", {})
 
 
 def versions(running: Json, recording_id: str) -> int:
@@ -236,7 +245,8 @@ def test_a_run_killed_before_any_step_loses_nothing_and_the_next_one_finishes(
 
     found = get(api, recording_id)
     assert (found["archive"]["state"], found["archive_error"]) == ("stored", None)
-    assert found["version"] == version + (before != "Done")
+    # Once for the copy that is the file now, once for R2 that is empty.
+    assert found["version"] == version + 2 * (before != "Done")
     assert check_stored_once(running, recording_id) == etag_of(content)
 
 
@@ -309,8 +319,9 @@ def test_a_run_that_died_before_it_emptied_r2_is_finished_by_the_next(
     r2, bucket = stack.client(running, "r2"), running["buckets"]["r2"]
     whole = r2.get_object(Bucket=bucket, Key=key)["Body"].read()
     archive(api, recording_id)
-    before = in_archive(api, recording_id, "stored")
-    until(lambda: not is_there(running, "r2", key))
+    in_archive(api, recording_id, "stored")
+    until(lambda: not is_there(running, "r2", key) and is_settled(running, recording_id))
+    before = get(api, recording_id)
     r2.put_object(Bucket=bucket, Key=key, Body=whole)
 
     assert outcome(running, run_archiving(running, tenant, recording_id)) == "SUCCEEDED"
@@ -331,6 +342,41 @@ def test_a_run_of_a_recording_that_is_no_longer_at_this_attempt_changes_nothing(
     assert get(api, recording_id) == before
     assert downloaded(api, recording_id) == made["sha256"]
     assert keys(running, "s3", recording_id) == []
+
+
+def test_a_url_works_to_its_end_also_when_the_file_moves_and_then_r2_is_emptied(
+    running: Json, api: httpx.Client, cloudflare: httpx.Client, tenant: str
+) -> None:
+    recording_id, made = ready(api, cloudflare)
+    served = link(api, recording_id, expires_in=604_800)
+    archive(api, recording_id)
+    in_archive(api, recording_id, "stored")
+    until(lambda: outcome_of_archiving(running, recording_id) == "SUCCEEDED")
+    assert api.get(f"/recordings/{recording_id}/download").status_code == 202
+    assert digest(served) == made["sha256"]
+
+    # As if seven days were over.
+    end_urls(running, recording_id)
+    stack.client(running, "dynamodb").update_item(
+        TableName=running["tables"]["Table"],
+        Key={"pk": {"S": f"T#{tenant}#REC"}, "sk": {"S": recording_id}},
+        UpdateExpression="SET archive.source_kept_until = :past",
+        ExpressionAttributeValues={":past": {"S": "2026-01-01T00:00:00Z"}},
+    )
+    look = {
+        "capture_id": None, "meeting_id": None, "sure": True, "tenant_id": tenant, "recording_id": recording_id,
+        "kept": False,
+    }  # fmt: skip
+    event = {"nonce": "nobody", "looks": [look]}
+    assert stack.invoke(NAME, "ReconcileBatch", json.dumps(event).encode()) == {"changed": 1, "kept": 0}
+    check_stored_once(running, recording_id)
+    assert is_settled(running, recording_id)
+
+
+def outcome_of_archiving(running: Json, recording_id: str) -> str:
+    machine = running["state_machines"]["Archiving"]
+    arn = f"{machine.replace(':stateMachine:', ':execution:')}:{recording_id}-1"
+    return str(stack.client(running, "stepfunctions").describe_execution(executionArn=arn)["status"])
 
 
 @pytest.mark.parametrize(

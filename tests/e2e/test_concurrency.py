@@ -66,8 +66,40 @@ def test_of_many_archive_calls_one_moves_the_file(
     assert [entry["status"] for entry in found["history"]].count("archived") == 1
     assert len(runs(running, "Archiving", recording_id)) == 1
     assert len(keys(running, "s3", recording_id)) == 1
-    assert keys(running, "r2", recording_id) == []
+    until(lambda: keys(running, "r2", recording_id) == [])
     assert tallies(api) == {"all": 1, "recording": 0, "processing": 0, "ready": 0, "archived": 1, "failed": 0}
+
+
+ROUNDS = 6
+
+
+def test_an_archive_and_a_delete_at_the_same_moment_never_move_what_was_refused(
+    running: dict[str, Any], api: httpx.Client, cloudflare: httpx.Client
+) -> None:
+    room = a_room(api)
+    make(cloudflare, room["cloudflare_meeting_id"], count=ROUNDS, apart_seconds=3600)
+    ids = [row["id"] for row in api.post("/rooms/room_1/recordings/sync").json()["data"]["recordings"]]
+    assert len(ids) == ROUNDS
+    until(lambda: total(api, status="ready") == ROUNDS, every=0.5)
+    moved = []
+    with ThreadPoolExecutor(2) as pool:
+        for recording_id in ids:
+            path = f"/recordings/{recording_id}"
+            archiving, deleting = pool.submit(api.post, f"{path}/archive"), pool.submit(api.delete, path)
+            assert deleting.result().status_code == 200
+            answer = archiving.result()
+            assert (answer.status_code, answer.json().get("code")) in {(200, None), (404, "recording_not_found")}
+            if answer.status_code == 200:
+                moved.append(recording_id)
+            else:
+                assert runs(running, "Archiving", recording_id) == []
+    for recording_id in ids:
+        assert api.post(f"/recordings/{recording_id}/undelete").status_code == 200
+        if recording_id in moved:
+            in_archive(api, recording_id, "stored")
+        found = get(api, recording_id)
+        assert found["status"] == ("archived" if recording_id in moved else "ready")
+        assert len(keys(running, "s3", recording_id)) == (recording_id in moved)
 
 
 def test_of_many_recover_calls_one_starts_a_new_run(
