@@ -47,6 +47,23 @@ def test_whatever_is_over_is_processing_and_leaves_the_room_free(world: World, s
     world.assert_sound()
 
 
+@pytest.mark.parametrize(
+    ("facts", "delivered"),
+    [
+        ({"delivery_key": "delivered/a.mp4", "file_name": "b.mp4"}, "delivered/a.mp4"),
+        # The answer to the start was lost: the file goes where the start asked for it.
+        ({"file_name": "b.mp4"}, "delivered/tenant_1/room_1/b.mp4"),
+        ({"file_name": "b.mp4", "auto_started": True}, None),
+        ({"file_name": None}, None),
+        ({"file_name": "../b.mp4"}, None),
+    ],
+)
+def test_where_its_file_is_delivered_is_known_also_when_the_answer_that_told_it_was_lost(
+    world: World, facts: dict[str, Any], delivered: str | None
+) -> None:
+    assert imported(world, **facts).delivery_key == delivered
+
+
 def test_it_began_when_cloudflare_began_it(world: World) -> None:
     world.clock.advance(days=3)
     recording = imported(world, invoked_at=NOON, started_at=NOON + timedelta(seconds=4))
