@@ -222,6 +222,7 @@ SERVICES = {
     "sync_state.py": "dynamodb",
     "object_store.py": "s3",
     "archive_store.py": "s3",
+    "erasable.py": "s3",
     "step_functions.py": "stepfunctions",
     "events.py": "events",
     "secrets.py": "secretsmanager",
@@ -239,6 +240,7 @@ def operations() -> set[tuple[str, str]]:
     found = set()
     for path, tree in trees():
         for name, _, _ in calls(tree):
+            assert path.name in SERVICES, f"which service does {path.name} call?"
             service = "sts" if name == "assume_role" else SERVICES[path.name]
             (operation,) = [one for one in model_of(service).operation_names if xform_name(one) == name]
             found.add((service, operation))
