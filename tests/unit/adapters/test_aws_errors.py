@@ -50,6 +50,7 @@ MODELLED: dict[str, object] = {
     "NoSuchKey": REFUSED,
     "NoSuchUpload": REFUSED,
     "ObjectAlreadyInActiveTierError": PERMANENT,
+    "ObjectNotInActiveTierError": PERMANENT,
     "TooManyParts": PERMANENT,
     # Step Functions
     "ExecutionAlreadyExists": REFUSED,

@@ -13,8 +13,9 @@ import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, NoCredentialsError
 from moto import mock_aws
 from moto.core import patch_client
+from moto.core.models import botocore_stubber
 
-from recordings.adapters import dynamo, events, secrets, step_functions
+from recordings.adapters import dynamo, events, object_store, secrets, step_functions
 from recordings.adapters.archive_store import ArchiveBucket
 from recordings.adapters.budget import CallBudget
 from recordings.adapters.object_store import R2, Bucket
@@ -288,6 +289,21 @@ def test_a_completion_of_an_upload_that_is_gone_is_none(bucket: Bucket) -> None:
         bucket.put(KEY, b"other", content_type="video/mp4")
         with pytest.raises(SourceUnavailable):
             bucket.complete(KEY, upload, etags, {1: 0, 2: 0})
+
+
+def test_a_copy_in_parts_whose_completion_is_lost_is_complete(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(object_store, "MAX_COPY_BYTES", 5 * MIB)
+    monkeypatch.setattr(object_store, "COPY_PART_BYTES", 5 * MIB)
+    upload, etags = an_upload(bucket)
+    bucket.complete(KEY, upload, etags, {1: 0, 2: 0})
+
+    def lost(event_name: str, request: Any, **_: Any) -> None:
+        botocore_stubber(event_name, request)
+        no_such_upload()
+
+    with failing(bucket.client, "CompleteMultipartUpload", lost):
+        bucket.copy(KEY, "copy")
+    assert bucket.head("copy") == bucket.head(KEY)
 
 
 def test_an_upload_whose_beginning_is_told_twice_is_begun_once(bucket: Bucket) -> None:

@@ -9,7 +9,7 @@ import base64
 import gc
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -177,22 +177,26 @@ class Bucket:
             {"PartNumber": number, "ETag": f'"{etags[number]}"', **(_named(crcs[number]) if self.keeps_crc32 else {})}
             for number in sorted(etags)
         ]
+        answer = self._complete(key, upload_id, parts)
+        if answer.get("ChecksumType") != "FULL_OBJECT" or "ChecksumCRC32" not in answer:
+            return None
+        return base64.b64decode(answer["ChecksumCRC32"]).hex()
+
+    def _complete(self, key: str, upload_id: str, parts: Sequence[Any]) -> Mapping[str, Any]:
+        """The answer to CompleteMultipartUpload; an empty one when it was done before and that answer was lost."""
         try:
             with translated_errors(NO_UPLOAD | PARTS_MISSING):
-                answer = self.client.complete_multipart_upload(
+                return self.client.complete_multipart_upload(
                     Bucket=self.name, Key=key, UploadId=upload_id, MultipartUpload={"Parts": parts}
                 )
         except Refused as refusal:
             if refusal.code in PARTS_MISSING:
                 raise SourceUnavailable("parts are missing") from refusal.__cause__
-            # An upload ends when it is completed: when the answer to that was lost, the repeat finds none.
+            # An upload ends when it is completed, so a repeat finds none.
             found = self.head(key)
-            if found is None or found[1] != of_parts(etags[number] for number in sorted(etags)):
+            if found is None or found[1] != of_parts(part["ETag"].strip('"') for part in parts):
                 raise SourceUnavailable(DROPPED) from refusal.__cause__
-            return None
-        if answer.get("ChecksumType") != "FULL_OBJECT" or "ChecksumCRC32" not in answer:
-            return None
-        return base64.b64decode(answer["ChecksumCRC32"]).hex()
+            return {}
 
     def abort(self, key: str, upload_id: str) -> None:
         """Drop an unfinished upload and its parts; one that is gone is no error."""
@@ -266,9 +270,7 @@ class Bucket:
                     CopySourceRange=f"bytes={first}-{min(first + COPY_PART_BYTES, size) - 1}",
                 )
                 parts.append({"PartNumber": number, "ETag": answer["CopyPartResult"]["ETag"]})
-            self.client.complete_multipart_upload(
-                Bucket=self.name, Key=target, UploadId=upload_id, MultipartUpload={"Parts": parts}
-            )
+        self._complete(target, upload_id, parts)
 
 
 class R2(Bucket):
