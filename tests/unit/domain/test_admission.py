@@ -21,9 +21,11 @@ from recordings.domain.admission import (
     may_restart,
     next_attempt_at,
 )
+from recordings.domain.capture import CaptureStatus
 from recordings.domain.lifecycle import Status
+from recordings.domain.reconcile import Act, reconcile
 from recordings.domain.recording import HeldFile, Progress, Recording
-from tests.support.builders import NOON, a_file, a_recording
+from tests.support.builders import NOON, a_capture, a_file, a_recording
 
 LIMITS = AttemptLimits(max_attempts=12, first_pause=timedelta(minutes=5), max_pause=timedelta(hours=12))
 MINUTE = timedelta(minutes=1)
@@ -189,3 +191,23 @@ def test_only_what_is_in_processing_is_tried_again() -> None:
         assert (after is recording) == (status is not Status.PROCESSING)
     after = processing().to_be_tried_again(at=NOON + MINUTE, held=None)
     assert (after.status, after.stalled, after.next_attempt_at) == (Status.PROCESSING, True, NOON + MINUTE)
+
+
+@pytest.mark.parametrize(
+    ("attempts", "delivered", "act"),
+    [
+        (1, False, Act.RESTART),
+        (11, False, Act.RESTART),
+        (12, False, Act.NOTHING),
+        # Cloudflare's copy is gone, and what it delivered is not the file yet.
+        (12, True, Act.RESTART),
+        (13, True, Act.FAIL),
+    ],
+)
+def test_the_comparison_with_cloudflare_heeds_the_end_of_attempts(attempts: int, delivered: bool, act: Act) -> None:
+    there = a_capture(status=CaptureStatus.UPLOADED, download_url="https://files/1")
+    theirs = None if delivered else there
+    verdict = reconcile(failed(attempts, timedelta(0)), theirs, now=NOON + timedelta(hours=1), delivered=delivered)
+    assert verdict.act is act
+    assert (verdict.failure is not None) == (act is Act.FAIL)
+    assert reconcile(failed(1, 2 * MINUTE), theirs, now=NOON + MINUTE, delivered=delivered).act is Act.NOTHING

@@ -192,9 +192,17 @@ def test_what_would_be_gone_by_the_next_attempt_is_decided_about_at_once() -> No
 # ---------------------------------------------------------------- what was delivered
 
 
-@pytest.mark.parametrize("delivered", [*PAGES, CONTENT[:90]])
-def test_a_delivered_file_that_will_not_do_is_fetched(delivered: bytes) -> None:
-    world = stopped(CONTENT, announced=len(CONTENT), delivered=delivered)
+@pytest.mark.parametrize(
+    ("delivered", "announced"),
+    [
+        *((page, len(CONTENT)) for page in PAGES),
+        *((page, None) for page in PAGES),
+        (CONTENT[:90], len(CONTENT)),
+        (b"<" * len(CONTENT), len(CONTENT)),
+    ],
+)
+def test_a_delivered_file_that_will_not_do_is_fetched(delivered: bytes, announced: int | None) -> None:
+    world = stopped(CONTENT, announced=announced, delivered=delivered)
     work(world)
     end = only(world)
     assert (end.status, end.partial, end.size_bytes) == (Status.READY, False, len(CONTENT))

@@ -1,17 +1,25 @@
 """A task of a replaced attempt that goes on all the same: wherever it is overtaken, the new attempt is not harmed."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from recordings.domain.admission import FILE_INVALID
+from recordings.domain.errors import AttemptReplaced
 from recordings.domain.lifecycle import Status
-from recordings.domain.recording import Recording
+from recordings.domain.recording import Archive, Progress, Recording
 from recordings.domain.storage_keys import archive_key, attempt_key
 from recordings.services import transfer_file
-from tests.support.builders import a_file, a_recording
+from recordings.services.admit_file import AdmitFile
+from recordings.services.move_to_archive import ArchiveFence, NoteMoved
+from recordings.services.process_recording import MarkFailed, NoteCopied, PlanTransfer, ProcessingFence
+from recordings.services.transfer_file import CheckSegment, CompleteTransfer, CopySegment, Work
+from tests.support.builders import a_file, a_recording, a_verified_file
 from tests.support.fakes import MemoryFiles, MemoryReader
-from tests.unit.services.world import CONTENT, Killed, Trap, World
+from tests.unit.services.world import CONTENT, Killed, Trap, World, facts_by_content
 
 # Told apart from what the new attempt stores.
 OLD_CONTENT = CONTENT[::-1]
@@ -236,3 +244,164 @@ def test_a_token_of_an_older_attempt_neither_replaces_nor_takes_that_of_a_newer_
     world.recordings.keep_token(old, "old")
     assert world.recordings.take_token(old, only="old") is None
     assert world.recordings.take_token(new) == "new"
+
+
+# ---------------------------------------------------------------- each fence by itself
+
+
+class Fenced:
+    """A plan of attempt 1, its parts copied, and the tasks of that attempt; `overtake` starts attempt 2."""
+
+    def __init__(self, *, large: bool) -> None:
+        self.world = World()
+        self.world.start()
+        self.world.clock.advance(minutes=1)
+        self.recording = self.world.stop()
+        self.world.cloudflare.upload("capture_1")
+        self.work = Work(tenant_id="tenant_1", recording_id=self.recording.id, attempt=1)
+        self.reader = MemoryReader(CONTENT)
+        ports = self.world.ports("recordings", "recorder", "files")
+        planned = PlanTransfer(**ports, reader=self.reader, read_media_facts=facts_by_content)
+        self.plan = planned(self.work)
+        assert bool(self.plan["upload_id"]) == large
+        recordings = ports["recordings"]
+        self.made: dict[str, Any] = {
+            "locate": lambda *_: "url",
+            "fence": ProcessingFence(recordings=recordings),
+            "files": self.world.files,
+            "reader": self.reader,
+            "sums": self.world.sums,
+        }
+        self.complete = CompleteTransfer(
+            files=self.world.files, sums=self.world.sums, fence=ProcessingFence(recordings=recordings)
+        )
+
+    def overtake(self) -> Recording:
+        return self.world.recover(self.recording)
+
+
+@pytest.mark.parametrize("how", ["replaced", "failed"])
+def test_a_segment_of_an_attempt_that_is_over_reads_and_stores_nothing(how: str, in_parts: None) -> None:
+    fenced = Fenced(large=True)
+    if how == "replaced":
+        fenced.overtake()
+    else:
+        MarkFailed(**fenced.world.ports("recordings"))(fenced.work, FILE_INVALID)
+    for task in (CopySegment(**fenced.made), CheckSegment(**fenced.made)):
+        with pytest.raises(AttemptReplaced):
+            task(fenced.work, fenced.plan, [1, 1])
+    assert fenced.reader.reads == {}
+    assert fenced.world.sums.noted == {}
+
+
+def test_a_small_file_whose_attempt_is_replaced_while_it_is_read_is_not_stored() -> None:
+    fenced = Fenced(large=False)
+    read = fenced.reader.read
+
+    def and_overtake(*given: Any) -> bytes:
+        if not fenced.reader.reads:
+            fenced.overtake()
+        return read(*given)
+
+    fenced.reader.read = and_overtake  # type: ignore[method-assign]
+    with pytest.raises(AttemptReplaced):
+        CopySegment(**fenced.made)(fenced.work, fenced.plan, [1, 1])
+    assert fenced.world.files.objects == {}
+
+
+def test_a_replaced_attempt_completes_nothing(in_parts: None) -> None:
+    fenced = Fenced(large=True)
+    CopySegment(**fenced.made)(fenced.work, fenced.plan, [1, 1])
+    fenced.overtake()
+    with pytest.raises(AttemptReplaced):
+        fenced.complete(fenced.plan, work=fenced.work)
+    assert fenced.world.files.objects == {}
+    # An execution of an older release does not say whose attempt it is.
+    assert fenced.complete(fenced.plan)["proven"]
+
+
+def test_a_copy_that_goes_on_for_long_asks_now_and_then_whether_it_is_still_wanted(
+    in_parts: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer_file, "NOTED_EVERY", 1)
+    fenced = Fenced(large=True)
+    upload = fenced.world.files.upload_part
+
+    def and_overtake(*given: Any) -> str:
+        fenced.overtake()
+        return upload(*given)
+
+    fenced.world.files.upload_part = and_overtake  # type: ignore[method-assign]
+    with pytest.raises(AttemptReplaced):
+        CopySegment(**fenced.made)(fenced.work, fenced.plan, [1, 1])
+
+
+def test_a_new_plan_removes_what_older_attempts_left_and_nothing_else() -> None:
+    fenced = Fenced(large=False)
+    after = fenced.overtake()
+    files, old = fenced.world.files, attempt_key(fenced.recording)
+    others = [attempt_key(replace(after, id=f"{after.id}0")), attempt_key(replace(after, attempt=3)), "delivered/t/r/x"]
+    for key in (old, *others):
+        files.put(key, b"left", content_type="x")
+    ports = fenced.world.ports("recordings", "recorder", "files")
+    planned = PlanTransfer(**ports, reader=fenced.reader, read_media_facts=facts_by_content)
+    with pytest.raises(AttemptReplaced):
+        planned(fenced.work)
+    assert old in files.objects
+    planned({**fenced.work, "attempt": 2})
+    assert sorted(files.objects) == sorted(others)
+
+
+def test_a_replaced_copy_notes_no_progress_of_the_move_that_came_after_it() -> None:
+    for note, status in ((NoteCopied, Status.ARCHIVED), (NoteMoved, Status.PROCESSING)):
+        world = World()
+        moving = a_recording(
+            status=status,
+            archive=Archive(state="moving") if status is Status.ARCHIVED else None,
+            archive_attempt=1,
+            progress=Progress(step="copying", attempt=1, bytes_done=0, bytes_total=9),
+        )
+        world.recordings.add(moving, nonce=None)
+        note(recordings=world.recordings)(Work(tenant_id="tenant_1", recording_id=moving.id, attempt=1), 5)
+        assert world.all() == [moving]
+        note(recordings=world.recordings)(Work(tenant_id="tenant_1", recording_id="rec_x", attempt=1), 5)
+
+
+@pytest.mark.parametrize(("moving", "attempt", "fenced"), [(True, 1, False), (True, 2, True), (False, 1, True)])
+def test_a_move_is_wanted_while_it_is_the_present_one(moving: bool, attempt: int, fenced: bool) -> None:
+    world = World()
+    archive = Archive(state="moving" if moving else "stored")
+    world.recordings.add(a_recording(status=Status.ARCHIVED, archive=archive, archive_attempt=attempt), nonce=None)
+    work = Work(tenant_id="tenant_1", recording_id=world.all()[0].id, attempt=1)
+    with pytest.raises(AttemptReplaced) if fenced else nullcontext():
+        ArchiveFence(recordings=world.recordings)(work)
+
+
+def test_a_check_that_is_overtaken_leaves_the_token_of_the_new_attempt() -> None:
+    world = World()
+    world.start()
+    old = world.stop()
+    keep = world.recordings.keep_token
+
+    def and_overtake(one: Recording, token: str) -> None:
+        keep(one, token)
+        if token == "old":
+            keep(world.recover(old), "new")
+            world.cloudflare.upload("capture_1")
+
+    world.recordings.keep_token = and_overtake  # type: ignore[method-assign]
+    world.check(old, "old")
+    assert list(world.memory.tokens.values()) == ["new"]
+
+
+def test_a_decision_that_is_taken_twice_at_the_same_moment_is_stored_once() -> None:
+    fenced = Fenced(large=False)
+    world = fenced.world
+    admit = AdmitFile(**world.ports("recordings", "recorder", "files"), limits=world.limits)
+    found = a_verified_file(is_media=False)
+    world.trap = Meanwhile(1, lambda: admit(fenced.work, found, errored=False), after=False)
+    racing = AdmitFile(**world.ports("recordings", "recorder", "files"), limits=world.limits)
+    world.clock.advance(minutes=1)
+    assert racing(fenced.work, found, errored=False) is Status.PROCESSING
+    (now,) = world.all()
+    assert now.version == fenced.recording.version + 1
