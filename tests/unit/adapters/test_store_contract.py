@@ -34,7 +34,7 @@ from recordings.domain.errors import (
 )
 from recordings.domain.lifecycle import Status
 from recordings.domain.meeting import MeetingOwnership, Tenure
-from recordings.domain.recording import Failure, Progress, Recording
+from recordings.domain.recording import Archive, Failure, HeldFile, Progress, Recording
 from recordings.domain.stretch import Stretch
 from recordings.domain.tally import day_of, difference
 from recordings.ports import Filter, IdempotencyKeys, KeptLooks, Recordings, Rooms, Tenants
@@ -795,6 +795,38 @@ def test_progress_of_a_recording_that_moved_on_is_dropped(store: Store) -> None:
         store.recordings.get("tenant_1", "rec_none")
 
 
+def test_progress_of_a_move_that_another_one_replaced_is_dropped(store: Store) -> None:
+    first = a_recording(status=Status.ARCHIVED, archive=Archive(state="moving"), archive_attempt=1)
+    store.recordings.add(first, nonce=None)
+    second = replace(first, archive_attempt=2, version=first.version + 1)
+    store.recordings.save(first, second)
+    store.recordings.note_progress(first, Progress(step="copying", attempt=1))
+    assert store.recordings.get("tenant_1", first.id) == second
+
+
+def test_attempts_and_what_is_held_of_them_are_kept(store: Store) -> None:
+    held = HeldFile(a_file(size_bytes=2**40, crc32="0a", sha256="0b", etag="0c"), 7)
+    for number, kept in enumerate((held, replace(held, duration_seconds=None))):
+        stored = ended(id=f"rec_0{number}", cloudflare_id=f"capture_{number}", automatic_attempts=5, held=kept)
+        store.recordings.add(stored, nonce=None)
+        assert store.recordings.get("tenant_1", stored.id) == stored
+
+
+def test_a_recording_of_the_first_release_has_made_one_attempt() -> None:
+    with a_table():
+        stored = ended()
+        recordings = dynamo.DynamoRecordings()
+        recordings.add(stored, nonce=None)
+        dynamo._client.update_item(
+            TableName=dynamo.TABLE,
+            Key={"pk": {"S": "T#tenant_1#REC"}, "sk": {"S": stored.id}},
+            UpdateExpression="REMOVE automatic_attempts, held, archive_attempt",
+        )
+        assert recordings.get("tenant_1", stored.id) == stored
+        recordings.note_progress(stored, Progress(step="copying", attempt=1))
+        assert recordings.get("tenant_1", stored.id).progress is not None
+
+
 def test_bad_news_is_noted_and_taken_back_without_a_new_version(store: Store) -> None:
     stored = ended()
     store.recordings.add(stored, nonce=None)
@@ -885,6 +917,16 @@ def test_the_token_kept_last_is_given_once(store: Store) -> None:
     assert store.recordings.take_token(first) == "new"
     assert store.recordings.take_token(first) is None
     assert store.recordings.take_token(second) == "other"
+
+
+def test_the_token_of_a_newer_attempt_stays(store: Store) -> None:
+    old = ended()
+    new = replace(old, attempt=2)
+    store.recordings.keep_token(new, "new")
+    store.recordings.keep_token(old, "old")
+    assert store.recordings.take_token(old, only="old") is None
+    assert store.recordings.take_token(new, only="new") == "new"
+    assert store.recordings.take_token(new, only="new") is None
 
 
 # ---------------------------------------------------------------- pages
