@@ -197,9 +197,11 @@ class Progress(_Document):
     attempt: Annotated[int, _told("1, and one more after each recovery.", ge=1)]
     bytes_done: Size | None
     bytes_total: Size | None
-    next_step_due: Annotated[Instant | None, _told("When the next step is expected.")]
+    next_step_due: Annotated[
+        Instant | None, _told("When the next step is expected; of a stalled recording, when its next attempt begins.")
+    ]
     stuck_after: Annotated[Instant | None, _told("From when on the work counts as stuck: recover the recording.")]
-    stalled: Annotated[bool, _told("Whether Cloudflare has not finished the file for a long time.")]
+    stalled: Annotated[bool, _told("Whether no attempt at the file is at work: the last one failed or waited in vain.")]
 
 
 class Archive(_Document):
