@@ -12,7 +12,9 @@ from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Recording
 from recordings.domain.storage_keys import quarantine_prefix
 from recordings.services import transfer_file
-from recordings.services.transfer_file import Plan
+from recordings.services.admit_file import AdmitFile
+from recordings.services.transfer_file import Plan, Work
+from tests.support.builders import a_verified_file
 from tests.support.fakes import MemoryFiles, MemoryReader
 from tests.unit.services.world import CONTENT, Killed, Trap, World
 
@@ -390,3 +392,17 @@ def test_a_task_that_dies_at_any_call_decides_and_leaves_the_same(page: bytes, m
         )
         assert world.files.objects == plain.files.objects, n
         world.assert_sound()
+
+
+def test_a_late_repeat_clears_nothing_of_a_file_that_has_moved_on() -> None:
+    world = stopped(PAGES[0], CONTENT)
+    pass_time(world, hours=0.2)
+    ready = only(world)
+    assert ready.file is not None
+    world.move(world.archive(ready))
+    # Somebody still downloads it from there.
+    world.files.put(ready.file.key, CONTENT, content_type="video/mp4")
+    admit = AdmitFile(**world.ports("recordings", "recorder", "files"), limits=world.limits)
+    repeated = Work(tenant_id="tenant_1", recording_id=ready.id, attempt=ready.attempt)
+    assert admit(repeated, a_verified_file(file=ready.file), errored=False) is Status.ARCHIVED
+    assert list(world.files.objects) == [ready.file.key]

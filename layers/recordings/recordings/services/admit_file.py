@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from recordings.domain.admission import FILE_INVALID, Action, AttemptLimits, Decision, FileEvidence, Proof, admit
 from recordings.domain.lifecycle import Status
@@ -14,6 +14,8 @@ from recordings.ports import Clock, Recorder, Recordings
 from recordings.services.attempt_files import AttemptFiles, quarantine, remove_attempt_files, remove_quarantined
 from recordings.services.process_recording import announced_by, asked, save_result
 from recordings.services.transfer_file import Announced, Work
+
+CLEARED: Final = frozenset({Status.PROCESSING, Status.READY, Status.FAILED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +74,8 @@ class AdmitFile:
                 work,
                 lambda one: self._after(one, found, announced, decision) if _is_open(one, work) else one,
             )
-        if recording.attempt == work["attempt"] and recording.status is not Status.RECORDING:
+        # What moves to cold storage, or has moved, is the move's to clear away.
+        if recording.attempt == work["attempt"] and recording.status in CLEARED:
             self._clear(recording, found.file.key)
         return recording.status
 
