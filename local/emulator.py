@@ -27,6 +27,8 @@ from ministack.services import apigateway, lambda_svc
 
 SHARED = Path(tempfile.gettempdir()) / "unpacked"
 LEAST_FILES = 20
+# How the emulator tells that a worker died: at work, while it started, or idle before it was given work.
+DEATHS = ("Worker process died", "Worker process exited immediately", "[Errno 32] Broken pipe")
 _lock = threading.Lock()
 _execute = lambda_svc._execute_function_warm
 _resolve = iam_evaluator._resolve_condition_key
@@ -64,15 +66,20 @@ def error_class(log: str) -> str | None:
     return line[1].rpartition(".")[2] if line else None
 
 
+def named_error(body: dict[str, Any], log: str) -> dict[str, Any]:
+    """What Lambda would say of a failure that the emulator tells of with `body`, and this log."""
+    if str(body.get("errorMessage", "")).startswith(DEATHS):
+        return {**body, "errorType": "Runtime.ExitError", "errorMessage": "Runtime exited with error: signal: killed"}
+    if body.get("errorType") == "Runtime.HandlerError":
+        return {**body, "errorType": error_class(log) or body["errorType"]}
+    return body
+
+
 def execute(func: dict[str, Any], event: Any, request_id: str) -> dict[str, Any]:
     """Run a function; a failure carries the class of its error."""
     result: dict[str, Any] = _execute(func, event, request_id)
-    body = result.get("body")
-    if result.get("error") and isinstance(body, dict) and body.get("errorType") == "Runtime.HandlerError":
-        if body.get("errorMessage") == "Worker process died":
-            body |= {"errorType": "Runtime.ExitError", "errorMessage": "Runtime exited with error: signal: killed"}
-        else:
-            body["errorType"] = error_class(result.get("log", "")) or body["errorType"]
+    if result.get("error") and isinstance(result.get("body"), dict):
+        result["body"] = named_error(result["body"], result.get("log", ""))
     return result
 
 

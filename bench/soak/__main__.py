@@ -81,6 +81,7 @@ def soak(running: dict[str, Any], opened: ExitStack, *, seconds: float, tenants:
     except rig.SoakError as error:
         # What did not come to rest is what is to be looked at.
         soaked.trouble.append(str(error))
+    rig.keep(running, relay, killer, stack.folder(running["name"]) / "soak.json")
     soaked.found = rig.found(running, everybody, soaked.told, control)
     return soaked
 
@@ -143,7 +144,8 @@ def main() -> int:
     print(tables)
     if args.write:
         report.written(DOCUMENT, tables)
-    print(f"\n{'Everything came true' if came_true else 'NOT everything came true'}, {time.monotonic() - began:.0f} s.")
+    print(f"\nWhat is there and what struck: {stack.folder(args.name) / 'soak.json'}")
+    print(f"{'Everything came true' if came_true else 'NOT everything came true'}, {time.monotonic() - began:.0f} s.")
     return 0 if came_true else 1
 
 

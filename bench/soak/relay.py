@@ -23,6 +23,8 @@ SLOW_SECONDS: Final = 2.0
 # A call that is made again within this time has been repeated, and not left to somebody else.
 REPEAT_SECONDS: Final = 30.0
 
+LONGEST_TARGET: Final = 300
+
 type Key = tuple[str, Call, str]
 
 
@@ -39,6 +41,8 @@ class FaultyRelay(Relay):
         self.urls: dict[str, str] = {}
         # When each function last called somebody.
         self.last_call: dict[str, float] = {}
+        # Every strike: when (Unix time), whose call, which, to where, and the fault.
+        self.log: list[tuple[float, str, str, str, str]] = []
         # Struck calls that the same function made again, and that then went through.
         self.repeated: Counter[tuple[Call, str]] = Counter()
 
@@ -60,6 +64,8 @@ class FaultyRelay(Relay):
             self._went_through(key)
         else:
             self._waiting[key] = (time.monotonic(), fault.name)
+            target = head.split(" ", 2)[1][:LONGEST_TARGET]
+            self.log.append((round(time.time(), 3), function, str(call), target, fault.name))
         await self._pass_on(head, body, length, fault, reader, writer)
 
     def _went_through(self, key: Key) -> None:

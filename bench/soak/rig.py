@@ -56,6 +56,7 @@ class Killer:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._go_on)
         self.killed: Counter[str] = Counter()
+        self.log: list[tuple[float, str]] = []
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -79,6 +80,7 @@ class Killer:
                 except ProcessLookupError:
                     continue
                 self.killed[name] += 1
+                self.log.append((round(time.time(), 3), name))
 
     def _workers(self) -> list[tuple[int, str]]:
         """The emulator's processes that run a function of this stack, each with the function's name."""
@@ -345,6 +347,13 @@ def ask_for_copies(running: Json, keys: Sequence[str]) -> None:
 
 def _readable(s3: Any, bucket: str, key: str) -> bool:
     return 'ongoing-request="false"' in s3.head_object(Bucket=bucket, Key=key).get("Restore", "")
+
+
+def keep(running: Json, relay: FaultyRelay, killer: Killer, path: Path) -> None:
+    """Write down what is there and what struck, for whoever looks into what went wrong."""
+    table = [row for row in rows(running) if not row["pk"].startswith("PARTS#")]
+    kept = {"rows": table, "strikes": relay.log, "killed": killer.log}
+    path.write_text(json.dumps(kept, indent=1, default=str))
 
 
 def audited(running: Json) -> tuple[list[str], list[str]]:

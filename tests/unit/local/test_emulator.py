@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from local.emulator import claim_text
+from local.emulator import claim_text, named_error
 
 
 @pytest.mark.parametrize(
@@ -25,3 +25,29 @@ from local.emulator import claim_text
 )
 def test_a_claim_arrives_as_text(claim: Any, delivered: str) -> None:
     assert claim_text(claim) == delivered
+
+
+KILLED = {"errorType": "Runtime.ExitError", "errorMessage": "Runtime exited with error: signal: killed"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("Runtime.HandlerError", "Worker process died"),
+        ("RuntimeError", "Worker process exited immediately. stderr: "),
+        ("Runtime.HandlerError", "[Errno 32] Broken pipe"),
+    ],
+    ids=["at work", "while it starts", "idle"],
+)
+def test_a_worker_that_dies_is_told_as_lambda_tells_it(kind: str, message: str) -> None:
+    """State machines try that again; the emulator's own words they would not know."""
+    assert named_error({"errorType": kind, "errorMessage": message}, "") == KILLED
+
+
+def test_a_failure_carries_the_class_of_its_error() -> None:
+    log = "Traceback (most recent call last):\n  File x\nrecordings.domain.errors.Throttled: busy\n"
+    told = {"errorType": "Runtime.HandlerError", "errorMessage": "busy"}
+    assert named_error(told, log) == {"errorType": "Throttled", "errorMessage": "busy"}
+    assert named_error(told, "") == told
+    timed_out = {"errorType": "Sandbox.Timedout", "errorMessage": "Task timed out"}
+    assert named_error(timed_out, log) == timed_out
