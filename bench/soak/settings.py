@@ -32,8 +32,11 @@ MEDIA: Final[Mapping[str, Facts]] = {
     "no answer until the fault ends": {"kind": "hold"},
     "the answer comes late": {"kind": "delay", "seconds": 2},
     "the file comes slowly": {"kind": "slow", "bytes_per_second": 20_000},
-    "one bit is wrong": {"kind": "flip", "at": 1000},
+    "one bit is wrong": {"kind": "flip"},
 }
+# Where a bit may be wrong: within every file there is. It is another place each time, and one read that it strikes: two
+# reads that are wrong in the same place agree, and without an ETag nothing in the world tells them from the truth.
+PLACES: Final = 15_000
 KEY: Final[Mapping[str, Facts]] = {
     "500": {"kind": "answer", "status": 500},
     "502 with an HTML page": {"kind": "answer", "status": 502, "body": "html"},
@@ -93,10 +96,12 @@ class Habits:
 
     def _round(self) -> None:
         media, key = self._least("media", MEDIA), self._least("key", KEY)
-        armed = {
+        armed: dict[tuple[str, str], dict[str, Any]] = {
             ("media", media): {"on": "media", "probability": 0.6, "times": STRIKES, **MEDIA[media]},
             ("key", key): {"on": "key", "times": 1, **KEY[key]},
         }
+        if MEDIA[media]["kind"] == "flip":
+            armed["media", media] |= {"at": self._random.randrange(PLACES), "times": 1}
         for facts in armed.values():
             self._client.post("/faults", json=facts).raise_for_status()
         for habit in self._random.sample([*HABITS], 2):
@@ -105,7 +110,7 @@ class Habits:
         if self._random.random() < 0.3:
             self._client.post("/rotate-webhook-key").raise_for_status()
         self._over.wait(ROUND_SECONDS)
-        self._count([*armed], self._client.get("/faults").raise_for_status().json()["data"])
+        self._count(armed, self._client.get("/faults").raise_for_status().json()["data"])
         # Settings go back with the faults.
         self._client.delete("/faults").raise_for_status()
 
@@ -113,6 +118,6 @@ class Habits:
         least = min(self.struck[call, name] for name in faults)
         return self._random.choice([name for name in faults if self.struck[call, name] == least])
 
-    def _count(self, armed: Sequence[tuple[str, str]], left: Sequence[Mapping[str, Any]]) -> None:
-        for (call, name), fault in zip(armed, left, strict=True):
-            self.struck[call, name] += (STRIKES if call == "media" else 1) - int(fault["times"])
+    def _count(self, armed: Mapping[tuple[str, str], Facts], left: Sequence[Facts]) -> None:
+        for (place, facts), fault in zip(armed.items(), left, strict=True):
+            self.struck[place] += int(facts["times"]) - int(fault["times"])
