@@ -196,6 +196,8 @@ def test_the_archive_call_alone_moves_the_file_whatever_its_size(
     assert seen == "stored"
     # The answer did not wait for the bytes: it is far inside the gateway's 30 seconds.
     assert took < 20
+    # It has been asked for, and the URLs are good for an hour.
+    let_urls_end(running, recording_id)
     check_stored_once(running, recording_id)
 
 
@@ -345,7 +347,7 @@ def test_a_run_of_a_recording_that_is_no_longer_at_this_attempt_changes_nothing(
 
 
 def test_a_url_works_to_its_end_also_when_the_file_moves_and_then_r2_is_emptied(
-    running: Json, api: httpx.Client, cloudflare: httpx.Client, tenant: str
+    running: Json, api: httpx.Client, cloudflare: httpx.Client
 ) -> None:
     recording_id, made = ready(api, cloudflare)
     served = link(api, recording_id, expires_in=604_800)
@@ -355,20 +357,7 @@ def test_a_url_works_to_its_end_also_when_the_file_moves_and_then_r2_is_emptied(
     assert api.get(f"/recordings/{recording_id}/download").status_code == 202
     assert digest(served) == made["sha256"]
 
-    # As if seven days were over.
-    end_urls(running, recording_id)
-    stack.client(running, "dynamodb").update_item(
-        TableName=running["tables"]["Table"],
-        Key={"pk": {"S": f"T#{tenant}#REC"}, "sk": {"S": recording_id}},
-        UpdateExpression="SET archive.source_kept_until = :past",
-        ExpressionAttributeValues={":past": {"S": "2026-01-01T00:00:00Z"}},
-    )
-    look = {
-        "capture_id": None, "meeting_id": None, "sure": True, "tenant_id": tenant, "recording_id": recording_id,
-        "kept": False,
-    }  # fmt: skip
-    event = {"nonce": "nobody", "looks": [look]}
-    assert stack.invoke(NAME, "ReconcileBatch", json.dumps(event).encode()) == {"changed": 1, "kept": 0}
+    let_urls_end(running, recording_id)
     check_stored_once(running, recording_id)
     assert is_settled(running, recording_id)
 
@@ -377,6 +366,26 @@ def outcome_of_archiving(running: Json, recording_id: str) -> str:
     machine = running["state_machines"]["Archiving"]
     arn = f"{machine.replace(':stateMachine:', ':execution:')}:{recording_id}-1"
     return str(stack.client(running, "stepfunctions").describe_execution(executionArn=arn)["status"])
+
+
+def let_urls_end(running: Json, recording_id: str) -> None:
+    """As if the time of all URLs were over that were given out of R2, and a sync came by."""
+    until(lambda: outcome_of_archiving(running, recording_id) == "SUCCEEDED")
+    end_urls(running, recording_id)
+    (row,) = [row for row in scanned(running, of=recording_id) if "history" in row]
+    stack.client(running, "dynamodb").update_item(
+        TableName=running["tables"]["Table"],
+        Key={"pk": row["pk"], "sk": row["sk"]},
+        UpdateExpression="SET #archive.source_kept_until = :past",
+        ExpressionAttributeNames={"#archive": "archive"},
+        ExpressionAttributeValues={":past": {"S": "2026-01-01T00:00:00Z"}},
+    )
+    look = {
+        "capture_id": None, "meeting_id": None, "sure": True, "tenant_id": row["tenant_id"]["S"],
+        "recording_id": recording_id, "kept": False,
+    }  # fmt: skip
+    event = {"nonce": "nobody", "looks": [look]}
+    assert stack.invoke(NAME, "ReconcileBatch", json.dumps(event).encode()) == {"changed": 1, "kept": 0}
 
 
 @pytest.mark.parametrize(
