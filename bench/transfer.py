@@ -427,6 +427,16 @@ def mark(work: dict[str, Any], key: str, facts: dict[str, Any]) -> None:
     import_module("functions.workflow.mark_ready.app").admit_file(work, found, errored=False)
 
 
+def archive(work: dict[str, Any]) -> None:
+    """In the engine's process: what the API stores before a move begins."""
+    from recordings.adapters.dynamo import DynamoRecordings
+    from recordings.adapters.system import now
+
+    recordings = DynamoRecordings()
+    ready = recordings.find(work["tenant_id"], work["recording_id"])
+    recordings.save(ready, ready.archiving(at=now()))
+
+
 # ---------------------------------------------------------------- cost
 
 

@@ -337,6 +337,7 @@ def test_a_wrong_bit_on_the_way_to_the_archive_is_found_and_r2_keeps_its_file(
             archive.task("copy_to_archive", work, planned, [1, 2], name="copy_segment")
             return planned, archive.task("complete_archive", planned, name="complete_transfer").value
 
+        archive.call("bench.transfer:archive", work)
         archive.task("begin_archive", work)
         proxy.faults = Faults(flips=[Flip("GetObject", 7_000_000)])
         with pytest.raises(Failed, match="ChecksumMismatch"):
