@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from recordings.request_context import (
+    ANSWER_SECONDS,
     CLEANUP_SECONDS,
     REQUEST_SECONDS,
     cleanup,
@@ -16,6 +17,7 @@ from recordings.request_context import (
 )
 from recordings.workflow.task import Payload, task
 from tests.support.context import Context
+from tests.support.template import template
 
 
 def test_without_a_context_there_is_no_tenant_and_no_deadline() -> None:
@@ -56,6 +58,10 @@ def test_what_releases_has_more_time_and_nothing_else_has() -> None:
 @pytest.mark.parametrize(("function", "request_"), [(29, REQUEST_SECONDS), (60, REQUEST_SECONDS), (10, 6), (2, -2)])
 def test_a_request_ends_before_its_function(function: float, request_: float) -> None:
     assert request_seconds(function) == request_
+
+
+def test_the_time_of_a_request_fills_the_time_of_the_api_functions() -> None:
+    assert template()["Globals"]["Function"]["Timeout"] == REQUEST_SECONDS + CLEANUP_SECONDS + ANSWER_SECONDS
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,8 @@ class CallBudget:
             ProviderThrottled: there is no call left for this caller, or Cloudflare blocks
             Throttled: too many calls at the same moment
         """
-        part = self._part()
+        tenant = self._tenant()
+        part = NOBODY[self._caller] if tenant is None else part_of(tenant)
         for _ in range(TRIES):
             now = time.time()
             tick = int(now // TICK_SECONDS)
@@ -103,13 +104,6 @@ class CallBudget:
 
     def _tenant(self) -> str | None:
         return None if self._caller == "sweep" else current_tenant()
-
-    def _part(self) -> str:
-        """Whose part of the bucket a call fills. A hash of the tenant's name keeps the item small."""
-        tenant = self._tenant()
-        if tenant is None:
-            return NOBODY[self._caller]
-        return urlsafe_b64encode(sha256(tenant.encode("utf-8", "replace")).digest())[:8].decode()
 
     def _take(self, part: str, now: float, tick: int) -> Item | None:
         """Count a call if the bucket is of this tick and admits it; give None when that was done, else the item.
@@ -154,15 +148,9 @@ class CallBudget:
                 conditions.append(f"{name} = :{name}")
             else:
                 conditions.append(f"attribute_not_exists({name})")
-        limits = {f"allowed_{caller}": allowed(usage, caller, self._shares) for caller in CALLERS}
         refused = _write(
             client.put_item,
-            Item={
-                **KEY,
-                **_numbers({"tick": usage.tick, "used": usage.used, **limits}),
-                "parts": {"M": _numbers(usage.parts)},
-                "stops": {"M": _numbers(usage.stops)},
-            },
+            Item=item_of(usage, self._shares),
             ConditionExpression=" AND ".join(conditions),
             **({"ExpressionAttributeValues": values} if values else {}),
         )
@@ -184,6 +172,22 @@ class CallBudget:
             ConditionExpression="attribute_not_exists(blocked_until) OR blocked_until < :until",
             ExpressionAttributeValues=_numbers({":until": time.time() + seconds}),
         )
+
+
+def part_of(tenant: str) -> str:
+    """The name of a tenant's part of the bucket: a hash, which keeps the item small."""
+    return urlsafe_b64encode(sha256(tenant.encode("utf-8", "replace")).digest())[:8].decode()
+
+
+def item_of(usage: Usage, shares: Shares) -> Item:
+    """The item that holds the bucket, and what it allows each caller."""
+    limits = {f"allowed_{caller}": allowed(usage, caller, shares) for caller in CALLERS}
+    return {
+        **KEY,
+        **_numbers({"tick": usage.tick, "used": usage.used, **limits}),
+        "parts": {"M": _numbers(usage.parts)},
+        "stops": {"M": _numbers(usage.stops)},
+    }
 
 
 def _write(write: Any, **request: Any) -> Item | None:
