@@ -71,8 +71,7 @@ def imported(name: str) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     tree = ast.parse(source(name))
     called = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and is_wiring(node.value)}
-    built = [node for node in WIRING.body if isinstance(node, ast.FunctionDef) and node.name in called]
-    assert len(built) == len(called)
+    built = [node for name in called for node in builders(name)]
     for node in chain.from_iterable(ast.walk(one) for one in (tree, *built)):
         if isinstance(node, ast.ImportFrom) and node.module:
             found.setdefault(node.module, set()).update(alias.name for alias in node.names)
@@ -80,6 +79,16 @@ def imported(name: str) -> dict[str, set[str]]:
             for alias in node.names:
                 found.setdefault(alias.name, set())
     return found
+
+
+def builders(name: str) -> list[ast.FunctionDef]:
+    """A builder of `wiring`, and those that it calls itself."""
+    (builder,) = [node for node in WIRING.body if isinstance(node, ast.FunctionDef) and node.name == name]
+    called = [
+        node.func.id for node in ast.walk(builder) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    ]
+    names = {node.name for node in WIRING.body if isinstance(node, ast.FunctionDef)} & set(called)
+    return [builder, *(one for inner in names for one in builders(inner))]
 
 
 def is_wiring(node: ast.expr) -> bool:
