@@ -33,6 +33,7 @@ class Soaked:
     killer: rig.Killer | None = None
     found: Found | None = None
     rounds: int = 0
+    removed: Sequence[str] = ()
     trouble: list[str] = field(default_factory=list)
 
 
@@ -78,10 +79,11 @@ def soak(running: dict[str, Any], opened: ExitStack, *, seconds: float, tenants:
     try:
         rig.finish_captures(control)
         soaked.rounds = rig.rest(running)
+        soaked.removed = rig.repaired(running)
     except rig.SoakError as error:
         # What did not come to rest is what is to be looked at.
         soaked.trouble.append(str(error))
-    rig.keep(running, relay, killer, stack.folder(running["name"]) / "soak.json")
+    rig.keep(running, control, relay, killer, stack.folder(running["name"]) / "soak.json")
     soaked.found = rig.found(running, everybody, soaked.told, control)
     return soaked
 
@@ -103,6 +105,7 @@ def block(soaked: Soaked, *, minutes: float, seed: int) -> tuple[str, bool]:
             f"quiet after {soaked.rounds} rounds of sync."
         ],
         [*report.kills(soaked.killer.killed)],
+        [f"Removed by the audit's repair: {len(soaked.removed)}.", *(f"* `{name}`" for name in soaked.removed)],
         [*report.verdicts(wrong)],
         ["What callers were told:"],
         [*report.told(found.answers)],

@@ -45,6 +45,12 @@ def _s3(name: str, status: int, code: str) -> Fault:
     return Fault(name, "answer", status, f"<Error><Code>{code}</Code><Message>a fault</Message></Error>", XML)
 
 
+def _query(name: str, status: int, code: str) -> Fault:
+    """An error in the query protocol's envelope (Smithy, "AWS query protocol")."""
+    error = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>a fault</Message></Error>"
+    return Fault(name, "answer", status, f"<ErrorResponse>{error}</ErrorResponse>", "text/xml")
+
+
 def _kit(name: str, status: int, body: str, *headers: tuple[str, str]) -> Fault:
     return Fault(name, "answer", status, body, JSON, headers)
 
@@ -102,7 +108,11 @@ BY_SERVICE: Final[Mapping[str, Sequence[Fault]]] = {
         _aws("400 ThrottlingException", 400, "ThrottlingException"),
         *CONNECTIONS,
     ),
-    "STS": (_s3("500 InternalFailure", 500, "InternalFailure"), _s3("400 Throttling", 400, "Throttling"), *CONNECTIONS),
+    "STS": (
+        _query("500 InternalFailure", 500, "InternalFailure"),
+        _query("400 Throttling", 400, "Throttling"),
+        *CONNECTIONS,
+    ),
     "R2": OBJECTS,
     "S3": OBJECTS,
 }

@@ -33,6 +33,8 @@ BUSY_SECONDS: Final = 1.5
 SYNC_EVERY_SECONDS: Final = 20
 # Beyond the ten minutes that young work is left alone and that lie between two looks, and beyond every lease.
 AGE: Final = timedelta(minutes=20)
+# What two audits must lie apart to confirm each other, and more.
+APART: Final = timedelta(hours=7)
 ROUNDS: Final = 8
 # Longer than the longest pause before a task of a state machine is tried again (300 s).
 ROUND_SECONDS: Final = 360
@@ -165,26 +167,34 @@ def rows(running: Json) -> list[Json]:
     return [{name: _plain(value) for name, value in item.items()} for page in pages for item in page["Items"]]
 
 
-def earlier(value: object) -> object:
+def earlier(value: object, by: timedelta = AGE) -> object:
     """A value with every time in it moved back."""
     if isinstance(value, str) and TIME.fullmatch(value):
-        return (datetime.fromisoformat(value) - AGE).astimezone(UTC).isoformat().replace("+00:00", "Z")
+        return (datetime.fromisoformat(value) - by).astimezone(UTC).isoformat().replace("+00:00", "Z")
     if isinstance(value, dict):
-        return {name: earlier(one) for name, one in value.items()}
+        return {name: earlier(one, by) for name, one in value.items()}
     return value
 
 
-def age(running: Json) -> None:
-    """Let time pass for what waits for it: open recordings and leases; no call of the budget is blocked any more."""
+def times_of(row: Json, waiting: set[str]) -> set[str]:
+    """The attributes of an item in which the time is to pass."""
+    if row["sk"] in waiting and row["pk"].endswith(("#REC", "#TRASH")):
+        return set(row) - KEPT_TIMES
+    # Leases; the ends of URLs that were given out; what an audit found missing, since when.
+    kinds = {"#URLS": {"ends_at"}, "#SUSPECTS": {"at"}}
+    return next((names for end, names in kinds.items() if row["pk"].endswith(end)), {"lease_until"}) & set(row)
+
+
+def age(running: Json, by: timedelta = AGE) -> None:
+    """Let time pass for what waits for it; no call of the budget is blocked any more."""
     dynamo, table, found = stack.client(running, "dynamodb"), running["tables"]["Table"], rows(running)
     waiting = {row["sk"] for row in found if row["pk"] == "OPEN"}
     for row in found:
         if row["pk"] == "BUDGET":
             dynamo.delete_item(TableName=table, Key={"pk": {"S": row["pk"]}, "sk": {"S": row["sk"]}})
             continue
-        of_a_recording = row["sk"] in waiting and row["pk"].endswith(("#REC", "#TRASH"))
-        names = set(row) - KEPT_TIMES if of_a_recording else {"lease_until"} & set(row)
-        changed = {name: moved for name in names if (moved := earlier(row[name])) != row[name]}
+        names = times_of(row, waiting)
+        changed = {name: moved for name in names if (moved := earlier(row[name], by)) != row[name]}
         if not changed:
             continue
         keys = {f"#{at}": name for at, name in enumerate(changed)}
@@ -349,10 +359,22 @@ def _readable(s3: Any, bucket: str, key: str) -> bool:
     return 'ongoing-request="false"' in s3.head_object(Bucket=bucket, Key=key).get("Restore", "")
 
 
-def keep(running: Json, relay: FaultyRelay, killer: Killer, path: Path) -> None:
+def repaired(running: Json) -> list[str]:
+    """Let two audits with repair do their work, as far apart as they must be; gives what they removed."""
+    make, name = clients(running["name"]), f"recordings-{running['name']}"
+    removed: list[Json] = []
+    for _ in range(2):
+        told = reconcile(make, name, tenant=None, repair=True, min_age_hours=0)
+        removed += _all(told, "removed")
+        age(running, APART)
+    return [f"{row['store']} {row['key']}" for row in removed]
+
+
+def keep(running: Json, control: httpx.Client, relay: FaultyRelay, killer: Killer, path: Path) -> None:
     """Write down what is there and what struck, for whoever looks into what went wrong."""
     table = [row for row in rows(running) if not row["pk"].startswith("PARTS#")]
-    kept = {"rows": table, "strikes": relay.log, "killed": killer.log}
+    captures = control.get("/recordings").raise_for_status().json()["data"]
+    kept = {"rows": table, "captures": captures, "strikes": relay.log, "killed": killer.log}
     path.write_text(json.dumps(kept, indent=1, default=str))
 
 
