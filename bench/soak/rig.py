@@ -38,8 +38,8 @@ APART: Final = timedelta(hours=7)
 ROUNDS: Final = 8
 # Longer than the longest pause before a task of a state machine is tried again (300 s).
 ROUND_SECONDS: Final = 360
-# When a recording began is no waiting, and the history is what happened.
-KEPT_TIMES: Final = frozenset({"created_at", "started_at", "deleted_at", "history"})
+# What a recording is counted and listed by, and what happened; all else of an open one may be waited for.
+KEPT_TIMES: Final = frozenset({"created_at", "deleted_at", "history"})
 TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 
 _plain, _typed = TypeDeserializer().deserialize, TypeSerializer().serialize

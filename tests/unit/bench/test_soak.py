@@ -14,7 +14,7 @@ from bench.soak.calls import Call, call_of
 from bench.soak.faults import BY_OPERATION, BY_SERVICE, FLIP, Chooser, faults_of
 from bench.soak.load import answer_of
 from bench.soak.relay import flipped
-from bench.soak.rig import AGE, earlier
+from bench.soak.rig import AGE, earlier, times_of
 from bench.soak.settings import HABITS, KEY, MEDIA
 from bench.soak.verdict import Answer, Capture, Found, Held, tallies_of, verdict
 from local.standin.world import Fault, Settings
@@ -283,6 +283,16 @@ def test_time_passes_wherever_a_time_is_written() -> None:
         "d": "2026",
         "e": None,
     }
+
+
+def test_time_passes_for_open_recordings_leases_urls_and_suspicions_alone() -> None:
+    recording = {"pk": "T#a#REC", "sk": "rec_1", "created_at": "x", "started_at": "x", "stopped_at": "x"}
+    assert {"started_at", "stopped_at"} <= times_of(recording, {"rec_1"})
+    assert "created_at" not in times_of(recording, {"rec_1"})
+    assert times_of(recording, set()) == set()
+    assert times_of({"pk": "T#a#ROOM", "sk": "r", "lease_until": "x", "created_at": "x"}, set()) == {"lease_until"}
+    assert times_of({"pk": "T#a#URLS", "sk": "rec_1", "ends_at": "x", "expires_at": 1}, set()) == {"ends_at"}
+    assert times_of({"pk": "T#a#SUSPECTS", "sk": "d", "at": "x", "name": "n"}, set()) == {"at"}
 
 
 def test_the_table_shows_what_never_struck_too() -> None:
