@@ -10,6 +10,7 @@ from tests.e2e.support import (
     Json,
     a_room,
     captures,
+    free_the_sync,
     get,
     in_status,
     lose_unfinished,
@@ -43,9 +44,10 @@ CHANGED: set[str] = set()
 
 
 @pytest.fixture(autouse=True)
-def tidy(cloudflare: httpx.Client) -> Iterator[None]:
+def tidy(running: Json, cloudflare: httpx.Client) -> Iterator[None]:
     """No lie outlives its test."""
     lose_unfinished(cloudflare)
+    free_the_sync(running)
     yield
     cloudflare.delete("/rows").raise_for_status()
     for capture_id in [*CHANGED]:

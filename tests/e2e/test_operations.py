@@ -160,12 +160,12 @@ def ask(api: httpx.Client, operation: str, place: Place) -> httpx.Response:
 
 
 def kept(running: Json, recording_id: str) -> list[Json]:
-    """The rows of a recording; what its run notes of its progress is no change of the recording."""
+    """The rows of a recording; its run's progress, and the end of URLs given out, are no change of the recording."""
     rows = scanned(running, of=recording_id)
     return [
         {key: value for key, value in row.items() if key not in {"progress", "task_token"}}
         for row in rows
-        if "TOKEN" not in json.dumps(row) and not row["pk"]["S"].startswith(("PARTS#", "EXECUTION"))
+        if "TOKEN" not in json.dumps(row) and not row["pk"]["S"].startswith("PARTS#") and "#URLS" not in row["pk"]["S"]
     ]
 
 

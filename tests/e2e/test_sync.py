@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from local import stack
+from tests.e2e.conftest import Client
 from tests.e2e.support import (
     Json,
     a_room,
@@ -17,11 +18,13 @@ from tests.e2e.support import (
     captures,
     downloaded,
     fault,
+    free_the_sync,
     get,
     in_status,
     lose_unfinished,
     make,
     outcome,
+    scanned,
     settle,
     start,
     stop,
@@ -53,10 +56,7 @@ def quiet(running: Json, cloudflare: httpx.Client) -> Iterator[None]:
     """No webhook helps, and what other tests left behind has been brought in line before."""
     lose_unfinished(cloudflare)
     settle(cloudflare, webhooks=False)
-    # Nor does a run that somebody began by hand hold up the others until its lease is over.
-    stack.client(running, "dynamodb").delete_item(
-        TableName=running["tables"]["Table"], Key={"pk": {"S": "SYNC"}, "sk": {"S": "STATE"}}
-    )
+    free_the_sync(running)
     sync_all(running)
     yield
     lose_unfinished(cloudflare)
@@ -112,25 +112,27 @@ def test_what_began_and_ended_without_a_word_comes_in(
     assert get(api, row["id"]) == before
 
 
-def test_what_was_recorded_before_its_room_was_registered_comes_in_with_the_next_run(
-    running: Json, api: httpx.Client, cloudflare: httpx.Client
+def test_what_was_recorded_while_no_room_held_its_meeting_comes_in_once_one_does_again(
+    running: Json, client: Client, cloudflare: httpx.Client
 ) -> None:
+    api = client(scope="recordings:read recordings:write recordings:adopt")
     meeting_id = str(uuid.uuid4())
     cloudflare.post("/meetings", json={"meeting_id": meeting_id}).raise_for_status()
-    age = BEGAN_LONG_AGO.total_seconds()
-    make(cloudflare, meeting_id, count=3, age_seconds=age, apart_seconds=60)
-    # The watermark is moved past them: only a walk of the whole list would see them again.
-    make(cloudflare, meeting_id, age_seconds=1)
-    sync_all(running)
-    assert total(api) == 0
+    # From before it was anybody's: nobody is ever shown it.
+    make(cloudflare, meeting_id, count=3, age_seconds=BEGAN_LONG_AGO.total_seconds(), apart_seconds=60)
+    named = {"name": "Late", "cloudflare_meeting_id": meeting_id}
+    assert api.put("/rooms/first", json=named).status_code == 201
+    assert api.delete("/rooms/first").status_code == 200
+    made = make(cloudflare, meeting_id, age_seconds=0)
 
-    answer = api.put("/rooms/late", json={"name": "Late", "cloudflare_meeting_id": meeting_id})
-    assert answer.status_code == 201
-    cloudflare.delete("/requests").raise_for_status()
+    assert api.put("/rooms/late", json=named).status_code == 201
     sync_all(running)
 
-    assert total(api, room_id="late") == 4
-    until(lambda: total(api, status="ready") == 4)
+    (row,) = api.get("/recordings").json()["data"]
+    # Times are whole seconds: it may have begun in the one in which the first room let the meeting go.
+    assert row["room_id"] in {"first", "late"}
+    (link,) = [row for row in scanned(running, of=made["id"]) if row["pk"]["S"] == f"CLOUDFLARE#{made['id']}"]
+    in_status(api, link["recording_id"]["S"], "ready")
     # It is walked once.
     cloudflare.delete("/requests").raise_for_status()
     sync_all(running)
