@@ -187,7 +187,9 @@ CASES: list[tuple[str, str, Callable[[Capture], object], object]] = [
 ]
 
 
-@pytest.mark.parametrize(("field", "odd", "read", "right"), CASES, ids=lambda given: str(given)[:30])
+@pytest.mark.parametrize(
+    ("field", "odd", "read", "right"), CASES, ids=[f"{field}: {odd}"[:60] for field, odd, *_ in CASES]
+)
 def test_an_odd_field_counts_as_not_told(
     origin: str,
     kit: realtimekit.RealtimeKit,
