@@ -11,6 +11,7 @@ from recordings.adapters.sync_state import DynamoSyncState
 from recordings.adapters.system import deadlines, new_id, now
 from recordings.domain.reconcile import METRICS
 from recordings.observability import count
+from recordings.services.late_delivery import RemoveLateDelivery
 from recordings.services.reconcile_recording import ReconcileRecording
 from recordings.services.resume_archive import ResumeArchive
 from recordings.services.sync_all import LEASE, LookClosely
@@ -18,7 +19,7 @@ from recordings.workflow.task import Payload, task
 
 state = DynamoSyncState()
 rooms, recordings, workflow = DynamoRooms(), DynamoRecordings(), ProcessingRuns()
-recorder, r2 = RealtimeKit(CallBudget("sweep")), R2()
+recorder, r2, vault = RealtimeKit(CallBudget("sweep")), R2(), ArchiveBucket()
 reconcile = ReconcileRecording(
     recordings=recordings,
     recorder=recorder,
@@ -37,11 +38,12 @@ look_closely = LookClosely(
     resume_archive=ResumeArchive(
         recordings=recordings,
         archiving=ArchivingRuns(),
-        vault=ArchiveBucket(),
+        vault=vault,
         source=r2,
         links=DynamoDownloadLinks(),
         clock=now,
     ),
+    remove_late_delivery=RemoveLateDelivery(files=r2, vault=vault),
     kept=DynamoKeptLooks(),
     reconcile=reconcile,
     clock=now,
@@ -55,5 +57,6 @@ def handler(payload: Payload) -> Payload:
     looked = look_closely(payload["looks"])
     count("RecordingsSynced", looked.changed)
     count("FilesExpiringSoon", looked.expiring)
+    count("LateDeliveriesRemoved", looked.removed)
     count("LooksKept", looked.kept)
     return {"changed": looked.changed, "kept": looked.kept}

@@ -39,6 +39,7 @@ from recordings.services.delete_recording import DeleteRecording, UndeleteRecord
 from recordings.services.delete_room import DeleteRoom
 from recordings.services.download_recording import Archived, DownloadRecording, NotYet, Ready
 from recordings.services.import_capture import ImportCapture
+from recordings.services.late_delivery import RemoveLateDelivery
 from recordings.services.move_to_archive import (
     AbandonArchive,
     ArchiveFence,
@@ -268,7 +269,10 @@ class World:
         """Give how many recordings changed; `looked` has the rest of what came of it."""
         ports = self.ports("rooms", "recordings", "recorder", "workflow", "kept")
         resume = ResumeArchive(**self.ports("recordings", "archiving", "vault", "source", "links"))
-        self.looked = LookClosely(**ports, resume_archive=resume, reconcile=self.reconcile())(looks)
+        known = self.ports("files", "vault")
+        late = RemoveLateDelivery(files=known["files"], vault=known["vault"])
+        look = LookClosely(**ports, resume_archive=resume, remove_late_delivery=late, reconcile=self.reconcile())
+        self.looked = look(looks)
         return self.looked.changed
 
     def sync(self) -> int | None:

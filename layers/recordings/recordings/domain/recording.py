@@ -254,6 +254,16 @@ class Recording:
         return self.status in {Status.RECORDING, Status.PROCESSING} or self.archive_unfinished
 
     @property
+    def superseded_delivery(self) -> str | None:
+        """Where Cloudflare may have delivered a file that is no longer needed; None when there is no such place.
+
+        The recording has a whole file of another key. A partial one may be less than what is delivered late.
+        """
+        if self.status not in {Status.READY, Status.ARCHIVED} or self.partial or self.open or self.file is None:
+            return None
+        return self.delivery_key if self.delivery_key != self.file.key else None
+
+    @property
     def archive_unfinished(self) -> bool:
         """Whether a stored decision about its archive is still to be carried out to its end."""
         archive = self.archive

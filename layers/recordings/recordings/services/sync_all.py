@@ -27,6 +27,7 @@ from recordings.domain.meeting import RecordingOwner, owner_of
 from recordings.domain.reconcile import SETTLED, Deadlines, reconcile
 from recordings.domain.recording import Recording
 from recordings.ports import Clock, KeptLooks, Look, Recorder, Recordings, Rooms, Workflow
+from recordings.services.late_delivery import RemoveLateDelivery
 from recordings.services.meeting_owner import FindOwner, SettleMeeting
 from recordings.services.reconcile_recording import ReconcileRecording
 from recordings.services.resume_archive import ResumeArchive
@@ -118,7 +119,7 @@ class ScanCaptures:
                 # A time that is yet to come would hide all that begins until then.
                 began = min(capture.invoked_at, self.clock())
                 scan.newest = max(scan.newest or began, began)
-                look = self._compared(capture, known, scan)
+                look = self._compared(capture, known, scan, full=begun.full)
                 if look is not None and capture.id not in looks:
                     looks[capture.id] = look
                     size += _size(look)
@@ -141,7 +142,9 @@ class ScanCaptures:
                 own[name] = _of(recording)
         return _drawn(own)
 
-    def _compared(self, capture: Capture, known: Mapping[str, Recording | None], scan: Scan) -> Look | None:
+    def _compared(
+        self, capture: Capture, known: Mapping[str, Recording | None], scan: Scan, *, full: bool
+    ) -> Look | None:
         if capture.id not in known:
             meeting_id = capture.meeting_id or capture.likely_meeting_id
             ownership = self.rooms.meeting_ownership(meeting_id) if meeting_id is not None else None
@@ -161,6 +164,9 @@ class ScanCaptures:
             return None
         now = self.clock()
         if is_expiring(ours, capture, now):
+            return _of(ours)
+        if full and ours.superseded_delivery is not None:
+            # Once a day, for as long as Cloudflare may still deliver.
             return _of(ours)
         verdict = reconcile(ours, capture, now=now, deadlines=self.deadlines)
         if verdict.act in SETTLED and verdict.missing_since == ours.missing_since:
@@ -218,9 +224,11 @@ def _of(recording: Recording) -> Look:
 
 @dataclass(slots=True)
 class Looked:
-    """What came of some looks: recordings imported or changed, files that expire soon, looks that are kept."""
+    """What came of some looks: recordings imported or changed, files that expire soon, late deliveries that were
+    removed, looks that are kept."""
 
     changed: int = 0
+    removed: int = 0
     expiring: int = 0
     kept: int = 0
 
@@ -234,6 +242,7 @@ class LookClosely:
     recorder: Recorder
     workflow: Workflow
     resume_archive: ResumeArchive
+    remove_late_delivery: RemoveLateDelivery
     kept: KeptLooks
     reconcile: ReconcileRecording
     clock: Clock
@@ -276,6 +285,9 @@ class LookClosely:
             ours = self.recordings.of_cloudflare(look["capture_id"])
         if ours is not None and ours.archive_unfinished:
             return self._resumed(ours, looked)
+        if ours is not None and ours.superseded_delivery is not None:
+            looked.removed += self.remove_late_delivery(ours)
+            return True
         if ours is None and not self._is_of_its_meeting(look):
             return True
         theirs = self._capture(look["capture_id"])

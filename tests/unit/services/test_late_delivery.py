@@ -1,0 +1,136 @@
+"""What Cloudflare delivers into our bucket after the file was fetched is removed, if nothing can be lost by it."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from recordings.domain.capture import CaptureStatus
+from recordings.domain.lifecycle import Status
+from recordings.domain.recording import Archive, Recording
+from tests.support.builders import NOON, a_capture, a_file, a_recording
+from tests.unit.services.world import Trap, World
+
+DELIVERED = "delivered/tenant_1/room_1/late.mp4"
+CONTENT = b"x" * 1000
+
+
+@pytest.fixture
+def world() -> World:
+    """Cloudflare still lists the recording, and the last full sync was more than a day ago."""
+    world = World()
+    world.sync()
+    world.cloudflare.captured["capture_1"] = a_capture(
+        status=CaptureStatus.UPLOADED, download_url="https://files/1", url_expires_at=NOON + timedelta(days=7)
+    )
+    world.clock.advance(days=1, hours=1)
+    return world
+
+
+def stored(world: World, **facts: Any) -> Recording:
+    """A recording whose file of 1,000 bytes was fetched, while Cloudflare was asked to deliver it."""
+    told = {"status": Status.READY, "file": a_file(key="fetched"), "delivery_key": DELIVERED}
+    recording = a_recording(**told | facts)
+    world.recordings.add(recording, nonce=None)
+    if recording.file is not None:
+        store = world.files if recording.file.provider == "r2" else world.cold
+        store.put(recording.file.key, CONTENT, content_type="video/mp4")
+    return world.recordings.find("tenant_1", recording.id)
+
+
+def delivered(world: World, content: bytes = CONTENT) -> None:
+    world.files.put(DELIVERED, content, content_type="video/mp4")
+
+
+def in_archive(**facts: Any) -> dict[str, Any]:
+    return {
+        "status": Status.ARCHIVED,
+        "archived_at": NOON,
+        "file": a_file(provider="s3", key="cold"),
+        "archive": Archive(**{"state": "stored", "storage_class": "GLACIER"} | facts),
+    }
+
+
+@pytest.mark.parametrize("facts", [{}, in_archive(), {"deleted_at": NOON}], ids=["ready", "archived", "deleted"])
+def test_a_late_delivery_goes_with_the_next_full_sync(world: World, facts: dict[str, Any]) -> None:
+    recording = stored(world, **facts)
+    delivered(world)
+    assert world.sync() == 0
+    assert DELIVERED not in world.files.objects
+    assert world.looked.removed == 1
+    assert world.recordings.find("tenant_1", recording.id) == recording
+    assert "fetched" in world.files.objects or "cold" in world.cold.objects
+
+
+def test_only_the_full_sync_asks_and_asks_no_more_than_it_must(world: World) -> None:
+    stored(world)
+    world.sync()
+    delivered(world)
+    world.clock.advance(minutes=5)
+    world.trap = Trap(9999, only="files")
+    world.sync()
+    assert world.trap.calls == []
+    assert DELIVERED in world.files.objects
+    world.trap = Trap(9999, only="recorder.get")
+    world.clock.advance(days=1)
+    world.sync()
+    # Cloudflare is not asked about it.
+    assert world.trap.calls == []
+    assert DELIVERED not in world.files.objects
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        pytest.param({"file": a_file(key=DELIVERED)}, id="it is the file"),
+        pytest.param({"partial": True}, id="our file is partial"),
+        pytest.param({"status": Status.FAILED, "file": None, "duration_seconds": None}, id="there is no file"),
+        pytest.param(in_archive(state="moving", moved_from=DELIVERED) | {"file": a_file(key=DELIVERED)}, id="it moves"),
+    ],
+)
+def test_what_may_be_needed_stays(world: World, facts: dict[str, Any]) -> None:
+    stored(world, **facts)
+    delivered(world)
+    world.sync()
+    assert DELIVERED in world.files.objects
+
+
+def test_a_delivery_that_holds_more_than_our_file_is_left_to_a_person(world: World) -> None:
+    stored(world)
+    delivered(world, CONTENT + b"and more")
+    world.sync()
+    assert DELIVERED in world.files.objects
+
+
+@pytest.mark.parametrize("facts", [{}, in_archive()], ids=["ready", "archived"])
+def test_a_delivery_stays_while_our_own_file_is_missing(world: World, facts: dict[str, Any]) -> None:
+    recording = stored(world, **facts)
+    assert recording.file is not None
+    (world.files if recording.file.provider == "r2" else world.cold).delete(recording.file.key)
+    delivered(world)
+    world.sync()
+    assert DELIVERED in world.files.objects
+
+
+def test_a_file_of_another_size_than_was_stored_is_no_reason_to_delete(world: World) -> None:
+    stored(world)
+    world.files.put("fetched", b"short", content_type="video/mp4")
+    delivered(world)
+    world.sync()
+    assert DELIVERED in world.files.objects
+
+
+def test_what_was_delivered_nowhere_costs_one_question(world: World) -> None:
+    stored(world)
+    world.trap = Trap(9999, only="files")
+    world.sync()
+    assert world.trap.calls == ["files.head"]
+    assert replace(world.looked, kept=0).removed == 0
+
+
+def test_a_file_that_urls_still_need_after_it_moved_is_no_late_delivery() -> None:
+    kept = in_archive(moved_from=DELIVERED, source_kept_until=NOON + timedelta(hours=1))
+    assert a_recording(**kept, delivery_key=DELIVERED).superseded_delivery is None
+    emptied = in_archive(moved_from=DELIVERED)
+    assert a_recording(**emptied, delivery_key=DELIVERED).superseded_delivery == DELIVERED
