@@ -217,6 +217,15 @@ def age(running: Json, by: timedelta = AGE) -> None:
             # It changed this very moment, and its new state has a time of its own.
 
 
+def make_next_sync_full(running: Json) -> None:
+    """Let the next sync walk Cloudflare's whole list, as one a day does."""
+    stack.client(running, "dynamodb").update_item(
+        TableName=running["tables"]["Table"],
+        Key={"pk": {"S": "SYNC"}, "sk": {"S": "STATE"}},
+        UpdateExpression="REMOVE full_at",
+    )
+
+
 def under_way(running: Json) -> list[str]:
     """The executions that have not ended."""
     machines = stack.client(running, "stepfunctions")
@@ -237,6 +246,7 @@ def rest(running: Json) -> int:
         rounds += 1
         until(lambda: not under_way(running), seconds=ROUND_SECONDS, what="what was under way")
         age(running)
+        make_next_sync_full(running)
         run = begin_sync(running)
         until(
             lambda run=run: machines.describe_execution(executionArn=run)["status"] != "RUNNING",  # type: ignore[misc]
