@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from recordings.domain.capture import Capture
-from recordings.domain.errors import ProviderNotFound
-from recordings.domain.meeting import RecordingOwner, owner_of
+from recordings.domain.errors import ProviderNotFound, RoomNotFound
+from recordings.domain.meeting import MeetingOwnership, RecordingOwner, owner_of
 from recordings.domain.room import Room
 from recordings.ports import Recorder, Rooms
 
@@ -26,7 +26,7 @@ class FindOwner:
         ownership = self.rooms.meeting_ownership(meeting_id)
         if ownership is None:
             return None
-        return owner_of(ownership, capture, holding_room=room or self.rooms.of_meeting(meeting_id))
+        return owner_of(ownership, capture, holding_room=room or _holding_room(self.rooms, ownership))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,19 @@ class SettleMeeting:
         self(meeting_id)
 
     def _wanted(self, meeting_id: str) -> bool | None:
-        if self.rooms.meeting_ownership(meeting_id) is None:
+        ownership = self.rooms.meeting_ownership(meeting_id)
+        if ownership is None:
             return None
-        room = self.rooms.of_meeting(meeting_id)
+        room = _holding_room(self.rooms, ownership)
         return room is not None and room.record_on_start
+
+
+def _holding_room(rooms: Rooms, ownership: MeetingOwnership) -> Room | None:
+    """The room that holds a meeting: Rooms.of_meeting would read the ownership once more."""
+    if ownership.holder is None:
+        return None
+    try:
+        room = rooms.get(ownership.tenant_id, ownership.holder.room_id)
+    except RoomNotFound:
+        return None
+    return room if room.meeting_id == ownership.meeting_id else None
