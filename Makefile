@@ -11,20 +11,27 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/sam/bin:$(PATH)
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
 
-setup: .venv/installed ## Install everything into .venv and .tools, from PyPI alone
+setup: .venv/installed tools/node/node_modules/installed ## Install everything into .venv, .tools and tools/node, from PyPI and npm
 
 $(UV):
 	python3 -m venv .tools/uv
 	.tools/uv/bin/python -m pip install --quiet --disable-pip-version-check uv
 
 # uv is used because one call makes the environment from the pinned list, hashes checked.
-.venv/installed: requirements-dev.txt requirements-sam.txt .python-version | $(UV)
+.venv/installed: requirements-dev.txt requirements-sam.txt requirements-openapi.txt .python-version | $(UV)
 	@$(UV) python find --quiet --no-python-downloads "$$(cat .python-version)" >/dev/null 2>&1 \
 		|| { echo "Python $$(cat .python-version) is missing: install it (pyenv install 3.13, or your system's package python3.13) and run make again." >&2; exit 1; }
 	$(UV) venv --quiet --clear --no-python-downloads --python "$$(cat .python-version)" .venv
 	$(UV) pip sync --quiet --python .venv --require-hashes requirements-dev.txt
 	$(UV) venv --quiet --clear --no-python-downloads --python "$$(cat .python-version)" .tools/sam
 	$(UV) pip sync --quiet --python .tools/sam --require-hashes requirements-sam.txt
+	$(UV) venv --quiet --clear --no-python-downloads --python "$$(cat .python-version)" .tools/openapi
+	$(UV) pip sync --quiet --python .tools/openapi --require-hashes requirements-openapi.txt
+	@touch $@
+
+# Node and npm are a wheel in .venv. Packages that the cache holds are not looked for again: the lock names their hashes.
+tools/node/node_modules/installed: tools/node/package.json tools/node/package-lock.json tools/node/.npmrc | .venv/installed
+	cd tools/node && npm ci --prefer-offline --loglevel=error
 	@touch $@
 
 format: setup ## Rewrite the code in the house style
@@ -86,10 +93,12 @@ bench-cold-start: setup ## Import time of each API function beside a bare handle
 soak: setup ## Load with faults, then compare everything with what was recorded (MINUTES=10, SEED=1, WRITE=1 for docs/soak.md)
 	$(PY) -m bench.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(if $(WRITE),--write)
 
-lock: setup ## Pin the versions in requirements*.txt again
+lock: setup ## Pin the versions in requirements*.txt and tools/node/package-lock.json again
 	$(UV) pip compile -q --upgrade --python-version 3.13 --universal --generate-hashes --no-header --no-emit-index-url requirements-dev.in -o requirements-dev.txt
 	$(UV) pip compile -q --upgrade --python-version 3.13 --generate-hashes --no-header --no-emit-index-url requirements-sam.in -o requirements-sam.txt
+	$(UV) pip compile -q --upgrade --python-version 3.13 --universal --generate-hashes --no-header --no-emit-index-url requirements-openapi.in -o requirements-openapi.txt
 	$(UV) pip compile -q --python-version 3.13 --universal --generate-hashes --no-header --no-emit-index-url -c requirements-dev.txt layers/dependencies/requirements.in -o layers/dependencies/requirements.txt
+	cd tools/node && npm update --package-lock-only --loglevel=error
 
 build: setup ## Build the layers and functions for deployment
 	sam build
