@@ -4,6 +4,9 @@ SHELL := /bin/bash
 
 UV := .tools/uv/bin/uv
 PY := .venv/bin/python
+NODE_BIN := tools/node/node_modules/.bin
+# Checks in Node send nothing and ask for nothing outside.
+OFFLINE := REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true NODE_OPTIONS=--require=./tools/node/offline.cjs
 NAME ?= default
 export SAM_CLI_TELEMETRY := 0
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/sam/bin:$(PATH)
@@ -38,7 +41,7 @@ format: setup ## Rewrite the code in the house style
 	ruff format
 	ruff check --fix
 
-check: setup ## Style, types, dependency rule, template
+check: setup ## Style, types, dependency rule, template, API description
 	ruff format --check
 	ruff check
 	mypy
@@ -46,6 +49,8 @@ check: setup ## Style, types, dependency rule, template
 	sam validate --lint --region us-east-1
 	.tools/sam/bin/python local/lint_template.py
 	$(PY) -m openapi.generate --check
+	$(OFFLINE) $(NODE_BIN)/redocly lint --config openapi/redocly.yaml docs/openapi.yaml
+	$(OFFLINE) $(NODE_BIN)/spectral lint --ruleset openapi/spectral.yaml --fail-severity hint docs/openapi.yaml
 
 test: check ## Everything: check, then unit, template, local-stack and end-to-end tests
 	$(PY) -m pytest -n 2 tests/unit tests/template

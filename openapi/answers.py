@@ -37,7 +37,7 @@ StoppedAt = Annotated[Instant | None, _told("When it ended; null while it runs."
 ArchivedAt = Annotated[Instant | None, _told("When it was sent to cold storage.")]
 Origin = Annotated[Literal["api", "auto"], _told("`api`: started by a call; `auto`: by Cloudflare on its own.")]
 Provider = Annotated[Literal["r2", "s3"], _told("Where the file is: `r2`, or `s3` for cold storage and its copies.")]
-Deleted = Annotated[bool, _told("Always true.", extra_json_schema={"const": True})]
+Deleted = Annotated[bool, _told("Always true.", extra_json_schema={"type": "boolean", "const": True})]
 NextCursor = Annotated[str | None, _told("The `cursor` of the next page; null on the last.")]
 
 
@@ -351,7 +351,7 @@ class Undeleted(_Document):
     """A recording that is back."""
 
     id: RecordingId
-    deleted: Annotated[bool, _told("Always false.", extra_json_schema={"const": False})]
+    deleted: Annotated[bool, _told("Always false.", extra_json_schema={"type": "boolean", "const": False})]
     status: Status
 
 

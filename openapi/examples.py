@@ -63,7 +63,22 @@ COPYING: Final = Progress(
     next_step_due=ENDED + timedelta(minutes=2),
     stuck_after=ENDED + timedelta(minutes=20),
 )
-URL: Final = "https://recordings.0123456789abcdef.r2.cloudflarestorage.com/a.mp4?X-Amz-Expires=3600&X-Amz-Signature=…"
+URL: Final = (
+    "https://recordings.0123456789abcdef.r2.cloudflarestorage.com/a.mp4"
+    "?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Expires=3600&X-Amz-Signature=5d2a1f0e"
+)
+SIGNATURE: Final = "bm90IGEgdHJ1ZSBzaWduYXR1cmU="
+# Of query parameters.
+PARAMETERS: Final[Mapping[str, Any]] = {
+    "limit": 20,
+    "offset": 40,
+    "cursor": CURSOR,
+    "room_id": "room_abc123",
+    "status": ["ready", "archived"],
+    "created_after": "2026-01-01T00:00:00Z",
+    "created_before": "2026-02-01T00:00:00Z",
+    "expires_in": 600,
+}
 BODIES: Final[Mapping[str, Mapping[str, Document]]] = {
     "PutRoom": {
         "new_meeting": {"name": ROOM.name},
@@ -75,6 +90,13 @@ BODIES: Final[Mapping[str, Mapping[str, Document]]] = {
     },
     "StartRecording": {"two_hours_at_most": {"max_duration_seconds": 7200}},
     "RestoreRecording": {"cheaply": {"days": 14, "tier": "bulk"}},
+    "ReceiveWebhook": {
+        "uploaded": {
+            "event": "recording.statusUpdate",
+            "meeting": {"id": ROOM.meeting_id},
+            "recording": {"recordingId": RUNNING.cloudflare_id, "status": "UPLOADED"},
+        }
+    },
 }
 
 

@@ -5,7 +5,6 @@ import importlib
 import os
 import re
 import sys
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,117 +16,18 @@ import yaml
 from msgspec import Struct
 
 from local import template as sam
-from openapi import ROOT, answers, examples
+from openapi import ROOT, answers, components, examples, info, schemas
+from openapi.components import HEADER_NAMES, REFUSALS
 from openapi.operations import ANYWHERE, GATEWAY, OPERATIONS, WITH_KEY, WITH_TOKEN, Operation, Success, statuses
-from recordings.domain import ids
-from recordings.domain.lifecycle import Status
-from recordings.http.endpoint import LONGEST_KEY, TAKES, Takes
+from recordings.http.endpoint import TAKES, Takes
 from recordings.http.schemas import Nothing
 
 type Document = dict[str, Any]
 
 FILE: Final = ROOT / "docs/openapi.yaml"
 FIRST_LINE: Final = "# Written by `python -m openapi.generate`; do not edit.\n"
-REF: Final = "#/components/schemas/{name}"
+METHODS: Final = ("get", "head", "post", "put", "patch", "delete")
 JSON, PROBLEM = "application/json", "application/problem+json"
-SECURITY: Final = "AccessToken"
-
-INTRODUCTION: Final = """\
-Starts, stops, lists, downloads and archives recordings of Cloudflare RealtimeKit rooms.
-
-* JSON in UTF-8. Times are RFC 3339 in UTC, whole seconds, with a `Z`; sizes are bytes, durations whole seconds. An
-  unknown value is `null`, not missing. Unknown query parameters and unknown JSON keys are a 400.
-* Answers may grow new fields, and there may be new error codes: take no offence at them.
-* A caller belongs to one tenant, named by a claim of the access token. What belongs to another tenant does not exist:
-  404.
-* Success bodies are `{"data": …}`, lists add `"meta"`; the answers to a download alone have no envelope.
-* Errors are problem documents (RFC 9457). Decide by `code`, which is stable; show `detail` to people. The gateway in
-  front of the API answers in its own words, `{"message": …}`, what it does not let through.
-* 502, 503 and 504 leave nothing half done: make the same call again, after `Retry-After` where there is one.
-* An `Idempotency-Key` on a POST or DELETE makes a repeat safe: the first answer is kept for 24 hours and given again.
-* A recording goes `recording` → `processing` → `ready` → `archived`, or from the first two to `failed`. It never goes
-  back, but for a move to cold storage that failed for good, which makes it `ready` again.
-"""
-
-TAGS: Final = {
-    "Rooms": "What you call a Cloudflare RealtimeKit meeting, and what is recorded.",
-    "Recordings": "Their life from start to cold storage.",
-    "Cloudflare": "What Cloudflare calls.",
-}
-SCOPES: Final = {
-    "recordings:read": "read rooms and recordings",
-    "recordings:write": "everything else",
-    "recordings:adopt": "besides `recordings:write`: give a room a meeting that exists already",
-}
-ROOM_ID: Final = "Your own id of the room."
-RECORDING_ID: Final = "The recording's id. It is opaque; one that is malformed is a 404 like any unknown one."
-
-HEADERS: Final[Mapping[str, Document]] = {
-    "RequestId": {
-        "description": "Names this request in our logs.",
-        "required": True,
-        "schema": {"type": "string", "minLength": 1},
-        "example": examples.REQUEST_ID,
-    },
-    "RequestIdOfApi": {
-        "description": "Names this request in our logs. The gateway's own answers lack it.",
-        "schema": {"type": "string", "minLength": 1},
-        "example": examples.REQUEST_ID,
-    },
-    "Location": {
-        "description": "The address of the new recording.",
-        "required": True,
-        "schema": {"type": "string", "format": "uri-reference", "pattern": "^/api/v1/recordings/rec_"},
-        "example": f"/api/v1/recordings/{examples.ID}",
-    },
-    "RetryAfter": {
-        "description": "Seconds after which to make the same call again. The gateway's own answers lack it.",
-        "schema": {"type": "integer", "minimum": 0},
-        "example": 1,
-    },
-    "RetryAfterIfKnown": {
-        "description": "Seconds after which to ask again; with the status `processing`.",
-        "schema": {"type": "integer", "minimum": 0},
-        "example": 10,
-    },
-}
-HEADER_NAMES: Final = {
-    "RequestId": "X-Request-Id",
-    "RequestIdOfApi": "X-Request-Id",
-    "Location": "Location",
-    "RetryAfter": "Retry-After",
-    "RetryAfterIfKnown": "Retry-After",
-}
-KEY_PARAMETER: Final[Document] = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "description": "A word of your own for this request, such as a UUID. A repeat with the same key gives the first"
-    " answer for 24 hours; the key with another request is a 422 `idempotency_key_reused`; a repeat while the first"
-    " still runs is a 409 `request_in_progress`.",
-    # Spaces at the ends are no part of a header's value (RFC 9110, 5.5).
-    "schema": {"type": "string", "maxLength": LONGEST_KEY, "pattern": "^[!-~]([ -~]*[!-~])?$"},
-    "example": "2f1b6c0e-9d0b-4f43-8d0e-6f5f6f6d3b10",
-}
-SIGNATURE_PARAMETER: Final[Document] = {
-    "name": "rtk-signature",
-    "in": "header",
-    "description": "Cloudflare's RSA signature over the raw body, in base64. Without it the answer is a 401.",
-    "schema": {"type": "string"},
-}
-REFUSALS: Final[Mapping[HTTPStatus, str]] = {
-    HTTPStatus.BAD_REQUEST: "The request is not valid; `errors` names the fields.",
-    HTTPStatus.UNAUTHORIZED: "No access token, or one that is not good here. The gateway's own words.",
-    HTTPStatus.FORBIDDEN: "The access token lacks the scope, or names no tenant.",
-    HTTPStatus.NOT_FOUND: "There is no such thing, or it belongs to another tenant.",
-    HTTPStatus.CONFLICT: "The present state does not allow this.",
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is over 64 KB.",
-    HTTPStatus.UNPROCESSABLE_ENTITY: "The Idempotency-Key was used for another request.",
-    HTTPStatus.TOO_MANY_REQUESTS: "The gateway takes no more requests now.",
-    HTTPStatus.INTERNAL_SERVER_ERROR: "A fault of ours; the request id leads to its cause.",
-    HTTPStatus.BAD_GATEWAY: "Cloudflare could not do this. Nothing is half done: make the call again.",
-    HTTPStatus.SERVICE_UNAVAILABLE: "Too much at once. Nothing is half done: make the call again.",
-    HTTPStatus.GATEWAY_TIMEOUT: "Cloudflare did not answer in time. Nothing is half done: make the call again.",
-}
 # The documents that say more than the plain one.
 SHAPES: Final[Mapping[str, type[Struct]]] = {
     "invalid_request": answers.InvalidRequest,
@@ -222,54 +122,20 @@ def served() -> list[Served]:
 # ---------------------------------------------------------------- Schemas
 
 
-def _tidied(schema: Any) -> Any:
-    """A schema as a person would write it: no titles, nullable types as such, statuses in their order."""
-    if isinstance(schema, list):
-        return [_tidied(part) for part in schema]
-    if not isinstance(schema, dict):
-        return schema
-    kept = {name: _tidied(part) for name, part in schema.items() if name != "title" or not isinstance(part, str)}
-    if kept.get("default", ...) is None:
-        del kept["default"]
-    if kept.get("required") == []:
-        del kept["required"]
-    if "enum" in kept and all(isinstance(value, str) for value in kept["enum"]):
-        order = [*map(str, Status)]
-        kept["enum"].sort(key=lambda value: order.index(value) if value in order else len(order))
-        kept = {"type": "string", **kept}
-    match kept.pop("anyOf", None):
-        case None:
-            return kept
-        case [{"type": str() as kind, **rest}, {"type": "null"}] if "enum" not in rest:
-            return {**kept, **rest, "type": [kind, "null"]}
-        case parts:
-            return {**kept, "anyOf": parts}
-
-
-def _models(api: Sequence[Served]) -> tuple[dict[str, Document], dict[str, Document]]:
+def _models(api: Sequence[Served], codes: Sequence[str]) -> tuple[dict[str, Document], dict[str, Document]]:
     """The schemas of all documents, and the properties of all queries by operation."""
-    bodies = [one.takes.body for one in api if one.takes.body not in (None, Nothing)]
-    told = [model for one in api for success in one.operation.successes.values() for model in success.models]
-    wrong = [answers.Problem, *SHAPES.values(), answers.GatewayMessage]
     queries = [one.takes.query or Nothing for one in api]
-    _, schemas = msgspec.json.schema_components(dict.fromkeys([*bodies, *told, *wrong, *queries]), ref_template=REF)
-    schemas = {name: _tidied(schema) for name, schema in schemas.items()}
-    schemas["Status"]["description"] = (
-        "`recording`: being recorded now; `processing`: stopped, the file is being finished, fetched and checked;"
-        " `ready`: in our storage and downloadable; `archived`: moved to cold storage; `failed`: there will be no file."
+    bodies = [one.takes.body for one in api if one.takes.body not in (None, Nothing)]
+    successes = [model for one in api for success in one.operation.successes.values() for model in success.models]
+    found = schemas.described(
+        requests=[*queries, *bodies],
+        responses=[*successes, answers.Problem, *SHAPES.values(), answers.GatewayMessage],
+        codes=codes,
     )
-    asked = {one.name: schemas[(one.takes.query or Nothing).__name__] for one in api}
+    asked = {one.name: found[(one.takes.query or Nothing).__name__] for one in api}
     for model in dict.fromkeys(queries):
-        schemas.pop(model.__name__, None)
-    return dict(sorted(schemas.items())), asked
-
-
-def _not_null(schema: Document) -> Document:
-    """A query parameter is left out, not null."""
-    if isinstance(schema.get("type"), list):
-        (kind,) = (kind for kind in schema["type"] if kind != "null")
-        return {**schema, "type": kind}
-    return schema
+        found.pop(model.__name__, None)
+    return found, asked
 
 
 # ---------------------------------------------------------------- Operations
@@ -277,6 +143,12 @@ def _not_null(schema: Document) -> Document:
 
 def _ref(kind: str, name: str) -> Document:
     return {"$ref": f"#/components/{kind}/{name}"}
+
+
+def _any_of(models: Sequence[type[Struct]]) -> Document:
+    """One of them. Not `oneOf`: with fields to come a document may fit two."""
+    refs = [_ref("schemas", model.__name__) for model in models]
+    return refs[0] if len(refs) == 1 else {"anyOf": refs}
 
 
 def _headers(names: Sequence[str]) -> Document:
@@ -288,7 +160,7 @@ def _parameters(one: Served, asked: Document) -> list[Document]:
     if one.path_parameters:
         found.append(_ref("parameters", "RoomId" if "/rooms/" in one.path else "RecordingId"))
     for name, schema in asked["properties"].items():
-        schema = _not_null(dict(schema))
+        schema = schemas.not_null(dict(schema))
         words = schema.pop("description", None)
         parameter: Document = {"name": name, "in": "query"}
         parameter |= {"description": words} if words else {}
@@ -296,7 +168,7 @@ def _parameters(one: Served, asked: Document) -> list[Document]:
         parameter |= {"style": "form", "explode": True} if schema.get("type") == "array" else {}
         if schema.get("default") == []:
             del schema["default"]
-        found.append(parameter | {"schema": schema})
+        found.append(parameter | {"schema": schema, "example": examples.PARAMETERS[name]})
     if one.takes.idempotent:
         found.append(_ref("parameters", "IdempotencyKey"))
     if not one.token:
@@ -306,25 +178,24 @@ def _parameters(one: Served, asked: Document) -> list[Document]:
 
 def _body(one: Served) -> Document | None:
     model = one.takes.body
-    if model is None:
-        return {"required": True, "content": {JSON: {"schema": {"type": "object"}}}}
     if model is Nothing:
         return None
-    required = any(field.required for field in msgspec.structs.fields(model))
+    required = model is None or any(field.required for field in msgspec.structs.fields(model))
+    schema = {"type": "object"} if model is None else _ref("schemas", model.__name__)
     shown = {name: {"value": value} for name, value in examples.BODIES[one.name].items()}
-    return {
-        "required": required,
-        "content": {JSON: {"schema": _ref("schemas", model.__name__), "examples": shown}},
-    }
+    return {"required": required, "content": {JSON: {"schema": schema, "examples": shown}}}
 
 
 def _success(success: Success, shown: Mapping[str, Document]) -> Document:
-    schemas = [_ref("schemas", model.__name__) for model in success.models]
-    schema = schemas[0] if len(schemas) == 1 else {"oneOf": schemas}
     made: Document = {
         "description": success.description,
         "headers": _headers(["RequestId", *success.headers]),
-        "content": {JSON: {"schema": schema, "examples": {key: {"value": value} for key, value in shown.items()}}},
+        "content": {
+            JSON: {
+                "schema": _any_of(success.models),
+                "examples": {key: {"value": value} for key, value in shown.items()},
+            }
+        },
     }
     if success.links:
         made["links"] = {
@@ -335,23 +206,15 @@ def _success(success: Success, shown: Mapping[str, Document]) -> Document:
 
 
 def _refusal(one: Served, status: HTTPStatus, codes: Sequence[str]) -> Document:
+    """What says no, with one media type: generators read a response as the first one says, whatever it comes as."""
     by_gateway = status in one.gateway
-    content: Document = {}
-    if codes:
-        plain = [code for code in codes if code not in SHAPES]
-        schemas = [_ref("schemas", SHAPES[code].__name__) for code in codes if code in SHAPES]
-        if plain:
-            narrowed = {"code": {"enum": plain}, "status": {"const": int(status)}}
-            schemas.append({**_ref("schemas", answers.Problem.__name__), "properties": narrowed})
-        content[PROBLEM] = {
-            "schema": schemas[0] if len(schemas) == 1 else {"oneOf": schemas},
-            "examples": {code: _ref("examples", code) for code in codes},
-        }
-    if by_gateway:
-        content[JSON] = {
-            "schema": _ref("schemas", answers.GatewayMessage.__name__),
-            "examples": {"gateway": _ref("examples", f"gateway_{int(status)}")},
-        }
+    models = [SHAPES[code] for code in codes if code in SHAPES]
+    # From the most particular to the plainest: generated clients take the first that fits.
+    models += [answers.Problem] if any(code not in SHAPES for code in codes) else []
+    models += [answers.GatewayMessage] if by_gateway else []
+    shown = {code: _ref("examples", code) for code in codes}
+    shown |= {"gateway": _ref("examples", f"gateway_{int(status)}")} if by_gateway else {}
+    content = {PROBLEM if codes else JSON: {"schema": _any_of(models), "examples": shown}}
     words = REFUSALS[status]
     if not codes and status is HTTPStatus.NOT_FOUND:
         words = "The gateway knows no such path."
@@ -362,14 +225,14 @@ def _refusal(one: Served, status: HTTPStatus, codes: Sequence[str]) -> Document:
     if codes:
         words += f" `code`: {', '.join(f'`{code}`' for code in codes)}."
     if by_gateway and codes:
-        words += " Or the gateway's own words."
+        words += " Or the gateway's own words, as `application/json`."
     made: Document = {"description": words}
     headers = ["RequestIdOfApi" if by_gateway else "RequestId"] if codes else []
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         headers.append("RetryAfter")
     if headers:
         made["headers"] = _headers(headers)
-    return made | {"content": content}
+    return made | {"content": content} | ({"x-problem-codes": [*codes]} if codes else {})
 
 
 def operation_id(name: str) -> str:
@@ -395,7 +258,7 @@ def _operation(
         "tags": [one.operation.tag],
         "summary": one.summary,
         "description": one.operation.description,
-        "security": [{SECURITY: [*one.scopes]}] if one.token else [],
+        "security": [{info.SECURITY: [*one.scopes, *more]} for more in ((), *one.operation.more_scopes) if one.token],
     }
     if parameters := _parameters(one, asked):
         made["parameters"] = parameters
@@ -418,69 +281,29 @@ def document() -> Document:
     """The whole of it."""
     api = served()
     codes = sorted({code for one in api for code in one.codes})
-    schemas, asked = _models(api)
+    found, asked = _models(api, codes)
     shown = examples.answered()
-    paths: dict[str, Document] = {}
+    # Paths are in the template's order, methods in the usual one.
+    paths: dict[str, Document] = {one.path: {} for one in api}
     refusals: dict[str, Document] = {}
-    for one in api:
-        paths.setdefault(one.path, {})[one.method] = _operation(one, asked[one.name], shown[one.name], refusals)
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    parameters: Document = {
-        "RoomId": {
-            "name": "id",
-            "in": "path",
-            "required": True,
-            "description": ROOM_ID,
-            "schema": {"type": "string", "minLength": 1, "maxLength": 128, "pattern": f"^{ids.ROOM_ID.pattern}$"},
-            "example": examples.ROOM.id,
-        },
-        "RecordingId": {
-            "name": "id",
-            "in": "path",
-            "required": True,
-            "description": RECORDING_ID,
-            "schema": {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[A-Za-z0-9_]+$"},
-            "example": examples.ID,
-        },
-        "IdempotencyKey": KEY_PARAMETER,
-        "Signature": SIGNATURE_PARAMETER,
-    }
+    for one in sorted(api, key=lambda one: METHODS.index(one.method)):
+        paths[one.path][one.method] = _operation(one, asked[one.name], shown[one.name], refusals)
     return {
         "openapi": "3.1.0",
-        "info": {
-            "title": "Recordings",
-            "version": project["version"],
-            "summary": "Recordings of Cloudflare RealtimeKit rooms.",
-            "description": INTRODUCTION,
-        },
-        "servers": [
-            {
-                "url": "https://{host}",
-                "description": "`ApiUrl` among the outputs of the deployed stack.",
-                "variables": {"host": {"default": "recordings.example.com"}},
-            }
-        ],
-        "tags": [{"name": name, "description": words} for name, words in TAGS.items()],
+        "info": info.info(),
+        "servers": info.SERVERS,
+        "tags": [{"name": name, "description": words} for name, words in info.TAGS.items()],
         "paths": paths,
         "components": {
-            "schemas": schemas,
-            "parameters": parameters,
-            "headers": HEADERS,
+            "schemas": found,
+            "parameters": components.parameters(),
+            "headers": components.HEADERS,
             "responses": dict(sorted(refusals.items())),
             "examples": {
                 **{code: {"value": examples.problem(code)} for code in codes},
                 **{f"gateway_{int(status)}": {"value": examples.gateway(status)} for status in GATEWAY},
             },
-            "securitySchemes": {
-                SECURITY: {
-                    "type": "openIdConnect",
-                    "openIdConnectUrl": "https://issuer.example.com/.well-known/openid-configuration",
-                    "description": "A JWT in `Authorization: Bearer …`, of the issuer and for the audience that the API"
-                    " was deployed with; it names the tenant in a claim. Its scopes: "
-                    + "; ".join(f"`{scope}`: {words}" for scope, words in SCOPES.items())
-                    + ".",
-                }
-            },
+            "securitySchemes": info.SECURITY_SCHEMES,
         },
     }
 

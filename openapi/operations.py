@@ -84,12 +84,17 @@ class Success:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What the code does not say about an operation. `codes`: beyond what can go wrong anywhere."""
+    """What the code does not say about an operation.
+
+    `codes`: beyond what can go wrong anywhere. `more_scopes`: each names scopes that, besides those of the route, allow
+    the operation to do more.
+    """
 
     tag: str
     description: str
     successes: Mapping[HTTPStatus, Success]
     codes: tuple[str, ...] = ()
+    more_scopes: tuple[tuple[str, ...], ...] = ()
 
 
 DATA_ID: Final = "$response.body#/data/id"
@@ -124,6 +129,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             HTTPStatus.CREATED: Success("The room was created.", (answers.RoomAnswer,), links=ROOM_LINKS),
         },
         ("scope_missing", "meeting_in_use", "room_recording", "concurrent_update", *CLOUDFLARE_FOR_TENANT),
+        (("recordings:adopt",),),
     ),
     "GetRoom": Operation(
         "Rooms",

@@ -11,7 +11,6 @@ import httpx
 import pytest
 import requests
 import schemathesis
-import yaml
 from hypothesis import HealthCheck, assume, settings
 from jsonschema import Draft202012Validator, FormatChecker
 from schemathesis.checks import CheckContext, not_a_server_error
@@ -24,10 +23,10 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from local import stack
-from openapi import generate
 from recordings.adapters.budget import KEY
 from tests.e2e.conftest import Client
 from tests.e2e.test_main_job import a_room, until
+from tests.support.description import as_sent
 
 # A caller's own file of settings must not change what is tested.
 CONFIG = schemathesis.Config.from_dict(
@@ -38,7 +37,8 @@ CONFIG = schemathesis.Config.from_dict(
         "phases": {"coverage": {"unexpected-methods": []}, "stateful": {"max-steps": 8}},
     }
 )
-SCHEMA = schemathesis.openapi.from_path(generate.FILE, config=CONFIG)
+DOCUMENT: dict[str, Any] = as_sent()
+SCHEMA = schemathesis.openapi.from_dict(DOCUMENT, config=CONFIG)
 # Its caller is Cloudflare, and what it is sent is tested with Cloudflare's stand-in.
 CLIENTS = SCHEMA.exclude(path="/webhooks/cloudflare")
 FEW = settings(
@@ -187,8 +187,6 @@ def test_walks_along_the_links_are_answered_as_documented(
 
 
 # ---------------------------------------------------------------- Every answer of a whole life
-
-DOCUMENT: dict[str, Any] = yaml.safe_load(generate.FILE.read_text("utf-8"))
 
 
 def resolved(part: dict[str, Any]) -> dict[str, Any]:

@@ -164,7 +164,7 @@ def test_a_sync_names_what_it_changed(call: Caller) -> None:
         b"{}",
         b'{"data": null}',
         b'{"data": {"id": 1}}',
-        json.dumps({"data": a_recording(status="melted")}).encode(),
+        json.dumps({"data": a_recording(status=7)}).encode(),
         json.dumps({"data": a_recording(created_at="noon")}).encode(),
         json.dumps({"data": a_recording(version=True)}).encode(),
         json.dumps({"data": a_recording(history={})}).encode(),

@@ -54,14 +54,24 @@ def deployed() -> dict[tuple[str, str], tuple[str, list[str] | None]]:
 
 
 def codes_of(status: str, operation: Document) -> set[str]:
-    """The codes that a response's schema allows."""
-    found: set[str] = set()
-    content = resolved(operation["responses"][status])["content"]
-    schema = content.get("application/problem+json", {}).get("schema", {})
-    for one in schema.get("oneOf", [schema] if schema else []):
-        narrowed = one.get("properties") or resolved(one)["properties"]
-        found |= set(narrowed["code"]["enum"])
-    return found
+    """The codes that a response is documented to carry."""
+    return set(resolved(operation["responses"][status]).get("x-problem-codes", []))
+
+
+def parts(part: Any) -> Iterator[Document]:
+    """Every object of the document that it is made of, references followed (each once)."""
+    seen: set[str] = set()
+    left = [part]
+    while left:
+        match left.pop():
+            case list() as rows:
+                left += rows
+            case {"$ref": str() as reference} if reference not in seen:
+                seen.add(reference)
+                left.append(resolved({"$ref": reference}))
+            case dict() as found:
+                yield found
+                left += found.values()
 
 
 def validator(schema: Document) -> Draft202012Validator:
@@ -150,23 +160,120 @@ def test_every_answer_has_examples_that_fit_it(operation: str, status: str, medi
         check.validate(resolved(example)["value"])
 
 
-def test_the_examples_of_bodies_fit_them() -> None:
+def test_every_body_has_examples_that_fit_it() -> None:
     for _, _, operation in told_operations():
         for media in operation.get("requestBody", {}).get("content", {}).values():
-            for example in media.get("examples", {}).values():
+            assert media["examples"], operation["operationId"]
+            for example in media["examples"].values():
                 validator(media["schema"]).validate(example["value"])
 
 
-def test_the_examples_of_parameters_and_headers_fit_them() -> None:
-    for part in (*DOCUMENT["components"]["parameters"].values(), *DOCUMENT["components"]["headers"].values()):
-        if "example" in part:
-            validator(part["schema"]).validate(part["example"])
+def test_every_parameter_and_header_has_an_example_that_fits_it() -> None:
+    of_operations = [resolved(one) for _, _, operation in told_operations() for one in operation.get("parameters", [])]
+    for part in (*of_operations, *DOCUMENT["components"]["headers"].values()):
+        assert part["description"]
+        validator(part["schema"]).validate(part["example"])
 
 
-def test_no_document_allows_a_field_it_does_not_name() -> None:
-    for name, schema in DOCUMENT["components"]["schemas"].items():
-        if schema.get("type") == "object":
-            assert schema["additionalProperties"] is False, name
+def test_the_schema_of_a_code_names_every_one_and_allows_new_ones() -> None:
+    schema = DOCUMENT["components"]["schemas"]["Problem"]
+    assert set(schema["properties"]["code"]["x-extensible-enum"]) == statuses().keys() - INTERNAL
+    validator(schema).validate({**examples.problem("concurrent_update"), "code": "quota_exceeded"})
+
+
+# ---------------------------------------------------------------- What clients are generated from
+
+
+def test_a_request_is_closed() -> None:
+    for _, _, operation in told_operations():
+        for media in operation.get("requestBody", {}).get("content", {}).values():
+            if "$ref" in media["schema"]:  # The body of a webhook is Cloudflare's.
+                assert resolved(media["schema"])["additionalProperties"] is False
+
+
+def test_an_answer_is_open_to_new_fields_everywhere() -> None:
+    for operation, status, response in responses():
+        for media in response["content"].values():
+            for part in parts(media["schema"]):
+                assert part.get("additionalProperties", True) is not False, (operation, status)
+                assert not {"oneOf", "unevaluatedProperties", "maxProperties"} & part.keys(), (operation, status)
+
+
+def test_an_answer_with_fields_to_come_fits_todays_schema() -> None:
+    def grown(value: Any) -> Any:
+        match value:
+            case dict():
+                return {
+                    **{name: grown(one) for name, one in value.items()},
+                    "new_field": {"of": ["a later", "version"]},
+                }
+            case list():
+                return [grown(one) for one in value]
+            case _:
+                return value
+
+    for _, _, response in responses():
+        for media in response["content"].values():
+            check = validator(media["schema"])
+            for example in media["examples"].values():
+                check.validate(grown(resolved(example)["value"]))
+
+
+def test_each_status_has_one_media_type() -> None:
+    """Generated clients read a response by the first media type of its status, whatever it comes as."""
+    for operation, status, response in responses():
+        expected = "application/problem+json" if "x-problem-codes" in response else "application/json"
+        assert [*response["content"]] == [expected], (operation, status)
+
+
+def test_what_the_gateway_says_fits_wherever_it_can_say_it() -> None:
+    """One media type holds both: the API's documents first, and the gateway's message last."""
+    by_operation = {generate.operation_id(one.name): one for one in generate.served()}
+    for operation, status, response in responses():
+        (media,) = response["content"].values()
+        fits = validator(media["schema"]).is_valid({"message": "Forbidden"})
+        assert fits is (HTTPStatus(int(status)) in by_operation[operation].gateway), (operation, status)
+        if fits and "anyOf" in media["schema"]:
+            assert media["schema"]["anyOf"][-1] == {"$ref": "#/components/schemas/GatewayMessage"}
+
+
+def test_the_plainest_problem_is_the_last_that_is_tried() -> None:
+    for operation, status, response in responses():
+        (media,) = response["content"].values()
+        names = [one["$ref"].rsplit("/", 1)[1] for one in media["schema"].get("anyOf", [])]
+        after = names[names.index("Problem") + 1 :] if "Problem" in names else []
+        assert after in ([], ["GatewayMessage"]), (operation, status)
+
+
+def test_scopes_are_those_of_a_scheme_that_generators_know() -> None:
+    scheme = DOCUMENT["components"]["securitySchemes"]["AccessToken"]
+    assert scheme["type"] == "oauth2"
+    scopes = {
+        scope for _, _, operation in told_operations() for one in operation["security"] for scope in one["AccessToken"]
+    }
+    for flow in scheme["flows"].values():
+        assert set(flow["scopes"]) == scopes == {"recordings:read", "recordings:write", "recordings:adopt"}
+        assert all(flow[name].startswith("https://issuer.example.com/") for name in flow if name.endswith("Url"))
+
+
+def test_no_address_is_a_machine_s() -> None:
+    """Servers and issuers are placeholders: names that are reserved for documentation (RFC 2606)."""
+    (server,) = DOCUMENT["servers"]
+    assert server["url"] == "https://{host}"
+    assert server["variables"]["host"]["default"].endswith(".example.com")
+    assert DOCUMENT["info"]["license"]["name"] == "MIT"
+    assert DOCUMENT["info"]["contact"]["name"]
+
+
+def test_a_retry_a_place_and_the_request_s_id_are_told_in_headers() -> None:
+    told = {(operation, status): set(response.get("headers", {})) for operation, status, response in responses()}
+    assert "Location" in told["startRecording", "201"]
+    assert "Retry-After" in told["downloadRecording", "202"]
+    for (operation, status), headers in told.items():
+        assert "X-Request-Id" in headers or status in {"401", "404", "429"}, (operation, status)
+
+
+# ---------------------------------------------------------------- Completeness
 
 
 def test_an_answer_always_has_all_its_fields() -> None:
@@ -178,7 +285,7 @@ def test_an_answer_always_has_all_its_fields() -> None:
 
 def test_what_the_api_itself_answers_carries_a_request_id() -> None:
     for operation, status, response in responses():
-        by_us = "application/problem+json" in response["content"] or int(status) < HTTPStatus.BAD_REQUEST
+        by_us = "x-problem-codes" in response or int(status) < HTTPStatus.BAD_REQUEST
         assert not by_us or "X-Request-Id" in response["headers"], (operation, status)
         assert int(status) != HTTPStatus.SERVICE_UNAVAILABLE or "Retry-After" in response["headers"], operation
 
@@ -220,7 +327,7 @@ def test_a_stale_file_is_noticed(monkeypatch: pytest.MonkeyPatch, capsys: pytest
 def test_the_tables_name_the_same_operations() -> None:
     served = {one.name for one in generate.served()}
     assert OPERATIONS.keys() == examples.answered().keys() == served
-    bodies = {one.name for one in generate.served() if one.takes.body not in (None, generate.Nothing)}
+    bodies = {one.name for one in generate.served() if one.takes.body is not generate.Nothing}
     assert examples.BODIES.keys() == bodies
 
 

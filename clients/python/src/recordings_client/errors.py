@@ -229,7 +229,7 @@ class NotReady(RecordingsError):
     @property
     def recording_status(self) -> Status:
         """processing (also while it is being recorded), or archived: then it needs a restore."""
-        return Status.ARCHIVED if self.document.get("status") == Status.ARCHIVED else Status.PROCESSING
+        return Status(_text(self.document.get("status")) or Status.PROCESSING)
 
 
 class NotReadyInTime(NotReady, TimeoutError):

@@ -1,6 +1,6 @@
 """What the API answers, as frozen values: times aware UTC, sizes bytes, durations whole seconds.
 
-Fields are named as in the API. What the API may add later is ignored.
+Fields are named as in the API. Fields that the API may add later are ignored, and statuses that it may add are read.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,11 +17,27 @@ class MalformedDocument(ValueError):
 
 
 class Status(StrEnum):
+    """A recording's place in its life. A status that a newer API may have is read too; then `is_known` is false."""
+
     RECORDING = "recording"
     PROCESSING = "processing"
     READY = "ready"
     ARCHIVED = "archived"
     FAILED = "failed"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Status | None":
+        if not isinstance(value, str):
+            return None
+        # Of this type and with its text, but no member: it is in no iteration and equals none of them.
+        unknown = str.__new__(cls, value)
+        unknown._name_, unknown._value_ = "UNKNOWN", value
+        return unknown
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it was a status of the API when this version of the package was made."""
+        return self._name_ in type(self).__members__
 
 
 class _Document:
@@ -58,10 +74,7 @@ class _Document:
         return None if self._given.get(name) is None else self.time(name)
 
     def status(self) -> Status:
-        try:
-            return Status(self.text("status"))
-        except ValueError:
-            raise MalformedDocument("status is not one that exists") from None
+        return Status(self.text("status"))
 
     def each(self, name: str, read: Callable[[object], T]) -> tuple[T, ...]:
         return rows(self._given.get(name), read)
