@@ -18,6 +18,8 @@ type Clients = Callable[[str], Any]
 FOUND: Final = ("orphans", "phantoms", "mismatches", "stalled")
 DONE: Final = ("removed", "adopted", "reconciled")
 ONE: Final = {"orphans": "orphan", "phantoms": "phantom", "mismatches": "mismatch"}
+# The alias of the function (template.yaml, AutoPublishAlias): what it names is whole, whatever is being deployed.
+AUDIT: Final = "AuditStorageAliaslive"
 NOTHING_FOUND, FAILED, SOMETHING_FOUND = 0, 1, 3
 
 
@@ -61,7 +63,7 @@ def reconcile(make: Clients, stack: str, *, tenant: str | None, repair: bool, mi
 
 def _function(make: Clients, stack: str) -> str:
     try:
-        told = make("cloudformation").describe_stack_resource(StackName=stack, LogicalResourceId="AuditStorage")
+        told = make("cloudformation").describe_stack_resource(StackName=stack, LogicalResourceId=AUDIT)
     except ClientError as error:
         if error.response["Error"]["Code"] != "ValidationError":
             raise

@@ -37,8 +37,23 @@ NAMES: Final = frozenset(
         "TopicName",
     }
 )
-# Name no thing of the account: an authorizer and a stage are an API's, a policy's name is its role's.
-WITHIN: Final = frozenset({"AWS::ApiGatewayV2::Authorizer", "AWS::ApiGatewayV2::Stage", "AWS::IAM::Policy"})
+# Name no thing of the account: an alias is its function's, an authorizer and a stage an API's, a policy's name is its
+# role's.
+WITHIN: Final = frozenset(
+    {"AWS::ApiGatewayV2::Authorizer", "AWS::ApiGatewayV2::Stage", "AWS::IAM::Policy", "AWS::Lambda::Alias"}
+)
+# How calls move to new versions is decided while the template is expanded, so each way is linted.
+EXPANSIONS: Final[tuple[dict[str, str], ...]] = ({"Stage": "dev"}, {"Stage": "prod"})
+# SAM reads these while it expands the template, and leaves them behind unused.
+USED_BY_SAM: Final = frozenset(
+    {
+        ("W2001", "Parameters/DeploymentType"),
+        ("W7001", "Mappings/GradualDeployment"),
+        ("W7001", "Mappings/DeploymentTypes"),
+    }
+)
+# CloudFormation's quota, which no request raises (CloudFormation User Guide, "Understand CloudFormation quotas").
+MOST_RESOURCES: Final = 500
 
 
 class NoManagedPolicies:
@@ -48,11 +63,11 @@ class NoManagedPolicies:
         return {}
 
 
-def expanded(template: str) -> str:
-    """The CloudFormation template that the pinned translator makes of a SAM template, as YAML."""
+def expanded(template: str, parameters: dict[str, str]) -> str:
+    """The CloudFormation template that the pinned translator makes of a SAM template and parameters, as YAML."""
     os.environ.setdefault("AWS_DEFAULT_REGION", REGION)
     made: str = SamTemplateValidator(
-        yaml_parse(template), NoManagedPolicies(), region=REGION
+        yaml_parse(template), NoManagedPolicies(), region=REGION, parameter_overrides=parameters
     ).get_translated_template_if_valid()
     return made
 
@@ -70,11 +85,21 @@ def shared_names(template: dict[str, Any]) -> Iterator[str]:
                 yield f"{logical_id}.{name} is {text} in every stack; let CloudFormation name it, or the stack"
 
 
+def faults(text: str) -> Iterator[str]:
+    """What CloudFormation would refuse of an expanded template, and what would stand in another stack's way."""
+    for one in lint(text, None, [REGION]):
+        place = "/".join(map(str, one.path or []))
+        if (one.rule.id, place) not in USED_BY_SAM:
+            yield f"{one.rule.id} {place}: {one.message}"
+    template = yaml_parse(text)
+    yield from shared_names(template)
+    if len(template["Resources"]) > MOST_RESOURCES:
+        yield f"{len(template['Resources'])} resources; CloudFormation takes {MOST_RESOURCES} in a stack"
+
+
 def main(path: str) -> int:
-    text = expanded(Path(path).read_text())
-    faults = lint(text, None, [REGION])
-    found = [f"{one.rule.id} {'/'.join(map(str, one.path or []))}: {one.message}" for one in faults]
-    found += shared_names(yaml_parse(text))
+    template = Path(path).read_text()
+    found = dict.fromkeys(line for parameters in EXPANSIONS for line in faults(expanded(template, parameters)))
     for line in found:
         print(line)
     return 1 if found else 0

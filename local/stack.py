@@ -20,6 +20,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from local import functions
 from local import template as sam
 
 PACKAGE_PARENT = Path(__file__).resolve().parent.parent
@@ -179,7 +180,7 @@ def invoke(name: str, function: str, event: bytes) -> Any:
     stack = load(name)
     if function not in stack["functions"]:
         raise StackError(f"No function '{function}': there are {', '.join(sorted(stack['functions']))}.")
-    answer = client(stack, "lambda").invoke(FunctionName=stack["functions"][function], Payload=event)
+    answer = client(stack, "lambda").invoke(FunctionName=stack["callable"][function], Payload=event)
     return json.loads(answer["Payload"].read() or b"null")
 
 
@@ -332,11 +333,12 @@ def _deploy(stack: dict[str, Any]) -> None:
         return {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in resources if r["ResourceType"] == kind}
 
     stack["functions"] = of_type("AWS::Lambda::Function")
+    stack["callable"] = functions.callable_names(stack["functions"], physical)
     stack["tables"] = of_type("AWS::DynamoDB::Table")
     stack["state_machines"] = of_type("AWS::StepFunctions::StateMachine")
     stack["buckets"] = of_type("AWS::S3::Bucket") | {"r2": R2_BUCKET}
     parameters = sam.defaults(template) | parameters
-    sam.apply_api(template, physical, parameters, client(stack, "apigatewayv2"))
+    sam.apply_api(template, physical | stack["callable"], parameters, client(stack, "apigatewayv2"))
     sam.apply_buckets(template, physical, parameters, client(stack, "s3"))
     for api_id in of_type("AWS::ApiGatewayV2::Api").values():
         (home / "api_id").write_text(api_id)

@@ -93,7 +93,10 @@ def routes(template: dict[str, Any]) -> list[Route]:
 
 
 def apply_api(template: dict[str, Any], physical: dict[str, str], parameters: dict[str, str], client: Any) -> None:
-    """Make the API's routes, integrations and authorizers what the template says; what is already right stays."""
+    """Make the API's routes, integrations and authorizers what the template says; what is already right stays.
+
+    `physical` gives the id of an API, and the name or the alias's ARN of a function, by logical id.
+    """
     region = client.meta.region_name
     wanted = routes(template)
     for api, properties in _of_type(template, "AWS::Serverless::HttpApi"):
@@ -103,7 +106,8 @@ def apply_api(template: dict[str, Any], physical: dict[str, str], parameters: di
         existing = {r["RouteKey"]: r for r in client.get_routes(ApiId=api_id)["Items"]}
         mine = [route for route in wanted if route.api == api]
         for route in mine:
-            arn = f"arn:aws:lambda:{region}:000000000000:function:{physical[route.function]}"
+            called = physical[route.function]
+            arn = called if ":" in called else f"arn:aws:lambda:{region}:000000000000:function:{called}"
             if arn not in integrations:
                 integrations[arn] = client.create_integration(
                     ApiId=api_id, IntegrationType="AWS_PROXY", IntegrationUri=arn, PayloadFormatVersion="2.0"

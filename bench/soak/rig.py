@@ -24,7 +24,7 @@ from admin.reconcile import clients, reconcile
 from bench.soak.load import Tenant, Told
 from bench.soak.relay import FaultyRelay
 from bench.soak.verdict import Capture, Found, Held
-from local import stack
+from local import functions, stack
 
 type Json = dict[str, Any]
 
@@ -102,14 +102,11 @@ class Killer:
 
 def lead_through(running: Json, relay: FaultyRelay) -> None:
     """Let every function find AWS, R2 and Cloudflare at the relay. Links that people follow do not lead there."""
-    functions = stack.client(running, "lambda")
     for name, url in relay.urls.items():
-        function = running["functions"][name]
-        before = functions.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
         behind = {"AWS_ENDPOINT_URL": url, "CLOUDFLARE_API_URL": f"{url}/client/v4"}
         if name != "DownloadRecording":
             behind["R2_ENDPOINT"] = url
-        functions.update_function_configuration(FunctionName=function, Environment={"Variables": before | behind})
+        functions.set_variables(stack.client(running, "lambda"), running["functions"][name], behind)
 
 
 def stop_the_clock(running: Json) -> None:

@@ -262,7 +262,7 @@ def test_an_audit_goes_on_after_a_room(running: Json, tenant: str, api: httpx.Cl
     functions = stack.client(running, "lambda")
     asked = {"tenant": tenant, "min_age_hours": 0, "goes_on": {"tenant_id": tenant, "after": "room_1/"}}
     time.sleep(2)
-    answer = functions.invoke(FunctionName=running["functions"]["AuditStorage"], Payload=json.dumps(asked))
+    answer = functions.invoke(FunctionName=running["callable"]["AuditStorage"], Payload=json.dumps(asked))
     (report,) = json.loads(answer["Payload"].read())["reports"]
     assert (report["recordings"], report["files"]) == (1, 1)
     assert [one["key"].split("/")[1] for one in report["orphans"]] == ["room_2"]

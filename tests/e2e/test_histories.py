@@ -29,7 +29,7 @@ from boto3.dynamodb.types import TypeDeserializer
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from local import stack
+from local import functions, stack
 from recordings.domain.lifecycle import TRANSITIONS, Status
 from tests.e2e.conftest import calm, stop_the_clock
 from tests.e2e.support import (
@@ -442,15 +442,12 @@ def crashes(running: Json) -> Iterator[Crashes]:
     with Crashes(
         aws=running["endpoints"]["aws"], cloudflare=running["cloudflare_api_url"], functions=running["functions"]
     ) as made:
-        functions = stack.client(running, "lambda")
         for name, url in made.urls.items():
-            function = running["functions"][name]
-            before = functions.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
             behind = {"AWS_ENDPOINT_URL": url, "CLOUDFLARE_API_URL": f"{url}/client/v4"}
             if name != "DownloadRecording":
                 # A link that a person follows does not lead through here.
                 behind["R2_ENDPOINT"] = url
-            functions.update_function_configuration(FunctionName=function, Environment={"Variables": before | behind})
+            functions.set_variables(stack.client(running, "lambda"), running["functions"][name], behind)
         yield made
 
 

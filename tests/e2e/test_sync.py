@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from local import stack
+from local import functions, stack
 from tests.e2e.conftest import Client
 from tests.e2e.support import (
     Json,
@@ -65,19 +65,10 @@ def quiet(running: Json, cloudflare: httpx.Client) -> Iterator[None]:
 @contextmanager
 def deadlines(running: Json, **seconds: int) -> Iterator[None]:
     """The sync's functions with other deadlines."""
-    functions = stack.client(running, "lambda")
-    names = [running["functions"][one] for one in DEADLINES]
-    before = {
-        name: functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"] for name in names
-    }
     changed = {f"{name.upper()}_DEADLINE_SECONDS": str(value) for name, value in seconds.items()}
-    try:
-        for name, variables in before.items():
-            functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables | changed})
+    names = [running["functions"][one] for one in DEADLINES]
+    with functions.variables_set(stack.client(running, "lambda"), names, changed):
         yield
-    finally:
-        for name, variables in before.items():
-            functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
 
 
 def only(cloudflare: httpx.Client, room: Json) -> Json:

@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from bench.transfer import TENANT, Answer, Engine, Failed
-from local import stack
+from local import functions, stack
 from tests.e2e.support import (
     a_room,
     downloaded,
@@ -386,21 +386,12 @@ def test_a_killed_copy_goes_on_where_it_was(
 @pytest.fixture
 def deployed_behind(running: Json, proxy: Proxy) -> Iterator[None]:
     """The deployed functions of the processing workflow reach R2 through the proxy."""
-    functions = stack.client(running, "lambda")
     names = [
         running["functions"][one]
         for one in ("PlanTransfer", "CopySegment", "CompleteTransfer", "VerifyTransfer", "AbortTransfer")
     ]
-    before = {
-        name: functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"] for name in names
-    }
-    for name, variables in before.items():
-        functions.update_function_configuration(
-            FunctionName=name, Environment={"Variables": variables | {"R2_ENDPOINT": proxy.url}}
-        )
-    yield
-    for name, variables in before.items():
-        functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
+    with functions.variables_set(stack.client(running, "lambda"), names, {"R2_ENDPOINT": proxy.url}):
+        yield
 
 
 @pytest.mark.usefixtures("deployed_behind")

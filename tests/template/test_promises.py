@@ -161,6 +161,15 @@ def test_an_alarm_watches_what_exists(name: str) -> None:
         counted = {*re.findall(r'"(\w+)"', text), "AuditPhantoms"}
         assert alarm["MetricName"] in counted
         assert alarm["Dimensions"] == [{"Name": "service", "Value": "recordings"}]
+    elif isinstance(alarm["Namespace"], dict):
+        # What is counted from the log lines.
+        counts = [
+            (one["MetricNamespace"], one["MetricName"])
+            for found in resources("AWS::Logs::MetricFilter").values()
+            for one in found["MetricTransformations"]
+        ]
+        assert (alarm["Namespace"], alarm["MetricName"]) in counts
+        assert "Dimensions" not in alarm
     else:
         ((dimension),) = alarm["Dimensions"]
         (target,) = dimension["Value"].values()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.template import ROOT, resources, template
+from tests.support.template import ROOT, mentioned, resources, template
 
 FUNCTIONS = resources("AWS::Serverless::Function")
 ROUTES = {
@@ -102,26 +102,6 @@ def variables(name: str) -> dict[str, Any]:
 
 def granted(name: str) -> set[str]:
     return {policy["Ref"] for policy in FUNCTIONS[name].get("Policies", [])}
-
-
-def mentioned(value: Any) -> set[str]:
-    """The logical ids that a value refers to, by Ref, GetAtt or Sub."""
-    if isinstance(value, list):
-        return {name for item in value for name in mentioned(item)}
-    if not isinstance(value, dict):
-        return set()
-    names: set[str] = set()
-    for key, inner in value.items():
-        if key == "Ref":
-            names.add(inner)
-        elif key == "Fn::GetAtt":
-            names.add((inner if isinstance(inner, str) else inner[0]).split(".")[0])
-        else:
-            if key == "Fn::Sub":
-                text = inner if isinstance(inner, str) else inner[0]
-                names |= {found.split(".")[0] for found in re.findall(r"\$\{([^}!]+)\}", text)}
-            names |= mentioned(inner)
-    return names
 
 
 # ---------------------------------------------------------------- names

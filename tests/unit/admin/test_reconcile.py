@@ -51,7 +51,7 @@ class Stack:
         return self
 
     def describe_stack_resource(self, *, StackName: str, LogicalResourceId: str) -> Json:
-        assert LogicalResourceId == "AuditStorage"
+        assert LogicalResourceId == "AuditStorageAliaslive"
         if StackName != "here":
             raise ClientError({"Error": {"Code": "ValidationError", "Message": "no stack"}}, "DescribeStackResource")
         return {"StackResourceDetail": {"PhysicalResourceId": "function"}}

@@ -132,6 +132,15 @@ def test_a_failure_tells_nothing_of_its_inside() -> None:
     assert "hunter2" not in json.dumps(problem)
 
 
+def test_a_bug_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The alarm on it stops a deployment. What AWS refuses for good is counted where it is translated."""
+    counted: list[str] = []
+    monkeypatch.setattr("recordings.http.endpoint.count", counted.append)
+    for error in (RuntimeError(), InfrastructureError(), RoomNotFound("there is no such room"), ProviderTimeout()):
+        call(raising(error))
+    assert counted == ["InfrastructureErrors"]
+
+
 def test_what_aws_does_not_allow_is_logged_and_not_told(caplog: pytest.LogCaptureFixture) -> None:
     status, problem, headers = call(raising(InfrastructureError("GetItem failed for good: AccessDeniedException")))
     assert (status, problem["code"], headers.get("retry-after")) == (500, "internal_error", None)

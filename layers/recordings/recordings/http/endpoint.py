@@ -34,7 +34,7 @@ from recordings.domain.ids import is_recording_id, is_room_id
 from recordings.http.claims import scopes_of, tenant_of
 from recordings.http.problems import Problem, detail_of, invalid, status_of
 from recordings.http.schemas import NUMBERS, TOGETHER, Document, Nothing, blocker_view
-from recordings.observability import flush, logger
+from recordings.observability import count, flush, logger
 from recordings.ports import Clock, IdempotencyKeys
 from recordings.request_context import request_context, request_seconds
 
@@ -152,6 +152,8 @@ def endpoint[Q: Struct, B: Struct](
                 return _failed(error, request_id)
             except Exception:
                 logger.exception("failed")
+                # What AWS or R2 refused for good is counted where it is translated; a bug only here.
+                count("InfrastructureErrors")
                 return _bug(request_id)
             finally:
                 flush()

@@ -1,0 +1,46 @@
+"""The functions of a running local stack as their callers reach them: by the alias, which names a published version."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+# As template.yaml says: AutoPublishAlias.
+ALIAS = "live"
+
+
+def callable_names(functions: Mapping[str, str], resources: Mapping[str, str]) -> dict[str, str]:
+    """The name to call each function by, by logical id: the alias's ARN; the bare name if it has no alias.
+
+    `functions` and `resources` give the physical id of each logical id. SAM names an alias after both.
+    """
+    return {name: resources.get(f"{name}Alias{ALIAS}", physical) for name, physical in functions.items()}
+
+
+def publish(client: Any, function: str, **configuration: Any) -> str:
+    """Change a function's configuration and let its callers run it so; gives the version that they ran before."""
+    before: str = client.get_alias(FunctionName=function, Name=ALIAS)["FunctionVersion"]
+    client.update_function_configuration(FunctionName=function, **configuration)
+    made = client.publish_version(FunctionName=function)["Version"]
+    client.update_alias(FunctionName=function, Name=ALIAS, FunctionVersion=made)
+    return before
+
+
+def set_variables(client: Any, function: str, more: Mapping[str, str]) -> str:
+    """Let a function's callers run it with more variables, or others; gives the version that they ran before."""
+    variables = client.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
+    return publish(client, function, Environment={"Variables": {**variables, **more}})
+
+
+@contextmanager
+def variables_set(client: Any, functions: Iterable[str], more: Mapping[str, str]) -> Iterator[None]:
+    """For a while, these functions run with more variables, or others."""
+    before: dict[str, tuple[dict[str, str], str]] = {}
+    try:
+        for function in functions:
+            variables = client.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
+            before[function] = (variables, set_variables(client, function, more))
+        yield
+    finally:
+        for function, (variables, version) in before.items():
+            client.update_function_configuration(FunctionName=function, Environment={"Variables": variables})
+            client.update_alias(FunctionName=function, Name=ALIAS, FunctionVersion=version)
