@@ -63,18 +63,6 @@ def test_everybody_calls_the_alias() -> None:
     assert {place: called for place, called in names.items() if len(called) != 1} == {}
 
 
-def test_a_state_machine_may_call_the_alias_and_what_executions_under_way_call() -> None:
-    """An execution keeps the definition that it began with: before there was an alias that named the bare function."""
-    machines = resources("AWS::Serverless::StateMachine")
-    for name, machine in machines.items():
-        called = {one["Ref"].removesuffix(".Alias") for one in machine["DefinitionSubstitutions"].values()}
-        role = resources("AWS::IAM::Role")[machine["Role"]["Fn::GetAtt"].removesuffix(".Arn")]
-        (policy,) = [one for one in role["Policies"] if one["PolicyName"] == "InvokeTasks"]
-        (statement,) = policy["PolicyDocument"]["Statement"]
-        expected = [{"Ref": f"{one}.Alias"} for one in called] + [{"Fn::GetAtt": f"{one}.Arn"} for one in called]
-        assert sorted(map(str, statement["Resource"])) == sorted(map(str, expected)), name
-
-
 # ---------------------------------------------------------------- what is published
 
 
