@@ -21,12 +21,17 @@ FOREIGN = {
     "States.Timeout",
     "Lambda.AWSLambdaException",
     "Lambda.ClientExecutionTimeoutException",
+    "Lambda.ResourceConflictException",
+    "Lambda.ResourceNotReadyException",
     "Lambda.SdkClientException",
     "Lambda.ServiceException",
     "Lambda.TooManyRequestsException",
     "Lambda.Unknown",
     "Runtime.ExitError",
+    "Runtime.HandlerNotFound",
+    "Runtime.ImportModuleError",
     "Runtime.OutOfMemory",
+    "Runtime.UserCodeSyntaxError",
     "Sandbox.Timedout",
 }
 
@@ -154,20 +159,13 @@ def test_every_state_can_be_reached_and_every_way_leads_to_a_state(name: str) ->
     assert found == loaded["States"].keys()
 
 
-@pytest.mark.parametrize("name", MACHINES)
-def test_a_task_waits_longer_than_its_function_runs(name: str) -> None:
-    functions = resources("AWS::Serverless::Function")
-    for state_name, state in tasks(MACHINES[name]):
-        function = state["Arguments"]["FunctionName"].removeprefix("${").removesuffix("Arn}")
-        if ".waitForTaskToken" not in state["Resource"]:
-            assert state["TimeoutSeconds"] >= functions[function].get("Timeout", 29), state_name
-
-
 def test_every_step_of_a_sync_that_may_take_long_holds_the_run_anew() -> None:
     steps = dict(tasks(MACHINES["sync"]))
     batches = dict(states(machine(MACHINES["sync"])))["ReconcileBatches"]
     assert steps["ScanCaptures"]["Arguments"]["Payload"]["nonce"] == batches["ItemSelector"]["nonce"]
     for name in ("scan_captures", "reconcile_batch"):
         assert "state.renew(" in (ROOT / f"functions/workflow/{name}/app.py").read_text()
-    longest = timedelta(seconds=300 + 300)
+    # The task's own time-out, and the longest pause of a retrier of our own errors. A sync that waits for Lambda may
+    # lose the lease: another one works beside it then, and what both reconcile is stored by condition.
+    longest = timedelta(seconds=max(steps[name]["TimeoutSeconds"] for name in ("ScanCaptures", "ReconcileBatch")) + 300)
     assert longest < LEASE
