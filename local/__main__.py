@@ -1,4 +1,4 @@
-"""`python -m local up|deploy|down|status|logs|reset|token|invoke [--name NAME]`."""
+"""`python -m local up|deploy|down|status|logs|reset|token|invoke|concurrency [--name NAME]`."""
 
 import argparse
 import json
@@ -33,6 +33,13 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", parents=[named], help="start a stack and deploy the template into it")
     up.add_argument("--port", type=int, help=f"port of the API (default: {stack.DEFAULT_PORT} if free)")
+    up.add_argument(
+        "--concurrency",
+        type=int,
+        help="functions that may run at once; LOCAL_CONCURRENCY sets it too (default: no limit)",
+    )
+    limit = commands.add_parser("concurrency", parents=[named], help="change how many functions may run at once")
+    limit.add_argument("functions", type=int, nargs="?", help="how many; left out: no limit")
     commands.add_parser("deploy", parents=[named], help="deploy the code as it is now; the data stays")
     commands.add_parser("down", parents=[named], help="stop the stack")
     commands.add_parser("status", parents=[named], help="what runs")
@@ -53,7 +60,11 @@ def run(args: argparse.Namespace, name: str) -> None:
     match args.command:
         case "up":
             began = time.monotonic()
-            welcome(stack.up(name, args.port), time.monotonic() - began)
+            welcome(stack.up(name, args.port, concurrency=args.concurrency), time.monotonic() - began)
+        case "concurrency":
+            stack.load(name)
+            stack.limit_concurrency(name, args.functions)
+            print(f"In '{name}' {args.functions or 'all'} functions may run at once.")
         case "deploy":
             stack.deploy(name)
             print(f"Deployed into '{name}'.")

@@ -6,6 +6,9 @@
   `Catch` match on it.
 - A function whose process dies fails with `Runtime.ExitError`, as on Lambda.
 - A claim that is an object or null reaches a function as API Gateway writes it, `map[a:1]` and `<nil>`, not as JSON.
+- A function whose code cannot be loaded fails with `Runtime.ImportModuleError`, `Runtime.HandlerNotFound` or
+  `Runtime.UserCodeSyntaxError`, as on Lambda.
+- Concurrent invocations are counted, refused and tried again as on AWS: see `local/concurrency.py`.
 - What comes over the loopback interface counts as secure transport: there is no TLS here, and the archive bucket's
   policy denies everything else.
 """
@@ -25,10 +28,19 @@ from typing import Any
 from ministack.core import iam_evaluator, lambda_runtime
 from ministack.services import apigateway, lambda_svc
 
+from local import concurrency
+
 SHARED = Path(tempfile.gettempdir()) / "unpacked"
 LEAST_FILES = 20
 # How the emulator tells that a worker died: at work, while it started, or idle before it was given work.
 DEATHS = ("Worker process died", "Worker process exited immediately", "[Errno 32] Broken pipe")
+# How it tells that code could not be loaded, which Python's messages say; and what Lambda calls that (awslambdaric,
+# bootstrap.py).
+NOT_LOADED = {
+    "Runtime.ImportModuleError": r"No module named |cannot import name ",
+    "Runtime.HandlerNotFound": r"module '[\w.]+' has no attribute 'handler'",
+    "Runtime.UserCodeSyntaxError": r".*\(app\.py, line \d+\)",
+}
 _lock = threading.Lock()
 _execute = lambda_svc._execute_function_warm
 _resolve = iam_evaluator._resolve_condition_key
@@ -70,6 +82,10 @@ def named_error(body: dict[str, Any], log: str) -> dict[str, Any]:
     """What Lambda would say of a failure that the emulator tells of with `body`, and this log."""
     if str(body.get("errorMessage", "")).startswith(DEATHS):
         return {**body, "errorType": "Runtime.ExitError", "errorMessage": "Runtime exited with error: signal: killed"}
+    _, failed, reason = str(body.get("errorMessage", "")).partition("Worker init failed: ")
+    if failed:
+        kind = next((name for name, words in NOT_LOADED.items() if re.match(words, reason)), "Runtime.Unknown")
+        return {**body, "errorType": kind, "errorMessage": reason}
     if body.get("errorType") == "Runtime.HandlerError":
         return {**body, "errorType": error_class(log) or body["errorType"]}
     return body
@@ -115,6 +131,7 @@ def main() -> None:
     lambda_svc._execute_function_warm = execute
     apigateway._jwt_claim_to_string = claim_text
     iam_evaluator._resolve_condition_key = resolve
+    concurrency.install()
     runpy.run_module("ministack", run_name="__main__", alter_sys=True)
 
 

@@ -71,8 +71,12 @@ def client(stack: dict[str, Any], service: str) -> Any:
     )
 
 
-def up(name: str = "default", port: int | None = None) -> dict[str, Any]:
-    """Start a stack and deploy the template into it. Whatever fails, nothing stays running."""
+def up(name: str = "default", port: int | None = None, *, concurrency: int | None = None) -> dict[str, Any]:
+    """Start a stack and deploy the template into it. Whatever fails, nothing stays running.
+
+    `concurrency` is the account's limit of functions that run at once. Without it the environment's LOCAL_CONCURRENCY
+    counts; without that too, as many run as the machine has memory for.
+    """
     if sys.version_info[:2] != (3, 13):
         raise StackError(f"This is Python {platform.python_version()}: run with .venv/bin/python (`make setup`).")
     if (folder(name) / "stack.json").exists():
@@ -86,6 +90,8 @@ def up(name: str = "default", port: int | None = None) -> dict[str, Any]:
         shutil.rmtree(home / leftover, ignore_errors=True)
     (home / "api_id").unlink(missing_ok=True)
     (home / "tmp").mkdir(parents=True)
+    given = os.environ.get("LOCAL_CONCURRENCY")
+    limit_concurrency(name, concurrency if concurrency is not None else int(given) if given else None)
     aws_port = _free_port(api_port)
     standin_port = _free_port(api_port, aws_port)
     aws, standin = f"http://127.0.0.1:{aws_port}", f"http://127.0.0.1:{standin_port}"
@@ -184,6 +190,13 @@ def invoke(name: str, function: str, event: bytes) -> Any:
     return json.loads(answer["Payload"].read() or b"null")
 
 
+def limit_concurrency(name: str, functions: int | None) -> None:
+    """Let so many functions of the stack run at once from now on; with None, as many as the machine has memory for."""
+    if functions is not None and functions < 1:
+        raise StackError("At least one function must be able to run.")
+    (folder(name) / "concurrency").write_text("" if functions is None else str(functions))
+
+
 def logs(name: str, function: str | None = None) -> list[str]:
     """The functions' log lines (or one function's), oldest first."""
     stack = load(name)
@@ -219,6 +232,7 @@ def _start_processes(stack: dict[str, Any], home: Path, aws_port: int, standin_p
     _start(stack, "ministack", [*python, "local.emulator"], {
         "BIND_HOST": "127.0.0.1", "MINISTACK_HOST": "127.0.0.1", "GATEWAY_PORT": str(aws_port), "IOT_MTLS_ENABLED": "0",
         "AUTH": "true", "TMPDIR": str(home / "tmp"), "MINISTACK_REGION": REGION,
+        "LOCAL_CONCURRENCY_FILE": str(home / "concurrency"),
     })  # fmt: skip
     _start(stack, "standin", [
         *python, "local.standin", "--port", str(standin_port), "--state-dir", str(home / "standin"),

@@ -51,3 +51,18 @@ def test_a_failure_carries_the_class_of_its_error() -> None:
     assert named_error(told, "") == told
     timed_out = {"errorType": "Sandbox.Timedout", "errorMessage": "Task timed out"}
     assert named_error(timed_out, log) == timed_out
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [
+        ("No module named 'recordings.new'", "Runtime.ImportModuleError"),
+        ("cannot import name 'New' from 'recordings.domain'", "Runtime.ImportModuleError"),
+        ("module 'app' has no attribute 'handler'", "Runtime.HandlerNotFound"),
+        ("invalid syntax (app.py, line 3)", "Runtime.UserCodeSyntaxError"),
+        ("'TABLE_NAME'", "Runtime.Unknown"),
+    ],
+)
+def test_code_that_cannot_be_loaded_is_told_as_lambda_tells_it(reason: str, kind: str) -> None:
+    told = {"errorType": "RuntimeError", "errorMessage": f"Worker init failed: {reason}"}
+    assert named_error(told, "") == {"errorType": kind, "errorMessage": reason}
