@@ -48,6 +48,7 @@ check: setup ## Style, types, dependency rule, template, API description
 	PYTHONPATH=layers/recordings lint-imports
 	sam validate --lint --region us-east-1
 	.tools/sam/bin/python local/lint_template.py
+	$(PY) -m local.lint_machines
 	$(PY) -m openapi.generate --check
 	$(OFFLINE) $(NODE_BIN)/redocly lint --config openapi/redocly.yaml docs/openapi.yaml
 	$(OFFLINE) $(NODE_BIN)/spectral lint --ruleset openapi/spectral.yaml --fail-severity hint docs/openapi.yaml
