@@ -72,7 +72,7 @@ def test_forty_recordings_that_end_together_are_all_copied_once_by_ten_functions
 ) -> None:
     room = a_room(api)
     made = make(
-        cloudflare, room["cloudflare_meeting_id"], count=RECORDINGS, status="UPLOADING", apart_seconds=600, size=4096
+        cloudflare, room["cloudflare_meeting_id"], count=RECORDINGS, status="UPLOADING", apart_seconds=60, size=4096
     )
     until(lambda: api.post("/rooms/room_1/recordings/sync").status_code == 200, every=1)
     until(lambda: len(waiting(running, tenant)) == RECORDINGS, every=0.5)
