@@ -95,7 +95,8 @@ def test_another_value_of_a_parameter_publishes_every_function() -> None:
     """SAM does not see it; so the versions' description is the number of a resource that holds all these values."""
     functions = resources("AWS::Serverless::Function")
     everywhere = {k: v for k, v in template()["Globals"]["Function"].items() if k != "DeploymentPreference"}
-    beside = {"Events", "Policies", "VersionDescription"}
+    # Reserved concurrency is the function's, whatever its versions are.
+    beside = {"Events", "Policies", "ReservedConcurrentExecutions", "VersionDescription"}
     named = mentioned(everywhere) | mentioned(
         [{k: v for k, v in body.items() if k not in beside} for body in functions.values()]
     )
