@@ -52,7 +52,7 @@ def until[T](look: Callable[[], T | None]) -> T:
     end = time.monotonic() + 120
     while (found := look()) is None:
         assert time.monotonic() < end, "it did not come in two minutes"
-        time.sleep(0.25)
+        time.sleep(0.5)
     return found
 
 

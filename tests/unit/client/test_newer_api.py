@@ -7,10 +7,26 @@ from typing import Any
 
 import pytest
 from recordings_client import errors
-from recordings_client.cli import plain
+from recordings_client.cli import Exit, app, plain
 from recordings_client.models import Recording, Status
+from typer.testing import CliRunner
 
-from tests.unit.client.support import ARCHIVED, LINK, NOON, RECORDING, ROOM, ROW, WAIT, Caller, Reply, Script, problem
+from tests.unit.client.support import (
+    ARCHIVED,
+    LINK,
+    NOON,
+    RECORDING,
+    ROOM,
+    ROW,
+    WAIT,
+    Caller,
+    Reply,
+    Script,
+    Server,
+    a_recording,
+    data,
+    problem,
+)
 from tests.unit.client.test_client import BACK, DELETED, MOVED, RECOVERING, RESTORING, STARTED, STOPPED, SYNCED
 
 NEW: dict[str, Any] = {"new_field": {"of": ["a later", "version"]}}
@@ -118,6 +134,17 @@ def test_waiting_goes_on_over_a_status_that_is_not_known(call: Caller) -> None:
     api = Script(quarantined, quarantined, Reply(200, LINK), Reply(200, {"data": RECORDING}))
     assert call(api, "wait_until_ready", "rec_1").status is Status.READY
     assert call.slept == [3, 3]
+
+
+def test_watching_goes_on_over_a_status_that_is_not_known(server: Server) -> None:
+    statuses = ["processing", "quarantined", "ready"]
+    server.route("GET", "/api/v1/recordings/rec_1", [data(a_recording(status=status)) for status in statuses])
+    environment = {"RECORDINGS_URL": server.url, "RECORDINGS_TOKEN": "secret"}
+
+    result = CliRunner().invoke(app, ["watch", "rec_1", "--interval", "0.01", "--json"], env=environment)
+
+    assert [json.loads(line)["status"] for line in result.stdout.splitlines()] == statuses
+    assert result.exit_code == Exit.OK
 
 
 def test_an_error_with_more_fields_and_a_new_code_keeps_its_class(call: Caller) -> None:

@@ -378,7 +378,9 @@ def _changes(client: Client, recording_id: str, *, interval: float, give_up_afte
             seen = recording
             yield recording
         moving = recording.archive is not None and recording.archive.state in ("moving", "restoring")
-        if recording.status not in (Status.RECORDING, Status.PROCESSING) and not moving:
+        # Of a status that is not known here, nobody can say that it is the last one.
+        settled = recording.status.is_known and recording.status not in (Status.RECORDING, Status.PROCESSING)
+        if settled and not moving:
             return
         if give_up_after is not None and time.monotonic() - began + interval > give_up_after:
             raise NotReadyInTime(f"After {give_up_after:g} s the recording is still {_line(recording)}")
