@@ -8,6 +8,7 @@ NODE_BIN := tools/node/node_modules/.bin
 # Checks in Node send nothing and ask for nothing outside.
 OFFLINE := REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true NODE_OPTIONS=--require=./tools/node/offline.cjs
 NAME ?= default
+export ARCHITECTURE ?= arm64
 export SAM_CLI_TELEMETRY := 0
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/sam/bin:$(PATH)
 
@@ -106,10 +107,12 @@ lock: setup ## Pin the versions in requirements*.txt and tools/node/package-lock
 	$(UV) pip compile -q --python-version 3.13 --universal --generate-hashes --no-header --no-emit-index-url -c requirements-dev.txt layers/dependencies/requirements.in -o layers/dependencies/requirements.txt
 	cd tools/node && npm update --package-lock-only --loglevel=error
 
-build: setup ## Build the layers and functions for deployment
+build: setup ## Build the layers and functions for deployment (ARCHITECTURE=arm64|x86_64)
 	sam build
+	$(PY) -m local.wheels .aws-sam/build
 
 deploy: test build ## Deploy to AWS (STACK=default|prod)
+	$(PY) -m local.wheels .aws-sam/build --config-env $(or $(STACK),default)
 	sam deploy --config-env $(or $(STACK),default)
 
 .PHONY: help setup format check test explore up down deploy-local demo invoke openapi register-webhook audit bench-transfer bench-sync bench-cold-start soak lock build deploy
