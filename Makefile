@@ -10,6 +10,8 @@ OFFLINE := REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true NODE_OPTION
 NAME ?= default
 export ARCHITECTURE ?= arm64
 export SAM_CLI_TELEMETRY := 0
+# Where it is set, every process would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/sam/bin:$(PATH)
 
 help: ## List the targets
@@ -56,7 +58,7 @@ check: setup ## Style, types, dependency rule, template, API description
 
 test: check ## Everything: check, then unit, template, local-stack and end-to-end tests
 	$(PY) -m pytest -n 2 tests/unit tests/template
-	$(PY) -m pytest tests/e2e
+	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/e2e
 
 explore: setup ## Property tests with examples of chance (what it finds becomes an @example)
 	$(PY) -m pytest -n 2 --hypothesis-profile=explore tests/unit/domain tests/unit/services/test_model.py \

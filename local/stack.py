@@ -326,7 +326,7 @@ def _deploy(stack: dict[str, Any]) -> None:
         # Builds of one checkout share .aws-sam: of stacks that come up at the same time one builds after the other.
         fcntl.flock(lock, fcntl.LOCK_EX)
         _sam(stack, "build", [
-            "--parallel", "--cached", "--cache-dir", str(home / "cache"), "--build-dir", str(home / "build"),
+            "--parallel", "--cached", "--cache-dir", str(ROOT / ".local" / "cache"), "--build-dir", str(home / "build"),
             "--template-file", str(ROOT / "template.yaml"), "--parameter-overrides", *overrides,
         ])  # fmt: skip
     _sam(stack, "deploy", [

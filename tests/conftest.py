@@ -1,5 +1,6 @@
 """Environment and false credentials, set before anything of ours is imported."""
 
+import gc
 import hashlib
 import io
 import logging
@@ -49,6 +50,12 @@ os.environ |= {
     "R2_SECRET_ARN": "r2-secret",
     "PROCESSING_ARN": "arn:aws:states:eu-west-1:123456789012:stateMachine:processing",
 }
+
+
+def pytest_collection_finish() -> None:
+    """Leave what is loaded out of every later collection: a copy collects garbage after each part."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:

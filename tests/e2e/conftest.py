@@ -1,5 +1,6 @@
 """One local stack for all end-to-end tests: the deployed template, over HTTP."""
 
+import os
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +11,11 @@ import pytest
 
 from local import stack
 
-NAME = "e2e"
+# Each process of the run has a stack of its own.
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
+NAME = f"e2e-{WORKER}" if WORKER else "e2e"
+# Files that take longest begin first, so that no process works alone at the end.
+LONGEST = ("test_histories.py",)
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +40,7 @@ def stop_the_clock(running: dict[str, Any]) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The first test of a stack brings it up, the first of some modules makes all that the others look at."""
     here = Path(__file__).parent
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
     for item in items:
         if here in item.path.parents and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(900))

@@ -251,7 +251,11 @@ class Model(World):
         assert not any(recording.id in key for key in there.objects), (recording, list(there.objects))
 
 
-@settings(max_examples=2000, suppress_health_check=[HealthCheck.too_slow])
+# `make explore` plays more of them.
+@settings(
+    max_examples=2000 if settings.get_current_profile_name() == "explore" else 500,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 @given(HISTORIES, ENDS, st.booleans())
 def test_whatever_happened_our_records_come_to_what_is_true(
     history: list[tuple[Any, ...]], ends: list[str], delivers: bool
