@@ -273,7 +273,9 @@ def explain(candidate: Candidate, path: Sequence[Path]) -> str:
 
 def main() -> int:
     """Measure and print; 1 only when a function cannot be imported or nothing can be measured."""
-    parser = argparse.ArgumentParser(prog="python -m bench.cold_start", description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog=".venv/bin/python -m bench.cold_start", description=(__doc__ or "").split("\n")[0]
+    )
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"how often each is imported (default: {ROUNDS})")
     parser.add_argument("--why", metavar="FUNCTION", help="instead: the slowest imports of one function (logical id)")
     parser.add_argument("--json", action="store_true", help="print the rows as JSON")

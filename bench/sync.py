@@ -369,7 +369,7 @@ def months(rows: Sequence[Row], a_day: int) -> str:
 
 def main() -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(prog="python -m bench.sync", description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(prog=".venv/bin/python -m bench.sync", description=(__doc__ or "").split("\n")[0])
     sizes = " ".join(str(size) for size in SIZES)
     parser.add_argument("--sizes", type=int, nargs="+", default=[*SIZES], help=f"known recordings (default: {sizes})")
     args = parser.parse_args()

@@ -289,7 +289,7 @@ def count_a_run(running: dict[str, Any]) -> int:
             ]
             return len(entered) - entered.count("CopySegment")
         time.sleep(0.5)
-    raise BenchError(f"the recording was not brought in: see `python -m local --name {NAME} logs`")
+    raise BenchError(f"the recording was not brought in: see `.venv/bin/python -m local --name {NAME} logs`")
 
 
 # ---------------------------------------------------------------- rclone
@@ -585,7 +585,7 @@ def cost_table(costs: Sequence[Cost], prices: Prices, rate: float) -> str:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    top = argparse.ArgumentParser(prog="python -m bench.transfer", description=(__doc__ or "").split("\n")[0])
+    top = argparse.ArgumentParser(prog=".venv/bin/python -m bench.transfer", description=(__doc__ or "").split("\n")[0])
     top.add_argument("--size-mb", type=int, default=1024, help="MiB of the recording (default: 1024)")
     top.add_argument("--runs", type=int, default=RUNS, help=f"counted copies of each (default: {RUNS})")
     top.add_argument("--r2-class-a", type=float, default=CLASS_A_PRICE, help="USD for a million (2026-08-03: 4.50)")

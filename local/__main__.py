@@ -11,6 +11,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local import stack
 
+PASTE = "Paste this into any shell; the token is the tenant acme's and good for an hour:"
+
 
 def main() -> int:
     """Run one command; a failure is one line on stderr."""
@@ -29,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line. `--name` may stand before or after the command."""
     named = argparse.ArgumentParser(add_help=False)
     named.add_argument("--name", default=argparse.SUPPRESS, help="which stack (default: default)")
-    top = argparse.ArgumentParser(prog="python -m local", description=__doc__, parents=[named])
+    top = argparse.ArgumentParser(prog=".venv/bin/python -m local", description=__doc__, parents=[named])
     commands = top.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", parents=[named], help="start a stack and deploy the template into it")
     up.add_argument("--port", type=int, help=f"port of the API (default: {stack.DEFAULT_PORT} if free)")
@@ -59,8 +61,14 @@ def run(args: argparse.Namespace, name: str) -> None:
     """Do what was asked."""
     match args.command:
         case "up":
-            began = time.monotonic()
-            welcome(stack.up(name, args.port, concurrency=args.concurrency), time.monotonic() - began)
+            asked = (args.port, args.concurrency)
+            if (running := stack.running(name)) and asked in ((None, None), (port_of(running), None)):
+                print(f"The local stack '{name}' is up already: {running['api_url']}")
+            else:
+                began = time.monotonic()
+                running = stack.up(name, args.port, concurrency=args.concurrency)
+                print(f"The local stack '{name}' is up after {time.monotonic() - began:.0f} s: {running['api_url']}")
+            print(welcome(running, name))
         case "concurrency":
             stack.load(name)
             stack.limit_concurrency(name, args.functions)
@@ -88,18 +96,28 @@ def run(args: argparse.Namespace, name: str) -> None:
             print(json.dumps(stack.invoke(name, args.function, args.event.read_bytes()), indent=2))
 
 
-def welcome(running: dict[str, Any], seconds: float) -> None:
-    """Say where the stack is, with lines that work when pasted."""
-    url, name = running["api_url"], running["name"]
-    print(
-        f"The local stack '{name}' is up after {seconds:.0f} s: {url} (stop it: python -m local --name {name} down)\n"
+def port_of(running: dict[str, Any]) -> int:
+    """The port of the stack's API."""
+    return int(running["api_url"].rpartition(":")[2])
+
+
+def welcome(running: dict[str, Any], name: str) -> str:
+    """How to stop the stack, and lines that work when they are pasted into a shell."""
+    auth, api = '-H "Authorization: Bearer $TOKEN"', "$API/api/v1"
+    return "\n".join(
+        [
+            f"Stop it: {stack.make('down', name)}. Its logs: .venv/bin/python -m local --name {name} logs",
+            "",
+            PASTE,
+            "",
+            f"API={running['api_url']}",
+            f"TOKEN={stack.token(running, 'acme')}",
+            f'curl -sS {auth} -X PUT {api}/rooms/hall -d \'{{"name": "Hall"}}\'',
+            f"curl -sS {auth} -X POST {api}/rooms/hall/recordings/start",
+            f"curl -sS {auth} -X POST {api}/rooms/hall/recordings/stop",
+            f"curl -sS {auth} {api}/recordings",
+        ]
     )
-    print(f"TOKEN={stack.token(running, 'acme')}")
-    auth = '-H "Authorization: Bearer $TOKEN"'
-    print(f'curl -sS {auth} -X PUT {url}/api/v1/rooms/cs101 -d \'{{"name": "CS 101"}}\'')
-    print(f"curl -sS {auth} -X POST {url}/api/v1/rooms/cs101/recordings/start")
-    print(f"curl -sS {auth} -X POST {url}/api/v1/rooms/cs101/recordings/stop")
-    print(f"curl -sS {auth} {url}/api/v1/recordings")
 
 
 if __name__ == "__main__":

@@ -194,7 +194,9 @@ def live(running: dict[str, Any], client: Client, shown: Shown, folder: Path) ->
 
 def main() -> int:
     """Run the demo; 0 when all was as it must be."""
-    parser = argparse.ArgumentParser(prog="python -m local.demo", description="The main job on a local stack.")
+    parser = argparse.ArgumentParser(
+        prog=".venv/bin/python -m local.demo", description="The main job on a local stack."
+    )
     parser.add_argument("--keep", action="store_true", help="leave the stack up afterwards")
     keep = parser.parse_args().keep
     began = time.monotonic()

@@ -58,7 +58,7 @@ def forward_to(upstream: str, api_id_file: Path) -> Callable[[web.Request], Awai
 
 def main() -> None:
     """Serve until stopped."""
-    parser = argparse.ArgumentParser(prog="python -m local.gateway")
+    parser = argparse.ArgumentParser(prog=".venv/bin/python -m local.gateway")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--upstream", required=True)
     parser.add_argument("--api-id-file", type=Path, required=True)

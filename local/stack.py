@@ -42,6 +42,11 @@ class StackError(Exception):
     """One clear line: what is wrong and what cures it."""
 
 
+def make(target: str, name: str) -> str:
+    """What to type for a target of the Makefile that is about the stack `name`."""
+    return f"make {target}" if name == "default" else f"make {target} NAME={name}"
+
+
 def folder(name: str) -> Path:
     """Where the stack keeps its state, logs and build."""
     return ROOT / ".local" / name
@@ -51,7 +56,7 @@ def load(name: str = "default") -> dict[str, Any]:
     """The running stack's addresses, names and process ids."""
     path = folder(name) / "stack.json"
     if not path.exists():
-        raise StackError(f"No local stack '{name}' is up: start it with `python -m local --name {name} up`.")
+        raise StackError(f"No local stack '{name}' is up: start it with `{make('up', name)}`.")
     stack: dict[str, Any] = json.loads(path.read_text())
     return stack
 
@@ -80,8 +85,8 @@ def up(name: str = "default", port: int | None = None, *, concurrency: int | Non
     if sys.version_info[:2] != (3, 13):
         raise StackError(f"This is Python {platform.python_version()}: run with .venv/bin/python (`make setup`).")
     if (folder(name) / "stack.json").exists():
-        if status(name)["up"]:
-            raise StackError(f"The local stack '{name}' is already up: `python -m local --name {name} down` first.")
+        if running(name):
+            raise StackError(f"The local stack '{name}' is already up: `{make('down', name)}` first.")
         down(name)
     api_port = _api_port(name, port)
     home = folder(name)
@@ -154,6 +159,11 @@ def status(name: str = "default") -> dict[str, Any]:
     stack = load(name)
     running = {process: bool(members(group)) for process, group in stack["pids"].items()}
     return {"name": name, "up": bool(running) and all(running.values()), "api_url": stack["api_url"], **running}
+
+
+def running(name: str = "default") -> dict[str, Any] | None:
+    """The stack, if all of its processes run; else None."""
+    return load(name) if (folder(name) / "stack.json").exists() and status(name)["up"] else None
 
 
 def token(stack: dict[str, Any], tenant: str, scope: str = SCOPES, expires_in: int = 3600) -> str:
@@ -429,7 +439,7 @@ def _post(url: str, body: dict[str, Any] | None) -> dict[str, Any]:
     except urllib.error.HTTPError as error:
         raise StackError(f"The stand-in answered {error.code} to {url}: {error.read().decode()[:200]}") from None
     except OSError as error:
-        raise StackError(f"{url} cannot be reached ({error}): is the stack up? `python -m local status`.") from None
+        raise StackError(f"{url} cannot be reached ({error}): is the stack up? `make up` starts one.") from None
 
 
 def _api_port(name: str, port: int | None) -> int:

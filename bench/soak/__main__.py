@@ -123,7 +123,7 @@ def block(soaked: Soaked, *, minutes: float, seed: int) -> tuple[str, bool]:
 
 def main() -> int:
     """Run and print; 0 only when everything came true."""
-    parser = argparse.ArgumentParser(prog="python -m bench.soak", description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(prog=".venv/bin/python -m bench.soak", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--minutes", type=float, default=10, help="how long the storm lasts (default: 10)")
     parser.add_argument("--tenants", type=int, default=3, help="how many tenants there are (default: 3)")
     parser.add_argument("--seed", type=int, default=1, help="of all dice (default: 1)")

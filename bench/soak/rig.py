@@ -386,7 +386,7 @@ def keep(running: Json, control: httpx.Client, relay: FaultyRelay, killer: Kille
 
 
 def audited(running: Json) -> tuple[list[str], list[str]]:
-    """What `recordings-admin reconcile --min-age 0` calls orphans, and phantoms."""
+    """What `./recordings-admin reconcile --min-age 0` calls orphans, and phantoms."""
     make, name = clients(running["name"]), f"recordings-{running['name']}"
     told = reconcile(make, name, tenant=None, repair=False, min_age_hours=0)
     if told["incomplete"] or told["left"] or told["omitted"]:

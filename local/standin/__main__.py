@@ -63,7 +63,7 @@ def application(folder: Path, origin: str, r2_endpoint: str) -> web.Application:
 
 def main() -> None:
     """Serve until stopped."""
-    parser = argparse.ArgumentParser(prog="python -m local.standin")
+    parser = argparse.ArgumentParser(prog=".venv/bin/python -m local.standin")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--state-dir", type=Path, required=True)
     parser.add_argument("--r2-endpoint", required=True)
