@@ -54,6 +54,19 @@ while rest := [*context.protected_args, *context.args]:
     name, command, rest = context.command.resolve_command(context, rest)
     context = command.make_context(name, rest, parent=context)
 """
+# What git does not hold; `make setup` has made some of it, which is linked.
+NOT_COPIED = (
+    ".git",
+    ".venv",
+    ".tools",
+    ".local",
+    ".aws-sam",
+    ".*_cache",
+    ".hypothesis",
+    "__pycache__",
+    "node_modules",
+    "dist",
+)
 FILES = {("docs/deploy.md", "api_token"): "cloudflare.json", ("docs/deploy.md", "access_key_id"): "r2.json"}
 
 
@@ -70,11 +83,16 @@ class Checkout:
     def of(cls, running: Mapping[str, Any], folder: Path) -> "Checkout":
         """Copy this checkout into `folder`."""
         copy, tools, home = folder / "recordings", folder / "bin", folder / "home"
-        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "__pycache__", "dist"))
-        shutil.copy2(ROOT / ".python-version", copy)
-        (copy / ".venv").symlink_to(ROOT / ".venv")
+        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*NOT_COPIED))
+        for made in (
+            ".venv",
+            "tools/node/node_modules",
+            *(f".tools/{tool.name}" for tool in (ROOT / ".tools").iterdir()),
+        ):
+            (copy / made).parent.mkdir(exist_ok=True)
+            (copy / made).symlink_to(ROOT / made)
+        (copy / ".tools/sam").unlink()
         (copy / ".tools/sam/bin").mkdir(parents=True)
-        (copy / ".tools/uv").symlink_to(ROOT / ".tools/uv")
         (copy / ".local").mkdir()
         for name in ("default", running["name"]):
             (copy / ".local" / name).symlink_to(ROOT / ".local" / running["name"])
