@@ -8,7 +8,8 @@ HTTP API passes a 429 on, an event is tried three times within seconds, and a ta
   reserved concurrency for a function"). To reserve is refused when less than 100, or all, would be left.
 - Step Functions is told `Lambda.TooManyRequestsException` (Step Functions Developer Guide, "Handle Lambda service
   exceptions"), and waits between its tries with jitter, for `MaxDelaySeconds` at most.
-- A task that waits by token fails at once if its function cannot be invoked, or fails.
+- A task that waits by token fails at once if its function cannot be invoked, or fails. It waits a quarter of its time:
+  the emulator counts from the end of the invocation, and the stand-in's files are there within seconds.
 - The HTTP API answers 503 with `{"message":"Service Unavailable"}`.
 - An asynchronous invocation is tried again for six hours, 1 s to 5 min apart; the function's own failures are counted
   apart from that (Lambda Developer Guide, "How Lambda handles errors and retries with asynchronous invocation").
@@ -31,6 +32,7 @@ DEFAULT_LIMIT: Final = 1_000
 MIN_UNRESERVED: Final = 100
 MAX_EVENT_AGE_SECONDS: Final = 6 * 60 * 60
 MAX_PAUSE_SECONDS: Final = 300.0
+WAIT_SHARE: Final = 0.25
 
 type Result = dict[str, Any]
 
@@ -179,7 +181,9 @@ def invoke_with_callback(resource: str, data: Any, token: str, state: dict[str, 
     """Run a task that waits by token; `call_lambda` knows whose wait it is."""
     waiting = _waiting_token.set(token)
     try:
-        return _invoke_with_callback(resource, data, token, state)
+        return _invoke_with_callback(
+            resource, data, token, {**state, "TimeoutSeconds": WAIT_SHARE * state["TimeoutSeconds"]}
+        )
     finally:
         _waiting_token.reset(waiting)
 

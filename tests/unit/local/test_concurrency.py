@@ -120,3 +120,9 @@ def test_a_task_that_waits_by_token_fails_when_its_function_is_not_invoked(monke
     with pytest.raises(stepfunctions._ExecutionError) as failed:
         concurrency.invoke_with_callback(resource, {"FunctionName": "f", "Payload": {}}, "t", {"TimeoutSeconds": 60})
     assert failed.value.error == "Lambda.TooManyRequestsException"
+
+
+def test_a_wait_by_token_lasts_a_quarter_of_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(concurrency, "_invoke_with_callback", lambda resource, data, token, state: state)
+    state = concurrency.invoke_with_callback("", {}, "t", {"TimeoutSeconds": 20, "Comment": "waits"})
+    assert state == {"TimeoutSeconds": 5, "Comment": "waits"}
