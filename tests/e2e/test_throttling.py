@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+import pytest
+from botocore.exceptions import ClientError
 
 from local import stack
 from tests.e2e.support import a_room, begin_sync, fault, keys, make, outcome, scanned, tallies, unfinished, until
@@ -108,3 +110,24 @@ def test_forty_recordings_that_end_together_are_all_copied_once_by_ten_functions
     assert len(keys(running, "r2", f"{tenant}/")) == RECORDINGS
     assert unfinished(running, "r2", f"{tenant}/") == []
     assert tallies(api)["ready"] == tallies(api)["all"] == RECORDINGS
+
+
+def test_a_reservation_is_a_limit_and_is_refused_where_it_leaves_the_others_too_little(
+    running: dict[str, Any], api: httpx.Client
+) -> None:
+    lambda_, get_room = stack.client(running, "lambda"), running["functions"]["GetRoom"]
+    a_room(api)
+    lambda_.put_function_concurrency(FunctionName=get_room, ReservedConcurrentExecutions=0)
+    try:
+        answer = api.get("/rooms/room_1")
+        assert (answer.status_code, answer.json()) == (503, {"message": "Service Unavailable"})
+        # The others have what they had.
+        assert api.get("/rooms").status_code == 200
+    finally:
+        lambda_.delete_function_concurrency(FunctionName=get_room)
+    assert api.get("/rooms/room_1").status_code == 200
+
+    with few_functions(running), pytest.raises(ClientError, match="below its minimum value") as refused:
+        lambda_.put_function_concurrency(FunctionName=get_room, ReservedConcurrentExecutions=1)
+    assert refused.value.response["Error"]["Code"] == "InvalidParameterValueException"
+    assert api.get("/rooms/room_1").status_code == 200
