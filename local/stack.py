@@ -200,11 +200,17 @@ def invoke(name: str, function: str, event: bytes) -> Any:
     return json.loads(answer["Payload"].read() or b"null")
 
 
-def limit_concurrency(name: str, functions: int | None) -> None:
-    """Let so many functions of the stack run at once from now on; with None, as many as the machine has memory for."""
+def limit_concurrency(name: str, functions: int | None) -> int | None:
+    """Let so many functions of the stack run at once from now on; with None, as many as the machine has memory for.
+
+    Gives the limit before.
+    """
     if functions is not None and functions < 1:
         raise StackError("At least one function must be able to run.")
-    (folder(name) / "concurrency").write_text("" if functions is None else str(functions))
+    file = folder(name) / "concurrency"
+    before = file.read_text() if file.exists() else ""
+    file.write_text("" if functions is None else str(functions))
+    return int(before) if before else None
 
 
 def logs(name: str, function: str | None = None) -> list[str]:

@@ -24,13 +24,13 @@ TOO_FEW_TRIES = 6
 @contextmanager
 def few_functions(running: dict[str, Any]) -> Iterator[None]:
     """So many functions run at once as in a new account, and what is refused tries again soon."""
-    stack.limit_concurrency(running["name"], FUNCTIONS)
+    before = stack.limit_concurrency(running["name"], FUNCTIONS)
     pace(running, SCALE)
     try:
         yield
     finally:
         pace(running, 1)
-        stack.limit_concurrency(running["name"], None)
+        stack.limit_concurrency(running["name"], before)
 
 
 def pace(running: dict[str, Any], scale: float) -> None:
