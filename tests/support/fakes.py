@@ -550,8 +550,8 @@ class Cloudflare:
     def active(self, meeting_id: str) -> Capture | None:
         with self.lock:
             # It does not tell why the capture began.
-            running = [replace(one, auto_started=None) for one in self.running() if one.meeting_id == meeting_id]
-            return running[0] if running else None
+            running = [one for one in self.running() if one.meeting_id == meeting_id and not one.tracks]
+            return replace(running[0], auto_started=None) if running else None
 
     def captures(self, meeting_id: str) -> Iterator[Capture]:
         return (_as_listed(one) for one in self._newest_first() if one.meeting_id == meeting_id)
@@ -598,6 +598,10 @@ class Cloudflare:
     def begin_by_itself(self, meeting_id: str) -> Capture:
         return self._begin(meeting_id, auto=True)
 
+    def record_tracks(self, meeting_id: str) -> Capture:
+        """Somebody else starts a track recording."""
+        return self._change(self._begin(meeting_id, auto=False).id, status=CaptureStatus.RECORDING, tracks=True)
+
     def go(self, capture_id: str) -> Capture:
         """What was invoked begins to record."""
         return self._change(capture_id, status=CaptureStatus.RECORDING, started_at=self.clock())
@@ -636,7 +640,7 @@ class Cloudflare:
 
     def _begin(self, meeting_id: str, *, auto: bool) -> Capture:
         with self.lock:
-            if any(one.meeting_id == meeting_id for one in self.running()):
+            if any(one.meeting_id == meeting_id and not one.tracks for one in self.running()):
                 raise ProviderRefused("a recording of this meeting is running")
             self._begun += 1
             capture = Capture(

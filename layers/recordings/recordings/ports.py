@@ -238,7 +238,7 @@ class Recorder(Protocol):
         """Read one. Raises ProviderNotFound."""
 
     def active(self, meeting_id: str) -> Capture | None:
-        """The capture now running in a meeting."""
+        """The capture now running in a meeting. A track recording does not count."""
 
     def captures(self, meeting_id: str) -> Iterator[Capture]:
         """Every capture of a meeting, newest first, each once; asks for a page at a time."""

@@ -23,6 +23,14 @@ NOW = datetime(2026, 9, 2, 10, tzinfo=UTC)
 ODD: dict[str, Any] = {"id": "odd", "status": "UPLOADED", "invoked_time": "2026-09-01T10:00:00Z"}
 URL = "https://example.com/a.mp4"
 MEETING = "6b0c3a8e-5a9f-4c58-9d44-1f2e3d4c5b6a"
+
+
+def layers(*urls: str) -> str:
+    """`download_url` of a track recording, with these URLs in one layer."""
+    files = {f"speaker_u{number}_p_peer_audio_1.webm": {"download_url": url} for number, url in enumerate(urls)}
+    return json.dumps([{"layer_name": "default", "download_urls": files}])
+
+
 DEEP: Any = json.loads("[" * 200 + "]" * 200)
 
 
@@ -169,6 +177,34 @@ CASES: list[tuple[str, str, Callable[[Capture], object], object]] = [
     ("download_url", f'{{"a": "{URL}", "b": "{URL}?b"}}', lambda one: (one.download_url, one.tracks), (None, True)),
     ("download_url", f'["{URL}"]', lambda one: (one.download_url, one.tracks), (URL, False)),
     ("download_url", f'[null, 7, "{URL}"]', lambda one: (one.download_url, one.tracks), (URL, False)),
+    # As the guide shows a track recording (recording-guide/track-recording): also of one participant alone.
+    ("download_url", layers(URL), lambda one: (one.download_url, one.tracks), (None, True)),
+    ("download_url", layers(URL, f"{URL}?b"), lambda one: (one.download_url, one.tracks), (None, True)),
+    ("download_url", layers(), lambda one: (one.download_url, one.tracks), (None, True)),
+    (
+        "download_url",
+        f'[{{"a": {{"download_url": "{URL}"}}}}]',
+        lambda one: (one.download_url, one.tracks),
+        (URL, False),
+    ),
+    ("download_url", json.dumps(DEEP), lambda one: (one.download_url, one.tracks), (None, False)),
+    ("type", '"TRACK"', lambda one: one.tracks, True),
+    ("type", '"COMPOSITE"', lambda one: one.tracks, False),
+    ("type", '["TRACK"]', lambda one: one.tracks, False),
+    *(
+        ("output_file_name", json.dumps(name), lambda one: one.tracks, tracks)
+        for name, tracks in (
+            ("speaker_user-123_peer-456_peer_audio_1760000000000.webm", True),
+            ("default_u_p_peer_video_1760000000000.webm", True),
+            (
+                "{{file_name_prefix}}_{{user_id}}_{{peer_id}}_{{stream_kind}}_{{media_kind}}_{{date_time}}.webm",
+                True,
+            ),
+            (f"{MEETING}_1767700800000.webm", False),
+            (f"team_audio_{MEETING}_1767700800000.mp4", False),
+            ("lesson_audio_.mp4", False),
+        )
+    ),
     ("download_url", "[]", lambda one: (one.download_url, one.tracks), (None, False)),
     ("download_url", "7", lambda one: one.download_url, None),
     ("download_url", '""', lambda one: one.download_url, None),
@@ -254,7 +290,7 @@ JSON = st.recursive(
 )
 FIELDS = (
     "id", "status", "invoked_time", "started_time", "stopped_time", "session_id", "output_file_name", "file_size",
-    "recording_duration", "download_url", "download_url_expiry", "start_reason", "meeting",
+    "recording_duration", "download_url", "download_url_expiry", "start_reason", "meeting", "type",
 )  # fmt: skip
 
 

@@ -192,6 +192,23 @@ def test_no_verdict_goes_backwards_or_where_the_lifecycle_does_not_lead() -> Non
             assert ours.status is Status.PROCESSING
 
 
+@pytest.mark.parametrize(
+    ("status", "wanted"),
+    [
+        (CaptureStatus.INVOKED, Verdict(Act.NOTHING)),
+        (CaptureStatus.RECORDING, Verdict(Act.NOTHING)),
+        (CaptureStatus.PAUSED, Verdict(Act.NOTHING)),
+        (CaptureStatus.UPLOADING, Verdict(Act.NOTHING)),
+        (CaptureStatus.UPLOADED, Verdict(Act.IMPORT, TRACKS)),
+        (CaptureStatus.ERRORED, Verdict(Act.IMPORT, TRACKS)),
+    ],
+)
+def test_an_unknown_track_recording_takes_no_room_and_is_imported_as_failed(
+    status: CaptureStatus, wanted: Verdict
+) -> None:
+    assert reconcile(None, a_capture(status=status, tracks=True), now=NOON) == wanted
+
+
 @pytest.mark.parametrize("status", [Status.READY, Status.ARCHIVED])
 def test_what_is_over_is_left_alone_whatever_cloudflare_says(status: Status) -> None:
     for told, age, alive, stalled in product(THEIRS, AGES, (False, True), (False, True)):

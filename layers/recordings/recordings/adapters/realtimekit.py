@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
+from itertools import islice
 from typing import Any, Final, Protocol
 from urllib.parse import quote, urlencode
 
@@ -133,9 +134,14 @@ class RealtimeKit:
 
     def active(self, meeting_id: str) -> Capture | None:
         try:
-            return _capture(self._call("GET", f"/recordings/active-recording/{quote(meeting_id, safe='')}"))
+            active = _capture(self._call("GET", f"/recordings/active-recording/{quote(meeting_id, safe='')}"))
         except ProviderNotFound:
             return None
+        if not active.tracks:
+            return active
+        # Whether a track recording counts as the active one is not documented. A composite one may run beside it.
+        newest = islice(self.captures(meeting_id), PAGE)
+        return next((one for one in newest if one.status.running and not one.tracks), None)
 
     def captures(self, meeting_id: str) -> Iterator[Capture]:
         return self._walk({"meeting_id": meeting_id})

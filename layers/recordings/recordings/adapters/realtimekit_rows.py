@@ -28,6 +28,13 @@ DIGITS: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
 # It becomes the end of a key of ours: no control characters, and no "." or ".." that a client would resolve.
 FILE_NAME: Final = re.compile(r"(?!(?:.*/)?\.{1,2}(?:/|$))[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,512}")
 URL: Final = re.compile(r"[!-~]{1,8192}", re.ASCII)
+# The file names of a track recording end so, or are this very pattern while it runs (recording-guide/track-recording).
+# A composite recording's name ends in the meeting's id and the time.
+TRACK_FILE_NAME: Final = re.compile(
+    r".*_(?:audio|video|\{\{\s*media_kind\s*\}\})_(?:[0-9]{1,14}|\{\{\s*date_time\s*\}\})\.\w+", re.ASCII
+)
+# A row nests its URLs in a list of layers with a map of files each; nothing deeper is read.
+MAX_NESTING: Final = 4
 
 
 def parsed(text: str | bytes) -> Any:
@@ -50,7 +57,9 @@ def read_capture(data: Mapping[str, Any], capture_id: str, *, now: datetime) -> 
     name = _text(data.get("output_file_name"), FILE_NAME)
     named = named_by(name) if name is not None else None
     reason, meeting, status = data.get("start_reason"), data.get("meeting"), data.get("status")
-    urls = [*_urls(data.get("download_url"))]
+    given = data.get("download_url")
+    urls = [*_urls(given)]
+    tracks = len(urls) > 1 or _is_of_tracks(data, given)
     return Capture(
         id=capture_id,
         status=CaptureStatus(status) if isinstance(status, str) and status in set(CaptureStatus) else _UNKNOWN,
@@ -61,9 +70,8 @@ def read_capture(data: Mapping[str, Any], capture_id: str, *, now: datetime) -> 
         file_name=name,
         size_bytes=whole(data.get("file_size"), MAX_SIZE_BYTES),
         duration_seconds=plausible_duration(data.get("recording_duration")),
-        # Of one track that track is the whole.
-        download_url=urls[0] if len(urls) == 1 else None,
-        tracks=len(urls) > 1,
+        download_url=urls[0] if len(urls) == 1 and not tracks else None,
+        tracks=tracks,
         url_expires_at=time_of(data.get("download_url_expiry")),
         auto_started=reason.get("reason") == "RECORD_ON_START" if isinstance(reason, dict) else None,
         meeting_id=_id(meeting.get("id")) if isinstance(meeting, dict) else None,
@@ -100,12 +108,37 @@ def whole(given: object, largest: int) -> int | None:
     return int(given) if 0 <= given <= largest else None
 
 
-def _urls(given: object) -> Iterator[str]:
-    """Each URL of a file. A track recording has an array of them, one for each layer."""
-    several = given.values() if isinstance(given, dict) else given if isinstance(given, list) else [given]
-    for one in several:
-        if (url := _text(one, URL)) is not None:
-            yield url
+def _is_of_tracks(data: Mapping[str, Any], download_url: object) -> bool:
+    """Whether a row is of a track recording: separate files of the participants, none of the whole meeting.
+
+    The guide (recording-guide/track-recording) gives such a row a `type`, and URLs grouped by layer. The API reference
+    has neither. So the form of the file name counts as well.
+    """
+    if data.get("type") == "TRACK":
+        return True
+    layers = download_url if isinstance(download_url, list) else [download_url]
+    if any(isinstance(layer, dict) and "download_urls" in layer for layer in layers):
+        return True
+    name = data.get("output_file_name")
+    return isinstance(name, str) and TRACK_FILE_NAME.fullmatch(name[:1024]) is not None
+
+
+def _urls(given: object, depth: int = 0) -> Iterator[str]:
+    """Each URL of a file. A track recording has a list of layers, each with a map of files (see `_is_of_tracks`)."""
+    if depth > MAX_NESTING:
+        return
+    match given:
+        case dict():
+            # Beside the URLs of a layer stands its name.
+            inner = given.get("download_urls", given.get("download_url"))
+            for one in given.values() if inner is None else [inner]:
+                yield from _urls(one, depth + 1)
+        case list():
+            for one in given:
+                yield from _urls(one, depth + 1)
+        case _:
+            if (url := _text(given, URL)) is not None:
+                yield url
 
 
 def _text(given: object, form: re.Pattern[str]) -> str | None:

@@ -44,7 +44,8 @@ class Capture:
     size_bytes: int | None = None
     duration_seconds: int | None = None
     download_url: str | None = field(default=None, repr=False)
-    # It has several files, one of each layer (RealtimeKit, recording-guide/track-recording), and none of the whole.
+    # It is a track recording: a file of each participant (RealtimeKit, recording-guide/track-recording), none of the
+    # whole meeting.
     tracks: bool = False
     url_expires_at: datetime | None = None
     auto_started: bool | None = None

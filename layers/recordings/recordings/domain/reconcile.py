@@ -1,7 +1,7 @@
 """What to do when our recording and Cloudflare's capture are laid side by side.
 
     ours \\ theirs   running     finishing   file there   errored, no file   ended, no file   unknown to Cloudflare
-    (none)          import      import      import       import as failed   import ⁷         nothing
+    (none)          import ⁸    import ⁸    import       import as failed   import ⁷         nothing
     recording       nothing ¹   end         end          fail               end              nothing ⁶
     processing      run ²       run ³       run ⁴        fail               nothing ⁶        nothing ⁶
     ready           nothing     nothing     nothing      nothing            nothing          nothing
@@ -19,6 +19,8 @@
       refutes that, and nobody's meeting is cut off for a mistake of ours
     ⁶ fail, when a second answer confirms it: see below
     ⁷ and looked at again by its run; as failed, when it ended longer ago than Cloudflare keeps a file
+    ⁸ nothing, when it is a track recording: it records participants, not the meeting, so it must not take the room.
+      Once it has ended it is imported as failed, which says why there is no file
 
 **A second look.** Reads of Cloudflare may lag or come in another order, URLs may come late, and times may not be set.
 So one answer that there is no recording, no URL any more, no beginning or no end to the upload settles nothing. The
@@ -200,7 +202,10 @@ def _of_unknown(theirs: Capture | None, now: datetime, delivered: bool, deadline
     """What becomes of a capture that no recording of ours belongs to."""
     if theirs is None:
         return Verdict(Act.NOTHING)
-    if file_state(theirs, delivered=delivered, now=now) is not FileState.GONE:
+    state = file_state(theirs, delivered=delivered, now=now)
+    if theirs.tracks and state in {FileState.RUNNING, FileState.FINISHING}:
+        return Verdict(Act.NOTHING)
+    if state is not FileState.GONE:
         return Verdict(Act.IMPORT)
     if _is_final(theirs) or now - theirs.ended_at > deadlines.upload:
         return Verdict(Act.IMPORT, why_gone(theirs))

@@ -369,6 +369,9 @@ class AuditStorage:
         if room is not None and room.lease_until is not None and room.lease_until > self.clock():
             # A start is under way, and this may be what it has just begun.
             return
+        if reconcile(None, capture, now=self.clock(), deadlines=self.deadlines).act is Act.NOTHING:
+            # A track recording that runs: it is not imported before it has ended.
+            return
         look.report.orphans.append(
             Orphan(
                 store="cloudflare",

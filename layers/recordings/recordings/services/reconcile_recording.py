@@ -1,7 +1,7 @@
 """Carry out what `reconcile` says of one recording and one capture."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Protocol
 
@@ -102,7 +102,12 @@ class ReconcileRecording:
         except ProviderNotFound:
             # The listing and this answer disagree; while it is listed, a later look imports it.
             return None
-        failure = reconcile(None, told, now=self.clock(), deadlines=self.deadlines).failure
+        # What the listing shows to be a track recording is one, also where this response does not show it.
+        told = replace(told, tracks=told.tracks or capture.tracks)
+        verdict = reconcile(None, told, now=self.clock(), deadlines=self.deadlines)
+        if verdict.act is not Act.IMPORT:
+            return None
+        failure = verdict.failure
         make = ImportCapture(recordings=self.recordings, new_id=self.new_id)
         try:
             recording = make(owner, told, nonce=None, failure=failure)

@@ -24,7 +24,7 @@ from recordings.domain.errors import (
 )
 from recordings.domain.lifecycle import Status
 from recordings.domain.meeting import RecordingOwner, owner_of
-from recordings.domain.reconcile import SETTLED, Deadlines, reconcile
+from recordings.domain.reconcile import SETTLED, Act, Deadlines, reconcile
 from recordings.domain.recording import Recording
 from recordings.ports import Clock, KeptLooks, Look, Recorder, Recordings, Rooms, Workflow
 from recordings.services.late_delivery import RemoveLateDelivery
@@ -150,6 +150,9 @@ class ScanCaptures:
             ownership = self.rooms.meeting_ownership(meeting_id) if meeting_id is not None else None
             if owner_of(ownership, capture, holding_room=None) is None:
                 scan.unregistered += 1
+                return None
+            if reconcile(None, capture, now=self.clock(), deadlines=self.deadlines).act is Act.NOTHING:
+                # A track recording that runs: it is not imported before it has ended.
                 return None
             return Look(
                 capture_id=capture.id,

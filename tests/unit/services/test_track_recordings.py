@@ -1,0 +1,71 @@
+"""A track recording records participants, not the meeting: it takes no room, and its files are not fetched."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from recordings.domain.capture import CaptureStatus
+from recordings.domain.errors import NoActiveRecording
+from recordings.domain.lifecycle import Status
+from recordings.domain.reconcile import TRACKS
+from tests.unit.services.world import World
+
+# Everything that may import what Cloudflare has.
+IMPORTERS: dict[str, Callable[[World, str], object]] = {
+    "room sync": lambda world, capture_id: world.sync_room(),
+    "scheduled sync": lambda world, capture_id: world.sync(),
+    "webhook": lambda world, capture_id: world.webhook(capture_id),
+}
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.mark.parametrize("importer", IMPORTERS)
+def test_one_that_runs_is_not_imported_and_leaves_the_room_free(world: World, importer: str) -> None:
+    track = world.cloudflare.record_tracks("meeting_1")
+    IMPORTERS[importer](world, track.id)
+    assert world.all() == []
+    with pytest.raises(NoActiveRecording):
+        world.stop()
+    assert world.start().status is Status.RECORDING
+    IMPORTERS[importer](world, track.id)
+    assert [one.cloudflare_id for one in world.all()] == ["capture_2"]
+    assert {one.id for one in world.cloudflare.running()} == {"capture_1", "capture_2"}
+    world.assert_sound()
+
+
+@pytest.mark.parametrize("importer", IMPORTERS)
+def test_one_that_has_ended_is_imported_as_failed_and_not_fetched(world: World, importer: str) -> None:
+    track = world.cloudflare.record_tracks("meeting_1")
+    world.cloudflare.upload(track.id)
+    world.cloudflare._change(track.id, download_url=None)
+    IMPORTERS[importer](world, track.id)
+    (imported,) = world.all()
+    assert (imported.status, imported.failure) == (Status.FAILED, TRACKS)
+    assert world.runs.started == {}
+    assert world.files.objects == {}
+    world.assert_sound()
+
+
+@pytest.mark.parametrize("status", [CaptureStatus.RECORDING, CaptureStatus.UPLOADED])
+def test_one_that_only_the_listing_shows_as_such_is_one_all_the_same(
+    world: World, monkeypatch: pytest.MonkeyPatch, status: CaptureStatus
+) -> None:
+    """A listing names the file; the answer of one recording may tell less."""
+    track = world.cloudflare._change(world.cloudflare.record_tracks("meeting_1").id, status=status)
+    listed = [replace(track, auto_started=None)]
+    monkeypatch.setattr(world.cloudflare, "captures", lambda meeting_id: iter(listed))
+    world.cloudflare._change(track.id, tracks=False)
+    world.sync_room()
+    assert [one.failure for one in world.all()] == ([] if status is CaptureStatus.RECORDING else [TRACKS])
+    assert world.room().active_recording_id is None
+
+
+def test_a_room_can_let_go_of_a_meeting_in_which_only_tracks_are_recorded(world: World) -> None:
+    world.cloudflare.record_tracks("meeting_1")
+    world.delete_room()
+    assert [one.id for one in world.cloudflare.running()] == ["capture_1"]
