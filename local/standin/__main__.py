@@ -15,7 +15,7 @@ def application(folder: Path, origin: str, r2_endpoint: str) -> web.Application:
     """The whole stand-in as one aiohttp application. `origin` is the address it is reached under."""
     world = World(folder, origin, r2_endpoint)
     api = Api(world)
-    sender = Sender(world, api.url)
+    sender = Sender(world, api.files.told)
     world.announce = sender.announce
     issuer = f"{origin}/issuer"
 

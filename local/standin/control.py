@@ -10,8 +10,9 @@ from aiohttp import web
 
 from local.standin import lies
 from local.standin.cloudflare import Api
+from local.standin.state import RUNNING, Fault, Meeting, Recording, Row, now
 from local.standin.webhooks import Sender
-from local.standin.world import RUNNING, Fault, Meeting, Recording, Row, World, now
+from local.standin.world import World
 
 
 class Control:
@@ -32,6 +33,7 @@ class Control:
             web.post(f"{at}/recordings/{{id}}/end", self.end),
             web.post(f"{at}/recordings/{{id}}/status", self.status),
             web.post(f"{at}/auto-start", self.auto_start),
+            web.post(f"{at}/join", self.join),
             web.get(f"{at}/meetings", self.meetings),
             web.post(f"{at}/meetings", self.meeting),
             web.get(f"{at}/rows", self.rows),
@@ -179,7 +181,10 @@ class Control:
 
     async def status(self, request: web.Request) -> web.Response:
         """Put a recording into a status, with what belongs to it."""
-        recording, asked = self._found(request), await _asked(request, {"status", "error", "announce"})
+        recording, asked = (
+            self._found(request),
+            await _asked(request, {"status", "error", "announce", "paused_seconds"}),
+        )
         match asked["status"]:
             case "ERRORED":
                 self.world.fail(recording, asked.get("error", "the recording was lost"))
@@ -187,6 +192,9 @@ class Control:
                 recording.stopped_at = recording.stopped_at or now()
                 await self.world.finish(recording)
             case other:
+                self.world.go_on(recording)
+                pause = timedelta(seconds=float(asked.get("paused_seconds", 0)))
+                recording.paused_at = now() - pause if other == "PAUSED" else None
                 recording.status = other
                 if asked.get("announce", True):
                     self.world.announce(recording)
@@ -197,9 +205,17 @@ class Control:
         asked = await _asked(request, {"meeting_id", "size"})
         meeting_id = asked["meeting_id"]
         self._known(meeting_id)
-        recording = self.world.begin(meeting_id, auto=True, media_size=asked.get("size"))
+        session_id = self.api.sessions.id_for(meeting_id)
+        recording = self.world.begin(meeting_id, auto=True, media_size=asked.get("size"), session_id=session_id)
         self.world.run(recording)
         return _json(await self._view(recording, digest=False), status=201)
+
+    async def join(self, request: web.Request) -> web.Response:
+        """Everybody joins a meeting: its session is live from now on, recorded or not."""
+        asked = await _asked(request, {"meeting_id"})
+        self._known(asked["meeting_id"])
+        session = self.api.sessions.join(asked["meeting_id"])
+        return _json({"session_id": session.id, "participants": [*session.participants]}, status=201)
 
     async def meetings(self, request: web.Request) -> web.Response:
         """Every meeting, oldest first, and whether it records by itself."""

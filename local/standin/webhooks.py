@@ -7,9 +7,9 @@ from typing import Any
 
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
-from local.standin.world import ORGANIZATION, Recording, World, instant
+from local.standin.state import ORGANIZATION, Recording, instant
+from local.standin.world import World
 
-TOLD = frozenset({"RECORDING", "UPLOADING", "UPLOADED", "ERRORED"})
 PAUSES = (0.3, 1, 2, 4, 8, 16)
 
 
@@ -64,7 +64,7 @@ class Sender:
     def announce(self, recording: Recording) -> None:
         """Tell everyone who asked of the recording's status."""
         settings = self.world.settings
-        if recording.status in TOLD and settings.webhooks:
+        if recording.status in settings.webhook_statuses and settings.webhooks:
             body = json.dumps(self.body(recording)).encode()
             for _ in range(settings.webhook_copies):
                 self.send(body)

@@ -1,144 +1,23 @@
-"""What the stand-in knows: meetings, recordings, webhooks, faults, settings; and how time changes them."""
+"""What the stand-in knows, and how time and calls change it. The things themselves are in `state`."""
 
 import asyncio
 import random
 import uuid
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import boto3
 from botocore.config import Config
 
-from local.standin.lies import Lies
 from local.standin.media import Given, Media, base_file
+from local.standin.presets import default_presets
 from local.standin.signing import Signer
+from local.standin.state import FINAL, RUNNING, Fault, Meeting, Recording, Row, Session, Settings, now
 
-RUNNING = frozenset({"INVOKED", "RECORDING", "PAUSED"})
-FINAL = frozenset({"UPLOADED", "ERRORED"})
-ORGANIZATION = "00000000-0000-4000-8000-00000000000a"
 LONGEST_MEDIA_SECONDS = 20
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
-
-
-def instant(at: datetime | None) -> str | None:
-    """As Cloudflare writes times: milliseconds and a Z."""
-    return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03}Z" if at else None
-
-
-@dataclass
-class Settings:
-    """What the documentation leaves open, and speeds; each can be set by `POST /_control/settings`."""
-
-    webhooks: bool = True
-    webhook_copies: int = 1
-    webhook_delay: float = 0.0
-    webhooks_listed_at: str = "webhooks"  # webhooks | all
-    start_seconds: float = 0.2
-    upload_seconds: float = 0.3
-    stall_in: str | None = None
-    page_base: int = 1
-    page_size: int = 30
-    rows_name_their_meeting: bool = True
-    already_recording_status: int = 409
-    own_bucket: str = "deliver"  # deliver | late | ignore | refuse
-    delivery_seconds: float | None = None
-    read_lag: float = 0.0
-    ranges: bool = True
-    etag: str = "parts"  # parts | md5 | opaque | none
-    part_mib: int = 16
-    url_seconds: int = 7 * 24 * 3600
-    duration_known: bool = True
-    limit_calls: int | None = None
-    limit_seconds: float = 300
-    block_seconds: float = 300
-
-
-@dataclass
-class Fault:
-    """One thing that goes wrong: `on` which operation, what `kind`, how often."""
-
-    on: str
-    kind: str
-    times: int | None = None
-    after: int = 0
-    probability: float = 1.0
-    status: int = 500
-    body: str = "error"
-    retry_after: int | None = None
-    seconds: float = 0
-    every_bytes: int = 0
-    bytes_per_second: int = 0
-    at: int = 0
-    effect: bool = False
-    recording_id: str | None = None
-    meeting_id: str | None = None
-
-
-@dataclass
-class Meeting:
-    id: str
-    title: str | None
-    record_on_start: bool
-    created_at: datetime
-    status: str = "ACTIVE"
-    recording_config: dict[str, Any] | None = None
-
-
-@dataclass
-class Recording:
-    id: str
-    meeting_id: str
-    auto: bool
-    invoked_at: datetime
-    file_name: str
-    status: str = "INVOKED"
-    session_id: str = field(default_factory=lambda: str(uuid.uuid4()))
-    # When everybody had left, where the recorder missed it and records on.
-    session_ended_at: datetime | None = None
-    started_at: datetime | None = None
-    stopped_at: datetime | None = None
-    stop_reason: str | None = None
-    max_seconds: int = 86_400
-    storage_config: dict[str, Any] | None = None
-    keeps_url: bool = True
-    media: Media | None = None
-    media_size: int | None = None
-    media_exact: bool = False
-    # The duration as Cloudflare tells it; None: it tells none.
-    duration: int | None = None
-    url_until: datetime | None = None
-    # URLs that end by this second (Unix time) have run out, whatever the clock says.
-    run_out: int = 0
-    error: str | None = None
-    generation: int = 1
-    # Bytes that a test gave it as its file, what type they are served as, and how often that was done.
-    given: bytes | None = None
-    content_type: str = "video/mp4"
-    rewritten: int = 0
-    # Until then nothing that only reads tells of it.
-    visible_at: datetime | None = None
-    lies: Lies = field(default_factory=Lies)
-    timers: list[asyncio.Task[None]] = field(default_factory=list)
-
-    def hidden_from(self, read: str) -> bool:
-        """Whether this kind of read (`get`, `list`, `active`) does not show it yet."""
-        return read in self.lies.hidden or (self.visible_at is not None and now() < self.visible_at)
-
-
-@dataclass
-class Row:
-    """A row of the listing that no recording stands behind: any JSON."""
-
-    content: Any
-    meeting_id: str | None
-    invoked_at: datetime
 
 
 class World:
@@ -159,6 +38,9 @@ class World:
             task.cancel()
         self.settings = Settings()
         self.meetings: dict[str, Meeting] = {}
+        self.sessions: dict[str, Session] = {}
+        self.apps: dict[str, dict[str, Any]] = {}
+        self.presets = default_presets(now())
         self.recordings: dict[str, Recording] = {}
         self._sorted: list[Recording] = []
         self.rows: list[Row] = []
@@ -177,10 +59,10 @@ class World:
         self.meetings[meeting.id] = meeting
         return meeting
 
-    def active(self, meeting_id: str) -> Recording | None:
-        """The newest running recording of a meeting."""
+    def active(self, meeting_id: str, *, tracks: bool = False) -> Recording | None:
+        """The newest running recording of a meeting; `tracks`: a track recording counts, too."""
         running = [one for one in self.by_meeting.get(meeting_id, []) if one.status in RUNNING]
-        return running[-1] if running else None
+        return next((one for one in reversed(running) if tracks or one.tracks is None), None)
 
     def oldest_first(self) -> list[Recording]:
         """All recordings by when they were invoked; sorted again only when one was added, for none is ever removed."""
@@ -210,17 +92,42 @@ class World:
         if self.settings.read_lag:
             recording.visible_at = now() + timedelta(seconds=self.settings.read_lag)
         self.later(recording, self.settings.start_seconds, lambda: self._captures(recording))
-        self.later(recording, recording.max_seconds, lambda: self.end(recording, "ALL_PEERS_LEFT"))
+        self.later(recording, recording.max_seconds, lambda: self._at_limit(recording))
 
     def end(self, recording: Recording, reason: str) -> None:
         """Capturing ends and the upload begins; nothing happens to one that has ended."""
         if recording.status not in RUNNING:
             return
+        self.go_on(recording)
         recording.stopped_at, recording.stop_reason = now(), reason
         recording.started_at = recording.started_at or recording.invoked_at
         self.change(recording, "UPLOADING")
         if self.settings.stall_in != "UPLOADING":
             self.later(recording, self.settings.upload_seconds, lambda: self._upload(recording))
+
+    def pause(self, recording: Recording) -> None:
+        """Recording halts, and its time with it."""
+        recording.paused_at = now()
+        self.change(recording, "PAUSED")
+
+    def resume(self, recording: Recording) -> None:
+        """A paused recording goes on."""
+        self.go_on(recording)
+        self.change(recording, "RECORDING")
+
+    def go_on(self, recording: Recording) -> None:
+        """End a pause, if there is one."""
+        if recording.paused_at is not None:
+            recording.paused_seconds += (now() - recording.paused_at).total_seconds()
+            recording.paused_at = None
+
+    def _at_limit(self, recording: Recording) -> None:
+        """End it, unless it was paused meanwhile: then it has time left, which is waited for again."""
+        left = recording.max_seconds - recording.recorded_seconds
+        if left <= 0.05:
+            self.end(recording, "ALL_PEERS_LEFT")
+        elif recording.status in RUNNING:
+            self.later(recording, max(left, 1), lambda: self._at_limit(recording))
 
     def fail(self, recording: Recording, error: str) -> None:
         """The recording is lost."""
@@ -290,8 +197,7 @@ class World:
     async def make_media(self, recording: Recording) -> Media:
         """The recording's file, made now unless it is there."""
         if recording.media is None:
-            began, ended = recording.started_at or recording.invoked_at, recording.stopped_at or now()
-            seconds = max(1, min(LONGEST_MEDIA_SECONDS, round((ended - began).total_seconds())))
+            seconds = max(1, min(LONGEST_MEDIA_SECONDS, round(recording.recorded_seconds)))
             recording.duration = seconds if self.settings.duration_known else None
             if recording.given is not None:
                 recording.media = Given(recording.given, recording.id)

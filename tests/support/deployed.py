@@ -23,7 +23,7 @@ from aiohttp import web
 from moto.core import patch_client
 
 from local.standin.cloudflare import TOKEN, Api
-from local.standin.world import Recording as Capture
+from local.standin.state import Recording as Capture
 from local.standin.world import World
 from recordings import request_context
 from recordings.adapters import dynamo, step_functions

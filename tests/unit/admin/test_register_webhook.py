@@ -34,7 +34,12 @@ def test_it_is_registered_once_however_often_it_is_asked_for(standin: str) -> No
 
 def test_one_that_is_off_or_incomplete_is_put_right(standin: str) -> None:
     url = f"{standin}/client/v4/accounts/a/realtime/kit/app/webhooks"
-    broken = {"url": "https://api.example/webhooks/cloudflare", "events": ["meeting.ended"], "enabled": False}
+    broken = {
+        "name": "ours",
+        "url": "https://api.example/webhooks/cloudflare",
+        "events": ["meeting.ended"],
+        "enabled": False,
+    }
     requests.post(url, json=broken, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=5)
     said = register_webhook(f"{standin}/client/v4", "a", "app", TOKEN, "https://api.example")
     assert "was incomplete and is now on" in said

@@ -17,7 +17,7 @@ from bench.soak.relay import flipped
 from bench.soak.rig import AGE, earlier, times_of
 from bench.soak.settings import HABITS, KEY, MEDIA
 from bench.soak.verdict import Answer, Capture, Found, Held, tallies_of, verdict
-from local.standin.world import Fault, Settings
+from local.standin.state import Fault, Settings
 
 FILE = "f" * 64
 
