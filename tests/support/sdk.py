@@ -7,7 +7,7 @@ import inspect
 import re
 import types
 import typing
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -118,18 +118,21 @@ def misfits(kind: Any, value: Json, at: str = "") -> list[str]:
     """Each place where a JSON value is not what the type says: unknown and missing fields, wrong types."""
     origin, inner = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
-        return min((misfits(one, value, at) for one in inner), key=len)
+        # What is no null is nearer to any other member of the union.
+        near = [one for one in inner if one is not types.NoneType or value is None]
+        return min((misfits(one, value, at) for one in near), key=len)
     if origin is typing.Annotated or origin in (typing.Required, typing.NotRequired):
         return misfits(inner[0], value, at)
     if origin is Literal:
         return [] if value in inner and type(value) in {type(one) for one in inner} else [f"{at}: {value!r}"]
     if origin is dict or origin is Mapping:
-        return _of_each(value, dict, at, lambda name: inner[1])
-    if origin in (list, Sequence, typing.Iterable) or origin in (typing.get_origin(typing.Iterable[int]),):
-        wanted = inner[0]
+        if not isinstance(value, dict):
+            return [f"{at}: {value!r} is no object"]
+        return [odd for name, one in value.items() for odd in misfits(inner[1], one, f"{at}.{name}")]
+    if origin in (list, Sequence, Iterable):
         if not isinstance(value, list):
-            return [f"{at}: no list"]
-        return [odd for place, one in enumerate(value) for odd in misfits(wanted, one, f"{at}[{place}]")]
+            return [f"{at}: {value!r} is no list"]
+        return [odd for place, one in enumerate(value) for odd in misfits(inner[0], one, f"{at}[{place}]")]
     if inspect.isclass(kind) and issubclass(kind, BaseModel):
         fields = {field.alias or name: field for name, field in kind.model_fields.items()}
         required = {name for name, field in fields.items() if field.is_required()}
@@ -164,12 +167,6 @@ def _of_fields(value: Json, fields: Mapping[str, Any], required: set[str], at: s
         *(f"{at}.{name}: missing" for name in required - value.keys()),
         *(odd for name in value.keys() & fields.keys() for odd in misfits(fields[name], value[name], f"{at}.{name}")),
     ]
-
-
-def _of_each(value: Json, wanted: type, at: str, kind_of: Any) -> list[str]:
-    if not isinstance(value, wanted):
-        return [f"{at}: no {wanted.__name__}"]
-    return [odd for name, one in value.items() for odd in misfits(kind_of(name), one, f"{at}.{name}")]
 
 
 def _is_a(kind: Any, value: Json) -> bool:
@@ -261,20 +258,23 @@ def request_example(name: str, *, full: bool = False) -> dict[str, Json]:
     return {field: example(kind, full=full) for field, kind in fields.items() if full or field in required}
 
 
-def variants(kind: Any) -> Iterator[Json]:
-    """Values of the type: each with one thing that may be otherwise otherwise, and with all and none of what may be."""
+def variants(kind: Any, depth: int = 2) -> Iterator[Json]:
+    """Values of the type, in each of which one thing is otherwise, and those with all and none of what is optional.
+
+    Of an object below `depth` there are only the whole one and the bare one.
+    """
     origin, inner = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
         for one in inner:
-            yield from variants(one)
+            yield from variants(one, depth)
     elif origin is Literal:
         yield from inner
     elif origin is list:
         yield []
-        for one in variants(inner[0]):
+        for one in variants(inner[0], depth):
             yield [one]
     elif inspect.isclass(kind) and issubclass(kind, BaseModel):
-        yield from _objects(kind)
+        yield from _objects(kind, depth)
     elif kind is types.NoneType:
         yield None
     elif kind is float:
@@ -286,14 +286,18 @@ def variants(kind: Any) -> Iterator[Json]:
         yield example(kind)
 
 
-def _objects(kind: type[BaseModel]) -> Iterator[Json]:
+def _objects(kind: type[BaseModel], depth: int) -> Iterator[Json]:
     whole, bare = example(kind, full=True), example(kind)
     yield whole
     yield bare
+    if depth == 0:
+        return
     for name, field in kind.model_fields.items():
         key = field.alias or name
-        for one in variants(field.annotation):
-            yield whole | {key: one}
-            yield bare | {key: one}
+        for one in variants(field.annotation, depth - 1):
+            if one != whole[key] or type(one) is not type(whole[key]):
+                yield whole | {key: one}
+            if not isinstance(one, dict | list) and not field.is_required():
+                yield bare | {key: one}
         if not field.is_required():
             yield {other: value for other, value in whole.items() if other != key}

@@ -60,6 +60,8 @@ NO_ROUTE: Final = frozenset({7000, 7003})
 MOST_CODES: Final = 5
 PAGE: Final = 100
 MOST_PAGES: Final = 2_000
+# After so many pages in a row without a new row there is none. One may be rows that shifted by a whole page.
+BARREN_PAGES: Final = 2
 # More than anybody has; a number of a listing's own account that is larger says nothing.
 MOST_ROWS: Final = 10**12
 
@@ -161,15 +163,22 @@ class RealtimeKit:
         return self._listed({}, number)
 
     def _walk(self, only: Mapping[str, str]) -> Iterator[Capture]:
-        """Every row, newest first, each once: rows that shift between two pages come twice."""
+        """Every row, newest first, each once: rows that shift between two pages come twice.
+
+        Pages without a new row end the listing, whatever it says of itself: else one that gives its rows again and
+        again would use up the budget of calls.
+        """
         told: set[str] = set()
+        barren = 0
         for number in range(1, MOST_PAGES + 1):
             captures, more = self._listed(only, number)
+            # A page of rows that cannot be read may be followed by others.
+            barren = barren + 1 if captures and all(capture.id in told for capture in captures) else 0
             for capture in captures:
                 if capture.id not in told:
                     told.add(capture.id)
                     yield capture
-            if not more:
+            if not more or barren == BARREN_PAGES:
                 return
         raise ProviderError(f"Cloudflare lists more than {MOST_PAGES} pages")
 
