@@ -201,7 +201,7 @@ def test_the_help_names_every_exit_code() -> None:
             Exit.REFUSED,
             "rec_9 is recording",
         ),
-        (Reply(401, {"message": "Unauthorized"}), Exit.REFUSED, "Unauthorized"),
+        (Reply(401, {"message": "Unauthorized"}), Exit.REFUSED, "unauthorized"),
         (problem(403, "scope_missing"), Exit.REFUSED, "scope_missing"),
         (problem(404, "room_not_found"), Exit.NOT_FOUND, "room_not_found"),
         (problem(500, "internal_error"), Exit.SERVER, "internal_error"),
@@ -259,7 +259,8 @@ def test_nobody_there_is_a_network_error(run: Run) -> None:
         result = run("list", RECORDINGS_URL=f"http://127.0.0.1:{free.getsockname()[1]}")
 
     assert result.exit_code == Exit.SERVER
-    assert "did not answer" in result.stderr
+    assert "the connection was refused" in result.stderr
+    assert "Is the local stack up?" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, is_dataclass
 from datetime import UTC, datetime
@@ -12,28 +12,23 @@ from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-from rich.table import Table
-from rich.text import Text
 
 from recordings_client.calls import failed
-from recordings_client.client import VERSION, Client
-from recordings_client.downloads import ProgressCallback
+from recordings_client.client import VERSION
 from recordings_client.errors import (
     DownloadFailed,
-    InvalidRequest,
     NoAnswer,
     NotFound,
     NotReadyInTime,
     RecordingsError,
-    RoomAlreadyRecording,
     ServerFailure,
     UnexpectedAnswer,
 )
+from recordings_client.explain import NEW_TOKEN, NO_TOKEN, NO_URL, Asked, explain
 from recordings_client.models import Page, Recording, Room, Status
-from recordings_client.policy import Policy
+from recordings_client.showing import ShownClient
+from recordings_client.terminal import facts, printable, table, width_of
+from recordings_client.words import facts_of, instant, length, line_of, size
 
 T = TypeVar("T")
 
@@ -49,7 +44,7 @@ class Exit(IntEnum):
 
 EPILOG: Final = (
     "Exit codes: 0 done; 1 refused by the API (or the recording failed); 2 wrong use, or a file that cannot be "
-    "written; 3 network or server; 4 not found; 5 waited too long."
+    "written; 3 network or server; 4 not found; 5 waited too long; 130 interrupted."
 )
 
 app = typer.Typer(
@@ -58,8 +53,12 @@ app = typer.Typer(
     epilog=EPILOG,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    # Its boxes would break ids and commands at their edges.
+    rich_markup_mode=None,
 )
-rooms_app = typer.Typer(help="The rooms that can be recorded.", no_args_is_help=True, epilog=EPILOG)
+rooms_app = typer.Typer(
+    help="The rooms that can be recorded.", no_args_is_help=True, epilog=EPILOG, rich_markup_mode=None
+)
 app.add_typer(rooms_app, name="rooms")
 
 
@@ -130,10 +129,11 @@ def list_rooms(
         page = _all(client.iter_rooms()) if everything else client.list_rooms(limit=limit, cursor=cursor)
         if as_json:
             return _print_json(_envelope(page))
-        table = _table("room", "name", "recording now", "records on start")
-        for room in page.items:
-            _row(table, room.id, room.name, room.active_recording_id, "yes" if room.record_on_start else "no")
-        _print_page(table, page)
+        rows = [
+            (room.id, room.name, room.active_recording_id, "yes" if room.record_on_start else "no")
+            for room in page.items
+        ]
+        _print_page(("room", "name", "recording now", "records on start"), rows, page)
 
 
 @rooms_app.command("put", epilog=EPILOG)
@@ -183,7 +183,7 @@ def start(
     """Start recording a room."""
     with _client(context, as_json) as client:
         started = client.start(room_id, max_duration_seconds=max_duration, idempotency_key=key)
-        _print_outcome(started, f"{started.id} is {started.status} since {_instant(started.started_at)}.", as_json)
+        _print_outcome(started, f"{started.id} is {started.status} since {instant(started.started_at)}.", as_json)
 
 
 @app.command(epilog=EPILOG)
@@ -245,11 +245,18 @@ def list_recordings(
             )
         if as_json:
             return _print_json(_envelope(page))
-        table = _table("recording", "room", "status", "length", "size", "created")
-        for one in page.items:
-            length, size = _length(one.duration_seconds), _size(one.size_bytes)
-            _row(table, one.id, one.room_id, one.status, length, size, _instant(one.created_at))
-        _print_page(table, page)
+        rows = [
+            (
+                one.id,
+                one.room_id,
+                one.status,
+                length(one.duration_seconds),
+                size(one.size_bytes),
+                instant(one.created_at),
+            )
+            for one in page.items
+        ]
+        _print_page(("recording", "room", "status", "length", "size", "created"), rows, page)
 
 
 @app.command(epilog=EPILOG)
@@ -259,11 +266,9 @@ def show(context: typer.Context, recording_id: RecordingId, as_json: AsJson = Fa
         recording = client.get(recording_id)
         if as_json:
             return _print_json(recording)
-        about = Table.grid(padding=(0, 2))
-        for name, value in _facts(recording):
-            if value:
-                about.add_row(Text(name, style="bold"), Text(_printable(value)))
-        _console().print(about)
+        known = [(name, value) for name, value in facts_of(recording) if value]
+        for line in facts(known, width=width_of(sys.stdout)):
+            typer.echo(line)
 
 
 @app.command(epilog=EPILOG)
@@ -293,7 +298,7 @@ def download(
         if url_only:
             link = client.download_url(recording_id, expires_in=expires_in)
             return _print_outcome(link, link.download_url, as_json)
-        with _bar(recording_id, hidden=as_json) as progress:
+        with client.showing(recording_id) as progress:
             path = client.download(recording_id, to, resume=resume, expires_in=expires_in, progress=progress)
         outcome = {"recording_id": recording_id, "path": str(path), "size_bytes": path.stat().st_size}
         _print_outcome(outcome, str(path), as_json)
@@ -320,7 +325,7 @@ def restore(
     with _client(context, as_json) as client:
         restoring = client.restore(recording_id, days=days, tier=tier.value, idempotency_key=key)
         expected = restoring.archive.expected_at if restoring.archive else None
-        when = f" It is expected at {_instant(expected)}." if expected else ""
+        when = f" It is expected at {instant(expected)}." if expected else ""
         _print_outcome(restoring, f"A copy of {restoring.id} has been asked for.{when}", as_json)
 
 
@@ -364,12 +369,14 @@ def watch(
             if as_json:
                 typer.echo(json.dumps(plain(recording)))
             else:
-                _console().print(Text(_printable(_line(recording))), soft_wrap=True)
+                typer.echo(printable(line_of(recording)))
         if last is not None and last.status is Status.FAILED:
             raise failed(last)
 
 
-def _changes(client: Client, recording_id: str, *, interval: float, give_up_after: float | None) -> Iterator[Recording]:
+def _changes(
+    client: ShownClient, recording_id: str, *, interval: float, give_up_after: float | None
+) -> Iterator[Recording]:
     """The recording each time it differs, until nothing more will happen by itself."""
     began, seen = time.monotonic(), None
     while True:
@@ -383,41 +390,39 @@ def _changes(client: Client, recording_id: str, *, interval: float, give_up_afte
         if settled and not moving:
             return
         if give_up_after is not None and time.monotonic() - began + interval > give_up_after:
-            raise NotReadyInTime(f"After {give_up_after:g} s the recording is still {_line(recording)}")
-        time.sleep(interval)
+            raise NotReadyInTime(f"After {give_up_after:g} s the recording is still {line_of(recording)}")
+        with client.waiting.on(f"Still {line_of(recording)}".__str__):
+            time.sleep(interval)
 
 
 @contextmanager
-def _client(context: typer.Context, as_json: bool) -> Iterator[Client]:
-    """A client for one command; what goes wrong inside is said in a sentence and becomes the exit code."""
+def _client(context: typer.Context, as_json: bool) -> Iterator[ShownClient]:
+    """A client for one command; what goes wrong inside is said in sentences and becomes the exit code."""
     settings: _Settings = context.obj
-    for value, name in ((settings.url, "RECORDINGS_URL or --url"), (settings.token, "RECORDINGS_TOKEN or --token")):
+    for value, missing in ((settings.url, NO_URL), (settings.token, NO_TOKEN)):
         if not value:
-            raise typer.BadParameter(f"set {name}")
+            raise typer.BadParameter(missing)
+    if not (settings.token.isascii() and settings.token.isprintable() and " " not in settings.token):
+        raise typer.BadParameter(f"the token holds a character that no token has. {NEW_TOKEN}")
     try:
-        policy = Policy(retries=settings.retries)
-        with Client(settings.url, settings.token, timeout=settings.timeout, policy=policy) as client:
+        with ShownClient(
+            settings.url, settings.token, timeout=settings.timeout, retries=settings.retries, quiet=as_json
+        ) as client:
             yield client
     except RecordingsError as error:
-        _complain(error, as_json)
+        _complain(error, settings, context.params, as_json)
         raise typer.Exit(exit_code(error)) from None
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
+    except ImportError as error:
+        # httpx knows of some kinds of proxies only that it could be taught them.
+        raise typer.BadParameter(f"the proxy of this environment cannot be used: {error}") from None
+    except BrokenPipeError:
+        # Whoever read the output has enough; typer ends quietly then.
+        raise
     except OSError as error:
-        _errors().print(Text(_printable(str(error)), style="red"), soft_wrap=True)
+        _say_on_stderr(str(error))
         raise typer.Exit(Exit.USAGE) from None
-
-
-@contextmanager
-def _bar(title: str, *, hidden: bool) -> Iterator[ProgressCallback | None]:
-    """Shows on stderr how far a download is."""
-    if hidden:
-        yield None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=_errors()) as bar:
-        task = bar.add_task(escape(_printable(title)), total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def exit_code(error: RecordingsError) -> Exit:
@@ -431,49 +436,35 @@ def exit_code(error: RecordingsError) -> Exit:
     return Exit.REFUSED
 
 
-def _complain(error: RecordingsError, as_json: bool) -> None:
+def _complain(error: RecordingsError, settings: _Settings, given: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
         told = {"code": error.code, "status": error.status, "detail": error.detail, "request_id": error.request_id}
         more = {name: error.document[name] for name in ("errors", "recording") if name in error.document}
         typer.echo(json.dumps({**told, **more}), err=True)
         return
-    lines = [str(error)]
-    if isinstance(error, InvalidRequest):
-        lines += [f"  {one.field}: {one.message}" for one in error.errors]
-    if isinstance(error, RoomAlreadyRecording) and error.recording:
-        lines.append(f"  {error.recording.id} is {error.recording.status}")
-    for line in lines:
-        _errors().print(Text(_printable(line), style="red"), soft_wrap=True)
+    asked = Asked(
+        url=settings.url,
+        token=settings.token,
+        timeout=settings.timeout,
+        room=given.get("room_id"),
+        recording=given.get("recording_id"),
+    )
+    for line in explain(error, asked):
+        _say_on_stderr(line)
 
 
-def _console() -> Console:
-    # Into a pipe nothing is cut off to the width of a screen that is not there.
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
+def _say_on_stderr(line: str) -> None:
+    # The terminal breaks the line where it ends: an id or a command in it stays whole.
+    typer.secho(printable(line), err=True, fg=typer.colors.RED)
 
 
-def _errors() -> Console:
-    return Console(stderr=True, highlight=False)
-
-
-def _table(*names: str) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name in names:
-        # An id that is cut off is of no use.
-        table.add_column(name, overflow="fold")
-    return table
-
-
-def _row(table: Table, *cells: str | None) -> None:
-    table.add_row(*(Text(_printable(cell or "–")) for cell in cells))
-
-
-def _print_page(table: Table, page: Page[T]) -> None:
-    console = _console()
-    console.print(table)
+def _print_page(names: Sequence[str], rows: Sequence[Sequence[str | None]], page: Page[T]) -> None:
+    for line in table(names, rows, width=width_of(sys.stdout)):
+        typer.echo(line)
     if page.total is not None:
-        console.print(f"{len(page.items)} of {page.total}")
+        typer.echo(f"{len(page.items)} of {page.total}")
     if page.next_cursor:
-        console.print(Text(f"more: --cursor {_printable(page.next_cursor)}"), soft_wrap=True)
+        typer.echo(f"more: --cursor {printable(page.next_cursor)}")
 
 
 def _print_room(room: Room, as_json: bool) -> None:
@@ -487,7 +478,7 @@ def _print_outcome(outcome: object, words: str, as_json: bool) -> None:
     if as_json:
         return _print_json(outcome)
     for line in words.split("\n"):
-        typer.echo(_printable(line))
+        typer.echo(printable(line))
 
 
 def _print_json(value: object) -> None:
@@ -512,68 +503,4 @@ def plain(value: object) -> Any:
         return {name: plain(one) for name, one in value.items()}
     if isinstance(value, list | tuple):
         return [plain(one) for one in value]
-    return _instant(value) if isinstance(value, datetime) else value
-
-
-def _facts(recording: Recording) -> Iterator[tuple[str, str | None]]:
-    yield "recording", recording.id
-    yield "room", " ".join(filter(None, (recording.room.id, recording.room.name)))
-    yield "status", _line(recording)
-    yield "length", _length(recording.duration_seconds)
-    yield "size", _size(recording.size_bytes)
-    yield "started", _instant(recording.started_at)
-    yield "stopped", _instant(recording.stopped_at)
-    yield "archived", _instant(recording.archived_at)
-    yield "stored in", recording.provider
-    yield "begun by", recording.origin
-    if recording.archive_error:
-        yield "archive error", recording.archive_error.message
-    for change in recording.history:
-        yield "history", f"{_instant(change.at)} {change.status} ({change.cause})"
-
-
-def _line(recording: Recording) -> str:
-    """Where a recording stands, in a line."""
-    words = [str(recording.status)]
-    if recording.partial:
-        words.append("(partial)")
-    if recording.failure:
-        words.append(f"({recording.failure.code}: {recording.failure.message})")
-    if recording.archive:
-        words.append(recording.archive.state)
-        if recording.archive.expected_at:
-            words.append(f"expected {_instant(recording.archive.expected_at)}")
-        if recording.archive.restored_until:
-            words.append(f"until {_instant(recording.archive.restored_until)}")
-    if recording.progress:
-        words.append(recording.progress.step)
-        done, total = recording.progress.bytes_done, recording.progress.bytes_total
-        if done is not None and total:
-            words.append(f"{_size(done)} of {_size(total)} ({100 * done // total} %)")
-        if recording.progress.stalled:
-            words.append("stalled")
-    return " ".join(words)
-
-
-def _instant(at: datetime | None) -> str | None:
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if at else None
-
-
-def _length(seconds: int | None) -> str | None:
-    return None if seconds is None else f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
-
-
-def _size(count: int | None) -> str | None:
-    if count is None:
-        return None
-    size, units = float(count), iter(("B", "kB", "MB", "GB"))
-    for unit in units:
-        if size < 1000:
-            return f"{count} B" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
-
-
-def _printable(text: str) -> str:
-    """Names come from elsewhere, and may not steer the terminal."""
-    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
+    return instant(value) if isinstance(value, datetime) else value
