@@ -326,7 +326,9 @@ def _parameters(stack: dict[str, Any], template: dict[str, Any]) -> dict[str, st
         "CloudflareCallsPerMinute": "20000",
         # The stand-in's news is old within seconds, and a person or a test waits for what becomes of it.
         "SecondLookSeconds": "10",
-        # Nobody waits for five minutes here.
+        # Nobody waits for five minutes here, neither for a changed key
+        "SecretTtlSeconds": "5",
+        # nor for the next attempt at a file.
         "AttemptPauseSeconds": "1",
         # Seldom, so that it does not meet what a person or a test is just looking at; it can be started by hand.
         "SyncSchedule": "rate(60 minutes)",

@@ -48,6 +48,7 @@ os.environ |= {
     "R2_ENDPOINT": "http://127.0.0.1:9",
     "R2_BUCKET": "files",
     "R2_SECRET_ARN": "r2-secret",
+    "SECRET_TTL_SECONDS": "300",
     "PROCESSING_ARN": "arn:aws:states:eu-west-1:123456789012:stateMachine:processing",
 }
 

@@ -218,6 +218,7 @@ def deployed(folder: Path) -> Iterator[Deployed]:
             "CLOUDFLARE_SECRET_ARN": "cloudflare-secret",
             "R2_ENDPOINT": "https://s3.amazonaws.com",
             "R2_SECRET_ARN": "r2-secret",
+            "SECRET_TTL_SECONDS": "300",
             "R2_BUCKET": "files",
             "ARCHIVE_BUCKET": "archive",
             "DOWNLOAD_ROLE_ARN": "arn:aws:iam::123456789012:role/download",

@@ -406,7 +406,7 @@ def test_a_start_whose_answer_is_lost_starts_one_execution(machine: str) -> None
 
 def test_a_bus_or_a_secret_that_cannot_be_reached_is_an_error_that_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EVENT_BUS", "bus")
-    secrets._read.cache_clear()
+    secrets._kept.clear()
     with mock_aws(), ExitStack() as faults:
         for client in (events._client, secrets._client()):
             patch_client(client)

@@ -553,7 +553,7 @@ def test_the_last_call_that_cloudflare_allows_blocks_the_next(
 def direct(kit: realtimekit.RealtimeKit, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DIRECT_DELIVERY", "on")
     keys = {"access_key_id": "a", "secret_access_key": "s", "api_token": "t"}
-    monkeypatch.setattr(realtimekit, "secret", lambda arn: keys)
+    monkeypatch.setattr(realtimekit, "r2_keys", lambda: keys)
 
 
 @pytest.mark.usefixtures("direct")

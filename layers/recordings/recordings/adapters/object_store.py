@@ -30,8 +30,9 @@ from recordings.adapters.aws.errors import (
     translated_errors,
 )
 from recordings.adapters.deadline import bounded
-from recordings.adapters.secrets import secret
-from recordings.domain.errors import ChecksumMismatch, SourceChanged, SourceUnavailable
+from recordings.adapters.r2_keys import PLACEHOLDER, r2_keys, sign_with_current_keys
+from recordings.adapters.secrets import Age
+from recordings.domain.errors import ChecksumMismatch, SourceChanged, SourceUnavailable, Throttled
 from recordings.domain.etag import of_parts
 
 if TYPE_CHECKING:
@@ -276,15 +277,17 @@ class Bucket:
 class R2(Bucket):
     """The bucket that recordings are served from."""
 
+    # The keys that R2 has accepted, and when.
+    _accepted: tuple[Mapping[str, str], Age] | None = None
+
     @cached_property
     def client(self) -> "S3Client":
-        keys = secret(os.environ["R2_SECRET_ARN"])
         client: S3Client = boto3.client(
             "s3",
             endpoint_url=os.environ["R2_ENDPOINT"],
             region_name="auto",
-            aws_access_key_id=keys["access_key_id"],
-            aws_secret_access_key=keys["secret_access_key"],
+            aws_access_key_id=PLACEHOLDER,
+            aws_secret_access_key=PLACEHOLDER,
             config=Config(
                 signature_version="s3v4",
                 s3={"addressing_style": "path"},
@@ -297,15 +300,33 @@ class R2(Bucket):
                 retries={"mode": "standard", "total_max_attempts": 5},
             ),
         )
-        return bounded(client)
+        return sign_with_current_keys(bounded(client))
 
     @cached_property
     def name(self) -> str:
         return os.environ["R2_BUCKET"]
 
     def presign(self, key: str, *, file_name: str, content_type: str, expires_in: int) -> str:
-        """A URL that downloads the file under a readable name for `expires_in` seconds (R2 allows 7 days)."""
+        """A URL that downloads the file under a readable name for `expires_in` seconds (R2 allows 7 days).
+
+        Raises InfrastructureError when R2 accepts the keys no more.
+        """
+        self._see_keys_accepted(key)
         return presigned(self.client, self.name, key, file_name, content_type, expires_in)
+
+    def _see_keys_accepted(self, key: str) -> None:
+        """Ask R2 for a file's head, once in a period: R2 has no part in signing, and would not say that a URL is dead."""
+        if self._accepted is not None:
+            keys, at = self._accepted
+            if keys == r2_keys() and at.seconds() < float(os.environ["SECRET_TTL_SECONDS"]):
+                return
+        began = Age.now()
+        try:
+            self.head(key)
+        except Throttled:
+            # That R2 is busy or away says nothing of the keys, and the URL lives longer than that.
+            pass
+        self._accepted = r2_keys(), began
 
 
 def presigned(client: "S3Client", bucket: str, key: str, file_name: str, content_type: str, expires_in: int) -> str:

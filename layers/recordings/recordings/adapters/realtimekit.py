@@ -20,10 +20,12 @@ from urllib.parse import quote, urlencode
 import requests
 from urllib3.exceptions import HTTPError
 
+from recordings.adapters.r2_keys import r2_keys
 from recordings.adapters.realtimekit_rows import parsed, read_capture, recording_id, time_of, whole
-from recordings.adapters.secrets import secret
+from recordings.adapters.secrets import replaced_secret, secret
 from recordings.domain.capture import Capture
 from recordings.domain.errors import (
+    InfrastructureError,
     ProviderError,
     ProviderNotFound,
     ProviderRefused,
@@ -48,6 +50,8 @@ READ_TRIES: Final = 3
 PAUSE_SECONDS: Final = 0.2
 # Answers of the edge that pass. Not 429: Cloudflare's own pause can outlast the caller.
 PASSING: Final = frozenset({500, 502, 503, 504})
+# What a token that was rolled or revoked is answered with (fundamentals/api/troubleshooting).
+TOKEN_REFUSED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 # A breach of Cloudflare's limit blocks every call for five minutes (fundamentals/api/reference/limits).
 BLOCK_SECONDS: Final = 300
 # No pause that Cloudflare speaks of is longer than this; a header that says otherwise must not end all calls for good.
@@ -81,6 +85,7 @@ class RealtimeKit:
         account, app = os.environ["CLOUDFLARE_ACCOUNT_ID"], os.environ["REALTIMEKIT_APP_ID"]
         self._base = f"{os.environ['CLOUDFLARE_API_URL']}/accounts/{account}/realtime/kit/{app}"
         self._secret_arn = os.environ["CLOUDFLARE_SECRET_ARN"]
+        self._sent_with: Mapping[str, str] = {}
         # The session repeats nothing by itself: what is sent is counted.
         self._session = requests.Session()
 
@@ -110,7 +115,7 @@ class RealtimeKit:
         """Where Cloudflare is to put the file: our R2 bucket (recording-guide/custom-cloud-storage), if switched on."""
         if folder is None or os.environ.get("DIRECT_DELIVERY") != "on":
             return None
-        keys = secret(os.environ["R2_SECRET_ARN"])
+        keys = r2_keys()
         return {
             "type": "cloudflare",
             "account_id": os.environ["CLOUDFLARE_ACCOUNT_ID"],
@@ -238,6 +243,17 @@ class RealtimeKit:
         return data
 
     def _ask(self, method: str, path: str, body: Mapping[str, Any] | None) -> Mapping[str, Any]:
+        response = self._answered(method, path, body)
+        if response.status_code in TOKEN_REFUSED and replaced_secret(self._secret_arn, self._sent_with) is not None:
+            # Refused before anything was done, so that a start is not made twice either.
+            response = self._answered(method, path, body)
+        try:
+            return _document(response)
+        except ProviderThrottled as error:
+            self._budget.block(error.retry_after)
+            raise
+
+    def _answered(self, method: str, path: str, body: Mapping[str, Any] | None) -> requests.Response:
         tries = READ_TRIES if method == "GET" else 1
         response = None
         for attempt in range(1, tries + 1):
@@ -247,11 +263,7 @@ class RealtimeKit:
             # What broke for one broke for many: jitter, of tenths of a second.
             time.sleep(max(0, min(random.uniform(0, PAUSE_SECONDS * attempt), remaining_seconds())))
         assert response is not None, "the last try returns or raises"
-        try:
-            return _document(response)
-        except ProviderThrottled as error:
-            self._budget.block(error.retry_after)
-            raise
+        return response
 
     def _sent(self, method: str, path: str, body: Mapping[str, Any] | None, *, last: bool) -> requests.Response | None:
         """One call, taken from the budget; None when it failed in passing and another try is to follow.
@@ -259,7 +271,11 @@ class RealtimeKit:
         Raises ProviderTimeout, and sends nothing, when the request that needs it has no time left.
         """
         least = READING_SECONDS if method == "GET" else CHANGING_SECONDS
-        token = secret(self._secret_arn)["api_token"]
+        held = secret(self._secret_arn)
+        token = held.get("api_token")
+        if not token:
+            raise InfrastructureError("the secret of Cloudflare lacks api_token")
+        self._sent_with = held
         _see_time_left(least)
         self._budget.spend()
         seconds = _see_time_left(least)

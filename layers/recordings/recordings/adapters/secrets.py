@@ -1,12 +1,19 @@
-"""Secrets Manager, read once and kept for five minutes.
+"""Secrets Manager, read once and kept for a period: SECRET_TTL_SECONDS, five minutes unless it is deployed otherwise.
 
 A client of boto3 and a dictionary: the parameters utility of Powertools makes a session of its own, which costs a
 function a third of its cold start.
+
+A secret may change while a function is warm. Nothing outside this module keeps one: a client that signs with a key asks
+for it each time, and the kept one is never older than the period. A key that is refused before that is asked for again.
 """
 
 import json
+import os
+import threading
 import time
-from functools import cache, lru_cache
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import boto3
@@ -14,11 +21,41 @@ from botocore.config import Config
 
 from recordings.adapters.aws.errors import translated_errors
 from recordings.adapters.deadline import bounded
+from recordings.domain.errors import InfrastructureError
+from recordings.observability import count, logger
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
-KEEP_SECONDS: Final = 300
+# A key that is refused for good must not become a call of Secrets Manager for every request.
+MIN_REREAD_INTERVAL_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Age:
+    """A moment on two clocks. Lambda freezes idle processes, and a clock that counts from the start may freeze too."""
+
+    monotonic: float
+    wall: float
+
+    @classmethod
+    def now(cls) -> "Age":
+        return cls(time.monotonic(), time.time())
+
+    def seconds(self) -> float:
+        """How long ago it was; the longer of both, so that neither a freeze nor a clock set back makes it shorter."""
+        return max(time.monotonic() - self.monotonic, time.time() - self.wall)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    value: Mapping[str, str]
+    read: Age
+
+
+_kept: dict[str, _Kept] = {}
+# Threads of one copy share the secret: one of them reads it.
+_lock = threading.Lock()
 
 
 @cache
@@ -27,17 +64,50 @@ def _client() -> "SecretsManagerClient":
     return bounded(boto3.client("secretsmanager", config=config))
 
 
-@lru_cache(maxsize=8)
-def _read(arn: str, period: int) -> dict[str, str]:
-    with translated_errors():
-        text = _client().get_secret_value(SecretId=arn)["SecretString"]
-    found: dict[str, str] = json.loads(text)
-    return found
+def secret(arn: str) -> Mapping[str, str]:
+    """The JSON object in a secret, read from Secrets Manager less than SECRET_TTL_SECONDS ago.
 
-
-def secret(arn: str) -> dict[str, str]:
-    """The JSON object kept in a secret; a change is seen after five minutes at most.
-
-    Raises Throttled or InfrastructureError.
+    Raises:
+        Throttled: Secrets Manager is busy or does not answer
+        InfrastructureError: it refuses the call, or the secret is no JSON object of texts
     """
-    return _read(arn, int(time.monotonic() // KEEP_SECONDS))
+    with _lock:
+        kept = _kept.get(arn)
+        if kept is not None and kept.read.seconds() < float(os.environ["SECRET_TTL_SECONDS"]):
+            return kept.value
+        return _read(arn)
+
+
+def replaced_secret(arn: str, refused: Mapping[str, str]) -> Mapping[str, str] | None:
+    """The secret that has taken the place of one whose key was refused; None when there is no other.
+
+    Raises what `secret` raises.
+    """
+    with _lock:
+        kept = _kept.get(arn)
+        value = kept.value if kept is not None else None
+        if value == refused and kept is not None and kept.read.seconds() >= MIN_REREAD_INTERVAL_SECONDS:
+            value = _read(arn)
+        elif value is None:
+            value = _read(arn)
+    return value if value != refused else None
+
+
+def _read(arn: str) -> Mapping[str, str]:
+    # Before the call: what changes while it is on its way counts as older.
+    began = Age.now()
+    # A value that can no longer be confirmed is not used on: it may have been revoked.
+    _kept.pop(arn, None)
+    with translated_errors():
+        text = _client().get_secret_value(SecretId=arn).get("SecretString", "")
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict) or not all(isinstance(one, str) for one in value.values()):
+        # What is in it is not for the log, not even its names.
+        logger.error("secret unreadable", secret=arn)
+        count("InfrastructureErrors")
+        raise InfrastructureError("a secret is no JSON object of texts")
+    _kept[arn] = _Kept(value, began)
+    return value
