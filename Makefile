@@ -24,13 +24,15 @@ $(UV):
 	.tools/uv/bin/python -m pip install --quiet --disable-pip-version-check uv
 
 # uv is used because one call makes the environment from the pinned list, hashes checked.
-.venv/installed: requirements-dev.txt requirements-sam.txt requirements-openapi.txt .python-version | $(UV)
+.venv/installed: requirements-dev.txt requirements-sam.txt requirements-gates.txt requirements-openapi.txt .python-version | $(UV)
 	@$(UV) python find --quiet --no-python-downloads "$$(cat .python-version)" >/dev/null 2>&1 \
 		|| { echo "Python $$(cat .python-version) is missing: install it (pyenv install 3.13, or your system's package python3.13) and run make again." >&2; exit 1; }
 	$(UV) venv --quiet --clear --no-python-downloads --python "$$(cat .python-version)" .venv
 	$(UV) pip sync --quiet --python .venv --require-hashes requirements-dev.txt
 	$(UV) venv --quiet --clear --no-python-downloads --python "$$(cat .python-version)" .tools/sam
 	$(UV) pip sync --quiet --python .tools/sam --require-hashes requirements-sam.txt
+	$(UV) venv --quiet --clear --no-python-downloads --python "$$(cat .python-version)" .tools/gates
+	$(UV) pip sync --quiet --python .tools/gates --require-hashes requirements-gates.txt
 	$(UV) venv --quiet --clear --no-python-downloads --python "$$(cat .python-version)" .tools/openapi
 	$(UV) pip sync --quiet --python .tools/openapi --require-hashes requirements-openapi.txt
 	@touch $@
@@ -50,8 +52,8 @@ check: setup ## Style, types, dependency rule, template, API description
 	mypy
 	PYTHONPATH=layers/recordings lint-imports
 	sam validate --lint --region us-east-1
-	.tools/sam/bin/python local/lint_template.py
 	$(PY) -m local.lint_machines
+	$(PY) -m checks
 	$(PY) -m openapi.generate --check
 	$(OFFLINE) $(NODE_BIN)/redocly lint --config openapi/redocly.yaml docs/openapi.yaml
 	$(OFFLINE) $(NODE_BIN)/spectral lint --ruleset openapi/spectral.yaml --fail-severity hint docs/openapi.yaml
@@ -105,6 +107,7 @@ soak: setup ## Load with faults, then compare everything with what was recorded 
 lock: setup ## Pin the versions in requirements*.txt and tools/node/package-lock.json again
 	$(UV) pip compile -q --upgrade --python-version 3.13 --universal --generate-hashes --no-header --no-emit-index-url requirements-dev.in -o requirements-dev.txt
 	$(UV) pip compile -q --upgrade --python-version 3.13 --generate-hashes --no-header --no-emit-index-url requirements-sam.in -o requirements-sam.txt
+	$(UV) pip compile -q --upgrade --python-version 3.13 --generate-hashes --no-header --no-emit-index-url --overrides requirements-gates-overrides.in requirements-gates.in -o requirements-gates.txt
 	$(UV) pip compile -q --upgrade --python-version 3.13 --universal --generate-hashes --no-header --no-emit-index-url requirements-openapi.in -o requirements-openapi.txt
 	$(UV) pip compile -q --python-version 3.13 --universal --generate-hashes --no-header --no-emit-index-url -c requirements-dev.txt layers/dependencies/requirements.in -o layers/dependencies/requirements.txt
 	cd tools/node && npm update --package-lock-only --loglevel=error

@@ -339,7 +339,8 @@ def _parameters(stack: dict[str, Any], template: dict[str, Any]) -> dict[str, st
 def _deploy(stack: dict[str, Any]) -> None:
     template = sam.read(ROOT / "template.yaml")
     home, parameters = folder(stack["name"]), _parameters(stack, template)
-    overrides = [f"{key}={value}" for key, value in parameters.items()]
+    # Without the quotes the SAM CLI takes a value to end at its first space.
+    overrides = [f'{key}="{value}"' for key, value in parameters.items()]
     with (ROOT / ".local" / "build.lock").open("w") as lock:
         # Builds of one checkout share .aws-sam: of stacks that come up at the same time one builds after the other.
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -124,7 +124,7 @@ def test_what_the_local_stack_gives_is_taken() -> None:
 
 
 def test_the_application_is_described_for_the_repository() -> None:
-    """Limits: CloudFormation template reference, "AWS::ServerlessRepo::Application metadata"; SAR API, CreateApplication."""
+    """Limits: Serverless Application Repository API reference, "Applications", CreateApplication."""
     assert re.fullmatch(r"[a-zA-Z0-9-]{1,140}", APPLICATION["Name"])
     assert re.fullmatch(r"[a-z0-9](([a-z0-9]|-(?!-))*[a-z0-9])?", APPLICATION["Author"])
     assert 0 < len(APPLICATION["Description"]) <= 256

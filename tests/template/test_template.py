@@ -103,9 +103,7 @@ def variables(name: str) -> dict[str, Any]:
 def granted(name: str) -> set[str]:
     """The policies that a function lists, and those that add themselves to its role."""
     role = {"Ref": f"{name}Role"}
-    adding = {
-        policy for policy, body in resources("AWS::IAM::ManagedPolicy").items() if role in body.get("Roles", [])
-    }
+    adding = {policy for policy, body in resources("AWS::IAM::ManagedPolicy").items() if role in body.get("Roles", [])}
     return {policy["Ref"] for policy in FUNCTIONS[name].get("Policies", [])} | adding
 
 

@@ -78,6 +78,7 @@ def purse() -> Purse:
 def kit(server: Server, purse: Purse, monkeypatch: pytest.MonkeyPatch) -> realtimekit.RealtimeKit:
     monkeypatch.setenv("CLOUDFLARE_API_URL", f"http://127.0.0.1:{server.server_port}/client/v4")
     monkeypatch.setattr(realtimekit, "secret", lambda arn: {"api_token": f"token of {arn}"})
+    monkeypatch.setattr(realtimekit, "replaced_secret", lambda arn, refused: None)
     return realtimekit.RealtimeKit(purse)
 
 

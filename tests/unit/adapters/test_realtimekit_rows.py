@@ -45,6 +45,7 @@ def kit(origin: str, monkeypatch: pytest.MonkeyPatch) -> realtimekit.RealtimeKit
     requests.post(f"{origin}/_control/reset", timeout=20)
     monkeypatch.setenv("CLOUDFLARE_API_URL", f"{origin}/client/v4")
     monkeypatch.setattr(realtimekit, "secret", lambda arn: {"api_token": TOKEN})
+    monkeypatch.setattr(realtimekit, "replaced_secret", lambda arn, refused: None)
     metrics.clear_metrics()
     return realtimekit.RealtimeKit(Purse())
 

@@ -315,7 +315,7 @@ class R2(Bucket):
         return presigned(self.client, self.name, key, file_name, content_type, expires_in)
 
     def _see_keys_accepted(self, key: str) -> None:
-        """Ask R2 for a file's head, once in a period: R2 has no part in signing, and would not say that a URL is dead."""
+        """Ask R2 for a file's head, once in a period: it has no part in signing, so a URL may be dead."""
         if self._accepted is not None:
             keys, at = self._accepted
             if keys == r2_keys() and at.seconds() < float(os.environ["SECRET_TTL_SECONDS"]):

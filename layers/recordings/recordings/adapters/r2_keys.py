@@ -40,8 +40,8 @@ def _complete(keys: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def sign_with_current_keys(client: "S3Client") -> "S3Client":
-    """Let a client sign every request and URL with R2's current key; one that is refused is tried once with a new one."""
-    client.meta.events.register("before-sign.s3", _before_sign)  # type: ignore[arg-type]
+    """Let a client sign every request and URL with R2's current key; with a new one again what was refused."""
+    client.meta.events.register("before-sign.s3", _before_sign)
     client.meta.events.register("needs-retry.s3", _needs_retry)  # type: ignore[arg-type]
     return client
 

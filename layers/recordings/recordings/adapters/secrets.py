@@ -85,11 +85,11 @@ def replaced_secret(arn: str, refused: Mapping[str, str]) -> Mapping[str, str] |
     """
     with _lock:
         kept = _kept.get(arn)
-        value = kept.value if kept is not None else None
-        if value == refused and kept is not None and kept.read.seconds() >= MIN_REREAD_INTERVAL_SECONDS:
+        if kept is None or (kept.value == refused and kept.read.seconds() >= MIN_REREAD_INTERVAL_SECONDS):
             value = _read(arn)
-        elif value is None:
-            value = _read(arn)
+        else:
+            # Another thread was refused before, or a moment ago there was no other.
+            value = kept.value
     return value if value != refused else None
 
 
