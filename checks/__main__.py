@@ -27,9 +27,14 @@ def service_authorization() -> iam.Reference:
 
 
 def expansions(path: Path) -> Sequence[str]:
-    """The templates that CloudFormation gets. Raises CalledProcessError where the translator refuses this one."""
+    """The templates that CloudFormation gets. Ends the program where the translator refuses this one, after saying why."""
     command = [ROOT / ".tools/sam/bin/python", ROOT / "checks/expand.py", path]
-    texts: list[str] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        # Otherwise the SAM CLI only says there that nobody has published its own metrics.
+        sys.stderr.write(done.stderr)
+        raise SystemExit(done.returncode)
+    texts: list[str] = json.loads(done.stdout)
     return texts
 
 
