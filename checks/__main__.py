@@ -27,7 +27,7 @@ def service_authorization() -> iam.Reference:
 
 
 def expansions(path: Path) -> Sequence[str]:
-    """The templates that CloudFormation gets. Ends the program where the translator refuses this one, after saying why."""
+    """The templates that CloudFormation gets. Ends the program, and says why, where the translator refuses this one."""
     command = [ROOT / ".tools/sam/bin/python", ROOT / "checks/expand.py", path]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:

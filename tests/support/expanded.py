@@ -9,7 +9,7 @@ from tests.support.template import ROOT
 
 SCRIPT = """
 import json, sys
-from lint_template import expanded
+from expand import expanded
 from samcli.yamlhelper import yaml_parse
 asked = json.load(sys.stdin)
 print(json.dumps([yaml_parse(expanded(one["template"], one["parameters"])) for one in asked]))
@@ -21,7 +21,7 @@ def expansions(asked: list[dict[str, Any]]) -> list[dict[str, Any]]:
     done = subprocess.run(
         [ROOT / ".tools/sam/bin/python", "-c", SCRIPT],
         input=json.dumps(asked),
-        env={"PYTHONPATH": str(ROOT / "local")},
+        env={"PYTHONPATH": str(ROOT / "checks")},
         capture_output=True,
         text=True,
         check=False,
