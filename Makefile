@@ -49,6 +49,8 @@ format: setup ## Rewrite the code in the house style
 check: setup ## Style, types, dependency rule, template, API description
 	ruff format --check
 	ruff check
+	! git grep -nE "^(<{7}|>{7}) "
+	git ls-files -z | $(OFFLINE) xargs -0 node $(NODE_BIN)/secretlint --no-color
 	mypy
 	PYTHONPATH=layers/recordings lint-imports
 	sam validate --lint --region us-east-1
