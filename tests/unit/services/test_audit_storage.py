@@ -12,6 +12,7 @@ import pytest
 from recordings.domain.capture import KEPT, Capture, CaptureStatus
 from recordings.domain.errors import ProviderError, ProviderThrottled, ProviderTimeout
 from recordings.domain.lifecycle import Status
+from recordings.domain.reconcile import TRACKS
 from recordings.domain.recording import Progress, Recording, Store, StoredFile
 from recordings.domain.storage_keys import quarantine_key
 from recordings.domain.stretch import EVERY_ROOM, Stretch
@@ -507,6 +508,17 @@ def test_a_capture_that_nobody_knows_is_an_orphan_and_is_adopted(house: House) -
     assert house.runs.alive(ours)
     assert house.look(repair=True).counts.total() == 0
     assert house.cloudflare.captured.keys() == {capture.id}
+
+
+def test_a_track_recording_is_no_orphan_before_it_has_ended(house: House) -> None:
+    track = house.cloudflare.record_tracks("meeting_1")
+    report = house.look(repair=True)
+    assert (report.orphans, report.adopted, house.all()) == ([], [], [])
+    house.cloudflare.upload(track.id)
+    house.cloudflare._change(track.id, download_url=None)
+    report = house.look(repair=True)
+    assert [one.key for one in report.orphans] == [one.capture_id for one in report.adopted] == [track.id]
+    assert [one.failure for one in house.all()] == [TRACKS]
 
 
 def test_a_capture_that_runs_is_adopted_unless_its_room_is_taken(house: House) -> None:
