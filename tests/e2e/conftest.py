@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from local import stack
+from tests.e2e.callers import transport
 
 # Each process of the run has a stack of its own.
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
@@ -67,7 +68,7 @@ def client(running: dict[str, Any], tenant: str) -> Iterator[Client]:
                 base_url=f"{running['api_url']}/api/v1",
                 headers={"Authorization": f"Bearer {token}"},
                 timeout=180,
-                limits=httpx.Limits(max_connections=100),
+                transport=transport(),
             )
         )
         return made[-1]

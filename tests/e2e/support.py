@@ -13,6 +13,7 @@ import httpx
 from botocore.exceptions import ClientError
 
 from local import stack
+from tests.e2e.callers import transport
 
 type Json = dict[str, Any]
 
@@ -33,7 +34,7 @@ def client_of(running: Json, tenant: str) -> Iterator[httpx.Client]:
         base_url=f"{running['api_url']}/api/v1",
         headers={"Authorization": f"Bearer {stack.token(running, tenant)}"},
         timeout=180,
-        limits=httpx.Limits(max_connections=100),
+        transport=transport(),
     ) as made:
         yield made
 

@@ -21,6 +21,14 @@ SCALE = 0.02
 TOO_FEW_TRIES = 6
 
 
+@pytest.fixture
+def api(running: dict[str, Any], tenant: str) -> Iterator[httpx.Client]:
+    """A caller who is told at once that no function is free."""
+    headers = {"Authorization": f"Bearer {stack.token(running, tenant)}"}
+    with httpx.Client(base_url=f"{running['api_url']}/api/v1", headers=headers, timeout=180) as client:
+        yield client
+
+
 @contextmanager
 def few_functions(running: dict[str, Any]) -> Iterator[None]:
     """So many functions run at once as in a new account, and what is refused tries again soon."""
