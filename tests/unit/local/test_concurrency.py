@@ -126,3 +126,30 @@ def test_a_wait_by_token_lasts_a_quarter_of_its_time(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(concurrency, "_invoke_with_callback", lambda resource, data, token, state: state)
     state = concurrency.invoke_with_callback("", {}, "t", {"TimeoutSeconds": 20, "Comment": "waits"})
     assert state == {"TimeoutSeconds": 5, "Comment": "waits"}
+
+
+@pytest.mark.parametrize(
+    ("properties", "status", "done"),
+    [({}, 200, "deleted"), ({"ReservedConcurrentExecutions": 7}, 200, "reserved 7")],
+    ids=["not named", "named"],
+)
+def test_a_deployment_sets_what_the_template_reserves(
+    monkeypatch: pytest.MonkeyPatch, properties: dict[str, Any], status: int, done: str
+) -> None:
+    told: list[str] = []
+
+    def reserve(name: str, data: dict[str, Any]) -> Any:
+        told.append(f"reserved {data['ReservedConcurrentExecutions']}")
+        return status, {}, b"{}"
+
+    monkeypatch.setattr(concurrency, "reserve", reserve)
+    monkeypatch.setattr(concurrency.lambda_svc, "_delete_function_concurrency", lambda name: told.append("deleted"))
+    concurrency.reserve_by_template("copy", properties)
+    assert told == [done]
+
+
+def test_a_deployment_fails_when_lambda_refuses_a_reservation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "limit").write_text("10")
+    monkeypatch.setenv(concurrency.FILE, str(tmp_path / "limit"))
+    with pytest.raises(ValueError, match=r"minimum value of \[10\]"):
+        concurrency.reserve_by_template("copy", {"ReservedConcurrentExecutions": 1})
