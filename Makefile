@@ -54,7 +54,7 @@ check: setup ## Style, types, dependency rule, template, API description
 	mypy
 	PYTHONPATH=layers/recordings lint-imports
 	sam validate --lint --region us-east-1
-	$(PY) -m local.lint_machines
+	$(PY) -m checks.machines
 	$(PY) -m checks
 	$(PY) -m openapi.generate --check
 	$(OFFLINE) $(NODE_BIN)/redocly lint --config openapi/redocly.yaml docs/openapi.yaml

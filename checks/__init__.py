@@ -6,5 +6,5 @@
 * iam         actions, resources and condition keys of every policy, held against AWS's service authorization data
 * checkov     its rules for CloudFormation
 
-`excused.toml` says what is kept all the same, and why.
+`checks.machines` does the same for the state machines. `excused.toml` says what is kept all the same, and why.
 """

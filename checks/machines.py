@@ -1,6 +1,6 @@
 """Lint the state machines, and run each on its examples so that every expression in it is evaluated.
 
-    .venv/bin/python -m local.lint_machines [folder]
+    .venv/bin/python -m checks.machines [folder]
 
 The folder holds `<machine>.asl.json` and `examples/<machine>.json`. First statelint reads the definition by the rules
 of the Amazon States Language. Then each example is an execution: it says what the tasks give or fail with, and in which
