@@ -8,7 +8,7 @@ from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.system import new_id, new_nonce, now
 from recordings.http.endpoint import Idempotency, Request, Response, endpoint
 from recordings.http.schemas import Nothing, StartBody, started_view
-from recordings.observability import count
+from recordings.observability import count, identify
 from recordings.services.start_recording import StartRecording
 
 start_recording = StartRecording(
@@ -28,6 +28,7 @@ def handler(request: Request[Nothing, StartBody]) -> Response:
         room_id=request.room_id(),
         max_duration_seconds=request.body.max_duration_seconds,
     )
+    identify(recording_id=recording.id)
     count("RecordingsStarted")
     location = {"location": f"/api/v1/recordings/{recording.id}"}
     return Response(HTTPStatus.CREATED, {"data": started_view(recording)}, location)

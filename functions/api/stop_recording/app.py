@@ -9,6 +9,7 @@ from recordings.adapters.step_functions import ProcessingRuns
 from recordings.adapters.system import new_id, now
 from recordings.http.endpoint import Idempotency, Request, Response, endpoint
 from recordings.http.schemas import Nothing, stopped_view
+from recordings.observability import identify
 from recordings.services.stop_recording import StopRecording
 
 stop_recording = StopRecording(
@@ -24,4 +25,5 @@ stop_recording = StopRecording(
 @endpoint(scope="recordings:write", idempotency=Idempotency(DynamoIdempotencyKeys(), now))
 def handler(request: Request[Nothing, Nothing]) -> Response:
     recording = stop_recording(tenant_id=request.tenant_id, room_id=request.room_id())
+    identify(recording_id=recording.id)
     return Response(HTTPStatus.OK, {"data": stopped_view(recording)})

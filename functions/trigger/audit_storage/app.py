@@ -62,7 +62,7 @@ def handler(payload: Payload) -> Payload:
     answer = Answer(most=1000 if tenant else 100, room=ROOM, everybody=tenant is not None)
 
     def tell(report: Report) -> None:
-        logger.info("audited", tenant=report.tenant_id, found=report.counts, compared=report.compared)
+        logger.info("audited", tenant_id=report.tenant_id, found=report.counts, compared=report.compared)
         answer.add(report)
 
     done = audit(

@@ -15,6 +15,7 @@ from recordings.domain.purge import PurgeRecord, Removal
 from recordings.http.schemas import purged_view
 from recordings.observability import count, logger
 from recordings.services.purge_recording import Purged, PurgeRecording
+from recordings.workflow.stream import handle_records
 from recordings.workflow.task import Payload, task
 
 
@@ -45,31 +46,36 @@ def purge_recording() -> PurgeRecording:
 @task
 def handler(payload: Payload) -> Payload:
     purge = purge_recording()
-    for record in payload["Records"]:
-        try:
-            removal = removal_of(record)
-            if removal is None:
-                continue
-            if isinstance(removal, Removal):
-                tell(removal.recording.id, purge(removal))
-            else:
-                tell(removal.id, purge.sweep(removal))
-        except Exception:
-            logger.exception("not purged")
-            count("PurgesFailed")
-            return {"batchItemFailures": [{"itemIdentifier": record["dynamodb"]["SequenceNumber"]}]}
-    return {"batchItemFailures": []}
+
+    def handle(record: Payload) -> None:
+        removal = removal_of(record)
+        if isinstance(removal, Removal):
+            tell(purge(removal))
+        elif removal is not None:
+            tell(purge.sweep(removal))
+
+    # One that fails holds up none of the others.
+    return handle_records(payload, handle, failure="not purged", metric="PurgesFailed", ids=ids_of)
 
 
-def tell(recording_id: str, done: Purged) -> None:
+def ids_of(record: Payload) -> dict[str, str | None]:
+    """The recording whose item, or what is kept of it, was removed."""
+    removal = removal_of(record)
+    if removal is None:
+        return {}
+    found = removal.recording if isinstance(removal, Removal) else removal
+    return {"tenant_id": found.tenant_id, "recording_id": found.id}
+
+
+def tell(done: Purged) -> None:
     """Log at a level that production shows, and count: a purge is the one thing that cannot be undone."""
     if done.put_back:
-        logger.warning("put back", recording_id=recording_id, reason=done.refused)
+        logger.warning("put back", reason=done.refused)
     elif done.refused is not None:
-        logger.warning("purge refused", recording_id=recording_id, reason=done.refused)
+        logger.warning("purge refused", reason=done.refused)
         count("PurgesRefused")
     elif done.record is not None:
         absent = [f"{store}:{key}" for store, key in done.record.absent]
-        logger.warning("purged", recording_id=recording_id, removed=len(done.record.found), absent=absent)
+        logger.warning("purged", removed=len(done.record.found), absent=absent)
         count("RecordingsPurged")
         count("FilesPurged", len(done.record.found))

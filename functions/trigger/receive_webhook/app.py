@@ -14,6 +14,7 @@ from recordings.http.endpoint import Request, Response, endpoint
 from recordings.http.hints import hint_of
 from recordings.http.problems import refused
 from recordings.http.schemas import Nothing
+from recordings.observability import identify
 from recordings.services.receive_webhook import ReceiveWebhook
 from recordings.services.reconcile_recording import ReconcileRecording
 
@@ -39,6 +40,8 @@ def handler(request: Request[Nothing, Nothing]) -> Response:
     if not signature or not keys.verify(request.raw_body, signature):
         raise refused(HTTPStatus.UNAUTHORIZED, "signature_invalid", "Cloudflare's signature does not fit the body.")
     hint = hint_of(request.raw_body)
+    if hint is not None:
+        identify(cloudflare_recording_id=hint.capture_id)
     try:
         handled = hint is not None and receive_webhook(capture_id=hint.capture_id, meeting_id=hint.meeting_id)
     except Conflict as error:

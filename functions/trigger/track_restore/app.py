@@ -5,6 +5,7 @@ from recordings.adapters.dynamo import DynamoRecordings
 from recordings.adapters.system import now
 from recordings.domain.errors import RecordingNotFound
 from recordings.domain.storage_keys import owner_of
+from recordings.observability import identify
 from recordings.services.restore_recording import TrackRestore
 from recordings.workflow.task import Payload, task
 
@@ -17,6 +18,7 @@ def handler(payload: Payload) -> Payload:
     if owner is None or owner.recording_id is None:
         # Somebody restored a file of his own that lies in our bucket: no recording has it.
         return {}
+    identify(tenant_id=owner.tenant_id, recording_id=owner.recording_id)
     try:
         followed = track_restore(tenant_id=owner.tenant_id, recording_id=owner.recording_id)
     except RecordingNotFound:

@@ -6,11 +6,20 @@ from recordings.adapters.object_store import R2
 from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.system import deadlines, now
 from recordings.adapters.transfer import UrlReader
+from recordings.observability import count_bytes
 from recordings.services.process_recording import CloudflareUrl, NoteCopied, ProcessingFence
-from recordings.services.transfer_file import CopySegment
+from recordings.services.transfer_file import CopySegment, Work
 from recordings.workflow.task import Payload, task
 
 recordings = DynamoRecordings()
+note = NoteCopied(recordings=recordings)
+
+
+def progressing(work: Work, copied: int) -> None:
+    note(work, copied)
+    count_bytes("BytesCopied", copied)
+
+
 locate = CloudflareUrl(
     recordings=recordings, recorder=RealtimeKit(CallBudget("runs")), clock=now, deadlines=deadlines()
 )
@@ -20,7 +29,7 @@ copy_segment = CopySegment(
     files=R2(),
     reader=UrlReader(),
     sums=DynamoPartSums(),
-    progressing=NoteCopied(recordings=recordings),
+    progressing=progressing,
 )
 
 

@@ -4,18 +4,27 @@ from recordings.adapters.archive_store import ArchiveBucket
 from recordings.adapters.dynamo import DynamoPartSums, DynamoRecordings
 from recordings.adapters.object_store import R2
 from recordings.adapters.transfer import BucketReader
+from recordings.observability import count_bytes
 from recordings.services.move_to_archive import ArchiveFence, NoteMoved, key_in_r2
-from recordings.services.transfer_file import CopySegment
+from recordings.services.transfer_file import CopySegment, Work
 from recordings.workflow.task import Payload, task
 
 recordings = DynamoRecordings()
+note = NoteMoved(recordings=recordings)
+
+
+def progressing(work: Work, copied: int) -> None:
+    note(work, copied)
+    count_bytes("BytesArchived", copied)
+
+
 copy_segment = CopySegment(
     locate=key_in_r2,
     fence=ArchiveFence(recordings=recordings),
     files=ArchiveBucket(),
     reader=BucketReader(R2()),
     sums=DynamoPartSums(),
-    progressing=NoteMoved(recordings=recordings),
+    progressing=progressing,
 )
 
 

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from recordings.adapters.sync_state import DynamoSyncState
+from recordings.observability import count
 from recordings.workflow.task import Payload, task
 
 state = DynamoSyncState()
@@ -16,4 +17,6 @@ def handler(payload: Payload) -> Payload:
         watermark=datetime.fromisoformat(newest) if newest else None,
         full_at=datetime.fromisoformat(full_at) if full_at else None,
     )
+    if not payload.get("gave_up", False):
+        count("SyncsEnded")
     return {}

@@ -6,7 +6,7 @@ from recordings.adapters.object_store import R2
 from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.system import attempt_limits, now
 from recordings.domain.lifecycle import Status
-from recordings.observability import count
+from recordings.observability import count, count_bytes
 from recordings.services.admit_file import AdmitFile, VerifiedFile
 from recordings.workflow.task import Payload, task
 
@@ -26,4 +26,6 @@ def handler(payload: Payload) -> Payload:
     status = admit_file(payload["work"], found, errored=payload["partial"])
     if status in METRICS:
         count(METRICS[status])
+    if status is Status.READY:
+        count_bytes("BytesStored", found.file.size_bytes)
     return {"status": status}

@@ -10,7 +10,7 @@ from recordings.adapters.step_functions import ArchivingRuns, ProcessingRuns
 from recordings.adapters.sync_state import DynamoSyncState
 from recordings.adapters.system import deadlines, new_id, now
 from recordings.domain.reconcile import METRICS
-from recordings.observability import count
+from recordings.observability import count, identify_during
 from recordings.services.late_delivery import RemoveLateDelivery
 from recordings.services.reconcile_recording import ReconcileRecording
 from recordings.services.resume_archive import ResumeArchive
@@ -48,6 +48,11 @@ look_closely = LookClosely(
     reconcile=reconcile,
     clock=now,
     deadlines=deadlines(),
+    during=lambda look: identify_during(
+        tenant_id=look["tenant_id"],
+        recording_id=look["recording_id"],
+        cloudflare_recording_id=look["capture_id"],
+    ),
 )
 
 

@@ -21,6 +21,13 @@ scan_captures = ScanCaptures(
     deadlines=deadlines(),
 )
 
+UNFINISHED = {
+    "recording": "RecordingsRunning",
+    "processing": "RecordingsProcessing",
+    "stalled": "RecordingsWaiting",
+    "archived": "RecordingsMoving",
+}
+
 
 @task
 def handler(payload: Payload) -> Payload:
@@ -28,6 +35,10 @@ def handler(payload: Payload) -> Payload:
     watermark, last = (datetime.fromisoformat(at) if at else None for at in (payload["watermark"], payload["last"]))
     scan = scan_captures(Begun(watermark, payload["full"], last), payload["page"])
     count("CapturesWithoutRoom", scan.unregistered)
+    if payload["page"] == 1:
+        # With the first pages come our own lists, whole.
+        for status, name in UNFINISHED.items():
+            count(name, scan.unfinished[status])
     logger.info("scanned", seen=scan.seen, unregistered=scan.unregistered, batches=len(scan.batches))
     newest = scan.newest.isoformat() if scan.newest else None
     return {"batches": scan.batches, "newest": newest, "next_page": scan.next_page}

@@ -1,5 +1,6 @@
 """Events to the tenants' systems: one for each transition and import, none for anything else, and none lost."""
 
+import io
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -14,6 +15,7 @@ from recordings.adapters import dynamo, events
 from recordings.adapters.events import announce
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Failure, Progress, Recording
+from recordings.observability import metrics
 from tests.support.builders import NOON, a_file, a_recording
 from tests.support.context import Context
 
@@ -226,8 +228,8 @@ def test_refused_ones_are_named_by_their_place(bus: Stubber) -> None:
     ("taken", "failed"),
     [
         ([True, True, True], []),
-        ([True, False, True], ["3"]),
-        ([False, True, False], ["1"]),
+        ([True, False, True], ["3", "4"]),
+        ([False, True, False], ["1", "2", "3", "4"]),
         ([True, True, False], ["4"]),
     ],
 )
@@ -243,7 +245,24 @@ def test_from_the_first_refused_on_the_stream_sends_again(bus: Stubber, taken: l
         ]
     }
     answers(bus, taken)
+    metrics.clear_metrics()
     assert handler(payload, Context()) == {"batchItemFailures": [{"itemIdentifier": number} for number in failed]}
+    # Lambda sends all again from the first of them on: what will be announced once more is not counted yet.
+    announced = sum(number not in failed for number in ("1", "3", "4"))
+    assert metrics.metric_set.get("EventsAnnounced", {}).get("Value", [0]) == [announced]
+    assert metrics.metric_set.get("EventsRefused", {}).get("Value", [0]) == [int(bool(failed))]
+    entered = {name: one["Value"] for name, one in metrics.metric_set.items() if name.startswith("Entered")}
+    assert sum(value for (value,) in entered.values()) == announced
+    metrics.clear_metrics()
+
+
+def test_a_refused_change_is_logged_with_its_tenant_and_recording(bus: Stubber, log: io.StringIO) -> None:
+    before, after = a_life()[:2]
+    answers(bus, [False])
+    handler({"Records": [record(before, after, "1"), record(after, replace(after, stalled=True), "2")]}, Context())
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    (line,) = [line for line in lines if line["message"] == "not announced"]
+    assert (line["tenant_id"], line["recording_id"]) == (after.tenant_id, after.id)
 
 
 def test_a_batch_of_nothing_to_tell_sends_nothing() -> None:

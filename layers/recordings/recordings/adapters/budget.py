@@ -36,6 +36,7 @@ from recordings.domain.fair_share import (
     taken,
     ticks_until_admitted,
 )
+from recordings.observability import count
 from recordings.request_context import current_tenant
 
 KEY: Final = {"pk": {"S": "BUDGET"}, "sk": {"S": "CLOUDFLARE"}}
@@ -85,6 +86,7 @@ class CallBudget:
             tick = int(now // TICK_SECONDS)
             item = self._take(part, now, tick)
             if item is None:
+                count("CloudflareCalls")
                 return
             blocked = float(item.get("blocked_until", {}).get("N", 0))
             if blocked > now:
@@ -96,6 +98,7 @@ class CallBudget:
                 if admitted or ahead:
                     turned = self._turn(item, taken(usage, self._caller, part) if admitted else usage)
                     if turned and admitted:
+                        count("CloudflareCalls")
                         return
                     if not turned:
                         continue
@@ -157,6 +160,7 @@ class CallBudget:
         return refused is None
 
     def _refuse(self, usage: Usage, part: str, now: float) -> NoReturn:
+        count("CloudflareCallsRefused")
         ticks = ticks_until_admitted(usage, self._caller, part, self._shares)
         after = max(1, math.ceil((usage.tick + ticks) * TICK_SECONDS - now))
         if self._tenant() is None or is_full(usage, self._caller, self._shares):

@@ -34,7 +34,7 @@ from recordings.domain.ids import is_recording_id, is_room_id
 from recordings.http.claims import scopes_of, tenant_of
 from recordings.http.problems import Problem, detail_of, invalid, status_of
 from recordings.http.schemas import NUMBERS, TOGETHER, Document, Nothing, blocker_view
-from recordings.observability import count, flush, logger
+from recordings.observability import count, identify, invocation, logger
 from recordings.ports import Clock, IdempotencyKeys
 from recordings.request_context import request_context, request_seconds
 
@@ -134,29 +134,29 @@ def endpoint[Q: Struct, B: Struct](
         def handler(event: Event, context: "LambdaContext") -> Event:
             request_id = str(event["requestContext"].get("requestId", ""))
             seconds = request_seconds(context.get_remaining_time_in_millis() / 1000)
-            try:
-                tenant_id = "" if scope is None else _tenant(event, scope)
-                raw = _raw_body(event, limited=body is not None)
-                request = Request(
-                    event=event,
-                    tenant_id=tenant_id,
-                    query=cast(Q, Nothing()) if query is None else _query(query, event),
-                    body=cast(B, Nothing()) if body is None else _body(body, raw),
-                    raw_body=raw,
-                )
-                with request_context(tenant_id=tenant_id or None, seconds=seconds):
-                    return _once(idempotency, request, lambda: _answer(handle, request, request_id), request_id)
-            except Problem as problem:
-                return _refusal(problem, request_id)
-            except RecordingsError as error:
-                return _failed(error, request_id)
-            except Exception:
-                logger.exception("failed")
-                # What AWS or R2 refused for good is counted where it is translated; a bug only here.
-                count("InfrastructureErrors")
-                return _bug(request_id)
-            finally:
-                flush()
+            with invocation(context):
+                try:
+                    tenant_id = "" if scope is None else _tenant(event, scope)
+                    identify(tenant_id=tenant_id, **_ids(event))
+                    raw = _raw_body(event, limited=body is not None)
+                    request = Request(
+                        event=event,
+                        tenant_id=tenant_id,
+                        query=cast(Q, Nothing()) if query is None else _query(query, event),
+                        body=cast(B, Nothing()) if body is None else _body(body, raw),
+                        raw_body=raw,
+                    )
+                    with request_context(tenant_id=tenant_id or None, seconds=seconds):
+                        return _once(idempotency, request, lambda: _answer(handle, request, request_id), request_id)
+                except Problem as problem:
+                    return _refusal(problem, request_id)
+                except RecordingsError as error:
+                    return _failed(error, request_id)
+                except Exception:
+                    logger.exception("failed")
+                    # What AWS or R2 refused for good is counted where it is translated; a bug only here.
+                    count("InfrastructureErrors")
+                    return _bug(request_id)
 
         setattr(handler, TAKES, Takes(scope, query, body, idempotency is not None))
         return handler
@@ -229,6 +229,14 @@ def _tenant(event: Event, scope: str) -> str:
     if scope not in scopes_of(event):
         raise Problem(HTTPStatus.FORBIDDEN, "scope_missing", f"The access token lacks the scope {scope}.")
     return tenant_of(event)
+
+
+def _ids(event: Event) -> dict[str, str]:
+    """The room or the recording that the path names, if it can be the id of one."""
+    found = str((event.get("pathParameters") or {}).get("id", ""))
+    if "/recordings/{id}" in event.get("routeKey", ""):
+        return {"recording_id": found} if is_recording_id(found) else {}
+    return {"room_id": found} if is_room_id(found) else {}
 
 
 def _header(event: Event, name: str) -> str | None:

@@ -5,7 +5,9 @@ Nobody waits for it: what a webhook lost, what began by itself, what got stuck a
 
 import json
 import random
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import batched
@@ -76,13 +78,17 @@ class SyncState(Protocol):
 
 @dataclass(slots=True)
 class Scan:
-    """What some pages held: what to look at, the newest capture, what belongs to no room, and where to go on."""
+    """What some pages held: what to look at, the newest capture, what belongs to no room, and where to go on.
+
+    `unfinished`: how many recordings of all tenants are in a state that is not final, by their status, or `stalled`.
+    """
 
     batches: list[list[Look]] = field(default_factory=list)
     newest: datetime | None = None
     seen: int = 0
     unregistered: int = 0
     next_page: int | None = None
+    unfinished: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,17 +132,18 @@ class ScanCaptures:
             number += 1
         scan.seen = len(listed)
         if page == 1:
-            looks |= self._own(looks, listed, begun.last)
+            looks |= self._own(looks, listed, begun.last, scan)
         scan.next_page = number if more else None
         scan.batches = [list(some) for some in batched(looks.values(), BATCH, strict=False)]
         return scan
 
     def _own(
-        self, looks: Mapping[str | None, Look], listed: Mapping[str, Capture], last: datetime | None
+        self, looks: Mapping[str | None, Look], listed: Mapping[str, Capture], last: datetime | None, scan: Scan
     ) -> Mapping[str | None, Look]:
         """What is to be looked at whatever the listing says: what was kept, and what is open and may be stuck."""
         own = {kept["capture_id"] or kept["meeting_id"]: kept for kept in self.kept.all()}
         for recording in self.recordings.open_ones():
+            scan.unfinished["stalled" if recording.stalled else recording.status.value] += 1
             name = recording.cloudflare_id or recording.id
             if name not in looks and name not in own and self._calls_for_a_look(recording, listed, last):
                 own[name] = _of(recording)
@@ -250,6 +257,8 @@ class LookClosely:
     reconcile: ReconcileRecording
     clock: Clock
     deadlines: Deadlines = field(default_factory=Deadlines)
+    # Entered for each look: the log's lines name what they are about.
+    during: Callable[[Look], AbstractContextManager[object]] = lambda look: nullcontext()
 
     def __call__(self, looks: Sequence[Look]) -> Looked:
         """Raises ProviderThrottled or Throttled; all is safe to repeat.
@@ -259,7 +268,8 @@ class LookClosely:
         looked = Looked()
         for look in looks:
             try:
-                done = self._look(look, looked)
+                with self.during(look):
+                    done = self._look(look, looked)
             except ProviderThrottled:
                 raise
             except (ProviderFailure, InfrastructureError):

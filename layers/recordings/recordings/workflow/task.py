@@ -9,7 +9,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from recordings.domain.errors import CaptureFailed, InfrastructureError, RecordingsError, TransferError
-from recordings.observability import count, flush, logger
+from recordings.observability import count, identify, invocation, logger
 from recordings.request_context import request_context
 
 if TYPE_CHECKING:
@@ -25,16 +25,16 @@ def task(handle: Callable[[Payload], Payload]) -> Callable[[Payload, "LambdaCont
     @wraps(handle)
     def handler(event: Payload, context: "LambdaContext") -> Payload:
         work = event.get("work") or {}
-        try:
-            with request_context(tenant_id=work.get("tenant_id")):
-                return handle(event)
-        except Exception as error:
-            told = named(error)
-            if told is error:
-                raise
-            raise told from error
-        finally:
-            flush()
+        with invocation(context):
+            identify(tenant_id=work.get("tenant_id"), recording_id=work.get("recording_id"))
+            try:
+                with request_context(tenant_id=work.get("tenant_id")):
+                    return handle(event)
+            except Exception as error:
+                told = named(error)
+                if told is error:
+                    raise
+                raise told from error
 
     return handler
 
