@@ -9,6 +9,10 @@
 - A function whose code cannot be loaded fails with `Runtime.ImportModuleError`, `Runtime.HandlerNotFound` or
   `Runtime.UserCodeSyntaxError`, as on Lambda.
 - Concurrent invocations are counted, refused and tried again as on AWS: see `local/concurrency.py`.
+- An alarm on an expression is stored as one on a metric that nothing publishes. The emulator refuses it otherwise, and
+  it would evaluate neither.
+- The settings of an HTTP API's stage have the API's names; the emulator keeps CloudFormation's, which nobody can read.
+- A function's log is filtered at its level, and the function is told of it (log_levels).
 - What comes over the loopback interface counts as secure transport: there is no TLS here, and the archive bucket's
   policy denies everything else.
 """
@@ -27,8 +31,10 @@ from typing import Any
 
 from ministack.core import iam_evaluator, lambda_runtime
 from ministack.services import apigateway, lambda_svc
+from ministack.services.cloudformation import provisioners
 
 from local import concurrency
+from local.log_levels import shown, told_its_level
 
 SHARED = Path(tempfile.gettempdir()) / "unpacked"
 LEAST_FILES = 20
@@ -44,6 +50,8 @@ NOT_LOADED = {
 _lock = threading.Lock()
 _execute = lambda_svc._execute_function_warm
 _resolve = iam_evaluator._resolve_condition_key
+_alarm_record = provisioners._cw_metric_alarm_record
+_stage_properties = provisioners._apigw_v2_stage_props
 
 
 class SharedZip(zipfile.ZipFile):
@@ -92,10 +100,13 @@ def named_error(body: dict[str, Any], log: str) -> dict[str, Any]:
 
 
 def execute(func: dict[str, Any], event: Any, request_id: str) -> dict[str, Any]:
-    """Run a function; a failure carries the class of its error."""
-    result: dict[str, Any] = _execute(func, event, request_id)
+    """Run a function; a failure carries the class of its error, and the log is what Lambda would hand on."""
+    config = told_its_level(func.get("config") or func)
+    result: dict[str, Any] = _execute({**func, "config": config} if "config" in func else config, event, request_id)
     if result.get("error") and isinstance(result.get("body"), dict):
         result["body"] = named_error(result["body"], result.get("log", ""))
+    if "log" in result:
+        result["log"] = shown(result["log"], config)
     return result
 
 
@@ -118,6 +129,25 @@ def resolve(key: str, context: Any) -> Any:
     return "true" if key.lower() == "aws:securetransport" else _resolve(key, context)
 
 
+def alarm_record(name: str, properties: dict[str, Any]) -> Any:
+    """The stored form of an alarm of a template."""
+    if properties.get("Metrics"):
+        kept = {key: value for key, value in properties.items() if key != "Metrics"}
+        properties = {**kept, "Namespace": "Expressions", "MetricName": "Expression", "Statistic": "Sum", "Period": 60}
+    return _alarm_record(name, properties)
+
+
+def stage_properties(properties: dict[str, Any]) -> Any:
+    """The stored form of a stage of a template."""
+
+    def as_told(settings: dict[str, Any]) -> dict[str, float]:
+        return {name[0].lower() + name[1:]: float(value) for name, value in settings.items()}
+
+    by_route = {route: as_told(settings) for route, settings in properties.get("RouteSettings", {}).items()}
+    default = as_told(properties.get("DefaultRouteSettings", {}))
+    return _stage_properties({**properties, "RouteSettings": by_route, "DefaultRouteSettings": default})
+
+
 def main() -> None:
     """Serve until stopped."""
     # Sixty functions that start at once must not keep the stand-in and the gateway from answering.
@@ -132,6 +162,8 @@ def main() -> None:
     apigateway._jwt_claim_to_string = claim_text
     iam_evaluator._resolve_condition_key = resolve
     concurrency.install()
+    provisioners._cw_metric_alarm_record = alarm_record
+    provisioners._apigw_v2_stage_props = stage_properties
     runpy.run_module("ministack", run_name="__main__", alter_sys=True)
 
 

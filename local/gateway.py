@@ -1,4 +1,4 @@
-"""One plain address for the deployed HTTP API: `python -m local.gateway --port P --upstream URL --api-id-file FILE`."""
+"""One plain address for the deployed HTTP API: `python -m local.gateway --port P --upstream URL --home FOLDER`."""
 
 import argparse
 from collections.abc import Awaitable, Callable
@@ -7,6 +7,8 @@ from pathlib import Path
 from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector, web
 from multidict import CIMultiDict
 from yarl import URL
+
+from local.stage import Stage
 
 # These belong to one connection, not to the message (RFC 9110, 7.6.1).
 HOP_BY_HOP = frozenset(
@@ -61,10 +63,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog=".venv/bin/python -m local.gateway")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--upstream", required=True)
-    parser.add_argument("--api-id-file", type=Path, required=True)
+    parser.add_argument("--home", type=Path, required=True, help="the stack's folder: api_id, stage.json, access.log")
     args = parser.parse_args()
     app = web.Application(client_max_size=0)
-    app.router.add_route("*", "/{path:.*}", forward_to(args.upstream, args.api_id_file))
+    app.router.add_route("*", "/{path:.*}", forward_to(args.upstream, args.home / "api_id"))
+    Stage(args.home / "stage.json", args.home / "access.log").install(app)
     web.run_app(app, host="127.0.0.1", port=args.port, print=None)
 
 

@@ -22,6 +22,7 @@ from botocore.exceptions import ClientError
 
 from local import functions
 from local import template as sam
+from local.stage import describe
 
 PACKAGE_PARENT = Path(__file__).resolve().parent.parent
 ROOT = Path(os.environ.get("RECORDINGS_ROOT", PACKAGE_PARENT)).resolve()
@@ -93,7 +94,8 @@ def up(name: str = "default", port: int | None = None, *, concurrency: int | Non
     # The build is kept: the next one is faster with it.
     for leftover in ("standin", "tmp"):
         shutil.rmtree(home / leftover, ignore_errors=True)
-    (home / "api_id").unlink(missing_ok=True)
+    for leftover in ("api_id", "stage.json", "access.log"):
+        (home / leftover).unlink(missing_ok=True)
     (home / "tmp").mkdir(parents=True)
     given = os.environ.get("LOCAL_CONCURRENCY")
     limit_concurrency(name, concurrency if concurrency is not None else int(given) if given else None)
@@ -255,7 +257,7 @@ def _start_processes(stack: dict[str, Any], home: Path, aws_port: int, standin_p
         "--r2-endpoint", aws,
     ])  # fmt: skip
     _start(stack, "gateway", [
-        *python, "local.gateway", "--port", str(api_port), "--upstream", aws, "--api-id-file", str(home / "api_id"),
+        *python, "local.gateway", "--port", str(api_port), "--upstream", aws, "--home", str(home),
     ])  # fmt: skip
     _await(stack, "ministack", f"{aws}/_ministack/health")
     _await(stack, "standin", f"{stack['cloudflare_api_url'].removesuffix('/client/v4')}/health")
@@ -332,6 +334,13 @@ def _parameters(stack: dict[str, Any], template: dict[str, Any]) -> dict[str, st
         "AttemptPauseSeconds": "1",
         # Seldom, so that it does not meet what a person or a test is just looking at; it can be started by hand.
         "SyncSchedule": "rate(60 minutes)",
+        # One machine plays Cloudflare and all callers at once.
+        "ApiRequestsPerSecond": "1000",
+        "ApiBurstRequests": "1000",
+        "WebhookRequestsPerSecond": "500",
+        "WebhookBurstRequests": "500",
+        # Nobody is told of an alarm here, and the schedule may be off.
+        "SyncOverdueSeconds": "0",
     }
     return {key: value for key, value in values.items() if key in template.get("Parameters", {})}
 
@@ -374,6 +383,7 @@ def _deploy(stack: dict[str, Any]) -> None:
     sam.apply_api(template, physical | stack["callable"], parameters, client(stack, "apigatewayv2"))
     sam.apply_buckets(template, physical, parameters, client(stack, "s3"))
     for api_id in of_type("AWS::ApiGatewayV2::Api").values():
+        (home / "stage.json").write_text(json.dumps(describe(client(stack, "apigatewayv2"), api_id)))
         (home / "api_id").write_text(api_id)
     _save(stack)
 
