@@ -138,44 +138,6 @@ def test_an_unfinished_upload_is_dropped_and_a_deep_archive_waits_for_what_is_pa
     assert parameter("DeepArchiveAfterDays")["MinValue"] == 90
 
 
-# ---------------------------------------------------------------- alarms
-
-
-@pytest.mark.parametrize("name", resources("AWS::CloudWatch::Alarm"))
-def test_an_alarm_tells_somebody_when_it_goes_on_and_off(name: str) -> None:
-    alarm = of(name)["Properties"]
-    told = {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], []]}
-    assert (alarm["AlarmActions"], alarm["OKActions"]) == (told, told)
-    assert alarm["TreatMissingData"] == "notBreaching"
-    assert alarm["AlarmDescription"]
-
-
-@pytest.mark.parametrize("name", resources("AWS::CloudWatch::Alarm"))
-def test_an_alarm_watches_what_exists(name: str) -> None:
-    """A metric that nobody counts never goes off."""
-    alarm = of(name)["Properties"]
-    if alarm["Namespace"] == "Recordings":
-        sources = [*(ROOT / "functions").rglob("*.py"), *(ROOT / "layers/recordings").rglob("*.py")]
-        text = "\n".join(path.read_text() for path in sources)
-        # An audit counts each kind of finding under a name that it puts together.
-        counted = {*re.findall(r'"(\w+)"', text), "AuditPhantoms"}
-        assert alarm["MetricName"] in counted
-        assert alarm["Dimensions"] == [{"Name": "service", "Value": "recordings"}]
-    elif isinstance(alarm["Namespace"], dict):
-        # What is counted from the log lines.
-        counts = [
-            (one["MetricNamespace"], one["MetricName"])
-            for found in resources("AWS::Logs::MetricFilter").values()
-            for one in found["MetricTransformations"]
-        ]
-        assert (alarm["Namespace"], alarm["MetricName"]) in counts
-        assert "Dimensions" not in alarm
-    else:
-        ((dimension),) = alarm["Dimensions"]
-        (target,) = dimension["Value"].values()
-        assert target.partition(".")[0] in template()["Resources"]
-
-
 # ---------------------------------------------------------------- what ends a run
 
 

@@ -72,7 +72,7 @@ def test_a_new_layer_code_or_setting_publishes_every_function() -> None:
         ("ContentUri: layers/recordings", "ContentUri: s3://bucket/other"),
         ("ContentUri: layers/dependencies", "ContentUri: s3://bucket/other"),
         ("MemorySize: 512", "MemorySize: 513"),
-        ("POWERTOOLS_SERVICE_NAME: recordings", "POWERTOOLS_SERVICE_NAME: other"),
+        ("POWERTOOLS_METRICS_NAMESPACE: Recordings", "POWERTOOLS_METRICS_NAMESPACE: Other"),
     ]
     for right, _ in changes:
         assert right in text
