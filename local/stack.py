@@ -434,8 +434,8 @@ def _architecture() -> str:
 
 
 def _clean_env() -> dict[str, str]:
-    """The environment without anything that points at a real account or steers the emulator."""
-    return {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "MINISTACK_", "LAMBDA_"))}
+    """The environment without what points at a real account or steers the emulator or the functions, as tests do."""
+    return {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "MINISTACK_", "LAMBDA_", "POWERTOOLS_"))}
 
 
 def _save(stack: dict[str, Any]) -> None:
