@@ -8,6 +8,8 @@ NODE_BIN := tools/node/node_modules/.bin
 # Checks in Node send nothing and ask for nothing outside.
 OFFLINE := REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true NODE_OPTIONS=--require=./tools/node/offline.cjs
 NAME ?= default
+# The first of some variables that is empty, and how the target is called: $(call need,FUNCTION EVENT,make invoke …)
+need = $(foreach variable,$(1),$(if $($(variable)),,$(error $(variable) is missing: $(2))))
 export ARCHITECTURE ?= arm64
 export SAM_CLI_TELEMETRY := 0
 # Where it is set, every process would compile all that it imports.
@@ -15,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/sam/bin:$(PATH)
 
 help: ## List the targets
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-17s %s\n", $$1, $$2}'
 
 setup: .venv/installed tools/node/node_modules/installed ## Install everything into .venv, .tools and tools/node, from PyPI and npm
 
@@ -69,30 +71,33 @@ explore: setup ## Property tests with examples of chance (what it finds becomes 
 		tests/unit/adapters/test_store_contract.py tests/unit/adapters/test_media*.py \
 		tests/unit/http/test_hostile_requests.py tests/unit/functions/test_hostile.py
 
-up: setup ## Bring up the local stack (NAME=default); prints a token and curl lines
+up: setup ## Bring up the local stack, and print a token and calls to paste (NAME=default)
 	$(PY) -m local --name $(NAME) up
 
-down: setup ## Stop the local stack
+down: setup ## Stop the local stack (NAME=default)
 	$(PY) -m local --name $(NAME) down
 
-deploy-local: setup ## Deploy the code as it is now into the running local stack; its data stays
+deploy-local: setup ## Deploy the code as it is now into the running local stack; its data stays (NAME=default)
 	$(PY) -m local --name $(NAME) deploy
 
 demo: setup ## The main job on a local stack, step by step (KEEP=1 leaves the stack up)
 	PYTHONPATH=clients/python/src $(PY) -m local.demo $(if $(KEEP),--keep)
 
-invoke: setup ## Run one function on the local stack (FUNCTION=GetRecording EVENT=events/get_recording.json)
-	$(PY) -m local --name $(NAME) invoke --function $(FUNCTION) --event $(EVENT)
+invoke: setup ## Run one function on the local stack (NAME=default FUNCTION=GetRecording EVENT=events/get_recording.json)
+	$(call need,FUNCTION EVENT,make invoke FUNCTION=GetRecording EVENT=events/get_recording.json)
+	$(PY) -m local --name $(NAME) invoke --function "$(FUNCTION)" --event "$(EVENT)"
 
 openapi: setup ## Write docs/openapi.yaml from the code that answers
 	$(PY) -m openapi.generate
 
 register-webhook: setup ## Have Cloudflare send its webhooks to the deployed API (URL=https://… SECRET=arn ACCOUNT=… APP=…)
-	./recordings-admin register-webhook --url $(URL) --secret $(SECRET) --account $(ACCOUNT) --app $(APP)
+	$(call need,URL SECRET ACCOUNT APP,make register-webhook URL=https://… SECRET=arn:… ACCOUNT=… APP=…)
+	./recordings-admin register-webhook --url "$(URL)" --secret "$(SECRET)" --account "$(ACCOUNT)" --app "$(APP)"
 
 audit: setup ## Compare what is stored with the records (STACK_NAME=… TENANT=… REPAIR=1)
 	./recordings-admin reconcile $(if $(STACK_NAME),--stack "$(STACK_NAME)") \
-		$(if $(filter undefined,$(origin TENANT)),,--tenant "$(TENANT)") $(if $(REPAIR),--repair)
+		$(if $(filter undefined,$(origin TENANT)),,--tenant "$(TENANT)") $(if $(REPAIR),--repair) \
+		|| { status=$$?; [ $$status -eq 3 ] || exit $$status; }   # 3 is a finding, which is no error of make
 
 bench-transfer: setup ## Throughput of a copy beside rclone's, and what a recording costs
 	$(PY) -m bench.transfer

@@ -8,15 +8,18 @@ from typing import Any, NoReturn
 
 import boto3
 import requests
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError, PartialCredentialsError
 
 from admin import Refused
 from admin.reconcile import FAILED, clients, exit_code, lines, reconcile
+from local import progress
 from local import stack as local_stack
 
 API = "https://api.cloudflare.com/client/v4"
 EVENTS = ["recording.statusUpdate"]
 TIMEOUT = (5, 20)
+# What shells give for Ctrl-C.
+INTERRUPTED = 130
 RECONCILE = """\
 Compare what is stored in R2 and S3, and what Cloudflare holds, with the records, and report:
 
@@ -27,7 +30,10 @@ Compare what is stored in R2 and S3, and what Cloudflare holds, with the records
 
 Nothing is changed without --repair. What is missing or unowned is confirmed when two looks six hours apart agree; the
 deployed stack itself looks twice on every Sunday. A file that a recording owns is never touched."""
-EXITS = "exit status: 0 nothing found, 3 something found, 1 an error, or nothing found in an incomplete audit"
+EXITS = (
+    "exit status: 0 nothing found, 3 something found, 1 an error, or nothing found in an incomplete audit, "
+    "130 interrupted"
+)
 
 
 class Parser(argparse.ArgumentParser):
@@ -40,17 +46,34 @@ class Parser(argparse.ArgumentParser):
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and give its exit status: 0 when it did what it should, and found nothing where it looked."""
     args = parser().parse_args(arguments)
+    progress.on()
     try:
         if args.command == "register-webhook":
-            token = json.loads(boto3.client("secretsmanager").get_secret_value(SecretId=args.secret)["SecretString"])[
-                "api_token"
-            ]
-            print(register_webhook(args.api, args.account, args.app, token, args.url))
+            with progress.step("Register the webhook"):
+                told = register_webhook(args.api, args.account, args.app, api_token(args.secret), args.url)
+            print(told)
             return 0
         return audit(args)
+    except (NoCredentialsError, NoRegionError, PartialCredentialsError) as error:
+        print(f"error: {error} Give the shell a profile (AWS_PROFILE) or keys, and AWS_REGION.", file=sys.stderr)
+        return FAILED
     except (Refused, requests.RequestException, ClientError, BotoCoreError) as error:
         print(f"error: {error}", file=sys.stderr)
         return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def api_token(secret: str) -> str:
+    """Cloudflare's token in the secret. Raises Refused when it holds none."""
+    held = boto3.client("secretsmanager").get_secret_value(SecretId=secret).get("SecretString", "")
+    try:
+        token = json.loads(held)["api_token"]
+    except (ValueError, TypeError, KeyError):
+        token = None
+    if not isinstance(token, str) or not token:
+        raise Refused(f'the secret {secret} does not hold {{"api_token": "…"}}: see section 2 of docs/deploy.md')
+    return token
 
 
 def audit(args: argparse.Namespace) -> int:

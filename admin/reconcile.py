@@ -10,6 +10,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from admin import Refused
+from local import progress
 from local import stack as local_stack
 
 type Json = dict[str, Any]
@@ -72,7 +73,8 @@ def _function(make: Clients, stack: str) -> str:
 
 
 def _run(make: Clients, function: str, asked: Json) -> Json:
-    answer = make("lambda").invoke(FunctionName=function, Payload=json.dumps(asked))
+    with progress.step("The audit looks at what is stored (12 minutes at most, then it goes on)"):
+        answer = make("lambda").invoke(FunctionName=function, Payload=json.dumps(asked))
     found: Json = json.loads(answer["Payload"].read())
     if answer.get("FunctionError") or "totals" not in found:
         raise Refused(f"the audit failed: {found.get('errorMessage') or found}")

@@ -33,7 +33,7 @@ from itertools import batched
 from typing import TYPE_CHECKING, Any, Final
 
 from bench.transfer import TENANT, BenchError, Engine, Failed, api, control
-from local import stack
+from local import progress, stack
 from local import template as sam
 
 if TYPE_CHECKING:
@@ -302,6 +302,7 @@ def measured(running: Mapping[str, Any], meeting_id: str, known: int, kind: str,
 
 def measure(known: int) -> list[Row]:
     """All three syncs over so many known recordings."""
+    progress.on()
     running = stack.up(NAME)
     try:
         control(running, "/settings", {"webhooks": False})

@@ -39,7 +39,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from local import stack
+from local import progress, stack
 from local import template as sam
 
 NAME: Final = "bench"
@@ -616,6 +616,7 @@ def main() -> int:
 
 def report(size: int, runs: int, prices: Prices) -> None:
     """Bring the stack up, measure, and print both tables."""
+    progress.on()
     running = stack.up(NAME)
     try:
         control(running, "/settings", {"own_bucket": "ignore"})

@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local import stack
+from local import progress, stack
 
 PASTE = "Paste this into any shell; the token is the tenant acme's and good for an hour:"
 
@@ -17,6 +17,7 @@ PASTE = "Paste this into any shell; the token is the tenant acme's and good for 
 def main() -> int:
     """Run one command; a failure is one line on stderr."""
     args = parser().parse_args()
+    progress.on()
     try:
         run(args, getattr(args, "name", "default"))
     except (stack.StackError, BotoCoreError, ClientError, OSError) as error:
@@ -88,12 +89,20 @@ def run(args: argparse.Namespace, name: str) -> None:
                 for log in sorted(stack.folder(name).glob("*.log")):
                     print(f"\n--- {log}\n" + "\n".join(log.read_text(errors="replace").splitlines()[-40:]))
         case "reset":
-            stack.reset(name)
+            with progress.step("Wipe the data"):
+                stack.reset(name)
             print(f"The data of '{name}' is gone.")
         case "token":
             print(stack.token(stack.load(name), args.tenant, args.scope))
         case "invoke":
-            print(json.dumps(stack.invoke(name, args.function, args.event.read_bytes()), indent=2))
+            event = args.event.read_bytes()
+            try:
+                json.loads(event)
+            except ValueError as error:
+                raise stack.StackError(f"{args.event} is no JSON ({error}): events/ has an example for each.") from None
+            with progress.step(f"Run {args.function}"):
+                answer = stack.invoke(name, args.function, event)
+            print(json.dumps(answer, indent=2))
 
 
 def port_of(running: dict[str, Any]) -> int:

@@ -24,7 +24,7 @@ from recordings_client.models import Recording
 from rich.console import Console
 from rich.markup import escape
 
-from local import stack
+from local import progress, stack
 
 NAME = "demo"
 ROOM = "cs101"
@@ -42,14 +42,16 @@ def check(what: str, *, got: object, wanted: object) -> None:
     """Say that `got` is as wanted, or raise Differs."""
     if got != wanted:
         raise Differs(f"{what}: got {got!r}, wanted {wanted!r}")
-    console.print(f"  [green]✓[/] {escape(what)}: {escape(str(got))}")
+    with progress.paused():
+        console.print(f"  [green]✓[/] {escape(what)}: {escape(str(got))}")
 
 
 def step[T](title: str, act: Callable[[], T]) -> T:
     """Do one step and say how long it took."""
     console.print(f"\n[bold]{escape(title)}[/]")
     began = time.monotonic()
-    result = act()
+    with progress.step(title, announced=True):
+        result = act()
     console.print(f"  [dim]{time.monotonic() - began:.2f} s[/]")
     return result
 
@@ -65,8 +67,9 @@ class Shown(httpx.HTTPTransport):
         if self.quiet or not request.url.path.startswith("/api/"):
             return answer
         answer.read()
-        console.print(f"  → {request.method} {request.url.raw_path.decode()} {request.content.decode()}", markup=False)
-        console.print(f"  ← {answer.status_code} {answer.text}", markup=False)
+        asked = f"{request.method} {request.url.raw_path.decode()} {request.content.decode()}"
+        with progress.paused():
+            console.print(f"  → {asked}\n  ← {answer.status_code} {answer.text}", markup=False)
         return answer
 
 
@@ -81,7 +84,8 @@ def until(client: Client, shown: Shown, recording_id: str, done: Callable[[Recor
             state = found.archive.state if found.archive else ""
             line = " ".join(word for word in (found.status, step_now, state) if word)
             if line != told:
-                console.print(f"  · {line}", markup=False)
+                with progress.paused():
+                    console.print(f"  · {line}", markup=False)
                 told = line
             if found.failure is not None:
                 raise Differs(f"the recording failed: {found.failure}")
@@ -200,6 +204,7 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="leave the stack up afterwards")
     keep = parser.parse_args().keep
     began = time.monotonic()
+    progress.on()
     try:
         run()
     except (Differs, RecordingsError, httpx.HTTPError, stack.StackError) as error:

@@ -20,7 +20,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from local import functions
+from local import functions, progress
 from local import template as sam
 from local.stage import describe
 
@@ -118,7 +118,8 @@ def up(name: str = "default", port: int | None = None, *, concurrency: int | Non
         "pids": {},
     }
     try:
-        _start_processes(stack, home, aws_port, standin_port, api_port)
+        with progress.step("Start the emulator of AWS, the stand-in for Cloudflare and the gateway"):
+            _start_processes(stack, home, aws_port, standin_port, api_port)
         client(stack, "r2").create_bucket(Bucket=R2_BUCKET, CreateBucketConfiguration={"LocationConstraint": "auto"})
         stack["secrets"] = _make_secrets(stack)
         _deploy(stack)
@@ -143,8 +144,9 @@ def down(name: str = "default") -> None:
     if not path.exists():
         return
     stack = json.loads(path.read_text())
-    for group in stack["pids"].values():
-        _stop_group(group)
+    for process, group in stack["pids"].items():
+        with progress.step(f"Stop {process}"):
+            _stop_group(group)
     urls = [stack["api_url"], stack["endpoints"]["aws"], stack["issuer"]]
     ports = [int(url.split(":")[2].split("/")[0]) for url in urls]
     still = [port for port in ports if stack["pids"] and _answers(port)]
@@ -352,7 +354,8 @@ def _deploy(stack: dict[str, Any]) -> None:
     overrides = [f'{key}="{value}"' for key, value in parameters.items()]
     with (ROOT / ".local" / "build.lock").open("w") as lock:
         # Builds of one checkout share .aws-sam: of stacks that come up at the same time one builds after the other.
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        with progress.step("Wait for the build of another stack of this checkout", announced=True):
+            fcntl.flock(lock, fcntl.LOCK_EX)
         _sam(stack, "build", [
             "--parallel", "--cached", "--cache-dir", str(ROOT / ".local" / "cache"), "--build-dir", str(home / "build"),
             "--template-file", str(ROOT / "template.yaml"), "--parameter-overrides", *overrides,
@@ -380,8 +383,9 @@ def _deploy(stack: dict[str, Any]) -> None:
     stack["state_machines"] = of_type("AWS::StepFunctions::StateMachine")
     stack["buckets"] = of_type("AWS::S3::Bucket") | {"r2": R2_BUCKET}
     parameters = sam.defaults(template) | parameters
-    sam.apply_api(template, physical | stack["callable"], parameters, client(stack, "apigatewayv2"))
-    sam.apply_buckets(template, physical, parameters, client(stack, "s3"))
+    with progress.step("Set up what the emulator leaves out of the template"):
+        sam.apply_api(template, physical | stack["callable"], parameters, client(stack, "apigatewayv2"))
+        sam.apply_buckets(template, physical, parameters, client(stack, "s3"))
     for api_id in of_type("AWS::ApiGatewayV2::Api").values():
         (home / "stage.json").write_text(json.dumps(describe(client(stack, "apigatewayv2"), api_id)))
         (home / "api_id").write_text(api_id)
@@ -409,7 +413,8 @@ def _sam(stack: dict[str, Any], command: str, arguments: list[str]) -> None:
         "PYTHON": sys.executable,
     }
     log = home / f"sam-{command}.log"
-    with log.open("wb") as out:
+    what = {"build": "Build the layers and functions", "deploy": "Deploy the template"}[command]
+    with log.open("wb") as out, progress.step(what, lambda: progress.last_line(log)):
         code = subprocess.run(
             [str(tool), command, *arguments], cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out
         ).returncode

@@ -16,7 +16,7 @@ from bench.soak.load import TIMEOUT_SECONDS, Tenant, Told, run
 from bench.soak.relay import FaultyRelay
 from bench.soak.settings import ROUND_SECONDS, Habits
 from bench.soak.verdict import Found, verdict
-from local import stack
+from local import progress, stack
 
 DOCUMENT = stack.PACKAGE_PARENT / "docs" / "soak.md"
 LONGEST_MINUTES = 60
@@ -136,6 +136,7 @@ def main() -> int:
     began = time.monotonic()
     try:
         with ExitStack() as opened:
+            progress.on()
             running = stack.up(args.name)
             if not args.keep:
                 opened.callback(stack.down, args.name)

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import boto3
 import pytest
 import requests
 
-from admin.__main__ import Refused, register_webhook
+from admin.__main__ import Refused, api_token, main, register_webhook
 from local.standin.cloudflare import TOKEN
 from tests.support.standin import serving
 
@@ -56,3 +57,27 @@ def test_a_list_at_the_other_address_is_found(standin: str) -> None:
 def test_what_cloudflare_refuses_is_told(standin: str) -> None:
     with pytest.raises(Refused, match="401"):
         register_webhook(f"{standin}/client/v4", "a", "app", "wrong", "https://api.example")
+
+
+@pytest.mark.parametrize(
+    "held", [{}, {"SecretString": "x"}, {"SecretString": "[]"}, {"SecretString": '{"api_token": 5}'}]
+)
+def test_a_secret_without_a_token_is_told(monkeypatch: pytest.MonkeyPatch, held: dict[str, str]) -> None:
+    class Secrets:
+        def get_secret_value(self, **_: str) -> dict[str, str]:
+            return held
+
+    monkeypatch.setattr(boto3, "client", lambda _: Secrets())
+    with pytest.raises(Refused, match="does not hold"):
+        api_token("arn")
+
+
+def test_a_shell_without_credentials_is_told_what_to_give(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "RECORDINGS_STACK"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    assert main(["reconcile", "--stack", "recordings-dev"]) == 1
+    assert "AWS_PROFILE" in capsys.readouterr().err

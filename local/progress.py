@@ -1,0 +1,98 @@
+"""Says on stderr what is being done and for how long, once `on()` was called: a person waits. Else it is silent.
+
+A terminal shows a live line with the seconds; anything else gets a line when a step begins and one every ten seconds.
+"""
+
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+FRAMES: Final = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+LIVE_EVERY, LINE_EVERY = 0.1, 10.0
+
+
+class _Shown:
+    """Whether anything is shown, and since when."""
+
+    began: float | None = None
+    drawn = False
+    lock = threading.RLock()
+
+
+def on() -> None:
+    """From now on every step is shown, with the seconds since this call."""
+    _Shown.began = time.monotonic()
+
+
+@contextmanager
+def paused() -> Iterator[None]:
+    """The block may write to the terminal: the live line is away, and comes back after it."""
+    with _Shown.lock:
+        if _Shown.drawn:
+            _write("\r\x1b[2K")
+            _Shown.drawn = False
+        yield
+
+
+@contextmanager
+def step(title: str, detail: Callable[[], str] = str, *, announced: bool = False) -> Iterator[None]:
+    """While the block runs, `title` is what is being done; `detail()` says where it stands.
+
+    Of an `announced` step, which the caller tells of, nothing is written at its beginning and end.
+    """
+    if _Shown.began is None:
+        yield
+        return
+    over, live = threading.Event(), sys.stderr.isatty()
+    if not live and not announced:
+        _write(f"{_elapsed(_Shown.began)}  {title} …\n")
+    teller = threading.Thread(target=_tell, args=(_Shown.began, title, detail, over, live), daemon=True)
+    began = time.monotonic()
+    teller.start()
+    try:
+        yield
+    finally:
+        over.set()
+        teller.join()
+    if live and not announced:
+        _write(f"{_elapsed(_Shown.began)}  {title}: {time.monotonic() - began:.1f} s\n")
+
+
+def last_line(log: Path) -> str:
+    """The last line that a program has written into its log so far; empty when there is none."""
+    try:
+        lines = log.read_text(errors="replace").split("\n")
+    except OSError:
+        return ""
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
+def _tell(began: float, title: str, detail: Callable[[], str], over: threading.Event, live: bool) -> None:
+    frame = 0
+    while not over.wait(LIVE_EVERY if live else LINE_EVERY):
+        more = "".join(one if one.isprintable() else " " for one in detail())
+        line = f"{_elapsed(began)}  {title} … {more}".rstrip()
+        if not live:
+            _write(f"{line}\n")
+            continue
+        frame += 1
+        with _Shown.lock:
+            # A line that is longer than the terminal could not be taken back.
+            _write(f"\r\x1b[2K{FRAMES[frame % len(FRAMES)]} {line}"[: shutil.get_terminal_size().columns + 4])
+            _Shown.drawn = True
+    with paused():
+        pass
+
+
+def _elapsed(began: float) -> str:
+    return f"{time.monotonic() - began:4.0f} s"
+
+
+def _write(text: str) -> None:
+    sys.stderr.write(text)
+    sys.stderr.flush()
