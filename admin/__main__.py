@@ -43,10 +43,10 @@ class Parser(argparse.ArgumentParser):
         self.exit(FAILED, f"error: {message} ({self.prog} --help tells more)\n")
 
 
+@progress.shown()
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and give its exit status: 0 when it did what it should, and found nothing where it looked."""
     args = parser().parse_args(arguments)
-    progress.on()
     try:
         if args.command == "register-webhook":
             with progress.step("Register the webhook"):

@@ -302,8 +302,8 @@ def measured(running: Mapping[str, Any], meeting_id: str, known: int, kind: str,
 
 def measure(known: int) -> list[Row]:
     """All three syncs over so many known recordings."""
-    progress.on()
-    running = stack.up(NAME)
+    with progress.shown():
+        running = stack.up(NAME)
     try:
         control(running, "/settings", {"webhooks": False})
         put_aside(running)

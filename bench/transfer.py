@@ -616,8 +616,8 @@ def main() -> int:
 
 def report(size: int, runs: int, prices: Prices) -> None:
     """Bring the stack up, measure, and print both tables."""
-    progress.on()
-    running = stack.up(NAME)
+    with progress.shown():
+        running = stack.up(NAME)
     try:
         control(running, "/settings", {"own_bucket": "ignore"})
         transitions = count_a_run(running)

@@ -14,10 +14,10 @@ from local import progress, stack
 PASTE = "Paste this into any shell; the token is the tenant acme's and good for an hour:"
 
 
+@progress.shown()
 def main() -> int:
     """Run one command; a failure is one line on stderr."""
     args = parser().parse_args()
-    progress.on()
     try:
         run(args, getattr(args, "name", "default"))
     except (stack.StackError, BotoCoreError, ClientError, OSError) as error:

@@ -196,6 +196,7 @@ def live(running: dict[str, Any], client: Client, shown: Shown, folder: Path) ->
     check("total", got=client.list_recordings().total, wanted=1)
 
 
+@progress.shown()
 def main() -> int:
     """Run the demo; 0 when all was as it must be."""
     parser = argparse.ArgumentParser(
@@ -204,7 +205,6 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="leave the stack up afterwards")
     keep = parser.parse_args().keep
     began = time.monotonic()
-    progress.on()
     try:
         run()
     except (Differs, RecordingsError, httpx.HTTPError, stack.StackError) as error:

@@ -1,4 +1,4 @@
-"""Says on stderr what is being done and for how long, once `on()` was called: a person waits. Else it is silent.
+"""Says on stderr what is being done and for how long, within `shown()`: a person waits. Elsewhere it is silent.
 
 A terminal shows a live line with the seconds; anything else gets a line when a step begins and one every ten seconds.
 """
@@ -24,9 +24,14 @@ class _Shown:
     lock = threading.RLock()
 
 
-def on() -> None:
-    """From now on every step is shown, with the seconds since this call."""
-    _Shown.began = time.monotonic()
+@contextmanager
+def shown() -> Iterator[None]:
+    """While the block runs, every step is shown, with the seconds since its beginning. Also a decorator."""
+    before, _Shown.began = _Shown.began, time.monotonic()
+    try:
+        yield
+    finally:
+        _Shown.began = before
 
 
 @contextmanager

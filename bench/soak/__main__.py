@@ -136,8 +136,8 @@ def main() -> int:
     began = time.monotonic()
     try:
         with ExitStack() as opened:
-            progress.on()
-            running = stack.up(args.name)
+            with progress.shown():
+                running = stack.up(args.name)
             if not args.keep:
                 opened.callback(stack.down, args.name)
             soaked = soak(running, opened, seconds=args.minutes * 60, tenants=args.tenants, seed=args.seed)

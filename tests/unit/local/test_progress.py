@@ -15,11 +15,11 @@ from tests.support.template import ROOT
 SCRIPT = """
 from local import progress
 progress.LINE_EVERY = 0.01
-progress.on()
-with progress.step("Build", lambda: "layer\\t3", announced={announced}):
-    input()
-with progress.paused():
-    print("built")
+with progress.shown():
+    with progress.step("Build", lambda: "layer\\t3", announced={announced}):
+        input()
+    with progress.paused():
+        print("built")
 """
 
 
