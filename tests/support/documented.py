@@ -50,7 +50,11 @@ class Unclassed(Exception):
 
 def pages(root: Path = ROOT) -> list[str]:
     """Every page with commands for readers."""
-    found = [root / "README.md", *sorted((root / "docs").glob("**/*.md")), *sorted((root / "clients").glob("*/*.md"))]
+    found = [
+        *sorted(root.glob("*.md")),
+        *sorted((root / "docs").glob("**/*.md")),
+        *sorted((root / "clients").glob("*/*.md")),
+    ]
     return [str(path.relative_to(root)) for path in found]
 
 
