@@ -127,4 +127,9 @@ deploy: test build ## Deploy to AWS (STACK=default|prod)
 	$(PY) -m local.wheels .aws-sam/build --config-env $(or $(STACK),default)
 	sam deploy --config-env $(or $(STACK),default)
 
-.PHONY: help setup format check test explore up down deploy-local demo invoke openapi register-webhook audit bench-transfer bench-sync bench-cold-start soak lock build deploy
+release: setup ## Build dist/ for a release from what is unreleased, and write CHANGELOG's section (VERSION=1.2.3)
+	$(PY) -m release --check "$(VERSION)"
+	$(MAKE) test build
+	$(PY) -m release "$(VERSION)"
+
+.PHONY: help setup format check test explore up down deploy-local demo invoke openapi register-webhook audit bench-transfer bench-sync bench-cold-start soak lock build deploy release

@@ -17,9 +17,13 @@ def callable_names(functions: Mapping[str, str], resources: Mapping[str, str]) -
 
 
 def publish(client: Any, function: str, **configuration: Any) -> str:
-    """Change a function's configuration and let its callers run it so; gives the version that they ran before."""
+    """Change a function's configuration, and let its callers run it as it is now.
+
+    Gives the version that they ran before.
+    """
     before: str = client.get_alias(FunctionName=function, Name=ALIAS)["FunctionVersion"]
-    client.update_function_configuration(FunctionName=function, **configuration)
+    if configuration:
+        client.update_function_configuration(FunctionName=function, **configuration)
     made = client.publish_version(FunctionName=function)["Version"]
     client.update_alias(FunctionName=function, Name=ALIAS, FunctionVersion=made)
     return before

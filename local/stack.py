@@ -13,6 +13,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +78,10 @@ def client(stack: dict[str, Any], service: str) -> Any:
     )
 
 
-def up(name: str = "default", port: int | None = None, *, concurrency: int | None = None) -> dict[str, Any]:
-    """Start a stack and deploy the template into it. Whatever fails, nothing stays running.
+def up(
+    name: str = "default", port: int | None = None, *, concurrency: int | None = None, source: Path = ROOT
+) -> dict[str, Any]:
+    """Start a stack and deploy the checkout `source` into it. Whatever fails, nothing stays running.
 
     `concurrency` is the account's limit of functions that run at once. Without it the environment's LOCAL_CONCURRENCY
     counts; without that too, as many run as the machine has memory for.
@@ -122,7 +125,7 @@ def up(name: str = "default", port: int | None = None, *, concurrency: int | Non
             _start_processes(stack, home, aws_port, standin_port, api_port)
         client(stack, "r2").create_bucket(Bucket=R2_BUCKET, CreateBucketConfiguration={"LocationConstraint": "auto"})
         stack["secrets"] = _make_secrets(stack)
-        _deploy(stack)
+        _deploy(stack, source, {})
         register_webhook(stack)
     except BaseException:
         _save(stack)
@@ -131,11 +134,41 @@ def up(name: str = "default", port: int | None = None, *, concurrency: int | Non
     return stack
 
 
-def deploy(name: str = "default") -> dict[str, Any]:
-    """Deploy the code as it is now into the running stack; its data stays."""
+def deploy(
+    name: str = "default", *, source: Path = ROOT, parameters: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Deploy the checkout `source`, as it is now, into the running stack; its data stays.
+
+    `parameters` are other values for some of the template's parameters, until the next deployment.
+    """
     stack = load(name)
-    _deploy(stack)
+    _deploy(stack, source, parameters or {})
     return stack
+
+
+def deploy_beside(stack: dict[str, Any], name: str, build: Path) -> dict[str, Any]:
+    """Deploy a build, or a release's folder, into the account and region of a running stack, under another name.
+
+    The second stack has no processes and no webhook of its own; it ends with the first.
+    """
+    given = ("issuer", "audience", "cloudflare_api_url", "region", "credentials", "endpoints", "secrets")
+    other = {key: stack[key] for key in given} | {"name": name}
+    folder(name).mkdir(parents=True, exist_ok=True)
+    template = sam.read(build / "template.yaml")
+    _deploy_built(other, build, template, _parameters(other, template))
+    (api_id,) = other["apis"].values()
+    other["api_url"] = f"{stack['endpoints']['aws']}/_aws/execute-api/{api_id}/$default"
+    return other
+
+
+def resources(stack: dict[str, Any]) -> list[dict[str, Any]]:
+    """Everything that CloudFormation made for a stack: logical id, physical id and type of each."""
+    pages = client(stack, "cloudformation").get_paginator("list_stack_resources")
+    return [
+        resource
+        for page in pages.paginate(StackName=f"recordings-{stack['name']}")
+        for resource in page["StackResourceSummaries"]
+    ]
 
 
 def down(name: str = "default") -> None:
@@ -347,49 +380,52 @@ def _parameters(stack: dict[str, Any], template: dict[str, Any]) -> dict[str, st
     return {key: value for key, value in values.items() if key in template.get("Parameters", {})}
 
 
-def _deploy(stack: dict[str, Any]) -> None:
-    template = sam.read(ROOT / "template.yaml")
-    home, parameters = folder(stack["name"]), _parameters(stack, template)
-    # Without the quotes the SAM CLI takes a value to end at its first space.
-    overrides = [f'{key}="{value}"' for key, value in parameters.items()]
+def _deploy(stack: dict[str, Any], source: Path, changed: Mapping[str, str]) -> None:
+    template = sam.read(source / "template.yaml")
+    home, parameters = folder(stack["name"]), _parameters(stack, template) | dict(changed)
     with (ROOT / ".local" / "build.lock").open("w") as lock:
         # Builds of one checkout share .aws-sam: of stacks that come up at the same time one builds after the other.
         with progress.step("Wait for the build of another stack of this checkout", announced=True):
             fcntl.flock(lock, fcntl.LOCK_EX)
         _sam(stack, "build", [
             "--parallel", "--cached", "--cache-dir", str(ROOT / ".local" / "cache"), "--build-dir", str(home / "build"),
-            "--template-file", str(ROOT / "template.yaml"), "--parameter-overrides", *overrides,
+            "--template-file", str(source / "template.yaml"), "--parameter-overrides", *_overrides(parameters),
         ])  # fmt: skip
+    _deploy_built(stack, home / "build", template, parameters)
+    for api_id in stack["apis"].values():
+        (home / "stage.json").write_text(json.dumps(describe(client(stack, "apigatewayv2"), api_id)))
+        (home / "api_id").write_text(api_id)
+    _save(stack)
+
+
+def _overrides(parameters: Mapping[str, str]) -> list[str]:
+    # Without the quotes the SAM CLI takes a value to end at its first space.
+    return [f'{key}="{value}"' for key, value in parameters.items()]
+
+
+def _deploy_built(stack: dict[str, Any], build: Path, template: dict[str, Any], parameters: Mapping[str, str]) -> None:
+    """Deploy what SAM has built in `build`, and tell `stack` the names of what is there now."""
     _sam(stack, "deploy", [
-        "--template-file", str(home / "build" / "template.yaml"), "--stack-name", f"recordings-{stack['name']}",
+        "--template-file", str(build / "template.yaml"), "--stack-name", f"recordings-{stack['name']}",
         "--resolve-s3", "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-fail-on-empty-changeset",
-        "--region", stack["region"], "--parameter-overrides", *overrides,
+        "--region", stack["region"], "--parameter-overrides", *_overrides(parameters),
     ])  # fmt: skip
-    resources = [
-        resource
-        for page in client(stack, "cloudformation")
-        .get_paginator("list_stack_resources")
-        .paginate(StackName=f"recordings-{stack['name']}")
-        for resource in page["StackResourceSummaries"]
-    ]
-    physical = {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in resources}
+    made = resources(stack)
+    physical = {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in made}
 
     def of_type(kind: str) -> dict[str, str]:
-        return {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in resources if r["ResourceType"] == kind}
+        return {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in made if r["ResourceType"] == kind}
 
     stack["functions"] = of_type("AWS::Lambda::Function")
     stack["callable"] = functions.callable_names(stack["functions"], physical)
     stack["tables"] = of_type("AWS::DynamoDB::Table")
     stack["state_machines"] = of_type("AWS::StepFunctions::StateMachine")
     stack["buckets"] = of_type("AWS::S3::Bucket") | {"r2": R2_BUCKET}
-    parameters = sam.defaults(template) | parameters
+    stack["apis"] = of_type("AWS::ApiGatewayV2::Api")
+    values = sam.defaults(template) | dict(parameters)
     with progress.step("Set up what the emulator leaves out of the template"):
-        sam.apply_api(template, physical | stack["callable"], parameters, client(stack, "apigatewayv2"))
-        sam.apply_buckets(template, physical, parameters, client(stack, "s3"))
-    for api_id in of_type("AWS::ApiGatewayV2::Api").values():
-        (home / "stage.json").write_text(json.dumps(describe(client(stack, "apigatewayv2"), api_id)))
-        (home / "api_id").write_text(api_id)
-    _save(stack)
+        sam.apply_api(template, physical | stack["callable"], values, client(stack, "apigatewayv2"))
+        sam.apply_buckets(template, physical, values, client(stack, "s3"))
 
 
 def _sam(stack: dict[str, Any], command: str, arguments: list[str]) -> None:

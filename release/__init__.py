@@ -1,0 +1,1 @@
+"""Makes a release: what is built, self-contained in `dist/`, and the changelog's section."""
