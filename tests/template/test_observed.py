@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.expanded import expanded
 from tests.support.template import ROOT, resources, template
 
 FUNCTIONS = resources("AWS::Serverless::Function")
@@ -169,6 +170,31 @@ def test_a_start_that_the_scheduler_gives_up_is_kept() -> None:
         assert schedule["RetryPolicy"]["MaximumRetryAttempts"] > 0
         assert 60 <= schedule["RetryPolicy"]["MaximumEventAgeInSeconds"] <= 3600
         assert schedule["GroupName"] == {"Ref": "Schedules"}
+
+
+def test_the_role_of_each_schedule_may_send_to_the_dead_letter_queue() -> None:
+    """SAM makes the roles, and gives them this permission only for a queue that it knows of."""
+    made = expanded("prod")["Resources"]
+    schedules = [body["Properties"] for body in made.values() if body["Type"] == "AWS::Scheduler::Schedule"]
+    assert len(schedules) == 3
+    for schedule in schedules:
+        queue = schedule["Target"]["DeadLetterConfig"]["Arn"]
+        role = made[schedule["Target"]["RoleArn"]["Fn::GetAtt"][0]]["Properties"]
+        allowed = [one for policy in role["Policies"] for one in policy["PolicyDocument"]["Statement"]]
+        assert {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": queue} in [
+            {key: one[key] for key in ("Effect", "Action", "Resource")} for one in allowed
+        ]
+
+
+def test_the_stage_comes_after_its_routes() -> None:
+    """Routes of functions are in the API's own document, and the stage refers to the API."""
+    made = expanded("prod")["Resources"]
+    assert not [name for name, body in made.items() if body["Type"] == "AWS::ApiGatewayV2::Route"]
+    (stage,) = [body["Properties"] for body in made.values() if body["Type"] == "AWS::ApiGatewayV2::Stage"]
+    paths = made[stage["ApiId"]["Ref"]]["Properties"]["Body"]["paths"]
+    for key in stage["RouteSettings"]:
+        method, _, path = key.partition(" ")
+        assert method.lower() in paths[path]
 
 
 # ---------------------------------------------------------------- the dashboard

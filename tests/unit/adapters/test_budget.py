@@ -15,6 +15,7 @@ from recordings.adapters import budget, dynamo
 from recordings.adapters.budget import KEY, CallBudget
 from recordings.domain.errors import ProviderThrottled, TenantThrottled, Throttled
 from recordings.domain.fair_share import TICK_SECONDS, Caller
+from recordings.observability import metrics
 from recordings.request_context import request_context
 from tests.support.fakes import Atomic
 from tests.support.table import a_table
@@ -392,3 +393,11 @@ def test_a_fault_of_the_table_is_told(clock: Time) -> None:
         stub.add_client_error("update_item", service_error_code="InternalServerError", http_status_code=500)
         with pytest.raises(Throttled):
             CallBudget().spend()
+
+
+def test_calls_are_counted_once_they_are_taken_and_refusals_when_they_are(clock: Time) -> None:
+    metrics.clear_metrics()
+    taken = spend(1000)
+    assert metrics.metric_set["CloudflareCalls"]["Value"] == [taken]
+    assert metrics.metric_set["CloudflareCallsRefused"]["Value"] == [1]
+    metrics.clear_metrics()

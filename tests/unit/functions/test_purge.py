@@ -1,5 +1,6 @@
 """The end of the retention: all of one recording goes, nothing of any other, and never without right."""
 
+import io
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -190,6 +191,19 @@ def test_a_repeat_says_the_same_also_when_the_first_one_died_halfway(house: Hous
     first, second = house.events
     assert first == second
     assert first["data"]["removed_count"] == 10
+
+
+def test_a_purge_that_fails_holds_up_no_other_of_its_batch(house: House, log: io.StringIO) -> None:
+    gone, other = house.deleted(), house.deleted(id="rec_01JBBBBBBBBBBBBBBBBBBBBBBB", cloudflare_id="other")
+    records = [house.remove(house.item(gone)), house.remove(house.item(other))]
+    records[1]["dynamodb"]["SequenceNumber"] = "8"
+    house.refuses = 1
+    assert run(*records) == ["7"]
+    assert [event["data"]["id"] for event in house.events] == [other.id]
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    named = {line["message"]: (line["tenant_id"], line["recording_id"]) for line in lines if "recording_id" in line}
+    assert named["not purged"] == (gone.tenant_id, gone.id)
+    assert named["purged"] == (other.tenant_id, other.id)
 
 
 def test_a_failed_recording_has_a_family_too(house: House) -> None:

@@ -1,4 +1,5 @@
 import base64
+import io
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -475,3 +476,26 @@ def test_a_key_is_printable_ascii(kept: Kept, key: str) -> None:
 def test_an_invalid_request_takes_no_key(kept: Kept) -> None:
     again(kept, ok, body="{")
     assert kept.kept == {}
+
+
+RECORDING = "rec_01JBBBBBBBBBBBBBBBBBBBBBBB"
+
+
+@pytest.mark.parametrize(
+    ("route", "path_id", "named"),
+    [
+        pytest.param("GET /api/v1/recordings/{id}", RECORDING, {"recording_id": RECORDING}, id="recording"),
+        pytest.param("GET /api/v1/recordings/{id}", "x" * 5000, {}, id="no id of a recording"),
+        pytest.param("POST /api/v1/rooms/{id}/recordings/stop", "room_1", {"room_id": "room_1"}, id="room"),
+    ],
+)
+def test_every_line_names_tenant_and_what_the_path_is_about_and_forgets_them(
+    route: str, path_id: str, named: dict[str, str], log: io.StringIO
+) -> None:
+    handler = endpoint(scope="recordings:read")(raising(RoomNotFound("there is no such room")))
+    handler(an_event(routeKey=route, pathParameters={"id": path_id}), Context())
+    handler(an_event(routeKey="GET /api/v1/rooms", pathParameters={}, claims={}), Context())
+    first, second = (json.loads(line) for line in log.getvalue().splitlines())
+    ids = ("tenant_id", "room_id", "recording_id")
+    assert {name: first[name] for name in ids if name in first} == {"tenant_id": "tenant-1", **named}
+    assert not [name for name in ids if name in second]

@@ -22,7 +22,7 @@ from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Recording
 from recordings.ports import Look, at_meeting
 from recordings.services.sync_all import BATCH, FULL_EVERY, LEASE, OVERLAP, PAGES, Begun
-from tests.support.builders import NOON, a_capture, a_recording
+from tests.support.builders import NOON, a_capture, a_recording, a_room
 from tests.unit.services.world import Killed, Trap, World, attempt
 
 
@@ -669,3 +669,17 @@ def test_a_capture_that_outlives_its_stop_unbegun_does_not_hold_the_room_for_eve
     (recording,) = world.all()
     assert recording.status is Status.FAILED
     assert world.start().status is Status.RECORDING
+
+
+def test_a_scan_counts_what_is_not_final_by_state(world: World) -> None:
+    states: list[tuple[str, Status, bool]] = [
+        ("a", Status.RECORDING, False),
+        ("b", Status.PROCESSING, False),
+        ("c", Status.PROCESSING, True),
+        ("d", Status.READY, False),
+    ]
+    for name, status, stalled in states:
+        recording = a_recording(status=status, id=f"rec_{name}", cloudflare_id=name, room_id=name, stalled=stalled)
+        world.rooms.add(a_room(id=name, meeting_id=f"meeting_{name}"))
+        world.recordings.add(recording, nonce=None)
+    assert world.scan(None).unfinished == Counter({"recording": 1, "processing": 1, "stalled": 1})
