@@ -433,7 +433,21 @@ def _sam(stack: dict[str, Any], command: str, arguments: list[str]) -> None:
     if tool is None:
         raise StackError("SAM CLI is missing: run `make setup`.")
     home = folder(stack["name"])
-    env = _clean_env() | {
+    log = home / f"sam-{command}.log"
+    with log.open("wb") as out:
+        code = subprocess.run(
+            [str(tool), command, *arguments],
+            cwd=ROOT, env=sam_environment(stack), stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+        ).returncode  # fmt: skip
+    if code:
+        reason = _last_event(stack) if command == "deploy" else None
+        lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+        raise StackError(f"`sam {command}` failed: {reason or (lines or ['it wrote nothing'])[-1].strip()} See {log}.")
+
+
+def sam_environment(stack: dict[str, Any]) -> dict[str, str]:
+    """The variables with which the SAM CLI talks to a stack's emulator, and to nobody else."""
+    return _clean_env() | {
         "AWS_ENDPOINT_URL": stack["endpoints"]["aws"],
         "AWS_ACCESS_KEY_ID": AWS_ACCOUNT,
         "AWS_SECRET_ACCESS_KEY": SECRET,
@@ -448,16 +462,6 @@ def _sam(stack: dict[str, Any], command: str, arguments: list[str]) -> None:
         "ARCHITECTURE": _architecture(),
         "PYTHON": sys.executable,
     }
-    log = home / f"sam-{command}.log"
-    what = {"build": "Build the layers and functions", "deploy": "Deploy the template"}[command]
-    with log.open("wb") as out, progress.step(what, lambda: progress.last_line(log)):
-        code = subprocess.run(
-            [str(tool), command, *arguments], cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out
-        ).returncode
-    if code:
-        reason = _last_event(stack) if command == "deploy" else None
-        lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-        raise StackError(f"`sam {command}` failed: {reason or (lines or ['it wrote nothing'])[-1].strip()} See {log}.")
 
 
 def _last_event(stack: dict[str, Any]) -> str | None:

@@ -139,3 +139,12 @@ def test_there_is_one_version() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert APPLICATION["SemanticVersion"] == project["version"]
     assert re.fullmatch(r"\d+\.\d+\.\d+", project["version"])
+
+
+def test_the_guide_names_what_has_to_be_typed_in() -> None:
+    text = (ROOT / "docs/deploy.md").read_text()
+    told = re.search(r"Type in the (\w+) that have nothing \((.*?)\)", text, re.DOTALL)
+    assert told
+    required = [name for name, parameter in PARAMETERS.items() if "Default" not in parameter]
+    assert re.findall(r"`(\w+)`", told[2]) == required
+    assert told[1] == {8: "eight"}[len(required)]

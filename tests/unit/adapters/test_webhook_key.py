@@ -3,6 +3,7 @@
 import base64
 import json
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -168,6 +169,18 @@ def test_a_key_is_asked_for_again_after_its_time(server: Server, keys: WebhookKe
     assert keys.verify(BODY, signed())
     assert server.asked == 1
     clock.now += 1
+    server.answer = published(NEXT)
+    assert not keys.verify(BODY, signed())
+    assert server.asked == 2
+
+
+def test_a_key_grows_old_while_the_process_is_frozen(
+    server: Server, keys: WebhookKeys, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lambda freezes what is idle, and the monotonic clock may stand still meanwhile."""
+    began = time.time()
+    assert keys.verify(BODY, signed())
+    monkeypatch.setattr("time.time", lambda: began + KEEP_SECONDS + 60)
     server.answer = published(NEXT)
     assert not keys.verify(BODY, signed())
     assert server.asked == 2

@@ -5,7 +5,6 @@ import binascii
 import json
 import math
 import os
-import time
 from typing import Final
 
 import requests
@@ -16,6 +15,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
 
+from recordings.adapters.secrets import Age
 from recordings.domain.errors import ProviderError, ProviderTimeout
 from recordings.request_context import remaining_seconds
 
@@ -39,7 +39,7 @@ class WebhookKeys:
     def __init__(self) -> None:
         self._url = os.environ["CLOUDFLARE_WEBHOOK_KEY_URL"]
         self._key: RSAPublicKey | None = None
-        self._asked_at = -math.inf
+        self._asked: Age | None = None
 
     def verify(self, raw_body: bytes, signature: str) -> bool:
         """Whether Cloudflare signed these very bytes. Raises ProviderError or ProviderTimeout without a key."""
@@ -47,7 +47,8 @@ class WebhookKeys:
             given = base64.b64decode(signature, validate=True)
         except (binascii.Error, ValueError):
             return False
-        age = time.monotonic() - self._asked_at
+        # Lambda may have frozen this process for hours: a key is not trusted longer for that.
+        age = self._asked.seconds() if self._asked is not None else math.inf
         if self._key is None and age < ASK_FIRST_SECONDS:
             raise ProviderError("Cloudflare's webhook key could not be fetched a moment ago")
         if self._key is None or age > KEEP_SECONDS:
@@ -62,7 +63,7 @@ class WebhookKeys:
 
     def _ask(self) -> RSAPublicKey:
         # Before the attempt: a key server that fails is not asked for each forged request either.
-        self._asked_at = time.monotonic()
+        self._asked = Age.now()
         remaining = remaining_seconds()
         if remaining <= 0:
             raise ProviderTimeout("Cloudflare's webhook key could not be fetched in time")
