@@ -148,3 +148,19 @@ def test_the_guide_names_what_has_to_be_typed_in() -> None:
     required = [name for name, parameter in PARAMETERS.items() if "Default" not in parameter]
     assert re.findall(r"`(\w+)`", told[2]) == required
     assert told[1] == {8: "eight"}[len(required)]
+
+
+@pytest.mark.parametrize("environment", ["default", "prod"])
+def test_the_committed_settings_deploy_safely_and_again(environment: str) -> None:
+    text = (ROOT / "samconfig.toml").read_text()
+    told = tomllib.loads(text)[environment]["deploy"]["parameters"]
+    assert told["confirm_changeset"] is True
+    assert told["fail_on_empty_changeset"] is False, "a deployment that changes nothing has succeeded"
+    assert told["disable_rollback"] is False
+    assert (told["resolve_s3"], told["capabilities"]) == (True, "CAPABILITY_IAM")
+    stages = {"default": "dev", "prod": "prod"}
+    assert told["stack_name"] == f"recordings-{stages[environment]}"
+    overrides = dict(one.split("=", 1) for one in told["parameter_overrides"])
+    assert overrides["Stage"] == stages[environment]
+    for name, value in overrides.items():
+        assert value in PARAMETERS[name].get("AllowedValues", [value]), name
