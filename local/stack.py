@@ -434,7 +434,8 @@ def _sam(stack: dict[str, Any], command: str, arguments: list[str]) -> None:
         raise StackError("SAM CLI is missing: run `make setup`.")
     home = folder(stack["name"])
     log = home / f"sam-{command}.log"
-    with log.open("wb") as out:
+    what = {"build": "Build the layers and functions", "deploy": "Deploy the template"}[command]
+    with log.open("wb") as out, progress.step(what, lambda: progress.last_line(log)):
         code = subprocess.run(
             [str(tool), command, *arguments],
             cwd=ROOT, env=sam_environment(stack), stdin=subprocess.DEVNULL, stdout=out, stderr=out,

@@ -72,7 +72,13 @@ def test_every_parameter_has_a_label_of_its_own() -> None:
     assert len(set(labels.values())) == len(labels)
     for name, label in labels.items():
         # The unit is in the label where the value is a number of something.
-        for ending, unit in (("Seconds", "(seconds)"), ("Days", "(days)"), ("Percent", "(percent)"), ("Arn", "(ARN)")):
+        for ending, unit in (
+            ("Seconds", "(seconds)"),
+            ("PerSecond", "per second)"),
+            ("Days", "(days)"),
+            ("Percent", "(percent)"),
+            ("Arn", "(ARN)"),
+        ):
             assert not name.endswith(ending) or label.endswith(unit), f"{name}: {label}"
 
 
@@ -119,7 +125,9 @@ def test_what_the_local_stack_gives_is_taken() -> None:
     for name, value in _parameters(told, template()).items():
         parameter = PARAMETERS[name]
         assert re.fullmatch(parameter.get("AllowedPattern", ".*"), value), name
-        if parameter["Type"] == "Number":
+        if "AllowedValues" in parameter:
+            assert value in map(str, parameter["AllowedValues"]), name
+        elif parameter["Type"] == "Number":
             assert parameter["MinValue"] <= float(value) <= parameter["MaxValue"], name
 
 
