@@ -61,15 +61,13 @@ def account_limit() -> int | None:
     return limit(Path(named) if named else None)
 
 
-def refusal(
-    key: str, running: dict[str, int], reserved: dict[str, int], account: int | None, own: int | None
-) -> str | None:
+def refusal(key: str, running: dict[str, int], reserved: dict[str, int], account: int | None) -> str | None:
     """Which limit refuses one more invocation of the function `key`: its own, the account's, or none.
 
-    `running` and `reserved` are by function; `own` is the function's reservation, None without one.
+    `running` and `reserved` are by function.
     """
-    if own is not None:
-        return "function" if running.get(key, 0) >= own else None
+    if key in reserved:
+        return "function" if running.get(key, 0) >= reserved[key] else None
     shared = sum(count for function, count in running.items() if function not in reserved)
     if account is not None and shared >= account - sum(reserved.values()):
         return "account"
@@ -81,8 +79,9 @@ def acquire(func: dict[str, Any], config: dict[str, Any]) -> tuple[str | None, s
     key = lambda_svc._inflight_key(config)
     account = account_limit() or lambda_svc._ACCOUNT_CONCURRENCY_CAP or None
     with lambda_svc._inflight_lock:
-        own = lambda_svc._reserved_concurrency(func, config)
-        refused = refusal(key, lambda_svc._inflight, reservations(), account, own)
+        # By name: what an alias invokes is the record of a version, which knows no reservation.
+        reserved = reservations()
+        refused = refusal(key, lambda_svc._inflight, reserved, account)
         if refused is not None:
             return None, refused
         lambda_svc._inflight[key] = lambda_svc._inflight.get(key, 0) + 1

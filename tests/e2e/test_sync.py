@@ -258,7 +258,7 @@ def test_from_uploaded_to_ready_a_webhook_leaves_no_wait_and_none_costs_one_inte
 
 
 def _waits_long(api: httpx.Client, recording_id: str) -> bool:
-    """Whether the run is in its second wait: the first is 5 s, the second is 20 s."""
+    """Whether the run is in its second wait: the first is 20 s, the second is 30 s."""
     progress = get(api, recording_id)["progress"]
     due = progress and progress["next_step_due"]
-    return bool(due) and datetime.fromisoformat(due) > datetime.now(UTC) + timedelta(seconds=8)
+    return bool(due) and datetime.fromisoformat(due) > datetime.now(UTC) + timedelta(seconds=21)

@@ -11,25 +11,23 @@ from local import concurrency
 
 
 @pytest.mark.parametrize(
-    ("running", "reserved", "own", "refused"),
+    ("running", "reserved", "refused"),
     [
-        pytest.param({"a": 4, "b": 5}, {}, None, None, id="one is left"),
-        pytest.param({"a": 4, "b": 6}, {}, None, "account", id="the account is full, whoever fills it"),
-        pytest.param({"b": 7}, {"b": 3}, None, None, id="what runs on a reservation leaves the others their share"),
-        pytest.param({"a": 7}, {"b": 3}, None, "account", id="what is reserved and not used is not there for others"),
-        pytest.param({"a": 2, "b": 9}, {"a": 3}, 3, None, id="a reservation is there when the account is full"),
-        pytest.param({"a": 3}, {"a": 3}, 3, "function", id="a reservation is a limit too"),
-        pytest.param({}, {"a": 0}, 0, "function", id="none reserved: switched off"),
+        pytest.param({"a": 4, "b": 5}, {}, None, id="one is left"),
+        pytest.param({"a": 4, "b": 6}, {}, "account", id="the account is full, whoever fills it"),
+        pytest.param({"b": 7}, {"b": 3}, None, id="what runs on a reservation leaves the others their share"),
+        pytest.param({"a": 7}, {"b": 3}, "account", id="what is reserved and not used is not there for others"),
+        pytest.param({"a": 2, "b": 9}, {"a": 3}, None, id="a reservation is there when the account is full"),
+        pytest.param({"a": 3}, {"a": 3}, "function", id="a reservation is a limit too"),
+        pytest.param({}, {"a": 0}, "function", id="none reserved: switched off"),
     ],
 )
-def test_an_invocation_more(
-    running: dict[str, int], reserved: dict[str, int], own: int | None, refused: str | None
-) -> None:
-    assert concurrency.refusal("a", running, reserved, 10, own) == refused
+def test_an_invocation_more(running: dict[str, int], reserved: dict[str, int], refused: str | None) -> None:
+    assert concurrency.refusal("a", running, reserved, 10) == refused
 
 
 def test_without_a_limit_of_the_account_any_number_runs() -> None:
-    assert concurrency.refusal("a", {"a": 5_000}, {}, None, None) is None
+    assert concurrency.refusal("a", {"a": 5_000}, {}, None) is None
 
 
 def test_the_limit_is_read_from_a_file_that_may_change(tmp_path: Path) -> None:
@@ -153,3 +151,20 @@ def test_a_deployment_fails_when_lambda_refuses_a_reservation(monkeypatch: pytes
     monkeypatch.setenv(concurrency.FILE, str(tmp_path / "limit"))
     with pytest.raises(ValueError, match=r"minimum value of \[10\]"):
         concurrency.reserve_by_template("copy", {"ReservedConcurrentExecutions": 1})
+
+
+def test_a_reservation_counts_for_every_version_of_its_function(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An alias invokes the record of a version, which does not hold it."""
+    arn = "arn:aws:lambda:us-east-1:000000000000:function:copy:3"
+    version = {"config": {"FunctionName": "copy", "FunctionArn": arn, "Version": "3"}}
+    stored = {("000000000000", "us-east-1", "copy"): {"concurrency": 1}}
+    monkeypatch.setattr(concurrency.lambda_svc._functions, "_data", stored)
+    monkeypatch.delenv(concurrency.FILE, raising=False)
+    key, _ = concurrency.acquire(version, version["config"])
+    assert key is not None
+    try:
+        assert concurrency.acquire(version, version["config"]) == (None, "function")
+    finally:
+        concurrency.lambda_svc._release_execution_slot(key)
