@@ -35,6 +35,7 @@ def test_a_recordings_life_through_the_client(
         client.wait_until_ready(began.id, timeout=90)
         file = client.download(began.id, tmp_path / "a.mp4")
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        assert room.cloudflare_meeting_id is not None
         assert digest == sha256_of(cloudflare, room.cloudflare_meeting_id)
         assert [one.id for one in client.iter_recordings(room_id="room_1")] == [began.id]
         client.delete(began.id)

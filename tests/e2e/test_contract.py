@@ -28,6 +28,8 @@ from tests.e2e.conftest import Client
 from tests.e2e.test_main_job import a_room, until
 from tests.support.description import as_sent
 
+type Case = schemathesis.Case[Any]
+
 # A caller's own file of settings must not change what is tested.
 CONFIG = schemathesis.Config.from_dict(
     {
@@ -57,7 +59,7 @@ NOT_IN_THE_SCHEMA = {"cursor", "cloudflare_meeting_id", "offset"}
 
 
 @schemathesis.check
-def names_the_request(ctx: CheckContext, response: schemathesis.Response, case: schemathesis.Case) -> None:
+def names_the_request(ctx: CheckContext, response: schemathesis.Response, case: Case) -> None:
     """Whatever is not the gateway's own answer has an id, the same in a problem document."""
     if (kind := response.headers["content-type"][0]) == "application/json" and response.status_code >= 400:
         return
@@ -71,7 +73,7 @@ def names_the_request(ctx: CheckContext, response: schemathesis.Response, case: 
 
 
 @schemathesis.check
-def takes_what_fits(ctx: CheckContext, response: schemathesis.Response, case: schemathesis.Case) -> None:
+def takes_what_fits(ctx: CheckContext, response: schemathesis.Response, case: Case) -> None:
     """What fits the schemas is not called invalid; that the state does not allow it is another matter."""
     if case.meta is None or not case.meta.generation.mode.is_positive or response.status_code not in {400, 413, 422}:
         return
@@ -96,7 +98,7 @@ CHECKS = [
 ]
 
 
-def prepared(case: schemathesis.Case) -> schemathesis.Case:
+def prepared(case: Case) -> Case:
     """The case with a key that no request before it had, if its address fits into a request line."""
     assume(len(urlencode({**(case.path_parameters or {}), **(case.query or {})}, doseq=True)) < LONGEST_ADDRESS)
     key = case.headers.get("Idempotency-Key")
@@ -140,7 +142,7 @@ def budget(refill: Callable[[], None]) -> Iterator[None]:
 @CLIENTS.parametrize()
 @FEW
 def test_generated_requests_are_answered_as_documented(
-    case: schemathesis.Case,
+    case: Case,
     running: dict[str, Any],
     headers: dict[str, str],
     session: requests.Session,
@@ -165,18 +167,19 @@ def test_walks_along_the_links_are_answered_as_documented(
                 assert api.post("/rooms/room_1/recordings/start").status_code == 201
                 assert api.post("/rooms/room_1/recordings/stop").status_code == 200
 
-        def before_call(self, case: schemathesis.Case) -> None:
-            if isinstance(prepared(case).body, dict) and case.body.get("cloudflare_meeting_id"):
+        def before_call(self, case: Case) -> None:
+            body: Any = prepared(case).body
+            if isinstance(body, dict) and body.get("cloudflare_meeting_id"):
                 # Cloudflare knows no meeting that was made up.
-                case.body["cloudflare_meeting_id"] = None
+                body["cloudflare_meeting_id"] = None
 
-        def get_call_kwargs(self, case: schemathesis.Case) -> dict[str, Any]:
+        def get_call_kwargs(self, case: Case) -> dict[str, Any]:
             return {"base_url": running["api_url"], "session": session, "headers": self.headers, "timeout": 60}
 
-        def after_call(self, response: schemathesis.Response, case: schemathesis.Case) -> None:
+        def after_call(self, response: schemathesis.Response, case: Case) -> None:
             walked.append((case.operation.label, response.status_code))
 
-        def validate_response(self, response: Any, case: schemathesis.Case, **kwargs: Any) -> None:
+        def validate_response(self, response: Any, case: Case, **kwargs: Any) -> None:
             case.validate_response(response, checks=CHECKS, headers=self.headers, transport_kwargs=kwargs)
 
     walked: list[tuple[str, int]] = []

@@ -21,9 +21,8 @@ import httpx
 import pytest
 
 from local import stack
-from openapi import generate
+from openapi import ROOT, generate
 
-ROOT = generate.ROOT
 SOURCES = Path(__file__).parent / "generated"
 NODE_PACKAGES = ROOT / "tools/node/node_modules"
 # openapi-python-client and what its clients import.
@@ -109,13 +108,13 @@ def python(folder: Path, document: Path, settings: Mapping[str, str]) -> str:
     shutil.copy(SOURCES / "drive.py", folder)
     # Nothing has to reformat what nobody reads.
     (folder / "generator.yaml").write_text("post_hooks: []\n")
-    generator = [PYTHON / "openapi-python-client", "generate", "--fail-on-warning", "--meta", "none"]
+    generator: list[str | Path] = [PYTHON / "openapi-python-client", "generate", "--fail-on-warning", "--meta", "none"]
     run(
         folder,
         [*generator, "--config", "generator.yaml", "--path", document, "--output-path", "recordings_api"],
         {},
     )
-    mypy = [ROOT / ".venv/bin/mypy", "--strict", "--config-file=", "--cache-dir=.mypy_cache"]
+    mypy: list[str | Path] = [ROOT / ".venv/bin/mypy", "--strict", "--config-file=", "--cache-dir=.mypy_cache"]
     run(folder, [*mypy, "--python-executable", PYTHON / "python", "drive.py"], {})
     return run(folder, [PYTHON / "python", "drive.py"], settings).strip()
 

@@ -132,9 +132,13 @@ def test_a_revoked_key_that_nothing_replaces_is_an_error_and_no_dead_url(
     key = tokens.rotate()
     until(lambda: signed_url(api, recording_id)[1] == key, seconds=15)
     tokens.revoke(key)
-    refused = until(
-        lambda: (answer := api.get(f"/recordings/{recording_id}/download")).status_code == 500 and answer, seconds=15
-    )
+
+    def refusal() -> httpx.Response | None:
+        answer = api.get(f"/recordings/{recording_id}/download")
+        return answer if answer.status_code == 500 else None
+
+    refused = until(refusal, seconds=15)
+    assert refused is not None
     assert refused.json()["code"] == "internal_error"
     tokens.restore()
     until(lambda: api.get(f"/recordings/{recording_id}/download").status_code == 200, seconds=15)

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import httpx
@@ -333,6 +334,10 @@ def test_old_repeated_and_reordered_news_changes_nothing(
     assert tallies(api)["all"] == 1
 
 
+def taken(cloudflare: httpx.Client, mark: str) -> bool:
+    return answers_to(cloudflare, mark) == [[200]]
+
+
 def test_news_that_lies_about_a_running_recording_changes_nothing(api: httpx.Client, cloudflare: httpx.Client) -> None:
     room = a_room(api)
     recording_id = start(api)
@@ -344,7 +349,7 @@ def test_news_that_lies_about_a_running_recording_changes_nothing(api: httpx.Cli
         mark = uuid.uuid4().hex
         body = hook(made["id"], room["cloudflare_meeting_id"], status, mark)
         cloudflare.post("/webhooks/forge", json={"body": body}).raise_for_status()
-        until(lambda mark=mark: answers_to(cloudflare, mark) == [[200]])
+        until(partial(taken, cloudflare, mark))
 
     assert get(api, recording_id) == before
     stop(api)
@@ -371,7 +376,7 @@ def test_news_of_strange_meetings_and_of_other_customers_is_taken_and_ignored(
         cloudflare.post("/webhooks/forge", json={"body": body}).raise_for_status()
 
     for body in told:
-        until(lambda body=body: answers_to(cloudflare, body["mark"]) == [[200]])
+        until(partial(taken, cloudflare, body["mark"]))
     assert tallies(api)["all"] == 0
     assert api.get("/rooms/room_1").json()["data"]["active_recording_id"] is None
 
@@ -471,7 +476,8 @@ def check_down(answer: httpx.Response, how: str) -> None:
 def test_while_cloudflare_is_down_nothing_is_half_done_and_afterwards_everything_works(
     running: Json, api: httpx.Client, cloudflare: httpx.Client, how: str
 ) -> None:
-    facts, only_here = DOWN[how][0], {}
+    facts = DOWN[how][0]
+    only_here: Json = {}
 
     def down(call: Callable[[], httpx.Response]) -> None:
         # Not for runs that other tests have left: they would block the calls of all once more, after all is calm.
@@ -539,6 +545,6 @@ def test_a_new_webhook_key_is_learned_and_nothing_is_lost_meanwhile(
         mark = uuid.uuid4().hex
         body = hook(made["id"], room["cloudflare_meeting_id"], "UPLOADED", mark)
         cloudflare.post("/webhooks/forge", json={"body": body}).raise_for_status()
-        return until(lambda: [one for one in answers_to(cloudflare, mark) if one])[0][-1] == 200
+        return bool(until(lambda: [one for one in answers_to(cloudflare, mark) if one])[0][-1] == 200)
 
     until(taken, seconds=120, every=2)

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import httpx
 import pytest
@@ -131,6 +132,10 @@ def test_what_was_recorded_while_no_room_held_its_meeting_comes_in_once_one_does
     assert [one for one in asked if meeting_id in one["path"]] == []
 
 
+def records(cloudflare: httpx.Client, room: Json) -> bool:
+    return bool(only(cloudflare, room)["status"] == "RECORDING")
+
+
 def test_a_recording_whose_session_is_over_is_stopped(
     running: Json, api: httpx.Client, cloudflare: httpx.Client
 ) -> None:
@@ -138,7 +143,7 @@ def test_a_recording_whose_session_is_over_is_stopped(
     start(api)
     start(api, "room_2")
     for one in (room, other):
-        until(lambda one=one: only(cloudflare, one)["status"] == "RECORDING")
+        until(partial(records, cloudflare, one))
     gone = datetime.now(UTC) - timedelta(minutes=10)
     made = only(cloudflare, room)
     cloudflare.patch(f"/recordings/{made['id']}", json={"session_ended_at": gone.isoformat()}).raise_for_status()

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import httpx
@@ -114,7 +115,7 @@ def test_forty_recordings_that_end_together_are_all_copied_once_by_ten_functions
     executions = [one for page in pages for one in page["executions"]]
     mine = [one for one in executions if one["name"].rpartition("-")[0] in {row["id"] for row in found}]
     assert sorted(one["name"] for one in mine) == sorted(f"{row['id']}-1" for row in found)
-    assert {until(lambda arn=one["executionArn"]: outcome(running, arn)) for one in mine} == {"SUCCEEDED"}
+    assert {until(partial(outcome, running, one["executionArn"])) for one in mine} == {"SUCCEEDED"}
     assert len(keys(running, "r2", f"{tenant}/")) == RECORDINGS
     assert unfinished(running, "r2", f"{tenant}/") == []
     assert tallies(api)["ready"] == tallies(api)["all"] == RECORDINGS

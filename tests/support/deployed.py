@@ -20,7 +20,7 @@ from typing import Any
 import boto3
 import pytest
 from aiohttp import web
-from moto.core import patch_client
+from moto.core.models import patch_client
 
 from local.standin.cloudflare import TOKEN, Api
 from local.standin.state import Recording as Capture

@@ -180,7 +180,7 @@ class Probed:
 
 def probe(content: bytes) -> Probed:
     """Ask FFmpeg's libraries. Raises av.FFmpegError."""
-    with av.open(io.BytesIO(content)) as container:
+    with av.open(io.BytesIO(content), "r") as container:
         begin, end = float("inf"), float("-inf")
         for packet in container.demux():
             if packet.dts is not None and packet.time_base is not None:

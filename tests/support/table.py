@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from moto import mock_aws
-from moto.core import patch_client
+from moto.core.models import patch_client
 
 from recordings.adapters import dynamo
 from tests.support.template import resources

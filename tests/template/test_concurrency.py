@@ -1,8 +1,7 @@
 """Copies may be kept from taking the whole account's concurrency; a new account could not be deployed to otherwise."""
 
 from tests.support.template import resources, template
-from tests.template.test_patience import machine
-from tests.template.test_workflows import MACHINES, states
+from tests.template.test_workflows import MACHINES, machine, states
 
 
 def test_what_a_map_invokes_is_bounded_by_the_parameter_and_nothing_else_is_reserved() -> None:

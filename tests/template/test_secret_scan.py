@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.template import ROOT
 
-SCAN = [ROOT / ".venv/bin/node", ROOT / "tools/node/node_modules/.bin/secretlint", "--no-color"]
+SCAN: list[str | Path] = [ROOT / ".venv/bin/node", ROOT / "tools/node/node_modules/.bin/secretlint", "--no-color"]
 # In two halves: this file is scanned too.
 TOKENS = [
     "ghp_" + "0123456789" * 3 + "abcdef",

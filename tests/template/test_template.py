@@ -4,6 +4,7 @@ import ast
 import json
 import re
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -60,7 +61,7 @@ WITHOUT_RESOURCE = {
 
 
 def source(name: str) -> str:
-    return (ROOT / FUNCTIONS[name]["CodeUri"] / "app.py").read_text()
+    return Path(ROOT, FUNCTIONS[name]["CodeUri"], "app.py").read_text()
 
 
 WIRING = ast.parse((ROOT / "layers/recordings/recordings/wiring.py").read_text())

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -57,13 +57,14 @@ def a_life() -> list[Recording]:
     """Every transition there is on the way to the archive and back."""
     one = begun()
     life = [one]
-    for change in (
+    changes: list[Callable[[Recording], Recording]] = [
         lambda one: one.stopped(at=NOON, cause="api_stop"),
         lambda one: one.stored(a_file(), duration_seconds=5, partial=False, at=NOON, cause="file_verified"),
         lambda one: one.archiving(at=NOON),
         lambda one: one.not_archived(Failure("archive_failed", "No."), at=NOON),
         lambda one: one.archiving(at=NOON),
-    ):
+    ]
+    for change in changes:
         one = change(one)
         life.append(one)
     return life
@@ -186,7 +187,7 @@ def test_a_transition_of_a_deleted_recording_is_told() -> None:
 def test_items_that_are_no_recordings_are_not_told(item: dict[str, Any]) -> None:
     told = {"dynamodb": {"SequenceNumber": "1", "NewImage": item, "OldImage": item}}
     assert change_of(told) is None
-    del told["dynamodb"]["OldImage"]  # type: ignore[attr-defined]
+    del told["dynamodb"]["OldImage"]
     assert change_of(told) is None
 
 

@@ -12,8 +12,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, NoCredentialsError
 from moto import mock_aws
-from moto.core import patch_client
-from moto.core.models import botocore_stubber
+from moto.core.models import botocore_stubber, patch_client
 
 from recordings.adapters import dynamo, events, object_store, secrets, step_functions
 from recordings.adapters.archive_store import ArchiveBucket
@@ -240,9 +239,9 @@ def test_every_reason_of_a_cancellation_has_its_class(
     monkeypatch.setattr(dynamo, "_pause", lambda attempt: None)
 
     def cancel(**_: Any) -> None:
-        told: Any = {"CancellationReasons": [{"Code": reason} for reason in reasons]}
-        code = {"Code": "TransactionCanceledException", "Message": ""}
-        raise ClientError({"Error": code, **told}, "TransactWriteItems")
+        told = [{"Code": reason} for reason in reasons]
+        refused: Any = {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": told}
+        raise ClientError(refused, "TransactWriteItems")
 
     with failing(dynamo.client, "TransactWriteItems", cancel), pytest.raises(wanted):
         rooms.save(ROOM, replace(ROOM, version=2))

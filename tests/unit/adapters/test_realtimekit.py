@@ -26,10 +26,13 @@ from tests.support.fakes import Purse
 ROW = {"id": "c1", "status": "RECORDING", "invoked_time": "2026-09-01T10:00:00.000Z", "output_file_name": "a.mp4"}
 
 
+type Answer = tuple[int, dict[str, str], bytes]
+
+
 class Server(HTTPServer):
     """Gives the queued answers in order, the last one for ever, and remembers what was asked."""
 
-    answers: list[tuple[int, dict[str, str], bytes]]
+    answers: list[Answer]
     asked: list[tuple[str, str, Any, str | None]]
 
 
@@ -343,7 +346,7 @@ def test_pages_that_begin_with_zero_are_walked_from_their_beginning(
 def test_pages_without_an_account_of_themselves_end_with_a_short_one(
     server: Server, kit: realtimekit.RealtimeKit
 ) -> None:
-    refused = (422, {}, b'{"success": false, "error": {"code": 422, "message": "page_no"}}')
+    refused: Answer = (422, {}, b'{"success": false, "error": {"code": 422, "message": "page_no"}}')
     server.answers = [page(range(100), 0, None), refused, page(range(100, 130), 0, None)]
     assert len([*kit.captures("m1")]) == 130
     assert numbers_asked(server) == ["1", "0", "2"]
@@ -466,11 +469,10 @@ CALLS: dict[str, Callable[[realtimekit.RealtimeKit], object]] = {
     "recent": lambda kit: kit.recent(1),
     "create_meeting": lambda kit: kit.create_meeting("title", record_on_start=False),
     "set_meeting": lambda kit: kit.set_meeting("m1", record_on_start=True),
-    "see_meeting": lambda kit: kit.set_meeting("m1", record_on_start=None),
 }
 
 
-def answer_to(call: str) -> tuple[int, dict[str, str], bytes]:
+def answer_to(call: str) -> Answer:
     return page(range(1), 1, 1) if call in {"captures", "recent"} else ok(ROW)
 
 
@@ -571,8 +573,8 @@ def test_a_start_hands_over_our_bucket(server: Server, kit: realtimekit.Realtime
 
 @pytest.mark.usefixtures("direct")
 def test_a_bucket_that_cloudflare_does_not_take_is_left_out(server: Server, kit: realtimekit.RealtimeKit) -> None:
-    refused = (422, {}, b'{"success": false, "error": {"code": 422, "message": "storage_config"}}')
-    none = (404, {}, b'{"success": false, "error": {"code": 404, "message": "none"}}')
+    refused: Answer = (422, {}, b'{"success": false, "error": {"code": 422, "message": "storage_config"}}')
+    none: Answer = (404, {}, b'{"success": false, "error": {"code": 404, "message": "none"}}')
     server.answers = [refused, none, ok(ROW, 201)]
     begun = kit.start("m1", max_seconds=None, folder="delivered/t/r")
     assert begun.delivery_key is None

@@ -9,7 +9,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 from moto import mock_aws
-from moto.core import patch_client
+from moto.core.models import patch_client
 
 from recordings.adapters import step_functions
 from recordings.adapters.step_functions import ArchivingRuns, ProcessingRuns, answer_task, fail_task

@@ -5,7 +5,7 @@ import itertools
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
 from types import SimpleNamespace
@@ -123,7 +123,10 @@ def in_dynamo() -> Store:
     )
 
 
-KINDS = {"memory": (nullcontext, in_memory), "dynamo": (a_table, in_dynamo)}
+KINDS: dict[str, tuple[Callable[[], AbstractContextManager[Any]], Callable[[], Store]]] = {
+    "memory": (nullcontext, in_memory),
+    "dynamo": (a_table, in_dynamo),
+}
 
 
 @pytest.fixture(params=KINDS)
@@ -322,7 +325,8 @@ def test_a_recorded_room_under_our_lease_is_not_removed(store: Store, now: datet
 
 def test_a_meeting_that_was_taken_since_it_was_looked_at_is_refused(store: Store) -> None:
     """The link was free when it was read, and is another tenant's when the room is stored."""
-    look, looked = store.rooms.meeting_ownership, []
+    look = store.rooms.meeting_ownership
+    looked: list[MeetingOwnership | None] = []
 
     def late(meeting_id: str) -> MeetingOwnership | None:
         found = look(meeting_id)
@@ -404,8 +408,8 @@ def test_a_transaction_that_is_in_progress_is_asked_for_again_under_its_token(mo
         tokens.append(given["ClientRequestToken"])
         code = next(answers)
         if code:
-            conflict: Any = {"CancellationReasons": [{"Code": "TransactionConflict"}]}
-            raise ClientError({"Error": {"Code": code, "Message": ""}, **conflict}, "TransactWriteItems")
+            refused: Any = {"Error": {"Code": code}, "CancellationReasons": [{"Code": "TransactionConflict"}]}
+            raise ClientError(refused, "TransactWriteItems")
 
     monkeypatch.setattr(dynamo, "_client", SimpleNamespace(transact_write_items=transact))
     monkeypatch.setattr(dynamo, "_pause", lambda attempt: None)

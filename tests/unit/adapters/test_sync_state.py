@@ -2,9 +2,10 @@
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from botocore.stub import Stubber
@@ -19,7 +20,10 @@ from tests.support.builders import NOON
 from tests.support.fakes import Atomic, Memory, MemoryKeptLooks, MemorySyncState
 from tests.support.table import a_table
 
-KINDS = {"memory": (nullcontext, MemorySyncState), "dynamo": (a_table, DynamoSyncState)}
+KINDS: dict[str, tuple[Callable[[], AbstractContextManager[Any]], Callable[[], SyncState]]] = {
+    "memory": (nullcontext, MemorySyncState),
+    "dynamo": (a_table, DynamoSyncState),
+}
 MINUTE = timedelta(minutes=1)
 
 

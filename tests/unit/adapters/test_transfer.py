@@ -259,7 +259,7 @@ def test_an_etag_that_is_weak_for_one_part_only_holds_nothing_up(server: Server)
         handler.server.etag = next(answers, '"v1"')
         original(handler, *given)
 
-    server.RequestHandlerClass = type("Wavering", (Handler,), {"_send": sent})  # type: ignore[misc,assignment]
+    server.RequestHandlerClass = type("Wavering", (Handler,), {"_send": sent})
     assert [read(server, at, at + 99) for at in range(0, 400, 100)] == [
         CONTENT[at : at + 100] for at in (0, 100, 200, 300)
     ]
@@ -340,7 +340,7 @@ def test_a_file_that_changes_between_two_pieces_is_never_mixed(server: Server) -
         original(handler, *given)
         server.etag, server.content = '"v2"', CONTENT[::-1]
 
-    server.RequestHandlerClass = type("Changing", (Handler,), {"_send": change_after})  # type: ignore[misc,assignment]
+    server.RequestHandlerClass = type("Changing", (Handler,), {"_send": change_after})
     with pytest.raises(SourceChanged):
         read(server)
 

@@ -7,7 +7,8 @@ import boto3
 import pytest
 import requests
 
-from admin.__main__ import Refused, api_token, main, register_webhook
+from admin import Refused
+from admin.__main__ import api_token, main, register_webhook
 from local.standin.cloudflare import TOKEN
 from tests.support.standin import serving
 

@@ -4,10 +4,11 @@ from pathlib import Path
 
 from bench import cold_start
 from bench.cold_start import BARE, Candidate, Row
+from local.template import read
 
 
 def test_every_function_that_answers_http_is_measured(tmp_path: Path) -> None:
-    template = cold_start.sam.read(cold_start.ROOT / "template.yaml")
+    template = read(cold_start.ROOT / "template.yaml")
 
     found = {one.name: one for one in cold_start.candidates(template, tmp_path)}
 

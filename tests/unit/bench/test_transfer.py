@@ -7,6 +7,7 @@ import pytest
 
 from bench import transfer
 from bench.transfer import GB, MIB, BenchError, Copy, Counted, Prices
+from local.template import read
 
 # 60 parts in one segment.
 CALLS = {
@@ -105,7 +106,4 @@ def test_a_missing_rclone_is_one_line_that_says_how_to_get_it(
 
 def test_the_memory_of_the_copying_function_is_the_templates() -> None:
     assert transfer.memory_of("CopySegment") >= 512
-    assert (
-        transfer.memory_of("MarkReady")
-        == transfer.sam.read(transfer.ROOT / "template.yaml")["Globals"]["Function"]["MemorySize"]
-    )
+    assert transfer.memory_of("MarkReady") == read(transfer.ROOT / "template.yaml")["Globals"]["Function"]["MemorySize"]

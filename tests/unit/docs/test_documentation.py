@@ -3,6 +3,7 @@
 import json
 import re
 import tomllib
+from collections.abc import Callable
 
 import pytest
 import yaml
@@ -13,7 +14,7 @@ from tests.support.template import ROOT
 MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = set(re.findall(r"^([a-z][a-z0-9-]*):", MAKEFILE, re.MULTILINE))
 INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
-READERS = {"json": json.loads, "toml": tomllib.loads, "yaml": yaml.compose}
+READERS: dict[str, Callable[[str], object]] = {"json": json.loads, "toml": tomllib.loads, "yaml": yaml.compose}
 # Commands that a reader can only start with their path.
 WITHOUT_PATH = re.compile(
     r"(?<![\w/.])(python3? -m (local|bench|admin|openapi)\b|recordings-admin \w|sam (deploy|delete) -)"
@@ -65,7 +66,8 @@ def test_every_command_that_is_printed_stands_with_its_path(folder: str) -> None
 
 
 def test_make_help_names_every_target() -> None:
-    phony = set(re.search(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)[1].split())
+    (named,) = re.findall(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)
+    phony = set(named.split())
     helped = set(re.findall(r"^([a-z][a-z0-9-]*):.*##", MAKEFILE, re.MULTILINE))
     assert phony == TARGETS == helped
 

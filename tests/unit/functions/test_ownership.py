@@ -127,7 +127,7 @@ def test_naming_another_tenants_meeting_calls_and_changes_nothing(
     ],
 )
 def test_a_caller_without_a_right_to_call_reaches_nothing(
-    app: Deployed, tenant: str, outside: list[str], name: str, wrong: dict[str, str]
+    app: Deployed, tenant: str, outside: list[str], name: str, wrong: dict[str, Any]
 ) -> None:
     before = rows()
     answer = app.call(name, UNKNOWN, body={"name": "Room"} if name == "PutRoom" else None, **wrong)

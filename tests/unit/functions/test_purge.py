@@ -60,7 +60,7 @@ class House:
         """All that the stores hold, down to the last version, marker and upload."""
         found = [("r2", one["Key"]) for one in self.s3.list_objects_v2(Bucket="files").get("Contents", [])]
         versions = self.s3.list_object_versions(Bucket="archive")
-        found += [("s3", one["Key"]) for kind in ("Versions", "DeleteMarkers") for one in versions.get(kind, [])]
+        found += [("s3", one["Key"]) for one in (*versions.get("Versions", []), *versions.get("DeleteMarkers", []))]
         for bucket, name in (("files", "r2"), ("archive", "s3")):
             uploads = self.s3.list_multipart_uploads(Bucket=bucket).get("Uploads", [])
             found += [(f"{name} upload", one["Key"]) for one in uploads]
@@ -75,7 +75,7 @@ class House:
 
     def item(self, recording: Recording, kind: str = "TRASH") -> Json:
         key = {"pk": {"S": f"T#{recording.tenant_id}#{kind}"}, "sk": {"S": recording.id}}
-        item: Json = dynamo.client.get_item(TableName=dynamo.TABLE, Key=key, ConsistentRead=True)["Item"]  # type: ignore[assignment]
+        item: Json = dynamo.client.get_item(TableName=dynamo.TABLE, Key=key, ConsistentRead=True)["Item"]
         return item
 
     def remove(self, item: Json) -> Json:

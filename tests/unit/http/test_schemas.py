@@ -89,7 +89,7 @@ def test_a_list_is_filtered_by_room_statuses_and_times() -> None:
     )
     assert query is not None
     only = query.only()
-    assert (only.room_id, only.statuses) == ("r/1", {Status.READY, Status.FAILED})
+    assert (only.room_id, only.statuses) == ("r/1", frozenset({Status.READY, Status.FAILED}))
     assert (only.created_after, only.created_before) == (BEGAN, datetime(2026, 1, 7, tzinfo=UTC))
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ministack.services import stepfunctions
+from ministack.services import lambda_svc, stepfunctions
 
 from local import concurrency
 
@@ -51,7 +51,12 @@ def test_a_reservation_leaves_the_other_functions_enough(
     (tmp_path / "limit").write_text(str(account))
     monkeypatch.setenv(concurrency.FILE, str(tmp_path / "limit"))
     stored: list[Any] = []
-    monkeypatch.setattr(concurrency, "_put_concurrency", lambda name, data: stored.append(data) or (200, {}, b"{}"))
+
+    def put(name: str, data: Any) -> Any:
+        stored.append(data)
+        return 200, {}, b"{}"
+
+    monkeypatch.setattr(concurrency, "_put_concurrency", put)
     status, _, body = concurrency.reserve("copy", {"ReservedConcurrentExecutions": wanted})
     assert (status == 400) is (refused is not None)
     assert bool(stored) is (refused is None)
@@ -94,11 +99,14 @@ def test_an_event_waits_while_it_is_throttled_and_a_request_does_not(monkeypatch
     answers = [{"throttle": True}, {"throttle": True}, {"body": "done"}]
     pauses: list[float] = []
     monkeypatch.setattr(concurrency, "_execute", lambda func, event: answers.pop(0))
-    monkeypatch.setattr(concurrency.time, "sleep", pauses.append)
+    monkeypatch.setattr("time.sleep", pauses.append)
     assert concurrency.execute({}, {}) == {"throttle": True}
-    monkeypatch.setattr(
-        concurrency, "_invoke_async", lambda func, event: pauses.append(-1) or concurrency.execute({}, {})
-    )
+
+    def invoke(func: Any, event: Any) -> Any:
+        pauses.append(-1)
+        return concurrency.execute({}, {})
+
+    monkeypatch.setattr(concurrency, "_invoke_async", invoke)
     concurrency.invoke_async({}, {})
     assert answers == []
     assert pauses[0] == -1
@@ -141,7 +149,7 @@ def test_a_deployment_sets_what_the_template_reserves(
         return status, {}, b"{}"
 
     monkeypatch.setattr(concurrency, "reserve", reserve)
-    monkeypatch.setattr(concurrency.lambda_svc, "_delete_function_concurrency", lambda name: told.append("deleted"))
+    monkeypatch.setattr(lambda_svc, "_delete_function_concurrency", lambda name: told.append("deleted"))
     concurrency.reserve_by_template("copy", properties)
     assert told == [done]
 

@@ -9,9 +9,10 @@ import yaml
 from jsonschema import Draft202012Validator, FormatChecker
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from openapi import answers, examples, generate, operations
+from openapi import ROOT, answers, examples, generate, operations
 from openapi.operations import FRAME, INTERNAL, OPERATIONS, error_classes, statuses
 from recordings.http.problems import detail_of, status_of
+from recordings.http.schemas import Nothing
 from tests.support.template import resources
 
 type Document = dict[str, Any]
@@ -314,7 +315,7 @@ def test_links_lead_to_operations_and_fill_parameters_that_these_have() -> None:
 
 
 def test_a_stale_file_is_noticed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    stale = generate.ROOT / "docs" / "openapi.yaml.that.is.not.there"
+    stale = ROOT / "docs" / "openapi.yaml.that.is.not.there"
     monkeypatch.setattr(generate, "FILE", stale)
     monkeypatch.setattr("sys.argv", ["generate", "--check"])
 
@@ -327,7 +328,7 @@ def test_a_stale_file_is_noticed(monkeypatch: pytest.MonkeyPatch, capsys: pytest
 def test_the_tables_name_the_same_operations() -> None:
     served = {one.name for one in generate.served()}
     assert OPERATIONS.keys() == examples.answered().keys() == served
-    bodies = {one.name for one in generate.served() if one.takes.body is not generate.Nothing}
+    bodies = {one.name for one in generate.served() if one.takes.body is not Nothing}
     assert examples.BODIES.keys() == bodies
 
 

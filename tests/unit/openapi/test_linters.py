@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
-from openapi import generate
+from openapi import ROOT, generate
 
 type Document = dict[str, Any]
 
-ROOT = generate.ROOT
 MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
 LINES = {
     "redocly": "lint --config openapi/redocly.yaml docs/openapi.yaml",

@@ -116,7 +116,7 @@ def test_a_run_that_is_faster_than_its_call_changes_nothing_of_the_answer(world:
         start(moving)
         world.move(moving)
 
-    world.moves.start = fast  # type: ignore[method-assign]
+    world.moves.start = fast  # type: ignore[method-assign, assignment]
     given, after = world.archive(recording), stored(world)
     assert (given.status, given.archived_at) == (after.status, after.archived_at)
     assert after.file is not None
@@ -165,7 +165,7 @@ def test_a_change_in_between_is_read_again_and_endless_ones_are_told(world: Worl
     def save(*given: object) -> None:
         raise ConcurrentUpdate
 
-    world.recordings.save = save  # type: ignore[method-assign]
+    world.recordings.save = save  # type: ignore[method-assign, assignment]
     with pytest.raises(ConcurrentUpdate):
         world.archive(stored(world))
     assert stored(world).status is Status.READY

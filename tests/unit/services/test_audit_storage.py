@@ -69,7 +69,7 @@ class House(World):
         self.suspects, self.tenants = MemorySuspects(), MemoryTenants(self.memory)
         self.waited: list[float] = []
         # What happens while somebody waits for the budget of calls.
-        self.meanwhile: Callable[[], None] = lambda: None
+        self.meanwhile: Callable[[], object] = lambda: None
 
     def wait(self, seconds: float) -> None:
         self.waited.append(seconds)
@@ -101,7 +101,7 @@ class House(World):
         assert audit.totals == {kind: sum(report.counts[kind] for report in told) for kind in KINDS}
         return audit, {report.tenant_id: report for report in told}
 
-    def look(self, tenant_id: str = "tenant_1", **asked: Any) -> Report:
+    def audited(self, tenant_id: str = "tenant_1", **asked: Any) -> Report:
         audit, reports = self.run(tenant_id, **asked)
         assert audit.incomplete == []
         return reports[tenant_id]
@@ -157,7 +157,7 @@ def house() -> House:
 def test_where_all_is_as_it_should_be_nothing_is_found(house: House) -> None:
     house.keep()
     before = house.picture
-    report = house.look(repair=True)
+    report = house.audited(repair=True)
     assert (report.recordings, report.files, report.counts.total(), report.compared) == (1, 1, 0, True)
     assert (house.picture, house.suspects.of("tenant_1")) == (before, {})
 
@@ -170,7 +170,7 @@ def test_a_file_that_nobody_owns_is_reported_and_stays(house: House) -> None:
     house.r2.files[GONE] = 9, "x", OLD
     for confirmed in (False, True, True):
         before = house.picture
-        (orphan,) = house.look().orphans
+        (orphan,) = house.audited().orphans
         assert (orphan.store, orphan.key, orphan.size, orphan.at) == ("r2", GONE, 9, OLD)
         assert orphan.suspicion is not None
         assert (orphan.suspicion.since, orphan.suspicion.confirmed) == (NOON, confirmed)
@@ -183,18 +183,18 @@ def test_only_what_was_an_orphan_hours_ago_is_removed(house: House) -> None:
     house.r2.files[GONE] = 9, "x", OLD
     house.s3.files[f"recordings/{GONE}"] = 9, "x", OLD
     house.r2.unfinished["tenant_1/room_1/rec_gone/2/recording.mp4", "upload"] = OLD
-    assert house.look(repair=True).removed == []
+    assert house.audited(repair=True).removed == []
     house.clock.advance(seconds=APART.total_seconds() - 1)
-    assert house.look(repair=True).removed == []
+    assert house.audited(repair=True).removed == []
     house.clock.advance(seconds=1)
-    report = house.look(repair=True)
+    report = house.audited(repair=True)
     assert [(one.store, one.key, one.upload_id) for one in report.removed] == [
         (one.store, one.key, one.upload_id) for one in report.orphans
     ]
     assert len(report.removed) == 3
     assert ([*house.r2.files], house.s3.files, house.r2.unfinished) == ([key_of(kept)], {}, {})
     assert house.suspects.of("tenant_1") == {}
-    assert house.look(repair=True).counts.total() == 0
+    assert house.audited(repair=True).counts.total() == 0
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_what_is_in_quarantine_has_an_owner_until_cloudflares_copy_is_gone(
     key = quarantine_key(made)
     house.r2.files[key] = 9, "x", NOON - timedelta(days=3)
     for repair in (False, True):
-        assert [orphan.key for orphan in house.look(repair=repair).orphans] == ([] if owned else [key])
+        assert [orphan.key for orphan in house.audited(repair=repair).orphans] == ([] if owned else [key])
         house.clock.advance(seconds=0 if owned else APART.total_seconds())
     assert (key in house.r2.files) == owned
 
@@ -225,12 +225,12 @@ def test_an_orphan_that_has_found_its_owner_is_no_longer_suspected(house: House)
     kept = house.keep()
     other = house.keep(1)
     house.memory.purge(kept)
-    assert len(house.look(repair=True).orphans) == 1
+    assert len(house.audited(repair=True).orphans) == 1
     house.recordings.add(replace(kept, cloudflare_id=None), nonce=None)
     house.clock.advance(seconds=APART.total_seconds())
-    assert house.look(repair=True).orphans == []
+    assert house.audited(repair=True).orphans == []
     house.memory.purge(kept)
-    assert house.look(repair=True).removed == []
+    assert house.audited(repair=True).removed == []
     assert house.r2.files.keys() == {key_of(kept), key_of(other)}
 
 
@@ -238,7 +238,7 @@ def test_an_orphan_whose_owner_comes_while_we_look_stays(house: House) -> None:
     house.keep()
     late = house.keep(1)
     house.memory.purge(late)
-    house.look(repair=True)
+    house.audited(repair=True)
     house.clock.advance(seconds=APART.total_seconds())
     noted = house.suspects.note
 
@@ -247,7 +247,7 @@ def test_an_orphan_whose_owner_comes_while_we_look_stays(house: House) -> None:
         house.recordings.add(replace(late, cloudflare_id=None), nonce=None)
 
     house.suspects.note = note  # type: ignore[method-assign]
-    report = house.look(repair=True)
+    report = house.audited(repair=True)
     assert ([one.key for one in report.orphans], report.removed) == ([key_of(late)], [])
     assert key_of(late) in house.r2.files
 
@@ -258,7 +258,7 @@ def test_files_of_a_tenant_without_any_recording_are_not_removed(house: House) -
     house.r2.unfinished[GONE, "upload"] = OLD
     house.memory.purge(kept)
     for held in (False, True):
-        report = house.look(repair=True)
+        report = house.audited(repair=True)
         assert (len(report.orphans), report.held) == (2, held)
         house.clock.advance(seconds=APART.total_seconds())
     assert [one.upload_id for one in report.removed] == ["upload"]
@@ -269,8 +269,8 @@ def test_what_is_young_may_still_be_stored(house: House) -> None:
     house.keep()
     house.r2.files[GONE] = 9, "x", NOON - YOUNG
     house.r2.unfinished[GONE, "upload"] = NOON - YOUNG
-    assert house.look().orphans == []
-    assert len(house.look(min_age=YOUNG - timedelta(seconds=1)).orphans) == 2
+    assert house.audited().orphans == []
+    assert len(house.audited(min_age=YOUNG - timedelta(seconds=1)).orphans) == 2
 
 
 def test_what_a_recording_is_being_made_of_is_no_orphan(house: House) -> None:
@@ -278,15 +278,15 @@ def test_what_a_recording_is_being_made_of_is_no_orphan(house: House) -> None:
     house.recordings.add(working, nonce=None)
     house.r2.unfinished[f"tenant_1/room_1/{working.id}/1/recording.mp4", "upload"] = OLD
     house.r2.files["delivered/tenant_1/room_1/a.mp4"] = 9, "x", OLD
-    assert house.look().orphans == []
+    assert house.audited().orphans == []
 
 
 def test_a_deleted_recording_owns_its_file_and_can_be_a_phantom(house: House) -> None:
     kept = house.keep()
     house.delete(kept)
-    assert house.look(repair=True).counts.total() == 0
+    assert house.audited(repair=True).counts.total() == 0
     house.r2.files.clear()
-    (phantom,) = house.look(repair=True).phantoms
+    (phantom,) = house.audited(repair=True).phantoms
     assert phantom.recording_id == kept.id
 
 
@@ -300,9 +300,9 @@ def test_what_an_archived_recording_left_in_r2_is_an_orphan(house: House) -> Non
     kept = going.vaulted(moved, storage_class="GLACIER", at=NOON)
     house.recordings.save(going, kept)
     # A URL of it may work still.
-    assert house.look().counts.total() == 0
+    assert house.audited().counts.total() == 0
     house.recordings.save(kept, kept.source_emptied())
-    report = house.look()
+    report = house.audited()
     assert [(one.store, one.key) for one in report.orphans] == [("r2", ready.file.key)]
     assert report.counts.total() == 1
 
@@ -317,14 +317,14 @@ def test_what_was_delivered_and_moved_is_no_orphan_while_a_url_of_it_works(house
     house.recordings.save(ready, there := replace(ready, version=9, file=replace(ready.file, key=delivered)))
     house.recordings.save(there, going := there.archiving(at=NOON))
     house.recordings.save(going, kept := going.vaulted(moved, storage_class="GLACIER", at=NOON))
-    assert house.look().orphans == []
+    assert house.audited().orphans == []
     house.recordings.save(kept, kept.source_emptied())
-    assert [one.key for one in house.look().orphans] == [delivered]
+    assert [one.key for one in house.audited().orphans] == [delivered]
 
 
 def test_another_tenants_files_are_not_looked_at(house: House) -> None:
     house.r2.files |= dict.fromkeys(["tenant_10/r/x", "tenant_2/r/x"], (1, "x", OLD))
-    assert house.look().orphans == []
+    assert house.audited().orphans == []
 
 
 def test_a_tenant_called_delivered_and_what_is_delivered_to_others_are_told_apart(house: House) -> None:
@@ -364,12 +364,12 @@ def test_a_missing_file_is_a_phantom_that_only_a_second_look_hours_later_confirm
 def test_a_phantom_that_was_seen_in_between_begins_anew(house: House) -> None:
     kept = house.keep()
     file = house.r2.files.pop(key_of(kept))
-    house.look()
+    house.audited()
     house.r2.files[key_of(kept)] = file
     house.clock.advance(seconds=APART.total_seconds())
-    assert house.look().phantoms == []
+    assert house.audited().phantoms == []
     del house.r2.files[key_of(kept)]
-    (phantom,) = house.look().phantoms
+    (phantom,) = house.audited().phantoms
     assert (phantom.suspicion.since, phantom.suspicion.confirmed) == (house.clock(), False)
 
 
@@ -377,16 +377,16 @@ def test_a_file_that_comes_while_we_look_is_no_phantom(house: House) -> None:
     kept = house.keep()
     file = house.r2.files.pop(key_of(kept))
     house.r2.before_head = lambda: house.r2.files.update({key_of(kept): file})
-    assert house.look().counts.total() == 0
+    assert house.audited().counts.total() == 0
 
 
 def test_a_recording_that_moves_to_the_archive_is_no_phantom(house: House) -> None:
     ready = house.keep()
     going = ready.archiving(at=NOON)
     house.recordings.save(ready, going)
-    assert house.look().counts.total() == 0
+    assert house.audited().counts.total() == 0
     house.r2.files.clear()
-    assert house.look().counts.total() == 0
+    assert house.audited().counts.total() == 0
 
 
 def test_a_recording_that_has_moved_while_we_look_is_no_phantom(house: House) -> None:
@@ -403,7 +403,7 @@ def test_a_recording_that_has_moved_while_we_look_is_no_phantom(house: House) ->
         house.recordings.save(going, going.vaulted(moved, storage_class="GLACIER", at=NOON))
 
     house.r2.before_head = move
-    assert house.look().counts.total() == 0
+    assert house.audited().counts.total() == 0
 
 
 def test_files_of_another_size_or_with_other_bytes_are_told_with_both_values(house: House) -> None:
@@ -425,7 +425,7 @@ def test_a_file_whose_sum_was_never_noted_is_compared_by_its_size_alone(house: H
     assert kept.file is not None
     house.change(kept, file=replace(kept.file, etag=None))
     house.r2.files[key_of(kept)] = 5, "whatever", OLD
-    assert house.look().counts.total() == 0
+    assert house.audited().counts.total() == 0
 
 
 def test_more_missing_files_than_can_be_looked_for_are_told_by_the_listing(
@@ -438,7 +438,7 @@ def test_more_missing_files_than_can_be_looked_for_are_told_by_the_listing(
     house.r2.files[key_of(lost[3])] = 5, "other", OLD
     heads: list[None] = []
     house.r2.before_head = lambda: heads.append(None)
-    report = house.look()
+    report = house.audited()
     assert {one.recording_id for one in report.phantoms} == {one.id for one in lost[:3]}
     assert [one.recording_id for one in report.mismatches] == [lost[3].id]
     assert len(heads) == 1
@@ -449,33 +449,33 @@ def test_more_missing_files_than_can_be_looked_for_are_told_by_the_listing(
 
 def test_a_stalled_recording_is_told_and_restarted_when_its_file_is_there(house: House) -> None:
     stuck, _ = house.processing(stalled=True, progress=Progress(step="stalled", attempt=1))
-    assert house.look().stalled == [
+    assert house.audited().stalled == [
         Stalled(recording_id=stuck.id, step="processing", since=stuck.stopped_at or house.clock())
     ]
-    assert house.look(repair=True).reconciled == []
+    assert house.audited(repair=True).reconciled == []
     house.cloudflare.upload(stuck.cloudflare_id or "")
     # Not at once: attempts have pauses.
     house.clock.advance(minutes=5)
     before = house.picture
-    report = house.look()
+    report = house.audited()
     assert (report.counts.total(), house.picture) == (1, before)
-    report = house.look(repair=True)
+    report = house.audited(repair=True)
     assert (len(report.stalled), report.mismatches, report.reconciled) == (1, [], [stuck.id])
     again = house.recordings.get("tenant_1", stuck.id)
     assert (again.attempt, again.stalled) == (2, False)
     assert (stuck.id, 2) in house.runs.started
-    assert house.look(repair=True).counts.total() == 0
+    assert house.audited(repair=True).counts.total() == 0
 
 
 def test_a_recording_whose_run_has_died_is_stalled(house: House) -> None:
     stuck, _ = house.processing()
     house.runs.end(stuck)
     # It may be about to end by itself.
-    assert house.look().stalled == []
+    assert house.audited().stalled == []
     house.clock.advance(minutes=11)
-    assert [one.recording_id for one in house.look().stalled] == [stuck.id]
+    assert [one.recording_id for one in house.audited().stalled] == [stuck.id]
     house.cloudflare.upload(stuck.cloudflare_id or "")
-    assert house.look(repair=True).reconciled == [stuck.id]
+    assert house.audited(repair=True).reconciled == [stuck.id]
     assert house.runs.alive(house.recordings.get("tenant_1", stuck.id))
 
 
@@ -483,9 +483,9 @@ def test_a_move_that_takes_longer_than_any_is_stalled(house: House) -> None:
     ready = house.keep()
     house.recordings.save(ready, ready.archiving(at=NOON))
     house.clock.advance(seconds=LONGEST_MOVE.total_seconds())
-    assert house.look().stalled == []
+    assert house.audited().stalled == []
     house.clock.advance(seconds=1)
-    assert house.look(repair=True).stalled == [Stalled(recording_id=ready.id, step="archiving", since=NOON)]
+    assert house.audited(repair=True).stalled == [Stalled(recording_id=ready.id, step="archiving", since=NOON)]
 
 
 # ---------------------------------------------------------------- Cloudflare
@@ -497,26 +497,26 @@ def test_a_capture_that_nobody_knows_is_an_orphan_and_is_adopted(house: House) -
     house.cloudflare.upload(capture.id)
     before = house.picture
     wanted = [Orphan(store="cloudflare", key=capture.id, size=None, at=NOON, room_id="room_1")]
-    assert house.look().orphans == wanted
+    assert house.audited().orphans == wanted
     assert house.picture == before
-    report = house.look(repair=True)
+    report = house.audited(repair=True)
     assert report.orphans == wanted
     ours = house.recordings.of_cloudflare(capture.id)
     assert ours is not None
     assert [(one.capture_id, one.recording_id) for one in report.adopted] == [(capture.id, ours.id)]
     assert (ours.status, ours.origin) == (Status.PROCESSING, "auto")
     assert house.runs.alive(ours)
-    assert house.look(repair=True).counts.total() == 0
+    assert house.audited(repair=True).counts.total() == 0
     assert house.cloudflare.captured.keys() == {capture.id}
 
 
 def test_a_track_recording_is_no_orphan_before_it_has_ended(house: House) -> None:
     track = house.cloudflare.record_tracks("meeting_1")
-    report = house.look(repair=True)
+    report = house.audited(repair=True)
     assert (report.orphans, report.adopted, house.all()) == ([], [], [])
     house.cloudflare.upload(track.id)
     house.cloudflare._change(track.id, download_url=None)
-    report = house.look(repair=True)
+    report = house.audited(repair=True)
     assert [one.key for one in report.orphans] == [one.capture_id for one in report.adopted] == [track.id]
     assert [one.failure for one in house.all()] == [TRACKS]
 
@@ -526,18 +526,18 @@ def test_a_capture_that_runs_is_adopted_unless_its_room_is_taken(house: House) -
     first = a_recording(cloudflare_id="first")
     house.cloudflare.captured["first"] = a_capture(id="first")
     house.recordings.add(first, nonce=None)
-    report = house.look(repair=True)
+    report = house.audited(repair=True)
     assert ([one.key for one in report.orphans], report.adopted) == ([second.id], [])
     house.recordings.save(first, first.stopped(at=NOON, cause="test"))
-    assert [one.capture_id for one in house.look(repair=True).adopted] == [second.id]
+    assert [one.capture_id for one in house.audited(repair=True).adopted] == [second.id]
 
 
 def test_what_a_start_has_just_begun_is_no_orphan(house: House) -> None:
     house.rooms.take_lock("tenant_1", "room_1", nonce="n", now=NOON, until=NOON + timedelta(seconds=60))
     capture = house.cloudflare.start("meeting_1", max_seconds=None)
-    assert house.look(repair=True).counts.total() == 0
+    assert house.audited(repair=True).counts.total() == 0
     house.clock.advance(seconds=60)
-    assert [one.key for one in house.look().orphans] == [capture.id]
+    assert [one.key for one in house.audited().orphans] == [capture.id]
 
 
 def test_a_capture_that_was_imported_meanwhile_is_no_orphan(house: House) -> None:
@@ -554,7 +554,7 @@ def test_a_capture_that_was_imported_meanwhile_is_no_orphan(house: House) -> Non
     house.cloudflare.page_size = 1
     earlier = house.clock() - timedelta(seconds=1)
     house.cloudflare.captured["elsewhere"] = a_capture(id="elsewhere", meeting_id="x", invoked_at=earlier)
-    house.meanwhile = lambda: [house.webhook(capture.id), None][1]
+    house.meanwhile = lambda: house.webhook(capture.id)
     audit, reports = house.run()
     assert (house.waited, audit.unregistered) == ([30], 1)
     assert reports["tenant_1"].counts.total() == 0
@@ -587,24 +587,24 @@ def test_a_meeting_that_only_a_file_name_hints_at_is_checked(house: House, truly
 def test_a_status_that_differs_is_told_and_brought_in_line(house: House) -> None:
     recording = house.start()
     house.cloudflare.go(recording.cloudflare_id or "")
-    assert house.look().counts.total() == 0
+    assert house.audited().counts.total() == 0
     # Nobody tells us of the end.
     house.cloudflare.end(recording.cloudflare_id or "")
     house.cloudflare.upload(recording.cloudflare_id or "")
     before = house.picture
     wanted = [Mismatch(recording_id=recording.id, kind="status", recorded="recording", found="UPLOADED")]
-    report = house.look()
+    report = house.audited()
     assert (report.mismatches, report.reconciled, house.picture) == (wanted, [], before)
-    report = house.look(repair=True)
+    report = house.audited(repair=True)
     assert (report.mismatches, report.reconciled) == (wanted, [recording.id])
     assert house.recordings.get("tenant_1", recording.id).status is Status.PROCESSING
-    assert house.look(repair=True).counts.total() == 0
+    assert house.audited(repair=True).counts.total() == 0
 
 
 def test_a_recording_that_cloudflare_lost_fails_on_repair(house: House) -> None:
     recording = house.start()
     house.cloudflare.lose(recording.cloudflare_id or "")
-    report = house.look(repair=True)
+    report = house.audited(repair=True)
     assert [(one.recorded, one.found) for one in report.mismatches] == [("recording", "ERRORED")]
     assert house.recordings.get("tenant_1", recording.id).status is Status.FAILED
 
@@ -613,7 +613,7 @@ def test_a_failed_recording_that_still_records_is_stopped_on_repair(house: House
     recording = house.start()
     house.cloudflare.go(recording.cloudflare_id or "")
     house.change(recording, status=Status.FAILED)
-    report = house.look(repair=True)
+    report = house.audited(repair=True)
     assert [(one.recorded, one.found) for one in report.mismatches] == [("failed", "RECORDING")]
     assert report.reconciled == [recording.id]
     assert house.cloudflare.get(recording.cloudflare_id or "").status is CaptureStatus.UPLOADING
@@ -630,7 +630,7 @@ def test_news_that_comes_while_we_look_is_no_mismatch(house: House) -> None:
         return get(capture_id)
 
     house.cloudflare.get = told  # type: ignore[method-assign]
-    assert house.look(repair=True).counts.total() == 0
+    assert house.audited(repair=True).counts.total() == 0
 
 
 def test_an_open_recording_that_cloudflare_does_not_know_is_told_and_left_alone(house: House) -> None:
@@ -639,7 +639,7 @@ def test_an_open_recording_that_cloudflare_does_not_know_is_told_and_left_alone(
     for late, confirmed in ((0, False), (APART.total_seconds(), True)):
         house.clock.advance(seconds=late)
         before = house.picture
-        report = house.look(repair=True)
+        report = house.audited(repair=True)
         (mismatch,) = report.mismatches
         assert (mismatch.kind, mismatch.recorded, mismatch.found) == ("status", "recording", "absent")
         assert mismatch.suspicion is not None
@@ -657,14 +657,14 @@ def test_an_open_recording_that_ends_while_cloudflare_is_asked_is_not_absent(hou
         return get(capture_id)
 
     house.cloudflare.get = told  # type: ignore[method-assign]
-    assert house.look().counts.total() == 0
+    assert house.audited().counts.total() == 0
     assert house.suspects.of("tenant_1") == {}
 
 
 def test_what_we_hold_is_not_touched_when_cloudflare_no_longer_knows_it(house: House) -> None:
     house.keep()
     before = house.picture
-    assert house.look(repair=True).counts.total() == 0
+    assert house.audited(repair=True).counts.total() == 0
     assert house.picture == before
 
 
@@ -674,9 +674,9 @@ def test_what_is_too_old_for_the_listing_is_asked_for_by_its_id(house: House) ->
     house.clock.advance(seconds=KEPT.total_seconds() + 1)
     house.cloudflare.begin_by_itself("elsewhere")
     # It says that it still records, which it cannot after so long.
-    assert [one.found for one in house.look().mismatches] == ["RECORDING"]
+    assert [one.found for one in house.audited().mismatches] == ["RECORDING"]
     house.cloudflare.end("capture_1")
-    assert [one.found for one in house.look().mismatches] == ["UPLOADING"]
+    assert [one.found for one in house.audited().mismatches] == ["UPLOADING"]
 
 
 # ---------------------------------------------------------------- how Cloudflare is listed
@@ -708,7 +708,7 @@ def test_a_tenant_with_few_rooms_in_a_busy_app_costs_one_call_a_room(house: Hous
     captured(house, *(timedelta(hours=hours) for hours in range(200)))
     captured(house, timedelta(hours=150), KEPT + timedelta(1), meeting_id="meeting_1")
     assert calls(house, "tenant_1") == ["recent", "captures"]
-    assert [one.key for one in house.look().orphans] == ["meeting_1_200"]
+    assert [one.key for one in house.audited().orphans] == ["meeting_1_200"]
 
 
 def test_a_tenant_with_many_rooms_in_a_quiet_app_costs_the_apps_list(house: House) -> None:
@@ -718,7 +718,7 @@ def test_a_tenant_with_many_rooms_in_a_quiet_app_costs_the_apps_list(house: Hous
     captured(house, *(timedelta(hours=12 * number) for number in range(12)))
     captured(house, timedelta(hours=150), meeting_id="meeting_229")
     assert calls(house, "tenant_1") == ["recent", "recent"]
-    assert [one.room_id for one in house.look().orphans] == ["room_229"]
+    assert [one.room_id for one in house.audited().orphans] == ["room_229"]
 
 
 def test_a_capture_that_is_pushed_on_to_the_next_page_is_told_once(house: House) -> None:
@@ -734,13 +734,13 @@ def test_a_capture_that_is_pushed_on_to_the_next_page_is_told_once(house: House)
         return rows, more
 
     house.cloudflare.recent = pushed  # type: ignore[method-assign]
-    assert [one.key for one in house.look().orphans] == [first.id]
+    assert [one.key for one in house.audited().orphans] == [first.id]
 
 
 def test_when_the_budget_is_spent_the_listing_waits_for_more(house: House) -> None:
     house.cloudflare.begin_by_itself("meeting_1")
     house.trap = Trap(0, ProviderThrottled("spent", retry_after=42), only="recorder.recent")
-    assert len(house.look().orphans) == 1
+    assert len(house.audited().orphans) == 1
     assert house.waited == [42]
 
 
@@ -768,13 +768,13 @@ def test_an_incomplete_listing_says_so_and_makes_nobody_absent(house: House, fai
 def test_who_was_suspected_stays_so_through_an_incomplete_listing(house: House) -> None:
     recording = house.start()
     house.cloudflare.forget(recording.cloudflare_id or "")
-    house.look()
+    house.audited()
     house.clock.advance(seconds=APART.total_seconds() / 2)
     house.trap = Trap(0, ProviderTimeout("slow"), only="recorder")
     assert house.run("tenant_1")[1]["tenant_1"].mismatches == []
     house.clock.advance(seconds=APART.total_seconds() / 2)
     house.trap = Trap(-1)
-    (mismatch,) = house.look().mismatches
+    (mismatch,) = house.audited().mismatches
     assert mismatch.suspicion is not None
     assert mismatch.suspicion.confirmed
 
@@ -970,7 +970,7 @@ def test_a_tenant_of_any_size_is_looked_at_in_parts_that_find_what_one_look_does
     for hours in (0, 7):
         for house in (at_once, parted):
             house.clock.advance(seconds=hours * 3600)
-        whole = at_once.look(repair=repair)
+        whole = at_once.audited(repair=repair)
         with monkeypatch.context() as patched:
             audits, told = in_parts(parted, patched, repair=repair)
         assert len(audits) > len(ROOMS) - 1
@@ -992,9 +992,9 @@ def test_a_file_in_no_rooms_folder_hides_no_room_and_stays_suspected(
     _, reports = house.run("tenant_1", goes_on=GoesOn("tenant_1", "a"))
     assert [one.key for one in reports["tenant_1"].orphans] == [f"tenant_1/{name}" for name in names[1:]]
     monkeypatch.setattr(audit_storage, "AT_ONCE", 1)
-    house.look()
+    house.audited()
     house.clock.advance(seconds=APART.total_seconds())
-    told = house.look()
+    told = house.audited()
     assert [one.suspicion and one.suspicion.confirmed for one in told.orphans] == [True] * 3
 
 
@@ -1006,7 +1006,7 @@ def test_a_suspect_in_a_room_called_delivered_of_a_tenant_called_delivered_stays
     house.r2.files |= {key: (1, "x", OLD), "delivered/room/rec_gone/1/recording.mp4": (1, "x", OLD)}
     monkeypatch.setattr(audit_storage, "AT_ONCE", 1)
     for confirmed in (False, True):
-        told = house.look("delivered")
+        told = house.audited("delivered")
         assert [one.suspicion and one.suspicion.confirmed for one in told.orphans] == [confirmed] * 2
         house.clock.advance(seconds=APART.total_seconds())
 
@@ -1049,7 +1049,7 @@ def test_an_answer_is_json_with_every_fact_of_a_finding(house: House) -> None:
     house.r2.files[key_of(other)] = 5, "other", OLD
     house.r2.files[GONE] = 9, "x", OLD
     house.cloudflare.begin_by_itself("meeting_1")
-    told = json.loads(json.dumps(house.look().document(10)))
+    told = json.loads(json.dumps(house.audited().document(10)))
     assert told["counts"] == {**dict.fromkeys(KINDS, 0), "orphans": 2, "phantoms": 1, "mismatches": 1}
     since = {"since": "2026-01-06T12:00:00Z", "confirmed": False}
     assert told["phantoms"] == [{"recording_id": lost.id, "store": "r2", "key": key_of(lost), **since}]

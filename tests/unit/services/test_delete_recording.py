@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -103,11 +104,15 @@ def test_thirty_two_deletions_at_the_same_moment_are_one() -> None:
     world.assert_sound()
 
 
+def either(world: World, one: Recording, n: int) -> object:
+    return (world.delete, world.undelete)[n % 2](one)
+
+
 def test_deletions_and_returns_at_the_same_moment_leave_the_count_exact() -> None:
     for _ in range(5):
         world = with_one()
         before = stored(world)
-        outcomes = together(32, lambda n, world=world, one=before: (world.delete, world.undelete)[n % 2](one))
+        outcomes = together(32, partial(either, world, before))
         assert all(isinstance(one, Recording | RecordingNotFound | ConcurrentUpdate) for one in outcomes), outcomes
         now = stored(world)
         assert (now.version - before.version) % 2 == (now.deleted_at is not None)

@@ -64,7 +64,7 @@ def test_a_file_that_left_r2_between_two_reads_is_looked_for_again() -> None:
         world.memory.recordings["tenant_1", recording.id] = replace(moved, status=Status.ARCHIVED)
         return note(one, until=until)
 
-    world.links.note = late  # type: ignore[method-assign]
+    world.links.note = late  # type: ignore[method-assign, assignment]
     assert isinstance(world.download(recording), Archived)
     assert world.links.noted == {}
 

@@ -98,7 +98,7 @@ def test_a_known_capture_is_given_as_it_is(world: World) -> None:
 
 def test_one_that_became_known_meanwhile_is_given(world: World) -> None:
     look, theirs = world.recordings.of_cloudflare, a_recording(id="rec_theirs")
-    looks = []
+    looks: list[Recording | None] = []
 
     def late(cloudflare_id: str) -> Recording | None:
         found = look(cloudflare_id)

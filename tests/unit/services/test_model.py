@@ -150,26 +150,26 @@ class Model(World):
             case "time passes", seconds:
                 self.clock.advance(seconds=seconds)
             case "run" | "run dies" | "run gives up" | "run of old goes on" as what, n, *_:
-                recording = self.run_of(self.runs.started, n)
-                if recording is not None and what == "run dies":
-                    self.runs.end(recording)
-                elif recording is not None and what == "run gives up":
-                    self.give_up(recording)
-                elif recording is not None:
-                    self.process(recording, zombie=what == "run of old goes on")
+                run = self.run_of(self.runs.started, n)
+                if run is not None and what == "run dies":
+                    self.runs.end(run)
+                elif run is not None and what == "run gives up":
+                    self.give_up(run)
+                elif run is not None:
+                    self.process(run, zombie=what == "run of old goes on")
             case "move" | "move dies" | "move gives up" as what, n, *_:
-                recording = self.run_of(self.moves.started, n)
-                if recording is not None and what == "move dies":
-                    self.moves.end(recording)
-                elif recording is not None and what == "move gives up":
-                    self.abandon(recording)
-                elif recording is not None:
-                    self.move(recording)
+                run = self.run_of(self.moves.started, n)
+                if run is not None and what == "move dies":
+                    self.moves.end(run)
+                elif run is not None and what == "move gives up":
+                    self.abandon(run)
+                elif run is not None:
+                    self.move(run)
             case what, n, _:
-                recording = self.recording(n)
-                if recording is not None:
+                found = self.recording(n)
+                if found is not None:
                     act = {"recover": self.recover, "archive": self.archive}.get(what)
-                    (act or {"delete": self.delete, "undelete": self.undelete}[what])(recording)
+                    (act or {"delete": self.delete, "undelete": self.undelete}[what])(found)
 
     def happens(self, what: str, capture: Capture) -> None:
         """As Cloudflare does it: a capture goes on, ends, and then its file is there or is not."""

@@ -242,7 +242,7 @@ def test_a_copy_that_is_not_the_source_never_becomes_the_file(damage: str) -> No
         else:
             store.cold.put(key, content[:-1] if damage == "short" else b"x" + content[1:], content_type="x")
 
-    store.cold.complete = bad  # type: ignore[method-assign]
+    store.cold.complete = bad  # type: ignore[method-assign, assignment]
     assert store.move(store.moving) == "abandoned"
     file = store.now().file
     assert file is not None

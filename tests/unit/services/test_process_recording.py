@@ -95,7 +95,7 @@ class Job(World):
         half = max(1, parts // 2)
         segments = [[1, half], [half + 1, parts]] if plan["ranges"] and parts > 1 else [[1, parts]]
         upload_id = self.files.create_upload(key, content_type="video/mp4")
-        return Plan(**plan | {"part_size": part_size, "upload_id": upload_id, "segments": segments})  # type: ignore[typeddict-item]
+        return Plan(**plan | {"part_size": part_size, "upload_id": upload_id, "segments": segments})
 
     def copy(self, plan: Plan, segment: list[int]) -> int:
         ports = self.ports("recordings", "recorder", "files")
@@ -178,7 +178,7 @@ def test_a_plan_made_again_drops_the_upload_before_it() -> None:
 def test_each_attempt_writes_to_a_key_of_its_own_that_no_name_can_leave() -> None:
     job = Job()
     keys = {
-        attempt_key(replace(job.recording, **changes))  # type: ignore[arg-type]
+        attempt_key(replace(job.recording, **changes))
         for changes in ({}, {"attempt": 2}, {"tenant_id": "tenant_1/room_1"}, {"room_id": "../x"}, {"tenant_id": "日"})
     }
     assert len(keys) == 5
@@ -434,7 +434,7 @@ def test_however_large_the_parts_a_copy_holds_little_at_once(mib: int) -> None:
     assert part_size == mib * MIB
     plan = job.in_parts() | {"size": size, "part_size": part_size}
     copy = CopySegment(locate=lambda *_: "url", fence=job.fence, files=job.files, reader=Slow(), sums=job.sums)
-    assert copy(job.work, Plan(**plan), [1, 12]) == 12  # type: ignore[typeddict-item]
+    assert copy(job.work, Plan(**plan), [1, 12]) == 12
     assert most * 2 * part_size <= 160 * MIB
 
 
@@ -464,8 +464,8 @@ def test_a_url_that_runs_out_within_a_segment_is_asked_for_once_and_not_for_ever
     if check:
         for segment in plan["segments"]:
             job.copy(plan, segment)
-        check = CheckSegment(locate=locate, fence=job.fence, files=job.files, reader=reader, sums=job.sums)
-        assert check(job.work, plan, [1, 11]) == 0
+        again = CheckSegment(locate=locate, fence=job.fence, files=job.files, reader=reader, sums=job.sums)
+        assert again(job.work, plan, [1, 11]) == 0
     else:
         copy = CopySegment(locate=locate, fence=job.fence, files=job.files, reader=reader, sums=job.sums)
         assert copy(job.work, plan, [1, 11]) == 11
@@ -503,7 +503,7 @@ def test_storage_that_damages_everything_is_told() -> None:
     def refuse(*_: object) -> str:
         raise ChecksumMismatch("what arrived is not what was sent")
 
-    job.files.upload_part = refuse  # type: ignore[method-assign]
+    job.files.upload_part = refuse  # type: ignore[method-assign, assignment]
     with pytest.raises(ChecksumMismatch):
         job.copy(plan, plan["segments"][0])
 
@@ -908,7 +908,7 @@ def test_a_file_that_comes_between_the_look_and_the_token_is_not_missed() -> Non
         keep(one, token)
         world.cloudflare.upload("capture_1")
 
-    world.recordings.keep_token = and_upload  # type: ignore[method-assign]
+    world.recordings.keep_token = and_upload  # type: ignore[method-assign, assignment]
     assert world.check(recording) == {"state": "uploaded", "partial": False}
     assert world.memory.tokens == {}
 

@@ -97,9 +97,9 @@ class Contended(MemoryRooms):
             room = super().get("tenant_1", "room_1")
             super().save(room, a_room(name="theirs", meeting_id=room.meeting_id, version=room.version + 1))
 
-    def save(self, before: Room, after: Room) -> None:
+    def save(self, before: Room, after: Room, *, nonce: str | None = None) -> None:
         self._meanwhile()
-        super().save(before, after)
+        super().save(before, after, nonce=nonce)
 
 
 def test_a_change_by_somebody_else_is_read_again_and_lost_by_nobody(world: World) -> None:

@@ -164,7 +164,7 @@ class Turns:
 def in_order(make: Callable[[], World], state: Callable[[World], Recording], *commands: Command) -> Outcome:
     world = make()
     one = state(world)
-    return outcome(world, [attempt(lambda command=command: command(world, one)) for command in commands])
+    return outcome(world, [attempt(partial(command, world, one)) for command in commands])
 
 
 def check(

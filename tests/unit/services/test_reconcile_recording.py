@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -338,7 +339,7 @@ def test_a_look_that_dies_anywhere_is_made_good_by_the_next(scene: str, known: b
             only = "recorder" if isinstance(error, ProviderTimeout) else ""
             world.trap = Trap(n, error, after=after, only=only)
             try:
-                attempt(lambda world=world, listed=listed: look(world, listed))
+                attempt(partial(look, world, listed))
             except Killed:
                 pass
             world.let_go()

@@ -161,7 +161,7 @@ def test_a_change_in_between_is_read_again_and_endless_ones_are_told(world: Worl
     def save(*given: object) -> None:
         raise ConcurrentUpdate
 
-    world.recordings.save = save  # type: ignore[method-assign]
+    world.recordings.save = save  # type: ignore[method-assign, assignment]
     with pytest.raises(ConcurrentUpdate):
         world.recover(stored(world))
     assert stored(world).attempt == 2

@@ -303,7 +303,7 @@ def test_a_small_file_whose_attempt_is_replaced_while_it_is_read_is_not_stored()
             fenced.overtake()
         return read(*given)
 
-    fenced.reader.read = and_overtake  # type: ignore[method-assign]
+    fenced.reader.read = and_overtake  # type: ignore[method-assign, assignment]
     with pytest.raises(AttemptReplaced):
         CopySegment(**fenced.made)(fenced.work, fenced.plan, [1, 1])
     assert fenced.world.files.objects == {}
@@ -331,7 +331,7 @@ def test_a_copy_that_goes_on_for_long_asks_now_and_then_whether_it_is_still_want
         fenced.overtake()
         return upload(*given)
 
-    fenced.world.files.upload_part = and_overtake  # type: ignore[method-assign]
+    fenced.world.files.upload_part = and_overtake  # type: ignore[method-assign, assignment]
     with pytest.raises(AttemptReplaced):
         CopySegment(**fenced.made)(fenced.work, fenced.plan, [1, 1])
 
@@ -389,7 +389,7 @@ def test_a_check_that_is_overtaken_leaves_the_token_of_the_new_attempt() -> None
             keep(world.recover(old), "new")
             world.cloudflare.upload("capture_1")
 
-    world.recordings.keep_token = and_overtake  # type: ignore[method-assign]
+    world.recordings.keep_token = and_overtake  # type: ignore[method-assign, assignment]
     world.check(old, "old")
     assert list(world.memory.tokens.values()) == ["new"]
 

@@ -122,7 +122,7 @@ def test_a_delete_that_is_faster_refuses_the_copy_and_nothing_is_asked_for(world
         world.delete(before)
         save(one, after)
 
-    world.recordings.save = late  # type: ignore[method-assign]
+    world.recordings.save = late  # type: ignore[method-assign, assignment]
     with pytest.raises(RecordingNotFound):
         world.restore(before)
     assert world.vault.asked == []

@@ -124,7 +124,7 @@ def test_a_failed_order_does_not_pass_off_as_ours_what_ran_before_it(world: Worl
     def lost(meeting_id: str, **named: Any) -> object:
         raise ProviderTimeout
 
-    world.cloudflare.start = lost  # type: ignore[method-assign]
+    world.cloudflare.start = lost  # type: ignore[method-assign, assignment]
     with pytest.raises(RoomAlreadyRecording):
         world.start()
     world.settle()
@@ -343,11 +343,11 @@ def test_an_order_is_sent_once(world: World) -> None:
 
 def test_an_answer_lost_twice_is_found_by_the_next_call(world: World) -> None:
     world.trap = Trap(1, ProviderTimeout(), after=True, only="recorder")
-    world.cloudflare.active = _fails_from(2, world.cloudflare.active)  # type: ignore[method-assign]
+    world.cloudflare.active = _fails_from(2, world.cloudflare.active)  # type: ignore[method-assign, assignment]
     with pytest.raises(ProviderTimeout):
         world.start()
     assert world.all() == []
-    del world.cloudflare.active  # type: ignore[method-assign]
+    del world.cloudflare.active
     world.trap = Trap(-1)
     with pytest.raises(RoomAlreadyRecording):
         world.start()

@@ -301,7 +301,7 @@ def test_a_capture_that_ends_while_it_is_imported_is_kept_and_needs_no_stop(fore
     foreign.cloudflare.active = just_before_the_end  # type: ignore[assignment,method-assign]
     with pytest.raises(NoActiveRecording):
         foreign.stop()
-    del foreign.cloudflare.active  # type: ignore[method-assign]
+    del foreign.cloudflare.active
     assert foreign.of(foreign.cloudflare.get("capture_1")).status is Status.PROCESSING
     foreign.settle()
     foreign.assert_settled()

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 import pytest
 
@@ -385,7 +386,7 @@ def test_a_run_that_is_throttled_keeps_the_watermark_and_gives_the_lease_back(wo
     get = failing(world, ProviderThrottled)
     assert world.sync() is None
     assert (world.state.watermark, world.state.until) == (mark, None)
-    world.cloudflare.get = get  # type: ignore[method-assign]
+    world.cloudflare.get = get  # type: ignore[method-assign, assignment]
     assert world.sync() == 2
     assert world.state.watermark == NOON - timedelta(hours=1)
 
@@ -403,7 +404,7 @@ def test_what_fails_alone_holds_up_nothing_and_is_looked_at_until_it_succeeds(
     world.clock.advance(hours=5)
     captured(world, timedelta(0))
     assert world.sync() == 1
-    world.cloudflare.get = get  # type: ignore[method-assign]
+    world.cloudflare.get = get  # type: ignore[method-assign, assignment]
     assert world.sync() == 2
     assert world.memory.looks == {}
     assert {one.cloudflare_id for one in world.all()} == set(world.cloudflare.captured)
@@ -606,7 +607,7 @@ def attempt_killed(world: World) -> None:
         begun = world.ports("state")["state"].begin(nonce="dead", now=world.clock(), until=world.clock())
         scan = world.scan(begun)
         for batch in scan.batches:
-            attempt(lambda batch=batch: world.look(batch))
+            attempt(partial(world.look, batch))
     except Killed:
         pass
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -290,11 +291,11 @@ class World:
             while page is not None:
                 at = page
                 self.again(lambda: state.renew(nonce=nonce, until=self.clock() + sync_all.LEASE))
-                scan = self.again(lambda at=at: self.scan(begun, at))
+                scan = self.again(partial(self.scan, begun, at))
                 newest = newest or scan.newest
                 for some in scan.batches:
                     self.again(lambda: state.renew(nonce=nonce, until=self.clock() + sync_all.LEASE))
-                    changed += self.again(lambda some=some: self.look(some))
+                    changed += self.again(partial(self.look, some))
                 page = scan.next_page
         except RecordingsError:
             self.again(lambda: state.end(nonce=nonce, watermark=None, full_at=None))
@@ -409,12 +410,12 @@ class World:
         """Copy all segments, prove them, and complete, as both state machines do."""
         complete = CompleteTransfer(files=files, sums=self.ports("sums")["sums"], fence=copy.fence)
         for segment in plan["segments"]:
-            self.again(lambda segment=segment: copy(work, plan, segment))
+            self.again(partial(copy, work, plan, segment))
         done = self.again(lambda: complete(plan, work=work, checked=False))
         if done["proven"]:
             return done
         for segment in plan["segments"]:
-            self.again(lambda segment=segment: check(work, plan, segment))
+            self.again(partial(check, work, plan, segment))
         return self.again(lambda: complete(plan, work=work))
 
     def move(self, recording: Recording) -> str | None:
