@@ -14,7 +14,9 @@ from release.versions import Refused
 # The earliest time that a ZIP file can hold: the same files give the same bytes.
 NO_TIME: Final = (1980, 1, 1, 0, 0, 0)
 READABLE: Final = 0o100644 << 16
-ARTIFACT: Final = re.compile(r"(?m)^(\s+(?P<kind>CodeUri|ContentUri|DefinitionUri): )(?P<path>\S+)$")
+ARTIFACT: Final = re.compile(
+    r"(?m)^(\s+(?P<kind>CodeUri|ContentUri|DefinitionUri|LicenseUrl|ReadmeUrl): )(?P<path>\S+)$"
+)
 SUMS: Final = "SHA256SUMS"
 
 
@@ -48,8 +50,8 @@ def package(build: Path, target: Path) -> None:
 
     def packed(found: re.Match[str]) -> str:
         held = (build / found["path"]).resolve()
-        if found["kind"] == "DefinitionUri":
-            name = f"statemachines/{held.name}"
+        if held.is_file():
+            name = f"statemachines/{held.name}" if found["kind"] == "DefinitionUri" else held.name
             (target / name).parent.mkdir(exist_ok=True)
             shutil.copyfile(held, target / name)
         else:

@@ -37,6 +37,8 @@ Transform: AWS::Serverless-2016-10-31
 Metadata:
   AWS::ServerlessRepo::Application:
     SemanticVersion: 0.1.0
+    LicenseUrl: ../LICENSE
+    ReadmeUrl: ../README.md
 Parameters:
   Architecture:
     Type: String
@@ -67,7 +69,16 @@ Resources:
 def checkout(tmp_path: Path) -> Path:
     """A checkout with a build for x86_64."""
     root = tmp_path / "checkout"
-    for name in (PROJECT, CLIENT, OPENAPI, TEMPLATE, "LICENSE", "clients/python/README.md", "clients/python/LICENSE"):
+    for name in (
+        PROJECT,
+        CLIENT,
+        OPENAPI,
+        TEMPLATE,
+        "LICENSE",
+        "README.md",
+        "clients/python/README.md",
+        "clients/python/LICENSE",
+    ):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text((ROOT / name).read_text())
     package = root / "clients/python/src/recordings_client"
@@ -96,6 +107,7 @@ def test_a_release_holds_all_that_its_template_names(checkout: Path) -> None:
     assert sorted(str(path.relative_to(made)) for path in made.rglob("*") if path.is_file()) == [
         "CHANGELOG.md",
         "LICENSE",
+        "README.md",
         "SHA256SUMS",
         "functions/PutRoom.zip",
         "layers/Layer.zip",
@@ -113,6 +125,7 @@ def test_a_release_holds_all_that_its_template_names(checkout: Path) -> None:
         if key in ("CodeUri", "ContentUri", "DefinitionUri")
     ]
     assert len(named) == 3
+    named += [template["Metadata"]["AWS::ServerlessRepo::Application"][key] for key in ("LicenseUrl", "ReadmeUrl")]
     assert all((made / name).is_file() for name in named)
     assert zipfile.ZipFile(made / "layers/Layer.zip").namelist() == ["python/one.so"]
     assert zipfile.ZipFile(made / "functions/PutRoom.zip").read("app.py") == b"handler = None\n"
@@ -125,7 +138,7 @@ def test_a_release_holds_all_that_its_template_names(checkout: Path) -> None:
 def test_the_sums_are_those_of_the_files(checkout: Path) -> None:
     made = release(checkout, checkout / "build", "1.2.3", DAY)
     lines = [line.split("  ") for line in (made / "SHA256SUMS").read_text().splitlines()]
-    assert len(lines) == 9
+    assert len(lines) == 10
     for digest, name in lines:
         assert hashlib.sha256((made / name).read_bytes()).hexdigest() == digest
 
