@@ -168,11 +168,11 @@ def test_a_reservation_counts_for_every_version_of_its_function(
     arn = "arn:aws:lambda:us-east-1:000000000000:function:copy:3"
     version = {"config": {"FunctionName": "copy", "FunctionArn": arn, "Version": "3"}}
     stored = {("000000000000", "us-east-1", "copy"): {"concurrency": 1}}
-    monkeypatch.setattr(concurrency.lambda_svc._functions, "_data", stored)
+    monkeypatch.setattr(lambda_svc._functions, "_data", stored)
     monkeypatch.delenv(concurrency.FILE, raising=False)
     key, _ = concurrency.acquire(version, version["config"])
     assert key is not None
     try:
         assert concurrency.acquire(version, version["config"]) == (None, "function")
     finally:
-        concurrency.lambda_svc._release_execution_slot(key)
+        lambda_svc._release_execution_slot(key)
