@@ -23,20 +23,23 @@ setup: .venv/installed tools/node/node_modules/installed ## Install everything i
 
 $(UV):
 	python3 -m venv .tools/uv
-	.tools/uv/bin/python -m pip install --quiet --disable-pip-version-check uv
+	.tools/uv/bin/python -m pip install $(QUIET) --disable-pip-version-check uv
+
+# On a terminal uv shows what it downloads.
+QUIET := $(shell [ -t 2 ] || echo --quiet)
 
 # uv is used because one call makes the environment from the pinned list, hashes checked.
 .venv/installed: requirements-dev.txt requirements-sam.txt requirements-gates.txt requirements-openapi.txt .python-version | $(UV)
 	@$(UV) python find --quiet --no-python-downloads "$$(cat .python-version)" >/dev/null 2>&1 \
 		|| { echo "Python $$(cat .python-version) is missing: install it (pyenv install 3.13, or your system's package python3.13) and run make again." >&2; exit 1; }
 	$(UV) venv --quiet --clear --no-python-downloads --python "$$(cat .python-version)" .venv
-	$(UV) pip sync --quiet --python .venv --require-hashes requirements-dev.txt
+	$(UV) pip sync $(QUIET) --python .venv --require-hashes requirements-dev.txt
 	$(UV) venv --quiet --clear --no-python-downloads --python "$$(cat .python-version)" .tools/sam
-	$(UV) pip sync --quiet --python .tools/sam --require-hashes requirements-sam.txt
+	$(UV) pip sync $(QUIET) --python .tools/sam --require-hashes requirements-sam.txt
 	$(UV) venv --quiet --clear --no-python-downloads --python "$$(cat .python-version)" .tools/gates
-	$(UV) pip sync --quiet --python .tools/gates --require-hashes requirements-gates.txt
+	$(UV) pip sync $(QUIET) --python .tools/gates --require-hashes requirements-gates.txt
 	$(UV) venv --quiet --clear --no-python-downloads --python "$$(cat .python-version)" .tools/openapi
-	$(UV) pip sync --quiet --python .tools/openapi --require-hashes requirements-openapi.txt
+	$(UV) pip sync $(QUIET) --python .tools/openapi --require-hashes requirements-openapi.txt
 	@touch $@
 
 # Node and npm are a wheel in .venv. Packages that the cache holds are not looked for again: the lock names their hashes.

@@ -1,6 +1,7 @@
 import json
 import socket
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from recordings_client.cli import EPILOG, Exit, app, exit_code
 from recordings_client.errors import DownloadFailed, NoAnswer, RecordingFailed, RecordingsError, UnexpectedAnswer
 from typer.testing import CliRunner, Result
 
+from tests.support.template import ROOT
 from tests.unit.client.support import (
     ARCHIVED,
     LINK,
@@ -467,4 +469,6 @@ def test_without_its_extra_the_command_says_what_it_needs(
         __main__.main()
 
     assert caught.value.code == Exit.USAGE
-    assert "pip install 'recordings-client[cli]'" in capsys.readouterr().err
+    project = tomllib.loads((ROOT / "clients/python/pyproject.toml").read_text())["project"]
+    extra = " ".join(f"'{one}'" for one in project["optional-dependencies"]["cli"])
+    assert f"pip install {extra}\n" in capsys.readouterr().err
