@@ -21,6 +21,8 @@ class _Shown:
 
     began: float | None = None
     drawn = False
+    # Of steps within steps only the innermost, the last one here, is shown as it goes on.
+    over: Final[list[threading.Event]] = []
     lock = threading.RLock()
 
 
@@ -58,12 +60,14 @@ def step(title: str, detail: Callable[[], str] = str, *, announced: bool = False
         _write(f"{_elapsed(_Shown.began)}  {title} …\n")
     teller = threading.Thread(target=_tell, args=(_Shown.began, title, detail, over, live), daemon=True)
     began = time.monotonic()
+    _Shown.over.append(over)
     teller.start()
     try:
         yield
     finally:
         over.set()
         teller.join()
+        _Shown.over.remove(over)
     if live and not announced:
         _write(f"{_elapsed(_Shown.began)}  {title}: {time.monotonic() - began:.1f} s\n")
 
@@ -80,6 +84,8 @@ def last_line(log: Path) -> str:
 def _tell(began: float, title: str, detail: Callable[[], str], over: threading.Event, live: bool) -> None:
     frame = 0
     while not over.wait(LIVE_EVERY if live else LINE_EVERY):
+        if _Shown.over[-1] is not over:
+            continue
         more = "".join(one if one.isprintable() else " " for one in detail())
         line = f"{_elapsed(began)}  {title} … {more}".rstrip()
         if not live:

@@ -16,7 +16,10 @@ SCRIPT = """
 from local import progress
 progress.LINE_EVERY = 0.01
 with progress.shown():
-    with progress.step("Build", lambda: "layer\\t3", announced={announced}):
+    with (
+        progress.step("All", announced=True),
+        progress.step("Build", lambda: "layer\\t3", announced={announced}),
+    ):
         input()
     with progress.paused():
         print("built")
@@ -52,6 +55,7 @@ def test_a_terminal_has_a_live_line_that_is_taken_back(announced: bool) -> None:
     end = shown.rpartition("\x1b[2K")[2]
     assert ("  Build: " in end) is not announced
     assert end.endswith("built\r\n")
+    assert "All" not in shown
 
 
 def test_a_pipe_gets_lines_from_the_beginning_and_then_now_and_then() -> None:
