@@ -36,6 +36,9 @@ CLOUDFLARE_TOKEN = "local-cloudflare-token"
 AUDIENCE = "recordings"
 SCOPES = "recordings:read recordings:write recordings:adopt"
 DEFAULT_PORT = 8787
+# Dozens of functions that start at once on a small machine take longer than API Gateway's 30 s to begin. What they take
+# then is bounded by their own time-out.
+GATEWAY_SECONDS = 150
 # Below those that systems give to outgoing connections.
 PORTS = range(20_000, 32_000)
 
@@ -74,7 +77,13 @@ def client(stack: dict[str, Any], service: str) -> Any:
         region_name="auto" if r2 else stack["region"],
         aws_access_key_id=credentials["access_key_id"],
         aws_secret_access_key=credentials["secret_access_key"],
-        config=Config(s3={"addressing_style": "path"}, read_timeout=900, retries={"total_max_attempts": 1}),
+        config=Config(
+            s3={"addressing_style": "path"},
+            read_timeout=900,
+            retries={"total_max_attempts": 1},
+            # A part must have the checksum that its upload was begun with; boto3 adds one to each by default.
+            request_checksum_calculation="when_required",
+        ),
     )
 
 
@@ -293,6 +302,7 @@ def _start_processes(stack: dict[str, Any], home: Path, aws_port: int, standin_p
     ])  # fmt: skip
     _start(stack, "gateway", [
         *python, "local.gateway", "--port", str(api_port), "--upstream", aws, "--home", str(home),
+        "--seconds", str(GATEWAY_SECONDS),
     ])  # fmt: skip
     _await(stack, "ministack", f"{aws}/_ministack/health")
     _await(stack, "standin", f"{stack['cloudflare_api_url'].removesuffix('/client/v4')}/health")
