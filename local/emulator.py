@@ -8,6 +8,7 @@
 - A claim that is an object or null reaches a function as API Gateway writes it, `map[a:1]` and `<nil>`, not as JSON.
 - A function whose code cannot be loaded fails with `Runtime.ImportModuleError`, `Runtime.HandlerNotFound` or
   `Runtime.UserCodeSyntaxError`, as on Lambda.
+- What S3, R2, Lambda, Step Functions, EventBridge and STS refuse is refused: see `local/rules`.
 - Concurrent invocations are counted, refused and tried again as on AWS: see `local/concurrency.py`.
 - An alarm on an expression is stored as one on a metric that nothing publishes. The emulator refuses it otherwise, and
   it would evaluate neither.
@@ -35,6 +36,7 @@ from ministack.services.cloudformation import provisioners
 
 from local import concurrency
 from local.log_levels import shown, told_its_level
+from local.rules import functions, services, uploads
 
 SHARED = Path(tempfile.gettempdir()) / "unpacked"
 LEAST_FILES = 20
@@ -101,8 +103,12 @@ def named_error(body: dict[str, Any], log: str) -> dict[str, Any]:
 
 def execute(func: dict[str, Any], event: Any, request_id: str) -> dict[str, Any]:
     """Run a function; a failure carries the class of its error, and the log is what Lambda would hand on."""
+    refusal = functions.payload_refusal("RequestResponse", functions.size(event))
+    if refusal is not None:
+        return {"body": {"errorMessage": refusal, "errorType": "RequestTooLargeException"}, "error": True}
     config = told_its_level(func.get("config") or func)
-    result: dict[str, Any] = _execute({**func, "config": config} if "config" in func else config, event, request_id)
+    told = {**func, "config": config} if "config" in func else config
+    result: dict[str, Any] = functions.answer(_execute(told, event, request_id))
     if result.get("error") and isinstance(result.get("body"), dict):
         result["body"] = named_error(result["body"], result.get("log", ""))
     if "log" in result:
@@ -164,6 +170,8 @@ def main() -> None:
     concurrency.install()
     provisioners._cw_metric_alarm_record = alarm_record
     provisioners._apigw_v2_stage_props = stage_properties
+    for rules in (uploads, functions, services):
+        rules.install()
     runpy.run_module("ministack", run_name="__main__", alter_sys=True)
 
 
