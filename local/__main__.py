@@ -1,4 +1,4 @@
-"""`python -m local up|deploy|down|status|logs|reset|token|invoke|concurrency [--name NAME]`."""
+"""`python -m local up|deploy|down|status|logs|reset|token|invoke|concurrency|filters [--name NAME]`."""
 
 import argparse
 import json
@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local import progress, stack
+from local import mappings, progress, stack
 
 PASTE = "Paste this into any shell; the token is the tenant acme's and good for an hour:"
 
@@ -43,6 +43,8 @@ def parser() -> argparse.ArgumentParser:
     )
     limit = commands.add_parser("concurrency", parents=[named], help="change how many functions may run at once")
     limit.add_argument("functions", type=int, nargs="?", help="how many; left out: no limit")
+    filters = commands.add_parser("filters", parents=[named], help="whether streams are filtered for the functions")
+    filters.add_argument("state", choices=["ignored", "kept"])
     commands.add_parser("deploy", parents=[named], help="deploy the code as it is now; the data stays")
     commands.add_parser("down", parents=[named], help="stop the stack")
     commands.add_parser("status", parents=[named], help="what runs")
@@ -74,6 +76,10 @@ def run(args: argparse.Namespace, name: str) -> None:
             stack.load(name)
             stack.limit_concurrency(name, args.functions)
             print(f"In '{name}' {args.functions or 'all'} functions may run at once.")
+        case "filters":
+            change = mappings.ignore_filters if args.state == "ignored" else mappings.restore_filters
+            change(stack.load(name))
+            print(f"The filters of streams are {args.state} in '{name}'.")
         case "deploy":
             stack.deploy(name)
             print(f"Deployed into '{name}'.")

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from local import stack
+from local import mappings, stack
 from tests.e2e.callers import transport
 
 # Each process of the run has a stack of its own.
@@ -27,6 +27,13 @@ def running() -> Iterator[dict[str, Any]]:
         yield started
     finally:
         stack.down(NAME)
+
+
+@pytest.fixture(scope="module")
+def unfiltered(running: dict[str, Any]) -> Iterator[None]:
+    """From its first use to the end of the module the functions see every record, and prove their right."""
+    with mappings.unfiltered(running):
+        yield
 
 
 def stop_the_clock(running: dict[str, Any]) -> None:

@@ -118,6 +118,7 @@ def test_a_whole_life_is_told_in_one_event_for_each_transition(
     check(events, get(api, recording_id), tenant)
 
 
+@pytest.mark.usefixtures("unfiltered")
 def test_what_is_refused_deleted_or_brought_back_is_not_told(
     running: Json, heard: Heard, api: httpx.Client, cloudflare: httpx.Client, tenant: str
 ) -> None:
@@ -143,6 +144,7 @@ def test_what_is_refused_deleted_or_brought_back_is_not_told(
     check(events, get(api, recording_id), tenant)
 
 
+@pytest.mark.usefixtures("unfiltered")
 def test_an_import_is_told_once_and_with_its_cause(
     heard: Heard, api: httpx.Client, cloudflare: httpx.Client, tenant: str
 ) -> None:
@@ -158,6 +160,7 @@ def test_an_import_is_told_once_and_with_its_cause(
     check(events, get(api, row["id"]), tenant)
 
 
+@pytest.mark.usefixtures("unfiltered")
 def test_a_lost_recording_is_told_as_failed(
     heard: Heard, api: httpx.Client, cloudflare: httpx.Client, tenant: str
 ) -> None:
@@ -174,6 +177,7 @@ def test_a_lost_recording_is_told_as_failed(
     check(events, get(api, recording_id), tenant)
 
 
+@pytest.mark.usefixtures("unfiltered")
 def test_a_move_that_fails_for_good_is_told_as_ready_again(
     running: Json, heard: Heard, api: httpx.Client, cloudflare: httpx.Client, tenant: str
 ) -> None:

@@ -1,6 +1,7 @@
 """What is deleted for good, and what may not be: seen in the deployed function, with its own permissions."""
 
 import json
+import uuid
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from local import stack
 from recordings.adapters.system import now
 from tests.e2e.conftest import NAME
-from tests.e2e.support import a_room, imported, in_archive, in_status, keys, scanned, unfinished
+from tests.e2e.support import a_room, imported, in_archive, in_status, keys, scanned, unfinished, until
 
 type Json = dict[str, Any]
 
@@ -35,6 +36,25 @@ def purge(running: Json, item: Json, identity: Json | None) -> Json:
     return answer
 
 
+def batches(running: Json) -> int:
+    """How many batches of the table's stream the function has been through with."""
+    line = f"ESM: Lambda {running['functions']['PurgeRecording']} processed"
+    return (stack.folder(NAME) / "ministack.log").read_text(errors="replace").count(line)
+
+
+def streamed(running: Json, api: httpx.Client) -> None:
+    """Wait until the function has seen what the table's stream held so far: it has no filter here."""
+    before = batches(running)
+
+    def look() -> bool:
+        # One change more, so that it is called again; the second batch from now on began after this.
+        assert api.put("/rooms/room_1", json={"name": f"Room {uuid.uuid4().hex}"}).status_code == 200
+        return batches(running) > before + 2
+
+    until(look, every=0.5)
+
+
+@pytest.mark.usefixtures("unfiltered")
 @pytest.mark.parametrize("store", ["r2", "s3"])
 def test_what_a_purge_removes_is_gone_down_to_the_last_version(
     running: Json, api: httpx.Client, cloudflare: httpx.Client, tenant: str, store: str
@@ -69,6 +89,7 @@ def test_what_a_purge_removes_is_gone_down_to_the_last_version(
     key = {"pk": item["pk"], "sk": item["sk"]}
     stack.client(running, "dynamodb").delete_item(TableName=running["tables"]["Table"], Key=key)
     assert purge(running, item, None) == {"batchItemFailures": []}
+    streamed(running, api)
     assert keys(running, "r2", recording_id) == before
 
     for _ in range(2):
