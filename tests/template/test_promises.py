@@ -193,3 +193,27 @@ def test_whatever_settles_that_there_is_no_file_ends_the_recording_from_every_ta
     ]
     assert len(ways) >= 2
     assert all(way == known for way in ways), ways
+
+
+def test_environment_variables_have_room_for_the_longest_values() -> None:
+    """Lambda takes 4 KB of them as JSON (Developer Guide, Lambda quotas); an ARN or an address has 100 characters."""
+    everywhere = template()["Globals"]["Function"]["Environment"]["Variables"]
+    for name, function in resources("AWS::Serverless::Function").items():
+        own = ((function.get("Environment") or {}).get("Variables") or {}).keys()
+        names = {*everywhere, *own}
+        assert len(names) * 6 + sum(map(len, names)) + sum(100 if long(one) else 40 for one in names) < 4096, name
+
+
+def long(name: str) -> bool:
+    """Whether the variable holds an address or an ARN."""
+    return name.endswith(("_ARN", "_URL", "_ENDPOINT", "_HOSTS", "_BUS", "TABLE_NAME", "_BUCKET"))
+
+
+def test_only_this_accounts_event_bus_writes_to_a_dead_letter_queue() -> None:
+    (policy,) = [
+        one["PolicyDocument"]["Statement"]
+        for one in resources("AWS::SQS::QueuePolicy").values()
+        if "LostRestores" in str(one["Queues"])
+    ]
+    for statement in policy:
+        assert statement["Condition"]["StringEquals"]["aws:SourceAccount"] == {"Ref": "AWS::AccountId"}
