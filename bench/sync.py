@@ -144,6 +144,7 @@ def known(room_id: str, meeting_id: str, capture_ids: Sequence[str], newest: str
 def store(recordings: "Iterator[Recording]") -> None:
     """Write recordings into an empty table: the items that adding each would have written."""
     from recordings.adapters import dynamo
+    from recordings.adapters.dynamodb.settings import TABLE
 
     client, gathered = dynamo._client, Gathered()
     vars(dynamo)["_client"] = gathered
@@ -152,7 +153,7 @@ def store(recordings: "Iterator[Recording]") -> None:
             dynamo.DynamoRecordings().add(recording, nonce=None)
     finally:
         vars(dynamo)["_client"] = client
-    gathered.write(client, dynamo.TABLE)
+    gathered.write(client, TABLE)
 
 
 def populate(room_id: str, meeting_id: str, capture_ids: Sequence[str], newest: str) -> None:

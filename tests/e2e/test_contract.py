@@ -23,7 +23,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from local import stack
-from recordings.adapters.budget import KEY
+from recordings.adapters.dynamodb.queries import item_key
+from recordings.adapters.dynamodb.rate_limit import KEY
 from tests.e2e.conftest import Client
 from tests.e2e.test_main_job import a_room, until
 from tests.support.description import as_sent
@@ -129,7 +130,7 @@ def refill(running: dict[str, Any]) -> Callable[[], None]:
     """Gives the deployment its budget of calls to Cloudflare back: these tests make more of them than a minute has."""
     table = stack.client(running, "dynamodb")
     (name,) = table.list_tables()["TableNames"]
-    return lambda: table.delete_item(TableName=name, Key=KEY)
+    return lambda: table.delete_item(TableName=name, Key=item_key(*KEY))
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,8 @@ import pytest
 
 from local import stack
 from local import template as sam
-from recordings.adapters.budget import KEY, item_of, part_of
+from recordings.adapters.dynamodb.queries import item_key
+from recordings.adapters.dynamodb.rate_limit import KEY, item_of, part_of
 from recordings.domain.fair_share import CALL, TICK_SECONDS, Shares, Usage, allowed
 from tests.e2e.conftest import Client, calm
 from tests.e2e.support import Json, a_room, start, stop, sync, until
@@ -38,13 +39,15 @@ def budget(running: Json, cloudflare: httpx.Client) -> Iterator[None]:
 def use(running: Json, shares: Shares, parts: dict[str, int]) -> None:
     """Let the bucket hold so many calls of these parts."""
     usage = Usage(int(time.time() // TICK_SECONDS), {part: calls * CALL for part, calls in parts.items()})
-    stack.client(running, "dynamodb").put_item(TableName=running["tables"]["Table"], Item=item_of(usage, shares))
+    table, item = running["tables"]["Table"], item_of(usage, shares).serialize()
+    stack.client(running, "dynamodb").put_item(TableName=table, Item=item)
 
 
 def used(running: Json) -> dict[str, int]:
     """The parts of the bucket, in thousandths of a call."""
     table = running["tables"]["Table"]
-    item = stack.client(running, "dynamodb").get_item(TableName=table, Key=KEY, ConsistentRead=True).get("Item", {})
+    client, key = stack.client(running, "dynamodb"), item_key(*KEY)
+    item = client.get_item(TableName=table, Key=key, ConsistentRead=True).get("Item", {})
     return {part: int(held["N"]) for part, held in item.get("parts", {"M": {}})["M"].items()}
 
 

@@ -3,7 +3,8 @@
 from http import HTTPStatus
 
 from recordings.adapters.archive_store import ArchiveBucket
-from recordings.adapters.dynamo import DynamoIdempotencyKeys, DynamoRecordings
+from recordings.adapters.dynamo import DynamoRecordings
+from recordings.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
 from recordings.adapters.system import now
 from recordings.http.endpoint import Idempotency, Request, Response, endpoint
 from recordings.http.schemas import Nothing, RestoreBody, restoring_view

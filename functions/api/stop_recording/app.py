@@ -2,8 +2,9 @@
 
 from http import HTTPStatus
 
-from recordings.adapters.budget import CallBudget
-from recordings.adapters.dynamo import DynamoIdempotencyKeys, DynamoRecordings, DynamoRooms
+from recordings.adapters.dynamo import DynamoRecordings, DynamoRooms
+from recordings.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
+from recordings.adapters.dynamodb.rate_limit import CallBudget
 from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.step_functions import ProcessingRuns
 from recordings.adapters.system import new_id, now

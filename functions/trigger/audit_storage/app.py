@@ -4,8 +4,9 @@ import time
 from datetime import datetime, timedelta
 
 from recordings.adapters.archive_store import ArchiveBucket
-from recordings.adapters.budget import CallBudget
-from recordings.adapters.dynamo import DynamoRecordings, DynamoRooms, DynamoSuspects, DynamoTenants
+from recordings.adapters.dynamo import DynamoRecordings, DynamoRooms
+from recordings.adapters.dynamodb.audit import DynamoSuspects, DynamoTenants
+from recordings.adapters.dynamodb.rate_limit import CallBudget
 from recordings.adapters.object_store import R2
 from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.step_functions import ProcessingRuns

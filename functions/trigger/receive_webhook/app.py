@@ -2,8 +2,8 @@
 
 from http import HTTPStatus
 
-from recordings.adapters.budget import CallBudget
 from recordings.adapters.dynamo import DynamoRecordings, DynamoRooms
+from recordings.adapters.dynamodb.rate_limit import CallBudget
 from recordings.adapters.object_store import R2
 from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.step_functions import ProcessingRuns

@@ -1,6 +1,6 @@
 """Sync task: take the run, unless another one is at work."""
 
-from recordings.adapters.sync_state import DynamoSyncState
+from recordings.adapters.dynamodb.sync_lease import DynamoSyncState
 from recordings.adapters.system import now
 from recordings.services.sync_all import LEASE
 from recordings.workflow.task import Payload, task

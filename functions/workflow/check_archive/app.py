@@ -1,7 +1,8 @@
 """Archiving task: read one run of parts from R2 once more, where nothing else proves them right."""
 
 from recordings.adapters.archive_store import ArchiveBucket
-from recordings.adapters.dynamo import DynamoPartSums, DynamoRecordings
+from recordings.adapters.dynamo import DynamoRecordings
+from recordings.adapters.dynamodb.part_checksums import DynamoPartSums
 from recordings.adapters.object_store import R2
 from recordings.adapters.transfer import BucketReader
 from recordings.services.move_to_archive import ArchiveFence, key_in_r2

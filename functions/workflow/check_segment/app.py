@@ -1,7 +1,8 @@
 """Processing task: read one run of parts from Cloudflare once more, where nothing else proves them right."""
 
-from recordings.adapters.budget import CallBudget
-from recordings.adapters.dynamo import DynamoPartSums, DynamoRecordings
+from recordings.adapters.dynamo import DynamoRecordings
+from recordings.adapters.dynamodb.part_checksums import DynamoPartSums
+from recordings.adapters.dynamodb.rate_limit import CallBudget
 from recordings.adapters.object_store import R2
 from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.system import deadlines, now

@@ -3,8 +3,8 @@
 import os
 from datetime import timedelta
 
-from recordings.adapters.budget import CallBudget
 from recordings.adapters.dynamo import DynamoRecordings
+from recordings.adapters.dynamodb.rate_limit import CallBudget
 from recordings.adapters.object_store import R2
 from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.step_functions import answer_task, fail_task

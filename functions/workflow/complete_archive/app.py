@@ -1,7 +1,8 @@
 """Archiving task: make one object of the copied parts."""
 
 from recordings.adapters.archive_store import ArchiveBucket
-from recordings.adapters.dynamo import DynamoPartSums, DynamoRecordings
+from recordings.adapters.dynamo import DynamoRecordings
+from recordings.adapters.dynamodb.part_checksums import DynamoPartSums
 from recordings.services.move_to_archive import ArchiveFence
 from recordings.services.transfer_file import CompleteTransfer
 from recordings.workflow.task import Payload, task

@@ -1,6 +1,7 @@
 """Processing task: make one object of the copied parts."""
 
-from recordings.adapters.dynamo import DynamoPartSums, DynamoRecordings
+from recordings.adapters.dynamo import DynamoRecordings
+from recordings.adapters.dynamodb.part_checksums import DynamoPartSums
 from recordings.adapters.object_store import R2
 from recordings.services.process_recording import ProcessingFence
 from recordings.services.transfer_file import CompleteTransfer

@@ -1,7 +1,8 @@
 """Archiving task: copy one run of parts from R2 to the archive bucket."""
 
 from recordings.adapters.archive_store import ArchiveBucket
-from recordings.adapters.dynamo import DynamoPartSums, DynamoRecordings
+from recordings.adapters.dynamo import DynamoRecordings
+from recordings.adapters.dynamodb.part_checksums import DynamoPartSums
 from recordings.adapters.object_store import R2
 from recordings.adapters.transfer import BucketReader
 from recordings.observability import count_bytes

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from recordings.adapters.sync_state import DynamoSyncState
+from recordings.adapters.dynamodb.sync_lease import DynamoSyncState
 from recordings.observability import count
 from recordings.workflow.task import Payload, task
 

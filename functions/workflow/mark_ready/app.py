@@ -1,7 +1,7 @@
 """Processing task: decide whether the verified file becomes the recording's, and store that."""
 
-from recordings.adapters.budget import CallBudget
 from recordings.adapters.dynamo import DynamoRecordings
+from recordings.adapters.dynamodb.rate_limit import CallBudget
 from recordings.adapters.object_store import R2
 from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.system import attempt_limits, now

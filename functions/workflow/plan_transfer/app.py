@@ -1,7 +1,7 @@
 """Processing task: measure the file and plan its transfer."""
 
-from recordings.adapters.budget import CallBudget
 from recordings.adapters.dynamo import DynamoRecordings
+from recordings.adapters.dynamodb.rate_limit import CallBudget
 from recordings.adapters.media import read_media_facts
 from recordings.adapters.object_store import R2
 from recordings.adapters.realtimekit import RealtimeKit

@@ -1,13 +1,14 @@
 """Sync task: look closely at what differs, and bring it in line."""
 
 from recordings.adapters.archive_store import ArchiveBucket
-from recordings.adapters.budget import CallBudget
 from recordings.adapters.download_links import DynamoDownloadLinks
-from recordings.adapters.dynamo import DynamoKeptLooks, DynamoRecordings, DynamoRooms
+from recordings.adapters.dynamo import DynamoRecordings, DynamoRooms
+from recordings.adapters.dynamodb.rate_limit import CallBudget
+from recordings.adapters.dynamodb.retry_queue import DynamoKeptLooks
+from recordings.adapters.dynamodb.sync_lease import DynamoSyncState
 from recordings.adapters.object_store import R2
 from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.step_functions import ArchivingRuns, ProcessingRuns
-from recordings.adapters.sync_state import DynamoSyncState
 from recordings.adapters.system import deadlines, new_id, now
 from recordings.domain.reconcile import METRICS
 from recordings.observability import count, identify_during

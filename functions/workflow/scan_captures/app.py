@@ -2,10 +2,11 @@
 
 from datetime import datetime
 
-from recordings.adapters.budget import CallBudget
-from recordings.adapters.dynamo import DynamoKeptLooks, DynamoRecordings, DynamoRooms
+from recordings.adapters.dynamo import DynamoRecordings, DynamoRooms
+from recordings.adapters.dynamodb.rate_limit import CallBudget
+from recordings.adapters.dynamodb.retry_queue import DynamoKeptLooks
+from recordings.adapters.dynamodb.sync_lease import DynamoSyncState
 from recordings.adapters.realtimekit import RealtimeKit
-from recordings.adapters.sync_state import DynamoSyncState
 from recordings.adapters.system import deadlines, now
 from recordings.observability import count, logger
 from recordings.services.sync_all import LEASE, Begun, ScanCaptures

@@ -36,7 +36,8 @@ def sync_room(rooms: Rooms, recorder: Recorder) -> "SyncRoom":
 
 def release_meeting(rooms: Rooms, recorder: Recorder) -> "ReleaseMeeting":
     """What a room goes through before it lets its meeting go."""
-    from recordings.adapters.dynamo import DynamoKeptLooks, DynamoRecordings
+    from recordings.adapters.dynamo import DynamoRecordings
+    from recordings.adapters.dynamodb.retry_queue import DynamoKeptLooks
     from recordings.adapters.system import new_id, new_nonce, now
     from recordings.services.import_capture import ImportCapture
     from recordings.services.release_meeting import ReleaseMeeting

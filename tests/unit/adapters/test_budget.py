@@ -3,7 +3,7 @@
 import random
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,16 @@ import pytest
 from botocore.stub import Stubber
 
 from bench.sync import size_of
-from recordings.adapters import budget, dynamo
-from recordings.adapters.budget import KEY, CallBudget
+from recordings.adapters.dynamodb import rate_limit
+from recordings.adapters.dynamodb.connection import client
+from recordings.adapters.dynamodb.queries import item_key
+from recordings.adapters.dynamodb.rate_limit import KEY, CallBudget
+from recordings.adapters.dynamodb.settings import TABLE
 from recordings.domain.errors import ProviderThrottled, TenantThrottled, Throttled
 from recordings.domain.fair_share import TICK_SECONDS, Caller
 from recordings.observability import metrics
 from recordings.request_context import request_context
-from tests.support.fakes import Atomic
-from tests.support.table import a_table
+from tests.support.table import a_table, atomic, interrupted, recorded
 from tests.support.template import template
 
 APPS = sorted(Path("functions").glob("*/*/app.py"))
@@ -27,30 +29,6 @@ SWEEPS = {"scan_captures", "reconcile_batch", "audit_storage"}
 CALLS = 60
 # What one caller, alone, may have at once: half of its limit. Then it has what drains: a twelfth in each tick.
 PEOPLE_CALLS, RUN_CALLS, SWEEP_CALLS, STOP_CALLS, TICK_CALLS = 27, 24, 18, 30, 5
-
-
-class Counting:
-    """A client that remembers what was called."""
-
-    def __init__(self, client: Any) -> None:
-        self._client, self.calls = client, list[str]()
-
-    def __getattr__(self, method: str) -> Any:
-        self.calls.append(method)
-        return getattr(self._client, method)
-
-
-class Interrupted:
-    """A client before whose first call of a method something else happens."""
-
-    def __init__(self, client: Any, method: str, meanwhile: Callable[[], object]) -> None:
-        self._client, self._method, self._meanwhile = client, method, meanwhile
-
-    def __getattr__(self, method: str) -> Any:
-        if method == self._method:
-            self._method = ""
-            self._meanwhile()
-        return getattr(self._client, method)
 
 
 class Time:
@@ -66,7 +44,7 @@ class Time:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Time:
     clock = Time()
-    monkeypatch.setattr(budget, "time", clock)
+    monkeypatch.setattr(rate_limit, "time", clock)
     return clock
 
 
@@ -78,7 +56,7 @@ def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def spent() -> Any:
-    item = dynamo.client.get_item(TableName=dynamo.TABLE, Key=KEY).get("Item", {})
+    item = client.get_item(TableName=TABLE, Key=item_key(*KEY)).get("Item", {})
     return item
 
 
@@ -207,15 +185,14 @@ def test_a_retry_after_is_true(clock: Time, tenants: int, caller: Caller) -> Non
     assert spend(1, caller, "tenant-0") == 1
 
 
-def test_a_good_call_is_one_write(clock: Time, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_good_call_is_one_write(clock: Time) -> None:
     spend(1)
-    writes = Counting(dynamo.client)
-    monkeypatch.setattr(budget, "client", writes)
-    assert spend(5) + spend(5, tenant="another") + spend(5, "stop") == 15
-    assert writes.calls == ["update_item"] * 15
-    clock.now += TICK_SECONDS
-    assert spend(1) == 1
-    assert writes.calls[15:] == ["update_item", "put_item"]
+    with recorded() as sent:
+        assert spend(5) + spend(5, tenant="another") + spend(5, "stop") == 15
+        assert sent == ["UpdateItem"] * 15
+        clock.now += TICK_SECONDS
+        assert spend(1) == 1
+    assert sent[15:] == ["UpdateItem", "PutItem"]
 
 
 def test_a_tenant_costs_the_item_a_few_bytes(clock: Time) -> None:
@@ -276,20 +253,18 @@ def test_a_block_is_not_shortened_by_a_shorter_one(clock: Time) -> None:
     assert spend(1) == 1
 
 
-def test_a_block_that_comes_while_the_bucket_is_drained_stays(clock: Time, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_block_that_comes_while_the_bucket_is_drained_stays(clock: Time) -> None:
     spend(1)
     clock.now += TICK_SECONDS
-    late = Interrupted(dynamo.client, "put_item", lambda: CallBudget().block(300))
-    monkeypatch.setattr(budget, "client", late)
-    assert refused().retry_after == 301
+    with interrupted("PutItem", lambda: CallBudget().block(300)):
+        assert refused().retry_after == 301
 
 
-def test_a_call_that_comes_while_the_bucket_is_drained_counts(clock: Time, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_call_that_comes_while_the_bucket_is_drained_counts(clock: Time) -> None:
     spend(PEOPLE_CALLS)
     clock.now += TICK_SECONDS
-    late = Interrupted(dynamo.client, "put_item", lambda: spend(2, tenant="another"))
-    monkeypatch.setattr(budget, "client", late)
-    assert spend(1) == 1
+    with interrupted("PutItem", lambda: spend(2, tenant="another")):
+        assert spend(1) == 1
     assert used() == PEOPLE_CALLS - TICK_CALLS + 3
 
 
@@ -297,7 +272,7 @@ def test_what_an_earlier_version_counted_in_this_minute_counts(clock: Time) -> N
     period = int(clock.now // 60)
     for at, drained in ((period, 45 + TICK_CALLS), (period - 1, 0)):
         earlier = {"period": {"N": str(at)}, "calls": {"N": "50"}}
-        dynamo.client.put_item(TableName=dynamo.TABLE, Item={**KEY, **earlier})
+        client.put_item(TableName=TABLE, Item={**item_key(*KEY), **earlier})
         assert spend(1) == 1
         assert used() == max(drained - TICK_CALLS, 0) + 1
         assert spent().keys().isdisjoint(earlier)
@@ -311,8 +286,7 @@ def test_a_change_of_the_shares_holds_from_the_next_tick(clock: Time, monkeypatc
     assert spend(CALLS) + PEOPLE_CALLS - TICK_CALLS == int(CALLS * 0.9 * 0.75) + 1
 
 
-def test_thirty_two_at_the_same_moment_never_spend_more(clock: Time, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(budget, "client", Atomic(dynamo.client))
+def test_thirty_two_at_the_same_moment_never_spend_more(clock: Time) -> None:
     # Half of them find a bucket that must be drained first.
     spend(1, tenant="before")
     clock.now += TICK_SECONDS
@@ -325,10 +299,11 @@ def test_thirty_two_at_the_same_moment_never_spend_more(clock: Time, monkeypatch
 
     callers: list[Caller] = ["people", "sweep", "runs", "stop"]
     threads = [threading.Thread(target=go, args=(callers[n % 4], f"tenant-{n}")) for n in range(32)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with atomic():
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
     assert len(allowed) == 32
     assert used() == sum(allowed) <= CALLS
     assert used() > CALLS * 0.8
@@ -379,8 +354,8 @@ def refusal(item: dict[str, dict[str, str]] | None = None) -> dict[str, object]:
 
 
 def test_a_budget_that_is_fought_over_asks_to_come_again(clock: Time) -> None:
-    with Stubber(dynamo.client) as stub:
-        for _ in range(budget.TRIES):
+    with Stubber(client) as stub:
+        for _ in range(rate_limit.TRIES):
             stub.add_client_error("update_item", **refusal())  # type: ignore[arg-type]
             stub.add_client_error("put_item", **refusal())  # type: ignore[arg-type]
         with pytest.raises(Throttled) as told:
@@ -389,7 +364,7 @@ def test_a_budget_that_is_fought_over_asks_to_come_again(clock: Time) -> None:
 
 
 def test_a_fault_of_the_table_is_told(clock: Time) -> None:
-    with Stubber(dynamo.client) as stub:
+    with Stubber(client) as stub:
         stub.add_client_error("update_item", service_error_code="InternalServerError", http_status_code=500)
         with pytest.raises(Throttled):
             CallBudget().spend()

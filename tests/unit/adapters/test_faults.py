@@ -16,10 +16,14 @@ from moto.core.models import botocore_stubber, patch_client
 
 from recordings.adapters import dynamo, events, object_store, secrets, step_functions
 from recordings.adapters.archive_store import ArchiveBucket
-from recordings.adapters.budget import CallBudget
+from recordings.adapters.dynamodb.audit import DynamoSuspects, DynamoTenants
+from recordings.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
+from recordings.adapters.dynamodb.part_checksums import DynamoPartSums
+from recordings.adapters.dynamodb.rate_limit import CallBudget
+from recordings.adapters.dynamodb.retry_queue import DynamoKeptLooks
+from recordings.adapters.dynamodb.sync_lease import DynamoSyncState
 from recordings.adapters.object_store import R2, Bucket
 from recordings.adapters.step_functions import ArchivingRuns, ProcessingRuns, answer_task, fail_task
-from recordings.adapters.sync_state import DynamoSyncState
 from recordings.domain.errors import (
     ConcurrentUpdate,
     InfrastructureError,
@@ -46,8 +50,8 @@ pytestmark = pytest.mark.usefixtures("no_pauses")
 
 ROOM, RECORDING = a_room(), a_recording()
 LATER = NOON + timedelta(minutes=1)
-rooms, recordings, keys = dynamo.DynamoRooms(), dynamo.DynamoRecordings(), dynamo.DynamoIdempotencyKeys()
-suspects, kept, sums = dynamo.DynamoSuspects(), dynamo.DynamoKeptLooks(), dynamo.DynamoPartSums()
+rooms, recordings, keys = dynamo.DynamoRooms(), dynamo.DynamoRecordings(), DynamoIdempotencyKeys()
+suspects, kept, sums = DynamoSuspects(), DynamoKeptLooks(), DynamoPartSums()
 TABLE_CALLS: dict[str, Callable[[], object]] = {
     "rooms.add": lambda: rooms.add(ROOM),
     "rooms.get": lambda: rooms.get("tenant_1", "room_1"),
@@ -80,8 +84,8 @@ TABLE_CALLS: dict[str, Callable[[], object]] = {
     "kept.all": kept.all,
     "kept.keep": lambda: kept.keep(at_meeting("m")),
     "kept.drop": lambda: kept.drop(at_meeting("m")),
-    "tenants.all": dynamo.DynamoTenants().all,
-    "tenants.note_audit": lambda: dynamo.DynamoTenants().note_audit("tenant_1", at=NOON),
+    "tenants.all": DynamoTenants().all,
+    "tenants.note_audit": lambda: DynamoTenants().note_audit("tenant_1", at=NOON),
     "suspects.of": lambda: suspects.of("tenant_1"),
     "suspects.note": lambda: suspects.note("tenant_1", ["k"], at=NOON),
     "suspects.forget": lambda: suspects.forget("tenant_1", ["k"]),
@@ -178,10 +182,10 @@ def test_a_claim_whose_taking_is_unknown_is_held_by_nobody() -> None:
 
 def test_a_key_whose_reservation_is_unknown_is_free() -> None:
     with a_table():
-        with losing(dynamo.client, "TransactWriteItems", times=3), pytest.raises(Throttled):
+        with losing(dynamo.client, "PutItem", times=3), pytest.raises(Throttled):
             keys.begin("tenant_1", "k", fingerprint="f", now=NOON)
         assert keys.begin("tenant_1", "k", fingerprint="f", now=NOON) is None
-        with losing(dynamo.client, "TransactWriteItems", times=3), pytest.raises(Throttled):
+        with losing(dynamo.client, "PutItem", times=3), pytest.raises(Throttled):
             keys.begin("tenant_1", "k", fingerprint="f", now=NOON)
         with pytest.raises(RequestInProgress):
             keys.begin("tenant_1", "k", fingerprint="f", now=NOON)

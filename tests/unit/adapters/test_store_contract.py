@@ -19,6 +19,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recordings.adapters import dynamo
+from recordings.adapters.dynamodb.audit import DynamoSuspects, DynamoTenants
+from recordings.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
+from recordings.adapters.dynamodb.part_checksums import DynamoPartSums
+from recordings.adapters.dynamodb.retry_queue import DynamoKeptLooks
 from recordings.domain.errors import (
     ConcurrentUpdate,
     IdempotencyKeyReused,
@@ -114,11 +118,11 @@ def in_dynamo() -> Store:
     return Store(
         dynamo.DynamoRooms(),
         dynamo.DynamoRecordings(),
-        dynamo.DynamoIdempotencyKeys(),
-        dynamo.DynamoPartSums(),
-        dynamo.DynamoTenants(),
-        dynamo.DynamoSuspects(),
-        dynamo.DynamoKeptLooks(),
+        DynamoIdempotencyKeys(),
+        DynamoPartSums(),
+        DynamoTenants(),
+        DynamoSuspects(),
+        DynamoKeptLooks(),
         tallies,
     )
 

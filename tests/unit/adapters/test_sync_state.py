@@ -10,15 +10,16 @@ from typing import Any
 import pytest
 from botocore.stub import Stubber
 
-from recordings.adapters import dynamo, sync_state
-from recordings.adapters.dynamo import DynamoKeptLooks
-from recordings.adapters.sync_state import DynamoSyncState
+from recordings.adapters import dynamo
+from recordings.adapters.dynamodb.retry_queue import DynamoKeptLooks
+from recordings.adapters.dynamodb.settings import TABLE
+from recordings.adapters.dynamodb.sync_lease import DynamoSyncState
 from recordings.domain.errors import InfrastructureError
 from recordings.ports import KeptLooks, Look, at_meeting
 from recordings.services.sync_all import FULL_EVERY, Begun, SyncState
 from tests.support.builders import NOON
-from tests.support.fakes import Atomic, Memory, MemoryKeptLooks, MemorySyncState
-from tests.support.table import a_table
+from tests.support.fakes import Memory, MemoryKeptLooks, MemorySyncState
+from tests.support.table import a_table, atomic
 
 KINDS: dict[str, tuple[Callable[[], AbstractContextManager[Any]], Callable[[], SyncState]]] = {
     "memory": (nullcontext, MemorySyncState),
@@ -100,8 +101,7 @@ def test_an_end_without_a_beginning_is_nothing(state: SyncState) -> None:
     assert begun(state) == Begun(None, True)
 
 
-def test_of_many_at_the_same_moment_one_runs(state: SyncState, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sync_state, "client", Atomic(dynamo.client))
+def test_of_many_at_the_same_moment_one_runs(state: SyncState) -> None:
     outcomes: list[Begun | None] = []
     barrier = threading.Barrier(16)
 
@@ -110,10 +110,11 @@ def test_of_many_at_the_same_moment_one_runs(state: SyncState, monkeypatch: pyte
         outcomes.append(begun(state, nonce))
 
     threads = [threading.Thread(target=go, args=(f"run_{n}",)) for n in range(16)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with atomic():
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
     assert len([one for one in outcomes if one is not None]) == 1
     assert len(outcomes) == 16
 
@@ -164,6 +165,6 @@ def test_looks_are_kept_each_once_until_they_are_dropped(kept: KeptLooks) -> Non
 def test_a_kept_look_is_forgotten_when_cloudflare_keeps_no_file_any_more() -> None:
     with a_table():
         DynamoKeptLooks().keep(a_look("capture_1"))
-        (item,) = dynamo.client.scan(TableName=dynamo.TABLE)["Items"]
+        (item,) = dynamo.client.scan(TableName=TABLE)["Items"]
     seconds = int(item["expires_at"]["N"]) - time.time()
     assert 7 * 86_400 < seconds <= 8 * 86_400

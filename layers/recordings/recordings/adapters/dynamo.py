@@ -1,4 +1,4 @@
-"""Rooms, recordings, tallies, links and kept answers in one DynamoDB table.
+"""Rooms, recordings, tallies and links in the DynamoDB table; adapters.dynamodb has its other items.
 
     room             T#<tenant>#ROOM          <room id>        holds the lock
     room's last name T#<tenant>#ROOMNAME      <room id>        of a room that was deleted
@@ -10,12 +10,6 @@
     purge record     T#<tenant>#PURGED        rec_<ULID>       what a purge removed, for some days
     room's list      T#<tenant>#LIST#<room>   rec_<ULID>       the ids of a room's recordings
     open list        OPEN                     rec_<ULID>       recordings that are still being worked on, all tenants
-    kept look        LOOKS                    <capture id>     what the next sync is to look at, all tenants
-    kept answer      T#<tenant>#IDEMPOTENCY   <key>
-    task token       T#<tenant>#TOKEN         rec_<ULID>
-    suspect          T#<tenant>#SUSPECTS      <digest>         what an audit found missing, or nobody to own
-    tenant           TENANTS                  <tenant>         who has ever had a room, and when it was audited
-    part's checksum  PARTS#<upload id>        00001            until the file is whole
     claim            T#<tenant>#CLAIM         <room id>        while a room's meeting is being made
     meeting link     MEETING#<meeting id>     LINK             who owns a meeting, for ever, and which room holds it
     Cloudflare link  CLOUDFLARE#<id>          LINK             one Cloudflare recording, one of ours
@@ -25,34 +19,32 @@ conditions on several items with the reason of each refusal are the heart of thi
 exactly as DynamoDB does, at no import beyond the one that every function needs anyway.
 """
 
-import hashlib
-import json
 import os
 import random
 import secrets
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import batched
 from typing import Any, Final
 from urllib.parse import quote
 
-import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
-from botocore.config import Config
 
-from recordings.adapters.aws.errors import CANCELED, CONDITION_FAILED, Refused, is_answered, translated_errors
+from recordings.adapters.aws.errors import CANCELED, Refused, is_answered, translated_errors
 from recordings.adapters.cursors import decode_cursor, encode_cursor
-from recordings.adapters.deadline import bounded
+from recordings.adapters.dynamodb.audit import tenant_item
+from recordings.adapters.dynamodb.connection import client as client
+from recordings.adapters.dynamodb.idempotency import released_if_unknown as _released_if_unknown
+from recordings.adapters.dynamodb.retry_queue import retry_item
+from recordings.adapters.dynamodb.settings import TABLE as TABLE
+from recordings.adapters.dynamodb.task_tokens import pop_task_token, store_task_token
 from recordings.domain.errors import (
     ConcurrentUpdate,
-    IdempotencyKeyReused,
     InfrastructureError,
     MeetingInUse,
     RecordingNotFound,
-    RequestInProgress,
     RoomAlreadyRecording,
     RoomIsRecording,
     RoomNotFound,
@@ -71,21 +63,14 @@ from recordings.request_context import cleanup, remaining_seconds
 type Item = dict[str, Any]
 type Key = dict[str, Any]
 
-TABLE: Final = os.environ["TABLE_NAME"]
 LINK: Final = "LINK"
-TENANTS: Final = "TENANTS"
 OPEN: Final = "OPEN"
-LOOKS: Final = "LOOKS"
-LOOKS_KEPT_FOR: Final = timedelta(days=8)
 # A sort key of DynamoDB holds at most 1,024 bytes (Developer Guide, "Quotas").
 LONGEST_KEY: Final = 1024
 LONGEST_PARTITION: Final = 2048
 TRIES: Final = 16
 LONGEST_PAUSE_SECONDS: Final = 1.2
 KEPT_FOR: Final = timedelta(hours=24)
-# Longer than an unfinished upload lives in R2, seven days (R2, multipart-objects).
-SUMS_KEPT_FOR: Final = timedelta(days=14)
-RESERVED_FOR: Final = timedelta(seconds=60)
 # Beyond this a time cannot be reckoned with; nothing is that new.
 LATEST: Final = datetime(9999, 1, 1, tzinfo=UTC)
 READ_TOO_MANY: Final = 100
@@ -94,14 +79,7 @@ CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 # TransactWriteItems).
 PASSING: Final = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
 
-_client = bounded(
-    boto3.client(
-        "dynamodb",
-        config=Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3}),
-    )
-)
-# For the other items of this table that are no rooms and no recordings (adapters.budget, adapters.sync_state).
-client = _client
+_client = client
 _serialize = TypeSerializer().serialize
 _deserialize = TypeDeserializer().deserialize
 
@@ -191,20 +169,6 @@ def _transact(actions: Sequence[dict[str, Any]]) -> None:
             busy = error
         _pause(attempt)
     raise Throttled("the table is busy; try again in a moment", retry_after=1) from busy
-
-
-@contextmanager
-def _released_if_unknown(release: Callable[[], None]) -> Iterator[None]:
-    """Release what the block may have taken when it is unknown whether it has: nobody knows that it is held."""
-    try:
-        yield
-    except Throttled:
-        try:
-            release()
-        except Throttled:
-            # The table still does not answer. What was taken ends by itself, after a minute.
-            pass
-        raise
 
 
 def _put(item: Item, condition: str, values: Item | None = None, names: Mapping[str, str] | None = None) -> Item:
@@ -391,9 +355,7 @@ def _put_ownership(before: MeetingOwnership | None, after: MeetingOwnership) -> 
 
 def _kept_look(look: Look) -> Item:
     """The item that keeps a look for the next sync: Cloudflare keeps no file longer than seven days."""
-    name = look["capture_id"] or f"MEETING#{look['meeting_id']}"
-    expires = int((datetime.now(UTC) + LOOKS_KEPT_FOR).timestamp())
-    return {"pk": LOOKS, "sk": name, "look": json.dumps(look), "expires_at": expires}
+    return _plain(retry_item(look).serialize())
 
 
 def _to_be_walked(meeting_id: str) -> Item:
@@ -407,8 +369,8 @@ def _last_name(room: Room) -> Item:
 
 
 def _tenant_key(tenant_id: str) -> Key:
-    name = quote(tenant_id, safe="")
-    return _key(TENANTS, name if _fits(name) else _digest(name))
+    item = tenant_item(tenant_id)
+    return _key(item.pk, item.sk)
 
 
 def _claim_key(tenant_id: str, room_id: str) -> Key:
@@ -1252,179 +1214,7 @@ class DynamoRecordings:
         return found
 
     def keep_token(self, recording: Recording, token: str) -> None:
-        expires = int((datetime.now(UTC) + KEPT_FOR).timestamp())
-        item = {"pk": _partition(recording.tenant_id, "TOKEN"), "sk": recording.id, "token": token}
-        try:
-            with translated_errors(CONDITION_FAILED):
-                _client.put_item(
-                    TableName=TABLE,
-                    Item=_typed(item | {"expires_at": expires, "attempt": recording.attempt}),
-                    # The token of a newer attempt stays.
-                    ConditionExpression="attribute_not_exists(attempt) OR attempt <= :attempt",
-                    ExpressionAttributeValues=_typed({":attempt": recording.attempt}),
-                )
-        except Refused:
-            return
+        store_task_token(recording, token)
 
     def take_token(self, recording: Recording, *, only: str | None = None) -> str | None:
-        # Read first: an answer to the removal that got lost would take the token with it.
-        pk = _partition(recording.tenant_id, "TOKEN")
-        kept = _get(pk, recording.id)
-        if kept is None or only not in (None, kept["token"]):
-            return None
-        token = str(kept["token"])
-        try:
-            with translated_errors(CONDITION_FAILED):
-                _client.delete_item(
-                    TableName=TABLE,
-                    Key=_key(pk, recording.id),
-                    ConditionExpression="#token = :token",
-                    ExpressionAttributeNames={"#token": "token"},
-                    ExpressionAttributeValues={":token": {"S": token}},
-                )
-        except Refused:
-            # It is gone, or a newer one is kept: that one stays.
-            pass
-        return token
-
-
-# ---------------------------------------------------------------- kept answers
-
-
-class DynamoIdempotencyKeys:
-    """Implements ports.IdempotencyKeys."""
-
-    def begin(self, tenant_id: str, key: str, *, fingerprint: str, now: datetime) -> Mapping[str, Any] | None:
-        seconds, nonce = int(now.timestamp()), secrets.token_hex(8)
-        item = {
-            "pk": _partition(tenant_id, "IDEMPOTENCY"),
-            "sk": key,
-            "fingerprint": fingerprint,
-            "nonce": nonce,
-            "expires_at": seconds + int(RESERVED_FOR.total_seconds()),
-        }
-        try:
-            with _released_if_unknown(lambda: self._release(tenant_id, key, nonce)):
-                # DynamoDB removes expired items within days, not at once (Developer Guide, "TTL"): ask for the time.
-                _transact([_put(item, "attribute_not_exists(pk) OR expires_at <= :now", {":now": seconds})])
-        except _Refused as refusal:
-            kept = refusal.refused[0] or {}
-            if kept.get("fingerprint") != fingerprint:
-                raise IdempotencyKeyReused("this Idempotency-Key was used for another request") from refusal
-            if "answer" not in kept:
-                raise RequestInProgress("the first request with this Idempotency-Key is still running") from refusal
-            answer: Mapping[str, Any] = json.loads(kept["answer"])
-            return answer
-        return None
-
-    @cleanup
-    def _release(self, tenant_id: str, key: str, nonce: str) -> None:
-        """Free the key, unless another request holds it."""
-        try:
-            _transact([_delete(_key(_partition(tenant_id, "IDEMPOTENCY"), key), "nonce = :nonce", {":nonce": nonce})])
-        except _Refused:
-            return
-
-    @cleanup
-    def finish(self, tenant_id: str, key: str, *, answer: Mapping[str, Any], now: datetime) -> None:
-        with translated_errors():
-            _client.update_item(
-                TableName=TABLE,
-                Key=_key(_partition(tenant_id, "IDEMPOTENCY"), key),
-                UpdateExpression="SET answer = :answer, expires_at = :expires",
-                ExpressionAttributeValues=_typed(
-                    {":answer": json.dumps(answer), ":expires": int((now + KEPT_FOR).timestamp())}
-                ),
-            )
-
-    @cleanup
-    def forget(self, tenant_id: str, key: str) -> None:
-        _delete_item(_key(_partition(tenant_id, "IDEMPOTENCY"), key))
-
-
-# ---------------------------------------------------------------- checksums of parts
-
-
-class DynamoPartSums:
-    """Implements transfer_file.PartSums."""
-
-    def note(self, upload: str, number: int, crc: int) -> None:
-        expires = int((datetime.now(UTC) + SUMS_KEPT_FOR).timestamp())
-        item = {"pk": f"PARTS#{upload}", "sk": f"{number:05}", "crc32": crc, "expires_at": expires}
-        _put_item(item)
-
-    def of(self, upload: str) -> Mapping[int, int]:
-        return {int(item["sk"]): int(item["crc32"]) for item in _partition_items(f"PARTS#{upload}")}
-
-
-# ---------------------------------------------------------------- tenants, and what earlier audits suspected
-
-
-def _partition_items(pk: str) -> Iterator[Item]:
-    """Every item of a partition."""
-    with translated_errors():
-        pages = _client.get_paginator("query").paginate(
-            TableName=TABLE,
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues={":pk": {"S": pk}},
-            ConsistentRead=True,
-        )
-        for page in pages:
-            yield from (_plain(item) for item in page["Items"])
-
-
-# ---------------------------------------------------------------- looks that are kept
-
-
-class DynamoKeptLooks:
-    """Implements ports.KeptLooks."""
-
-    def all(self) -> Sequence[Look]:
-        return [json.loads(item["look"]) for item in _partition_items(LOOKS)]
-
-    def keep(self, look: Look) -> None:
-        _put_item(_kept_look(look))
-
-    def drop(self, look: Look) -> None:
-        _delete_item(_key(LOOKS, _kept_look(look)["sk"]))
-
-
-# ---------------------------------------------------------------- tenants
-
-
-class DynamoTenants:
-    """Implements ports.Tenants."""
-
-    def all(self) -> Mapping[str, datetime | None]:
-        return {item["tenant_id"]: _time(item.get("audited_at")) for item in _partition_items(TENANTS)}
-
-    def note_audit(self, tenant_id: str, *, at: datetime) -> None:
-        with translated_errors():
-            _client.update_item(
-                TableName=TABLE,
-                Key=_tenant_key(tenant_id),
-                UpdateExpression="SET tenant_id = :tenant, audited_at = :at",
-                ExpressionAttributeValues=_typed({":tenant": tenant_id, ":at": _text(at)}),
-            )
-
-
-class DynamoSuspects:
-    """Implements audit_storage.Suspects."""
-
-    def of(self, tenant_id: str) -> Mapping[str, datetime]:
-        items = _partition_items(_partition(tenant_id, "SUSPECTS"))
-        return {item["name"]: _moment(item["at"]) for item in items}
-
-    def note(self, tenant_id: str, names: Sequence[str], *, at: datetime) -> None:
-        for name in names:
-            item = {"pk": _partition(tenant_id, "SUSPECTS"), "sk": _digest(name), "name": name, "at": _text(at)}
-            _put_item(item)
-
-    def forget(self, tenant_id: str, names: Sequence[str]) -> None:
-        for name in names:
-            _delete_item(_key(_partition(tenant_id, "SUSPECTS"), _digest(name)))
-
-
-def _digest(name: str) -> str:
-    # Keys of files can be longer than a sort key.
-    return hashlib.sha256(name.encode()).hexdigest()
+        return pop_task_token(recording, only=only)

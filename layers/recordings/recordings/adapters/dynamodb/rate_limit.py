@@ -16,10 +16,15 @@ import time
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
-from recordings.adapters.aws.errors import CONDITION_FAILED, Refused, translated_errors
-from recordings.adapters.dynamo import TABLE, client
+from pynamodb.attributes import Attribute
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.operand import Path
+from pynamodb.expressions.update import Action
+
+from recordings.adapters.dynamodb.items import RateLimitItem
+from recordings.adapters.dynamodb.writes import put_item, update_item
 from recordings.domain.errors import ProviderThrottled, TenantThrottled, Throttled
 from recordings.domain.fair_share import (
     CALL,
@@ -39,15 +44,20 @@ from recordings.domain.fair_share import (
 from recordings.observability import count
 from recordings.request_context import current_tenant
 
-KEY: Final = {"pk": {"S": "BUDGET"}, "sk": {"S": "CLOUDFLARE"}}
-OPEN: Final = "(attribute_not_exists(blocked_until) OR blocked_until <= :now)"
+KEY: Final = ("BUDGET", "CLOUDFLARE")
 # The parts of calls that are no tenant's. Shorter or longer than a hash, so none of them is a tenant's.
 NOBODY: Final[Mapping[Caller, str]] = {"stop": "other", "people": "other", "runs": "webhook", "sweep": "sync"}
 # Calls that an earlier version counted, minute by minute.
 EARLIER: Final = "earlier"
 TRIES: Final = 5
 
-type Item = dict[str, Any]
+
+class _Unwritten(Exception):
+    """The condition of a write does not hold; `held` is the item as it is."""
+
+    def __init__(self, held: RateLimitItem | None) -> None:
+        super().__init__()
+        self.held = held or RateLimitItem(*KEY)
 
 
 def _shares() -> Shares:
@@ -88,7 +98,7 @@ class CallBudget:
             if item is None:
                 count("CloudflareCalls")
                 return
-            blocked = float(item.get("blocked_until", {}).get("N", 0))
+            blocked = item.blocked_until or 0
             if blocked > now:
                 raise ProviderThrottled("Cloudflare limits the rate of calls", retry_after=int(blocked - now) + 1)
             usage = _usage(item, tick)
@@ -108,56 +118,44 @@ class CallBudget:
     def _tenant(self) -> str | None:
         return None if self._caller == "sweep" else current_tenant()
 
-    def _take(self, part: str, now: float, tick: int) -> Item | None:
+    def _take(self, part: str, now: float, tick: int) -> RateLimitItem | None:
         """Count a call if the bucket is of this tick and admits it; give None when that was done, else the item.
 
-        What each caller is allowed stands in the item, because a condition can compare two attributes but not reckon.
+        A write whose response was lost is repeated by botocore, and then counts twice: rather that than not at all.
         """
         counted = "stops" if self._caller == "stop" else "parts"
-        mine = f"allowed_{self._caller}"
-        changes = [
-            "used = used + :call",
-            *(f"allowed_{caller} = allowed_{caller} - :less" for caller in CALLERS),
-            *(f"{of}.#part = if_not_exists({of}.#part, :zero) + :call" for of in sorted({"parts", counted})),
-        ]
-        own = f"(attribute_not_exists({counted}.#part) OR {counted}.#part < {mine})"
-        return _write(
-            client.update_item,
-            Key=KEY,
-            UpdateExpression=f"SET {', '.join(changes)}",
-            # A clock that is late takes from the bucket as it is; one that was far ahead must not stop the drain.
-            ConditionExpression=f"tick BETWEEN :tick AND :ahead AND {mine} >= :less AND {own} AND {OPEN}",
-            ExpressionAttributeNames={"#part": part},
-            ExpressionAttributeValues=_numbers(
-                {
-                    ":now": now,
-                    ":tick": tick,
-                    ":ahead": tick + TICKS_PER_MINUTE,
-                    ":call": CALL,
-                    ":less": self._shares.allowance(CALL),
-                    ":zero": 0,
-                }
-            ),
+        mine = Path([f"allowed_{self._caller}"])
+        less = self._shares.allowance(CALL)
+        actions: list[Action] = [RateLimitItem.used.set(RateLimitItem.used + CALL)]
+        actions += [Path([f"allowed_{caller}"]).set(Path([f"allowed_{caller}"]) - less) for caller in CALLERS]
+        actions += [Path([of, part]).set((Path([of, part]) | 0) + CALL) for of in sorted({"parts", counted})]
+        own = Path([counted, part])
+        # A clock that is late takes from the bucket as it is; one that was far ahead must not stop the drain.
+        condition = (
+            RateLimitItem.tick.between(tick, tick + TICKS_PER_MINUTE)
+            & (mine >= less)
+            & (own.does_not_exist() | (own < mine))
+            & (RateLimitItem.blocked_until.does_not_exist() | (RateLimitItem.blocked_until <= now))
         )
+        try:
+            update_item(RateLimitItem(*KEY), actions, condition, otherwise=_Unwritten)
+        except _Unwritten as unwritten:
+            return unwritten.held
+        return None
 
-    def _turn(self, seen: Item, usage: Usage) -> bool:
+    def _turn(self, seen: RateLimitItem, usage: Usage) -> bool:
         """Store the bucket as drained, unless it changed since it was seen; give whether that was done."""
-        values: Item = {}
-        conditions = []
         # Within a tick `used` only grows. A block that came meanwhile must stay.
-        for name in ("tick", "used", "blocked_until"):
-            if name in seen:
-                values[f":{name}"] = seen[name]
-                conditions.append(f"{name} = :{name}")
-            else:
-                conditions.append(f"attribute_not_exists({name})")
-        refused = _write(
-            client.put_item,
-            Item=item_of(usage, self._shares),
-            ConditionExpression=" AND ".join(conditions),
-            **({"ExpressionAttributeValues": values} if values else {}),
+        unchanged = (
+            _is(RateLimitItem.tick, seen.tick)
+            & _is(RateLimitItem.used, seen.used)
+            & _is(RateLimitItem.blocked_until, seen.blocked_until)
         )
-        return refused is None
+        try:
+            put_item(item_of(usage, self._shares), unchanged, otherwise=_Unwritten)
+        except _Unwritten:
+            return False
+        return True
 
     def _refuse(self, usage: Usage, part: str, now: float) -> NoReturn:
         count("CloudflareCallsRefused")
@@ -169,13 +167,18 @@ class CallBudget:
 
     def block(self, seconds: int) -> None:
         """Let nobody call for so long: Cloudflare said so. A longer block that stands is not shortened."""
-        _write(
-            client.update_item,
-            Key=KEY,
-            UpdateExpression="SET blocked_until = :until",
-            ConditionExpression="attribute_not_exists(blocked_until) OR blocked_until < :until",
-            ExpressionAttributeValues=_numbers({":until": time.time() + seconds}),
-        )
+        until = time.time() + seconds
+        blocked = RateLimitItem.blocked_until
+        try:
+            update_item(
+                RateLimitItem(*KEY),
+                [blocked.set(until)],
+                blocked.does_not_exist() | (blocked < until),
+                otherwise=_Unwritten,
+            )
+        except _Unwritten:
+            # A longer block stands, or this very write did it and its response was lost.
+            return
 
 
 def part_of(tenant: str) -> str:
@@ -183,46 +186,25 @@ def part_of(tenant: str) -> str:
     return urlsafe_b64encode(sha256(tenant.encode("utf-8", "replace")).digest())[:8].decode()
 
 
-def item_of(usage: Usage, shares: Shares) -> Item:
+def item_of(usage: Usage, shares: Shares) -> RateLimitItem:
     """The item that holds the bucket, and what it allows each caller."""
-    limits = {f"allowed_{caller}": allowed(usage, caller, shares) for caller in CALLERS}
-    return {
-        **KEY,
-        **_numbers({"tick": usage.tick, "used": usage.used, **limits}),
-        "parts": {"M": _numbers(usage.parts)},
-        "stops": {"M": _numbers(usage.stops)},
-    }
+    item = RateLimitItem(*KEY, tick=usage.tick, used=usage.used, parts=usage.parts, stops=usage.stops)
+    for caller in CALLERS:
+        setattr(item, f"allowed_{caller}", allowed(usage, caller, shares))
+    return item
 
 
-def _write(write: Any, **request: Any) -> Item | None:
-    """Write if the condition holds; give None when that was done, else the item as it is.
-
-    A write whose answer was lost is repeated by botocore, and then counts twice: rather that than not at all.
-    """
-    try:
-        with translated_errors(CONDITION_FAILED):
-            write(TableName=TABLE, ReturnValuesOnConditionCheckFailure="ALL_OLD", **request)
-    except Refused as refusal:
-        item: Item = refusal.response.get("Item", {})
-        return item
-    return None
+def _is(attribute: Attribute[int] | Attribute[float], value: float | None) -> Condition:
+    return attribute.does_not_exist() if value is None else attribute == value
 
 
-def _numbers(values: Mapping[str, float]) -> Item:
-    return {name: {"N": str(value)} for name, value in values.items()}
-
-
-def _usage(item: Item, tick: int) -> Usage:
+def _usage(item: RateLimitItem, tick: int) -> Usage:
     """The bucket that an item holds.
 
     One without a tick is new, or holds what an earlier version counted in a minute.
     """
-    if "tick" in item:
-        return Usage(int(item["tick"]["N"]), _wholes(item["parts"]), _wholes(item["stops"]))
-    if item.get("period", {}).get("N") == str(tick // TICKS_PER_MINUTE) and "calls" in item:
-        return Usage(tick - 1, {EARLIER: int(item["calls"]["N"]) * CALL})
+    if item.tick is not None:
+        return Usage(item.tick, dict(item.parts or {}), dict(item.stops or {}))
+    if item.period == tick // TICKS_PER_MINUTE and item.calls is not None:
+        return Usage(tick - 1, {EARLIER: item.calls * CALL})
     return Usage(tick - 1)
-
-
-def _wholes(attribute: Item) -> dict[str, int]:
-    return {name: int(value["N"]) for name, value in attribute["M"].items()}

@@ -1,0 +1,95 @@
+"""The one connection to the table: its client, its time-outs, and the translation of its errors.
+
+pynamodb would make a client of its own from settings. It gets ours instead, which shares boto3's session with the other
+services' clients and ends every call by the request's deadline.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+import boto3
+from botocore.config import Config
+from pynamodb.attributes import DiscriminatorAttribute, UnicodeAttribute
+from pynamodb.connection import Connection
+from pynamodb.exceptions import PynamoDBException, VerboseClientError
+from pynamodb.models import Model
+
+from recordings.adapters.aws.errors import translated_errors
+from recordings.adapters.deadline import bounded
+from recordings.adapters.dynamodb.settings import TABLE
+
+# Three attempts of 7 s at most. pynamodb's own time-outs of 15 s and 30 s are longer than a request may take.
+client: Final = bounded(
+    boto3.client(
+        "dynamodb",
+        config=Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3}),
+    )
+)
+
+
+class Item(Model):
+    """Base of every item in the table. `kind` names the item's class; items of the first release have none.
+
+    `keeps_nulls` stores an attribute that is None as NULL, as the first release did for some items.
+    """
+
+    class Meta:
+        table_name = TABLE
+
+    keeps_nulls = False
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    kind = DiscriminatorAttribute()
+
+    def _container_serialize(self, null_check: bool = True) -> dict[str, dict[str, Any]]:
+        stored = super()._container_serialize(null_check)
+        return with_nulls(self, stored) if self.keeps_nulls else stored
+
+
+def with_nulls(container: Any, stored: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Add NULL for each attribute of an item or map that has no value."""
+    return {attribute.attr_name: {"NULL": True} for attribute in container.get_attributes().values()} | stored
+
+
+# Opened on the base class before a subclass is used: a subclass that is used first opens a connection of its own.
+table: Final = Item._get_connection()
+connection: Final[Connection] = table.connection
+# pynamodb has no parameter for a client.
+connection._client = client  # type: ignore[assignment]
+
+
+@contextmanager
+def dynamodb_errors(refusals: Collection[str] = ()) -> Iterator[None]:
+    """Raise the domain's errors for those of pynamodb and botocore, within the block.
+
+    pynamodb's errors keep neither the HTTP status nor the item whose condition failed; botocore's, which caused them,
+    have both.
+
+    Raises:
+        Throttled: the table is busy or does not respond; what became of a write is unknown
+        InfrastructureError: no permission, no such table, a bug
+        Refused: the table answered with one of `refusals`
+    """
+    with translated_errors(refusals):
+        try:
+            yield
+        except (PynamoDBException, VerboseClientError) as error:
+            cause: BaseException | None = error
+            while isinstance(cause, PynamoDBException | VerboseClientError):
+                cause = cause.cause if isinstance(cause, PynamoDBException) else cause.__cause__
+            if cause is None:
+                raise
+            raise cause from None
+
+
+def call(operation: str, arguments: Mapping[str, Any], refusals: Collection[str] = ()) -> Mapping[str, Any]:
+    """Send a request as it is and return DynamoDB's response, with the capacity that it consumed.
+
+    Raises:
+        Throttled, InfrastructureError, Refused: as `dynamodb_errors`
+    """
+    with dynamodb_errors(refusals):
+        response: Mapping[str, Any] = connection.dispatch(operation, dict(arguments))
+    return response

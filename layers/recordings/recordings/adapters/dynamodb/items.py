@@ -1,0 +1,86 @@
+"""The items of the table. `attr_name` keeps a stored name where the Python name is another.
+
+idempotency key  T#<tenant>#IDEMPOTENCY   <key>            a reservation, then the stored response
+task token       T#<tenant>#TOKEN         rec_<ULID>       of the execution that waits
+finding          T#<tenant>#SUSPECTS      <SHA-256>        of an audit, until a later one confirms it
+tenant           TENANTS                  <tenant>         every tenant that ever had a room, and its last audit
+part checksum    PARTS#<upload id>        00001            until the file is complete
+retry item       LOOKS                    <capture id>     what the next sync processes, of all tenants
+sync lease       SYNC                     STATE            the watermark, and who runs the sync
+rate limit       BUDGET                   CLOUDFLARE       the bucket of calls to Cloudflare
+"""
+
+from pynamodb.attributes import NumberAttribute, TTLAttribute, UnicodeAttribute
+
+from recordings.adapters.dynamodb.attributes import (
+    CountersAttribute,
+    InstantAttribute,
+    IntegerAttribute,
+    OffsetInstantAttribute,
+)
+from recordings.adapters.dynamodb.connection import Item
+
+# DynamoDB deletes an item days after its `expires_at` (Developer Guide, "Time to Live"), so reads and conditions that
+# depend on it compare the time as well.
+
+
+class IdempotencyItem(Item, discriminator="idempotency"):
+    fingerprint = UnicodeAttribute(null=True)
+    nonce = UnicodeAttribute(null=True)
+    # JSON, absent while the first request runs.
+    response = UnicodeAttribute(attr_name="answer", null=True)
+    expires_at = TTLAttribute(null=True)
+
+
+class TaskTokenItem(Item, discriminator="task_token"):
+    token = UnicodeAttribute()
+    attempt = IntegerAttribute(null=True)
+    expires_at = TTLAttribute(null=True)
+
+
+class FindingItem(Item, discriminator="finding"):
+    name = UnicodeAttribute()
+    at = InstantAttribute()
+
+
+class TenantItem(Item, discriminator="tenant"):
+    tenant_id = UnicodeAttribute()
+    audited_at = InstantAttribute(null=True)
+
+
+class PartChecksumItem(Item, discriminator="part_checksum"):
+    crc32 = IntegerAttribute()
+    expires_at = TTLAttribute(null=True)
+
+
+class RetryItem(Item, discriminator="retry"):
+    # JSON.
+    look = UnicodeAttribute()
+    expires_at = TTLAttribute(null=True)
+
+
+class SyncLeaseItem(Item, discriminator="sync_lease"):
+    nonce = UnicodeAttribute(null=True)
+    lease_until = OffsetInstantAttribute(null=True)
+    began_at = OffsetInstantAttribute(null=True)
+    watermark = OffsetInstantAttribute(null=True)
+    full_at = OffsetInstantAttribute(null=True)
+    ended_by = UnicodeAttribute(null=True)
+
+
+class RateLimitItem(Item, discriminator="rate_limit"):
+    tick = IntegerAttribute(null=True)
+    used = IntegerAttribute(null=True)
+    # Calls in thousandths, by part.
+    parts = CountersAttribute(null=True)
+    stops = CountersAttribute(null=True)
+    # What each caller is allowed: a condition can compare two attributes but not compute.
+    allowed_stop = IntegerAttribute(null=True)
+    allowed_people = IntegerAttribute(null=True)
+    allowed_runs = IntegerAttribute(null=True)
+    allowed_sweep = IntegerAttribute(null=True)
+    # Seconds since 1970.
+    blocked_until = NumberAttribute(null=True)
+    # What an earlier version counted, minute by minute.
+    period = IntegerAttribute(null=True)
+    calls = IntegerAttribute(null=True)

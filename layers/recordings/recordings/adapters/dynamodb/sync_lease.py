@@ -1,0 +1,56 @@
+"""The watermark of the scheduled sync, and who runs it."""
+
+from datetime import datetime
+from typing import Final
+
+from recordings.adapters.dynamodb.items import SyncLeaseItem
+from recordings.adapters.dynamodb.writes import update_item
+from recordings.domain.errors import ConcurrentUpdate
+from recordings.services.sync_all import FULL_EVERY, Begun
+
+KEY: Final = ("SYNC", "STATE")
+
+
+class DynamoSyncState:
+    """Implements sync_all.SyncState."""
+
+    def begin(self, *, nonce: str, now: datetime, until: datetime) -> Begun | None:
+        lease = SyncLeaseItem.lease_until
+        try:
+            before = update_item(
+                SyncLeaseItem(*KEY),
+                [SyncLeaseItem.nonce.set(nonce), lease.set(until), SyncLeaseItem.began_at.set(now)],
+                lease.does_not_exist() | (lease <= now) | (SyncLeaseItem.nonce == nonce),
+                returns_old=True,
+            )
+        except ConcurrentUpdate:
+            return None
+        if before is None:
+            return Begun(None, True, None)
+        # With its own nonce this call wrote it before, and the response was lost: when the previous sync began is no
+        # longer known.
+        last = before.began_at if before.nonce != nonce else None
+        return Begun(before.watermark, before.full_at is None or now - before.full_at >= FULL_EVERY, last)
+
+    def renew(self, *, nonce: str, until: datetime) -> None:
+        try:
+            update_item(SyncLeaseItem(*KEY), [SyncLeaseItem.lease_until.set(until)], SyncLeaseItem.nonce == nonce)
+        except ConcurrentUpdate:
+            # Another sync holds it.
+            return
+
+    def end(self, *, nonce: str, watermark: datetime | None, full_at: datetime | None) -> None:
+        actions = [
+            SyncLeaseItem.ended_by.set(nonce),
+            SyncLeaseItem.nonce.remove(),
+            SyncLeaseItem.lease_until.remove(),
+        ]
+        if watermark is not None:
+            actions.append(SyncLeaseItem.watermark.set(watermark))
+        if full_at is not None:
+            actions.append(SyncLeaseItem.full_at.set(full_at))
+        try:
+            update_item(SyncLeaseItem(*KEY), actions, SyncLeaseItem.nonce == nonce)
+        except ConcurrentUpdate:
+            # Another sync holds it, or this very write did it and its response was lost.
+            return

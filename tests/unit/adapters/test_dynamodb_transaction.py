@@ -1,0 +1,268 @@
+"""Transactions and single writes of the table: which condition decides, what is repeated, and under which token."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, ReadTimeoutError
+from botocore.stub import Stubber
+
+from recordings.adapters.dynamodb.capacity import measured_capacity
+from recordings.adapters.dynamodb.connection import Item, client, connection
+from recordings.adapters.dynamodb.items import FindingItem, PartChecksumItem, TenantItem
+from recordings.adapters.dynamodb.queries import get_item, query_items
+from recordings.adapters.dynamodb.settings import TABLE
+from recordings.adapters.dynamodb.transaction import Transaction
+from recordings.adapters.dynamodb.writes import delete_item, put_item, update_item
+from recordings.domain.errors import ConcurrentUpdate, InfrastructureError, Throttled
+from tests.support.builders import NOON
+from tests.support.faults import failing, losing, no_pauses
+from tests.support.table import a_table, items, recorded
+
+__all__ = ["no_pauses"]
+
+pytestmark = pytest.mark.usefixtures("no_pauses", "table")
+
+
+class Failed(Exception):
+    def __init__(self, place: str, held: Item | None) -> None:
+        super().__init__(place, held.sk if held is not None else None)
+
+
+@pytest.fixture
+def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr("recordings.adapters.dynamodb.writes.time.sleep", lambda seconds: None)
+    with a_table():
+        yield
+
+
+def a_part(sk: str, crc32: int = 1) -> PartChecksumItem:
+    return PartChecksumItem("PARTS#u", sk, crc32=crc32)
+
+
+def failed(place: str) -> Callable[[Item | None], Exception]:
+    return lambda held: Failed(place, held)
+
+
+NINE = PartChecksumItem.crc32 == 9
+ACTIONS: dict[str, Callable[[Transaction], None]] = {
+    "update": lambda it: it.update(a_part("1"), [PartChecksumItem.crc32.add(1)], NINE, otherwise=failed("update")),
+    "save": lambda it: it.save(a_part("2"), NINE, otherwise=failed("save")),
+    "delete": lambda it: it.delete(a_part("3"), NINE, otherwise=failed("delete")),
+    "require": lambda it: it.require(a_part("4"), NINE, otherwise=failed("require")),
+}
+
+
+@pytest.mark.parametrize("first", ACTIONS)
+def test_the_first_failed_condition_in_the_order_of_the_code_decides(first: str) -> None:
+    for sk in "1234":
+        put_item(a_part(sk))
+    transaction = Transaction()
+    for name in sorted(ACTIONS, key=lambda name: name != first):
+        ACTIONS[name](transaction)
+    with pytest.raises(Failed) as told:
+        transaction.commit()
+    assert told.value.args == (first, str([*ACTIONS].index(first) + 1))
+
+
+def test_a_condition_on_no_item_gives_none_and_nothing_is_written() -> None:
+    transaction = Transaction()
+    transaction.save(a_part("5"), PartChecksumItem.pk.does_not_exist())
+    transaction.require(a_part("6"), PartChecksumItem.pk.exists(), otherwise=failed("require"))
+    with pytest.raises(Failed) as told:
+        transaction.commit()
+    assert told.value.args == ("require", None)
+    assert [*items()] == []
+
+
+def test_a_block_that_raises_writes_nothing() -> None:
+    def stumble() -> None:
+        with Transaction() as transaction:
+            transaction.save(a_part("1"))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        stumble()
+    assert [*items()] == []
+
+
+def test_a_transaction_writes_all_of_its_actions_and_their_kind() -> None:
+    put_item(a_part("3"))
+    with recorded() as sent, Transaction() as transaction:
+        transaction.update(TenantItem("TENANTS", "a"), [TenantItem.tenant_id.set("a")])
+        transaction.save(a_part("2"))
+        transaction.delete(a_part("3"))
+    assert sent == ["TransactWriteItems"]
+    found = {(item["pk"]["S"], item["sk"]["S"]): item["kind"]["S"] for item in items()}
+    assert found == {("TENANTS", "a"): "tenant", ("PARTS#u", "2"): "part_checksum"}
+
+
+def canceled(*codes: str) -> ClientError:
+    told: Any = {"CancellationReasons": [{"Code": code} for code in codes]}
+    response: Any = {"Error": {"Code": "TransactionCanceledException"}, **told}
+    return ClientError(response, "TransactWriteItems")
+
+
+def test_a_conflict_is_sent_again_as_a_new_request_and_an_unknown_outcome_as_the_same() -> None:
+    tokens: list[str] = []
+    in_progress = ClientError({"Error": {"Code": "TransactionInProgressException"}}, "TransactWriteItems")
+    faults: list[Exception | None] = [in_progress, canceled("None", "TransactionConflict"), None]
+
+    def fail(request: Any, **_: Any) -> None:
+        tokens.append(json.loads(request.body)["ClientRequestToken"])
+        fault = faults.pop(0)
+        if fault is not None:
+            raise fault
+
+    with failing(client, "TransactWriteItems", fail), Transaction() as transaction:
+        transaction.save(a_part("1"))
+    first, second, third = tokens
+    assert first == second != third
+    assert get_item(PartChecksumItem, "PARTS#u", "1") is not None
+
+
+def test_a_lost_response_is_asked_for_under_the_same_token() -> None:
+    with losing(client, "TransactWriteItems", times=9) as sent, pytest.raises(Throttled), Transaction() as transaction:
+        transaction.save(a_part("1"))
+    assert len(sent) == 3
+    assert len({request.body.split(b"ClientRequestToken")[1][:40] for request in sent}) == 1
+
+
+@pytest.mark.parametrize("code", ["ValidationError", "ItemCollectionSizeLimitExceeded", "AccessDenied"])
+def test_a_cancellation_that_no_repeat_mends_is_told_at_once(code: str) -> None:
+    sent: list[object] = []
+
+    def cancel(**_: Any) -> None:
+        sent.append(None)
+        raise canceled("None", code)
+
+    with (
+        failing(client, "TransactWriteItems", cancel),
+        pytest.raises(InfrastructureError, match=code),
+        Transaction() as transaction,
+    ):
+        transaction.save(a_part("1"))
+    assert len(sent) == 1
+
+
+# ---------------------------------------------------------------- one item
+
+
+def test_a_single_write_raises_the_error_of_its_condition_with_the_item_as_it_is() -> None:
+    put_item(a_part("1", crc32=5))
+    writing: list[Callable[[], object]] = [
+        lambda: update_item(a_part("1"), [PartChecksumItem.crc32.set(9)], NINE, otherwise=failed("one")),
+        lambda: put_item(a_part("1"), NINE, otherwise=failed("one")),
+        lambda: delete_item(a_part("1"), NINE, otherwise=failed("one")),
+    ]
+    for write in writing:
+        with pytest.raises(Failed) as told:
+            write()
+        assert told.value.args == ("one", "1")
+    with pytest.raises(ConcurrentUpdate):
+        delete_item(a_part("2"), NINE)
+    stored = get_item(PartChecksumItem, "PARTS#u", "1")
+    assert stored is not None
+    assert stored.crc32 == 5
+
+
+def test_an_update_gives_the_item_as_it_was_when_it_is_asked_for() -> None:
+    actions = [PartChecksumItem.crc32.set(2)]
+    assert update_item(a_part("1"), actions, returns_old=True) is None
+    before = update_item(a_part("1"), [PartChecksumItem.crc32.set(3)], returns_old=True)
+    assert before is not None
+    assert before.crc32 == 2
+    assert update_item(a_part("1"), actions) is None
+
+
+def test_a_single_write_waits_until_a_transaction_is_through() -> None:
+    faults = ["TransactionConflictException"] * 3
+
+    def conflict(**_: Any) -> None:
+        if faults:
+            raise ClientError({"Error": {"Code": faults.pop()}}, "PutItem")
+
+    with failing(client, "PutItem", conflict):
+        put_item(a_part("1"))
+    assert get_item(PartChecksumItem, "PARTS#u", "1") is not None
+
+
+@pytest.mark.parametrize("code", ["TransactionConflictException", "ThrottlingException"])
+def test_a_single_write_that_stays_busy_is_throttled(code: str) -> None:
+    def conflict(**_: Any) -> None:
+        raise ClientError({"Error": {"Code": code}}, "PutItem")
+
+    with failing(client, "PutItem", conflict), pytest.raises(Throttled):
+        put_item(a_part("1"))
+
+
+@pytest.mark.parametrize(
+    ("fault", "wanted"),
+    [
+        pytest.param(ReadTimeoutError(endpoint_url="https://dynamodb"), Throttled, id="no response"),
+        pytest.param(
+            ClientError({"Error": {"Code": "Unheard"}, "ResponseMetadata": {"HTTPStatusCode": 503}}, "Query"),  # type: ignore[typeddict-item]
+            Throttled,
+            id="a server's status",
+        ),
+        pytest.param(ClientError({"Error": {"Code": "AccessDeniedException"}}, "Query"), InfrastructureError, id="IAM"),
+    ],
+)
+def test_an_error_keeps_its_cause_and_status_whichever_way_it_comes(fault: Exception, wanted: type[Exception]) -> None:
+    def fail(**_: Any) -> None:
+        raise fault
+
+    reads: list[Callable[[], object]] = [
+        lambda: get_item(TenantItem, "TENANTS", "a"),
+        lambda: [*query_items(TenantItem, "TENANTS")],
+    ]
+    for read in reads:
+        with failing(client, "*", fail), pytest.raises(wanted) as told:
+            read()
+        assert told.value.__cause__ is fault
+
+
+# ---------------------------------------------------------------- reads, and what they cost
+
+
+def test_a_partition_is_read_over_pages_in_both_directions() -> None:
+    for number in range(5):
+        put_item(FindingItem("T#a#SUSPECTS", str(number), name=str(number), at=NOON))
+    read = [item.sk for item in query_items(FindingItem, "T#a#SUSPECTS", page_size=2)]
+    assert read == ["0", "1", "2", "3", "4"]
+    newest = query_items(FindingItem, "T#a#SUSPECTS", newest_first=True, sort_key=FindingItem.sk.between("1", "3"))
+    assert [item.sk for item in newest] == ["3", "2", "1"]
+    assert [item.sk for item in query_items(FindingItem, "T#a#SUSPECTS", after="2")] == ["3", "4"]
+    assert [item.sk for item in query_items(FindingItem, "T#a#SUSPECTS", only=FindingItem.name > "3")] == ["4"]
+
+
+def test_a_key_that_dynamodb_would_reject_is_no_item() -> None:
+    with recorded() as sent:
+        for sk in ("", "x" * 1025, "\ud800"):
+            assert get_item(TenantItem, "TENANTS", sk) is None
+        assert get_item(TenantItem, "x" * 2049, "a") is None
+    assert sent == []
+
+
+def test_what_a_request_consumes_can_be_read() -> None:
+    with measured_capacity() as single:
+        put_item(a_part("1"))
+    assert (single.requests, single.units) == (1, 1)
+    # moto does not say what a transaction consumes.
+    transaction = Transaction()
+    transaction.save(a_part("2"))
+    with measured_capacity() as together, Stubber(client) as stub:
+        stub.add_response("transact_write_items", {"ConsumedCapacity": [{"TableName": TABLE, "CapacityUnits": 4}]})
+        transaction.commit()
+    assert (together.requests, together.units) == (1, 4)
+
+
+def test_all_items_share_one_connection_with_short_time_outs() -> None:
+    classes: list[type[Item]] = [Item, *Item.__subclasses__()]
+    assert len(classes) > 5
+    assert {id(cls._get_connection().connection) for cls in classes} == {id(connection)}
+    made: object = connection.client
+    assert made is client
+    config: Any = client.meta.config
+    assert (config.connect_timeout, config.read_timeout, config.retries["total_max_attempts"]) == (2, 5, 3)

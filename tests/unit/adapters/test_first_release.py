@@ -1,0 +1,140 @@
+"""Items as the first release stored them: read by the present code, and written as that release could read them.
+
+`tests/data/first_release_items.json` was recorded from its adapters, in DynamoDB's own format.
+"""
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from recordings.adapters.dynamodb.audit import DynamoSuspects, DynamoTenants
+from recordings.adapters.dynamodb.connection import client
+from recordings.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
+from recordings.adapters.dynamodb.part_checksums import DynamoPartSums
+from recordings.adapters.dynamodb.rate_limit import CallBudget
+from recordings.adapters.dynamodb.retry_queue import DynamoKeptLooks
+from recordings.adapters.dynamodb.settings import TABLE
+from recordings.adapters.dynamodb.sync_lease import DynamoSyncState
+from recordings.adapters.dynamodb.task_tokens import pop_task_token, store_task_token
+from recordings.domain.errors import ProviderThrottled, RequestInProgress
+from recordings.ports import at_meeting
+from recordings.request_context import request_context
+from recordings.services.sync_all import Begun
+from tests.support.builders import NOON, a_recording
+from tests.support.table import a_table, items
+from tests.support.template import ROOT
+
+LATER = NOON + timedelta(minutes=1)
+RECORDED: list[dict[str, Any]] = json.loads((ROOT / "tests/data/first_release_items.json").read_text())
+WAITING = a_recording(id="rec_01KE9JV8G00000000000000002", attempt=2)
+
+
+@pytest.fixture
+def stored() -> Iterator[None]:
+    with a_table():
+        for item in RECORDED:
+            client.put_item(TableName=TABLE, Item=item)
+        yield
+
+
+def recorded(pk: str, sk: str | None = None) -> dict[str, Any]:
+    (found,) = [item for item in RECORDED if item["pk"]["S"] == pk and sk in (None, item["sk"]["S"])]
+    return found
+
+
+def written(pk: str, sk: str | None = None) -> dict[str, Any]:
+    (found,) = [item for item in items() if item["pk"]["S"] == pk and sk in (None, item["sk"]["S"])]
+    return found
+
+
+@pytest.mark.usefixtures("stored")
+def test_keys_and_responses_are_read() -> None:
+    keys = DynamoIdempotencyKeys()
+    with pytest.raises(RequestInProgress):
+        keys.begin("tenant_1", "k1", fingerprint="f", now=NOON)
+    assert keys.begin("tenant_1", "k1", fingerprint="other", now=LATER) is None
+    assert keys.begin("tenant_1", "k2", fingerprint="f", now=LATER) == {"statusCode": 201}
+
+
+@pytest.mark.usefixtures("stored")
+def test_a_task_token_is_read_and_a_newer_attempt_replaces_it() -> None:
+    store_task_token(a_recording(id=WAITING.id, attempt=1), "older")
+    assert pop_task_token(WAITING, only="another") is None
+    store_task_token(a_recording(id=WAITING.id, attempt=3), "newer")
+    assert pop_task_token(WAITING) == "newer"
+    assert pop_task_token(WAITING) is None
+
+
+@pytest.mark.usefixtures("stored")
+def test_checksums_tenants_findings_and_the_retry_queue_are_read() -> None:
+    assert DynamoPartSums().of("upload") == {7: 123456789}
+    assert DynamoTenants().all() == {"tenant_1": NOON, "a#b": None}
+    assert DynamoSuspects().of("tenant_1") == {"k": NOON}
+    assert at_meeting("meeting_7") in DynamoKeptLooks().all()
+
+
+@pytest.mark.usefixtures("stored")
+def test_the_lease_of_a_running_sync_holds_and_its_watermark_is_read() -> None:
+    state = DynamoSyncState()
+    assert state.begin(nonce="n2", now=LATER, until=LATER + timedelta(minutes=9)) is None
+    after = LATER + timedelta(minutes=9)
+    assert state.begin(nonce="n2", now=after, until=after) == Begun(NOON, False, LATER)
+
+
+@pytest.mark.usefixtures("stored")
+def test_calls_that_were_counted_and_a_block_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    blocked = float(recorded("BUDGET")["blocked_until"]["N"])
+    monkeypatch.setattr("recordings.adapters.dynamodb.rate_limit.time.time", lambda: blocked - 0.5)
+    with request_context(tenant_id="acme"):
+        with pytest.raises(ProviderThrottled):
+            CallBudget().spend()
+        monkeypatch.setattr("recordings.adapters.dynamodb.rate_limit.time.time", lambda: blocked)
+        CallBudget().spend()
+    assert written("BUDGET")["used"] == {"N": "3000"}
+
+
+def test_the_present_code_writes_what_the_first_release_wrote_and_a_kind() -> None:
+    """So an earlier version can be put back."""
+    with a_table():
+        keys, state = DynamoIdempotencyKeys(), DynamoSyncState()
+        keys.begin("tenant_1", "k1", fingerprint="f", now=NOON)
+        keys.begin("tenant_1", "k2", fingerprint="f", now=NOON)
+        keys.finish("tenant_1", "k2", answer={"statusCode": 201}, now=NOON)
+        store_task_token(WAITING, "token")
+        DynamoPartSums().note("upload", 7, 123456789)
+        DynamoKeptLooks().keep(at_meeting("meeting_7"))
+        DynamoTenants().note_audit("tenant_1", at=NOON)
+        DynamoSuspects().note("tenant_1", ["k"], at=NOON)
+        state.begin(nonce="n0", now=NOON, until=LATER)
+        state.end(nonce="n0", watermark=NOON, full_at=NOON)
+        state.begin(nonce="n1", now=LATER, until=LATER + timedelta(minutes=9))
+        with request_context(tenant_id="acme"):
+            CallBudget().spend()
+            CallBudget("stop").spend()
+        CallBudget().block(0)
+        places = [
+            ("T#tenant_1#IDEMPOTENCY", "k1"),
+            ("T#tenant_1#IDEMPOTENCY", "k2"),
+            ("T#tenant_1#TOKEN", WAITING.id),
+            ("PARTS#upload", "00007"),
+            ("LOOKS", "MEETING#meeting_7"),
+            ("TENANTS", "tenant_1"),
+            ("T#tenant_1#SUSPECTS", None),
+            ("SYNC", "STATE"),
+            ("BUDGET", "CLOUDFLARE"),
+        ]
+        for place in places:
+            now, then = written(*place), recorded(*place)
+            assert now.pop("kind")["S"]
+            assert {name: shape(name, value) for name, value in now.items()} == {
+                name: shape(name, value) for name, value in then.items()
+            }
+
+
+def shape(name: str, value: dict[str, Any]) -> Any:
+    """What must be the same: the value itself, but for times and nonces of the moment."""
+    varies = {"nonce", "expires_at", "tick", "blocked_until"}
+    return value if name not in varies or value == {"S": "n1"} else [*value]
