@@ -16,7 +16,7 @@ from tests.e2e.callers import transport
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 NAME = f"e2e-{WORKER}" if WORKER else "e2e"
 # Files that take longest begin first, so that no process works alone at the end.
-LONGEST = ("test_histories.py",)
+LONGEST = ("test_histories.py", "test_deployments.py", "test_processing.py")
 
 
 @pytest.fixture(scope="session")
