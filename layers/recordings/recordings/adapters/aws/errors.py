@@ -131,6 +131,12 @@ def status_of(error: ClientError) -> int:
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
+def is_conflict(error: Throttled) -> bool:
+    """Whether a transaction held the item that was to be written, and nothing was written."""
+    cause = error.__cause__
+    return isinstance(cause, ClientError) and code_of(cause) == "TransactionConflictException"
+
+
 def is_answered(error: Throttled) -> bool:
     """Whether the service said that it is busy; else nothing came, and what became of the request is unknown."""
     return isinstance(error.__cause__, ClientError)

@@ -10,19 +10,17 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from botocore.exceptions import ClientError
 from pynamodb.constants import ALL_OLD
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
-from recordings.adapters.aws.errors import CONDITION_FAILED, Refused, code_of
+from recordings.adapters.aws.errors import CONDITION_FAILED, Refused, is_conflict
 from recordings.adapters.dynamodb.connection import Item, call
 from recordings.domain.errors import ConcurrentUpdate, Throttled
 from recordings.request_context import remaining_seconds
 
 MAX_ATTEMPTS: Final = 16
 MAX_PAUSE_SECONDS: Final = 1.2
-CONFLICT: Final = "TransactionConflictException"
 
 # Makes the error of a failed condition from the item as it is in the table (None: there is none).
 type Otherwise[I] = Callable[[I | None], Exception]
@@ -110,8 +108,7 @@ def _write[I: Item](
             held = refusal.response.get("Item")
             raise otherwise(type(item).from_raw_data(held) if held else None) from refusal
         except Throttled as error:
-            cause = error.__cause__
-            if not isinstance(cause, ClientError) or code_of(cause) != CONFLICT:
+            if not is_conflict(error):
                 raise
             # A transaction holds the item. Nobody else retries that.
             conflict = error
