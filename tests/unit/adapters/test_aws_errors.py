@@ -206,7 +206,7 @@ def calls(tree: ast.AST, within: tuple[ast.AST, ...] = ()) -> Iterator[tuple[str
                 assert isinstance(first, ast.Constant)
                 name = str(first.value)
             yield name, node.lineno, (*within, tree)
-        if (operation := sent(node)) is not None:
+        if isinstance(node, ast.Call) and (operation := sent(node)) is not None:
             yield operation, node.lineno, (*within, tree, node)
         yield from calls(node, (*within, tree))
 
