@@ -268,14 +268,22 @@ def logs(name: str, function: str | None = None) -> list[str]:
     events = []
     reader = client(stack, "logs")
     for group in reader.describe_log_groups()["logGroups"]:
-        for page in reader.get_paginator("filter_log_events").paginate(logGroupName=group["logGroupName"]):
-            for event in page["events"]:
-                place = f"{group['logGroupName']} {event.get('logStreamName', '')}"
-                if wanted in f"{place} {event['message']}":
-                    events.append(
-                        (event["timestamp"], f"{event.get('logStreamName', '')}  {event['message'].rstrip()}")
-                    )
+        for at, stream, message in _log_events(reader, group["logGroupName"]):
+            if wanted in f"{group['logGroupName']} {stream} {message}":
+                events.append((at, f"{stream}  {message.rstrip()}"))
     return [line for _, line in sorted(events, key=lambda pair: pair[0])]
+
+
+def _log_events(reader: Any, group: str) -> list[tuple[int, str, str]]:
+    """Time, stream and message of a group's events. The emulator gives the first 10,000 and no token for the next."""
+    found: dict[tuple[int, str, str], None] = {}
+    start, known = 0, -1
+    while len(found) > known:
+        known = len(found)
+        for event in reader.filter_log_events(logGroupName=group, startTime=start)["events"]:
+            found[event["timestamp"], event.get("logStreamName", ""), event["message"]] = None
+            start = event["timestamp"]
+    return [*found]
 
 
 def register_webhook(stack: dict[str, Any]) -> None:

@@ -251,12 +251,23 @@ def test_a_key_that_is_refused_for_good_is_an_error_and_no_flood(
         clock.awake += 0.1
         with pytest.raises(InfrastructureError):
             use(r2)
-    assert vault.reads == ["r2-secret"]
+    # Read, and once more when it was refused.
+    assert vault.reads == ["r2-secret"] * 2
     clock.awake += 10
     with pytest.raises(InfrastructureError):
         use(r2)
-    assert vault.reads == ["r2-secret"] * 2
+    assert vault.reads == ["r2-secret"] * 3
     assert len(store.asked) == 6, "what is refused with the same key is not sent twice"
+
+
+def test_two_rotations_within_a_second_are_both_followed(vault: Vault, store: Store, clock: Clock) -> None:
+    r2 = R2()
+    for name in ("new", "newer", "newest"):
+        vault.rotate(name)
+        store.accepted = {name}
+        clock.awake += 0.1
+        r2.head("a/key")
+        assert store.asked[-1][1] == name
 
 
 def test_no_url_is_signed_with_a_key_that_was_revoked_and_not_replaced(

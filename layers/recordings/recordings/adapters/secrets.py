@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
@@ -51,6 +51,8 @@ class Age:
 class _Kept:
     value: Mapping[str, str]
     read: Age
+    # When its key was refused and Secrets Manager had no other.
+    refused: Age | None = None
 
 
 _kept: dict[str, _Kept] = {}
@@ -85,12 +87,19 @@ def replaced_secret(arn: str, refused: Mapping[str, str]) -> Mapping[str, str] |
     """
     with _lock:
         kept = _kept.get(arn)
-        if kept is None or (kept.value == refused and kept.read.seconds() >= MIN_REREAD_INTERVAL_SECONDS):
+        if kept is None or (kept.value == refused and not _is_confirmed(kept)):
             value = _read(arn)
+            if value == refused:
+                _kept[arn] = replace(_kept[arn], refused=Age.now())
         else:
             # Another thread was refused before, or a moment ago there was no other.
             value = kept.value
     return value if value != refused else None
+
+
+def _is_confirmed(kept: _Kept) -> bool:
+    """Whether a moment ago there was no other secret than one whose key had been refused."""
+    return kept.refused is not None and kept.refused.seconds() < MIN_REREAD_INTERVAL_SECONDS
 
 
 def _read(arn: str) -> Mapping[str, str]:
