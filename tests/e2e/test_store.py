@@ -1,6 +1,7 @@
 """The store under real contention: many writers at once on the emulator's table."""
 
 import uuid
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -9,10 +10,14 @@ import pytest
 
 from local import stack
 from recordings.adapters import dynamo
+from recordings.adapters.dynamodb.connection import connection
+from recordings.adapters.dynamodb.rooms import DynamoRooms
+from recordings.adapters.dynamodb.settings import TABLE
 from recordings.domain.errors import ConcurrentUpdate, RoomAlreadyRecording
 from recordings.domain.lifecycle import Status
 from recordings.ports import Filter
 from tests.support.builders import NOON, a_recording, a_room
+from tests.support.template import resources
 
 WRITERS = 16
 
@@ -23,10 +28,20 @@ def tenant() -> str:
 
 
 @pytest.fixture
-def store(running: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> dynamo.DynamoRecordings:
-    monkeypatch.setattr(dynamo, "_client", stack.client(running, "dynamodb"))
-    monkeypatch.setattr(dynamo, "TABLE", running["tables"]["Table"])
-    return dynamo.DynamoRecordings()
+def store(running: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[dynamo.DynamoRecordings]:
+    """A table of its own on the emulator, under the name that the adapters were imported with."""
+    client = stack.client(running, "dynamodb")
+    (table,) = resources("AWS::DynamoDB::Table").values()
+    client.create_table(
+        TableName=TABLE,
+        KeySchema=table["KeySchema"],
+        AttributeDefinitions=table["AttributeDefinitions"],
+        BillingMode=table["BillingMode"],
+    )
+    monkeypatch.setattr(dynamo, "_client", client)
+    monkeypatch.setattr(connection, "_client", client)
+    yield dynamo.DynamoRecordings()
+    client.delete_table(TableName=TABLE)
 
 
 def ids(number: int) -> str:
@@ -65,7 +80,7 @@ def test_one_capture_is_imported_once_however_many_try(store: dynamo.DynamoRecor
 
 
 def test_a_lease_is_one_callers(store: dynamo.DynamoRecordings, tenant: str) -> None:
-    rooms = dynamo.DynamoRooms()
+    rooms = DynamoRooms()
     rooms.add(a_room(tenant_id=tenant, meeting_id=f"{tenant}-meeting"))
 
     def take(number: int) -> bool:

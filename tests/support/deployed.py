@@ -27,6 +27,7 @@ from local.standin.state import Recording as Capture
 from local.standin.world import World
 from recordings import request_context
 from recordings.adapters import dynamo, step_functions
+from recordings.adapters.dynamodb.rooms import DynamoRooms
 from recordings.domain.recording import Recording
 from recordings.domain.room import Room
 from tests.support.builders import a_recording, a_room
@@ -106,7 +107,7 @@ class Deployed:
 
     standin: StandIn
     recordings: dynamo.DynamoRecordings = field(default_factory=dynamo.DynamoRecordings)
-    rooms: dynamo.DynamoRooms = field(default_factory=dynamo.DynamoRooms)
+    rooms: DynamoRooms = field(default_factory=DynamoRooms)
     _handlers: dict[str, Callable[[Json, Context], Json]] = field(default_factory=dict)
     _count: int = 0
 

@@ -26,6 +26,7 @@ ABILITIES = {
     "recordings.adapters.dynamodb.part_checksums": {"WriteRecordings"},
     "recordings.adapters.dynamodb.rate_limit": {"WriteRecordings"},
     "recordings.adapters.dynamodb.retry_queue": {"WriteRecordings"},
+    "recordings.adapters.dynamodb.rooms": {"ReadRecordings", "WriteRecordings"},
     "recordings.adapters.dynamodb.sync_lease": {"WriteRecordings"},
     "recordings.adapters.realtimekit": {"CallCloudflare"},
     "recordings.adapters.object_store": {"UseFiles"},

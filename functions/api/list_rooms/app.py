@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 
-from recordings.adapters.dynamo import DynamoRooms
+from recordings.adapters.dynamodb.rooms import DynamoRooms
 from recordings.http.endpoint import Request, Response, endpoint, listed
 from recordings.http.schemas import Nothing, RoomsQuery, room_view
 

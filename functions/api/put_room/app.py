@@ -3,8 +3,8 @@
 from http import HTTPStatus
 
 from recordings import wiring
-from recordings.adapters.dynamo import DynamoRooms
 from recordings.adapters.dynamodb.rate_limit import CallBudget
+from recordings.adapters.dynamodb.rooms import DynamoRooms
 from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.system import new_nonce, now
 from recordings.domain.ids import is_room_id

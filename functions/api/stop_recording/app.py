@@ -2,9 +2,10 @@
 
 from http import HTTPStatus
 
-from recordings.adapters.dynamo import DynamoRecordings, DynamoRooms
+from recordings.adapters.dynamo import DynamoRecordings
 from recordings.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
 from recordings.adapters.dynamodb.rate_limit import CallBudget
+from recordings.adapters.dynamodb.rooms import DynamoRooms
 from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.step_functions import ProcessingRuns
 from recordings.adapters.system import new_id, now

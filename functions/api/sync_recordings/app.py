@@ -3,9 +3,9 @@
 from http import HTTPStatus
 
 from recordings import wiring
-from recordings.adapters.dynamo import DynamoRooms
 from recordings.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
 from recordings.adapters.dynamodb.rate_limit import CallBudget
+from recordings.adapters.dynamodb.rooms import DynamoRooms
 from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.system import now
 from recordings.http.endpoint import Idempotency, Request, Response, endpoint

@@ -4,9 +4,10 @@ import time
 from datetime import datetime, timedelta
 
 from recordings.adapters.archive_store import ArchiveBucket
-from recordings.adapters.dynamo import DynamoRecordings, DynamoRooms
+from recordings.adapters.dynamo import DynamoRecordings
 from recordings.adapters.dynamodb.audit import DynamoSuspects, DynamoTenants
 from recordings.adapters.dynamodb.rate_limit import CallBudget
+from recordings.adapters.dynamodb.rooms import DynamoRooms
 from recordings.adapters.object_store import R2
 from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.step_functions import ProcessingRuns

@@ -2,8 +2,9 @@
 
 from http import HTTPStatus
 
-from recordings.adapters.dynamo import DynamoRecordings, DynamoRooms
+from recordings.adapters.dynamo import DynamoRecordings
 from recordings.adapters.dynamodb.rate_limit import CallBudget
+from recordings.adapters.dynamodb.rooms import DynamoRooms
 from recordings.adapters.object_store import R2
 from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.step_functions import ProcessingRuns

@@ -2,9 +2,10 @@
 
 from datetime import datetime
 
-from recordings.adapters.dynamo import DynamoRecordings, DynamoRooms
+from recordings.adapters.dynamo import DynamoRecordings
 from recordings.adapters.dynamodb.rate_limit import CallBudget
 from recordings.adapters.dynamodb.retry_queue import DynamoKeptLooks
+from recordings.adapters.dynamodb.rooms import DynamoRooms
 from recordings.adapters.dynamodb.sync_lease import DynamoSyncState
 from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.system import deadlines, now

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from recordings.adapters import dynamo
+from recordings.adapters.dynamodb.rooms import DynamoRooms
 from recordings.domain.errors import RecordingNotFound
 from recordings.domain.lifecycle import Status
 from recordings.ports import Filter
@@ -40,7 +41,7 @@ def reads() -> Iterator[list[tuple[str, bool]]]:
 
 
 def test_every_read_asks_for_what_was_written_before_it(reads: list[tuple[str, bool]]) -> None:
-    rooms, recordings = dynamo.DynamoRooms(), dynamo.DynamoRecordings()
+    rooms, recordings = DynamoRooms(), dynamo.DynamoRecordings()
     rooms.add(a_room())
     rooms.get("tenant_1", "room_1")
     rooms.list("tenant_1", limit=1)

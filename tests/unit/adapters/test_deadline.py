@@ -18,8 +18,9 @@ from botocore.exceptions import ReadTimeoutError
 from recordings import request_context as context_of_requests
 from recordings.adapters import dynamo, realtimekit
 from recordings.adapters.deadline import bounded
-from recordings.adapters.dynamo import DynamoRecordings, DynamoRooms
+from recordings.adapters.dynamo import DynamoRecordings
 from recordings.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
+from recordings.adapters.dynamodb.rooms import DynamoRooms
 from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.system import new_id, new_nonce, now
 from recordings.domain.errors import ProviderTimeout, RoomAlreadyRecording, Throttled

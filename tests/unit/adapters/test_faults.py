@@ -21,6 +21,7 @@ from recordings.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
 from recordings.adapters.dynamodb.part_checksums import DynamoPartSums
 from recordings.adapters.dynamodb.rate_limit import CallBudget
 from recordings.adapters.dynamodb.retry_queue import DynamoKeptLooks
+from recordings.adapters.dynamodb.rooms import DynamoRooms
 from recordings.adapters.dynamodb.sync_lease import DynamoSyncState
 from recordings.adapters.object_store import R2, Bucket
 from recordings.adapters.step_functions import ArchivingRuns, ProcessingRuns, answer_task, fail_task
@@ -50,7 +51,7 @@ pytestmark = pytest.mark.usefixtures("no_pauses")
 
 ROOM, RECORDING = a_room(), a_recording()
 LATER = NOON + timedelta(minutes=1)
-rooms, recordings, keys = dynamo.DynamoRooms(), dynamo.DynamoRecordings(), DynamoIdempotencyKeys()
+rooms, recordings, keys = DynamoRooms(), dynamo.DynamoRecordings(), DynamoIdempotencyKeys()
 suspects, kept, sums = DynamoSuspects(), DynamoKeptLooks(), DynamoPartSums()
 TABLE_CALLS: dict[str, Callable[[], object]] = {
     "rooms.add": lambda: rooms.add(ROOM),
@@ -144,23 +145,15 @@ def test_an_api_that_may_not_read_its_table_tells_nothing_of_it() -> None:
 # ---------------------------------------------------------------- answers that get lost: the table
 
 
-def test_a_transaction_whose_answer_is_lost_is_sent_again_under_its_token() -> None:
-    with a_table(), losing(dynamo.client, "TransactWriteItems", times=9) as sent, pytest.raises(Throttled):
-        rooms.release_lock("tenant_1", "room_1", nonce="n")
-    tokens = {json.loads(request.body)["ClientRequestToken"] for request in sent}
-    assert len(sent) == 3
-    assert len(tokens) == 1
-
-
 def test_a_lock_whose_taking_is_unknown_is_held_by_nobody() -> None:
     """The table takes it and its answer never comes; the answer to its release does."""
     with a_table():
         rooms.add(ROOM)
-        with losing(dynamo.client, "TransactWriteItems", times=3), pytest.raises(Throttled):
+        with losing(dynamo.client, "UpdateItem", times=3), pytest.raises(Throttled):
             rooms.take_lock("tenant_1", "room_1", nonce="a", now=NOON, until=LATER)
         assert rooms.take_lock("tenant_1", "room_1", nonce="b", now=NOON, until=LATER).lease_nonce == "b"
         # Another's is not touched.
-        with losing(dynamo.client, "TransactWriteItems", times=3), pytest.raises(Throttled):
+        with losing(dynamo.client, "UpdateItem", times=3), pytest.raises(Throttled):
             rooms.take_lock("tenant_1", "room_1", nonce="c", now=NOON, until=LATER)
         assert rooms.get("tenant_1", "room_1").lease_nonce == "b"
 
@@ -175,7 +168,7 @@ def test_a_lock_whose_room_cannot_be_read_is_held_by_nobody() -> None:
 
 def test_a_claim_whose_taking_is_unknown_is_held_by_nobody() -> None:
     with a_table():
-        with losing(dynamo.client, "TransactWriteItems", times=3), pytest.raises(Throttled):
+        with losing(dynamo.client, "UpdateItem", times=3), pytest.raises(Throttled):
             rooms.claim("tenant_1", "room_2", nonce="a", now=NOON, until=LATER)
         assert rooms.claim("tenant_1", "room_2", nonce="b", now=NOON, until=LATER) is None
 
@@ -240,7 +233,7 @@ def test_every_reason_of_a_cancellation_has_its_class(
     monkeypatch: pytest.MonkeyPatch, reasons: list[str], wanted: type[Exception]
 ) -> None:
     """The reasons that DynamoDB knows (API reference, TransactWriteItems)."""
-    monkeypatch.setattr(dynamo, "_pause", lambda attempt: None)
+    monkeypatch.setattr("recordings.adapters.dynamodb.writes.time.sleep", lambda seconds: None)
 
     def cancel(**_: Any) -> None:
         told = [{"Code": reason} for reason in reasons]

@@ -16,6 +16,7 @@ from recordings.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
 from recordings.adapters.dynamodb.part_checksums import DynamoPartSums
 from recordings.adapters.dynamodb.rate_limit import CallBudget
 from recordings.adapters.dynamodb.retry_queue import DynamoKeptLooks
+from recordings.adapters.dynamodb.rooms import DynamoRooms
 from recordings.adapters.dynamodb.settings import TABLE
 from recordings.adapters.dynamodb.sync_lease import DynamoSyncState
 from recordings.adapters.dynamodb.task_tokens import pop_task_token, store_task_token
@@ -23,7 +24,7 @@ from recordings.domain.errors import ProviderThrottled, RequestInProgress
 from recordings.ports import at_meeting
 from recordings.request_context import request_context
 from recordings.services.sync_all import Begun
-from tests.support.builders import NOON, a_recording
+from tests.support.builders import NOON, a_recording, a_room
 from tests.support.table import a_table, items
 from tests.support.template import ROOT
 
@@ -94,6 +95,47 @@ def test_calls_that_were_counted_and_a_block_are_read(monkeypatch: pytest.Monkey
         monkeypatch.setattr("recordings.adapters.dynamodb.rate_limit.time.time", lambda: blocked)
         CallBudget().spend()
     assert written("BUDGET")["used"] == {"N": "3000"}
+
+
+@pytest.mark.usefixtures("stored")
+def test_rooms_their_locks_and_their_meetings_are_read() -> None:
+    rooms = DynamoRooms()
+    room = rooms.get("tenant_1", "room_1")
+    assert room.active_recording_id == "rec_01KE9JV8G00000000000000000"
+    assert (room.meeting_id, room.record_on_start, room.version) == ("meeting_1", a_room().record_on_start, 1)
+    assert rooms.of_meeting("meeting_1") == room
+    assert [one.id for one in rooms.list("tenant_1", limit=10).items] == ["room_1"]
+    assert rooms.last_name("a#b", "room_2") == a_room().name
+    released = rooms.meeting_ownership("meeting_2")
+    assert released is not None
+    assert (released.tenant_id, released.holder) == ("a#b", None)
+    assert rooms.claim("tenant_1", "room_9", nonce="m", now=LATER, until=LATER) == "meeting_9"
+
+
+def test_a_meeting_of_the_first_release_names_its_room_alone() -> None:
+    link = {"tenant_id": {"S": "tenant_1"}, "room_id": {"S": "room_1"}}
+    with a_table():
+        client.put_item(TableName=TABLE, Item={"pk": {"S": "MEETING#m"}, "sk": {"S": "LINK"}, **link})
+        ownership = DynamoRooms().meeting_ownership("m")
+    assert ownership is not None
+    assert ownership.holder is not None
+    assert (ownership.holder.room_id, ownership.version, ownership.owned_since) == ("room_1", 0, None)
+
+
+def test_rooms_are_written_as_the_first_release_wrote_them() -> None:
+    with a_table():
+        rooms = DynamoRooms()
+        rooms.add(a_room(), adopted=True)
+        gone = a_room(id="room_2", meeting_id="meeting_2", tenant_id="a#b")
+        rooms.add(gone)
+        rooms.remove(gone)
+        rooms.claim("tenant_1", "room_9", nonce="n", now=NOON, until=LATER)
+        rooms.note_meeting("tenant_1", "room_9", nonce="n", meeting_id="meeting_9")
+        for pk in ("MEETING#meeting_1", "T#a%23b#ROOMNAME", "T#tenant_1#CLAIM", "T#tenant_1#ROOM"):
+            now, then = written(pk), recorded(pk)
+            assert now.pop("kind")["S"]
+            # The recorded room was taken by a recording since.
+            assert now == {name: value for name, value in then.items() if name != "active_recording_id"}
 
 
 def test_the_present_code_writes_what_the_first_release_wrote_and_a_kind() -> None:

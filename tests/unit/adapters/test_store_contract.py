@@ -8,13 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
-from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
 from boto3.dynamodb.types import TypeDeserializer
-from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -23,6 +21,7 @@ from recordings.adapters.dynamodb.audit import DynamoSuspects, DynamoTenants
 from recordings.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
 from recordings.adapters.dynamodb.part_checksums import DynamoPartSums
 from recordings.adapters.dynamodb.retry_queue import DynamoKeptLooks
+from recordings.adapters.dynamodb.rooms import DynamoRooms
 from recordings.domain.errors import (
     ConcurrentUpdate,
     IdempotencyKeyReused,
@@ -116,7 +115,7 @@ def in_dynamo() -> Store:
         return found
 
     return Store(
-        dynamo.DynamoRooms(),
+        DynamoRooms(),
         dynamo.DynamoRecordings(),
         DynamoIdempotencyKeys(),
         DynamoPartSums(),
@@ -402,26 +401,6 @@ def test_a_room_whose_lease_ran_out_is_removed(store: Store, now: datetime) -> N
     store.rooms.remove(a_room())
     with pytest.raises(RoomNotFound):
         store.rooms.get("tenant_1", "room_1")
-
-
-def test_a_transaction_that_is_in_progress_is_asked_for_again_under_its_token(monkeypatch: pytest.MonkeyPatch) -> None:
-    tokens: list[str] = []
-    answers = iter(["TransactionInProgressException", "TransactionCanceledException", None])
-
-    def transact(**given: Any) -> None:
-        tokens.append(given["ClientRequestToken"])
-        code = next(answers)
-        if code:
-            refused: Any = {"Error": {"Code": code}, "CancellationReasons": [{"Code": "TransactionConflict"}]}
-            raise ClientError(refused, "TransactWriteItems")
-
-    monkeypatch.setattr(dynamo, "_client", SimpleNamespace(transact_write_items=transact))
-    monkeypatch.setattr(dynamo, "_pause", lambda attempt: None)
-    dynamo.DynamoRooms().release_lock("tenant_1", "room_1", nonce="n")
-    first, second, third = tokens
-    # What was cancelled is another transaction the next time; what may have been done is not.
-    assert first == second
-    assert third != second
 
 
 # ---------------------------------------------------------------- tenants

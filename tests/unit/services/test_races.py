@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from recordings.adapters import dynamo
+from recordings.adapters.dynamodb.rooms import DynamoRooms
 from recordings.domain.errors import ConcurrentUpdate, Throttled
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Recording
@@ -255,7 +256,7 @@ def on_dynamodb() -> World:
         for item in page["Items"]:
             dynamo.client.delete_item(TableName=dynamo.TABLE, Key={"pk": item["pk"], "sk": item["sk"]})
     world = World()
-    world.rooms, world.recordings = dynamo.DynamoRooms(), dynamo.DynamoRecordings()  # type: ignore[assignment]
+    world.rooms, world.recordings = DynamoRooms(), dynamo.DynamoRecordings()  # type: ignore[assignment]
     world.rooms.add(a_room())
     return world
 

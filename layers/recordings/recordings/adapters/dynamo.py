@@ -34,31 +34,24 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from recordings.adapters.aws.errors import CANCELED, Refused, is_answered, translated_errors
 from recordings.adapters.cursors import decode_cursor, encode_cursor
-from recordings.adapters.dynamodb.audit import tenant_item
 from recordings.adapters.dynamodb.connection import client as client
-from recordings.adapters.dynamodb.idempotency import released_if_unknown as _released_if_unknown
-from recordings.adapters.dynamodb.retry_queue import retry_item
 from recordings.adapters.dynamodb.settings import TABLE as TABLE
 from recordings.adapters.dynamodb.task_tokens import pop_task_token, store_task_token
 from recordings.domain.errors import (
     ConcurrentUpdate,
     InfrastructureError,
-    MeetingInUse,
     RecordingNotFound,
     RoomAlreadyRecording,
-    RoomIsRecording,
     RoomNotFound,
     Throttled,
 )
 from recordings.domain.ids import is_room_id
 from recordings.domain.lifecycle import Status
-from recordings.domain.meeting import MeetingOwnership, Tenure
 from recordings.domain.recording import Archive, Change, Failure, HeldFile, Progress, Recording, StoredFile
-from recordings.domain.room import Room
 from recordings.domain.stretch import EVERY_ROOM, Stretch
 from recordings.domain.tally import day_of, difference
-from recordings.ports import CountedPage, Filter, Look, Page, at_meeting
-from recordings.request_context import cleanup, remaining_seconds
+from recordings.ports import CountedPage, Filter
+from recordings.request_context import remaining_seconds
 
 type Item = dict[str, Any]
 type Key = dict[str, Any]
@@ -261,342 +254,14 @@ ConditionsFailed, transact, read_item, partition, item_key = _Refused, _transact
 update_action, condition_check, plain = _update, _check, _plain
 
 
-# ---------------------------------------------------------------- rooms
-
-
-def _room_item(room: Room) -> Item:
-    return {
-        "pk": _partition(room.tenant_id, "ROOM"),
-        "sk": room.id,
-        "tenant_id": room.tenant_id,
-        "name": room.name,
-        "meeting_id": room.meeting_id,
-        "record_on_start": room.record_on_start,
-        "created_at": _text(room.created_at),
-        "updated_at": _text(room.updated_at),
-        "version": room.version,
-    }
-
-
-def _room(item: Item) -> Room:
-    return Room(
-        id=item["sk"],
-        tenant_id=item["tenant_id"],
-        name=item["name"],
-        meeting_id=item["meeting_id"],
-        record_on_start=item["record_on_start"],
-        created_at=_moment(item["created_at"]),
-        updated_at=_moment(item["updated_at"]),
-        active_recording_id=item.get("active_recording_id"),
-        lease_nonce=item.get("lease_nonce"),
-        lease_until=_time(item.get("lease_until")),
-        version=int(item["version"]),
-    )
-
-
-def _meeting_key(meeting_id: str) -> Key:
-    return _key(f"MEETING#{meeting_id}", LINK)
-
-
-def _meeting_link(ownership: MeetingOwnership) -> Item:
-    held = ownership.holder
-    item: Item = {
-        "pk": f"MEETING#{ownership.meeting_id}",
-        "sk": LINK,
-        "tenant_id": ownership.tenant_id,
-        "owned_since": _text(ownership.owned_since),
-        "tenures": [
-            {
-                "room_id": one.room_id,
-                "room_name": one.room_name,
-                "since": _text(one.since),
-                "until": _text(one.until),
-            }
-            for one in ownership.tenures
-        ],
-        "version": ownership.version,
-    }
-    # Named while a room holds the meeting: what reads links of the first release reads these too.
-    return item if held is None else item | {"room_id": held.room_id}
-
-
-def _meeting_ownership(item: Item) -> MeetingOwnership:
-    """Links of the first release name the room alone, and no time: theirs is whatever was recorded in the meeting."""
-    tenures = tuple(
-        Tenure(
-            room_id=one["room_id"],
-            room_name=one["room_name"],
-            since=_time(one["since"]),
-            until=_time(one["until"]),
-        )
-        for one in item.get("tenures", [])
-    )
-    return MeetingOwnership(
-        meeting_id=item["pk"].removeprefix("MEETING#"),
-        tenant_id=item["tenant_id"],
-        tenures=tenures or (Tenure(room_id=item["room_id"]),),
-        owned_since=_time(item.get("owned_since")),
-        version=int(item.get("version", 0)),
-    )
-
-
-def _put_ownership(before: MeetingOwnership | None, after: MeetingOwnership) -> Item:
-    """Store an ownership, unless somebody has stored another since `before` was read."""
-    if before is None:
-        return _put(_meeting_link(after), "attribute_not_exists(pk)")
-    if before.version == 0:
-        return _put(
-            _meeting_link(after),
-            "attribute_not_exists(version) AND room_id = :room AND tenant_id = :tenant",
-            {":room": before.tenures[-1].room_id, ":tenant": before.tenant_id},
-        )
-    return _put(_meeting_link(after), "version = :version", {":version": before.version})
-
-
-def _kept_look(look: Look) -> Item:
-    """The item that keeps a look for the next sync: Cloudflare keeps no file longer than seven days."""
-    return _plain(retry_item(look).serialize())
-
-
-def _to_be_walked(meeting_id: str) -> Item:
-    return {"Put": {"TableName": TABLE, "Item": _typed(_kept_look(at_meeting(meeting_id)))}}
-
-
-def _last_name(room: Room) -> Item:
-    """Keep the name of a room that is deleted: its recordings go on showing it."""
-    item = {"pk": _partition(room.tenant_id, "ROOMNAME"), "sk": room.id, "name": room.name}
-    return {"Put": {"TableName": TABLE, "Item": _typed(item)}}
-
-
-def _tenant_key(tenant_id: str) -> Key:
-    item = tenant_item(tenant_id)
-    return _key(item.pk, item.sk)
-
-
-def _claim_key(tenant_id: str, room_id: str) -> Key:
-    return _key(_partition(tenant_id, "CLAIM"), room_id)
-
-
-class DynamoRooms:
-    """Implements ports.Rooms."""
-
-    def add(self, room: Room, *, adopted: bool = False, walk: bool = False) -> None:
-        known = self.meeting_ownership(room.meeting_id) if adopted else None
-        taken = MeetingOwnership.begin(room, adopted=adopted) if known is None else known.taken_by(room)
-        actions = [
-            _put(_room_item(room), "attribute_not_exists(pk)"),
-            _put_ownership(known, taken),
-            {"Delete": {"TableName": TABLE, "Key": _claim_key(room.tenant_id, room.id)}},
-            *([_to_be_walked(room.meeting_id)] if adopted or walk else []),
-        ]
-        tenant = _tenant_key(room.tenant_id)
-        if _get(tenant["pk"]["S"], tenant["sk"]["S"]) is None:
-            # Only with its first room: the rooms of a tenant that are made together must not meet on this item.
-            actions.append(_update(tenant, "SET tenant_id = :tenant", None, {":tenant": room.tenant_id}))
-        try:
-            _transact(actions)
-        except _Refused as refusal:
-            if 0 in refusal.refused:
-                raise ConcurrentUpdate(f"room {room.id} was made by somebody else") from refusal
-            raise MeetingInUse from refusal
-
-    def get(self, tenant_id: str, room_id: str) -> Room:
-        item = _get(_partition(tenant_id, "ROOM"), room_id)
-        if item is None:
-            raise RoomNotFound("there is no such room")
-        return _room(item)
-
-    def last_name(self, tenant_id: str, room_id: str) -> str | None:
-        for kind in ("ROOM", "ROOMNAME"):
-            item = _get(_partition(tenant_id, kind), room_id)
-            if item is not None:
-                return str(item["name"])
-        return None
-
-    def save(self, before: Room, after: Room, *, nonce: str | None = None) -> None:
-        held, freed = (
-            (" AND lease_nonce = :nonce", " REMOVE lease_nonce, lease_until") if nonce is not None else ("", "")
-        )
-        values = {
-            ":name": after.name,
-            ":meeting": after.meeting_id,
-            ":auto": after.record_on_start,
-            ":at": _text(after.updated_at),
-            ":after": after.version,
-            ":before": before.version,
-        }
-        actions = [
-            _update(
-                _key(_partition(before.tenant_id, "ROOM"), before.id),
-                "SET #name = :name, meeting_id = :meeting, record_on_start = :auto, updated_at = :at, version = :after"
-                f"{freed}",
-                f"version = :before{held}",
-                values | ({":nonce": nonce} if nonce is not None else {}),
-                {"#name": "name"},
-            )
-        ]
-        if before.meeting_id != after.meeting_id:
-            known = self.meeting_ownership(after.meeting_id)
-            taken = MeetingOwnership.begin(after, adopted=True) if known is None else known.taken_by(after)
-            actions += [
-                _put_ownership(known, taken),
-                *self._released(before, after.updated_at),
-                _to_be_walked(after.meeting_id),
-                _to_be_walked(before.meeting_id),
-            ]
-        elif before.record_on_start is not after.record_on_start:
-            actions.append(_to_be_walked(after.meeting_id))
-        try:
-            _transact(actions)
-        except _Refused as refusal:
-            if 1 in refusal.refused and 0 not in refusal.refused:
-                raise MeetingInUse from refusal
-            raise ConcurrentUpdate(f"room {before.id} was changed by somebody else") from refusal
-
-    def _released(self, room: Room, at: datetime) -> list[Item]:
-        """What lets the meeting of a room go; its tenant stays the owner."""
-        held = self.meeting_ownership(room.meeting_id)
-        released = held.released_by(room, at=at) if held is not None else None
-        # A link that names another room is that room's.
-        return [] if held is None or released is None or released is held else [_put_ownership(held, released)]
-
-    def remove(self, room: Room, *, nonce: str | None = None) -> None:
-        now = datetime.now(UTC).replace(microsecond=0)
-        free = "attribute_not_exists(lease_until) OR lease_until <= :free" if nonce is None else "lease_nonce = :free"
-        try:
-            _transact(
-                [
-                    _delete(
-                        _key(_partition(room.tenant_id, "ROOM"), room.id),
-                        f"version = :version AND attribute_not_exists(active_recording_id) AND ({free})",
-                        {":version": room.version, ":free": _text(now) if nonce is None else nonce},
-                    ),
-                    *self._released(room, now),
-                    _to_be_walked(room.meeting_id),
-                    _last_name(room),
-                ]
-            )
-        except _Refused as refusal:
-            if 0 not in refusal.refused:
-                raise ConcurrentUpdate(f"the meeting of room {room.id} was changed by somebody else") from refusal
-            item = refusal.refused[0]
-            if item is None:
-                raise RoomNotFound("there is no such room") from refusal
-            if item["version"] != room.version:
-                raise ConcurrentUpdate(f"room {room.id} was changed by somebody else") from refusal
-            raise RoomIsRecording(blocker=_blocker(item)) from refusal
-
-    def list(self, tenant_id: str, *, limit: int, cursor: str | None = None) -> Page[Room]:
-        pk = _partition(tenant_id, "ROOM")
-        # One more than asked for tells whether there is a next page.
-        request: Item = {
-            "TableName": TABLE,
-            "KeyConditionExpression": "pk = :pk",
-            "ExpressionAttributeValues": {":pk": {"S": pk}},
-            "ConsistentRead": True,
-            "Limit": limit + 1,
-        }
-        if cursor is not None:
-            # The caller holds only a sort key: no cursor can point into another tenant.
-            request["ExclusiveStartKey"] = _key(pk, decode_cursor("rooms", cursor))
-        with translated_errors():
-            rooms = [_room(_plain(item)) for item in _client.query(**request)["Items"]]
-        return Page(rooms[:limit], encode_cursor("rooms", rooms[limit - 1].id) if len(rooms) > limit else None)
-
-    def claim(self, tenant_id: str, room_id: str, *, nonce: str, now: datetime, until: datetime) -> str | None:
-        change = "SET nonce = :nonce, lease_until = :until, expires_at = :expires"
-        expires = int((until + KEPT_FOR).timestamp())
-        values = {":nonce": nonce, ":until": _text(until), ":now": _text(now), ":expires": expires}
-        free = "attribute_not_exists(lease_until) OR (lease_until <= :now AND attribute_not_exists(meeting_id))"
-        try:
-            with _released_if_unknown(lambda: self.release_claim(tenant_id, room_id, nonce=nonce)):
-                _transact([_update(_claim_key(tenant_id, room_id), change, free, values)])
-        except _Refused as refusal:
-            item = refusal.refused[0] or {}
-            if "meeting_id" in item:
-                return str(item["meeting_id"])
-            raise Throttled("another call is making this room; try again in a moment", retry_after=1) from refusal
-        return None
-
-    @cleanup
-    def note_meeting(self, tenant_id: str, room_id: str, *, nonce: str, meeting_id: str) -> None:
-        values = {":nonce": nonce, ":meeting": meeting_id}
-        try:
-            _transact([_update(_claim_key(tenant_id, room_id), "SET meeting_id = :meeting", "nonce = :nonce", values)])
-        except _Refused:
-            # It ran out under us, and another call makes a meeting of its own.
-            return
-
-    @cleanup
-    def release_claim(self, tenant_id: str, room_id: str, *, nonce: str) -> None:
-        try:
-            _transact([_delete(_claim_key(tenant_id, room_id), "nonce = :nonce", {":nonce": nonce})])
-        except _Refused:
-            return
-
-    def take_lock(self, tenant_id: str, room_id: str, *, nonce: str, now: datetime, until: datetime) -> Room:
-        if not _fits(room_id):
-            raise RoomNotFound("there is no such room")
-        with _released_if_unknown(lambda: self.release_lock(tenant_id, room_id, nonce=nonce)):
-            self._lease(tenant_id, room_id, nonce, now, until)
-            return self.get(tenant_id, room_id)
-
-    def _lease(self, tenant_id: str, room_id: str, nonce: str, now: datetime, until: datetime) -> None:
-        lease = _update(
-            _key(_partition(tenant_id, "ROOM"), room_id),
-            "SET lease_nonce = :nonce, lease_until = :until",
-            "attribute_exists(pk) AND attribute_not_exists(active_recording_id)"
-            " AND (attribute_not_exists(lease_until) OR lease_until <= :now)",
-            {":nonce": nonce, ":until": _text(until), ":now": _text(now)},
-        )
-        try:
-            _transact([lease])
-        except _Refused as refusal:
-            item = refusal.refused[0]
-            if item is None:
-                raise RoomNotFound("there is no such room") from refusal
-            if item.get("lease_nonce") != nonce:
-                raise RoomAlreadyRecording(
-                    "the room is already being recorded; stop that recording first", blocker=_blocker(item)
-                ) from refusal
-            # It is ours: the answer of the call that took it was lost.
-
-    @cleanup
-    def release_lock(self, tenant_id: str, room_id: str, *, nonce: str) -> None:
-        try:
-            _transact(
-                [
-                    _update(
-                        _key(_partition(tenant_id, "ROOM"), room_id),
-                        "REMOVE lease_nonce, lease_until",
-                        "lease_nonce = :nonce",
-                        {":nonce": nonce},
-                    )
-                ]
-            )
-        except _Refused:
-            # It ran out and somebody else holds it, or the room was taken or removed: nothing of ours is left.
-            return
-
-    def meeting_ownership(self, meeting_id: str) -> MeetingOwnership | None:
-        link = _get(f"MEETING#{meeting_id}", LINK)
-        return _meeting_ownership(link) if link is not None else None
-
-    def of_meeting(self, meeting_id: str) -> Room | None:
-        ownership = self.meeting_ownership(meeting_id)
-        if ownership is None or ownership.holder is None:
-            return None
-        try:
-            room = self.get(ownership.tenant_id, ownership.holder.room_id)
-        except RoomNotFound:
-            return None
-        return room if room.meeting_id == meeting_id else None
-
-
 def _blocker(room: Item) -> Recording | None:
-    if "active_recording_id" not in room:
-        return None
-    item = _get(_partition(room["tenant_id"], "REC"), room["active_recording_id"])
+    held_by = room.get("active_recording_id")
+    return read_recording(room["tenant_id"], held_by) if held_by is not None else None
+
+
+def read_recording(tenant_id: str, recording_id: str) -> Recording | None:
+    """Read one that is not deleted; None if there is none."""
+    item = _get(_partition(tenant_id, "REC"), recording_id)
     return _recording(item) if item else None
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import boto3
 from botocore.config import Config
-from pynamodb.attributes import DiscriminatorAttribute, UnicodeAttribute
+from pynamodb.attributes import DiscriminatorAttribute, MapAttribute, UnicodeAttribute
 from pynamodb.connection import Connection
 from pynamodb.exceptions import PynamoDBException, VerboseClientError
 from pynamodb.models import Model
@@ -31,13 +31,15 @@ client: Final = bounded(
 class Item(Model):
     """Base of every item in the table. `kind` names the item's class; items of the first release have none.
 
-    `keeps_nulls` stores an attribute that is None as NULL, as the first release did for some items.
+    `keeps_nulls` stores an attribute that is None as NULL, as the first release did for some items, but for those that
+    are `omitted`.
     """
 
     class Meta:
         table_name = TABLE
 
     keeps_nulls = False
+    omitted: frozenset[str] = frozenset()
 
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
@@ -45,12 +47,21 @@ class Item(Model):
 
     def _container_serialize(self, null_check: bool = True) -> dict[str, dict[str, Any]]:
         stored = super()._container_serialize(null_check)
-        return with_nulls(self, stored) if self.keeps_nulls else stored
+        if not self.keeps_nulls:
+            return stored
+        return {name: value for name, value in _nulls(self).items() if name not in self.omitted} | stored
 
 
-def with_nulls(container: Any, stored: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Add NULL for each attribute of an item or map that has no value."""
-    return {attribute.attr_name: {"NULL": True} for attribute in container.get_attributes().values()} | stored
+class NullKeepingMap(MapAttribute[str, Any]):
+    """A map that stores what is None as NULL, as the first release did."""
+
+    def serialize(self, values: Any, *, null_check: bool = True) -> dict[str, dict[str, Any]]:
+        stored: dict[str, dict[str, Any]] = super().serialize(values, null_check=null_check)
+        return _nulls(self) | stored
+
+
+def _nulls(container: Any) -> dict[str, dict[str, Any]]:
+    return {attribute.attr_name: {"NULL": True} for attribute in container.get_attributes().values()}
 
 
 # Opened on the base class before a subclass is used: a subclass that is used first opens a connection of its own.

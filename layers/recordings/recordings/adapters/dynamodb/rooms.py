@@ -1,0 +1,279 @@
+"""Rooms with their lock, the meetings that they hold, and the locks of rooms that are being created."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Final
+
+from pynamodb.expressions.condition import Condition
+
+from recordings.adapters.cursors import decode_cursor, encode_cursor
+from recordings.adapters.dynamo import read_recording
+from recordings.adapters.dynamodb.audit import tenant_item
+from recordings.adapters.dynamodb.idempotency import released_if_unknown
+from recordings.adapters.dynamodb.items import TenantItem
+from recordings.adapters.dynamodb.keys import LINK, is_sort_key, partition
+from recordings.adapters.dynamodb.queries import get_item, query_items
+from recordings.adapters.dynamodb.retry_queue import retry_item
+from recordings.adapters.dynamodb.room_items import CreationLockItem, MeetingLinkItem, RoomItem, RoomNameItem
+from recordings.adapters.dynamodb.transaction import Transaction
+from recordings.adapters.dynamodb.writes import delete_item, update_item
+from recordings.domain.errors import (
+    ConcurrentUpdate,
+    MeetingInUse,
+    RoomAlreadyRecording,
+    RoomIsRecording,
+    RoomNotFound,
+    Throttled,
+)
+from recordings.domain.meeting import MeetingOwnership
+from recordings.domain.recording import Recording
+from recordings.domain.room import Room
+from recordings.ports import Page, at_meeting
+from recordings.request_context import cleanup
+
+CREATION_LOCK_TTL: Final = timedelta(hours=24)
+
+
+class _Held(Exception):
+    """Another call holds the creation lock."""
+
+    def __init__(self, lock: CreationLockItem | None) -> None:
+        super().__init__()
+        self.lock = lock
+
+
+class DynamoRooms:
+    """Implements ports.Rooms."""
+
+    def add(self, room: Room, *, adopted: bool = False, walk: bool = False) -> None:
+        known = self.meeting_ownership(room.meeting_id) if adopted else None
+        taken = MeetingOwnership.begin(room, adopted=adopted) if known is None else known.taken_by(room)
+        tenant = tenant_item(room.tenant_id)
+        is_first = get_item(TenantItem, tenant.pk, tenant.sk) is None
+        with Transaction() as transaction:
+            transaction.save(
+                RoomItem.from_domain(room),
+                RoomItem.pk.does_not_exist(),
+                otherwise=lambda _: ConcurrentUpdate(f"room {room.id} was made by somebody else"),
+            )
+            _save_ownership(transaction, known, taken, lambda _: MeetingInUse())
+            transaction.delete(_creation_lock(room.tenant_id, room.id))
+            if adopted or walk:
+                transaction.save(retry_item(at_meeting(room.meeting_id)))
+            if is_first:
+                # The rooms of a tenant that are made together must not meet on this item.
+                transaction.update(tenant, [TenantItem.tenant_id.set(room.tenant_id)])
+
+    def get(self, tenant_id: str, room_id: str) -> Room:
+        item = get_item(RoomItem, partition(tenant_id, "ROOM"), room_id)
+        if item is None:
+            raise RoomNotFound("there is no such room")
+        return item.to_domain()
+
+    def last_name(self, tenant_id: str, room_id: str) -> str | None:
+        room = get_item(RoomItem, partition(tenant_id, "ROOM"), room_id)
+        if room is not None:
+            return room.name
+        deleted = get_item(RoomNameItem, partition(tenant_id, "ROOMNAME"), room_id)
+        return deleted.name if deleted is not None else None
+
+    def save(self, before: Room, after: Room, *, nonce: str | None = None) -> None:
+        def changed(_: object) -> Exception:
+            return ConcurrentUpdate(f"room {before.id} was changed by somebody else")
+
+        actions = [
+            RoomItem.name.set(after.name),
+            RoomItem.meeting_id.set(after.meeting_id),
+            RoomItem.record_on_start.set(after.record_on_start),
+            RoomItem.updated_at.set(after.updated_at),
+            RoomItem.version.set(after.version),
+        ]
+        condition = RoomItem.version == before.version
+        if nonce is not None:
+            actions += [RoomItem.lease_nonce.remove(), RoomItem.lease_until.remove()]
+            condition &= RoomItem.lease_nonce == nonce
+        with Transaction() as transaction:
+            transaction.update(_room(before.tenant_id, before.id), actions, condition, otherwise=changed)
+            if before.meeting_id != after.meeting_id:
+                known = self.meeting_ownership(after.meeting_id)
+                taken = MeetingOwnership.begin(after, adopted=True) if known is None else known.taken_by(after)
+                _save_ownership(transaction, known, taken, lambda _: MeetingInUse())
+                self._release_meeting(transaction, before, after.updated_at, changed)
+                transaction.save(retry_item(at_meeting(after.meeting_id)))
+                transaction.save(retry_item(at_meeting(before.meeting_id)))
+            elif before.record_on_start is not after.record_on_start:
+                transaction.save(retry_item(at_meeting(after.meeting_id)))
+
+    def _release_meeting(
+        self, transaction: Transaction, room: Room, at: datetime, otherwise: Callable[[object], Exception]
+    ) -> None:
+        """Let the meeting of a room go; its tenant stays the owner."""
+        held = self.meeting_ownership(room.meeting_id)
+        released = held.released_by(room, at=at) if held is not None else None
+        # A link that names another room is that room's.
+        if held is not None and released is not None and released is not held:
+            _save_ownership(transaction, held, released, otherwise)
+
+    def remove(self, room: Room, *, nonce: str | None = None) -> None:
+        def error(held: RoomItem | None) -> Exception:
+            if held is None:
+                return RoomNotFound("there is no such room")
+            if held.version != room.version:
+                return ConcurrentUpdate(f"room {room.id} was changed by somebody else")
+            return RoomIsRecording(blocker=blocker_of(room.tenant_id, held))
+
+        def changed(_: object) -> Exception:
+            return ConcurrentUpdate(f"the meeting of room {room.id} was changed by somebody else")
+
+        now = datetime.now(UTC).replace(microsecond=0)
+        if nonce is None:
+            free = RoomItem.lease_until.does_not_exist() | (RoomItem.lease_until <= now)
+        else:
+            free = RoomItem.lease_nonce == nonce
+        with Transaction() as transaction:
+            transaction.delete(
+                _room(room.tenant_id, room.id),
+                (RoomItem.version == room.version) & RoomItem.active_recording_id.does_not_exist() & free,
+                otherwise=error,
+            )
+            self._release_meeting(transaction, room, now, changed)
+            transaction.save(retry_item(at_meeting(room.meeting_id)))
+            # Its recordings go on showing the name.
+            transaction.save(RoomNameItem(partition(room.tenant_id, "ROOMNAME"), room.id, name=room.name))
+
+    def list(self, tenant_id: str, *, limit: int, cursor: str | None = None) -> Page[Room]:
+        # The caller holds only a sort key: no cursor can point into another tenant.
+        after = decode_cursor("rooms", cursor) if cursor is not None else None
+        # One more than asked for shows whether there is a next page.
+        items = query_items(RoomItem, partition(tenant_id, "ROOM"), after=after, page_size=limit + 1)
+        rooms = [item.to_domain() for item in islice(items, limit + 1)]
+        return Page(rooms[:limit], encode_cursor("rooms", rooms[limit - 1].id) if len(rooms) > limit else None)
+
+    def claim(self, tenant_id: str, room_id: str, *, nonce: str, now: datetime, until: datetime) -> str | None:
+        lock = CreationLockItem
+        expired = (lock.lease_until <= now) & lock.meeting_id.does_not_exist()
+        try:
+            with released_if_unknown(lambda: self.release_claim(tenant_id, room_id, nonce=nonce)):
+                update_item(
+                    _creation_lock(tenant_id, room_id),
+                    [
+                        lock.nonce.set(nonce),
+                        lock.lease_until.set(until),
+                        lock.expires_at.set(until + CREATION_LOCK_TTL),
+                    ],
+                    # The nonce is this call's own: botocore repeats a write whose response was lost.
+                    lock.lease_until.does_not_exist() | expired | (lock.nonce == nonce),
+                    otherwise=_Held,
+                )
+        except _Held as held:
+            if held.lock is not None and held.lock.meeting_id is not None:
+                return held.lock.meeting_id
+            raise Throttled(
+                "another call is making this room; try again in a moment", retry_after=1
+            ) from held.__cause__
+        return None
+
+    @cleanup
+    def note_meeting(self, tenant_id: str, room_id: str, *, nonce: str, meeting_id: str) -> None:
+        lock = _creation_lock(tenant_id, room_id)
+        try:
+            update_item(lock, [CreationLockItem.meeting_id.set(meeting_id)], CreationLockItem.nonce == nonce)
+        except ConcurrentUpdate:
+            # It expired, and another call creates a meeting of its own.
+            return
+
+    @cleanup
+    def release_claim(self, tenant_id: str, room_id: str, *, nonce: str) -> None:
+        try:
+            delete_item(_creation_lock(tenant_id, room_id), CreationLockItem.nonce == nonce)
+        except ConcurrentUpdate:
+            return
+
+    def take_lock(self, tenant_id: str, room_id: str, *, nonce: str, now: datetime, until: datetime) -> Room:
+        if not is_sort_key(room_id):
+            raise RoomNotFound("there is no such room")
+        with released_if_unknown(lambda: self.release_lock(tenant_id, room_id, nonce=nonce)):
+            self._lease(tenant_id, room_id, nonce, now, until)
+            return self.get(tenant_id, room_id)
+
+    def _lease(self, tenant_id: str, room_id: str, nonce: str, now: datetime, until: datetime) -> None:
+        def error(held: RoomItem | None) -> Exception:
+            if held is None:
+                return RoomNotFound("there is no such room")
+            return RoomAlreadyRecording(
+                "the room is already being recorded; stop that recording first", blocker=blocker_of(tenant_id, held)
+            )
+
+        lease = RoomItem.lease_until
+        update_item(
+            _room(tenant_id, room_id),
+            [RoomItem.lease_nonce.set(nonce), lease.set(until)],
+            RoomItem.pk.exists()
+            & RoomItem.active_recording_id.does_not_exist()
+            # The nonce is this call's own: botocore repeats a write whose response was lost.
+            & (lease.does_not_exist() | (lease <= now) | (RoomItem.lease_nonce == nonce)),
+            otherwise=error,
+        )
+
+    @cleanup
+    def release_lock(self, tenant_id: str, room_id: str, *, nonce: str) -> None:
+        try:
+            update_item(
+                _room(tenant_id, room_id),
+                [RoomItem.lease_nonce.remove(), RoomItem.lease_until.remove()],
+                RoomItem.lease_nonce == nonce,
+            )
+        except ConcurrentUpdate:
+            # It expired and another call holds it, or the room was taken or removed: nothing of ours is left.
+            return
+
+    def meeting_ownership(self, meeting_id: str) -> MeetingOwnership | None:
+        link = get_item(MeetingLinkItem, f"MEETING#{meeting_id}", LINK)
+        return link.to_domain() if link is not None else None
+
+    def of_meeting(self, meeting_id: str) -> Room | None:
+        ownership = self.meeting_ownership(meeting_id)
+        if ownership is None or ownership.holder is None:
+            return None
+        try:
+            room = self.get(ownership.tenant_id, ownership.holder.room_id)
+        except RoomNotFound:
+            return None
+        return room if room.meeting_id == meeting_id else None
+
+
+def blocker_of(tenant_id: str, room: RoomItem) -> Recording | None:
+    """Return the recording that holds a room, if it is still there."""
+    held_by = room.active_recording_id
+    return read_recording(tenant_id, held_by) if held_by is not None else None
+
+
+def _room(tenant_id: str, room_id: str) -> RoomItem:
+    return RoomItem(partition(tenant_id, "ROOM"), room_id)
+
+
+def _creation_lock(tenant_id: str, room_id: str) -> CreationLockItem:
+    return CreationLockItem(partition(tenant_id, "CLAIM"), room_id)
+
+
+def _save_ownership(
+    transaction: Transaction,
+    before: MeetingOwnership | None,
+    after: MeetingOwnership,
+    otherwise: Callable[[object], Exception],
+) -> None:
+    """Store an ownership, unless another call has stored one since `before` was read."""
+    link = MeetingLinkItem
+    if before is None:
+        unchanged: Condition = link.pk.does_not_exist()
+    elif before.version == 0:
+        # Of the first release, which counted no versions.
+        unchanged = (
+            link.version.does_not_exist()
+            & (link.room_id == before.tenures[-1].room_id)
+            & (link.tenant_id == before.tenant_id)
+        )
+    else:
+        unchanged = link.version == before.version
+    transaction.save(MeetingLinkItem.from_domain(after), unchanged, otherwise=otherwise)
