@@ -1,5 +1,6 @@
 """What make says of missing variables, and what it makes of a finding."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -9,8 +10,11 @@ from tests.support.template import ROOT
 
 
 def make(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run make as if setup were done."""
-    return subprocess.run(["make", "-o", "setup", *words], cwd=folder, capture_output=True, text=True, timeout=60)
+    """Run make as if setup were done, and as if no other make had started these tests."""
+    env = {name: value for name, value in os.environ.items() if name not in {"MAKEFLAGS", "MAKELEVEL", "MFLAGS"}}
+    return subprocess.run(
+        ["make", "-o", "setup", *words], cwd=folder, env=env, capture_output=True, text=True, timeout=60
+    )
 
 
 @pytest.mark.parametrize(
