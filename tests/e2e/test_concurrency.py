@@ -233,11 +233,13 @@ def test_two_hundred_imports_under_syncs_and_webhooks_happen_once_and_are_counte
 
 def delivered(cloudflare: httpx.Client, ids: list[str]) -> bool:
     """Whether the last delivery of each webhook was taken. One that found no free function each time is sent again."""
-    last = {
-        json.loads(one["body"])["recording"]["id"]: one["answers"][-1:]
-        for one in cloudflare.get("/deliveries").json()["data"]
-        if "recording" in json.loads(one["body"])
-    }
+    last = {}
+    for one in cloudflare.get("/deliveries").json()["data"]:
+        # Other tests on the stack forge bodies that are no news at all.
+        told = json.loads(one["body"])
+        recording = told.get("recording") if isinstance(told, dict) else None
+        if isinstance(recording, dict):
+            last[recording.get("id")] = one["answers"][-1:]
     for id in ids:
         if last.get(id) == [503]:
             cloudflare.post("/webhooks/resend", json={"recording_id": id}).raise_for_status()
