@@ -120,7 +120,7 @@ lock: setup ## Pin the versions in requirements*.txt and tools/node/package-lock
 	$(UV) pip compile -q --upgrade --python-version 3.13 --generate-hashes --no-header --no-emit-index-url --overrides requirements-gates-overrides.in requirements-gates.in -o requirements-gates.txt
 	$(UV) pip compile -q --upgrade --python-version 3.13 --universal --generate-hashes --no-header --no-emit-index-url requirements-openapi.in -o requirements-openapi.txt
 	$(UV) pip compile -q --python-version 3.13 --universal --generate-hashes --no-header --no-emit-index-url -c requirements-dev.txt layers/dependencies/requirements.in -o layers/dependencies/requirements.txt
-	cd tools/node && npm update --package-lock-only --loglevel=error
+	cd tools/node && npm update --package-lock-only --loglevel=error && node unaddressed.mjs
 
 build: setup ## Build the layers and functions for deployment (ARCHITECTURE=arm64|x86_64)
 	sam build

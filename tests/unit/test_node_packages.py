@@ -21,6 +21,7 @@ def test_every_package_is_pinned_by_its_hash() -> None:
 
 def test_no_package_has_an_address() -> None:
     assert [path for path, package in PACKAGES.items() if "resolved" in package] == []
+    assert "://" not in json.dumps(LOCK)
     assert SETTINGS["omit-lockfile-registry-resolved"] == "true"
     assert not {"registry", "cafile", "proxy"} & SETTINGS.keys()
     assert [name for name in SETTINGS if name.startswith(("@", "//"))] == []
