@@ -16,11 +16,12 @@ from botocore.config import Config
 from botocore.exceptions import ReadTimeoutError
 
 from recordings import request_context as context_of_requests
-from recordings.adapters import dynamo, realtimekit
+from recordings.adapters import realtimekit
 from recordings.adapters.deadline import bounded
 from recordings.adapters.dynamo import DynamoRecordings
 from recordings.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
 from recordings.adapters.dynamodb.rooms import DynamoRooms
+from recordings.adapters.dynamodb.writes import jittered_pause
 from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.system import new_id, new_nonce, now
 from recordings.domain.errors import ProviderTimeout, RoomAlreadyRecording, Throttled
@@ -127,7 +128,7 @@ def test_a_busy_table_is_not_waited_for_beyond_the_deadline(monkeypatch: pytest.
     paused: list[float] = []
     monkeypatch.setattr("time.sleep", paused.append)
     with request_context(tenant_id=None, seconds=0), pytest.raises(Throttled):
-        dynamo._pause(1)
+        jittered_pause(1)
     assert paused == []
 
 

@@ -20,9 +20,7 @@ exactly as DynamoDB does, at no import beyond the one that every function needs 
 """
 
 import os
-import random
 import secrets
-import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -37,6 +35,8 @@ from recordings.adapters.cursors import decode_cursor, encode_cursor
 from recordings.adapters.dynamodb.connection import client as client
 from recordings.adapters.dynamodb.settings import TABLE as TABLE
 from recordings.adapters.dynamodb.task_tokens import pop_task_token, store_task_token
+from recordings.adapters.dynamodb.transaction import TRANSIENT_REASONS
+from recordings.adapters.dynamodb.writes import MAX_ATTEMPTS, jittered_pause
 from recordings.domain.errors import (
     ConcurrentUpdate,
     InfrastructureError,
@@ -51,7 +51,6 @@ from recordings.domain.recording import Archive, Change, Failure, HeldFile, Prog
 from recordings.domain.stretch import EVERY_ROOM, Stretch
 from recordings.domain.tally import day_of, difference
 from recordings.ports import CountedPage, Filter
-from recordings.request_context import remaining_seconds
 
 type Item = dict[str, Any]
 type Key = dict[str, Any]
@@ -61,16 +60,11 @@ OPEN: Final = "OPEN"
 # A sort key of DynamoDB holds at most 1,024 bytes (Developer Guide, "Quotas").
 LONGEST_KEY: Final = 1024
 LONGEST_PARTITION: Final = 2048
-TRIES: Final = 16
-LONGEST_PAUSE_SECONDS: Final = 1.2
 KEPT_FOR: Final = timedelta(hours=24)
 # Beyond this a time cannot be reckoned with; nothing is that new.
 LATEST: Final = datetime(9999, 1, 1, tzinfo=UTC)
 READ_TOO_MANY: Final = 100
 CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-# Reasons of a cancellation that pass: another transaction holds an item, or DynamoDB asks to slow down (API reference,
-# TransactWriteItems).
-PASSING: Final = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
 
 _client = client
 _serialize = TypeSerializer().serialize
@@ -116,14 +110,6 @@ class _Refused(Exception):
         self.refused = refused
 
 
-def _pause(attempt: int) -> None:
-    # Full jitter: rooms of one tenant that start together meet on the same day tally. Milliseconds, bounded.
-    pause = random.uniform(0, min(LONGEST_PAUSE_SECONDS, 0.025 * 2**attempt))
-    if pause >= remaining_seconds():
-        raise Throttled("the table is busy; try again in a moment", retry_after=1)
-    time.sleep(pause)
-
-
 def _transact(actions: Sequence[dict[str, Any]]) -> None:
     """Do all or nothing.
 
@@ -135,7 +121,7 @@ def _transact(actions: Sequence[dict[str, Any]]) -> None:
     # One token for all repeats of one try, botocore's too: a lost answer is no false refusal.
     token = secrets.token_hex(16)
     busy: Throttled | None = None
-    for attempt in range(TRIES):
+    for attempt in range(MAX_ATTEMPTS):
         try:
             with translated_errors(CANCELED):
                 _client.transact_write_items(TransactItems=list(actions), ClientRequestToken=token)  # type: ignore[arg-type]
@@ -149,7 +135,7 @@ def _transact(actions: Sequence[dict[str, Any]]) -> None:
             }
             if refused:
                 raise _Refused(refused) from refusal
-            if not any(reason.get("Code") in PASSING for reason in reasons):
+            if not any(reason.get("Code") in TRANSIENT_REASONS for reason in reasons):
                 told = sorted({str(reason.get("Code")) for reason in reasons})
                 raise InfrastructureError(f"a transaction was cancelled: {', '.join(told)}") from refusal.__cause__
             # Nothing was written, so the next try is another one.
@@ -160,7 +146,7 @@ def _transact(actions: Sequence[dict[str, Any]]) -> None:
                 raise
             # What became of it may be unknown, or still under way: the same token asks about the same transaction.
             busy = error
-        _pause(attempt)
+        jittered_pause(attempt)
     raise Throttled("the table is busy; try again in a moment", retry_after=1) from busy
 
 
@@ -220,14 +206,14 @@ def _batch_get(keys: Sequence[Key]) -> list[Item]:
     found: list[Item] = []
     for some in batched(keys, 100, strict=False):
         wanted: Any = {TABLE: {"Keys": list(some), "ConsistentRead": True}}
-        for attempt in range(TRIES):
+        for attempt in range(MAX_ATTEMPTS):
             with translated_errors():
                 answer = _client.batch_get_item(RequestItems=wanted)
             found += [_plain(item) for item in answer["Responses"].get(TABLE, [])]
             wanted = answer.get("UnprocessedKeys")
             if not wanted:
                 break
-            _pause(attempt)
+            jittered_pause(attempt)
         else:
             raise Throttled("the table is busy; try again in a moment", retry_after=1)
     return found
