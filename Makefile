@@ -59,11 +59,11 @@ check: setup ## Style, types, dependency rule, template, API description
 	mypy
 	PYTHONPATH=layers/recordings lint-imports
 	sam validate --lint --region us-east-1
-	$(PY) -m checks.machines
-	$(PY) -m checks
-	$(PY) -m openapi.generate --check
-	$(OFFLINE) $(NODE_BIN)/redocly lint --config openapi/redocly.yaml docs/openapi.yaml
-	$(OFFLINE) $(NODE_BIN)/spectral lint --ruleset openapi/spectral.yaml --fail-severity hint docs/openapi.yaml
+	$(PY) -m tools.checks.machines
+	$(PY) -m tools.checks
+	$(PY) -m tools.openapi.generate --check
+	$(OFFLINE) $(NODE_BIN)/redocly lint --config tools/openapi/redocly.yaml docs/openapi.yaml
+	$(OFFLINE) $(NODE_BIN)/spectral lint --ruleset tools/openapi/spectral.yaml --fail-severity hint docs/openapi.yaml
 
 test: check ## Everything: check, then unit, template, local-stack and end-to-end tests
 	$(PY) -m pytest -n 2 tests/unit tests/template
@@ -75,23 +75,23 @@ explore: setup ## Property tests with examples of chance (what it finds becomes 
 		tests/unit/http/test_hostile_requests.py tests/unit/functions/test_hostile.py
 
 up: setup ## Bring up the local stack, and print a token and calls to paste (NAME=default)
-	$(PY) -m local --name $(NAME) up
+	$(PY) -m tools.local --name $(NAME) up
 
 down: setup ## Stop the local stack (NAME=default)
-	$(PY) -m local --name $(NAME) down
+	$(PY) -m tools.local --name $(NAME) down
 
 deploy-local: setup ## Deploy the code as it is now into the running local stack; its data stays (NAME=default)
-	$(PY) -m local --name $(NAME) deploy
+	$(PY) -m tools.local --name $(NAME) deploy
 
 demo: setup ## The main job on a local stack, step by step (KEEP=1 leaves the stack up)
-	PYTHONPATH=clients/python/src $(PY) -m local.demo $(if $(KEEP),--keep)
+	PYTHONPATH=clients/python/src $(PY) -m tools.local.demo $(if $(KEEP),--keep)
 
 invoke: setup ## Run one function on the local stack (NAME=default FUNCTION=GetRecording EVENT=events/get_recording.json)
 	$(call need,FUNCTION EVENT,make invoke FUNCTION=GetRecording EVENT=events/get_recording.json)
-	$(PY) -m local --name $(NAME) invoke --function "$(FUNCTION)" --event "$(EVENT)"
+	$(PY) -m tools.local --name $(NAME) invoke --function "$(FUNCTION)" --event "$(EVENT)"
 
 openapi: setup ## Write docs/openapi.yaml from the code that answers
-	$(PY) -m openapi.generate
+	$(PY) -m tools.openapi.generate
 
 register-webhook: setup ## Have Cloudflare send its webhooks to the deployed API (URL=https://… SECRET=arn ACCOUNT=… APP=…)
 	$(call need,URL SECRET ACCOUNT APP,make register-webhook URL=https://… SECRET=arn:… ACCOUNT=… APP=…)
@@ -103,16 +103,16 @@ audit: setup ## Compare what is stored with the records (STACK_NAME=… TENANT=�
 		|| { status=$$?; [ $$status -eq 3 ] || exit $$status; }   # 3 is a finding, which is no error of make
 
 bench-transfer: setup ## Throughput of a copy beside rclone's, and what a recording costs
-	$(PY) -m bench.transfer
+	$(PY) -m tools.bench.transfer
 
 bench-sync: setup ## What a scheduled sync costs in calls and writes
-	$(PY) -m bench.sync
+	$(PY) -m tools.bench.sync
 
 bench-cold-start: setup ## Import time of each API function beside a bare handler, as a ratio
-	$(PY) -m bench.cold_start
+	$(PY) -m tools.bench.cold_start
 
 soak: setup ## Load with faults, then compare everything with what was recorded (MINUTES=10, SEED=1, WRITE=1 for docs/soak.md)
-	$(PY) -m bench.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(if $(WRITE),--write)
+	$(PY) -m tools.bench.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(if $(WRITE),--write)
 
 lock: setup ## Pin the versions in requirements*.txt and tools/node/package-lock.json again
 	$(UV) pip compile -q --upgrade --python-version 3.13 --universal --generate-hashes --no-header --no-emit-index-url requirements-dev.in -o requirements-dev.txt
@@ -124,15 +124,15 @@ lock: setup ## Pin the versions in requirements*.txt and tools/node/package-lock
 
 build: setup ## Build the layers and functions for deployment (ARCHITECTURE=arm64|x86_64)
 	sam build
-	$(PY) -m local.wheels .aws-sam/build
+	$(PY) -m tools.local.wheels .aws-sam/build
 
 deploy: test build ## Deploy to AWS (STACK=default|prod)
-	$(PY) -m local.wheels .aws-sam/build --config-env $(or $(STACK),default)
+	$(PY) -m tools.local.wheels .aws-sam/build --config-env $(or $(STACK),default)
 	sam deploy --config-env $(or $(STACK),default)
 
 release: setup ## Build dist/ for a release from what is unreleased, and write CHANGELOG's section (VERSION=1.2.3)
-	$(PY) -m release --check "$(VERSION)"
+	$(PY) -m tools.release --check "$(VERSION)"
 	$(MAKE) test build
-	$(PY) -m release "$(VERSION)"
+	$(PY) -m tools.release "$(VERSION)"
 
 .PHONY: help setup format check test explore up down deploy-local demo invoke openapi register-webhook audit bench-transfer bench-sync bench-cold-start soak lock build deploy release

@@ -12,8 +12,8 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, 
 
 from admin import Refused
 from admin.reconcile import FAILED, clients, exit_code, lines, reconcile
-from local import progress
-from local import stack as local_stack
+from tools.local import progress
+from tools.local import stack as local_stack
 
 API = "https://api.cloudflare.com/client/v4"
 EVENTS = ["recording.statusUpdate"]

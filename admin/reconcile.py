@@ -10,8 +10,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from admin import Refused
-from local import progress
-from local import stack as local_stack
+from tools.local import progress
+from tools.local import stack as local_stack
 
 type Json = dict[str, Any]
 type Clients = Callable[[str], Any]

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from local import mappings, stack
 from tests.e2e.callers import transport
+from tools.local import mappings, stack
 
 # Each process of the run has a stack of its own.
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")

@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 from botocore.exceptions import ClientError
 
-from local import stack
 from tests.e2e.callers import transport
+from tools.local import stack
 
 type Json = dict[str, Any]
 

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from local import stack
 from tests.e2e.support import Json, a_room, client_of, downloaded, get, keys, make, scanned, sync, until
+from tools.local import stack
 
 PAGE = "<!doctype html><html><head><title>Sign in</title></head><body>please</body></html>"
 ERROR = '<?xml version="1.0"?><Error><Code>NoSuchKey</Code></Error>'

@@ -12,7 +12,6 @@ from typing import Any
 import httpx
 import pytest
 
-from local import stack
 from tests.e2e.conftest import NAME
 from tests.e2e.support import (
     Json,
@@ -34,6 +33,7 @@ from tests.e2e.support import (
     unfinished,
     until,
 )
+from tools.local import stack
 
 LARGE = 20_000_000
 PART = 16 * 1024 * 1024

@@ -11,7 +11,6 @@ from typing import Any
 
 import httpx
 
-from local import stack
 from tests.e2e.conftest import NAME
 from tests.e2e.support import (
     Json,
@@ -33,6 +32,7 @@ from tests.e2e.support import (
     until,
 )
 from tests.support.template import ROOT
+from tools.local import stack
 
 NOBODY = "rec_01KE9C5RZ0X7Y3M6Q8T2V4W5AB"
 FOUND = ("orphans", "phantoms", "mismatches", "stalled")

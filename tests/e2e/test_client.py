@@ -13,7 +13,7 @@ from recordings_client.cli import app
 from recordings_client.errors import RecordingNotFound, RoomAlreadyRecording
 from typer.testing import CliRunner
 
-from local import stack
+from tools.local import stack
 
 
 def sha256_of(cloudflare: httpx.Client, meeting_id: str) -> str:

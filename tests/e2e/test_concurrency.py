@@ -9,7 +9,6 @@ from typing import Any
 
 import httpx
 
-from local import stack
 from tests.e2e.support import (
     a_room,
     get,
@@ -27,6 +26,7 @@ from tests.e2e.support import (
     total,
     until,
 )
+from tools.local import stack
 
 CALLERS = 32
 LOST, KEPT = 188, 12

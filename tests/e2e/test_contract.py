@@ -22,12 +22,12 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from local import stack
 from recordings.adapters.dynamodb.queries import item_key
 from recordings.adapters.dynamodb.rate_limit import KEY
 from tests.e2e.conftest import Client
 from tests.e2e.test_main_job import a_room, until
 from tests.support.description import as_sent
+from tools.local import stack
 
 type Case = schemathesis.Case[Any]
 

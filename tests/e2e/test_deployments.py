@@ -15,8 +15,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from local import functions, stack
-from release.package import package
 from tests.e2e.conftest import stop_the_clock
 from tests.e2e.support import (
     Json,
@@ -40,6 +38,8 @@ from tests.e2e.support import (
     tallies,
     until,
 )
+from tools.local import functions, stack
+from tools.release.package import package
 
 NAME = "deployments"
 TENANT = "tenant-deployments"

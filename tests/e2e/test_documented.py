@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from local import stack
-from local.__main__ import PASTE
 from tests.e2e.conftest import NAME
 from tests.e2e.support import until
 from tests.support.documented import Block, Class, class_of, of_page, pages
 from tests.support.pasted import Checkout, Session, refusals_without_word
+from tools.local import stack
+from tools.local.__main__ import PASTE
 
 # What only a reader has: an address and a token. `replaced` puts ours in their place.
 API = "https://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com"

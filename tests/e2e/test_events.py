@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from local import stack
 from tests.e2e.support import (
     Json,
     a_room,
@@ -25,6 +24,7 @@ from tests.e2e.support import (
     sync,
     until,
 )
+from tools.local import stack
 
 DETAIL = {"event_id", "tenant_id", "recording_id", "room_id", "from", "to", "at", "cause", "version", "recording"}
 

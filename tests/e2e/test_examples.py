@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from local import stack
-from recordings.services.audit_report import KINDS
+from recordings.services.audit.audit_report import KINDS
 from tests.e2e.conftest import NAME
 from tests.support.template import ROOT, resources
+from tools.local import stack
 
 FUNCTIONS = resources("AWS::Serverless::Function")
 # What a function answers to its example on a stack that knows none of its ids: status, error's name, or answer.
@@ -47,7 +47,7 @@ ANSWERS: dict[str, object] = {
     "FinishArchive": "ChecksumMismatch",
     "AbandonArchive": "RecordingNotFound",
     "BeginSync": {"begun": True},
-    "ScanCaptures": {"batches", "newest", "next_page"},
+    "ScanProviderRecordings": {"batches", "newest", "next_page"},
     "ReconcileBatch": {"changed": 0, "kept": 0},
     "EndSync": {},
     "AuditStorage": dict.fromkeys(KINDS, 0),

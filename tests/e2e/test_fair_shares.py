@@ -6,13 +6,13 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from local import stack
-from local import template as sam
 from recordings.adapters.dynamodb.queries import item_key
 from recordings.adapters.dynamodb.rate_limit import KEY, item_of, part_of
 from recordings.domain.fair_share import CALL, TICK_SECONDS, Shares, Usage, allowed
 from tests.e2e.conftest import Client, calm
 from tests.e2e.support import Json, a_room, start, stop, sync, until
+from tools.local import stack
+from tools.local import template as sam
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from typing import Any
 import httpx
 import pytest
 
-from local import stack
-from openapi import ROOT, generate
+from tools.local import stack
+from tools.openapi import ROOT, generate
 
 SOURCES = Path(__file__).parent / "generated"
 NODE_PACKAGES = ROOT / "tools/node/node_modules"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from local import stack
-from local import template as sam
+from tools.local import stack
+from tools.local import template as sam
 
 type Json = dict[str, Any]
 

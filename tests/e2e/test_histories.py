@@ -29,7 +29,6 @@ from boto3.dynamodb.types import TypeDeserializer
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from local import functions, stack
 from recordings.domain.lifecycle import TRANSITIONS, Status
 from tests.e2e.conftest import calm, stop_the_clock
 from tests.e2e.support import (
@@ -47,6 +46,7 @@ from tests.e2e.support import (
     until,
 )
 from tests.support.crashes import Crash, Crashes, End
+from tools.local import functions, stack
 
 SEED = int(os.environ.get("HISTORIES_SEED", "1"))
 HISTORIES = 28
@@ -181,7 +181,8 @@ STEPS = st.one_of(
     st.tuples(
         st.just("sync"),
         st.one_of(
-            st.none(), st.tuples(st.sampled_from(["BeginSync", "ScanCaptures", "ReconcileBatch", "EndSync"]), EARLY)
+            st.none(),
+            st.tuples(st.sampled_from(["BeginSync", "ScanProviderRecordings", "ReconcileBatch", "EndSync"]), EARLY),
         ),
     ),
     st.tuples(st.just("waits"), st.sampled_from([0.2, 0.5, 1.0, 2.0])),

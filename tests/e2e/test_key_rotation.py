@@ -10,8 +10,8 @@ import boto3
 import httpx
 import pytest
 
-from local import stack
 from tests.e2e.support import a_room, imported, in_status, keys, until
+from tools.local import stack
 
 type Json = dict[str, Any]
 

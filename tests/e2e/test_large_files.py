@@ -3,9 +3,9 @@
 import httpx
 import pytest
 
-from bench.transfer import Engine
 from tests.e2e.support import Json, scanned
 from tests.support.sink import Sink
+from tools.bench.transfer import Engine
 
 MIB = 1024 * 1024
 SIZE = 5_000_000_000
@@ -18,14 +18,14 @@ def test_five_gigabytes_arrive_whole_in_constant_memory(running: Json, cloudflar
     """R2 is a sink that hashes what comes: the emulator would hold the file in memory twice."""
     capture = cloudflare.post("/recordings", json={"size": SIZE}, timeout=300).json()["data"]
     with Sink() as sink, Engine(running, R2_ENDPOINT=sink.url) as engine:
-        work = engine.call("bench.transfer:register", "large", capture["meeting_id"], capture["id"]).value
+        work = engine.call("tools.bench.transfer:register", "large", capture["meeting_id"], capture["id"]).value
         plan = engine.task("plan_transfer", work).value
         copied = [engine.task("copy_segment", work, plan, segment) for segment in plan["segments"]]
         done = engine.task("complete_transfer", plan, checked=False).value
         facts = engine.task("verify_transfer", plan, done).value
         (row,) = [one for one in scanned(running, of=work["recording_id"]) if "progress" in one]
         progress = {name: int(row["progress"]["M"][name]["N"]) for name in ("bytes_done", "bytes_total")}
-        engine.call("bench.transfer:mark", work, plan["key"], facts)
+        engine.call("tools.bench.transfer:mark", work, plan["key"], facts)
 
         # Three functions each did a share.
         assert [one.value for one in copied] == [128, 128, 43]

@@ -6,7 +6,6 @@ from typing import Any
 import httpx
 import pytest
 
-from local import stack
 from tests.e2e.conftest import Client
 from tests.e2e.support import (
     Json,
@@ -23,6 +22,7 @@ from tests.e2e.support import (
     total,
     until,
 )
+from tools.local import stack
 
 ADOPT = "recordings:read recordings:write recordings:adopt"
 

@@ -6,9 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
-from local import stack
 from tests.e2e.conftest import Client
 from tests.e2e.support import Json, a_room, until
+from tools.local import stack
 
 NOBODY = "rec_01JZZZZZZZZZZZZZZZZZZZZZZZ"
 

@@ -8,10 +8,10 @@ import httpx
 import pytest
 from cloudflare import Cloudflare
 
-from local.stack import CLOUDFLARE_ACCOUNT, REALTIMEKIT_APP
-from local.standin.cloudflare import TOKEN
 from tests.e2e.support import Json, a_room, captures, get, in_status, settle, start, stop, sync, until
 from tests.support import sdk
+from tools.local.stack import CLOUDFLARE_ACCOUNT, REALTIMEKIT_APP
+from tools.local.standin.cloudflare import TOKEN
 
 
 @pytest.fixture(scope="module")

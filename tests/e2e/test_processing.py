@@ -9,7 +9,6 @@ from typing import Any
 import httpx
 import pytest
 
-from local import stack
 from tests.e2e.conftest import calm
 from tests.e2e.support import (
     Json,
@@ -32,6 +31,7 @@ from tests.e2e.support import (
     unfinished,
     until,
 )
+from tools.local import stack
 
 MIB = 1024 * 1024
 SIZES = {

@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
-from local import stack
 from recordings.adapters.system import now
 from tests.e2e.conftest import NAME
 from tests.e2e.support import a_room, imported, in_archive, in_status, keys, scanned, unfinished, until
+from tools.local import stack
 
 type Json = dict[str, Any]
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from local import stack
 from tests.e2e.support import Json, outcome
+from tools.local import stack
 
 PART = bytes(5 * 1024 * 1024)
 

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from local import stack
 from recordings.adapters import dynamo
 from recordings.adapters.dynamodb.connection import connection
 from recordings.adapters.dynamodb.rooms import DynamoRooms
 from recordings.adapters.dynamodb.settings import TABLE
 from recordings.domain.errors import ConcurrentUpdate, RoomAlreadyRecording
 from recordings.domain.lifecycle import Status
-from recordings.ports import Filter
+from recordings.ports.repositories import Filter
 from tests.support.builders import NOON, a_recording, a_room
 from tests.support.template import resources
+from tools.local import stack
 
 WRITERS = 16
 
@@ -51,7 +51,7 @@ def ids(number: int) -> str:
 
 def test_many_recordings_stored_at_once_are_counted_exactly(store: dynamo.DynamoRecordings, tenant: str) -> None:
     made = [
-        a_recording(id=ids(n), tenant_id=tenant, status=Status.PROCESSING, cloudflare_id=f"{tenant}-{n}")
+        a_recording(id=ids(n), tenant_id=tenant, status=Status.PROCESSING, cloudflare_recording_id=f"{tenant}-{n}")
         for n in range(64)
     ]
     with ThreadPoolExecutor(WRITERS) as pool:
@@ -66,7 +66,7 @@ def test_many_recordings_stored_at_once_are_counted_exactly(store: dynamo.Dynamo
 def test_one_capture_is_imported_once_however_many_try(store: dynamo.DynamoRecordings, tenant: str) -> None:
     def import_it(number: int) -> bool:
         one = a_recording(
-            id=ids(number), tenant_id=tenant, status=Status.PROCESSING, cloudflare_id=f"{tenant}-the-same"
+            id=ids(number), tenant_id=tenant, status=Status.PROCESSING, cloudflare_recording_id=f"{tenant}-the-same"
         )
         try:
             store.add(one, nonce=None)
@@ -86,7 +86,7 @@ def test_a_lease_is_one_callers(store: dynamo.DynamoRecordings, tenant: str) -> 
     def take(number: int) -> bool:
         until = NOON + timedelta(seconds=60)
         try:
-            rooms.take_lock(tenant, "room_1", nonce=f"nonce-{number}", now=NOON, until=until)
+            rooms.acquire_lock(tenant, "room_1", nonce=f"nonce-{number}", now=NOON, until=until)
         except RoomAlreadyRecording:
             return False
         return True
@@ -96,7 +96,7 @@ def test_a_lease_is_one_callers(store: dynamo.DynamoRecordings, tenant: str) -> 
 
 
 def test_of_changes_at_once_one_is_stored(store: dynamo.DynamoRecordings, tenant: str) -> None:
-    before = a_recording(id=ids(0), tenant_id=tenant, status=Status.PROCESSING, cloudflare_id=f"{tenant}-one")
+    before = a_recording(id=ids(0), tenant_id=tenant, status=Status.PROCESSING, cloudflare_recording_id=f"{tenant}-one")
     store.add(before, nonce=None)
 
     def change(number: int) -> bool:

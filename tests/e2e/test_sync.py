@@ -10,7 +10,6 @@ from functools import partial
 import httpx
 import pytest
 
-from local import functions, stack
 from tests.e2e.conftest import Client
 from tests.e2e.support import (
     Json,
@@ -33,8 +32,9 @@ from tests.e2e.support import (
     total,
     until,
 )
+from tools.local import functions, stack
 
-DEADLINES = ("ScanCaptures", "ReconcileBatch")
+DEADLINES = ("ScanProviderRecordings", "ReconcileBatch")
 BEGAN_LONG_AGO = timedelta(hours=5)
 
 
@@ -212,12 +212,12 @@ def test_a_run_that_died_is_followed_by_a_new_attempt(
 def test_of_two_runs_at_once_one_does_the_work(running: Json, cloudflare: httpx.Client) -> None:
     fault(cloudflare, "list", "hold")
     first = begin_sync(running)
-    until(lambda: "ScanCaptures" in entered(running, first))
+    until(lambda: "ScanProviderRecordings" in entered(running, first))
 
     second = begin_sync(running)
 
     assert outcome(running, second) == "SUCCEEDED"
-    assert "ScanCaptures" not in entered(running, second)
+    assert "ScanProviderRecordings" not in entered(running, second)
     cloudflare.delete("/faults").raise_for_status()
     assert outcome(running, first) == "SUCCEEDED"
 

@@ -12,8 +12,8 @@ import httpx
 import pytest
 from botocore.exceptions import ClientError
 
-from local import stack
 from tests.e2e.support import a_room, begin_sync, fault, keys, make, outcome, scanned, tallies, unfinished, until
+from tools.local import stack
 
 RECORDINGS, FUNCTIONS = 40, 10
 # A second of a state machine's pauses takes a fiftieth of one: an hour's patience is over in a minute.

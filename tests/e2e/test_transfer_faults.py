@@ -17,8 +17,6 @@ from typing import Any
 import httpx
 import pytest
 
-from bench.transfer import TENANT, Answer, Engine, Failed
-from local import functions, stack
 from tests.e2e.support import (
     a_room,
     downloaded,
@@ -32,6 +30,8 @@ from tests.e2e.support import (
     until,
 )
 from tests.support.proxy import SLOW_DOWN, Faults, Flip, Proxy
+from tools.bench.transfer import TENANT, Answer, Engine, Failed
+from tools.local import functions, stack
 
 MIB = 1024 * 1024
 PART = 16 * MIB
@@ -82,7 +82,7 @@ def register(running: Json, engine: Engine, cloudflare: httpx.Client) -> Iterato
 
     def make(size: int) -> tuple[Json, Json]:
         capture: Json = cloudflare.post("/recordings", json={"size": size, "exact": True}, timeout=60).json()["data"]
-        work = engine.call("bench.transfer:register", "faults", capture["meeting_id"], capture["id"]).value
+        work = engine.call("tools.bench.transfer:register", "faults", capture["meeting_id"], capture["id"]).value
         made.append(work)
         return work, capture
 
@@ -112,7 +112,7 @@ def finished(engine: Engine, work: Json, plan: Json) -> Json:
     done, _ = tried(lambda: engine.task("complete_transfer", plan, checked=False))
     assert done.value["proven"]
     facts, _ = tried(lambda: engine.task("verify_transfer", plan, done.value))
-    engine.call("bench.transfer:mark", work, plan["key"], facts.value)
+    engine.call("tools.bench.transfer:mark", work, plan["key"], facts.value)
     found: Json = facts.value
     return found
 
@@ -160,7 +160,7 @@ def gigabyte(running: Json) -> Carried:
     """A gigabyte, carried once, while connections to Cloudflare last for 20 MB on average."""
     with httpx.Client(base_url=running["cloudflare_control_url"], timeout=60) as cloudflare, Engine(running) as engine:
         capture = cloudflare.post("/recordings", json={"size": GIGABYTE, "exact": True}).json()["data"]
-        work = engine.call("bench.transfer:register", "faults", capture["meeting_id"], capture["id"]).value
+        work = engine.call("tools.bench.transfer:register", "faults", capture["meeting_id"], capture["id"]).value
         cloudflare.post("/faults", json={"on": "media", "kind": "cut", "every_bytes": LASTS})
         plan = engine.task("plan_transfer", work).value
         copied = engine.task("copy_segment", work, plan, plan["segments"][0])
@@ -228,7 +228,7 @@ def test_a_store_that_asks_to_slow_down_is_asked_again(
     done = engine.task("complete_transfer", plan).value
     proxy.faults = Faults(slow_down=1)
     facts = engine.task("verify_transfer", plan, done).value
-    engine.call("bench.transfer:mark", work, plan["key"], facts)
+    engine.call("tools.bench.transfer:mark", work, plan["key"], facts)
 
     assert proxy.counts() == {SLOW_DOWN[1]: 7}
     assert fetched(cloudflare, capture) == {1: 1, 2: 1, 3: 1}
@@ -246,7 +246,7 @@ def test_what_r2_did_and_could_not_say_is_found_done(
     engine.task("copy_segment", work, plan, [1, plan["segments"][-1][1]])
     done = engine.task("complete_transfer", plan, checked=True).value
     facts = engine.task("verify_transfer", plan, done).value
-    engine.call("bench.transfer:mark", work, plan["key"], facts)
+    engine.call("tools.bench.transfer:mark", work, plan["key"], facts)
     assert proxy.counts() == {"cut": len(lost)}
     assert digest(running, plan["key"]) == capture["sha256"]
     # Nor did the first upload, of which nobody was told, stay.
@@ -268,7 +268,7 @@ def test_a_small_file_is_read_back_over_connections_that_break(
     finally:
         proxy.faults = Faults()
         facts = engine.task("verify_transfer", plan, done).value
-        engine.call("bench.transfer:mark", work, plan["key"], facts)
+        engine.call("tools.bench.transfer:mark", work, plan["key"], facts)
 
 
 def test_a_wrong_bit_in_a_part_on_its_way_to_r2_is_refused_and_the_part_sent_again(
@@ -337,7 +337,7 @@ def test_a_wrong_bit_on_the_way_to_the_archive_is_found_and_r2_keeps_its_file(
             archive.task("copy_to_archive", work, planned, [1, 2], name="copy_segment")
             return planned, archive.task("complete_archive", planned, name="complete_transfer").value
 
-        archive.call("bench.transfer:archive", work)
+        archive.call("tools.bench.transfer:archive", work)
         archive.task("begin_archive", work)
         proxy.faults = Faults(flips=[Flip("GetObject", 7_000_000)])
         with pytest.raises(Failed, match="ChecksumMismatch"):

@@ -6,11 +6,11 @@ from typing import Any
 from ulid import ULID
 
 from recordings.domain.admission import Proof
-from recordings.domain.capture import Capture, CaptureStatus
 from recordings.domain.lifecycle import Status
+from recordings.domain.provider_recording import ProviderRecording, ProviderStatus
 from recordings.domain.recording import Change, Failure, Recording, StoredFile
 from recordings.domain.room import Room
-from recordings.services.admit_file import VerifiedFile
+from recordings.services.transfer.admit_file import VerifiedFile
 
 NOON = datetime(2026, 1, 6, 12, tzinfo=UTC)
 
@@ -40,7 +40,7 @@ def a_recording(**changes: Any) -> Recording:
         "origin": "api",
         "created_at": began,
         "started_at": began,
-        "cloudflare_id": "capture_1",
+        "cloudflare_recording_id": "capture_1",
         "history": tuple(Change(entered, began, "test") for entered in path),
         "version": len(path),
     }
@@ -72,17 +72,17 @@ def a_room(**changes: Any) -> Room:
     return Room(**told | changes)
 
 
-def a_capture(**changes: Any) -> Capture:
+def a_capture(**changes: Any) -> ProviderRecording:
     """A capture that Cloudflare is making on request."""
     told: dict[str, Any] = {
         "id": "capture_1",
-        "status": CaptureStatus.RECORDING,
+        "status": ProviderStatus.RECORDING,
         "invoked_at": NOON,
         "started_at": NOON,
         "auto_started": False,
         "meeting_id": "meeting_1",
     }
-    return Capture(**told | changes)
+    return ProviderRecording(**told | changes)
 
 
 def a_verified_file(**changes: Any) -> VerifiedFile:

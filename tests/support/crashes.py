@@ -16,7 +16,7 @@ from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
-from local.relay import PIECE, Relay, forwarded, length_of, place_of, waits_for_leave
+from tools.local.relay import PIECE, Relay, forwarded, length_of, place_of, waits_for_leave
 
 # Bodies up to here are read before they are passed on: they tell whose call it is. Larger ones are a file's parts.
 LONGEST_TOLD = 1024 * 1024

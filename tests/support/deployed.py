@@ -22,11 +22,9 @@ import pytest
 from aiohttp import web
 from moto.core.models import patch_client
 
-from local.standin.cloudflare import TOKEN, Api
-from local.standin.state import Recording as Capture
-from local.standin.world import World
 from recordings import request_context
-from recordings.adapters import dynamo, step_functions
+from recordings.adapters import dynamo
+from recordings.adapters.aws import executions as step_functions
 from recordings.adapters.dynamodb.rooms import DynamoRooms
 from recordings.domain.recording import Recording
 from recordings.domain.room import Room
@@ -34,6 +32,9 @@ from tests.support.builders import a_recording, a_room
 from tests.support.context import Context
 from tests.support.table import a_table
 from tests.support.template import ROOT, resources
+from tools.local.standin.cloudflare import TOKEN, Api
+from tools.local.standin.state import Recording as ProviderRecording
+from tools.local.standin.world import World
 
 type Json = dict[str, Any]
 
@@ -94,7 +95,7 @@ class StandIn:
         await self._runner.cleanup()
         self.world.threads.shutdown()
 
-    def begin(self, meeting_id: str) -> Capture:
+    def begin(self, meeting_id: str) -> ProviderRecording:
         """A recording that Cloudflare began by itself and that runs."""
         capture = self.world.begin(meeting_id, auto=True)
         capture.status, capture.started_at = "RECORDING", capture.invoked_at
@@ -168,12 +169,12 @@ class Deployed:
     def seed(self, **facts: Any) -> Recording:
         """A recording in the table, in the status that is asked for."""
         self._count += 1
-        unique = {"cloudflare_id": f"capture-{self._count}"}
+        unique = {"cloudflare_recording_id": f"capture-{self._count}"}
         recording = a_recording(**unique | facts)
         if "id" not in facts:
             recording = a_recording(**unique | facts | {"id": f"{recording.id[:-6]}{self._count:06}"})
         self.recordings.add(recording, nonce=None)
-        return self.recordings.find(recording.tenant_id, recording.id)
+        return self.recordings.get_including_deleted(recording.tenant_id, recording.id)
 
     def empty(self) -> None:
         """Take everything out of the table."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from openapi import generate
+from tools.openapi import generate
 
 type Document = dict[str, Any]
 

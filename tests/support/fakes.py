@@ -12,8 +12,7 @@ from typing import Any
 
 from ulid import ULID
 
-from recordings.adapters.cursors import decode_cursor, encode_cursor
-from recordings.domain.capture import Capture, CaptureStatus
+from recordings.adapters.dynamodb.cursors import decode_cursor, encode_cursor
 from recordings.domain.errors import (
     ChecksumMismatch,
     ConcurrentUpdate,
@@ -33,13 +32,16 @@ from recordings.domain.errors import (
 )
 from recordings.domain.lifecycle import Status
 from recordings.domain.meeting import MeetingOwnership
+from recordings.domain.provider_recording import ProviderRecording, ProviderStatus
 from recordings.domain.recording import Progress, Recording, Tier
 from recordings.domain.room import Room
-from recordings.domain.stretch import EVERY_ROOM, Stretch
+from recordings.domain.room_range import EVERY_ROOM, RoomRange
 from recordings.domain.tally import day_of, difference
-from recordings.ports import Clock, CountedPage, Filter, Look, Page, Readable, at_meeting
-from recordings.services.sync_all import FULL_EVERY, Begun
-from recordings.services.transfer_file import Plan
+from recordings.ports.repositories import CountedPage, Filter, Page, SyncItem, at_meeting
+from recordings.ports.storage import RestoreStatus
+from recordings.ports.system import Clock
+from recordings.services.sync.sync_all import FULL_EVERY, SyncWindow
+from recordings.services.transfer.transfer_file import Plan
 from tests.support.builders import NOON
 
 type RoomKey = tuple[str, str]
@@ -99,9 +101,9 @@ class Memory:
         self.tokens: dict[tuple[str, str], str] = {}
         self.token_attempts: dict[tuple[str, str], int] = {}
         self.answers: dict[tuple[str, str], dict[str, Any]] = {}
-        self.looks: dict[str, Look] = {}
+        self.looks: dict[str, SyncItem] = {}
 
-    def keep(self, look: Look) -> None:
+    def keep(self, look: SyncItem) -> None:
         self.looks[look["capture_id"] or f"MEETING#{look['meeting_id']}"] = look
 
     def count(self, recording: Recording, counters: Mapping[str, int]) -> None:
@@ -146,7 +148,9 @@ class MemoryRooms:
             if adopted or walk:
                 self._memory.keep(at_meeting(room.meeting_id))
 
-    def claim(self, tenant_id: str, room_id: str, *, nonce: str, now: datetime, until: datetime) -> str | None:
+    def acquire_creation_lock(
+        self, tenant_id: str, room_id: str, *, nonce: str, now: datetime, until: datetime
+    ) -> str | None:
         with self._memory.lock:
             held = self._memory.claims.get((tenant_id, room_id))
             if held is not None and held[2] is not None:
@@ -162,7 +166,7 @@ class MemoryRooms:
             if held is not None and held[0] == nonce:
                 self._memory.claims[tenant_id, room_id] = nonce, held[1], meeting_id
 
-    def release_claim(self, tenant_id: str, room_id: str, *, nonce: str) -> None:
+    def release_creation_lock(self, tenant_id: str, room_id: str, *, nonce: str) -> None:
         with self._memory.lock:
             held = self._memory.claims.get((tenant_id, room_id))
             if held is not None and held[0] == nonce:
@@ -227,7 +231,7 @@ class MemoryRooms:
         rest = [room for room in sorted(found, key=lambda room: room.id.encode()) if room.id.encode() > after]
         return Page(rest[:limit], encode_cursor("rooms", rest[limit - 1].id) if len(rest) > limit else None)
 
-    def take_lock(self, tenant_id: str, room_id: str, *, nonce: str, now: datetime, until: datetime) -> Room:
+    def acquire_lock(self, tenant_id: str, room_id: str, *, nonce: str, now: datetime, until: datetime) -> Room:
         with self._memory.lock:
             room = self.get(tenant_id, room_id)
             held = _leased(room, now) and room.lease_nonce != nonce
@@ -247,7 +251,7 @@ class MemoryRooms:
         with self._memory.lock:
             return self._memory.meetings.get(meeting_id)
 
-    def of_meeting(self, meeting_id: str) -> Room | None:
+    def find_by_meeting_id(self, meeting_id: str) -> Room | None:
         with self._memory.lock:
             ownership = self._memory.meetings.get(meeting_id)
             if ownership is None or ownership.holder is None:
@@ -316,14 +320,14 @@ class MemoryRecordings:
     def add(self, recording: Recording, *, nonce: str | None) -> None:
         key = recording.tenant_id, recording.id
         with self._memory.lock:
-            if key in self._memory.recordings or recording.cloudflare_id in self._memory.links:
+            if key in self._memory.recordings or recording.cloudflare_recording_id in self._memory.links:
                 raise ConcurrentUpdate
             if recording.status is Status.RECORDING:
                 self._take(recording, nonce)
             self._memory.recordings[key] = recording
             self._memory.count(recording, difference(None, recording))
-            if recording.cloudflare_id is not None:
-                self._memory.links[recording.cloudflare_id] = key
+            if recording.cloudflare_recording_id is not None:
+                self._memory.links[recording.cloudflare_recording_id] = key
 
     def _take(self, recording: Recording, nonce: str | None) -> None:
         room = self._memory.rooms.get((recording.tenant_id, recording.room_id))
@@ -337,12 +341,12 @@ class MemoryRecordings:
         )
 
     def get(self, tenant_id: str, recording_id: str) -> Recording:
-        recording = self.find(tenant_id, recording_id)
+        recording = self.get_including_deleted(tenant_id, recording_id)
         if recording.deleted_at is not None:
             raise RecordingNotFound
         return recording
 
-    def find(self, tenant_id: str, recording_id: str) -> Recording:
+    def get_including_deleted(self, tenant_id: str, recording_id: str) -> Recording:
         with self._memory.lock:
             try:
                 return self._memory.recordings[tenant_id, recording_id]
@@ -416,33 +420,35 @@ class MemoryRecordings:
         further = encode_cursor("recordings", rest[limit - 1].id) if len(rest) > limit else None
         return CountedPage(rest[:limit], len(found), further)
 
-    def of_cloudflare(self, cloudflare_id: str) -> Recording | None:
+    def find_by_cloudflare_recording_id(self, cloudflare_recording_id: str) -> Recording | None:
         with self._memory.lock:
-            key = self._memory.links.get(cloudflare_id)
+            key = self._memory.links.get(cloudflare_recording_id)
             return self._memory.recordings.get(key) if key else None
 
-    def open_ones(self) -> Iterator[Recording]:
+    def list_unfinished(self) -> Iterator[Recording]:
         with self._memory.lock:
             found = sorted(self._memory.recordings.values(), key=lambda one: one.id, reverse=True)
         return (one for one in found if one.open)
 
-    def everything(self, tenant_id: str, rooms: Stretch = EVERY_ROOM) -> Iterator[Recording]:
+    def list_all(self, tenant_id: str, rooms: RoomRange = EVERY_ROOM) -> Iterator[Recording]:
         with self._memory.lock:
             mine = [one for (tenant, _), one in self._memory.recordings.items() if tenant == tenant_id]
         mine = [one for one in mine if rooms.holds(one.room_id)]
         return iter(sorted(mine, key=lambda one: (one.deleted_at is None, one.id), reverse=True))
 
-    def of_captures(self, cloudflare_ids: Sequence[str]) -> Mapping[str, Recording | None]:
+    def find_by_cloudflare_recording_ids(self, cloudflare_ids: Sequence[str]) -> Mapping[str, Recording | None]:
         with self._memory.lock:
-            return {one: self.of_cloudflare(one) for one in cloudflare_ids if one in self._memory.links}
+            return {
+                one: self.find_by_cloudflare_recording_id(one) for one in cloudflare_ids if one in self._memory.links
+            }
 
-    def keep_token(self, recording: Recording, token: str) -> None:
+    def store_task_token(self, recording: Recording, token: str) -> None:
         with self._memory.lock:
             key = recording.tenant_id, recording.id
             if key not in self._memory.tokens or self._memory.token_attempts[key] <= recording.attempt:
                 self._memory.tokens[key], self._memory.token_attempts[key] = token, recording.attempt
 
-    def take_token(self, recording: Recording, *, only: str | None = None) -> str | None:
+    def pop_task_token(self, recording: Recording, *, only: str | None = None) -> str | None:
         with self._memory.lock:
             key = recording.tenant_id, recording.id
             if only is not None and self._memory.tokens.get(key) != only:
@@ -511,7 +517,7 @@ class Cloudflare:
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.lock = threading.RLock()
-        self.captured: dict[str, Capture] = {}
+        self.captured: dict[str, ProviderRecording] = {}
         self.meetings: list[str] = []
         self.recording_on_start: dict[str, bool] = {}
         self.page_size = 100
@@ -526,44 +532,44 @@ class Cloudflare:
         self._folders: dict[str, str] = {}
         self._begun = 0
 
-    def start(self, meeting_id: str, *, max_seconds: int | None, folder: str | None = None) -> Capture:
+    def start(self, meeting_id: str, *, max_seconds: int | None, folder: str | None = None) -> ProviderRecording:
         begun = self._begin(meeting_id, auto=False)
         if self.bucket is None or folder is None:
             return begun
         self._folders[begun.id] = f"{folder}/{begun.id}.mp4"
         return replace(begun, delivery_key=self._folders[begun.id])
 
-    def stop(self, capture_id: str) -> Capture:
+    def stop(self, capture_id: str) -> ProviderRecording:
         with self.lock:
             capture = self.get(capture_id)
             if capture_id in self.deaf and capture.status.running:
                 raise ProviderRefused("it will not stop")
             return self.end(capture_id) if capture.status.running else capture
 
-    def get(self, capture_id: str) -> Capture:
+    def get(self, capture_id: str) -> ProviderRecording:
         with self.lock:
             try:
                 return self.captured[capture_id]
             except KeyError:
                 raise ProviderNotFound from None
 
-    def active(self, meeting_id: str) -> Capture | None:
+    def active(self, meeting_id: str) -> ProviderRecording | None:
         with self.lock:
             # It does not tell why the capture began.
             running = [one for one in self.running() if one.meeting_id == meeting_id and not one.tracks]
             return replace(running[0], auto_started=None) if running else None
 
-    def captures(self, meeting_id: str) -> Iterator[Capture]:
+    def captures(self, meeting_id: str) -> Iterator[ProviderRecording]:
         return (_as_listed(one) for one in self._newest_first() if one.meeting_id == meeting_id)
 
-    def recent(self, number: int) -> tuple[Sequence[Capture], bool]:
+    def recent(self, number: int) -> tuple[Sequence[ProviderRecording], bool]:
         every, end = self._newest_first(), number * self.page_size
         rows = [_as_listed(one) for one in every[end - self.page_size : end]]
         if not self.names_meetings:
             rows = [replace(one, meeting_id=None, likely_meeting_id=one.meeting_id) for one in rows]
         return rows, end < len(every)
 
-    def _newest_first(self) -> list[Capture]:
+    def _newest_first(self) -> list[ProviderRecording]:
         """Of those that began in the same second the later one is the newer."""
         with self.lock:
             return sorted(self.captured.values(), key=lambda one: one.invoked_at)[::-1]
@@ -591,44 +597,44 @@ class Cloudflare:
 
     # What happens at Cloudflare without our asking.
 
-    def running(self) -> list[Capture]:
+    def running(self) -> list[ProviderRecording]:
         with self.lock:
             return [one for one in self.captured.values() if one.status.running]
 
-    def begin_by_itself(self, meeting_id: str) -> Capture:
+    def begin_by_itself(self, meeting_id: str) -> ProviderRecording:
         return self._begin(meeting_id, auto=True)
 
-    def record_tracks(self, meeting_id: str) -> Capture:
+    def record_tracks(self, meeting_id: str) -> ProviderRecording:
         """Somebody else starts a track recording."""
-        return self._change(self._begin(meeting_id, auto=False).id, status=CaptureStatus.RECORDING, tracks=True)
+        return self._change(self._begin(meeting_id, auto=False).id, status=ProviderStatus.RECORDING, tracks=True)
 
-    def go(self, capture_id: str) -> Capture:
+    def go(self, capture_id: str) -> ProviderRecording:
         """What was invoked begins to record."""
-        return self._change(capture_id, status=CaptureStatus.RECORDING, started_at=self.clock())
+        return self._change(capture_id, status=ProviderStatus.RECORDING, started_at=self.clock())
 
-    def end(self, capture_id: str) -> Capture:
-        return self._change(capture_id, status=CaptureStatus.UPLOADING, stopped_at=self.clock())
+    def end(self, capture_id: str) -> ProviderRecording:
+        return self._change(capture_id, status=ProviderStatus.UPLOADING, stopped_at=self.clock())
 
     def deliver(self, capture_id: str) -> None:
         """Put the file into our own bucket, if it is to go there."""
         if self.bucket is not None and capture_id in self._folders:
             self.bucket.put(self._folders[capture_id], self.content, content_type="video/mp4")
 
-    def upload(self, capture_id: str, *, seconds: int | None = 60, url: str | None = None) -> Capture:
+    def upload(self, capture_id: str, *, seconds: int | None = 60, url: str | None = None) -> ProviderRecording:
         self.deliver(capture_id)
         return self._change(
             capture_id,
-            status=CaptureStatus.UPLOADED,
+            status=ProviderStatus.UPLOADED,
             stopped_at=self.get(capture_id).stopped_at or self.clock(),
             duration_seconds=seconds,
             download_url=url or f"https://files/{capture_id}",
             url_expires_at=self.clock() + timedelta(days=7),
         )
 
-    def lose(self, capture_id: str, *, url: str | None = None) -> Capture:
+    def lose(self, capture_id: str, *, url: str | None = None) -> ProviderRecording:
         return self._change(
             capture_id,
-            status=CaptureStatus.ERRORED,
+            status=ProviderStatus.ERRORED,
             stopped_at=self.get(capture_id).stopped_at or self.clock(),
             download_url=url,
             duration_seconds=None,
@@ -638,14 +644,14 @@ class Cloudflare:
         with self.lock:
             del self.captured[capture_id]
 
-    def _begin(self, meeting_id: str, *, auto: bool) -> Capture:
+    def _begin(self, meeting_id: str, *, auto: bool) -> ProviderRecording:
         with self.lock:
             if any(one.meeting_id == meeting_id and not one.tracks for one in self.running()):
                 raise ProviderRefused("a recording of this meeting is running")
             self._begun += 1
-            capture = Capture(
+            capture = ProviderRecording(
                 id=f"capture_{self._begun}",
-                status=CaptureStatus.INVOKED,
+                status=ProviderStatus.INVOKED,
                 invoked_at=self.clock(),
                 auto_started=auto,
                 meeting_id=meeting_id,
@@ -654,13 +660,13 @@ class Cloudflare:
             self.captured[capture.id] = capture
             return capture
 
-    def _change(self, capture_id: str, **changes: Any) -> Capture:
+    def _change(self, capture_id: str, **changes: Any) -> ProviderRecording:
         with self.lock:
             self.captured[capture_id] = replace(self.get(capture_id), **changes)
             return self.captured[capture_id]
 
 
-def _as_listed(capture: Capture) -> Capture:
+def _as_listed(capture: ProviderRecording) -> ProviderRecording:
     """A listing does not tell why a capture began."""
     return replace(capture, auto_started=None)
 
@@ -682,11 +688,11 @@ class Runs:
         self.end(before)
         self.start(after)
 
-    def alive(self, recording: Recording) -> bool:
+    def is_running(self, recording: Recording) -> bool:
         with self.lock:
             return (recording.id, recording.attempt) not in self.ended
 
-    def wake(self, token: str) -> None:
+    def complete_task(self, token: str) -> None:
         with self.lock:
             self.woken.append(token)
 
@@ -711,7 +717,7 @@ class ArchiveMoves:
         with self.lock:
             self.started.setdefault((recording.id, recording.archive_attempt), recording)
 
-    def revive(self, recording: Recording) -> bool:
+    def restart(self, recording: Recording) -> bool:
         key = recording.id, recording.archive_attempt
         with self.lock:
             if key in self.started and key not in self.ended:
@@ -739,13 +745,13 @@ class MemorySyncState:
         self.watermark: datetime | None = None
         self.full_at: datetime | None = None
 
-    def begin(self, *, nonce: str, now: datetime, until: datetime) -> Begun | None:
+    def begin(self, *, nonce: str, now: datetime, until: datetime) -> SyncWindow | None:
         with self.lock:
             if self.until is not None and self.until > now and self.nonce != nonce:
                 return None
             self.nonce, self.until = nonce, until
             last, self.last = self.last, now
-            return Begun(self.watermark, self.full_at is None or now - self.full_at >= FULL_EVERY, last)
+            return SyncWindow(self.watermark, self.full_at is None or now - self.full_at >= FULL_EVERY, last)
 
     def renew(self, *, nonce: str, until: datetime) -> None:
         with self.lock:
@@ -767,15 +773,15 @@ class MemoryKeptLooks:
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
 
-    def all(self) -> Sequence[Look]:
+    def all(self) -> Sequence[SyncItem]:
         with self._memory.lock:
             return [*self._memory.looks.values()]
 
-    def keep(self, look: Look) -> None:
+    def keep(self, look: SyncItem) -> None:
         with self._memory.lock:
             self._memory.keep(look)
 
-    def drop(self, look: Look) -> None:
+    def drop(self, look: SyncItem) -> None:
         with self._memory.lock:
             self._memory.looks.pop(look["capture_id"] or f"MEETING#{look['meeting_id']}", None)
 
@@ -786,7 +792,7 @@ class Purse:
     def __init__(self, calls: int = 1_000_000) -> None:
         self.calls, self.spent, self.blocks = calls, 0, list[int]()
 
-    def spend(self) -> None:
+    def acquire(self) -> None:
         if self.spent >= self.calls:
             raise ProviderThrottled("the budget is spent", retry_after=60)
         self.spent += 1
@@ -803,11 +809,11 @@ class Glacier:
         self.state: dict[str, tuple[bool, datetime | None]] = {}
         self.asked: list[tuple[str, int, Tier]] = []
 
-    def look(self, key: str) -> Readable | None:
+    def look(self, key: str) -> RestoreStatus | None:
         if self.files.head(key) is None:
             return None
         ongoing, until = self.state.get(key, (False, None))
-        return Readable(ongoing, until, self.storage_class)
+        return RestoreStatus(ongoing, until, self.storage_class)
 
     def restore(self, key: str, *, days: int, tier: Tier) -> bool:
         known = key in self.state and self.state[key][0]

@@ -12,7 +12,7 @@ import av
 import imageio_ffmpeg
 import pytest
 
-from recordings.adapters.media.ranges import MAX_READ_BYTES, MAX_READS
+from recordings.adapters.storage.media.ranges import MAX_READ_BYTES, MAX_READS
 
 PICTURE = ("-f", "lavfi", "-i", "testsrc=size=64x36:rate=10:duration=3")
 SOUND = ("-f", "lavfi", "-i", "sine=frequency=440:duration=3")

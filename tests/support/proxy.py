@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlsplit
 
-from local.relay import LONGEST_HEAD, PIECE, Relay, forwarded, length_of, place_of, waits_for_leave
+from tools.local.relay import LONGEST_HEAD, PIECE, Relay, forwarded, length_of, place_of, waits_for_leave
 
 # An error with its usual status: which of them S3's clients repeat depends on both.
 SLOW_DOWN, INTERNAL, UNAVAILABLE = (503, "SlowDown"), (500, "InternalError"), (503, "ServiceUnavailable")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from local.standin.__main__ import application
+from tools.local.standin.__main__ import application
 
 
 @contextmanager

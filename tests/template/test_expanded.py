@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from checks import iam, names, quotas
-from checks.__main__ import expansions, found, main, service_authorization
-from checks.faults import Excuse, Fault, excuses, kept
 from tests.support.template import ROOT
+from tools.checks import iam, names, quotas
+from tools.checks.__main__ import expansions, found, main, service_authorization
+from tools.checks.faults import Excuse, Fault, excuses, kept
 
 type Template = dict[str, Any]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from local import wheels
 from tests.support.template import ROOT
+from tools.local import wheels
 
 ARM, X86 = 183, 62
 # Stands in for `python -m pip`, which would fetch the wheels: it writes a library for the platform that it was asked
@@ -83,9 +83,9 @@ def test_make_looks_at_what_it_built_and_at_what_it_deploys() -> None:
         lines = done.stdout.splitlines()
         (build,) = [at for at, line in enumerate(lines) if line.startswith("sam build")]
         assert "--cached" not in lines[build]
-        assert lines[build + 1].endswith("-m local.wheels .aws-sam/build")
+        assert lines[build + 1].endswith("-m tools.local.wheels .aws-sam/build")
         (deploy,) = [at for at, line in enumerate(lines) if line.startswith("sam deploy")]
-        assert lines[deploy - 1].endswith("-m local.wheels .aws-sam/build --config-env default")
+        assert lines[deploy - 1].endswith("-m tools.local.wheels .aws-sam/build --config-env default")
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_a_build_for_another_processor_is_refused(tmp_path: Path, architecture: 
     library = tmp_path / "Layer/python/lib/one.cpython-313.so.1"
     library.parent.mkdir(parents=True)
     library.write_bytes(b"\x7fELF" + bytes(14) + X86.to_bytes(2, "little"))
-    command = [sys.executable, "-m", "local.wheels", str(tmp_path)]
+    command = [sys.executable, "-m", "tools.local.wheels", str(tmp_path)]
     done = run(command, ROOT, ARCHITECTURE=architecture)
     assert (done.returncode, "is for x86_64, and the functions run on arm64" in done.stderr) == (status, bool(status))
 
@@ -145,7 +145,7 @@ def test_a_processor_that_lambda_has_not_is_refused(tmp_path: Path, python: Path
 
 
 def test_a_build_without_any_library_is_refused(tmp_path: Path) -> None:
-    done = run([sys.executable, "-m", "local.wheels", str(tmp_path)], ROOT)
+    done = run([sys.executable, "-m", "tools.local.wheels", str(tmp_path)], ROOT)
     assert (done.returncode, "no compiled library" in done.stderr) == (1, True)
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from checks.machines import faults
-from recordings.services.transfer_file import Done, Plan
+from recordings.services.transfer.transfer_file import Done, Plan
 from tests.support.template import ROOT
+from tools.checks.machines import faults
 
 MACHINES = ROOT / "statemachines"
 # A name of the fault, the machine, what stands there, what would be wrong in its place, and what the gate says of it.
@@ -144,6 +144,6 @@ def test_the_gate_ends_with_an_error(tmp_path: Path) -> None:
     text, examples = read("audit")
     (tmp_path / "audit.asl.json").write_text(text.replace("$states.input.left", "$states.input.lef"))
     (tmp_path / "examples/audit.json").write_text(json.dumps(examples))
-    command = [sys.executable, "-m", "checks.machines", str(tmp_path)]
+    command = [sys.executable, "-m", "tools.checks.machines", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, "$states.input.lef" in done.stdout) == (1, True), done.stdout + done.stderr

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from local.stack import _parameters
 from tests.support.template import ROOT, template
+from tools.local.stack import _parameters
 
 PARAMETERS: dict[str, dict[str, Any]] = template()["Parameters"]
 INTERFACE: dict[str, Any] = template()["Metadata"]["AWS::CloudFormation::Interface"]

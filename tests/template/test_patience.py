@@ -2,7 +2,7 @@
 
 import pytest
 
-from recordings.services.transfer_file import SEGMENTS_AT_ONCE
+from recordings.services.transfer.transfer_file import SEGMENTS_AT_ONCE
 from tests.support.template import resources, template
 from tests.template.test_workflows import MACHINES, machine, states, tasks
 

@@ -148,7 +148,7 @@ def test_a_run_gives_a_recording_up_only_when_there_is_nothing_to_fetch() -> Non
     for rule in catches:
         if "States.ALL" in rule["ErrorEquals"]:
             assert rule["Next"] != "MarkFailed", rule
-    settled = [rule for rule in catches if {"CaptureFailed", "SourceExpired"} & {*rule["ErrorEquals"]}]
+    settled = [rule for rule in catches if {"ProviderRecordingFailed", "SourceExpired"} & {*rule["ErrorEquals"]}]
     assert settled
     assert {rule["Next"] for rule in settled} == {"MarkFailed"}
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from checks.arns import resolved
 from tests.support.expanded import expanded
 from tests.support.template import ROOT, template
+from tools.checks.arns import resolved
 
 TEXT = (ROOT / "docs/deploy.md").read_text()
 QUOTAS = TEXT[TEXT.index("\n## 9. Quotas") :]

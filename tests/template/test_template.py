@@ -28,25 +28,25 @@ ABILITIES = {
     "recordings.adapters.dynamodb.retry_queue": {"WriteRecordings"},
     "recordings.adapters.dynamodb.rooms": {"ReadRecordings", "WriteRecordings"},
     "recordings.adapters.dynamodb.sync_lease": {"WriteRecordings"},
-    "recordings.adapters.realtimekit": {"CallCloudflare"},
-    "recordings.adapters.object_store": {"UseFiles"},
-    "recordings.adapters.archive_store": {
+    "recordings.adapters.cloudflare.client": {"CallCloudflare"},
+    "recordings.adapters.storage.bucket": {"UseFiles"},
+    "recordings.adapters.storage.archive": {
         "ReadArchive",
         "RestoreFromArchive",
         "WriteArchive",
         "EmptyArchive",
         "EraseArchive",
     },
-    "recordings.adapters.erasable": {"EraseArchive"},
-    "recordings.adapters.download_links": {"WriteRecordings"},
-    "recordings.adapters.purge_records": {"WriteRecordings"},
-    "recordings.adapters.step_functions": {"RunProcessing", "RunArchiving", "AnswerTasks"},
-    "recordings.adapters.events": {"AnnounceEvents"},
+    "recordings.adapters.storage.erasable": {"EraseArchive"},
+    "recordings.adapters.dynamodb.download_links": {"WriteRecordings"},
+    "recordings.adapters.dynamodb.purge_records": {"WriteRecordings"},
+    "recordings.adapters.aws.executions": {"RunProcessing", "RunArchiving", "AnswerTasks"},
+    "recordings.adapters.aws.event_bus": {"AnnounceEvents"},
 }
 # What a name that is taken from an adapter needs besides, or instead.
 NAMES = {
-    "ProcessingRuns": {"RunProcessing"},
-    "ArchivingRuns": {"RunArchiving"},
+    "ProcessingStateMachine": {"RunProcessing"},
+    "ArchivingStateMachine": {"RunArchiving"},
     "answer_task": {"AnswerTasks"},
     "fail_task": {"AnswerTasks"},
     "RestoredCopies": {"SignArchiveDownloads"},
@@ -189,7 +189,7 @@ def test_a_function_may_do_what_it_imports_and_nothing_else(name: str) -> None:
             continue
         # What only reads a stream's images, or what reads the keys of R2 to hand them on, is named where it is used.
         needed = adapter in modules and modules[adapter] - {"recording_of", "STORAGE_CLASS"}
-        if adapter == "recordings.adapters.object_store" and "DIRECT_DELIVERY" in variables(name):
+        if adapter == "recordings.adapters.storage.bucket" and "DIRECT_DELIVERY" in variables(name):
             needed = {"R2_SECRET_ARN"}
         assert bool(needed) == bool(given), f"{adapter} and {given} disagree"
 
@@ -205,7 +205,7 @@ def test_a_name_that_a_function_imports_comes_with_its_ability(name: str) -> Non
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_who_fetches_from_cloudflare_knows_from_where_it_may(name: str) -> None:
-    fetches = "UrlReader" in imported(name).get("recordings.adapters.transfer", set())
+    fetches = "UrlReader" in imported(name).get("recordings.adapters.storage.source", set())
     assert fetches == ("CAPTURE_HOSTS" in variables(name)) == ("LOOPBACK_CAPTURES" in variables(name))
 
 

@@ -2,15 +2,15 @@
 
 from http import HTTPStatus
 
+from recordings.adapters.aws.executions import ArchivingStateMachine
 from recordings.adapters.dynamo import DynamoRecordings
 from recordings.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
-from recordings.adapters.step_functions import ArchivingRuns
 from recordings.adapters.system import now
 from recordings.http.endpoint import Idempotency, Request, Response, endpoint
 from recordings.http.schemas import Nothing, archiving_view
-from recordings.services.archive_recording import ArchiveRecording
+from recordings.services.recordings.archive_recording import ArchiveRecording
 
-archive_recording = ArchiveRecording(recordings=DynamoRecordings(), runs=ArchivingRuns(), clock=now)
+archive_recording = ArchiveRecording(recordings=DynamoRecordings(), runs=ArchivingStateMachine(), clock=now)
 
 
 @endpoint(scope="recordings:write", idempotency=Idempotency(DynamoIdempotencyKeys(), now))

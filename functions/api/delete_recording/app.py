@@ -7,7 +7,7 @@ from recordings.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
 from recordings.adapters.system import now
 from recordings.http.endpoint import Idempotency, Request, Response, endpoint
 from recordings.http.schemas import Nothing, deleted_view
-from recordings.services.delete_recording import DeleteRecording
+from recordings.services.recordings.delete_recording import DeleteRecording
 
 delete_recording = DeleteRecording(recordings=DynamoRecordings(), clock=now)
 

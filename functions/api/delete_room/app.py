@@ -3,17 +3,17 @@
 from http import HTTPStatus
 
 from recordings import wiring
+from recordings.adapters.cloudflare.client import RealtimeKitClient
 from recordings.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
-from recordings.adapters.dynamodb.rate_limit import CallBudget
+from recordings.adapters.dynamodb.rate_limit import DynamoRateLimiter
 from recordings.adapters.dynamodb.rooms import DynamoRooms
-from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.system import now
 from recordings.http.endpoint import Idempotency, Request, Response, endpoint
 from recordings.http.schemas import Nothing
-from recordings.services.delete_room import DeleteRoom
+from recordings.services.rooms.delete_room import DeleteRoom
 
 rooms = DynamoRooms()
-delete_room = DeleteRoom(rooms=rooms, release=wiring.release_meeting(rooms, RealtimeKit(CallBudget())))
+delete_room = DeleteRoom(rooms=rooms, release=wiring.release_meeting(rooms, RealtimeKitClient(DynamoRateLimiter())))
 
 
 @endpoint(scope="recordings:write", idempotency=Idempotency(DynamoIdempotencyKeys(), now))

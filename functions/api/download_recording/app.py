@@ -2,18 +2,18 @@
 
 from http import HTTPStatus
 
-from recordings.adapters.archive_store import ArchiveBucket, RestoredCopies
-from recordings.adapters.download_links import DynamoDownloadLinks
 from recordings.adapters.dynamo import DynamoRecordings
-from recordings.adapters.object_store import R2
+from recordings.adapters.dynamodb.download_links import DynamoDownloadLinks
+from recordings.adapters.storage.archive import ArchiveBucket, RestoredCopies
+from recordings.adapters.storage.bucket import R2Bucket
 from recordings.adapters.system import now
 from recordings.http.endpoint import Request, Response, endpoint
 from recordings.http.schemas import DownloadQuery, Nothing, archived_view, download_view, waiting_view
-from recordings.services.download_recording import Archived, DownloadRecording, NotYet
+from recordings.services.recordings.download_recording import Archived, DownloadRecording, NotYet
 
 download_recording = DownloadRecording(
     recordings=DynamoRecordings(),
-    files=R2(),
+    files=R2Bucket(),
     links=DynamoDownloadLinks(),
     vault=ArchiveBucket(),
     copies=RestoredCopies(),

@@ -2,18 +2,21 @@
 
 from http import HTTPStatus
 
+from recordings.adapters.aws.executions import ProcessingStateMachine
+from recordings.adapters.cloudflare.client import RealtimeKitClient
 from recordings.adapters.dynamo import DynamoRecordings
 from recordings.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
-from recordings.adapters.dynamodb.rate_limit import CallBudget
-from recordings.adapters.realtimekit import RealtimeKit
-from recordings.adapters.step_functions import ProcessingRuns
+from recordings.adapters.dynamodb.rate_limit import DynamoRateLimiter
 from recordings.adapters.system import now
 from recordings.http.endpoint import Idempotency, Request, Response, endpoint
 from recordings.http.schemas import Nothing, recovering_view
-from recordings.services.recover_recording import RecoverRecording
+from recordings.services.recordings.recover_recording import RecoverRecording
 
 recover_recording = RecoverRecording(
-    recordings=DynamoRecordings(), recorder=RealtimeKit(CallBudget()), workflow=ProcessingRuns(), clock=now
+    recordings=DynamoRecordings(),
+    recorder=RealtimeKitClient(DynamoRateLimiter()),
+    workflow=ProcessingStateMachine(),
+    clock=now,
 )
 
 

@@ -2,13 +2,13 @@
 
 from http import HTTPStatus
 
-from recordings.adapters.archive_store import ArchiveBucket
 from recordings.adapters.dynamo import DynamoRecordings
 from recordings.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
+from recordings.adapters.storage.archive import ArchiveBucket
 from recordings.adapters.system import now
 from recordings.http.endpoint import Idempotency, Request, Response, endpoint
 from recordings.http.schemas import Nothing, RestoreBody, restoring_view
-from recordings.services.restore_recording import RestoreRecording
+from recordings.services.recordings.restore_recording import RestoreRecording
 
 restore_recording = RestoreRecording(recordings=DynamoRecordings(), vault=ArchiveBucket(), clock=now)
 

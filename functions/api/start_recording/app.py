@@ -2,21 +2,21 @@
 
 from http import HTTPStatus
 
+from recordings.adapters.cloudflare.client import RealtimeKitClient
 from recordings.adapters.dynamo import DynamoRecordings
 from recordings.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
-from recordings.adapters.dynamodb.rate_limit import CallBudget
+from recordings.adapters.dynamodb.rate_limit import DynamoRateLimiter
 from recordings.adapters.dynamodb.rooms import DynamoRooms
-from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.system import new_id, new_nonce, now
 from recordings.http.endpoint import Idempotency, Request, Response, endpoint
 from recordings.http.schemas import Nothing, StartBody, started_view
 from recordings.observability import count, identify
-from recordings.services.start_recording import StartRecording
+from recordings.services.recordings.start_recording import StartRecording
 
 start_recording = StartRecording(
     rooms=DynamoRooms(),
     recordings=DynamoRecordings(),
-    recorder=RealtimeKit(CallBudget()),
+    recorder=RealtimeKitClient(DynamoRateLimiter()),
     clock=now,
     new_id=new_id,
     new_nonce=new_nonce,

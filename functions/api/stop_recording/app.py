@@ -2,23 +2,23 @@
 
 from http import HTTPStatus
 
+from recordings.adapters.aws.executions import ProcessingStateMachine
+from recordings.adapters.cloudflare.client import RealtimeKitClient
 from recordings.adapters.dynamo import DynamoRecordings
 from recordings.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
-from recordings.adapters.dynamodb.rate_limit import CallBudget
+from recordings.adapters.dynamodb.rate_limit import DynamoRateLimiter
 from recordings.adapters.dynamodb.rooms import DynamoRooms
-from recordings.adapters.realtimekit import RealtimeKit
-from recordings.adapters.step_functions import ProcessingRuns
 from recordings.adapters.system import new_id, now
 from recordings.http.endpoint import Idempotency, Request, Response, endpoint
 from recordings.http.schemas import Nothing, stopped_view
 from recordings.observability import identify
-from recordings.services.stop_recording import StopRecording
+from recordings.services.recordings.stop_recording import StopRecording
 
 stop_recording = StopRecording(
     rooms=DynamoRooms(),
     recordings=DynamoRecordings(),
-    recorder=RealtimeKit(CallBudget("stop")),
-    workflow=ProcessingRuns(),
+    recorder=RealtimeKitClient(DynamoRateLimiter("stop")),
+    workflow=ProcessingStateMachine(),
     clock=now,
     new_id=new_id,
 )

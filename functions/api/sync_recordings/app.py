@@ -3,15 +3,15 @@
 from http import HTTPStatus
 
 from recordings import wiring
+from recordings.adapters.cloudflare.client import RealtimeKitClient
 from recordings.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
-from recordings.adapters.dynamodb.rate_limit import CallBudget
+from recordings.adapters.dynamodb.rate_limit import DynamoRateLimiter
 from recordings.adapters.dynamodb.rooms import DynamoRooms
-from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.system import now
 from recordings.http.endpoint import Idempotency, Request, Response, endpoint
 from recordings.http.schemas import Nothing, synced_view
 
-sync = wiring.sync_room(DynamoRooms(), RealtimeKit(CallBudget()))
+sync = wiring.sync_room(DynamoRooms(), RealtimeKitClient(DynamoRateLimiter()))
 
 
 @endpoint(scope="recordings:write", idempotency=Idempotency(DynamoIdempotencyKeys(), now))

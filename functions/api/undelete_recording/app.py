@@ -7,7 +7,7 @@ from recordings.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
 from recordings.adapters.system import now
 from recordings.http.endpoint import Idempotency, Request, Response, endpoint
 from recordings.http.schemas import Nothing, undeleted_view
-from recordings.services.delete_recording import UndeleteRecording
+from recordings.services.recordings.delete_recording import UndeleteRecording
 
 undelete_recording = UndeleteRecording(recordings=DynamoRecordings())
 

@@ -3,29 +3,29 @@
 import time
 from datetime import datetime, timedelta
 
-from recordings.adapters.archive_store import ArchiveBucket
+from recordings.adapters.aws.executions import ProcessingStateMachine
+from recordings.adapters.cloudflare.client import RealtimeKitClient
 from recordings.adapters.dynamo import DynamoRecordings
-from recordings.adapters.dynamodb.audit import DynamoSuspects, DynamoTenants
-from recordings.adapters.dynamodb.rate_limit import CallBudget
+from recordings.adapters.dynamodb.audit import DynamoOpenFindings, DynamoTenants
+from recordings.adapters.dynamodb.rate_limit import DynamoRateLimiter
 from recordings.adapters.dynamodb.rooms import DynamoRooms
-from recordings.adapters.object_store import R2
-from recordings.adapters.realtimekit import RealtimeKit
-from recordings.adapters.step_functions import ProcessingRuns
+from recordings.adapters.storage.archive import ArchiveBucket
+from recordings.adapters.storage.bucket import R2Bucket
 from recordings.adapters.system import deadlines, new_id, now
 from recordings.domain.errors import Invalid
 from recordings.domain.recording import Store
 from recordings.observability import count, logger
-from recordings.services.audit_captures import ListCaptures, Patience
-from recordings.services.audit_everything import AuditEverything, GoesOn
-from recordings.services.audit_report import Answer, Report
-from recordings.services.audit_storage import YOUNG, AuditStorage, Shelf
-from recordings.services.reconcile_recording import ReconcileRecording
+from recordings.services.audit.audit_captures import ListProviderRecordings, Patience
+from recordings.services.audit.audit_everything import AuditEverything, Checkpoint
+from recordings.services.audit.audit_report import Answer, Report
+from recordings.services.audit.audit_storage import YOUNG, AuditStorage, Shelf
+from recordings.services.sync.reconcile_recording import ReconcileRecording
 from recordings.workflow.task import Payload, task
 
-rooms, recordings, workflow = DynamoRooms(), DynamoRecordings(), ProcessingRuns()
+rooms, recordings, workflow = DynamoRooms(), DynamoRecordings(), ProcessingStateMachine()
 # Waiting costs a few minutes of one small function a week, and makes the comparison whole.
-recorder, patience = RealtimeKit(CallBudget("sweep")), Patience(clock=now, wait=time.sleep)
-r2 = R2()
+recorder, patience = RealtimeKitClient(DynamoRateLimiter("sweep")), Patience(clock=now, wait=time.sleep)
+r2 = R2Bucket()
 shelves: dict[Store, Shelf] = {"r2": r2, "s3": ArchiveBucket()}
 reconcile = ReconcileRecording(
     recordings=recordings,
@@ -42,13 +42,13 @@ storage = AuditStorage(
     recorder=recorder,
     workflow=workflow,
     shelves=shelves,
-    suspects=DynamoSuspects(),
+    suspects=DynamoOpenFindings(),
     reconcile=reconcile,
     patience=patience,
     clock=now,
     deadlines=deadlines(),
 )
-captures = ListCaptures(rooms=rooms, recordings=recordings, recorder=recorder, patience=patience, clock=now)
+captures = ListProviderRecordings(rooms=rooms, recordings=recordings, recorder=recorder, patience=patience, clock=now)
 audit = AuditEverything(
     tenants=DynamoTenants(), recordings=recordings, shelves=shelves, captures=captures, storage=storage, clock=now
 )
@@ -73,7 +73,7 @@ def handler(payload: Payload) -> Payload:
         repair=payload.get("repair", False),
         min_age=timedelta(hours=payload["min_age_hours"]) if "min_age_hours" in payload else YOUNG,
         unless_since=datetime.fromisoformat(since) if since else None,
-        goes_on=GoesOn(**on) if on else None,
+        goes_on=Checkpoint(**on) if on else None,
     )
     confirmed = done.alarming["confirmed_phantoms"]
     for kind, total in done.totals.items():

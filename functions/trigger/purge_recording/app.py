@@ -3,18 +3,18 @@
 import os
 from datetime import timedelta
 
-from recordings.adapters.archive_store import ArchiveBucket
+from recordings.adapters.aws.event_bus import announce
 from recordings.adapters.dynamo import DynamoRecordings
-from recordings.adapters.erasable import ErasableBucket
-from recordings.adapters.events import announce
-from recordings.adapters.object_store import R2
-from recordings.adapters.purge_records import DynamoPurgeRecords, removal_of
+from recordings.adapters.dynamodb.purge_records import DynamoPurgeRecords, removal_of
+from recordings.adapters.storage.archive import ArchiveBucket
+from recordings.adapters.storage.bucket import R2Bucket
+from recordings.adapters.storage.erasable import ErasableBucket
 from recordings.adapters.system import now
 from recordings.domain.errors import Throttled
 from recordings.domain.purge import PurgeRecord, Removal
 from recordings.http.schemas import purged_view
 from recordings.observability import count, logger
-from recordings.services.purge_recording import Purged, PurgeRecording
+from recordings.services.recordings.purge_recording import Purged, PurgeRecording
 from recordings.workflow.stream import handle_records
 from recordings.workflow.task import Payload, task
 
@@ -33,7 +33,7 @@ def purge_recording() -> PurgeRecording:
     return PurgeRecording(
         recordings=DynamoRecordings(),
         stores={
-            "r2": ErasableBucket("r2", R2(), versioned=False),
+            "r2": ErasableBucket("r2", R2Bucket(), versioned=False),
             "s3": ErasableBucket("s3", ArchiveBucket(), versioned=True),
         },
         records=DynamoPurgeRecords(),

@@ -2,30 +2,34 @@
 
 from http import HTTPStatus
 
+from recordings.adapters.aws.executions import ProcessingStateMachine
+from recordings.adapters.cloudflare.client import RealtimeKitClient
+from recordings.adapters.cloudflare.signature import WebhookKeys
 from recordings.adapters.dynamo import DynamoRecordings
-from recordings.adapters.dynamodb.rate_limit import CallBudget
+from recordings.adapters.dynamodb.rate_limit import DynamoRateLimiter
 from recordings.adapters.dynamodb.rooms import DynamoRooms
-from recordings.adapters.object_store import R2
-from recordings.adapters.realtimekit import RealtimeKit
-from recordings.adapters.step_functions import ProcessingRuns
+from recordings.adapters.storage.bucket import R2Bucket
 from recordings.adapters.system import deadlines, new_id, now
-from recordings.adapters.webhook_key import WebhookKeys
 from recordings.domain.errors import Conflict, Throttled
 from recordings.http.endpoint import Request, Response, endpoint
 from recordings.http.hints import hint_of
 from recordings.http.problems import refused
 from recordings.http.schemas import Nothing
 from recordings.observability import identify
-from recordings.services.receive_webhook import ReceiveWebhook
-from recordings.services.reconcile_recording import ReconcileRecording
+from recordings.services.sync.receive_webhook import ReceiveWebhook
+from recordings.services.sync.reconcile_recording import ReconcileRecording
 
 keys = WebhookKeys()
-recordings, recorder, workflow = DynamoRecordings(), RealtimeKit(CallBudget("runs")), ProcessingRuns()
+recordings, recorder, workflow = (
+    DynamoRecordings(),
+    RealtimeKitClient(DynamoRateLimiter("runs")),
+    ProcessingStateMachine(),
+)
 reconcile = ReconcileRecording(
     recordings=recordings,
     recorder=recorder,
     workflow=workflow,
-    files=R2(),
+    files=R2Bucket(),
     clock=now,
     new_id=new_id,
     deadlines=deadlines(),

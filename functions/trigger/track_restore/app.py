@@ -1,12 +1,12 @@
 """S3 events "Object Restore Completed" and "Object Restore Expired": follow a restored copy."""
 
-from recordings.adapters.archive_store import ArchiveBucket
 from recordings.adapters.dynamo import DynamoRecordings
+from recordings.adapters.storage.archive import ArchiveBucket
 from recordings.adapters.system import now
 from recordings.domain.errors import RecordingNotFound
 from recordings.domain.storage_keys import owner_of
 from recordings.observability import identify
-from recordings.services.restore_recording import TrackRestore
+from recordings.services.recordings.restore_recording import TrackRestore
 from recordings.workflow.task import Payload, task
 
 track_restore = TrackRestore(recordings=DynamoRecordings(), vault=ArchiveBucket(), clock=now)

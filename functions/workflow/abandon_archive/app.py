@@ -1,10 +1,10 @@
 """Archiving task: put a recording whose move failed for good back to ready."""
 
-from recordings.adapters.archive_store import ArchiveBucket
 from recordings.adapters.dynamo import DynamoRecordings
+from recordings.adapters.storage.archive import ArchiveBucket
 from recordings.adapters.system import now
 from recordings.observability import count
-from recordings.services.move_to_archive import AbandonArchive
+from recordings.services.transfer.move_to_archive import AbandonArchive
 from recordings.workflow.task import Payload, task
 
 abandon_archive = AbandonArchive(recordings=DynamoRecordings(), clock=now, copies=ArchiveBucket())

@@ -1,9 +1,9 @@
 """Processing task: drop an unfinished upload, so that no parts are paid for."""
 
-from recordings.adapters.object_store import R2
+from recordings.adapters.storage.bucket import R2Bucket
 from recordings.workflow.task import Payload, task
 
-files = R2()
+files = R2Bucket()
 
 
 @task

@@ -1,7 +1,7 @@
 """Archiving task: see that the move was decided."""
 
 from recordings.adapters.dynamo import DynamoRecordings
-from recordings.services.move_to_archive import BeginArchive
+from recordings.services.transfer.move_to_archive import BeginArchive
 from recordings.workflow.task import Payload, task
 
 begin_archive = BeginArchive(recordings=DynamoRecordings())

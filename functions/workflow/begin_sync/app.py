@@ -1,11 +1,11 @@
 """Sync task: take the run, unless another one is at work."""
 
-from recordings.adapters.dynamodb.sync_lease import DynamoSyncState
+from recordings.adapters.dynamodb.sync_lease import DynamoSyncLease
 from recordings.adapters.system import now
-from recordings.services.sync_all import LEASE
+from recordings.services.sync.sync_all import LEASE
 from recordings.workflow.task import Payload, task
 
-state = DynamoSyncState()
+state = DynamoSyncLease()
 
 
 @task

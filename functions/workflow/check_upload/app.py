@@ -3,20 +3,20 @@
 import os
 from datetime import timedelta
 
+from recordings.adapters.aws.executions import answer_task, fail_task
+from recordings.adapters.cloudflare.client import RealtimeKitClient
 from recordings.adapters.dynamo import DynamoRecordings
-from recordings.adapters.dynamodb.rate_limit import CallBudget
-from recordings.adapters.object_store import R2
-from recordings.adapters.realtimekit import RealtimeKit
-from recordings.adapters.step_functions import answer_task, fail_task
+from recordings.adapters.dynamodb.rate_limit import DynamoRateLimiter
+from recordings.adapters.storage.bucket import R2Bucket
 from recordings.adapters.system import deadlines, now
 from recordings.observability import logger
-from recordings.services.process_recording import CheckUpload
+from recordings.services.transfer.process_recording import CheckUpload
 from recordings.workflow.task import Payload, named, task
 
 check_upload = CheckUpload(
     recordings=DynamoRecordings(),
-    recorder=RealtimeKit(CallBudget("runs")),
-    files=R2(),
+    recorder=RealtimeKitClient(DynamoRateLimiter("runs")),
+    files=R2Bucket(),
     clock=now,
     stall_after=timedelta(seconds=int(os.environ["STALL_AFTER_SECONDS"])),
     deadlines=deadlines(),

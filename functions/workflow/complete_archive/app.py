@@ -1,14 +1,14 @@
 """Archiving task: make one object of the copied parts."""
 
-from recordings.adapters.archive_store import ArchiveBucket
 from recordings.adapters.dynamo import DynamoRecordings
-from recordings.adapters.dynamodb.part_checksums import DynamoPartSums
-from recordings.services.move_to_archive import ArchiveFence
-from recordings.services.transfer_file import CompleteTransfer
+from recordings.adapters.dynamodb.part_checksums import DynamoPartChecksums
+from recordings.adapters.storage.archive import ArchiveBucket
+from recordings.services.transfer.move_to_archive import ArchiveFence
+from recordings.services.transfer.transfer_file import CompleteTransfer
 from recordings.workflow.task import Payload, task
 
 complete_transfer = CompleteTransfer(
-    files=ArchiveBucket(), sums=DynamoPartSums(), fence=ArchiveFence(recordings=DynamoRecordings())
+    files=ArchiveBucket(), sums=DynamoPartChecksums(), fence=ArchiveFence(recordings=DynamoRecordings())
 )
 
 

@@ -1,14 +1,14 @@
 """Processing task: make one object of the copied parts."""
 
 from recordings.adapters.dynamo import DynamoRecordings
-from recordings.adapters.dynamodb.part_checksums import DynamoPartSums
-from recordings.adapters.object_store import R2
-from recordings.services.process_recording import ProcessingFence
-from recordings.services.transfer_file import CompleteTransfer
+from recordings.adapters.dynamodb.part_checksums import DynamoPartChecksums
+from recordings.adapters.storage.bucket import R2Bucket
+from recordings.services.transfer.process_recording import ProcessingFence
+from recordings.services.transfer.transfer_file import CompleteTransfer
 from recordings.workflow.task import Payload, task
 
 complete_transfer = CompleteTransfer(
-    files=R2(), sums=DynamoPartSums(), fence=ProcessingFence(recordings=DynamoRecordings())
+    files=R2Bucket(), sums=DynamoPartChecksums(), fence=ProcessingFence(recordings=DynamoRecordings())
 )
 
 

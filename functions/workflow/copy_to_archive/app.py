@@ -1,13 +1,13 @@
 """Archiving task: copy one run of parts from R2 to the archive bucket."""
 
-from recordings.adapters.archive_store import ArchiveBucket
 from recordings.adapters.dynamo import DynamoRecordings
-from recordings.adapters.dynamodb.part_checksums import DynamoPartSums
-from recordings.adapters.object_store import R2
-from recordings.adapters.transfer import BucketReader
+from recordings.adapters.dynamodb.part_checksums import DynamoPartChecksums
+from recordings.adapters.storage.archive import ArchiveBucket
+from recordings.adapters.storage.bucket import R2Bucket
+from recordings.adapters.storage.source import BucketReader
 from recordings.observability import count_bytes
-from recordings.services.move_to_archive import ArchiveFence, NoteMoved, key_in_r2
-from recordings.services.transfer_file import CopySegment, Work
+from recordings.services.transfer.move_to_archive import ArchiveFence, NoteMoved, key_in_r2
+from recordings.services.transfer.transfer_file import CopySegment, Work
 from recordings.workflow.task import Payload, task
 
 recordings = DynamoRecordings()
@@ -23,8 +23,8 @@ copy_segment = CopySegment(
     locate=key_in_r2,
     fence=ArchiveFence(recordings=recordings),
     files=ArchiveBucket(),
-    reader=BucketReader(R2()),
-    sums=DynamoPartSums(),
+    reader=BucketReader(R2Bucket()),
+    sums=DynamoPartChecksums(),
     progressing=progressing,
 )
 

@@ -2,11 +2,11 @@
 
 from datetime import datetime
 
-from recordings.adapters.dynamodb.sync_lease import DynamoSyncState
+from recordings.adapters.dynamodb.sync_lease import DynamoSyncLease
 from recordings.observability import count
 from recordings.workflow.task import Payload, task
 
-state = DynamoSyncState()
+state = DynamoSyncLease()
 
 
 @task

@@ -1,18 +1,18 @@
 """Archiving task: verify the copy, point the recording to it, then empty R2 unless a URL still needs it."""
 
-from recordings.adapters.archive_store import STORAGE_CLASS, ArchiveBucket
-from recordings.adapters.download_links import DynamoDownloadLinks
 from recordings.adapters.dynamo import DynamoRecordings
-from recordings.adapters.object_store import R2
+from recordings.adapters.dynamodb.download_links import DynamoDownloadLinks
+from recordings.adapters.storage.archive import STORAGE_CLASS, ArchiveBucket
+from recordings.adapters.storage.bucket import R2Bucket
 from recordings.adapters.system import now
 from recordings.observability import count
-from recordings.services.move_to_archive import FinishArchive
+from recordings.services.transfer.move_to_archive import FinishArchive
 from recordings.workflow.task import Payload, task
 
 finish_archive = FinishArchive(
     recordings=DynamoRecordings(),
     files=ArchiveBucket(),
-    source=R2(),
+    source=R2Bucket(),
     links=DynamoDownloadLinks(),
     clock=now,
     storage_class=STORAGE_CLASS,

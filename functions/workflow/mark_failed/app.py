@@ -3,13 +3,13 @@
 from recordings.adapters.dynamo import DynamoRecordings
 from recordings.adapters.system import now
 from recordings.domain.lifecycle import Status
-from recordings.domain.reconcile import EXPIRED, LOST, TRACKS
+from recordings.domain.reconciliation import EXPIRED, LOST, TRACKS
 from recordings.observability import count
-from recordings.services.process_recording import MarkFailed
+from recordings.services.transfer.process_recording import MarkFailed
 from recordings.workflow.task import Payload, task
 
 mark_failed = MarkFailed(recordings=DynamoRecordings(), clock=now)
-FAILURES = {"CaptureFailed": LOST, "SourceExpired": EXPIRED, "TracksOnly": TRACKS}
+FAILURES = {"ProviderRecordingFailed": LOST, "SourceExpired": EXPIRED, "TracksOnly": TRACKS}
 
 
 @task

@@ -1,19 +1,19 @@
 """Processing task: decide whether the verified file becomes the recording's, and store that."""
 
+from recordings.adapters.cloudflare.client import RealtimeKitClient
 from recordings.adapters.dynamo import DynamoRecordings
-from recordings.adapters.dynamodb.rate_limit import CallBudget
-from recordings.adapters.object_store import R2
-from recordings.adapters.realtimekit import RealtimeKit
+from recordings.adapters.dynamodb.rate_limit import DynamoRateLimiter
+from recordings.adapters.storage.bucket import R2Bucket
 from recordings.adapters.system import attempt_limits, now
 from recordings.domain.lifecycle import Status
 from recordings.observability import count, count_bytes
-from recordings.services.admit_file import AdmitFile, VerifiedFile
+from recordings.services.transfer.admit_file import AdmitFile, VerifiedFile
 from recordings.workflow.task import Payload, task
 
 admit_file = AdmitFile(
     recordings=DynamoRecordings(),
-    recorder=RealtimeKit(CallBudget("runs")),
-    files=R2(),
+    recorder=RealtimeKitClient(DynamoRateLimiter("runs")),
+    files=R2Bucket(),
     clock=now,
     limits=attempt_limits(),
 )

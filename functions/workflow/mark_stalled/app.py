@@ -1,13 +1,13 @@
 """Processing task: flag a recording whose attempt gave up, and clear away what it wrote."""
 
 from recordings.adapters.dynamo import DynamoRecordings
-from recordings.adapters.object_store import R2
+from recordings.adapters.storage.bucket import R2Bucket
 from recordings.adapters.system import attempt_limits, now
 from recordings.observability import count
-from recordings.services.process_recording import MarkStalled
+from recordings.services.transfer.process_recording import MarkStalled
 from recordings.workflow.task import Payload, task
 
-mark_stalled = MarkStalled(recordings=DynamoRecordings(), files=R2(), clock=now, limits=attempt_limits())
+mark_stalled = MarkStalled(recordings=DynamoRecordings(), files=R2Bucket(), clock=now, limits=attempt_limits())
 
 
 @task

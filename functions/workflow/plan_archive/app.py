@@ -1,14 +1,16 @@
 """Archiving task: measure the file in R2 and plan its move."""
 
-from recordings.adapters.archive_store import ArchiveBucket
 from recordings.adapters.dynamo import DynamoRecordings
-from recordings.adapters.object_store import R2
+from recordings.adapters.storage.archive import ArchiveBucket
+from recordings.adapters.storage.bucket import R2Bucket
+from recordings.adapters.storage.source import BucketReader
 from recordings.adapters.system import now
-from recordings.adapters.transfer import BucketReader
-from recordings.services.move_to_archive import PlanArchive
+from recordings.services.transfer.move_to_archive import PlanArchive
 from recordings.workflow.task import Payload, task
 
-plan_archive = PlanArchive(recordings=DynamoRecordings(), reader=BucketReader(R2()), files=ArchiveBucket(), clock=now)
+plan_archive = PlanArchive(
+    recordings=DynamoRecordings(), reader=BucketReader(R2Bucket()), files=ArchiveBucket(), clock=now
+)
 
 
 @task

@@ -1,19 +1,19 @@
 """Processing task: measure the file and plan its transfer."""
 
+from recordings.adapters.cloudflare.client import RealtimeKitClient
 from recordings.adapters.dynamo import DynamoRecordings
-from recordings.adapters.dynamodb.rate_limit import CallBudget
-from recordings.adapters.media import read_media_facts
-from recordings.adapters.object_store import R2
-from recordings.adapters.realtimekit import RealtimeKit
+from recordings.adapters.dynamodb.rate_limit import DynamoRateLimiter
+from recordings.adapters.storage.bucket import R2Bucket
+from recordings.adapters.storage.media import read_media_facts
+from recordings.adapters.storage.source import UrlReader
 from recordings.adapters.system import deadlines, now
-from recordings.adapters.transfer import UrlReader
-from recordings.services.process_recording import PlanTransfer
+from recordings.services.transfer.process_recording import PlanTransfer
 from recordings.workflow.task import Payload, task
 
 plan_transfer = PlanTransfer(
     recordings=DynamoRecordings(),
-    recorder=RealtimeKit(CallBudget("runs")),
-    files=R2(),
+    recorder=RealtimeKitClient(DynamoRateLimiter("runs")),
+    files=R2Bucket(),
     reader=UrlReader(),
     read_media_facts=read_media_facts,
     clock=now,

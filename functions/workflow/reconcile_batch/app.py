@@ -1,27 +1,27 @@
 """Sync task: look closely at what differs, and bring it in line."""
 
-from recordings.adapters.archive_store import ArchiveBucket
-from recordings.adapters.download_links import DynamoDownloadLinks
+from recordings.adapters.aws.executions import ArchivingStateMachine, ProcessingStateMachine
+from recordings.adapters.cloudflare.client import RealtimeKitClient
 from recordings.adapters.dynamo import DynamoRecordings
-from recordings.adapters.dynamodb.rate_limit import CallBudget
-from recordings.adapters.dynamodb.retry_queue import DynamoKeptLooks
+from recordings.adapters.dynamodb.download_links import DynamoDownloadLinks
+from recordings.adapters.dynamodb.rate_limit import DynamoRateLimiter
+from recordings.adapters.dynamodb.retry_queue import DynamoRetryQueue
 from recordings.adapters.dynamodb.rooms import DynamoRooms
-from recordings.adapters.dynamodb.sync_lease import DynamoSyncState
-from recordings.adapters.object_store import R2
-from recordings.adapters.realtimekit import RealtimeKit
-from recordings.adapters.step_functions import ArchivingRuns, ProcessingRuns
+from recordings.adapters.dynamodb.sync_lease import DynamoSyncLease
+from recordings.adapters.storage.archive import ArchiveBucket
+from recordings.adapters.storage.bucket import R2Bucket
 from recordings.adapters.system import deadlines, new_id, now
-from recordings.domain.reconcile import METRICS
+from recordings.domain.reconciliation import METRICS
 from recordings.observability import count, identify_during
-from recordings.services.late_delivery import RemoveLateDelivery
-from recordings.services.reconcile_recording import ReconcileRecording
-from recordings.services.resume_archive import ResumeArchive
-from recordings.services.sync_all import LEASE, LookClosely
+from recordings.services.sync.reconcile_recording import ReconcileRecording
+from recordings.services.sync.resume_archive import ResumeArchive
+from recordings.services.sync.sync_all import LEASE, LookClosely
+from recordings.services.transfer.late_delivery import RemoveLateDelivery
 from recordings.workflow.task import Payload, task
 
-state = DynamoSyncState()
-rooms, recordings, workflow = DynamoRooms(), DynamoRecordings(), ProcessingRuns()
-recorder, r2, vault = RealtimeKit(CallBudget("sweep")), R2(), ArchiveBucket()
+state = DynamoSyncLease()
+rooms, recordings, workflow = DynamoRooms(), DynamoRecordings(), ProcessingStateMachine()
+recorder, r2, vault = RealtimeKitClient(DynamoRateLimiter("sweep")), R2Bucket(), ArchiveBucket()
 reconcile = ReconcileRecording(
     recordings=recordings,
     recorder=recorder,
@@ -39,14 +39,14 @@ look_closely = LookClosely(
     workflow=workflow,
     resume_archive=ResumeArchive(
         recordings=recordings,
-        archiving=ArchivingRuns(),
+        archiving=ArchivingStateMachine(),
         vault=vault,
         source=r2,
         links=DynamoDownloadLinks(),
         clock=now,
     ),
     remove_late_delivery=RemoveLateDelivery(files=r2, vault=vault),
-    kept=DynamoKeptLooks(),
+    kept=DynamoRetryQueue(),
     reconcile=reconcile,
     clock=now,
     deadlines=deadlines(),

@@ -1,11 +1,11 @@
 """Processing task: compare what is stored with what was read."""
 
-from recordings.adapters.media import read_media_facts
-from recordings.adapters.object_store import R2
-from recordings.services.transfer_file import VerifyTransfer
+from recordings.adapters.storage.bucket import R2Bucket
+from recordings.adapters.storage.media import read_media_facts
+from recordings.services.transfer.transfer_file import VerifyTransfer
 from recordings.workflow.task import Payload, task
 
-verify_transfer = VerifyTransfer(files=R2(), read_media_facts=read_media_facts)
+verify_transfer = VerifyTransfer(files=R2Bucket(), read_media_facts=read_media_facts)
 
 
 @task

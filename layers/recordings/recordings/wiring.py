@@ -5,28 +5,29 @@ Each builder imports its adapters, so that a function loads only what it uses.
 
 from typing import TYPE_CHECKING
 
-from recordings.ports import Recorder, Rooms
+from recordings.ports.provider import RecordingProvider
+from recordings.ports.repositories import Rooms
 
 if TYPE_CHECKING:
-    from recordings.services.release_meeting import ReleaseMeeting
-    from recordings.services.sync_room import SyncRoom
+    from recordings.services.rooms.release_meeting import ReleaseMeeting
+    from recordings.services.sync.sync_room import SyncRoom
 
 
-def sync_room(rooms: Rooms, recorder: Recorder) -> "SyncRoom":
+def sync_room(rooms: Rooms, recorder: RecordingProvider) -> "SyncRoom":
     """What brings a room's recordings in line with Cloudflare."""
+    from recordings.adapters.aws.executions import ProcessingStateMachine
     from recordings.adapters.dynamo import DynamoRecordings
-    from recordings.adapters.object_store import R2
-    from recordings.adapters.step_functions import ProcessingRuns
+    from recordings.adapters.storage.bucket import R2Bucket
     from recordings.adapters.system import deadlines, new_id, now
-    from recordings.services.reconcile_recording import ReconcileRecording
-    from recordings.services.sync_room import SyncRoom
+    from recordings.services.sync.reconcile_recording import ReconcileRecording
+    from recordings.services.sync.sync_room import SyncRoom
 
     recordings = DynamoRecordings()
     reconcile = ReconcileRecording(
         recordings=recordings,
         recorder=recorder,
-        workflow=ProcessingRuns(),
-        files=R2(),
+        workflow=ProcessingStateMachine(),
+        files=R2Bucket(),
         clock=now,
         new_id=new_id,
         deadlines=deadlines(),
@@ -34,20 +35,20 @@ def sync_room(rooms: Rooms, recorder: Recorder) -> "SyncRoom":
     return SyncRoom(rooms=rooms, recordings=recordings, recorder=recorder, reconcile=reconcile, clock=now)
 
 
-def release_meeting(rooms: Rooms, recorder: Recorder) -> "ReleaseMeeting":
+def release_meeting(rooms: Rooms, recorder: RecordingProvider) -> "ReleaseMeeting":
     """What a room goes through before it lets its meeting go."""
     from recordings.adapters.dynamo import DynamoRecordings
-    from recordings.adapters.dynamodb.retry_queue import DynamoKeptLooks
+    from recordings.adapters.dynamodb.retry_queue import DynamoRetryQueue
     from recordings.adapters.system import new_id, new_nonce, now
-    from recordings.services.import_capture import ImportCapture
-    from recordings.services.release_meeting import ReleaseMeeting
+    from recordings.services.rooms.release_meeting import ReleaseMeeting
+    from recordings.services.sync.import_recording import ImportRecording
 
     return ReleaseMeeting(
         rooms=rooms,
         recorder=recorder,
-        kept=DynamoKeptLooks(),
+        kept=DynamoRetryQueue(),
         sync=sync_room(rooms, recorder),
-        importing=ImportCapture(recordings=DynamoRecordings(), new_id=new_id),
+        importing=ImportRecording(recordings=DynamoRecordings(), new_id=new_id),
         clock=now,
         new_nonce=new_nonce,
     )

@@ -13,9 +13,9 @@ import pytest
 from botocore.stub import ANY, Stubber
 from moto import mock_aws
 
-from recordings.adapters.archive_store import STORAGE_CLASS, TIERS, ArchiveBucket, RestoredCopies
+from recordings.adapters.storage.archive import STORAGE_CLASS, TIERS, ArchiveBucket, RestoredCopies
 from recordings.domain.errors import InfrastructureError, Throttled
-from recordings.ports import Readable
+from recordings.ports.storage import RestoreStatus
 from tests.support.builders import NOON
 
 KEY = "recordings/tenant/room/rec_1/1/recording.mp4"
@@ -45,7 +45,7 @@ def test_a_file_is_stored_in_cold_storage_at_once(bucket: ArchiveBucket) -> None
     etag = bucket.upload_part("parts", upload, 1, b"film")
     bucket.complete("parts", upload, {1: etag}, {1: crc32(b"film")})
     for key in (KEY, "parts"):
-        assert bucket.look(key) == Readable(False, None, STORAGE_CLASS)
+        assert bucket.look(key) == RestoreStatus(False, None, STORAGE_CLASS)
         assert bucket.head(key) is not None
 
 
@@ -101,18 +101,18 @@ def test_a_copy_is_asked_for_and_told(bucket: ArchiveBucket) -> None:
 @pytest.mark.parametrize(
     ("told", "wanted"),
     [
-        ({}, Readable(False, None, "STANDARD")),
-        ({"StorageClass": "DEEP_ARCHIVE"}, Readable(False, None, "DEEP_ARCHIVE")),
-        ({"StorageClass": "GLACIER", "Restore": 'ongoing-request="true"'}, Readable(True, None, "GLACIER")),
+        ({}, RestoreStatus(False, None, "STANDARD")),
+        ({"StorageClass": "DEEP_ARCHIVE"}, RestoreStatus(False, None, "DEEP_ARCHIVE")),
+        ({"StorageClass": "GLACIER", "Restore": 'ongoing-request="true"'}, RestoreStatus(True, None, "GLACIER")),
         (
             {"StorageClass": "GLACIER", "Restore": f'ongoing-request="false", {UNTIL}'},
-            Readable(False, datetime(2026, 1, 23, tzinfo=UTC), "GLACIER"),
+            RestoreStatus(False, datetime(2026, 1, 23, tzinfo=UTC), "GLACIER"),
         ),
-        ({"StorageClass": "GLACIER", "Restore": 'ongoing-request="false"'}, Readable(False, None, "GLACIER")),
+        ({"StorageClass": "GLACIER", "Restore": 'ongoing-request="false"'}, RestoreStatus(False, None, "GLACIER")),
     ],
 )
 def test_what_s3_says_of_a_file_is_read(
-    bucket: ArchiveBucket, stub: Stubber, told: dict[str, Any], wanted: Readable
+    bucket: ArchiveBucket, stub: Stubber, told: dict[str, Any], wanted: RestoreStatus
 ) -> None:
     stub.add_response("head_object", told, {"Bucket": "archive", "Key": KEY})
     assert bucket.look(KEY) == wanted

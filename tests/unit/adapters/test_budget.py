@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 from botocore.stub import Stubber
 
-from bench.sync import size_of
 from recordings.adapters.dynamodb import rate_limit
 from recordings.adapters.dynamodb.connection import client
 from recordings.adapters.dynamodb.queries import item_key
-from recordings.adapters.dynamodb.rate_limit import KEY, CallBudget
+from recordings.adapters.dynamodb.rate_limit import KEY, DynamoRateLimiter
 from recordings.adapters.dynamodb.settings import TABLE
 from recordings.domain.errors import ProviderThrottled, TenantThrottled, Throttled
 from recordings.domain.fair_share import TICK_SECONDS, Caller
@@ -22,10 +21,11 @@ from recordings.observability import metrics
 from recordings.request_context import request_context
 from tests.support.table import a_table, atomic, interrupted, recorded
 from tests.support.template import template
+from tools.bench.sync import size_of
 
 APPS = sorted(Path("functions").glob("*/*/app.py"))
 KINDS = {path.parent.name: path.parent.parent.name for path in APPS}
-SWEEPS = {"scan_captures", "reconcile_batch", "audit_storage"}
+SWEEPS = {"scan_provider_recordings", "reconcile_batch", "audit_storage"}
 CALLS = 60
 # What one caller, alone, may have at once: half of its limit. Then it has what drains: a twelfth in each tick.
 PEOPLE_CALLS, RUN_CALLS, SWEEP_CALLS, STOP_CALLS, TICK_CALLS = 27, 24, 18, 30, 5
@@ -64,13 +64,13 @@ def used() -> float:
     return int(spent()["used"]["N"]) / 1000
 
 
-def spend(number: int, caller: Caller = "people", tenant: str | None = "acme") -> int:
+def acquire(number: int, caller: Caller = "people", tenant: str | None = "acme") -> int:
     """How many of so many calls were allowed, until one was not."""
-    one = CallBudget(caller)
+    one = DynamoRateLimiter(caller)
     with request_context(tenant_id=tenant):
         for allowed in range(number):
             try:
-                one.spend()
+                one.acquire()
             except ProviderThrottled:
                 return allowed
     return number
@@ -78,15 +78,15 @@ def spend(number: int, caller: Caller = "people", tenant: str | None = "acme") -
 
 def refused(caller: Caller = "people", tenant: str | None = "acme") -> ProviderThrottled:
     with request_context(tenant_id=tenant), pytest.raises(ProviderThrottled) as told:
-        CallBudget(caller).spend()
+        DynamoRateLimiter(caller).acquire()
     return told.value
 
 
 def test_many_tenants_together_use_all_that_people_may_and_stops_the_rest(clock: Time) -> None:
-    assert sum(spend(10, tenant=f"tenant-{n}") for n in range(20)) == 54
+    assert sum(acquire(10, tenant=f"tenant-{n}") for n in range(20)) == 54
     told = refused(tenant="another")
     assert (type(told), told.code, told.retry_after) == (ProviderThrottled, "provider_throttled", 3)
-    assert sum(spend(1, "stop", f"tenant-{n}") for n in range(20)) == 6
+    assert sum(acquire(1, "stop", f"tenant-{n}") for n in range(20)) == 6
     assert refused("stop", "another").code == "provider_throttled"
     assert used() == CALLS
 
@@ -98,22 +98,22 @@ def test_by_default_the_limit_lies_below_cloudflares() -> None:
 
 
 def test_a_tenant_alone_has_half_of_it_at_once_and_then_all_that_drains(clock: Time) -> None:
-    assert spend(CALLS) == PEOPLE_CALLS
+    assert acquire(CALLS) == PEOPLE_CALLS
     told = refused()
     assert (type(told), told.code, told.retry_after) == (TenantThrottled, "tenant_throttled", 3)
     for _ in range(12):
         clock.now += TICK_SECONDS
-        assert TICK_CALLS - 1 <= spend(CALLS) <= TICK_CALLS
+        assert TICK_CALLS - 1 <= acquire(CALLS) <= TICK_CALLS
     clock.now += 60
-    assert spend(CALLS) == PEOPLE_CALLS
+    assert acquire(CALLS) == PEOPLE_CALLS
 
 
 def test_what_one_tenant_takes_leaves_as_much_to_those_who_come_later(clock: Time) -> None:
     for _ in range(20):
-        spend(CALLS)
+        acquire(CALLS)
         clock.now += 1.5
-    assert sum(spend(2, tenant=f"tenant-{n}") for n in range(10)) == 20
-    assert spend(1) == 0
+    assert sum(acquire(2, tenant=f"tenant-{n}") for n in range(10)) == 20
+    assert acquire(1) == 0
 
 
 @pytest.mark.parametrize(
@@ -127,42 +127,42 @@ def test_what_one_tenant_takes_leaves_as_much_to_those_who_come_later(clock: Tim
     ],
 )
 def test_every_caller_leaves_something_to_people(clock: Time, caller: Caller, tenant: str | None, calls: int) -> None:
-    assert spend(CALLS, caller, tenant) == calls
-    assert spend(10, tenant="another") == 10
-    assert spend(1, "stop", "another") == 1
+    assert acquire(CALLS, caller, tenant) == calls
+    assert acquire(10, tenant="another") == 10
+    assert acquire(1, "stop", "another") == 1
     clock.now += 60
-    assert spend(1, caller, tenant) == 1
+    assert acquire(1, caller, tenant) == 1
 
 
 @pytest.mark.parametrize(("caller", "tenant"), [("runs", None), ("sweep", None), ("sweep", "acme")])
 def test_what_is_nobodys_is_refused_on_nobodys_account(clock: Time, caller: Caller, tenant: str | None) -> None:
-    spend(CALLS, caller, tenant)
+    acquire(CALLS, caller, tenant)
     assert refused(caller, tenant).code == "provider_throttled"
-    assert spend(CALLS, tenant="acme") > 10
+    assert acquire(CALLS, tenant="acme") > 10
 
 
 def test_webhooks_take_nothing_from_a_tenants_workflows(clock: Time) -> None:
-    assert spend(CALLS, "runs", None) == RUN_CALLS
-    assert spend(10, "runs", "acme") == 10
+    assert acquire(CALLS, "runs", None) == RUN_CALLS
+    assert acquire(10, "runs", "acme") == 10
 
 
 def test_the_workflows_of_one_tenant_leave_a_share_to_anothers(clock: Time) -> None:
-    assert spend(CALLS, "runs", "acme") == RUN_CALLS
+    assert acquire(CALLS, "runs", "acme") == RUN_CALLS
     assert refused("runs").code == "tenant_throttled"
-    assert spend(10, "runs", "another") == 10
+    assert acquire(10, "runs", "another") == 10
 
 
 def test_a_tenant_that_has_used_its_share_can_still_stop_its_recordings(clock: Time) -> None:
-    spend(CALLS)
+    acquire(CALLS)
     assert refused().code == "tenant_throttled"
-    assert spend(10, "stop") == 10
+    assert acquire(10, "stop") == 10
 
 
 def test_a_flood_of_stops_leaves_stops_to_others(clock: Time) -> None:
-    spend(CALLS)
-    spend(CALLS, "stop")
+    acquire(CALLS)
+    acquire(CALLS, "stop")
     assert refused("stop").code == "tenant_throttled"
-    assert sum(spend(1, "stop", f"tenant-{n}") for n in range(10)) == 10
+    assert sum(acquire(1, "stop", f"tenant-{n}") for n in range(10)) == 10
 
 
 def test_only_who_answers_a_person_takes_all_of_it() -> None:
@@ -177,38 +177,38 @@ def test_only_who_answers_a_person_takes_all_of_it() -> None:
 @pytest.mark.parametrize("caller", ["people", "runs", "stop"])
 def test_a_retry_after_is_true(clock: Time, tenants: int, caller: Caller) -> None:
     for n in range(tenants):
-        spend(CALLS, caller, f"tenant-{n}")
+        acquire(CALLS, caller, f"tenant-{n}")
     told = refused(caller, "tenant-0")
     clock.now += told.retry_after - 1
-    assert spend(1, caller, "tenant-0") == 0
+    assert acquire(1, caller, "tenant-0") == 0
     clock.now += 1
-    assert spend(1, caller, "tenant-0") == 1
+    assert acquire(1, caller, "tenant-0") == 1
 
 
 def test_a_good_call_is_one_write(clock: Time) -> None:
-    spend(1)
+    acquire(1)
     with recorded() as sent:
-        assert spend(5) + spend(5, tenant="another") + spend(5, "stop") == 15
+        assert acquire(5) + acquire(5, tenant="another") + acquire(5, "stop") == 15
         assert sent == ["UpdateItem"] * 15
         clock.now += TICK_SECONDS
-        assert spend(1) == 1
+        assert acquire(1) == 1
     assert sent[15:] == ["UpdateItem", "PutItem"]
 
 
 def test_a_tenant_costs_the_item_a_few_bytes(clock: Time) -> None:
     for n in range(54):
-        assert spend(1, tenant=f"tenant {n} with a name of a hundred characters".ljust(100)) == 1
+        assert acquire(1, tenant=f"tenant {n} with a name of a hundred characters".ljust(100)) == 1
     clock.now += TICK_SECONDS
-    assert spend(1) == 1
+    assert acquire(1) == 1
     # Every part is full of fractions now, which take the most bytes.
     assert size_of(spent()) < 150 + 55 * 14
 
 
 def test_a_clock_that_is_late_takes_from_the_bucket_as_it_is(clock: Time) -> None:
     clock.now += 4 * TICK_SECONDS
-    assert spend(20) == 20
+    assert acquire(20) == 20
     clock.now -= 3 * TICK_SECONDS
-    assert spend(CALLS) == PEOPLE_CALLS - 20
+    assert acquire(CALLS) == PEOPLE_CALLS - 20
     assert refused().retry_after > 3 * TICK_SECONDS
     clock.now += 3 * TICK_SECONDS
     assert used() == PEOPLE_CALLS
@@ -217,54 +217,54 @@ def test_a_clock_that_is_late_takes_from_the_bucket_as_it_is(clock: Time) -> Non
 @pytest.mark.parametrize("calls", [1, CALLS])
 def test_a_clock_that_was_far_ahead_stops_nobody_for_long(clock: Time, calls: int) -> None:
     clock.now += 3600
-    before = spend(calls)
+    before = acquire(calls)
     clock.now -= 3600
-    assert spend(CALLS) == PEOPLE_CALLS - before
+    assert acquire(CALLS) == PEOPLE_CALLS - before
     clock.now += TICK_SECONDS
-    assert spend(CALLS) == TICK_CALLS
+    assert acquire(CALLS) == TICK_CALLS
 
 
 @pytest.mark.parametrize("spent_before", [0, 1])
 def test_a_block_lets_nobody_call_until_it_ends(clock: Time, spent_before: int) -> None:
-    assert spend(spent_before) == spent_before
-    CallBudget().block(300)
+    assert acquire(spent_before) == spent_before
+    DynamoRateLimiter().block(300)
     for caller in ("people", "sweep", "stop"):
         told = refused(caller)
         assert (told.code, told.retry_after) == ("provider_throttled", 301)
     clock.now += 299
-    assert spend(1) == 0
+    assert acquire(1) == 0
     clock.now += 1
-    assert spend(CALLS) == PEOPLE_CALLS
+    assert acquire(CALLS) == PEOPLE_CALLS
 
 
 def test_a_block_leaves_what_was_spent(clock: Time) -> None:
-    assert spend(20) == 20
-    CallBudget().block(2)
+    assert acquire(20) == 20
+    DynamoRateLimiter().block(2)
     clock.now += 2
-    assert spend(CALLS) == PEOPLE_CALLS - 20
+    assert acquire(CALLS) == PEOPLE_CALLS - 20
 
 
 def test_a_block_is_not_shortened_by_a_shorter_one(clock: Time) -> None:
-    CallBudget().block(300)
-    CallBudget().block(5)
+    DynamoRateLimiter().block(300)
+    DynamoRateLimiter().block(5)
     clock.now += 299
-    assert spend(1) == 0
+    assert acquire(1) == 0
     clock.now += 1
-    assert spend(1) == 1
+    assert acquire(1) == 1
 
 
 def test_a_block_that_comes_while_the_bucket_is_drained_stays(clock: Time) -> None:
-    spend(1)
+    acquire(1)
     clock.now += TICK_SECONDS
-    with interrupted("PutItem", lambda: CallBudget().block(300)):
+    with interrupted("PutItem", lambda: DynamoRateLimiter().block(300)):
         assert refused().retry_after == 301
 
 
 def test_a_call_that_comes_while_the_bucket_is_drained_counts(clock: Time) -> None:
-    spend(PEOPLE_CALLS)
+    acquire(PEOPLE_CALLS)
     clock.now += TICK_SECONDS
-    with interrupted("PutItem", lambda: spend(2, tenant="another")):
-        assert spend(1) == 1
+    with interrupted("PutItem", lambda: acquire(2, tenant="another")):
+        assert acquire(1) == 1
     assert used() == PEOPLE_CALLS - TICK_CALLS + 3
 
 
@@ -273,29 +273,29 @@ def test_what_an_earlier_version_counted_in_this_minute_counts(clock: Time) -> N
     for at, drained in ((period, 45 + TICK_CALLS), (period - 1, 0)):
         earlier = {"period": {"N": str(at)}, "calls": {"N": "50"}}
         client.put_item(TableName=TABLE, Item={**item_key(*KEY), **earlier})
-        assert spend(1) == 1
+        assert acquire(1) == 1
         assert used() == max(drained - TICK_CALLS, 0) + 1
         assert spent().keys().isdisjoint(earlier)
 
 
 def test_a_change_of_the_shares_holds_from_the_next_tick(clock: Time, monkeypatch: pytest.MonkeyPatch) -> None:
-    spend(CALLS)
+    acquire(CALLS)
     monkeypatch.setenv("CLOUDFLARE_TENANT_SHARE_PERCENT", "75")
     assert refused().retry_after == 3
     clock.now += TICK_SECONDS
-    assert spend(CALLS) + PEOPLE_CALLS - TICK_CALLS == int(CALLS * 0.9 * 0.75) + 1
+    assert acquire(CALLS) + PEOPLE_CALLS - TICK_CALLS == int(CALLS * 0.9 * 0.75) + 1
 
 
 def test_thirty_two_at_the_same_moment_never_spend_more(clock: Time) -> None:
     # Half of them find a bucket that must be drained first.
-    spend(1, tenant="before")
+    acquire(1, tenant="before")
     clock.now += TICK_SECONDS
     allowed: list[int] = []
     barrier = threading.Barrier(32)
 
     def go(caller: Caller, tenant: str) -> None:
         barrier.wait()
-        allowed.append(spend(4, caller, tenant))
+        allowed.append(acquire(4, caller, tenant))
 
     callers: list[Caller] = ["people", "sweep", "runs", "stop"]
     threads = [threading.Thread(target=go, args=(callers[n % 4], f"tenant-{n}")) for n in range(32)]
@@ -324,18 +324,18 @@ def test_one_tenant_calling_as_fast_as_it_can_starves_nobody(clock: Time, monkey
     began, sent, refusals = clock.now, list[float](), dict.fromkeys(operations, 0)
     waiting: list[str] = []
     while due:
-        while spend(1, tenant="greedy"):
+        while acquire(1, tenant="greedy"):
             sent.append(clock.now)
         while due and began + due[0][0] <= clock.now:
             _, tenant, operation = due.pop(0)
             caller, calls = operations[operation]
-            made = spend(calls, caller, tenant)
+            made = acquire(calls, caller, tenant)
             sent += [clock.now] * made
             refusals[operation] += made < calls
             if operation == "stop":
                 waiting += [tenant] * 4
         # A workflow that is refused tries again later; so do those behind it.
-        while waiting and spend(1, "runs", waiting[0]):
+        while waiting and acquire(1, "runs", waiting[0]):
             sent.append(clock.now)
             waiting.pop(0)
         clock.now += 2.5
@@ -359,7 +359,7 @@ def test_a_budget_that_is_fought_over_asks_to_come_again(clock: Time) -> None:
             stub.add_client_error("update_item", **refusal())  # type: ignore[arg-type]
             stub.add_client_error("put_item", **refusal())  # type: ignore[arg-type]
         with pytest.raises(Throttled) as told:
-            CallBudget().spend()
+            DynamoRateLimiter().acquire()
         assert told.value.retry_after == 1
 
 
@@ -367,12 +367,12 @@ def test_a_fault_of_the_table_is_told(clock: Time) -> None:
     with Stubber(client) as stub:
         stub.add_client_error("update_item", service_error_code="InternalServerError", http_status_code=500)
         with pytest.raises(Throttled):
-            CallBudget().spend()
+            DynamoRateLimiter().acquire()
 
 
 def test_calls_are_counted_once_they_are_taken_and_refusals_when_they_are(clock: Time) -> None:
     metrics.clear_metrics()
-    taken = spend(1000)
+    taken = acquire(1000)
     assert metrics.metric_set["CloudflareCalls"]["Value"] == [taken]
     assert metrics.metric_set["CloudflareCallsRefused"]["Value"] == [1]
     metrics.clear_metrics()

@@ -18,13 +18,13 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from recordings.adapters.capture_download import DownloadRules, opened
-from recordings.adapters.transfer import UrlReader
+from recordings.adapters.storage.download import DownloadRules, opened
+from recordings.adapters.storage.source import UrlReader
 from recordings.domain.errors import SourceNotAllowed, SourceUnavailable
 
 CLOUDFLARE = DownloadRules(["*.r2.cloudflarestorage.com", "files.cloudflare.com"])
 LOCAL = DownloadRules(["127.0.0.1", "*.r2.cloudflarestorage.com"], loopback=True)
-R2 = "account.r2.cloudflarestorage.com"
+R2Bucket = "account.r2.cloudflarestorage.com"
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -116,7 +116,7 @@ def test_a_url_that_leads_elsewhere_is_never_resolved(url: str, log: io.StringIO
         return ["93.184.216.34"]
 
     with pytest.raises(SourceNotAllowed) as raised:
-        fetch(url.format(r2=R2) + "?X-Amz-Signature=SECRET", CLOUDFLARE, resolve)
+        fetch(url.format(r2=R2Bucket) + "?X-Amz-Signature=SECRET", CLOUDFLARE, resolve)
     assert asked == []
     assert "SECRET" not in f"{raised.value!r} {raised.value.__cause__!r} {log.getvalue()}"
     assert '"capture url refused"' in log.getvalue()
@@ -166,7 +166,7 @@ def test_a_name_that_has_an_address_which_is_not_public_is_never_connected_to(
     monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("connected"))
     addresses = [address] if position == "alone" else ["93.184.216.34", address]
     with pytest.raises(SourceNotAllowed):
-        fetch(f"https://{R2}/file", CLOUDFLARE, to(*addresses))
+        fetch(f"https://{R2Bucket}/file", CLOUDFLARE, to(*addresses))
 
 
 @pytest.mark.parametrize("address", ["93.184.216.34", "2606:4700::1111", "64:ff9b::5db8:d822"])
@@ -186,8 +186,8 @@ def test_it_is_connected_to_the_very_address_that_was_checked(address: str, monk
         return [address] if len(asked) == 1 else ["127.0.0.1"]
 
     with pytest.raises(requests.ConnectionError):
-        fetch(f"https://{R2}/file", CLOUDFLARE, resolve)
-    assert (connected, asked) == ([(address, 443)], [R2])
+        fetch(f"https://{R2Bucket}/file", CLOUDFLARE, resolve)
+    assert (connected, asked) == ([(address, 443)], [R2Bucket])
 
 
 def test_a_name_without_an_address_is_unavailable() -> None:
@@ -196,7 +196,7 @@ def test_a_name_without_an_address_is_unavailable() -> None:
 
     for none in (resolve, to()):
         with pytest.raises(requests.ConnectionError):
-            fetch(f"https://{R2}/file", CLOUDFLARE, none)
+            fetch(f"https://{R2Bucket}/file", CLOUDFLARE, none)
 
 
 def test_the_system_resolves_what_is_not_told(server: Server) -> None:
@@ -205,7 +205,7 @@ def test_the_system_resolves_what_is_not_told(server: Server) -> None:
 
 
 def test_a_second_address_is_tried_when_the_first_does_not_answer(server: Server) -> None:
-    assert fetch(f"http://{R2}:{server.server_port}/file", LOCAL, to("127.0.0.2", "127.0.0.1")) == b"file"
+    assert fetch(f"http://{R2Bucket}:{server.server_port}/file", LOCAL, to("127.0.0.2", "127.0.0.1")) == b"file"
 
 
 # ---------------------------------------------------------------- redirects
@@ -253,8 +253,8 @@ def test_redirects_have_an_end(server: Server) -> None:
 def test_a_proxy_of_the_environment_is_not_asked(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    assert fetch(f"http://{R2}:{server.server_port}/file", LOCAL, to("127.0.0.1")) == b"file"
-    assert server.asked[0][0] == f"{R2}:{server.server_port}"
+    assert fetch(f"http://{R2Bucket}:{server.server_port}/file", LOCAL, to("127.0.0.1")) == b"file"
+    assert server.asked[0][0] == f"{R2Bucket}:{server.server_port}"
 
 
 # ---------------------------------------------------------------- the name stays
@@ -284,9 +284,9 @@ def test_the_name_is_in_the_handshake_and_in_the_certificates_check(tmp_path: Pa
         thread = threading.Thread(target=serve)
         thread.start()
         with pytest.raises(requests.exceptions.SSLError):
-            fetch(f"https://{R2}:{listening.getsockname()[1]}/file", LOCAL, to("127.0.0.1"))
+            fetch(f"https://{R2Bucket}:{listening.getsockname()[1]}/file", LOCAL, to("127.0.0.1"))
         thread.join(10)
-    assert named == [R2]
+    assert named == [R2Bucket]
 
 
 # ---------------------------------------------------------------- as it is deployed

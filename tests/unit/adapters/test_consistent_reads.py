@@ -13,7 +13,7 @@ from recordings.adapters import dynamo
 from recordings.adapters.dynamodb.rooms import DynamoRooms
 from recordings.domain.errors import RecordingNotFound
 from recordings.domain.lifecycle import Status
-from recordings.ports import Filter
+from recordings.ports.repositories import Filter
 from tests.support.builders import NOON, a_recording, a_room
 from tests.support.table import a_table
 
@@ -45,18 +45,18 @@ def test_every_read_asks_for_what_was_written_before_it(reads: list[tuple[str, b
     rooms.add(a_room())
     rooms.get("tenant_1", "room_1")
     rooms.list("tenant_1", limit=1)
-    rooms.of_meeting("meeting_1")
+    rooms.find_by_meeting_id("meeting_1")
     recording = a_recording(status=Status.PROCESSING)
     recordings.add(recording, nonce=None)
     recordings.get("tenant_1", recording.id)
-    recordings.find("tenant_1", recording.id)
-    recordings.of_cloudflare("capture_1")
-    recordings.of_captures(["capture_1"])
+    recordings.get_including_deleted("tenant_1", recording.id)
+    recordings.find_by_cloudflare_recording_id("capture_1")
+    recordings.find_by_cloudflare_recording_ids(["capture_1"])
     for only in (Filter(), Filter(room_id="room_1"), Filter(statuses=frozenset({Status.PROCESSING}))):
         assert recordings.page("tenant_1", only, limit=1).total == 1
     recordings.page("tenant_1", Filter(created_after=NOON.replace(hour=1)), limit=1)
-    assert [*recordings.open_ones()] == [recording]
-    assert [*recordings.everything("tenant_1")] == [recording]
+    assert [*recordings.list_unfinished()] == [recording]
+    assert [*recordings.list_all("tenant_1")] == [recording]
     with pytest.raises(RecordingNotFound):
         recordings.get("tenant_2", recording.id)
     assert {operation for operation, _ in reads} == {*READS}

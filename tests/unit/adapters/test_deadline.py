@@ -16,19 +16,19 @@ from botocore.config import Config
 from botocore.exceptions import ReadTimeoutError
 
 from recordings import request_context as context_of_requests
-from recordings.adapters import realtimekit
-from recordings.adapters.deadline import bounded
+from recordings.adapters.aws.deadline import bounded
+from recordings.adapters.cloudflare import client as realtimekit
+from recordings.adapters.cloudflare.client import RealtimeKitClient
 from recordings.adapters.dynamo import DynamoRecordings
 from recordings.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
 from recordings.adapters.dynamodb.rooms import DynamoRooms
 from recordings.adapters.dynamodb.writes import jittered_pause
-from recordings.adapters.realtimekit import RealtimeKit
 from recordings.adapters.system import new_id, new_nonce, now
 from recordings.domain.errors import ProviderTimeout, RoomAlreadyRecording, Throttled
 from recordings.http.endpoint import Idempotency, Request, Response, endpoint
 from recordings.http.schemas import Nothing, StartBody, started_view
 from recordings.request_context import REQUEST_SECONDS, request_context
-from recordings.services.start_recording import StartRecording
+from recordings.services.recordings.start_recording import StartRecording
 from tests.support.builders import a_room
 from tests.support.context import Context
 from tests.support.fakes import Purse
@@ -136,10 +136,10 @@ def test_a_busy_table_is_not_waited_for_beyond_the_deadline(monkeypatch: pytest.
 
 
 @pytest.fixture
-def kit_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], RealtimeKit]:
-    def made(port: int) -> RealtimeKit:
+def kit_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], RealtimeKitClient]:
+    def made(port: int) -> RealtimeKitClient:
         monkeypatch.setenv("CLOUDFLARE_API_URL", f"http://127.0.0.1:{port}/client/v4")
-        return RealtimeKit(Purse())
+        return RealtimeKitClient(Purse())
 
     monkeypatch.setattr(realtimekit, "secret", lambda _: {"api_token": "token"})
     monkeypatch.setattr(realtimekit, "STORING_SECONDS", 0.1)
@@ -147,13 +147,15 @@ def kit_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], RealtimeKit]:
 
 
 @pytest.mark.parametrize("answer", [hang, drip])
-def test_a_call_to_cloudflare_ends_by_the_deadline(answer: Answer, kit_of: Callable[[int], RealtimeKit]) -> None:
+def test_a_call_to_cloudflare_ends_by_the_deadline(answer: Answer, kit_of: Callable[[int], RealtimeKitClient]) -> None:
     with a_server(answer) as (port, asked), request_context(tenant_id=None, seconds=1):
         assert seconds_of(lambda: kit_of(port).get("c1"), ProviderTimeout) < 2
         assert len(asked) == 1
 
 
-def test_what_changes_something_is_not_sent_without_time_for_its_answer(kit_of: Callable[[int], RealtimeKit]) -> None:
+def test_what_changes_something_is_not_sent_without_time_for_its_answer(
+    kit_of: Callable[[int], RealtimeKitClient],
+) -> None:
     with a_server(hang) as (port, asked), request_context(tenant_id=None, seconds=2):
         purse = Purse()
         kit = kit_of(port)
@@ -163,7 +165,7 @@ def test_what_changes_something_is_not_sent_without_time_for_its_answer(kit_of: 
 
 
 def test_a_body_that_drips_is_given_up_without_a_deadline_too(
-    kit_of: Callable[[int], RealtimeKit], monkeypatch: pytest.MonkeyPatch
+    kit_of: Callable[[int], RealtimeKitClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(realtimekit, "CONNECT_SECONDS", 0.3)
     monkeypatch.setattr(realtimekit, "READ_SECONDS", 0.3)
@@ -209,7 +211,7 @@ def an_event() -> dict[str, Any]:
 
 @pytest.mark.parametrize("slow", [hang, drip])
 def test_a_start_at_a_hanging_cloudflare_ends_in_time_and_leaves_the_room_free(
-    slow: Answer, kit_of: Callable[[int], RealtimeKit], monkeypatch: pytest.MonkeyPatch
+    slow: Answer, kit_of: Callable[[int], RealtimeKitClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A second for Cloudflare, and moto's table as much time as it wants.
     monkeypatch.setattr(realtimekit, "STORING_SECONDS", REQUEST_SECONDS - 1)
@@ -253,11 +255,11 @@ def test_a_lease_is_released_after_the_deadline(monkeypatch: pytest.MonkeyPatch)
         rooms = DynamoRooms()
         rooms.add(a_room(id="room_1", tenant_id="tenant_1"))
         until = datetime(2100, 1, 1, tzinfo=UTC)
-        rooms.take_lock("tenant_1", "room_1", nonce="n", now=now(), until=until)
+        rooms.acquire_lock("tenant_1", "room_1", nonce="n", now=now(), until=until)
         with request_context(tenant_id="tenant_1", seconds=0):
             with pytest.raises(Throttled):
                 rooms.get("tenant_1", "room_1")
             rooms.release_lock("tenant_1", "room_1", nonce="n")
-        rooms.take_lock("tenant_1", "room_1", nonce="m", now=now(), until=until)
+        rooms.acquire_lock("tenant_1", "room_1", nonce="m", now=now(), until=until)
         with pytest.raises(RoomAlreadyRecording):
-            rooms.take_lock("tenant_1", "room_1", nonce="o", now=now(), until=until)
+            rooms.acquire_lock("tenant_1", "room_1", nonce="o", now=now(), until=until)

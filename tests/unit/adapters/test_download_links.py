@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from recordings.adapters import dynamo
-from recordings.adapters.download_links import DynamoDownloadLinks
+from recordings.adapters.dynamodb.download_links import DynamoDownloadLinks
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Archive, Recording
-from recordings.ports import DownloadLinks, Recordings
+from recordings.ports.repositories import DownloadLinks, Recordings
 from tests.support.builders import NOON, a_file, a_recording
 from tests.support.fakes import Memory, MemoryDownloadLinks, MemoryRecordings
 from tests.support.table import a_table
@@ -104,16 +104,16 @@ def test_what_is_unfinished_of_an_archive_is_stored_and_listed(stores: tuple[Rec
     asked = one.restoring(tier="bulk", days=3, expected_at=NOON + HOUR, at=NOON)
     assert asked.archive is not None
     recordings.save(one, asked)
-    assert [*recordings.open_ones()] == [asked]
+    assert [*recordings.list_unfinished()] == [asked]
     done = asked.restore_requested(asked.archive, until=None)
     recordings.save(asked, done)
-    assert [*recordings.open_ones()] == []
+    assert [*recordings.list_unfinished()] == []
     kept = replace(done, version=done.version + 1, archive=Archive(state="stored", source_kept_until=NOON))
     recordings.save(done, kept)
-    assert [*recordings.open_ones()] == [kept]
+    assert [*recordings.list_unfinished()] == [kept]
     recordings.save(kept, kept.source_emptied())
-    assert [*recordings.open_ones()] == []
-    assert recordings.find(one.tenant_id, one.id) == kept.source_emptied()
+    assert [*recordings.list_unfinished()] == []
+    assert recordings.get_including_deleted(one.tenant_id, one.id) == kept.source_emptied()
 
 
 def test_a_stop_that_was_decided_is_stored(stores: tuple[Recordings, DownloadLinks]) -> None:

@@ -11,8 +11,9 @@ import pytest
 from botocore.stub import ANY, Stubber
 
 from functions.trigger.announce_changes.app import change_of, handler
-from recordings.adapters import dynamo, events
-from recordings.adapters.events import announce
+from recordings.adapters import dynamo
+from recordings.adapters.aws import event_bus as events
+from recordings.adapters.aws.event_bus import announce
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Failure, Progress, Recording
 from recordings.observability import metrics

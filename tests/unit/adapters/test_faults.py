@@ -14,17 +14,21 @@ from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnec
 from moto import mock_aws
 from moto.core.models import botocore_stubber, patch_client
 
-from recordings.adapters import dynamo, events, object_store, secrets, step_functions
-from recordings.adapters.archive_store import ArchiveBucket
-from recordings.adapters.dynamodb.audit import DynamoSuspects, DynamoTenants
+from recordings.adapters import dynamo
+from recordings.adapters.aws import event_bus as events
+from recordings.adapters.aws import executions as step_functions
+from recordings.adapters.aws import secrets
+from recordings.adapters.aws.executions import ArchivingStateMachine, ProcessingStateMachine, answer_task, fail_task
+from recordings.adapters.dynamodb.audit import DynamoOpenFindings, DynamoTenants
 from recordings.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
-from recordings.adapters.dynamodb.part_checksums import DynamoPartSums
-from recordings.adapters.dynamodb.rate_limit import CallBudget
-from recordings.adapters.dynamodb.retry_queue import DynamoKeptLooks
+from recordings.adapters.dynamodb.part_checksums import DynamoPartChecksums
+from recordings.adapters.dynamodb.rate_limit import DynamoRateLimiter
+from recordings.adapters.dynamodb.retry_queue import DynamoRetryQueue
 from recordings.adapters.dynamodb.rooms import DynamoRooms
-from recordings.adapters.dynamodb.sync_lease import DynamoSyncState
-from recordings.adapters.object_store import R2, Bucket
-from recordings.adapters.step_functions import ArchivingRuns, ProcessingRuns, answer_task, fail_task
+from recordings.adapters.dynamodb.sync_lease import DynamoSyncLease
+from recordings.adapters.storage import bucket as object_store
+from recordings.adapters.storage.archive import ArchiveBucket
+from recordings.adapters.storage.bucket import Bucket, R2Bucket
 from recordings.domain.errors import (
     ConcurrentUpdate,
     InfrastructureError,
@@ -33,7 +37,7 @@ from recordings.domain.errors import (
     Throttled,
 )
 from recordings.domain.recording import Progress
-from recordings.ports import at_meeting
+from recordings.ports.repositories import at_meeting
 from tests.support.builders import NOON, a_recording, a_room
 from tests.support.context import Context
 from tests.support.faults import failing, losing, no_pauses
@@ -52,31 +56,31 @@ pytestmark = pytest.mark.usefixtures("no_pauses")
 ROOM, RECORDING = a_room(), a_recording()
 LATER = NOON + timedelta(minutes=1)
 rooms, recordings, keys = DynamoRooms(), dynamo.DynamoRecordings(), DynamoIdempotencyKeys()
-suspects, kept, sums = DynamoSuspects(), DynamoKeptLooks(), DynamoPartSums()
+suspects, kept, sums = DynamoOpenFindings(), DynamoRetryQueue(), DynamoPartChecksums()
 TABLE_CALLS: dict[str, Callable[[], object]] = {
     "rooms.add": lambda: rooms.add(ROOM),
     "rooms.get": lambda: rooms.get("tenant_1", "room_1"),
     "rooms.save": lambda: rooms.save(ROOM, replace(ROOM, name="x", version=2)),
     "rooms.remove": lambda: rooms.remove(ROOM),
     "rooms.list": lambda: rooms.list("tenant_1", limit=10),
-    "rooms.claim": lambda: rooms.claim("tenant_1", "room_1", nonce="n", now=NOON, until=LATER),
+    "rooms.claim": lambda: rooms.acquire_creation_lock("tenant_1", "room_1", nonce="n", now=NOON, until=LATER),
     "rooms.note_meeting": lambda: rooms.note_meeting("tenant_1", "room_1", nonce="n", meeting_id="m"),
-    "rooms.release_claim": lambda: rooms.release_claim("tenant_1", "room_1", nonce="n"),
-    "rooms.take_lock": lambda: rooms.take_lock("tenant_1", "room_1", nonce="n", now=NOON, until=LATER),
+    "rooms.release_claim": lambda: rooms.release_creation_lock("tenant_1", "room_1", nonce="n"),
+    "rooms.take_lock": lambda: rooms.acquire_lock("tenant_1", "room_1", nonce="n", now=NOON, until=LATER),
     "rooms.release_lock": lambda: rooms.release_lock("tenant_1", "room_1", nonce="n"),
-    "rooms.of_meeting": lambda: rooms.of_meeting("meeting_1"),
+    "rooms.of_meeting": lambda: rooms.find_by_meeting_id("meeting_1"),
     "recordings.add": lambda: recordings.add(RECORDING, nonce=None),
     "recordings.get": lambda: recordings.get("tenant_1", RECORDING.id),
-    "recordings.find": lambda: recordings.find("tenant_1", RECORDING.id),
+    "recordings.find": lambda: recordings.get_including_deleted("tenant_1", RECORDING.id),
     "recordings.save": lambda: recordings.save(RECORDING, replace(RECORDING, partial=True, version=2)),
     "recordings.note_progress": lambda: recordings.note_progress(RECORDING, Progress(step="copying", attempt=1)),
     "recordings.page": lambda: recordings.page("tenant_1", limit=10),
-    "recordings.of_cloudflare": lambda: recordings.of_cloudflare("cf_1"),
-    "recordings.open_ones": lambda: list(recordings.open_ones()),
-    "recordings.everything": lambda: list(recordings.everything("tenant_1")),
-    "recordings.of_captures": lambda: recordings.of_captures(["cf_1"]),
-    "recordings.keep_token": lambda: recordings.keep_token(RECORDING, "t"),
-    "recordings.take_token": lambda: recordings.take_token(RECORDING),
+    "recordings.of_cloudflare": lambda: recordings.find_by_cloudflare_recording_id("cf_1"),
+    "recordings.open_ones": lambda: list(recordings.list_unfinished()),
+    "recordings.everything": lambda: list(recordings.list_all("tenant_1")),
+    "recordings.of_captures": lambda: recordings.find_by_cloudflare_recording_ids(["cf_1"]),
+    "recordings.keep_token": lambda: recordings.store_task_token(RECORDING, "t"),
+    "recordings.take_token": lambda: recordings.pop_task_token(RECORDING),
     "keys.begin": lambda: keys.begin("tenant_1", "k", fingerprint="f", now=NOON),
     "keys.finish": lambda: keys.finish("tenant_1", "k", answer={}, now=NOON),
     "keys.forget": lambda: keys.forget("tenant_1", "k"),
@@ -90,11 +94,11 @@ TABLE_CALLS: dict[str, Callable[[], object]] = {
     "suspects.of": lambda: suspects.of("tenant_1"),
     "suspects.note": lambda: suspects.note("tenant_1", ["k"], at=NOON),
     "suspects.forget": lambda: suspects.forget("tenant_1", ["k"]),
-    "state.begin": lambda: DynamoSyncState().begin(nonce="n", now=NOON, until=LATER),
-    "state.renew": lambda: DynamoSyncState().renew(nonce="n", until=LATER),
-    "state.end": lambda: DynamoSyncState().end(nonce="n", watermark=None, full_at=None),
-    "budget.spend": lambda: CallBudget().spend(),
-    "budget.block": lambda: CallBudget().block(300),
+    "state.begin": lambda: DynamoSyncLease().begin(nonce="n", now=NOON, until=LATER),
+    "state.renew": lambda: DynamoSyncLease().renew(nonce="n", until=LATER),
+    "state.end": lambda: DynamoSyncLease().end(nonce="n", watermark=None, full_at=None),
+    "budget.spend": lambda: DynamoRateLimiter().acquire(),
+    "budget.block": lambda: DynamoRateLimiter().block(300),
 }
 
 
@@ -150,11 +154,11 @@ def test_a_lock_whose_taking_is_unknown_is_held_by_nobody() -> None:
     with a_table():
         rooms.add(ROOM)
         with losing(dynamo.client, "UpdateItem", times=3), pytest.raises(Throttled):
-            rooms.take_lock("tenant_1", "room_1", nonce="a", now=NOON, until=LATER)
-        assert rooms.take_lock("tenant_1", "room_1", nonce="b", now=NOON, until=LATER).lease_nonce == "b"
+            rooms.acquire_lock("tenant_1", "room_1", nonce="a", now=NOON, until=LATER)
+        assert rooms.acquire_lock("tenant_1", "room_1", nonce="b", now=NOON, until=LATER).lease_nonce == "b"
         # Another's is not touched.
         with losing(dynamo.client, "UpdateItem", times=3), pytest.raises(Throttled):
-            rooms.take_lock("tenant_1", "room_1", nonce="c", now=NOON, until=LATER)
+            rooms.acquire_lock("tenant_1", "room_1", nonce="c", now=NOON, until=LATER)
         assert rooms.get("tenant_1", "room_1").lease_nonce == "b"
 
 
@@ -162,15 +166,15 @@ def test_a_lock_whose_room_cannot_be_read_is_held_by_nobody() -> None:
     with a_table():
         rooms.add(ROOM)
         with failing(dynamo.client, "GetItem"), pytest.raises(Throttled):
-            rooms.take_lock("tenant_1", "room_1", nonce="a", now=NOON, until=LATER)
+            rooms.acquire_lock("tenant_1", "room_1", nonce="a", now=NOON, until=LATER)
         assert rooms.get("tenant_1", "room_1").lease_nonce is None
 
 
 def test_a_claim_whose_taking_is_unknown_is_held_by_nobody() -> None:
     with a_table():
         with losing(dynamo.client, "UpdateItem", times=3), pytest.raises(Throttled):
-            rooms.claim("tenant_1", "room_2", nonce="a", now=NOON, until=LATER)
-        assert rooms.claim("tenant_1", "room_2", nonce="b", now=NOON, until=LATER) is None
+            rooms.acquire_creation_lock("tenant_1", "room_2", nonce="a", now=NOON, until=LATER)
+        assert rooms.acquire_creation_lock("tenant_1", "room_2", nonce="b", now=NOON, until=LATER) is None
 
 
 def test_a_key_whose_reservation_is_unknown_is_free() -> None:
@@ -186,33 +190,33 @@ def test_a_key_whose_reservation_is_unknown_is_free() -> None:
 
 def test_a_token_whose_removal_is_unknown_is_not_lost() -> None:
     with a_table():
-        recordings.keep_token(RECORDING, "t")
+        recordings.store_task_token(RECORDING, "t")
         with losing(dynamo.client, "DeleteItem"):
-            assert recordings.take_token(RECORDING) == "t"
-        assert recordings.take_token(RECORDING) is None
+            assert recordings.pop_task_token(RECORDING) == "t"
+        assert recordings.pop_task_token(RECORDING) is None
 
 
 def test_a_sync_that_begins_takes_its_own_write_for_its_own() -> None:
     with a_table():
-        assert DynamoSyncState().begin(nonce="a", now=NOON, until=LATER) is not None
-        DynamoSyncState().end(nonce="a", watermark=NOON, full_at=NOON)
+        assert DynamoSyncLease().begin(nonce="a", now=NOON, until=LATER) is not None
+        DynamoSyncLease().end(nonce="a", watermark=NOON, full_at=NOON)
         with losing(dynamo.client, "UpdateItem"):
-            begun = DynamoSyncState().begin(nonce="b", now=LATER, until=LATER + timedelta(minutes=9))
+            begun = DynamoSyncLease().begin(nonce="b", now=LATER, until=LATER + timedelta(minutes=9))
         assert begun is not None
         # When the one before it began was in the answer that got lost: not known, and not now.
         assert (begun.watermark, begun.full, begun.last) == (NOON, False, None)
         with losing(dynamo.client, "UpdateItem"):
-            DynamoSyncState().end(nonce="b", watermark=LATER, full_at=None)
-        assert DynamoSyncState().begin(nonce="c", now=LATER, until=LATER) is not None
+            DynamoSyncLease().end(nonce="b", watermark=LATER, full_at=None)
+        assert DynamoSyncLease().begin(nonce="c", now=LATER, until=LATER) is not None
 
 
 def test_a_budget_counts_a_call_whose_answer_is_lost() -> None:
     with a_table():
         for _ in range(2):
             with losing(dynamo.client, "UpdateItem", times=2):
-                CallBudget().spend()
+                DynamoRateLimiter().acquire()
         with losing(dynamo.client, "UpdateItem"):
-            CallBudget().block(60)
+            DynamoRateLimiter().block(60)
 
 
 @pytest.mark.parametrize(
@@ -256,7 +260,7 @@ def bucket(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
             Name="r2-secret", SecretString=json.dumps({"access_key_id": "id", "secret_access_key": "key"})
         )
         boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="files")
-        yield R2() if request.param == "r2" else ArchiveBucket()
+        yield R2Bucket() if request.param == "r2" else ArchiveBucket()
 
 
 def no_such_upload(**_: Any) -> None:
@@ -373,12 +377,12 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 RUN_CALLS: dict[str, Callable[[], object]] = {
-    "start": lambda: ProcessingRuns().start(RECORDING),
-    "replace": lambda: ProcessingRuns().replace(RECORDING, replace(RECORDING, attempt=2)),
-    "alive": lambda: ProcessingRuns().alive(RECORDING),
-    "wake": lambda: ProcessingRuns().wake("t"),
-    "archive": lambda: ArchivingRuns().start(RECORDING),
-    "revive": lambda: ArchivingRuns().revive(RECORDING),
+    "start": lambda: ProcessingStateMachine().start(RECORDING),
+    "replace": lambda: ProcessingStateMachine().replace(RECORDING, replace(RECORDING, attempt=2)),
+    "alive": lambda: ProcessingStateMachine().is_running(RECORDING),
+    "wake": lambda: ProcessingStateMachine().complete_task("t"),
+    "archive": lambda: ArchivingStateMachine().start(RECORDING),
+    "revive": lambda: ArchivingStateMachine().restart(RECORDING),
     "answer_task": lambda: answer_task("t", {}),
     "fail_task": lambda: fail_task("t", "E", "c"),
 }
@@ -395,7 +399,7 @@ def test_executions_that_cannot_be_reached_are_an_error_that_passes(
 
 def test_a_start_whose_answer_is_lost_starts_one_execution(machine: str) -> None:
     with losing(step_functions._client, "StartExecution"):
-        ProcessingRuns().start(RECORDING)
+        ProcessingStateMachine().start(RECORDING)
     (run,) = boto3.client("stepfunctions").list_executions(stateMachineArn=machine)["executions"]
     assert run["name"] == f"{RECORDING.id}-1"
 

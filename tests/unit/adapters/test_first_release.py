@@ -10,20 +10,20 @@ from typing import Any
 
 import pytest
 
-from recordings.adapters.dynamodb.audit import DynamoSuspects, DynamoTenants
+from recordings.adapters.dynamodb.audit import DynamoOpenFindings, DynamoTenants
 from recordings.adapters.dynamodb.connection import client
 from recordings.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
-from recordings.adapters.dynamodb.part_checksums import DynamoPartSums
-from recordings.adapters.dynamodb.rate_limit import CallBudget
-from recordings.adapters.dynamodb.retry_queue import DynamoKeptLooks
+from recordings.adapters.dynamodb.part_checksums import DynamoPartChecksums
+from recordings.adapters.dynamodb.rate_limit import DynamoRateLimiter
+from recordings.adapters.dynamodb.retry_queue import DynamoRetryQueue
 from recordings.adapters.dynamodb.rooms import DynamoRooms
 from recordings.adapters.dynamodb.settings import TABLE
-from recordings.adapters.dynamodb.sync_lease import DynamoSyncState
+from recordings.adapters.dynamodb.sync_lease import DynamoSyncLease
 from recordings.adapters.dynamodb.task_tokens import pop_task_token, store_task_token
 from recordings.domain.errors import ProviderThrottled, RequestInProgress
-from recordings.ports import at_meeting
+from recordings.ports.repositories import at_meeting
 from recordings.request_context import request_context
-from recordings.services.sync_all import Begun
+from recordings.services.sync.sync_all import SyncWindow
 from tests.support.builders import NOON, a_recording, a_room
 from tests.support.table import a_table, items
 from tests.support.template import ROOT
@@ -71,18 +71,18 @@ def test_a_task_token_is_read_and_a_newer_attempt_replaces_it() -> None:
 
 @pytest.mark.usefixtures("stored")
 def test_checksums_tenants_findings_and_the_retry_queue_are_read() -> None:
-    assert DynamoPartSums().of("upload") == {7: 123456789}
+    assert DynamoPartChecksums().of("upload") == {7: 123456789}
     assert DynamoTenants().all() == {"tenant_1": NOON, "a#b": None}
-    assert DynamoSuspects().of("tenant_1") == {"k": NOON}
-    assert at_meeting("meeting_7") in DynamoKeptLooks().all()
+    assert DynamoOpenFindings().of("tenant_1") == {"k": NOON}
+    assert at_meeting("meeting_7") in DynamoRetryQueue().all()
 
 
 @pytest.mark.usefixtures("stored")
 def test_the_lease_of_a_running_sync_holds_and_its_watermark_is_read() -> None:
-    state = DynamoSyncState()
+    state = DynamoSyncLease()
     assert state.begin(nonce="n2", now=LATER, until=LATER + timedelta(minutes=9)) is None
     after = LATER + timedelta(minutes=9)
-    assert state.begin(nonce="n2", now=after, until=after) == Begun(NOON, False, LATER)
+    assert state.begin(nonce="n2", now=after, until=after) == SyncWindow(NOON, False, LATER)
 
 
 @pytest.mark.usefixtures("stored")
@@ -91,9 +91,9 @@ def test_calls_that_were_counted_and_a_block_are_read(monkeypatch: pytest.Monkey
     monkeypatch.setattr("recordings.adapters.dynamodb.rate_limit.time.time", lambda: blocked - 0.5)
     with request_context(tenant_id="acme"):
         with pytest.raises(ProviderThrottled):
-            CallBudget().spend()
+            DynamoRateLimiter().acquire()
         monkeypatch.setattr("recordings.adapters.dynamodb.rate_limit.time.time", lambda: blocked)
-        CallBudget().spend()
+        DynamoRateLimiter().acquire()
     assert written("BUDGET")["used"] == {"N": "3000"}
 
 
@@ -103,13 +103,13 @@ def test_rooms_their_locks_and_their_meetings_are_read() -> None:
     room = rooms.get("tenant_1", "room_1")
     assert room.active_recording_id == "rec_01KE9JV8G00000000000000000"
     assert (room.meeting_id, room.record_on_start, room.version) == ("meeting_1", a_room().record_on_start, 1)
-    assert rooms.of_meeting("meeting_1") == room
+    assert rooms.find_by_meeting_id("meeting_1") == room
     assert [one.id for one in rooms.list("tenant_1", limit=10).items] == ["room_1"]
     assert rooms.last_name("a#b", "room_2") == a_room().name
     released = rooms.meeting_ownership("meeting_2")
     assert released is not None
     assert (released.tenant_id, released.holder) == ("a#b", None)
-    assert rooms.claim("tenant_1", "room_9", nonce="m", now=LATER, until=LATER) == "meeting_9"
+    assert rooms.acquire_creation_lock("tenant_1", "room_9", nonce="m", now=LATER, until=LATER) == "meeting_9"
 
 
 def test_a_meeting_of_the_first_release_names_its_room_alone() -> None:
@@ -129,7 +129,7 @@ def test_rooms_are_written_as_the_first_release_wrote_them() -> None:
         gone = a_room(id="room_2", meeting_id="meeting_2", tenant_id="a#b")
         rooms.add(gone)
         rooms.remove(gone)
-        rooms.claim("tenant_1", "room_9", nonce="n", now=NOON, until=LATER)
+        rooms.acquire_creation_lock("tenant_1", "room_9", nonce="n", now=NOON, until=LATER)
         rooms.note_meeting("tenant_1", "room_9", nonce="n", meeting_id="meeting_9")
         for pk in ("MEETING#meeting_1", "T#a%23b#ROOMNAME", "T#tenant_1#CLAIM", "T#tenant_1#ROOM"):
             now, then = written(pk), recorded(pk)
@@ -141,22 +141,22 @@ def test_rooms_are_written_as_the_first_release_wrote_them() -> None:
 def test_the_present_code_writes_what_the_first_release_wrote_and_a_kind() -> None:
     """So an earlier version can be put back."""
     with a_table():
-        keys, state = DynamoIdempotencyKeys(), DynamoSyncState()
+        keys, state = DynamoIdempotencyKeys(), DynamoSyncLease()
         keys.begin("tenant_1", "k1", fingerprint="f", now=NOON)
         keys.begin("tenant_1", "k2", fingerprint="f", now=NOON)
         keys.finish("tenant_1", "k2", answer={"statusCode": 201}, now=NOON)
         store_task_token(WAITING, "token")
-        DynamoPartSums().note("upload", 7, 123456789)
-        DynamoKeptLooks().keep(at_meeting("meeting_7"))
+        DynamoPartChecksums().note("upload", 7, 123456789)
+        DynamoRetryQueue().keep(at_meeting("meeting_7"))
         DynamoTenants().note_audit("tenant_1", at=NOON)
-        DynamoSuspects().note("tenant_1", ["k"], at=NOON)
+        DynamoOpenFindings().note("tenant_1", ["k"], at=NOON)
         state.begin(nonce="n0", now=NOON, until=LATER)
         state.end(nonce="n0", watermark=NOON, full_at=NOON)
         state.begin(nonce="n1", now=LATER, until=LATER + timedelta(minutes=9))
         with request_context(tenant_id="acme"):
-            CallBudget().spend()
-            CallBudget("stop").spend()
-        CallBudget().block(0)
+            DynamoRateLimiter().acquire()
+            DynamoRateLimiter("stop").acquire()
+        DynamoRateLimiter().block(0)
         places = [
             ("T#tenant_1#IDEMPOTENCY", "k1"),
             ("T#tenant_1#IDEMPOTENCY", "k2"),

@@ -12,11 +12,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from recordings.adapters import secrets
-from recordings.adapters.erasable import ErasableBucket
-from recordings.adapters.object_store import R2
-from recordings.adapters.r2_keys import r2_keys
-from recordings.adapters.realtimekit import RealtimeKit
+from recordings.adapters.aws import secrets
+from recordings.adapters.cloudflare.client import RealtimeKitClient
+from recordings.adapters.storage.bucket import R2Bucket
+from recordings.adapters.storage.erasable import ErasableBucket
+from recordings.adapters.storage.r2_keys import r2_keys
 from recordings.domain.errors import InfrastructureError, ProviderError, Throttled
 from recordings.domain.purge import ItemKind, StoreItem
 from tests.support.fakes import Purse
@@ -44,7 +44,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return made
 
 
-class Vault:
+class ArchiveStore:
     """Secrets Manager: what the secrets hold, and how often they were read."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,9 +66,9 @@ class Vault:
 
 
 @pytest.fixture
-def vault(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Vault]:
+def vault(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[ArchiveStore]:
     secrets._kept.clear()
-    yield Vault(monkeypatch)
+    yield ArchiveStore(monkeypatch)
     secrets._kept.clear()
 
 
@@ -87,10 +87,14 @@ class Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         told = self.headers.get("Authorization", "")
-        of_cloudflare = told.startswith("Bearer ")
-        key = told.removeprefix("Bearer ") if of_cloudflare else told.split("Credential=")[1].split("/")[0]
+        find_by_cloudflare_recording_id = told.startswith("Bearer ")
+        key = (
+            told.removeprefix("Bearer ")
+            if find_by_cloudflare_recording_id
+            else told.split("Credential=")[1].split("/")[0]
+        )
         self.server.asked.append((self.command, key))
-        status, sent = 200, b'{"success": true, "data": {"id": "m1"}}' if of_cloudflare else b""
+        status, sent = 200, b'{"success": true, "data": {"id": "m1"}}' if find_by_cloudflare_recording_id else b""
         if self.server.away:
             status, sent = 503, b""
         elif key not in self.server.accepted:
@@ -110,7 +114,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def store(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+def store(vault: ArchiveStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     server = Store(("127.0.0.1", 0), Handler)
     server.accepted, server.away, server.asked = {"old", "new"}, False, []
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
@@ -129,15 +133,15 @@ def signer(url: str) -> str:
     return parse_qs(urlsplit(url).query)["X-Amz-Credential"][0].split("/")[0]
 
 
-def a_url(r2: R2) -> str:
+def a_url(r2: R2Bucket) -> str:
     return r2.presign("a/key", file_name="a.mp4", content_type="video/mp4", expires_in=60)
 
 
 # ---------------------------------------------------------------- the period
 
 
-def test_a_warm_client_uses_the_new_key_after_the_period(vault: Vault, store: Store, clock: Clock) -> None:
-    r2 = R2()
+def test_a_warm_client_uses_the_new_key_after_the_period(vault: ArchiveStore, store: Store, clock: Clock) -> None:
+    r2 = R2Bucket()
     client = r2.client
     assert signer(a_url(r2)) == "old"
     vault.rotate()
@@ -152,7 +156,7 @@ def test_a_warm_client_uses_the_new_key_after_the_period(vault: Vault, store: St
 
 
 @pytest.mark.parametrize("hidden", ["awake", "asleep"])
-def test_the_period_counts_while_the_process_is_frozen(vault: Vault, clock: Clock, hidden: str) -> None:
+def test_the_period_counts_while_the_process_is_frozen(vault: ArchiveStore, clock: Clock, hidden: str) -> None:
     """Lambda freezes what is idle: the monotonic clock may stand still, and the other one may be set back."""
     assert r2_keys()["access_key_id"] == "old"
     vault.rotate()
@@ -162,7 +166,7 @@ def test_the_period_counts_while_the_process_is_frozen(vault: Vault, clock: Cloc
     assert r2_keys()["access_key_id"] == "new"
 
 
-def test_the_period_begins_when_the_secret_is_asked_for(vault: Vault, clock: Clock, monkeypatch: Any) -> None:
+def test_the_period_begins_when_the_secret_is_asked_for(vault: ArchiveStore, clock: Clock, monkeypatch: Any) -> None:
     """It may change while the answer is on its way."""
     slow = vault.get
 
@@ -178,7 +182,7 @@ def test_the_period_begins_when_the_secret_is_asked_for(vault: Vault, clock: Clo
     assert r2_keys()["access_key_id"] == "new"
 
 
-def test_the_period_is_a_setting(vault: Vault, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_period_is_a_setting(vault: ArchiveStore, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_TTL_SECONDS", "2")
     r2_keys()
     clock.awake += 1
@@ -189,7 +193,7 @@ def test_the_period_is_a_setting(vault: Vault, clock: Clock, monkeypatch: pytest
     assert vault.reads == ["r2-secret"] * 2
 
 
-def test_a_secret_that_cannot_be_confirmed_is_not_used_on(vault: Vault, clock: Clock, monkeypatch: Any) -> None:
+def test_a_secret_that_cannot_be_confirmed_is_not_used_on(vault: ArchiveStore, clock: Clock, monkeypatch: Any) -> None:
     def down(**_: Any) -> Any:
         raise Throttled("down")
 
@@ -201,8 +205,8 @@ def test_a_secret_that_cannot_be_confirmed_is_not_used_on(vault: Vault, clock: C
             r2_keys()
 
 
-def test_a_start_hands_over_the_new_key_after_the_period(vault: Vault, store: Store, clock: Clock) -> None:
-    kit = RealtimeKit(Purse())
+def test_a_start_hands_over_the_new_key_after_the_period(vault: ArchiveStore, store: Store, clock: Clock) -> None:
+    kit = RealtimeKitClient(Purse())
     assert kit._storage("a/folder")["access_key"] == "old"  # type: ignore[index]
     vault.rotate()
     clock.awake += PERIOD
@@ -226,9 +230,9 @@ USES = [
 
 @pytest.mark.parametrize("use", USES)
 def test_a_refused_key_is_asked_for_again_and_the_request_is_sent_once_more(
-    vault: Vault, store: Store, clock: Clock, use: Any
+    vault: ArchiveStore, store: Store, clock: Clock, use: Any
 ) -> None:
-    r2 = R2()
+    r2 = R2Bucket()
     use(r2)
     vault.rotate()
     store.accepted = {"new"}
@@ -243,10 +247,10 @@ def test_a_refused_key_is_asked_for_again_and_the_request_is_sent_once_more(
 
 @pytest.mark.parametrize("use", USES)
 def test_a_key_that_is_refused_for_good_is_an_error_and_no_flood(
-    vault: Vault, store: Store, clock: Clock, use: Any
+    vault: ArchiveStore, store: Store, clock: Clock, use: Any
 ) -> None:
     store.accepted = set()
-    r2 = R2()
+    r2 = R2Bucket()
     for _ in range(5):
         clock.awake += 0.1
         with pytest.raises(InfrastructureError):
@@ -260,8 +264,8 @@ def test_a_key_that_is_refused_for_good_is_an_error_and_no_flood(
     assert len(store.asked) == 6, "what is refused with the same key is not sent twice"
 
 
-def test_two_rotations_within_a_second_are_both_followed(vault: Vault, store: Store, clock: Clock) -> None:
-    r2 = R2()
+def test_two_rotations_within_a_second_are_both_followed(vault: ArchiveStore, store: Store, clock: Clock) -> None:
+    r2 = R2Bucket()
     for name in ("new", "newer", "newest"):
         vault.rotate(name)
         store.accepted = {name}
@@ -271,10 +275,10 @@ def test_two_rotations_within_a_second_are_both_followed(vault: Vault, store: St
 
 
 def test_no_url_is_signed_with_a_key_that_was_revoked_and_not_replaced(
-    vault: Vault, store: Store, clock: Clock
+    vault: ArchiveStore, store: Store, clock: Clock
 ) -> None:
     """Signing asks nobody, so the key is tried once in a period: a URL that is dead must not be given out for ever."""
-    r2 = R2()
+    r2 = R2Bucket()
     a_url(r2)
     store.accepted = set()
     clock.awake += PERIOD
@@ -287,19 +291,19 @@ def test_no_url_is_signed_with_a_key_that_was_revoked_and_not_replaced(
     assert signer(a_url(r2)) == "new"
 
 
-def test_of_many_urls_one_asks_whether_the_key_works(vault: Vault, store: Store, clock: Clock) -> None:
-    r2 = R2()
+def test_of_many_urls_one_asks_whether_the_key_works(vault: ArchiveStore, store: Store, clock: Clock) -> None:
+    r2 = R2Bucket()
     for _ in range(5):
         a_url(r2)
         clock.awake += 1
     assert store.asked == [("HEAD", "old")]
 
 
-def test_urls_are_signed_while_r2_is_away(vault: Vault, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_urls_are_signed_while_r2_is_away(vault: ArchiveStore, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """A URL lives for hours, and what keeps R2 busy passes."""
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
     store.away = True
-    r2 = R2()
+    r2 = R2Bucket()
     assert signer(a_url(r2)) == "old"
     asked = len(store.asked)
     a_url(r2)
@@ -307,10 +311,10 @@ def test_urls_are_signed_while_r2_is_away(vault: Vault, store: Store, monkeypatc
 
 
 def test_a_refused_token_is_asked_for_again_and_the_call_is_made_once_more(
-    vault: Vault, store: Store, clock: Clock
+    vault: ArchiveStore, store: Store, clock: Clock
 ) -> None:
     purse = Purse()
-    kit = RealtimeKit(purse)
+    kit = RealtimeKitClient(purse)
     assert kit.create_meeting("Title", record_on_start=True) == "m1"
     vault.rotate()
     store.accepted = {"new"}
@@ -324,9 +328,9 @@ def test_a_refused_token_is_asked_for_again_and_the_call_is_made_once_more(
     assert purse.spent == spent + 2, "each call is one of the budget"
 
 
-def test_a_token_that_is_refused_for_good_is_tried_once(vault: Vault, store: Store, clock: Clock) -> None:
+def test_a_token_that_is_refused_for_good_is_tried_once(vault: ArchiveStore, store: Store, clock: Clock) -> None:
     store.accepted = set()
-    kit = RealtimeKit(Purse())
+    kit = RealtimeKitClient(Purse())
     for _ in range(2):
         clock.awake += 10
         with pytest.raises(ProviderError):
@@ -347,7 +351,7 @@ def test_a_token_that_is_refused_for_good_is_tried_once(vault: Vault, store: Sto
         pytest.param('{"access_key_id": "", "secret_access_key": "hunter2"}', id="an empty key"),
     ],
 )
-def test_a_secret_that_is_none_is_an_error_that_does_not_tell_it(vault: Vault, text: str, log: Any) -> None:
+def test_a_secret_that_is_none_is_an_error_that_does_not_tell_it(vault: ArchiveStore, text: str, log: Any) -> None:
     vault.texts["r2-secret"] = text
     with pytest.raises(InfrastructureError) as raised:
         r2_keys()

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recordings.adapters.media import read_media_facts
-from recordings.adapters.media.ranges import BLOCK_BYTES, MAX_READ_BYTES, MAX_READS, MAX_STEPS
+from recordings.adapters.storage.media import read_media_facts
+from recordings.adapters.storage.media.ranges import BLOCK_BYTES, MAX_READ_BYTES, MAX_READS, MAX_STEPS
 from recordings.domain.media import Container, MediaFacts
 from tests.support.media import Ranges
 from tests.support.media_bytes import (

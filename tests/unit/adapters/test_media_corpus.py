@@ -3,7 +3,7 @@
 import av
 import pytest
 
-from recordings.adapters.media import read_media_facts
+from recordings.adapters.storage.media import read_media_facts
 from recordings.domain.media import MediaFacts, file_extension
 from tests.support.media import CLIPS, FRAGMENT_FLAGS, Corpus, Ranges, probe, shared_corpus
 

@@ -4,8 +4,8 @@ import struct
 
 import pytest
 
-from recordings.adapters.media import read_media_facts
-from recordings.adapters.media.ranges import MAX_READS
+from recordings.adapters.storage.media import read_media_facts
+from recordings.adapters.storage.media.ranges import MAX_READS
 from recordings.domain.media import MediaFacts
 from tests.support.media import Ranges
 from tests.support.media_bytes import MDAT, Sparse, box, fragmented_movie, full_box, mehd, mfra, moof, tfra, traf, trak

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recordings.adapters.media import read_media_facts
+from recordings.adapters.storage.media import read_media_facts
 from recordings.domain.media import EXTENSIONS, MAX_DURATION_SECONDS
 from tests.support.media import Ranges, shared_corpus
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recordings.adapters.media import read_media_facts
-from recordings.adapters.media.ranges import MAX_READS, MAX_STEPS
+from recordings.adapters.storage.media import read_media_facts
+from recordings.adapters.storage.media.ranges import MAX_READS, MAX_STEPS
 from recordings.domain.media import MAX_DURATION_SECONDS, Container, MediaFacts
 from tests.support.media import Ranges
 from tests.support.media_bytes import UNKNOWN_SIZE, Sparse, cluster, ebml, element, info, segment, tracks

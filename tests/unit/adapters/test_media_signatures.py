@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recordings.adapters.media import read_media_facts
+from recordings.adapters.storage.media import read_media_facts
 from recordings.domain.media import Container, MediaFacts
 from tests.support.media import Ranges
 from tests.support.media_bytes import FTYP

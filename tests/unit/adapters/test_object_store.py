@@ -12,8 +12,8 @@ import pytest
 from botocore.stub import Stubber
 from moto import mock_aws
 
-from recordings.adapters import object_store
-from recordings.adapters.object_store import R2
+from recordings.adapters.storage import bucket as object_store
+from recordings.adapters.storage.bucket import R2Bucket
 from recordings.domain.errors import ChecksumMismatch, InfrastructureError, SourceUnavailable
 
 MIB = 1024 * 1024
@@ -26,25 +26,25 @@ def md5(content: bytes) -> str:
 
 
 @pytest.fixture
-def files(monkeypatch: pytest.MonkeyPatch) -> Iterator[R2]:
+def files(monkeypatch: pytest.MonkeyPatch) -> Iterator[R2Bucket]:
     with mock_aws():
         monkeypatch.setenv("R2_ENDPOINT", "https://s3.amazonaws.com")
         boto3.client("secretsmanager").create_secret(
             Name="r2-secret", SecretString=json.dumps({"access_key_id": "id", "secret_access_key": "key"})
         )
         boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="files")
-        yield R2()
+        yield R2Bucket()
 
 
 @pytest.fixture
-def stub(files: R2) -> Iterator[Stubber]:
+def stub(files: R2Bucket) -> Iterator[Stubber]:
     with Stubber(files.client) as stubber:
         yield stubber
         stubber.assert_no_pending_responses()
 
 
 @pytest.mark.parametrize("content", [b"", b"x", b"film" * 1000])
-def test_a_small_file_is_stored_whole_and_read_back(files: R2, content: bytes) -> None:
+def test_a_small_file_is_stored_whole_and_read_back(files: R2Bucket, content: bytes) -> None:
     assert files.put(KEY, content, content_type="video/mp4") == md5(content)
     assert files.head(KEY) == (len(content), md5(content))
     if content:
@@ -54,11 +54,11 @@ def test_a_small_file_is_stored_whole_and_read_back(files: R2, content: bytes) -
     assert told["ContentType"] == "video/mp4"
 
 
-def test_a_file_that_is_not_there_is_none(files: R2) -> None:
+def test_a_file_that_is_not_there_is_none(files: R2Bucket) -> None:
     assert files.head(KEY) is None
 
 
-def test_parts_become_one_object_with_the_etag_of_their_sums(files: R2) -> None:
+def test_parts_become_one_object_with_the_etag_of_their_sums(files: R2Bucket) -> None:
     upload = files.create_upload(KEY, content_type="video/mp4")
     assert files.parts(KEY, upload) == {}
     # In any order, and once more.
@@ -75,7 +75,7 @@ def test_parts_become_one_object_with_the_etag_of_their_sums(files: R2) -> None:
     assert files.parts(KEY, upload) is None
 
 
-def test_an_upload_that_is_dropped_is_gone_and_may_be_dropped_again(files: R2) -> None:
+def test_an_upload_that_is_dropped_is_gone_and_may_be_dropped_again(files: R2Bucket) -> None:
     upload = files.create_upload(KEY, content_type="video/mp4")
     files.upload_part(KEY, upload, 1, b"x")
     files.abort(KEY, upload)
@@ -84,14 +84,14 @@ def test_an_upload_that_is_dropped_is_gone_and_may_be_dropped_again(files: R2) -
     assert files.head(KEY) is None
 
 
-def test_unfinished_uploads_are_found_by_the_beginning_of_their_key(files: R2) -> None:
+def test_unfinished_uploads_are_found_by_the_beginning_of_their_key(files: R2Bucket) -> None:
     ours = {(key, files.create_upload(key, content_type="video/mp4")) for key in ("a/1/x.mp4", "a/2/x.mp4")}
     files.create_upload("b/1/x.mp4", content_type="video/mp4")
     assert set(files.uploads("a/")) == ours
     assert list(files.uploads("c/")) == []
 
 
-def test_files_are_listed_with_what_a_look_at_each_would_tell(files: R2) -> None:
+def test_files_are_listed_with_what_a_look_at_each_would_tell(files: R2Bucket) -> None:
     upload = files.create_upload("a/2/y.mp4", content_type="video/mp4")
     files.upload_part("a/2/y.mp4", upload, 1, b"end")
     files.complete("a/2/y.mp4", upload, {1: md5(b"end")}, {1: 0})
@@ -104,20 +104,20 @@ def test_files_are_listed_with_what_a_look_at_each_would_tell(files: R2) -> None
     assert [sorted(files.entries(prefix)) for prefix in ("", "a/", "c/")] == [["a/", "b/", "loose"], ["1/", "2/"], []]
 
 
-def test_a_deleted_file_is_gone_and_may_be_deleted_again(files: R2) -> None:
+def test_a_deleted_file_is_gone_and_may_be_deleted_again(files: R2Bucket) -> None:
     files.put(KEY, b"x", content_type="video/mp4")
     for _ in range(2):
         files.delete(KEY)
         assert files.head(KEY) is None
 
 
-def test_a_part_of_an_upload_that_is_gone_is_told(files: R2, stub: Stubber) -> None:
+def test_a_part_of_an_upload_that_is_gone_is_told(files: R2Bucket, stub: Stubber) -> None:
     stub.add_client_error("upload_part", "NoSuchUpload", http_status_code=404)
     with pytest.raises(SourceUnavailable):
         files.upload_part(KEY, "u", 1, b"x")
 
 
-def test_bytes_that_storage_refuses_by_their_sum_are_caught(files: R2, stub: Stubber) -> None:
+def test_bytes_that_storage_refuses_by_their_sum_are_caught(files: R2Bucket, stub: Stubber) -> None:
     stub.add_client_error("put_object", "BadDigest", http_status_code=400)
     with pytest.raises(ChecksumMismatch):
         files.put(KEY, b"x", content_type="video/mp4")
@@ -126,7 +126,7 @@ def test_bytes_that_storage_refuses_by_their_sum_are_caught(files: R2, stub: Stu
         files.upload_part(KEY, "u", 1, b"x")
 
 
-def test_all_parts_are_told_however_many_pages_they_take(files: R2, stub: Stubber) -> None:
+def test_all_parts_are_told_however_many_pages_they_take(files: R2Bucket, stub: Stubber) -> None:
     def page(first: int, count: int, following: int | None) -> dict[str, object]:
         parts = [{"PartNumber": n, "Size": n, "ETag": f'"{n:032x}"'} for n in range(first, first + count)]
         more = {"IsTruncated": True, "NextPartNumberMarker": following} if following else {"IsTruncated": False}
@@ -142,7 +142,7 @@ def test_all_parts_are_told_however_many_pages_they_take(files: R2, stub: Stubbe
 
 
 @pytest.mark.parametrize("etag", ['""', '"00000000000000000000000000000000"', f'"{md5(b"other")}"'])
-def test_a_file_that_is_stored_as_something_else_is_caught(files: R2, stub: Stubber, etag: str) -> None:
+def test_a_file_that_is_stored_as_something_else_is_caught(files: R2Bucket, stub: Stubber, etag: str) -> None:
     stub.add_response("put_object", {"ETag": etag})
     with pytest.raises(ChecksumMismatch):
         files.put(KEY, b"x", content_type="video/mp4")
@@ -151,7 +151,7 @@ def test_a_file_that_is_stored_as_something_else_is_caught(files: R2, stub: Stub
         files.upload_part(KEY, "u", 1, b"x")
 
 
-def test_storage_checks_what_arrives_against_our_sum(files: R2, stub: Stubber) -> None:
+def test_storage_checks_what_arrives_against_our_sum(files: R2Bucket, stub: Stubber) -> None:
     digest = base64.b64encode(bytes.fromhex(md5(b"x"))).decode()
     sent = {"Bucket": "files", "Key": KEY, "Body": b"x", "ContentMD5": digest}
     stub.add_response("upload_part", {"ETag": md5(b"x")}, sent | {"UploadId": "u", "PartNumber": 7})
@@ -161,12 +161,12 @@ def test_storage_checks_what_arrives_against_our_sum(files: R2, stub: Stubber) -
 
 
 @pytest.mark.parametrize("code", ["404", "NoSuchKey", "NotFound"])
-def test_absence_has_many_names(files: R2, stub: Stubber, code: str) -> None:
+def test_absence_has_many_names(files: R2Bucket, stub: Stubber, code: str) -> None:
     stub.add_client_error("head_object", code, http_status_code=404)
     assert files.head(KEY) is None
 
 
-def test_what_is_not_absence_is_told(files: R2, stub: Stubber) -> None:
+def test_what_is_not_absence_is_told(files: R2Bucket, stub: Stubber) -> None:
     for method in ("head_object", "list_parts", "abort_multipart_upload"):
         stub.add_client_error(method, "AccessDenied", http_status_code=403)
     with pytest.raises(InfrastructureError):
@@ -177,7 +177,7 @@ def test_what_is_not_absence_is_told(files: R2, stub: Stubber) -> None:
         files.abort(KEY, "u")
 
 
-def test_no_checksum_is_sent_that_r2_refuses(files: R2) -> None:
+def test_no_checksum_is_sent_that_r2_refuses(files: R2Bucket) -> None:
     sent: list[dict[str, object]] = []
     events = files.client.meta.events
     events.register("before-sign.s3.*", lambda request, **_: sent.append(dict(request.headers)))
@@ -203,7 +203,7 @@ def test_no_checksum_is_sent_that_r2_refuses(files: R2) -> None:
         ("", ""),
     ],
 )
-def test_a_url_downloads_under_a_name_that_breaks_no_header(files: R2, name: str, plain: str) -> None:
+def test_a_url_downloads_under_a_name_that_breaks_no_header(files: R2Bucket, name: str, plain: str) -> None:
     url = files.presign(KEY, file_name=name, content_type="video/mp4", expires_in=3600)
     query = parse_qs(urlsplit(url).query)
     (disposition,) = query["response-content-disposition"]
@@ -215,7 +215,7 @@ def test_a_url_downloads_under_a_name_that_breaks_no_header(files: R2, name: str
 
 
 @pytest.mark.parametrize("seconds", [60, 3600, 604_800])
-def test_a_url_lives_as_long_as_it_says(files: R2, seconds: int) -> None:
+def test_a_url_lives_as_long_as_it_says(files: R2Bucket, seconds: int) -> None:
     url = files.presign(KEY, file_name="x", content_type="video/mp4", expires_in=seconds)
     query = parse_qs(urlsplit(url).query)
     assert query["X-Amz-Expires"] == [str(seconds)]
@@ -225,7 +225,7 @@ def test_a_url_lives_as_long_as_it_says(files: R2, seconds: int) -> None:
     assert urlsplit(url).path == f"/files/{KEY}"
 
 
-def test_a_key_with_odd_signs_is_one_key(files: R2) -> None:
+def test_a_key_with_odd_signs_is_one_key(files: R2Bucket) -> None:
     odd = "a%23b/r%2Fm/rec_1/1/ü +&?.mp4"
     files.put(odd, b"x", content_type="video/mp4")
     assert files.read(odd, 0, 0) == b"x"
@@ -233,7 +233,7 @@ def test_a_key_with_odd_signs_is_one_key(files: R2) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 5, 12 * MIB + 7])
-def test_a_file_is_copied_within_the_bucket(files: R2, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_copied_within_the_bucket(files: R2Bucket, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(object_store, "MAX_COPY_BYTES", 6 * MIB)
     monkeypatch.setattr(object_store, "COPY_PART_BYTES", 5 * MIB)
     content = (b"0123456789abcde" * (size // 15 + 1))[:size]
@@ -254,6 +254,6 @@ def test_a_file_is_copied_within_the_bucket(files: R2, size: int, monkeypatch: p
         assert [*files.uploads("quarantine/")] == []
 
 
-def test_a_copy_of_what_is_not_there_is_an_error(files: R2) -> None:
+def test_a_copy_of_what_is_not_there_is_an_error(files: R2Bucket) -> None:
     with pytest.raises(InfrastructureError):
         files.copy("nothing", "quarantine/nothing")

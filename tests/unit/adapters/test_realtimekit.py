@@ -11,8 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from recordings.adapters import realtimekit
-from recordings.domain.capture import CaptureStatus
+from recordings.adapters.cloudflare import client as realtimekit
 from recordings.domain.errors import (
     ProviderError,
     ProviderFailure,
@@ -21,6 +20,7 @@ from recordings.domain.errors import (
     ProviderThrottled,
     ProviderTimeout,
 )
+from recordings.domain.provider_recording import ProviderStatus
 from tests.support.fakes import Purse
 
 ROW = {"id": "c1", "status": "RECORDING", "invoked_time": "2026-09-01T10:00:00.000Z", "output_file_name": "a.mp4"}
@@ -78,18 +78,18 @@ def purse() -> Purse:
 
 
 @pytest.fixture
-def kit(server: Server, purse: Purse, monkeypatch: pytest.MonkeyPatch) -> realtimekit.RealtimeKit:
+def kit(server: Server, purse: Purse, monkeypatch: pytest.MonkeyPatch) -> realtimekit.RealtimeKitClient:
     monkeypatch.setenv("CLOUDFLARE_API_URL", f"http://127.0.0.1:{server.server_port}/client/v4")
     monkeypatch.setattr(realtimekit, "secret", lambda arn: {"api_token": f"token of {arn}"})
     monkeypatch.setattr(realtimekit, "replaced_secret", lambda arn, refused: None)
-    return realtimekit.RealtimeKit(purse)
+    return realtimekit.RealtimeKitClient(purse)
 
 
 def ok(data: object, status: int = 200) -> tuple[int, dict[str, str], bytes]:
     return status, {}, json.dumps({"success": True, "data": data}).encode()
 
 
-def test_a_start_names_the_meeting_and_both_codecs(server: Server, kit: realtimekit.RealtimeKit) -> None:
+def test_a_start_names_the_meeting_and_both_codecs(server: Server, kit: realtimekit.RealtimeKitClient) -> None:
     server.answers = [ok(ROW, 201)]
 
     capture = kit.start("m1", max_seconds=60)
@@ -100,7 +100,7 @@ def test_a_start_names_the_meeting_and_both_codecs(server: Server, kit: realtime
     assert body["max_seconds"] == 60
     assert body.keys() >= {"audio_config", "video_config"}
     assert authorization == "Bearer token of cloudflare-secret"
-    assert (capture.id, capture.status) == ("c1", CaptureStatus.RECORDING)
+    assert (capture.id, capture.status) == ("c1", ProviderStatus.RECORDING)
     assert capture.invoked_at == datetime(2026, 9, 1, 10, tzinfo=UTC)
 
 
@@ -125,7 +125,7 @@ def test_a_start_names_the_meeting_and_both_codecs(server: Server, kit: realtime
     ],
 )
 def test_a_start_that_fails_says_how_and_is_sent_once(
-    server: Server, kit: realtimekit.RealtimeKit, answer: Any, error: type[Exception]
+    server: Server, kit: realtimekit.RealtimeKitClient, answer: Any, error: type[Exception]
 ) -> None:
     server.answers = [answer]
     with pytest.raises(error):
@@ -147,7 +147,7 @@ LEAK = "SECRET of another customer" * 2_000
     ids=["its own envelope", "the gateway's envelope", "odd ones"],
 )
 def test_what_cloudflare_says_is_in_no_error_and_no_log(
-    server: Server, kit: realtimekit.RealtimeKit, log: io.StringIO, status: int, told: dict[str, Any]
+    server: Server, kit: realtimekit.RealtimeKitClient, log: io.StringIO, status: int, told: dict[str, Any]
 ) -> None:
     server.answers = [(status, {}, json.dumps({"success": False, **told}).encode())]
     with pytest.raises(ProviderFailure) as raised:
@@ -156,14 +156,16 @@ def test_what_cloudflare_says_is_in_no_error_and_no_log(
     assert f'"status":{status}' in log.getvalue()
 
 
-def test_an_answer_nested_without_end_is_one_that_cannot_be_read(server: Server, kit: realtimekit.RealtimeKit) -> None:
+def test_an_answer_nested_without_end_is_one_that_cannot_be_read(
+    server: Server, kit: realtimekit.RealtimeKitClient
+) -> None:
     server.answers = [(200, {}, b"[" * 200_000)]
     with pytest.raises(ProviderError):
         kit.start("m1", max_seconds=None)
 
 
 @pytest.mark.parametrize("id", ["", "..", "a/b", "a#b", "a?b", "é", "x" * 129, None, 7, ["c1"]])
-def test_an_id_that_could_lead_elsewhere_is_none(server: Server, kit: realtimekit.RealtimeKit, id: Any) -> None:
+def test_an_id_that_could_lead_elsewhere_is_none(server: Server, kit: realtimekit.RealtimeKitClient, id: Any) -> None:
     server.answers = [ok(ROW | {"session_id": id, "meeting": {"id": id}})]
     capture = kit.start("m1", max_seconds=None)
     assert (capture.session_id, capture.meeting_id) == (None, None)
@@ -175,7 +177,7 @@ def test_an_id_that_could_lead_elsewhere_is_none(server: Server, kit: realtimeki
         kit.create_meeting("Room", record_on_start=False)
 
 
-def test_a_rate_limit_carries_cloudflares_pause(server: Server, kit: realtimekit.RealtimeKit) -> None:
+def test_a_rate_limit_carries_cloudflares_pause(server: Server, kit: realtimekit.RealtimeKitClient) -> None:
     server.answers = [(429, {"Retry-After": "17"}, b"")]
     with pytest.raises(ProviderThrottled) as raised:
         kit.get("c1")
@@ -183,14 +185,14 @@ def test_a_rate_limit_carries_cloudflares_pause(server: Server, kit: realtimekit
     assert len(server.asked) == 1
 
 
-def test_without_a_pause_the_whole_block_is_assumed(server: Server, kit: realtimekit.RealtimeKit) -> None:
+def test_without_a_pause_the_whole_block_is_assumed(server: Server, kit: realtimekit.RealtimeKitClient) -> None:
     server.answers = [(429, {}, b"")]
     with pytest.raises(ProviderThrottled) as raised:
         kit.get("c1")
     assert raised.value.retry_after == 300
 
 
-def test_reading_is_repeated_after_a_fault(server: Server, kit: realtimekit.RealtimeKit) -> None:
+def test_reading_is_repeated_after_a_fault(server: Server, kit: realtimekit.RealtimeKitClient) -> None:
     server.answers = [(502, {}, b"<html>"), ok(ROW)]
     assert kit.get("c1").id == "c1"
     assert len(server.asked) == 2
@@ -198,7 +200,7 @@ def test_reading_is_repeated_after_a_fault(server: Server, kit: realtimekit.Real
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 def test_reading_is_given_up_after_three_tries_each_of_which_is_a_call(
-    server: Server, kit: realtimekit.RealtimeKit, purse: Purse, status: int
+    server: Server, kit: realtimekit.RealtimeKitClient, purse: Purse, status: int
 ) -> None:
     server.answers = [(status, {}, b"<html>")]
     with pytest.raises((ProviderError, ProviderTimeout)):
@@ -206,7 +208,7 @@ def test_reading_is_given_up_after_three_tries_each_of_which_is_a_call(
     assert (len(server.asked), purse.spent) == (3, 3)
 
 
-def test_repeats_stop_where_the_budget_does(server: Server, kit: realtimekit.RealtimeKit, purse: Purse) -> None:
+def test_repeats_stop_where_the_budget_does(server: Server, kit: realtimekit.RealtimeKitClient, purse: Purse) -> None:
     server.answers, purse.calls = [(502, {}, b"<html>")], 2
     with pytest.raises(ProviderThrottled):
         kit.get("c1")
@@ -214,7 +216,7 @@ def test_repeats_stop_where_the_budget_does(server: Server, kit: realtimekit.Rea
 
 
 def test_a_connection_that_closes_without_an_answer_is_tried_again(
-    server: Server, kit: realtimekit.RealtimeKit, purse: Purse, monkeypatch: pytest.MonkeyPatch
+    server: Server, kit: realtimekit.RealtimeKitClient, purse: Purse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.answers = [ok(ROW)]
     closing = iter([True, False])
@@ -232,7 +234,7 @@ def test_a_connection_that_closes_without_an_answer_is_tried_again(
 
 
 def test_an_answer_that_takes_too_long_is_not_waited_for_twice(
-    server: Server, kit: realtimekit.RealtimeKit, purse: Purse, monkeypatch: pytest.MonkeyPatch
+    server: Server, kit: realtimekit.RealtimeKitClient, purse: Purse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given_up = threading.Event()
     monkeypatch.setattr(realtimekit, "READ_SECONDS", 0.2)
@@ -245,23 +247,23 @@ def test_an_answer_that_takes_too_long_is_not_waited_for_twice(
     assert purse.spent == 1
 
 
-def test_a_second_stop_is_looked_up(server: Server, kit: realtimekit.RealtimeKit) -> None:
+def test_a_second_stop_is_looked_up(server: Server, kit: realtimekit.RealtimeKitClient) -> None:
     server.answers = [(409, {}, b"{}"), ok(ROW | {"status": "UPLOADED"})]
-    assert kit.stop("c1").status is CaptureStatus.UPLOADED
+    assert kit.stop("c1").status is ProviderStatus.UPLOADED
 
 
-def test_a_refused_stop_of_a_running_capture_is_told(server: Server, kit: realtimekit.RealtimeKit) -> None:
+def test_a_refused_stop_of_a_running_capture_is_told(server: Server, kit: realtimekit.RealtimeKitClient) -> None:
     server.answers = [(409, {}, b"{}"), ok(ROW)]
     with pytest.raises(ProviderRefused):
         kit.stop("c1")
 
 
-def test_nothing_active_is_none(server: Server, kit: realtimekit.RealtimeKit) -> None:
+def test_nothing_active_is_none(server: Server, kit: realtimekit.RealtimeKitClient) -> None:
     server.answers = [(404, {}, b'{"success":false,"error":{"code":404,"message":"none"}}')]
     assert kit.active("m1") is None
 
 
-def test_ids_cannot_leave_their_place_in_the_path(server: Server, kit: realtimekit.RealtimeKit) -> None:
+def test_ids_cannot_leave_their_place_in_the_path(server: Server, kit: realtimekit.RealtimeKitClient) -> None:
     server.answers = [ok(ROW)]
     kit.get("../meetings?x=1")
     assert server.asked[0][1].endswith("/recordings/..%2Fmeetings%3Fx%3D1")
@@ -281,7 +283,7 @@ def test_ids_cannot_leave_their_place_in_the_path(server: Server, kit: realtimek
         ("recording_duration", -95, lambda c: c.duration_seconds, None),
         ("recording_duration", 10**18, lambda c: c.duration_seconds, None),
         ("recording_duration", 1e300, lambda c: c.duration_seconds, None),
-        ("status", "SOMETHING_NEW", lambda c: c.status, CaptureStatus.UNKNOWN),
+        ("status", "SOMETHING_NEW", lambda c: c.status, ProviderStatus.UNKNOWN),
         ("started_time", "yesterday", lambda c: c.started_at, None),
         ("started_time", "2026-09-01T12:00:00+02:00", lambda c: c.started_at, datetime(2026, 9, 1, 10, tzinfo=UTC)),
         ("start_reason", {"reason": "RECORD_ON_START"}, lambda c: c.auto_started, True),
@@ -291,7 +293,7 @@ def test_ids_cannot_leave_their_place_in_the_path(server: Server, kit: realtimek
 )
 def test_whatever_form_a_field_has_it_is_read(
     server: Server,
-    kit: realtimekit.RealtimeKit,
+    kit: realtimekit.RealtimeKitClient,
     field: str,
     given: object,
     read: Callable[[Any], object],
@@ -321,7 +323,9 @@ def numbers_asked(server: Server) -> list[str]:
     return [parse_qs(urlsplit(path).query)["page_no"][0] for _, path, _, _ in server.asked]
 
 
-def test_the_captures_of_a_meeting_are_asked_for_newest_first(server: Server, kit: realtimekit.RealtimeKit) -> None:
+def test_the_captures_of_a_meeting_are_asked_for_newest_first(
+    server: Server, kit: realtimekit.RealtimeKitClient
+) -> None:
     server.answers = [page(range(2), 2, 1)]
     assert [capture.id for capture in kit.captures("m1")] == ["c0", "c1"]
     query = parse_qs(urlsplit(server.asked[0][1]).query)
@@ -329,14 +333,14 @@ def test_the_captures_of_a_meeting_are_asked_for_newest_first(server: Server, ki
     assert (query["sort_by"], query["sort_order"]) == (["invokedTime"], ["DESC"])
 
 
-def test_pages_that_begin_with_one_are_walked_to_the_end(server: Server, kit: realtimekit.RealtimeKit) -> None:
+def test_pages_that_begin_with_one_are_walked_to_the_end(server: Server, kit: realtimekit.RealtimeKitClient) -> None:
     server.answers = [page(range(100), 150, 1), page(range(100, 150), 150, 101)]
     assert [capture.id for capture in kit.captures("m1")] == [f"c{number}" for number in range(150)]
     assert numbers_asked(server) == ["1", "2"]
 
 
 def test_pages_that_begin_with_zero_are_walked_from_their_beginning(
-    server: Server, kit: realtimekit.RealtimeKit
+    server: Server, kit: realtimekit.RealtimeKitClient
 ) -> None:
     server.answers = [page(range(100, 150), 150, 101), page(range(100), 150, 1)]
     assert [capture.id for capture in kit.captures("m1")] == [f"c{number}" for number in range(150)]
@@ -344,7 +348,7 @@ def test_pages_that_begin_with_zero_are_walked_from_their_beginning(
 
 
 def test_pages_without_an_account_of_themselves_end_with_a_short_one(
-    server: Server, kit: realtimekit.RealtimeKit
+    server: Server, kit: realtimekit.RealtimeKitClient
 ) -> None:
     refused: Answer = (422, {}, b'{"success": false, "error": {"code": 422, "message": "page_no"}}')
     server.answers = [page(range(100), 0, None), refused, page(range(100, 130), 0, None)]
@@ -352,23 +356,25 @@ def test_pages_without_an_account_of_themselves_end_with_a_short_one(
     assert numbers_asked(server) == ["1", "0", "2"]
 
 
-def test_a_server_that_gives_shorter_pages_is_walked_on(server: Server, kit: realtimekit.RealtimeKit) -> None:
+def test_a_server_that_gives_shorter_pages_is_walked_on(server: Server, kit: realtimekit.RealtimeKitClient) -> None:
     server.answers = [page(range(30), 70, 1), page(range(30, 60), 70, 31), page(range(60, 70), 70, 61)]
     assert len([*kit.captures("m1")]) == 70
 
 
-def test_rows_that_shift_between_pages_come_once(server: Server, kit: realtimekit.RealtimeKit) -> None:
+def test_rows_that_shift_between_pages_come_once(server: Server, kit: realtimekit.RealtimeKitClient) -> None:
     server.answers = [page(range(100), 151, 1), page(range(98, 150), 151, 101)]
     assert [capture.id for capture in kit.captures("m1")] == [f"c{number}" for number in range(150)]
 
 
-def test_the_walk_asks_no_further_than_it_is_read(server: Server, kit: realtimekit.RealtimeKit) -> None:
+def test_the_walk_asks_no_further_than_it_is_read(server: Server, kit: realtimekit.RealtimeKitClient) -> None:
     server.answers = [page(range(100), 1000, 1)]
     assert next(iter(kit.captures("m1"))).id == "c0"
     assert len(server.asked) == 1
 
 
-def test_one_page_of_all_captures_tells_whether_there_are_more(server: Server, kit: realtimekit.RealtimeKit) -> None:
+def test_one_page_of_all_captures_tells_whether_there_are_more(
+    server: Server, kit: realtimekit.RealtimeKitClient
+) -> None:
     server.answers = [page(range(100), 150, 1), page(range(100, 150), 150, 101)]
     first, more = kit.recent(1)
     assert ([capture.id for capture in first], more) == ([f"c{number}" for number in range(100)], True)
@@ -379,7 +385,7 @@ def test_one_page_of_all_captures_tells_whether_there_are_more(server: Server, k
 
 
 def test_the_first_page_of_a_list_that_begins_with_zero_holds_both(
-    server: Server, kit: realtimekit.RealtimeKit
+    server: Server, kit: realtimekit.RealtimeKitClient
 ) -> None:
     server.answers = [page(range(100, 150), 150, 101), page(range(100), 150, 1)]
     captures, more = kit.recent(1)
@@ -388,7 +394,7 @@ def test_the_first_page_of_a_list_that_begins_with_zero_holds_both(
 
 @pytest.mark.parametrize("total", [3, None])
 def test_a_list_that_begins_with_zero_and_is_short_has_an_empty_first_page(
-    server: Server, kit: realtimekit.RealtimeKit, total: int | None
+    server: Server, kit: realtimekit.RealtimeKitClient, total: int | None
 ) -> None:
     first, empty = (page(some, 3, 1 if total else None) for some in (range(3), range(0)))
     server.answers = [empty, first]
@@ -397,7 +403,7 @@ def test_a_list_that_begins_with_zero_and_is_short_has_an_empty_first_page(
     assert numbers_asked(server) == ["1", "0"]
 
 
-def test_a_page_of_nothing_is_the_end(server: Server, kit: realtimekit.RealtimeKit) -> None:
+def test_a_page_of_nothing_is_the_end(server: Server, kit: realtimekit.RealtimeKitClient) -> None:
     server.answers = [page(range(0), 0, 1)]
     assert kit.recent(1) == ([], False)
     assert kit.recent(7) == ([], False)
@@ -420,7 +426,7 @@ MEETING = "8a5d9a5c-1a2b-4c3d-9e8f-0123456789ab"
     ],
 )
 def test_a_files_name_hints_at_its_meeting(
-    server: Server, kit: realtimekit.RealtimeKit, name: object, hint: str | None
+    server: Server, kit: realtimekit.RealtimeKitClient, name: object, hint: str | None
 ) -> None:
     server.answers = [ok([ROW | {"output_file_name": name}])]
     captures, _ = kit.recent(2)
@@ -445,14 +451,16 @@ SAID = datetime(2026, 9, 1, 10, 30, tzinfo=UTC)
     ],
 )
 def test_a_session_is_over_when_cloudflare_says_so_and_not_before(
-    server: Server, kit: realtimekit.RealtimeKit, session: object, told: datetime | None
+    server: Server, kit: realtimekit.RealtimeKitClient, session: object, told: datetime | None
 ) -> None:
     server.answers = [ok(session)]
     assert kit.session_ended_at("../s1") == told
     assert server.asked[0][1].endswith("/sessions/..%2Fs1")
 
 
-def test_a_session_that_cloudflare_does_not_know_is_not_over(server: Server, kit: realtimekit.RealtimeKit) -> None:
+def test_a_session_that_cloudflare_does_not_know_is_not_over(
+    server: Server, kit: realtimekit.RealtimeKitClient
+) -> None:
     server.answers = [(404, {}, b'{"success":false,"error":{"code":404,"message":"no"}}')]
     assert kit.session_ended_at("s1") is None
 
@@ -460,7 +468,7 @@ def test_a_session_that_cloudflare_does_not_know_is_not_over(server: Server, kit
 # ---------------------------------------------------------------- the budget
 
 
-CALLS: dict[str, Callable[[realtimekit.RealtimeKit], object]] = {
+CALLS: dict[str, Callable[[realtimekit.RealtimeKitClient], object]] = {
     "start": lambda kit: kit.start("m1", max_seconds=None),
     "stop": lambda kit: kit.stop("c1"),
     "get": lambda kit: kit.get("c1"),
@@ -477,13 +485,13 @@ def answer_to(call: str) -> Answer:
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_each_call_spends_one(server: Server, kit: realtimekit.RealtimeKit, purse: Purse, call: str) -> None:
+def test_each_call_spends_one(server: Server, kit: realtimekit.RealtimeKitClient, purse: Purse, call: str) -> None:
     server.answers = [answer_to(call)]
     CALLS[call](kit)
     assert (purse.spent, len(server.asked), purse.blocks) == (1, 1, [])
 
 
-def test_each_page_spends_one(server: Server, kit: realtimekit.RealtimeKit, purse: Purse) -> None:
+def test_each_page_spends_one(server: Server, kit: realtimekit.RealtimeKitClient, purse: Purse) -> None:
     server.answers = [page(range(100), 250, 1), page(range(100, 200), 250, 101), page(range(200, 250), 250, 201)]
     assert len([*kit.captures("m1")]) == 250
     assert purse.spent == 3
@@ -491,7 +499,7 @@ def test_each_page_spends_one(server: Server, kit: realtimekit.RealtimeKit, purs
 
 @pytest.mark.parametrize("call", CALLS)
 def test_nothing_is_sent_when_the_budget_is_spent(
-    server: Server, kit: realtimekit.RealtimeKit, purse: Purse, call: str
+    server: Server, kit: realtimekit.RealtimeKitClient, purse: Purse, call: str
 ) -> None:
     server.answers, purse.calls = [answer_to(call)], 0
     with pytest.raises(ProviderThrottled) as raised:
@@ -500,7 +508,7 @@ def test_nothing_is_sent_when_the_budget_is_spent(
     assert server.asked == []
 
 
-def test_a_walk_ends_where_the_budget_does(server: Server, kit: realtimekit.RealtimeKit, purse: Purse) -> None:
+def test_a_walk_ends_where_the_budget_does(server: Server, kit: realtimekit.RealtimeKitClient, purse: Purse) -> None:
     server.answers, purse.calls = [page(range(100), 1000, 1)], 1
     walk = kit.captures("m1")
     assert [next(walk).id for _ in range(100)] == [f"c{number}" for number in range(100)]
@@ -521,7 +529,7 @@ def test_a_walk_ends_where_the_budget_does(server: Server, kit: realtimekit.Real
 )
 @pytest.mark.parametrize("call", CALLS)
 def test_a_breach_blocks_every_call(
-    server: Server, kit: realtimekit.RealtimeKit, purse: Purse, call: str, headers: dict[str, str], seconds: int
+    server: Server, kit: realtimekit.RealtimeKitClient, purse: Purse, call: str, headers: dict[str, str], seconds: int
 ) -> None:
     server.answers = [(429, headers, b"")]
     with pytest.raises(ProviderThrottled):
@@ -544,7 +552,7 @@ def test_a_breach_blocks_every_call(
     ],
 )
 def test_the_last_call_that_cloudflare_allows_blocks_the_next(
-    server: Server, kit: realtimekit.RealtimeKit, purse: Purse, told: str, blocks: list[int]
+    server: Server, kit: realtimekit.RealtimeKitClient, purse: Purse, told: str, blocks: list[int]
 ) -> None:
     status, _, content = ok(ROW)
     server.answers = [(status, {"Ratelimit": told}, content)]
@@ -553,14 +561,14 @@ def test_the_last_call_that_cloudflare_allows_blocks_the_next(
 
 
 @pytest.fixture
-def direct(kit: realtimekit.RealtimeKit, monkeypatch: pytest.MonkeyPatch) -> None:
+def direct(kit: realtimekit.RealtimeKitClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DIRECT_DELIVERY", "on")
     keys = {"access_key_id": "a", "secret_access_key": "s", "api_token": "t"}
     monkeypatch.setattr(realtimekit, "r2_keys", lambda: keys)
 
 
 @pytest.mark.usefixtures("direct")
-def test_a_start_hands_over_our_bucket(server: Server, kit: realtimekit.RealtimeKit) -> None:
+def test_a_start_hands_over_our_bucket(server: Server, kit: realtimekit.RealtimeKitClient) -> None:
     server.answers = [ok(ROW, 201)]
     begun = kit.start("m1", max_seconds=None, folder="delivered/t/r")
     assert begun.delivery_key == "delivered/t/r/a.mp4"
@@ -572,7 +580,7 @@ def test_a_start_hands_over_our_bucket(server: Server, kit: realtimekit.Realtime
 
 
 @pytest.mark.usefixtures("direct")
-def test_a_bucket_that_cloudflare_does_not_take_is_left_out(server: Server, kit: realtimekit.RealtimeKit) -> None:
+def test_a_bucket_that_cloudflare_does_not_take_is_left_out(server: Server, kit: realtimekit.RealtimeKitClient) -> None:
     refused: Answer = (422, {}, b'{"success": false, "error": {"code": 422, "message": "storage_config"}}')
     none: Answer = (404, {}, b'{"success": false, "error": {"code": 404, "message": "none"}}')
     server.answers = [refused, none, ok(ROW, 201)]
@@ -584,7 +592,7 @@ def test_a_bucket_that_cloudflare_does_not_take_is_left_out(server: Server, kit:
 
 @pytest.mark.usefixtures("direct")
 def test_a_start_that_is_refused_because_one_runs_is_not_sent_again(
-    server: Server, kit: realtimekit.RealtimeKit
+    server: Server, kit: realtimekit.RealtimeKitClient
 ) -> None:
     server.answers = [(409, {}, b"{}"), ok(ROW)]
     with pytest.raises(ProviderRefused):
@@ -592,6 +600,6 @@ def test_a_start_that_is_refused_because_one_runs_is_not_sent_again(
     assert [method for method, *_ in server.asked] == ["POST", "GET"]
 
 
-def test_a_signed_url_never_shows_in_a_log(server: Server, kit: realtimekit.RealtimeKit) -> None:
+def test_a_signed_url_never_shows_in_a_log(server: Server, kit: realtimekit.RealtimeKitClient) -> None:
     server.answers = [ok(ROW | {"download_url": "https://files.example/a?signature=hidden"})]
     assert "hidden" not in repr(kit.get("c1"))

@@ -10,13 +10,14 @@ import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from local.standin.cloudflare import TOKEN
-from recordings.adapters import realtimekit, realtimekit_rows
-from recordings.adapters.realtimekit_rows import read_capture, recording_id
-from recordings.domain.capture import Capture, CaptureStatus
+from recordings.adapters.cloudflare import client as realtimekit
+from recordings.adapters.cloudflare import models as realtimekit_rows
+from recordings.adapters.cloudflare.models import read_capture, recording_id
+from recordings.domain.provider_recording import ProviderRecording, ProviderStatus
 from recordings.observability import metrics
 from tests.support.fakes import Purse
 from tests.support.standin import serving
+from tools.local.standin.cloudflare import TOKEN
 
 INVOKED = datetime(2026, 9, 1, 10, tzinfo=UTC)
 NOW = datetime(2026, 9, 2, 10, tzinfo=UTC)
@@ -41,13 +42,13 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def kit(origin: str, monkeypatch: pytest.MonkeyPatch) -> realtimekit.RealtimeKit:
+def kit(origin: str, monkeypatch: pytest.MonkeyPatch) -> realtimekit.RealtimeKitClient:
     requests.post(f"{origin}/_control/reset", timeout=20)
     monkeypatch.setenv("CLOUDFLARE_API_URL", f"{origin}/client/v4")
     monkeypatch.setattr(realtimekit, "secret", lambda arn: {"api_token": TOKEN})
     monkeypatch.setattr(realtimekit, "replaced_secret", lambda arn, refused: None)
     metrics.clear_metrics()
-    return realtimekit.RealtimeKit(Purse())
+    return realtimekit.RealtimeKitClient(Purse())
 
 
 def control(origin: str, path: str, body: str) -> Any:
@@ -56,13 +57,15 @@ def control(origin: str, path: str, body: str) -> Any:
     return answer.json()["data"] if answer.content else None
 
 
-def beside_a_good_one(origin: str, kit: realtimekit.RealtimeKit, row: str) -> tuple[list[Capture], list[Capture]]:
+def beside_a_good_one(
+    origin: str, kit: realtimekit.RealtimeKitClient, row: str
+) -> tuple[list[ProviderRecording], list[ProviderRecording]]:
     """What is listed of all meetings, and of the meeting: without the good row, which must be in both."""
     good = control(origin, "/recordings", "{}")
     control(origin, "/rows", f'{{"row": {row}, "meeting_id": "{good["meeting_id"]}"}}')
     listings = [[*kit.recent(1)[0]], [*kit.captures(good["meeting_id"])]]
     for listing in listings:
-        assert [one.status for one in listing if one.id == good["id"]] == [CaptureStatus.UPLOADED]
+        assert [one.status for one in listing if one.id == good["id"]] == [ProviderStatus.UPLOADED]
     of_all, of_meeting = ([one for one in listing if one.id != good["id"]] for listing in listings)
     return of_all, of_meeting
 
@@ -97,7 +100,7 @@ def unreadable() -> int:
     ids=lambda row: json.dumps(row)[:40],
 )
 def test_a_row_without_an_id_is_counted_and_left_out(
-    origin: str, kit: realtimekit.RealtimeKit, caplog: pytest.LogCaptureFixture, row: object
+    origin: str, kit: realtimekit.RealtimeKitClient, caplog: pytest.LogCaptureFixture, row: object
 ) -> None:
     assert beside_a_good_one(origin, kit, json.dumps(row)) == ([], [])
     assert unreadable() == 2
@@ -106,11 +109,11 @@ def test_a_row_without_an_id_is_counted_and_left_out(
     assert all("2026-09-01" not in str(line) for line in told)
 
 
-CASES: list[tuple[str, str, Callable[[Capture], object], object]] = [
-    ("status", '["UPLOADED"]', lambda one: (one.status, one.status.running), (CaptureStatus.UNKNOWN, True)),
-    ("status", "{}", lambda one: one.status, CaptureStatus.UNKNOWN),
-    ("status", "null", lambda one: one.status, CaptureStatus.UNKNOWN),
-    ("status", "5", lambda one: one.status, CaptureStatus.UNKNOWN),
+CASES: list[tuple[str, str, Callable[[ProviderRecording], object], object]] = [
+    ("status", '["UPLOADED"]', lambda one: (one.status, one.status.running), (ProviderStatus.UNKNOWN, True)),
+    ("status", "{}", lambda one: one.status, ProviderStatus.UNKNOWN),
+    ("status", "null", lambda one: one.status, ProviderStatus.UNKNOWN),
+    ("status", "5", lambda one: one.status, ProviderStatus.UNKNOWN),
     *(
         (name, given, read, None)
         for name, read in (
@@ -229,10 +232,10 @@ CASES: list[tuple[str, str, Callable[[Capture], object], object]] = [
 )
 def test_an_odd_field_counts_as_not_told(
     origin: str,
-    kit: realtimekit.RealtimeKit,
+    kit: realtimekit.RealtimeKitClient,
     field: str,
     odd: str,
-    read: Callable[[Capture], object],
+    read: Callable[[ProviderRecording], object],
     right: object,
 ) -> None:
     row = json.dumps(ODD)[:-1] + f', "{field}": {odd}}}'
@@ -244,7 +247,7 @@ def test_an_odd_field_counts_as_not_told(
 
 
 @pytest.mark.parametrize("odd", ['"0001-01-01T00:00:00Z"', '"9999-01-01T00:00:00Z"', "null", "7"])
-def test_a_beginning_that_is_not_told_is_now(origin: str, kit: realtimekit.RealtimeKit, odd: str) -> None:
+def test_a_beginning_that_is_not_told_is_now(origin: str, kit: realtimekit.RealtimeKitClient, odd: str) -> None:
     before = datetime.now(UTC).replace(microsecond=0)
     ((read,), _) = beside_a_good_one(origin, kit, json.dumps(ODD)[:-1] + f', "invoked_time": {odd}}}')
     assert before <= read.invoked_at <= datetime.now(UTC)
@@ -252,7 +255,7 @@ def test_a_beginning_that_is_not_told_is_now(origin: str, kit: realtimekit.Realt
 
 @pytest.mark.parametrize("raw", [{"id": None}, {"id": 7}, {"id": ["x"]}])
 def test_a_recording_that_was_asked_for_has_the_id_that_it_was_asked_by(
-    origin: str, kit: realtimekit.RealtimeKit, raw: dict[str, object]
+    origin: str, kit: realtimekit.RealtimeKitClient, raw: dict[str, object]
 ) -> None:
     made = control(origin, "/recordings", '{"status": "RECORDING"}')["id"]
     requests.patch(f"{origin}/_control/recordings/{made}", json={"raw": raw}, timeout=20).raise_for_status()
@@ -265,7 +268,7 @@ def test_a_recording_that_was_asked_for_has_the_id_that_it_was_asked_by(
     [None, [], "paging", 7, {}, {"total_count": "many"}, {"total_count": -1, "start_offset": None, "end_offset": []}],
 )
 def test_whatever_a_listing_says_of_itself_its_rows_are_read(
-    kit: realtimekit.RealtimeKit, monkeypatch: pytest.MonkeyPatch, paging: object
+    kit: realtimekit.RealtimeKitClient, monkeypatch: pytest.MonkeyPatch, paging: object
 ) -> None:
     answers = {"page_no=0": {"success": True, "data": [ODD | {"id": "zero"}]}}
 

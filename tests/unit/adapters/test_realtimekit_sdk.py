@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from admin.__main__ import register_webhook
-from recordings.adapters import realtimekit
-from recordings.domain.capture import Capture
+from recordings.adapters.cloudflare import client as realtimekit
 from recordings.domain.errors import ProviderError
+from recordings.domain.provider_recording import ProviderRecording
 from tests.support import sdk
 from tests.support.fakes import Purse
 from tests.support.sdk_server import SdkServer, serving_sdk
@@ -37,10 +37,10 @@ def server() -> Iterator[SdkServer]:
 
 
 @pytest.fixture
-def kit(server: SdkServer, monkeypatch: pytest.MonkeyPatch) -> realtimekit.RealtimeKit:
+def kit(server: SdkServer, monkeypatch: pytest.MonkeyPatch) -> realtimekit.RealtimeKitClient:
     monkeypatch.setenv("CLOUDFLARE_API_URL", server.api)
     monkeypatch.setattr(realtimekit, "secret", lambda arn: dict.fromkeys(SECRETS, "x"))
-    return realtimekit.RealtimeKit(Purse())
+    return realtimekit.RealtimeKitClient(Purse())
 
 
 SECRETS = ("api_token", "access_key_id", "secret_access_key")
@@ -64,7 +64,7 @@ def seconds(at: datetime | None) -> datetime | None:
     return at.astimezone(UTC).replace(microsecond=0) if at is not None else None
 
 
-def assert_same(read: Capture, row: Any) -> None:
+def assert_same(read: ProviderRecording, row: Any) -> None:
     """Our reading of a recording is that of the SDK."""
     reason = getattr(row, "start_reason", None)
     meeting = getattr(row, "meeting", None)
@@ -80,8 +80,10 @@ def assert_same(read: Capture, row: Any) -> None:
 
 
 @pytest.mark.parametrize("name", [START, GET, STOP, ACTIVE])
-def test_one_recording_is_read_as_the_sdk_reads_it(server: SdkServer, kit: realtimekit.RealtimeKit, name: str) -> None:
-    calls: dict[str, Callable[[], Capture | None]] = {
+def test_one_recording_is_read_as_the_sdk_reads_it(
+    server: SdkServer, kit: realtimekit.RealtimeKitClient, name: str
+) -> None:
+    calls: dict[str, Callable[[], ProviderRecording | None]] = {
         START: lambda: kit.start("meeting", max_seconds=60),
         GET: lambda: kit.get("recording"),
         STOP: lambda: kit.stop("recording"),
@@ -104,7 +106,9 @@ def test_one_recording_is_read_as_the_sdk_reads_it(server: SdkServer, kit: realt
     assert len(documents) > 20
 
 
-def test_every_row_of_a_listing_is_read_as_the_sdk_reads_it(server: SdkServer, kit: realtimekit.RealtimeKit) -> None:
+def test_every_row_of_a_listing_is_read_as_the_sdk_reads_it(
+    server: SdkServer, kit: realtimekit.RealtimeKitClient
+) -> None:
     listed = (row for document in variants(LIST) for row in document["data"])
     rows = [row | {"id": f"row-{number}"} for number, row in enumerate(listed)]
     for page in (rows[at : at + 100] for at in range(0, len(rows), 100)):
@@ -119,7 +123,7 @@ def test_every_row_of_a_listing_is_read_as_the_sdk_reads_it(server: SdkServer, k
     assert len(rows) > 50
 
 
-def test_a_listing_ends_whatever_it_says_of_itself(server: SdkServer, kit: realtimekit.RealtimeKit) -> None:
+def test_a_listing_ends_whatever_it_says_of_itself(server: SdkServer, kit: realtimekit.RealtimeKitClient) -> None:
     numbers = (0, 1.0, 12)
     for start, end, total in product(numbers, numbers, numbers):
         for rows in ([], [sdk.example(sdk.operations()[GET].response, full=True)["data"]]):
@@ -131,7 +135,9 @@ def test_a_listing_ends_whatever_it_says_of_itself(server: SdkServer, kit: realt
     assert server.refused == []
 
 
-def test_the_end_of_a_session_is_read_as_the_sdk_reads_it(server: SdkServer, kit: realtimekit.RealtimeKit) -> None:
+def test_the_end_of_a_session_is_read_as_the_sdk_reads_it(
+    server: SdkServer, kit: realtimekit.RealtimeKitClient
+) -> None:
     # The models have text where the API reference has times.
     for document in variants(SESSION):
         data = document.get("data")
@@ -149,7 +155,9 @@ def test_the_end_of_a_session_is_read_as_the_sdk_reads_it(server: SdkServer, kit
     assert server.refused == []
 
 
-def test_meetings_are_made_read_and_changed_as_the_sdk_would(server: SdkServer, kit: realtimekit.RealtimeKit) -> None:
+def test_meetings_are_made_read_and_changed_as_the_sdk_would(
+    server: SdkServer, kit: realtimekit.RealtimeKitClient
+) -> None:
     for document in variants(MEETING):
         server.responses |= {MEETING: document, NEW_MEETING: document, SET_MEETING: document}
         told = parsed(MEETING, document).data
@@ -170,7 +178,7 @@ def test_meetings_are_made_read_and_changed_as_the_sdk_would(server: SdkServer, 
 
 
 def test_storage_in_r2_is_what_the_sdk_does_not_know_and_the_start_works_without_it(
-    server: SdkServer, kit: realtimekit.RealtimeKit, monkeypatch: pytest.MonkeyPatch
+    server: SdkServer, kit: realtimekit.RealtimeKitClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DIRECT_DELIVERY", "on")
     server.responses[START] = variants(START)[0]
@@ -204,7 +212,7 @@ def test_the_webhook_is_registered_by_what_the_sdk_could_send(server: SdkServer)
     assert server.refused == []
 
 
-def test_what_the_sdk_could_not_send_is_refused(server: SdkServer, kit: realtimekit.RealtimeKit) -> None:
+def test_what_the_sdk_could_not_send_is_refused(server: SdkServer, kit: realtimekit.RealtimeKitClient) -> None:
     """The server's checks bite: an unknown query parameter, an unknown field, a wrong type, an unknown path."""
     base = "/accounts/account/realtime/kit/app"
     for verb, path, body in [

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 import requests
 
-from local.standin.cloudflare import TOKEN
-from recordings.adapters import realtimekit
-from recordings.domain.capture import Capture, CaptureStatus
+from recordings.adapters.cloudflare import client as realtimekit
+from recordings.domain.provider_recording import ProviderRecording, ProviderStatus
 from tests.e2e.support import until
 from tests.support.fakes import Purse
 from tests.support.standin import serving
+from tools.local.standin.cloudflare import TOKEN
 
 
 @pytest.fixture(scope="module")
@@ -21,12 +21,12 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def kit(origin: str, monkeypatch: pytest.MonkeyPatch) -> realtimekit.RealtimeKit:
+def kit(origin: str, monkeypatch: pytest.MonkeyPatch) -> realtimekit.RealtimeKitClient:
     control(origin, "/reset")
     control(origin, "/settings", start_seconds=0, upload_seconds=0)
     monkeypatch.setenv("CLOUDFLARE_API_URL", f"{origin}/client/v4")
     monkeypatch.setattr(realtimekit, "secret", lambda arn: {"api_token": TOKEN})
-    return realtimekit.RealtimeKit(Purse())
+    return realtimekit.RealtimeKitClient(Purse())
 
 
 def control(origin: str, path: str, **body: Any) -> Any:
@@ -43,37 +43,37 @@ def elsewhere(origin: str, method: str, path: str, **body: Any) -> Any:
     return answer.json()["data"]
 
 
-def reaches(kit: realtimekit.RealtimeKit, capture_id: str, status: CaptureStatus) -> None:
+def reaches(kit: realtimekit.RealtimeKitClient, capture_id: str, status: ProviderStatus) -> None:
     until(lambda: kit.get(capture_id).status is status)
 
 
-def everywhere(kit: realtimekit.RealtimeKit, meeting_id: str, capture_id: str) -> list[Capture]:
+def everywhere(kit: realtimekit.RealtimeKitClient, meeting_id: str, capture_id: str) -> list[ProviderRecording]:
     """A recording as each read shows it that shows one which has ended, too."""
     listed = [*kit.captures(meeting_id), *kit.recent(1)[0]]
     return [kit.get(capture_id), *(one for one in listed if one.id == capture_id)]
 
 
 def test_a_recording_that_somebody_else_pauses_runs_and_can_be_stopped(
-    origin: str, kit: realtimekit.RealtimeKit
+    origin: str, kit: realtimekit.RealtimeKitClient
 ) -> None:
     meeting = kit.create_meeting("Lab", record_on_start=False)
     begun = kit.start(meeting, max_seconds=None)
-    reaches(kit, begun.id, CaptureStatus.RECORDING)
-    for action, status in (("pause", CaptureStatus.PAUSED), ("resume", CaptureStatus.RECORDING)) * 2:
+    reaches(kit, begun.id, ProviderStatus.RECORDING)
+    for action, status in (("pause", ProviderStatus.PAUSED), ("resume", ProviderStatus.RECORDING)) * 2:
         elsewhere(origin, "PUT", f"/recordings/{begun.id}", action=action)
         active = kit.active(meeting)
         assert active is not None
         for read in (active, *everywhere(kit, meeting, begun.id)):
             assert (read.status, read.status.running, read.stopped_at) == (status, True, None)
     elsewhere(origin, "PUT", f"/recordings/{begun.id}", action="pause")
-    assert kit.stop(begun.id).status is CaptureStatus.UPLOADING
-    reaches(kit, begun.id, CaptureStatus.UPLOADED)
+    assert kit.stop(begun.id).status is ProviderStatus.UPLOADING
+    reaches(kit, begun.id, ProviderStatus.UPLOADED)
 
 
 @pytest.mark.parametrize("rows", ["guide", "reference"])
 @pytest.mark.parametrize("people", [1, 2])
 def test_a_track_recording_is_known_as_one_while_it_runs_and_after_it(
-    origin: str, kit: realtimekit.RealtimeKit, rows: str, people: int
+    origin: str, kit: realtimekit.RealtimeKitClient, rows: str, people: int
 ) -> None:
     control(origin, "/settings", track_rows=rows)
     meeting = kit.create_meeting("Lab", record_on_start=False)
@@ -82,16 +82,16 @@ def test_a_track_recording_is_known_as_one_while_it_runs_and_after_it(
         elsewhere(origin, "POST", f"/meetings/{meeting}/participants", **person)
     control(origin, "/join", meeting_id=meeting)
     track = elsewhere(origin, "POST", "/recordings/track", meeting_id=meeting)["recording"]["id"]
-    reaches(kit, track, CaptureStatus.RECORDING)
+    reaches(kit, track, ProviderStatus.RECORDING)
     assert [one.tracks for one in everywhere(kit, meeting, track)] == [True] * 3
     elsewhere(origin, "PUT", f"/recordings/{track}", action="stop")
-    reaches(kit, track, CaptureStatus.UPLOADED)
+    reaches(kit, track, ProviderStatus.UPLOADED)
     assert [(one.tracks, one.download_url) for one in everywhere(kit, meeting, track)] == [(True, None)] * 3
 
 
 @pytest.mark.parametrize("are_active", [False, True])
 def test_a_track_recording_is_not_what_runs_in_a_meeting(
-    origin: str, kit: realtimekit.RealtimeKit, are_active: bool
+    origin: str, kit: realtimekit.RealtimeKitClient, are_active: bool
 ) -> None:
     """Whether Cloudflare calls it the active one is not documented."""
     control(origin, "/settings", tracks_are_active=are_active)

@@ -57,6 +57,6 @@ def test_a_recording_that_is_not_deleted_or_came_back_never_expires(monkeypatch:
     back = deleted.undeleted()
     dynamo.DynamoRecordings().save(deleted, back)
     assert "expires_at" not in stored(back)
-    live = a_recording(status=Status.READY, id=f"{deleted.id[:-1]}1", cloudflare_id="capture_2")
+    live = a_recording(status=Status.READY, id=f"{deleted.id[:-1]}1", cloudflare_recording_id="capture_2")
     dynamo.DynamoRecordings().add(live, nonce=None)
     assert "expires_at" not in stored(live)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from local.standin.media import base_file
-from recordings.adapters.media import read_media_facts
-from recordings.adapters.transfer import UrlReader
+from recordings.adapters.storage.media import read_media_facts
+from recordings.adapters.storage.source import UrlReader
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Recording
 from tests.unit.services.world import World
+from tools.local.standin.media import base_file
 
 PAGE = b"<!doctype html><html><head><title>Sign in</title></head><body>please</body></html>"
 NO_MEDIA = {

@@ -11,8 +11,8 @@ from botocore.stub import Stubber
 from moto import mock_aws
 from moto.core.models import patch_client
 
-from recordings.adapters import step_functions
-from recordings.adapters.step_functions import ArchivingRuns, ProcessingRuns, answer_task, fail_task
+from recordings.adapters.aws import executions as step_functions
+from recordings.adapters.aws.executions import ArchivingStateMachine, ProcessingStateMachine, answer_task, fail_task
 from recordings.domain.errors import InfrastructureError, Throttled
 from tests.support.builders import a_recording
 
@@ -47,7 +47,7 @@ def runs_of(arn: str) -> list[str]:
 
 def test_a_run_is_named_after_recording_and_attempt_and_told_which(machine: str) -> None:
     recording = a_recording(tenant_id="a#b/ü", attempt=2)
-    ProcessingRuns().start(recording)
+    ProcessingStateMachine().start(recording)
     assert runs_of(machine) == [f"{recording.id}-2"]
     arn = machine.replace("stateMachine", "execution") + f":{recording.id}-2"
     told = json.loads(boto3.client("stepfunctions").describe_execution(executionArn=arn)["input"])
@@ -57,28 +57,28 @@ def test_a_run_is_named_after_recording_and_attempt_and_told_which(machine: str)
 def test_a_run_is_started_once_and_each_attempt_has_its_own(machine: str) -> None:
     recording = a_recording()
     for one in (recording, recording, replace(recording, status=recording.status, partial=True)):
-        ProcessingRuns().start(one)
+        ProcessingStateMachine().start(one)
     assert len(runs_of(machine)) == 1
-    ProcessingRuns().start(replace(recording, attempt=2))
+    ProcessingStateMachine().start(replace(recording, attempt=2))
     assert len(runs_of(machine)) == 2
 
 
 def test_a_new_attempt_ends_the_run_before_it(machine: str) -> None:
     before = a_recording()
     after = replace(before, attempt=2)
-    ProcessingRuns().start(before)
-    assert ProcessingRuns().alive(before)
+    ProcessingStateMachine().start(before)
+    assert ProcessingStateMachine().is_running(before)
     for _ in range(2):
-        ProcessingRuns().replace(before, after)
-        assert not ProcessingRuns().alive(before)
-        assert ProcessingRuns().alive(after)
+        ProcessingStateMachine().replace(before, after)
+        assert not ProcessingStateMachine().is_running(before)
+        assert ProcessingStateMachine().is_running(after)
     assert len(runs_of(machine)) == 2
 
 
 def test_a_run_that_never_was_is_replaced_too_and_counts_as_not_yet_started(machine: str) -> None:
     before = a_recording()
-    assert ProcessingRuns().alive(before)
-    ProcessingRuns().replace(before, replace(before, attempt=2))
+    assert ProcessingStateMachine().is_running(before)
+    ProcessingStateMachine().replace(before, replace(before, attempt=2))
     assert runs_of(machine) == [f"{before.id}-2"]
 
 
@@ -86,13 +86,17 @@ def test_a_run_that_has_ended_is_replaced_too(client: Stubber) -> None:
     client.add_client_error("stop_execution", "ValidationException", "Execution is not running")
     client.add_response("start_execution", {"executionArn": "arn:run", "startDate": datetime.now(UTC)})
     before = a_recording()
-    ProcessingRuns().replace(before, replace(before, attempt=2))
+    ProcessingStateMachine().replace(before, replace(before, attempt=2))
 
 
 @pytest.mark.parametrize("method", ["stop_execution", "describe_execution"])
 def test_a_run_that_cannot_be_asked_is_told(client: Stubber, method: str) -> None:
     client.add_client_error(method, "AccessDeniedException")
-    act = ProcessingRuns().alive if method == "describe_execution" else lambda one: ProcessingRuns().replace(one, one)
+    act = (
+        ProcessingStateMachine().is_running
+        if method == "describe_execution"
+        else lambda one: ProcessingStateMachine().replace(one, one)
+    )
     with pytest.raises(InfrastructureError):
         act(a_recording())
 
@@ -101,7 +105,7 @@ def test_a_move_to_the_archive_is_a_run_of_its_own(machine: str, monkeypatch: py
     monkeypatch.setenv("ARCHIVING_ARN", machine)
     recording = a_recording(archive_attempt=3, attempt=2)
     for _ in range(2):
-        ArchivingRuns().start(recording)
+        ArchivingStateMachine().start(recording)
     assert runs_of(machine) == [f"{recording.id}-3"]
 
 
@@ -111,37 +115,37 @@ def test_a_name_fits_what_step_functions_allows() -> None:
 
 def test_a_run_that_was_started_with_other_input_is_still_the_run(client: Stubber) -> None:
     client.add_client_error("start_execution", "ExecutionAlreadyExists")
-    ProcessingRuns().start(a_recording())
+    ProcessingStateMachine().start(a_recording())
 
 
 @pytest.mark.parametrize("code", ["StateMachineDoesNotExist", "AccessDeniedException"])
 def test_a_run_that_cannot_be_started_is_told(client: Stubber, code: str) -> None:
     client.add_client_error("start_execution", code)
     with pytest.raises(InfrastructureError, match=code):
-        ProcessingRuns().start(a_recording())
+        ProcessingStateMachine().start(a_recording())
 
 
 @pytest.mark.parametrize("code", ["ThrottlingException", "ExecutionLimitExceeded"])
 def test_where_there_is_no_room_for_a_run_the_caller_comes_again(client: Stubber, code: str) -> None:
     client.add_client_error("start_execution", code)
     with pytest.raises(Throttled):
-        ProcessingRuns().start(a_recording())
+        ProcessingStateMachine().start(a_recording())
 
 
 def test_waking_lets_the_run_look_again(client: Stubber) -> None:
     client.add_response("send_task_success", {}, {"taskToken": "token", "output": json.dumps({"state": "look_again"})})
-    ProcessingRuns().wake("token")
+    ProcessingStateMachine().complete_task("token")
 
 
 def test_an_answer_is_json_and_a_failure_has_name_and_cause(client: Stubber) -> None:
     client.add_response("send_task_success", {}, {"taskToken": "t", "output": '{"state": "uploaded", "partial": true}'})
-    client.add_response("send_task_failure", {}, {"taskToken": "t", "error": "CaptureFailed", "cause": "why"})
+    client.add_response("send_task_failure", {}, {"taskToken": "t", "error": "ProviderRecordingFailed", "cause": "why"})
     answer_task("t", {"state": "uploaded", "partial": True})
-    fail_task("t", "CaptureFailed", "why")
+    fail_task("t", "ProviderRecordingFailed", "why")
 
 
 SENDERS: list[tuple[str, Callable[[], None]]] = [
-    ("send_task_success", lambda: ProcessingRuns().wake("t")),
+    ("send_task_success", lambda: ProcessingStateMachine().complete_task("t")),
     ("send_task_success", lambda: answer_task("t", {})),
     ("send_task_failure", lambda: fail_task("t", "E", "c")),
 ]

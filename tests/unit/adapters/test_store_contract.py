@@ -17,10 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recordings.adapters import dynamo
-from recordings.adapters.dynamodb.audit import DynamoSuspects, DynamoTenants
+from recordings.adapters.dynamodb.audit import DynamoOpenFindings, DynamoTenants
 from recordings.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
-from recordings.adapters.dynamodb.part_checksums import DynamoPartSums
-from recordings.adapters.dynamodb.retry_queue import DynamoKeptLooks
+from recordings.adapters.dynamodb.part_checksums import DynamoPartChecksums
+from recordings.adapters.dynamodb.retry_queue import DynamoRetryQueue
 from recordings.adapters.dynamodb.rooms import DynamoRooms
 from recordings.domain.errors import (
     ConcurrentUpdate,
@@ -38,11 +38,11 @@ from recordings.domain.errors import (
 from recordings.domain.lifecycle import Status
 from recordings.domain.meeting import MeetingOwnership, Tenure
 from recordings.domain.recording import Archive, Failure, HeldFile, Progress, Recording
-from recordings.domain.stretch import Stretch
+from recordings.domain.room_range import RoomRange
 from recordings.domain.tally import day_of, difference
-from recordings.ports import Filter, IdempotencyKeys, KeptLooks, Recordings, Rooms, Tenants
-from recordings.services.audit_storage import Suspects
-from recordings.services.transfer_file import PartSums
+from recordings.ports.repositories import Filter, IdempotencyKeys, Recordings, RetryQueue, Rooms, Tenants
+from recordings.services.audit.audit_storage import OpenFindings
+from recordings.services.transfer.transfer_file import PartChecksums
 from tests.support.builders import NOON, a_file, a_recording, a_room
 from tests.support.fakes import (
     CountingIds,
@@ -69,10 +69,10 @@ class Store:
     rooms: Rooms
     recordings: Recordings
     keys: IdempotencyKeys
-    sums: PartSums
+    sums: PartChecksums
     tenants: Tenants
-    suspects: Suspects
-    kept: KeptLooks
+    suspects: OpenFindings
+    kept: RetryQueue
     read_tallies: Callable[[], Tallies]
 
     @property
@@ -118,10 +118,10 @@ def in_dynamo() -> Store:
         DynamoRooms(),
         dynamo.DynamoRecordings(),
         DynamoIdempotencyKeys(),
-        DynamoPartSums(),
+        DynamoPartChecksums(),
         DynamoTenants(),
-        DynamoSuspects(),
-        DynamoKeptLooks(),
+        DynamoOpenFindings(),
+        DynamoRetryQueue(),
         tallies,
     )
 
@@ -164,7 +164,7 @@ def test_a_room_is_read_as_it_was_added(store: Store) -> None:
     room = a_room(name="Zoë 🎬", record_on_start=True)
     store.rooms.add(room)
     assert store.rooms.get("tenant_1", "room_1") == room
-    assert store.rooms.of_meeting("meeting_1") == room
+    assert store.rooms.find_by_meeting_id("meeting_1") == room
 
 
 @pytest.mark.parametrize("room_id", ["room_2", "", "x" * 1025, "\ud800"])
@@ -173,8 +173,8 @@ def test_an_unknown_room_is_not_found(store: Store, room_id: str, now: datetime)
     with pytest.raises(RoomNotFound):
         store.rooms.get("tenant_1", room_id)
     with pytest.raises(RoomNotFound):
-        store.rooms.take_lock("tenant_1", room_id, nonce="n", now=now, until=now + timedelta(seconds=60))
-    assert store.rooms.of_meeting("meeting_2") is None
+        store.rooms.acquire_lock("tenant_1", room_id, nonce="n", now=now, until=now + timedelta(seconds=60))
+    assert store.rooms.find_by_meeting_id("meeting_2") is None
 
 
 def test_a_room_is_added_once(store: Store) -> None:
@@ -182,7 +182,7 @@ def test_a_room_is_added_once(store: Store) -> None:
     with pytest.raises(ConcurrentUpdate):
         store.rooms.add(a_room(name="second", meeting_id="meeting_2"))
     assert store.rooms.get("tenant_1", "room_1").name == "first"
-    assert store.rooms.of_meeting("meeting_2") is None
+    assert store.rooms.find_by_meeting_id("meeting_2") is None
 
 
 def test_a_room_added_again_with_the_same_meeting_is_the_same_refusal(store: Store) -> None:
@@ -198,7 +198,7 @@ def test_a_meeting_belongs_to_one_room_of_one_tenant(store: Store, tenant: str) 
         store.rooms.add(a_room(tenant_id=tenant, id="room_2"))
     with pytest.raises(RoomNotFound):
         store.rooms.get(tenant, "room_2")
-    assert store.rooms.of_meeting("meeting_1") == a_room()
+    assert store.rooms.find_by_meeting_id("meeting_1") == a_room()
 
 
 def test_a_saved_room_is_read_back(store: Store) -> None:
@@ -230,8 +230,8 @@ def test_a_room_that_changes_its_meeting_lets_the_old_one_go(store: Store) -> No
     store.rooms.add(before)
     after = replace(before, meeting_id="meeting_2", version=2)
     store.rooms.save(before, after)
-    assert store.rooms.of_meeting("meeting_1") is None
-    assert store.rooms.of_meeting("meeting_2") == after
+    assert store.rooms.find_by_meeting_id("meeting_1") is None
+    assert store.rooms.find_by_meeting_id("meeting_2") == after
     assert [look["meeting_id"] for look in store.kept.all()] == ["meeting_1", "meeting_2"]
     store.rooms.add(a_room(id="room_2", meeting_id="meeting_1"), adopted=True)
 
@@ -243,7 +243,7 @@ def test_a_room_cannot_change_to_a_meeting_of_another(store: Store) -> None:
     with pytest.raises(MeetingInUse):
         store.rooms.save(other, replace(other, meeting_id="meeting_1", version=2))
     assert store.rooms.get("tenant_1", "room_2") == other
-    assert store.rooms.of_meeting("meeting_1") == a_room()
+    assert store.rooms.find_by_meeting_id("meeting_1") == a_room()
 
 
 def test_a_stale_room_takes_no_meeting(store: Store) -> None:
@@ -252,13 +252,13 @@ def test_a_stale_room_takes_no_meeting(store: Store) -> None:
     store.rooms.save(before, replace(before, version=2))
     with pytest.raises(ConcurrentUpdate):
         store.rooms.save(before, replace(before, meeting_id="meeting_2", version=2))
-    assert store.rooms.of_meeting("meeting_2") is None
+    assert store.rooms.find_by_meeting_id("meeting_2") is None
 
 
 def test_saving_a_room_never_touches_its_lock(store: Store, now: datetime) -> None:
     before = a_room()
     store.rooms.add(before)
-    store.rooms.take_lock("tenant_1", "room_1", nonce="n", now=now, until=now + timedelta(seconds=60))
+    store.rooms.acquire_lock("tenant_1", "room_1", nonce="n", now=now, until=now + timedelta(seconds=60))
     store.rooms.save(before, replace(before, name="New", version=2))
     room = store.rooms.get("tenant_1", "room_1")
     assert (room.name, room.lease_nonce, room.lease_until) == ("New", "n", now + timedelta(seconds=60))
@@ -269,12 +269,12 @@ def test_a_removed_room_leaves_its_meeting_free_for_its_tenant_alone(store: Stor
     store.rooms.remove(a_room())
     with pytest.raises(RoomNotFound):
         store.rooms.get("tenant_1", "room_1")
-    assert store.rooms.of_meeting("meeting_1") is None
+    assert store.rooms.find_by_meeting_id("meeting_1") is None
     for adopted in (False, True):
         with pytest.raises(MeetingInUse):
             store.rooms.add(a_room(id="room_2", tenant_id="tenant_2"), adopted=adopted)
     store.rooms.add(a_room(id="room_2"), adopted=True)
-    assert store.rooms.of_meeting("meeting_1") == a_room(id="room_2")
+    assert store.rooms.find_by_meeting_id("meeting_1") == a_room(id="room_2")
 
 
 def test_who_has_held_a_meeting_and_when_is_read_as_it_was_stored(store: Store, now: datetime) -> None:
@@ -304,21 +304,21 @@ def test_a_made_meeting_is_its_rooms_from_the_beginning(store: Store) -> None:
 @pytest.mark.parametrize("nonce", ["theirs", None])
 def test_only_who_holds_the_lease_releases_the_meeting(store: Store, now: datetime, nonce: str | None) -> None:
     store.rooms.add(a_room())
-    store.rooms.take_lock("tenant_1", "room_1", nonce="ours", now=now, until=now + timedelta(seconds=60))
+    store.rooms.acquire_lock("tenant_1", "room_1", nonce="ours", now=now, until=now + timedelta(seconds=60))
     room = store.rooms.get("tenant_1", "room_1")
     with pytest.raises(RoomIsRecording):
         store.rooms.remove(room, nonce=nonce)
     if nonce is not None:
         with pytest.raises(ConcurrentUpdate):
             store.rooms.save(room, replace(room, meeting_id="meeting_2", version=2), nonce=nonce)
-    assert store.rooms.of_meeting("meeting_1") == room
+    assert store.rooms.find_by_meeting_id("meeting_1") == room
     store.rooms.remove(room, nonce="ours")
-    assert store.rooms.of_meeting("meeting_1") is None
+    assert store.rooms.find_by_meeting_id("meeting_1") is None
 
 
 def test_a_recorded_room_under_our_lease_is_not_removed(store: Store, now: datetime) -> None:
     store.rooms.add(a_room())
-    store.rooms.take_lock("tenant_1", "room_1", nonce="ours", now=now, until=now + timedelta(seconds=60))
+    store.rooms.acquire_lock("tenant_1", "room_1", nonce="ours", now=now, until=now + timedelta(seconds=60))
     recording = a_recording()
     store.recordings.add(recording, nonce="ours")
     with pytest.raises(RoomIsRecording) as refused:
@@ -372,7 +372,7 @@ def test_a_stale_room_is_not_removed(store: Store) -> None:
     store.rooms.save(a_room(), a_room(name="New", version=2))
     with pytest.raises(ConcurrentUpdate):
         store.rooms.remove(a_room())
-    assert store.rooms.of_meeting("meeting_1") is not None
+    assert store.rooms.find_by_meeting_id("meeting_1") is not None
 
 
 def test_a_room_that_is_recording_is_not_removed(store: Store) -> None:
@@ -387,7 +387,7 @@ def test_a_room_that_is_recording_is_not_removed(store: Store) -> None:
 
 def test_a_room_under_a_lease_is_not_removed_until_it_ends(store: Store, now: datetime) -> None:
     store.rooms.add(a_room())
-    store.rooms.take_lock("tenant_1", "room_1", nonce="n", now=now, until=now + timedelta(seconds=60))
+    store.rooms.acquire_lock("tenant_1", "room_1", nonce="n", now=now, until=now + timedelta(seconds=60))
     with pytest.raises(RoomIsRecording):
         store.rooms.remove(a_room())
     store.rooms.release_lock("tenant_1", "room_1", nonce="n")
@@ -397,7 +397,7 @@ def test_a_room_under_a_lease_is_not_removed_until_it_ends(store: Store, now: da
 def test_a_room_whose_lease_ran_out_is_removed(store: Store, now: datetime) -> None:
     store.rooms.add(a_room())
     past = now - timedelta(seconds=90)
-    store.rooms.take_lock("tenant_1", "room_1", nonce="n", now=past, until=past + timedelta(seconds=60))
+    store.rooms.acquire_lock("tenant_1", "room_1", nonce="n", now=past, until=past + timedelta(seconds=60))
     store.rooms.remove(a_room())
     with pytest.raises(RoomNotFound):
         store.rooms.get("tenant_1", "room_1")
@@ -448,20 +448,22 @@ def test_a_suspect_is_remembered_until_it_is_forgotten(store: Store) -> None:
 def test_taking_the_lease_gives_the_room_as_it_is_now(store: Store, now: datetime) -> None:
     store.rooms.add(a_room())
     store.rooms.save(a_room(), a_room(name="New", version=2))
-    room = store.rooms.take_lock("tenant_1", "room_1", nonce="n", now=now, until=now + timedelta(seconds=60))
+    room = store.rooms.acquire_lock("tenant_1", "room_1", nonce="n", now=now, until=now + timedelta(seconds=60))
     assert room == a_room(name="New", version=2, lease_nonce="n", lease_until=now + timedelta(seconds=60))
 
 
 def test_a_lease_keeps_others_out_until_its_very_end(store: Store, now: datetime) -> None:
     until = now + timedelta(seconds=60)
     store.rooms.add(a_room())
-    store.rooms.take_lock("tenant_1", "room_1", nonce="first", now=now, until=until)
+    store.rooms.acquire_lock("tenant_1", "room_1", nonce="first", now=now, until=until)
     for moment in (now, until - timedelta(seconds=1)):
         with pytest.raises(RoomAlreadyRecording) as refusal:
-            store.rooms.take_lock("tenant_1", "room_1", nonce="second", now=moment, until=until)
+            store.rooms.acquire_lock("tenant_1", "room_1", nonce="second", now=moment, until=until)
         assert refusal.value.blocker is None
     assert store.rooms.get("tenant_1", "room_1").lease_nonce == "first"
-    room = store.rooms.take_lock("tenant_1", "room_1", nonce="second", now=until, until=until + timedelta(seconds=60))
+    room = store.rooms.acquire_lock(
+        "tenant_1", "room_1", nonce="second", now=until, until=until + timedelta(seconds=60)
+    )
     assert room.lease_nonce == "second"
 
 
@@ -469,13 +471,13 @@ def test_who_asks_again_for_a_lease_of_its_own_holds_it(store: Store, now: datet
     until = now + timedelta(seconds=60)
     store.rooms.add(a_room())
     for _ in range(2):
-        room = store.rooms.take_lock("tenant_1", "room_1", nonce="n", now=now, until=until)
+        room = store.rooms.acquire_lock("tenant_1", "room_1", nonce="n", now=now, until=until)
         assert (room.lease_nonce, room.lease_until) == ("n", until)
 
 
 def test_only_its_holder_releases_a_lease(store: Store, now: datetime) -> None:
     store.rooms.add(a_room())
-    store.rooms.take_lock("tenant_1", "room_1", nonce="n", now=now, until=now + timedelta(seconds=60))
+    store.rooms.acquire_lock("tenant_1", "room_1", nonce="n", now=now, until=now + timedelta(seconds=60))
     store.rooms.release_lock("tenant_1", "room_1", nonce="other")
     assert store.rooms.get("tenant_1", "room_1").lease_nonce == "n"
     store.rooms.release_lock("tenant_1", "room_1", nonce="n")
@@ -490,38 +492,43 @@ def test_a_lease_refused_by_a_recording_names_it(store: Store, now: datetime) ->
     store.rooms.add(a_room())
     store.recordings.add(a_recording(), nonce=None)
     with pytest.raises(RoomAlreadyRecording) as refusal:
-        store.rooms.take_lock("tenant_1", "room_1", nonce="n", now=now, until=now + timedelta(seconds=60))
+        store.rooms.acquire_lock("tenant_1", "room_1", nonce="n", now=now, until=now + timedelta(seconds=60))
     assert refusal.value.blocker == a_recording()
 
 
 def test_the_making_of_a_rooms_meeting_is_claimed_by_one(store: Store, now: datetime) -> None:
     until = now + timedelta(seconds=60)
-    assert store.rooms.claim("tenant_1", "room_1", nonce="first", now=now, until=until) is None
+    assert store.rooms.acquire_creation_lock("tenant_1", "room_1", nonce="first", now=now, until=until) is None
     with pytest.raises(Throttled):
-        store.rooms.claim("tenant_1", "room_1", nonce="second", now=until - timedelta(seconds=1), until=until)
-    assert store.rooms.claim("tenant_2", "room_1", nonce="theirs", now=now, until=until) is None
-    assert store.rooms.claim("tenant_1", "room_1", nonce="second", now=until, until=until) is None
+        store.rooms.acquire_creation_lock(
+            "tenant_1", "room_1", nonce="second", now=until - timedelta(seconds=1), until=until
+        )
+    assert store.rooms.acquire_creation_lock("tenant_2", "room_1", nonce="theirs", now=now, until=until) is None
+    assert store.rooms.acquire_creation_lock("tenant_1", "room_1", nonce="second", now=until, until=until) is None
 
 
 def test_a_meeting_made_under_a_claim_is_given_to_the_next(store: Store, now: datetime) -> None:
     until = now + timedelta(seconds=60)
-    store.rooms.claim("tenant_1", "room_1", nonce="first", now=now, until=until)
+    store.rooms.acquire_creation_lock("tenant_1", "room_1", nonce="first", now=now, until=until)
     store.rooms.note_meeting("tenant_1", "room_1", nonce="other", meeting_id="not theirs to note")
     store.rooms.note_meeting("tenant_1", "room_1", nonce="first", meeting_id="meeting_1")
     for moment in (now, until + timedelta(hours=1)):
-        assert store.rooms.claim("tenant_1", "room_1", nonce="second", now=moment, until=until) == "meeting_1"
+        assert (
+            store.rooms.acquire_creation_lock("tenant_1", "room_1", nonce="second", now=moment, until=until)
+            == "meeting_1"
+        )
     store.rooms.add(a_room())
-    assert store.rooms.claim("tenant_1", "room_1", nonce="second", now=now, until=until) is None
+    assert store.rooms.acquire_creation_lock("tenant_1", "room_1", nonce="second", now=now, until=until) is None
 
 
 def test_a_claim_is_given_up_by_who_holds_it(store: Store, now: datetime) -> None:
     until = now + timedelta(seconds=60)
-    store.rooms.claim("tenant_1", "room_1", nonce="first", now=now, until=until)
-    store.rooms.release_claim("tenant_1", "room_1", nonce="other")
+    store.rooms.acquire_creation_lock("tenant_1", "room_1", nonce="first", now=now, until=until)
+    store.rooms.release_creation_lock("tenant_1", "room_1", nonce="other")
     with pytest.raises(Throttled):
-        store.rooms.claim("tenant_1", "room_1", nonce="second", now=now, until=until)
-    store.rooms.release_claim("tenant_1", "room_1", nonce="first")
-    assert store.rooms.claim("tenant_1", "room_1", nonce="second", now=now, until=until) is None
+        store.rooms.acquire_creation_lock("tenant_1", "room_1", nonce="second", now=now, until=until)
+    store.rooms.release_creation_lock("tenant_1", "room_1", nonce="first")
+    assert store.rooms.acquire_creation_lock("tenant_1", "room_1", nonce="second", now=now, until=until) is None
 
 
 # ---------------------------------------------------------------- recordings
@@ -533,7 +540,7 @@ def test_a_recording_is_read_as_it_was_added(store: Store, status: Status) -> No
     recording = a_recording(status=status, partial=True, attempt=3, room_name="Zoë 🎬")
     store.recordings.add(recording, nonce=None)
     assert store.recordings.get("tenant_1", recording.id) == recording
-    assert store.recordings.of_cloudflare("capture_1") == recording
+    assert store.recordings.find_by_cloudflare_recording_id("capture_1") == recording
     assert store.recordings.page("tenant_1", limit=5, offset=0).items == [recording]
     assert_counts(store, recording)
 
@@ -542,12 +549,12 @@ def test_a_recording_is_read_as_it_was_added(store: Store, status: Status) -> No
 def test_an_unknown_recording_is_not_found(store: Store, recording_id: str) -> None:
     with pytest.raises(RecordingNotFound):
         store.recordings.get("tenant_1", recording_id)
-    assert store.recordings.of_cloudflare("capture_1") is None
+    assert store.recordings.find_by_cloudflare_recording_id("capture_1") is None
 
 
 def test_a_running_recording_takes_the_room_and_ends_the_lease(store: Store, now: datetime) -> None:
     store.rooms.add(a_room())
-    store.rooms.take_lock("tenant_1", "room_1", nonce="n", now=now, until=now + timedelta(seconds=60))
+    store.rooms.acquire_lock("tenant_1", "room_1", nonce="n", now=now, until=now + timedelta(seconds=60))
     store.recordings.add(a_recording(), nonce="n")
     assert store.rooms.get("tenant_1", "room_1") == a_room(active_recording_id=a_recording().id)
 
@@ -555,7 +562,7 @@ def test_a_running_recording_takes_the_room_and_ends_the_lease(store: Store, now
 def test_a_lease_that_ran_out_still_serves_while_nobody_else_took_it(store: Store, now: datetime) -> None:
     past = now - timedelta(hours=1)
     store.rooms.add(a_room())
-    store.rooms.take_lock("tenant_1", "room_1", nonce="n", now=past, until=past + timedelta(seconds=60))
+    store.rooms.acquire_lock("tenant_1", "room_1", nonce="n", now=past, until=past + timedelta(seconds=60))
     store.recordings.add(a_recording(), nonce="n")
     assert store.rooms.get("tenant_1", "room_1").active_recording_id == a_recording().id
 
@@ -564,10 +571,10 @@ def test_a_lease_that_ran_out_still_serves_while_nobody_else_took_it(store: Stor
 def test_a_recording_cannot_take_a_room_that_another_start_holds(store: Store, nonce: str | None) -> None:
     now = datetime.now(UTC).replace(microsecond=0)
     store.rooms.add(a_room())
-    store.rooms.take_lock("tenant_1", "room_1", nonce="n", now=now, until=now + timedelta(seconds=60))
+    store.rooms.acquire_lock("tenant_1", "room_1", nonce="n", now=now, until=now + timedelta(seconds=60))
     with pytest.raises(RoomAlreadyRecording):
         store.recordings.add(a_recording(), nonce=nonce)
-    assert store.recordings.of_cloudflare("capture_1") is None
+    assert store.recordings.find_by_cloudflare_recording_id("capture_1") is None
     assert store.rooms.get("tenant_1", "room_1").lease_nonce == "n"
     assert_counts(store)
 
@@ -575,7 +582,7 @@ def test_a_recording_cannot_take_a_room_that_another_start_holds(store: Store, n
 def test_without_nonce_an_expired_lease_is_no_obstacle(store: Store, now: datetime) -> None:
     past = now - timedelta(seconds=90)
     store.rooms.add(a_room())
-    store.rooms.take_lock("tenant_1", "room_1", nonce="n", now=past, until=past + timedelta(seconds=60))
+    store.rooms.acquire_lock("tenant_1", "room_1", nonce="n", now=past, until=past + timedelta(seconds=60))
     store.recordings.add(a_recording(), nonce=None)
     assert store.rooms.get("tenant_1", "room_1") == a_room(active_recording_id=a_recording().id)
 
@@ -591,7 +598,7 @@ def test_a_room_holds_one_recording(store: Store) -> None:
     store.rooms.add(a_room())
     store.recordings.add(a_recording(), nonce=None)
     with pytest.raises(RoomAlreadyRecording) as refusal:
-        store.recordings.add(a_recording(id="rec_02", cloudflare_id="capture_2"), nonce=None)
+        store.recordings.add(a_recording(id="rec_02", cloudflare_recording_id="capture_2"), nonce=None)
     assert refusal.value.blocker == a_recording()
     assert_counts(store, a_recording())
 
@@ -605,7 +612,7 @@ def test_a_recording_needs_its_room(store: Store) -> None:
 def test_an_ended_recording_leaves_the_room_as_it_is(store: Store) -> None:
     store.rooms.add(a_room())
     store.recordings.add(a_recording(), nonce=None)
-    store.recordings.add(ended(id="rec_02", cloudflare_id="capture_2"), nonce=None)
+    store.recordings.add(ended(id="rec_02", cloudflare_recording_id="capture_2"), nonce=None)
     assert store.rooms.get("tenant_1", "room_1").active_recording_id == a_recording().id
 
 
@@ -619,7 +626,7 @@ def test_a_cloudflare_recording_is_imported_once(store: Store, tenant: str, stat
     again = a_recording(id="rec_02", tenant_id=tenant, room_id="room_2", status=status)
     with pytest.raises(ConcurrentUpdate):
         store.recordings.add(again, nonce=None)
-    assert store.recordings.of_cloudflare("capture_1") == first
+    assert store.recordings.find_by_cloudflare_recording_id("capture_1") == first
     assert store.rooms.get("tenant_2", "room_2").active_recording_id is None
     assert_counts(store, first)
 
@@ -637,13 +644,13 @@ def test_an_id_is_given_once(store: Store, status: Status) -> None:
     first = a_recording(status=status)
     store.recordings.add(first, nonce=None)
     with pytest.raises(ConcurrentUpdate):
-        store.recordings.add(replace(first, cloudflare_id="capture_2"), nonce=None)
-    assert store.recordings.of_cloudflare("capture_2") is None
+        store.recordings.add(replace(first, cloudflare_recording_id="capture_2"), nonce=None)
+    assert store.recordings.find_by_cloudflare_recording_id("capture_2") is None
     assert_counts(store, first)
 
 
 def test_two_recordings_without_cloudflare_id_are_two(store: Store) -> None:
-    first, second = ended(cloudflare_id=None), ended(id="rec_02", cloudflare_id=None)
+    first, second = ended(cloudflare_recording_id=None), ended(id="rec_02", cloudflare_recording_id=None)
     store.recordings.add(first, nonce=None)
     store.recordings.add(second, nonce=None)
     assert_counts(store, first, second)
@@ -666,7 +673,7 @@ def test_a_recording_whose_room_holds_another_frees_nothing(store: Store) -> Non
     store.recordings.add(before, nonce=None)
     stopped = before.stopped(at=NOON, cause="x")
     store.recordings.save(before, stopped)
-    other = a_recording(id="rec_02", cloudflare_id="capture_2")
+    other = a_recording(id="rec_02", cloudflare_recording_id="capture_2")
     store.recordings.add(other, nonce=None)
     # Its late end, read before the room moved on.
     with pytest.raises(ConcurrentUpdate):
@@ -701,7 +708,7 @@ def test_a_stale_recording_is_not_saved_in_the_status_that_it_still_has(store: S
     store.recordings.save(recording, first)
     with pytest.raises(ConcurrentUpdate):
         store.recordings.save(recording, recording.recovered(at=NOON + timedelta(minutes=1)))
-    assert store.recordings.find(recording.tenant_id, recording.id) == first
+    assert store.recordings.get_including_deleted(recording.tenant_id, recording.id) == first
 
 
 def test_a_save_needs_the_status_it_leaves_as_well_as_the_version(store: Store) -> None:
@@ -794,7 +801,9 @@ def test_progress_of_a_move_that_another_one_replaced_is_dropped(store: Store) -
 def test_attempts_and_what_is_held_of_them_are_kept(store: Store) -> None:
     held = HeldFile(a_file(size_bytes=2**40, crc32="0a", sha256="0b", etag="0c"), 7)
     for number, kept in enumerate((held, replace(held, duration_seconds=None))):
-        stored = ended(id=f"rec_0{number}", cloudflare_id=f"capture_{number}", automatic_attempts=5, held=kept)
+        stored = ended(
+            id=f"rec_0{number}", cloudflare_recording_id=f"capture_{number}", automatic_attempts=5, held=kept
+        )
         store.recordings.add(stored, nonce=None)
         assert store.recordings.get("tenant_1", stored.id) == stored
 
@@ -868,7 +877,7 @@ def test_bad_news_of_a_deleted_recording_is_noted_where_it_is(store: Store) -> N
     gone = before.deleted(at=NOON)
     store.recordings.save(before, gone)
     store.recordings.note_missing(gone, NOON)
-    assert store.recordings.find("tenant_1", before.id) == replace(gone, missing_since=NOON)
+    assert store.recordings.get_including_deleted("tenant_1", before.id) == replace(gone, missing_since=NOON)
 
 
 def test_copied_bytes_are_added_up_and_change_nothing_else(store: Store) -> None:
@@ -896,24 +905,24 @@ def test_copied_bytes_of_what_is_over_are_not_added(store: Store) -> None:
 
 
 def test_the_token_kept_last_is_given_once(store: Store) -> None:
-    first, second = ended(), ended(id="rec_02", cloudflare_id="capture_2")
-    assert store.recordings.take_token(first) is None
-    store.recordings.keep_token(first, "old")
-    store.recordings.keep_token(first, "new")
-    store.recordings.keep_token(second, "other")
-    assert store.recordings.take_token(first) == "new"
-    assert store.recordings.take_token(first) is None
-    assert store.recordings.take_token(second) == "other"
+    first, second = ended(), ended(id="rec_02", cloudflare_recording_id="capture_2")
+    assert store.recordings.pop_task_token(first) is None
+    store.recordings.store_task_token(first, "old")
+    store.recordings.store_task_token(first, "new")
+    store.recordings.store_task_token(second, "other")
+    assert store.recordings.pop_task_token(first) == "new"
+    assert store.recordings.pop_task_token(first) is None
+    assert store.recordings.pop_task_token(second) == "other"
 
 
 def test_the_token_of_a_newer_attempt_stays(store: Store) -> None:
     old = ended()
     new = replace(old, attempt=2)
-    store.recordings.keep_token(new, "new")
-    store.recordings.keep_token(old, "old")
-    assert store.recordings.take_token(old, only="old") is None
-    assert store.recordings.take_token(new, only="new") == "new"
-    assert store.recordings.take_token(new, only="new") is None
+    store.recordings.store_task_token(new, "new")
+    store.recordings.store_task_token(old, "old")
+    assert store.recordings.pop_task_token(old, only="old") is None
+    assert store.recordings.pop_task_token(new, only="new") == "new"
+    assert store.recordings.pop_task_token(new, only="new") is None
 
 
 # ---------------------------------------------------------------- pages
@@ -923,12 +932,12 @@ def test_every_page_is_a_slice_of_the_whole_list(store: Store) -> None:
     new_id = CountingIds()
     hours = [0, 0, 1, 23, 24, 24, 47, 71, 96, 97, 97]  # two days are full, one is empty, seconds are shared
     made = [
-        ended(id=new_id(at), cloudflare_id=f"capture_{n}", created_at=at)
+        ended(id=new_id(at), cloudflare_recording_id=f"capture_{n}", created_at=at)
         for n, at in enumerate(datetime(2026, 1, 30, tzinfo=UTC) + timedelta(hours=h) for h in hours)
     ]
     for one in made:
         store.recordings.add(one, nonce=None)
-    store.recordings.add(ended(id=new_id(NOON), tenant_id="tenant_2", cloudflare_id="other"), nonce=None)
+    store.recordings.add(ended(id=new_id(NOON), tenant_id="tenant_2", cloudflare_recording_id="other"), nonce=None)
     newest_first = sorted(made, key=lambda one: (one.created_at, one.id), reverse=True)
     for limit in (1, 2, 3, 5, 11, 100):
         for offset in range(len(made) + 3):
@@ -944,7 +953,9 @@ def a_mixed_list(store: Store) -> list[Recording]:
         at = datetime(2026, 1, 30, tzinfo=UTC) + timedelta(hours=hours)
         status = list(Status)[1:][n % 4]
         room = f"room_{n % 2 + 1}"
-        made.append(a_recording(id=new_id(at), cloudflare_id=f"c{n}", created_at=at, status=status, room_id=room))
+        made.append(
+            a_recording(id=new_id(at), cloudflare_recording_id=f"c{n}", created_at=at, status=status, room_id=room)
+        )
         store.recordings.add(made[-1], nonce=None)
     return made[::-1]
 
@@ -1043,8 +1054,8 @@ def test_a_deleted_recording_leaves_every_page_count_and_lookup_and_comes_back(s
     rest = [one for one in made if one.id != before.id]
     with pytest.raises(RecordingNotFound):
         store.recordings.get("tenant_1", before.id)
-    assert store.recordings.find("tenant_1", before.id) == gone
-    assert store.recordings.of_cloudflare(before.cloudflare_id or "") == gone
+    assert store.recordings.get_including_deleted("tenant_1", before.id) == gone
+    assert store.recordings.find_by_cloudflare_recording_id(before.cloudflare_recording_id or "") == gone
     for only in (Filter(), Filter(room_id=before.room_id), Filter(statuses=frozenset({before.status}))):
         page = store.recordings.page("tenant_1", only, limit=100)
         assert [one.id for one in page.items] == wanted_of(rest, only)
@@ -1067,7 +1078,7 @@ def test_what_was_read_before_a_deletion_is_not_saved_after_it(store: Store) -> 
         with pytest.raises(ConcurrentUpdate):
             store.recordings.save(before, late)
     store.recordings.note_progress(before, Progress(step="copying", attempt=1))
-    assert store.recordings.find("tenant_1", before.id) == gone
+    assert store.recordings.get_including_deleted("tenant_1", before.id) == gone
     assert_counts(store)
 
 
@@ -1077,11 +1088,11 @@ def test_a_deleted_recording_is_worked_on_to_its_end_and_stays_deleted(store: St
     gone = before.deleted(at=NOON)
     store.recordings.save(before, gone)
     store.recordings.note_progress(gone, Progress(step="copying", attempt=1))
-    noted = store.recordings.find("tenant_1", before.id)
+    noted = store.recordings.get_including_deleted("tenant_1", before.id)
     assert noted.progress == Progress(step="copying", attempt=1)
     ready = noted.stored(a_file(), duration_seconds=5, partial=False, at=NOON, cause="x")
     store.recordings.save(noted, ready)
-    assert store.recordings.find("tenant_1", before.id) == ready
+    assert store.recordings.get_including_deleted("tenant_1", before.id) == ready
     assert_counts(store)
     back = ready.undeleted()
     store.recordings.save(ready, back)
@@ -1092,10 +1103,10 @@ def test_of_many_captures_the_known_ones_are_told(store: Store) -> None:
     made = a_mixed_list(store)
     gone = made[0].deleted(at=NOON)
     store.recordings.save(made[0], gone)
-    known = {one.cloudflare_id: one for one in [gone, *made[1:]]}
+    known = {one.cloudflare_recording_id: one for one in [gone, *made[1:]]}
     asked = [*known, "unknown", "", "x" * 2000, *known]
-    assert store.recordings.of_captures([one for one in asked if one is not None]) == known
-    assert store.recordings.of_captures([]) == {}
+    assert store.recordings.find_by_cloudflare_recording_ids([one for one in asked if one is not None]) == known
+    assert store.recordings.find_by_cloudflare_recording_ids([]) == {}
 
 
 def test_what_was_purged_is_known_without_a_recording() -> None:
@@ -1103,14 +1114,14 @@ def test_what_was_purged_is_known_without_a_recording() -> None:
     recordings = MemoryRecordings(memory)
     recordings.add(ended(), nonce=None)
     memory.purge(ended())
-    assert recordings.of_captures(["capture_1", "x"]) == {"capture_1": None}
+    assert recordings.find_by_cloudflare_recording_ids(["capture_1", "x"]) == {"capture_1": None}
     with a_table():
         real = dynamo.DynamoRecordings()
         real.add(ended(), nonce=None)
         dynamo.client.delete_item(TableName=dynamo.TABLE, Key=dynamo._key("T#tenant_1#REC", ended().id))
-        assert real.of_captures(["capture_1", "x"]) == {"capture_1": None}
-        assert real.of_cloudflare("capture_1") is None
-        assert list(real.open_ones()) == []
+        assert real.find_by_cloudflare_recording_ids(["capture_1", "x"]) == {"capture_1": None}
+        assert real.find_by_cloudflare_recording_id("capture_1") is None
+        assert list(real.list_unfinished()) == []
 
 
 # ---------------------------------------------------------------- open ones
@@ -1121,27 +1132,30 @@ def test_open_ones_are_those_of_all_tenants_that_something_is_still_to_happen_to
     new_id, opened = CountingIds(), []
     for n, status in enumerate(Status):
         one = a_recording(
-            id=new_id(NOON), cloudflare_id=f"c{n}", status=status, tenant_id="tenant_1" if n < 2 else "tenant_2"
+            id=new_id(NOON),
+            cloudflare_recording_id=f"c{n}",
+            status=status,
+            tenant_id="tenant_1" if n < 2 else "tenant_2",
         )
         store.recordings.add(one, nonce=None)
         opened += [one] if one.open else []
-    assert list(store.recordings.open_ones()) == opened[::-1]
+    assert list(store.recordings.list_unfinished()) == opened[::-1]
     assert {one.status for one in opened} == {Status.RECORDING, Status.PROCESSING}
 
 
 def test_of_everything_the_recordings_of_some_rooms_can_be_had(store: Store) -> None:
     rooms, new_id = ("a", "a-b", "a:b", "a.b", "a1", "b", "b2"), CountingIds()
     for number, room in enumerate(rooms):
-        one = a_recording(id=new_id(NOON), room_id=room, cloudflare_id=f"c{number}", status=Status.READY)
+        one = a_recording(id=new_id(NOON), room_id=room, cloudflare_recording_id=f"c{number}", status=Status.READY)
         store.recordings.add(one, nonce=None)
         if number % 2:
             store.recordings.save(one, one.deleted(at=NOON))
     ends = [None, "a%3Ab/", "a-b/", "a.b/", "a/", "a1/", "b/", None]
     for low, high in itertools.combinations_with_replacement(ends, 2):
-        some = Stretch(low, high)
-        found = {one.room_id for one in store.recordings.everything("tenant_1", some)}
+        some = RoomRange(low, high)
+        found = {one.room_id for one in store.recordings.list_all("tenant_1", some)}
         assert found == {room for room in rooms if some.holds(room)}
-    assert {one.room_id for one in store.recordings.everything("tenant_1")} == set(rooms)
+    assert {one.room_id for one in store.recordings.list_all("tenant_1")} == set(rooms)
 
 
 def test_many_open_ones_are_read_in_few_calls(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -1150,10 +1164,10 @@ def test_many_open_ones_are_read_in_few_calls(monkeypatch: pytest.MonkeyPatch) -
         real, new_id = dynamo.DynamoRecordings(), CountingIds()
         # One more than DynamoDB gives in one BatchGetItem.
         for n in range(101):
-            one = a_recording(id=new_id(NOON), cloudflare_id=f"c{n}", status=Status.PROCESSING)
+            one = a_recording(id=new_id(NOON), cloudflare_recording_id=f"c{n}", status=Status.PROCESSING)
             real.add(one, nonce=None)
         dynamo.client.meta.events.register("before-call.dynamodb", lambda model, **_: calls.append(model.name))
-        found = [recording.id for recording in real.open_ones()]
+        found = [recording.id for recording in real.list_unfinished()]
     assert len(found) == 101
     assert found == sorted(found, reverse=True)
     assert len(calls) == 3
@@ -1167,11 +1181,11 @@ def test_a_recording_is_open_until_its_end_and_again_while_it_moves(store: Store
     def go(after: Recording) -> list[Recording]:
         nonlocal one
         store.recordings.save(one, after)
-        one = store.recordings.find(after.tenant_id, after.id)
+        one = store.recordings.get_including_deleted(after.tenant_id, after.id)
         assert one == after
-        return list(store.recordings.open_ones())
+        return list(store.recordings.list_unfinished())
 
-    assert list(store.recordings.open_ones()) == [one]
+    assert list(store.recordings.list_unfinished()) == [one]
     assert go(one.stopped(at=NOON, cause="x")) == [one]
     # Deleted or not, the work on it goes on.
     assert go(one.deleted(at=NOON)) == [one]
@@ -1206,14 +1220,14 @@ def test_a_recording_is_found_with_every_fact_deleted_or_not(store: Store) -> No
     )
     store.recordings.add(one, nonce=None)
     for change in (one.archiving(at=NOON), one.deleted(at=NOON)):
-        assert store.recordings.find("tenant_1", one.id) == one
+        assert store.recordings.get_including_deleted("tenant_1", one.id) == one
         store.recordings.save(one, change)
-        assert store.recordings.find("tenant_1", one.id) == change
+        assert store.recordings.get_including_deleted("tenant_1", one.id) == change
         store.recordings.save(change, replace(one, version=change.version + 1))
-        one = store.recordings.find("tenant_1", one.id)
+        one = store.recordings.get_including_deleted("tenant_1", one.id)
     for tenant, recording in (("tenant_2", one.id), ("tenant_1", "rec_x"), ("tenant_1", "")):
         with pytest.raises(RecordingNotFound):
-            store.recordings.find(tenant, recording)
+            store.recordings.get_including_deleted(tenant, recording)
 
 
 def test_deleted_ones_are_in_no_page_of_any_filter(store: Store) -> None:
@@ -1363,16 +1377,18 @@ def test_tenants_never_meet_whatever_they_are_called(store: Store) -> None:
     for n, tenant in enumerate(TENANTS):
         room = a_room(tenant_id=tenant, meeting_id=f"meeting_{n}", name=f"of {n}")
         store.rooms.add(room)
-        made[tenant] = a_recording(id=shared, tenant_id=tenant, cloudflare_id=f"capture_{n}", room_name=f"of {n}")
+        made[tenant] = a_recording(
+            id=shared, tenant_id=tenant, cloudflare_recording_id=f"capture_{n}", room_name=f"of {n}"
+        )
         store.recordings.add(made[tenant], nonce=None)
-        store.recordings.keep_token(made[tenant], f"token {n}")
+        store.recordings.store_task_token(made[tenant], f"token {n}")
         assert store.keys.begin(tenant, "key", fingerprint=f"of {n}", now=NOON) is None
     for n, tenant in enumerate(TENANTS):
         assert [room.name for room in store.rooms.list(tenant, limit=50).items] == [f"of {n}"]
         assert store.rooms.get(tenant, "room_1").tenant_id == tenant
         page = store.recordings.page(tenant, limit=50, offset=0)
         assert (list(page.items), page.total) == ([made[tenant]], 1)
-        assert store.recordings.take_token(made[tenant]) == f"token {n}"
+        assert store.recordings.pop_task_token(made[tenant]) == f"token {n}"
     assert_counts(store, *made.values())
 
 
@@ -1477,7 +1493,9 @@ def do(store: Store, step: tuple[Any, ...], origin: datetime) -> str:
                 store.rooms.remove(store.rooms.get("tenant_1", room_id))
             case "lease", [room_id, nonce, when]:
                 begun = origin + timedelta(hours=when)
-                store.rooms.take_lock("tenant_1", room_id, nonce=nonce, now=begun, until=begun + timedelta(seconds=600))
+                store.rooms.acquire_lock(
+                    "tenant_1", room_id, nonce=nonce, now=begun, until=begun + timedelta(seconds=600)
+                )
             case "release", [room_id, nonce]:
                 store.rooms.release_lock("tenant_1", room_id, nonce=nonce)
             case "add", [room_id, n, status, nonce]:
@@ -1489,7 +1507,7 @@ def do(store: Store, step: tuple[Any, ...], origin: datetime) -> str:
                 one = store.recordings.get("tenant_1", numbered(n).id)
                 store.recordings.note_progress(one, Progress(step="copying", attempt=1), stalled=stalled)
             case _, [n, *size]:
-                before = store.recordings.find("tenant_1", numbered(n).id)
+                before = store.recordings.get_including_deleted("tenant_1", numbered(n).id)
                 after = {
                     "delete": lambda: before.deleted(at=NOON),
                     "undelete": lambda: before.undeleted(),
@@ -1509,14 +1527,14 @@ def numbered(n: int, **changes: Any) -> Recording:
     """The n-th recording: three of them share the last seconds of one day, the others begin the next."""
     at = BEGAN + timedelta(seconds=n)
     id_of = CountingIds()
-    return a_recording(id=id_of(at), cloudflare_id=f"capture_{n % 4}", created_at=at, **changes)
+    return a_recording(id=id_of(at), cloudflare_recording_id=f"capture_{n % 4}", created_at=at, **changes)
 
 
 def whole_state(store: Store) -> list[Any]:
     rooms = store.rooms.list("tenant_1", limit=10)
     page = store.recordings.page("tenant_1", limit=10, offset=0)
-    owners = [store.rooms.of_meeting(meeting) for meeting in ("meeting_1", "meeting_2", "spare")]
-    known = [store.recordings.of_cloudflare(f"capture_{n}") for n in range(4)]
+    owners = [store.rooms.find_by_meeting_id(meeting) for meeting in ("meeting_1", "meeting_2", "spare")]
+    known = [store.recordings.find_by_cloudflare_recording_id(f"capture_{n}") for n in range(4)]
     return [list(rooms.items), list(page.items), page.total, owners, known]
 
 
@@ -1527,7 +1545,7 @@ def assert_whole(store: Store) -> None:
     running = {(one.room_id, one.id) for one in recordings if one.status is Status.RECORDING}
     held = {(room.id, room.active_recording_id) for room in store.rooms.list("tenant_1", limit=100).items}
     assert running == {pair for pair in held if pair[1] is not None}
-    captures = [one.cloudflare_id for one in recordings]
+    captures = [one.cloudflare_recording_id for one in recordings]
     assert len(captures) == len(set(captures))
 
 

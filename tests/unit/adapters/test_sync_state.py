@@ -11,82 +11,82 @@ import pytest
 from botocore.stub import Stubber
 
 from recordings.adapters import dynamo
-from recordings.adapters.dynamodb.retry_queue import DynamoKeptLooks
+from recordings.adapters.dynamodb.retry_queue import DynamoRetryQueue
 from recordings.adapters.dynamodb.settings import TABLE
-from recordings.adapters.dynamodb.sync_lease import DynamoSyncState
+from recordings.adapters.dynamodb.sync_lease import DynamoSyncLease
 from recordings.domain.errors import InfrastructureError
-from recordings.ports import KeptLooks, Look, at_meeting
-from recordings.services.sync_all import FULL_EVERY, Begun, SyncState
+from recordings.ports.repositories import RetryQueue, SyncItem, at_meeting
+from recordings.services.sync.sync_all import FULL_EVERY, SyncLease, SyncWindow
 from tests.support.builders import NOON
 from tests.support.fakes import Memory, MemoryKeptLooks, MemorySyncState
 from tests.support.table import a_table, atomic
 
-KINDS: dict[str, tuple[Callable[[], AbstractContextManager[Any]], Callable[[], SyncState]]] = {
+KINDS: dict[str, tuple[Callable[[], AbstractContextManager[Any]], Callable[[], SyncLease]]] = {
     "memory": (nullcontext, MemorySyncState),
-    "dynamo": (a_table, DynamoSyncState),
+    "dynamo": (a_table, DynamoSyncLease),
 }
 MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture(params=KINDS)
-def state(request: pytest.FixtureRequest) -> Iterator[SyncState]:
+def state(request: pytest.FixtureRequest) -> Iterator[SyncLease]:
     within, make = KINDS[request.param]
     with within():
         yield make()
 
 
-def begun(state: SyncState, nonce: str = "a", after: timedelta = timedelta(0)) -> Begun | None:
+def begun(state: SyncLease, nonce: str = "a", after: timedelta = timedelta(0)) -> SyncWindow | None:
     return state.begin(nonce=nonce, now=NOON + after, until=NOON + after + 30 * MINUTE)
 
 
-def test_the_first_run_has_no_watermark_and_walks_everything(state: SyncState) -> None:
-    assert begun(state) == Begun(None, True)
+def test_the_first_run_has_no_watermark_and_walks_everything(state: SyncLease) -> None:
+    assert begun(state) == SyncWindow(None, True)
 
 
-def test_one_run_at_a_time_until_its_lease_ends(state: SyncState) -> None:
+def test_one_run_at_a_time_until_its_lease_ends(state: SyncLease) -> None:
     begun(state)
     for after in (timedelta(0), 29 * MINUTE, 30 * MINUTE - timedelta(seconds=1)):
         assert begun(state, "b", after) is None
-    assert begun(state, "b", 30 * MINUTE) == Begun(None, True, NOON)
+    assert begun(state, "b", 30 * MINUTE) == SyncWindow(None, True, NOON)
     assert begun(state, "a", 31 * MINUTE) is None
 
 
-def test_what_a_run_leaves_is_where_the_next_begins(state: SyncState) -> None:
+def test_what_a_run_leaves_is_where_the_next_begins(state: SyncLease) -> None:
     begun(state)
     state.end(nonce="a", watermark=NOON - MINUTE, full_at=NOON)
-    assert begun(state, "b", MINUTE) == Begun(NOON - MINUTE, False, NOON)
+    assert begun(state, "b", MINUTE) == SyncWindow(NOON - MINUTE, False, NOON)
     state.end(nonce="b", watermark=None, full_at=None)
-    assert begun(state, "c", 2 * MINUTE) == Begun(NOON - MINUTE, False, NOON + MINUTE)
+    assert begun(state, "c", 2 * MINUTE) == SyncWindow(NOON - MINUTE, False, NOON + MINUTE)
     state.end(nonce="c", watermark=NOON, full_at=None)
-    assert begun(state, "d", 3 * MINUTE) == Begun(NOON, False, NOON + 2 * MINUTE)
+    assert begun(state, "d", 3 * MINUTE) == SyncWindow(NOON, False, NOON + 2 * MINUTE)
 
 
-def test_the_whole_list_is_walked_again_after_its_time(state: SyncState) -> None:
+def test_the_whole_list_is_walked_again_after_its_time(state: SyncLease) -> None:
     begun(state)
     state.end(nonce="a", watermark=NOON, full_at=NOON)
-    assert begun(state, "b", FULL_EVERY - timedelta(seconds=1)) == Begun(NOON, False, NOON)
+    assert begun(state, "b", FULL_EVERY - timedelta(seconds=1)) == SyncWindow(NOON, False, NOON)
     state.end(nonce="b", watermark=None, full_at=None)
-    assert begun(state, "c", FULL_EVERY) == Begun(NOON, True, NOON + FULL_EVERY - timedelta(seconds=1))
+    assert begun(state, "c", FULL_EVERY) == SyncWindow(NOON, True, NOON + FULL_EVERY - timedelta(seconds=1))
 
 
-def test_a_run_that_lost_its_lease_ends_nothing_and_leaves_nothing(state: SyncState) -> None:
+def test_a_run_that_lost_its_lease_ends_nothing_and_leaves_nothing(state: SyncLease) -> None:
     begun(state)
     assert begun(state, "b", 30 * MINUTE) is not None
     state.end(nonce="a", watermark=NOON + timedelta(days=9), full_at=NOON)
     assert begun(state, "c", 31 * MINUTE) is None
     state.end(nonce="b", watermark=NOON, full_at=None)
     state.end(nonce="b", watermark=NOON + timedelta(days=9), full_at=None)
-    assert begun(state, "c", 31 * MINUTE) == Begun(NOON, True, NOON + 30 * MINUTE)
+    assert begun(state, "c", 31 * MINUTE) == SyncWindow(NOON, True, NOON + 30 * MINUTE)
 
 
-def test_who_has_the_run_takes_it_again(state: SyncState) -> None:
-    assert begun(state) == Begun(None, True)
+def test_who_has_the_run_takes_it_again(state: SyncLease) -> None:
+    assert begun(state) == SyncWindow(None, True)
     assert begun(state, "a", MINUTE) is not None
     assert begun(state, "b", 30 * MINUTE) is None
     assert begun(state, "b", 31 * MINUTE) is not None
 
 
-def test_a_run_is_held_as_long_as_it_is_renewed(state: SyncState) -> None:
+def test_a_run_is_held_as_long_as_it_is_renewed(state: SyncLease) -> None:
     begun(state)
     state.renew(nonce="a", until=NOON + 50 * MINUTE)
     state.renew(nonce="b", until=NOON + timedelta(days=9))
@@ -96,13 +96,13 @@ def test_a_run_is_held_as_long_as_it_is_renewed(state: SyncState) -> None:
     assert begun(state, "c", 80 * MINUTE) is not None
 
 
-def test_an_end_without_a_beginning_is_nothing(state: SyncState) -> None:
+def test_an_end_without_a_beginning_is_nothing(state: SyncLease) -> None:
     state.end(nonce="a", watermark=NOON, full_at=NOON)
-    assert begun(state) == Begun(None, True)
+    assert begun(state) == SyncWindow(None, True)
 
 
-def test_of_many_at_the_same_moment_one_runs(state: SyncState) -> None:
-    outcomes: list[Begun | None] = []
+def test_of_many_at_the_same_moment_one_runs(state: SyncLease) -> None:
+    outcomes: list[SyncWindow | None] = []
     barrier = threading.Barrier(16)
 
     def go(nonce: str) -> None:
@@ -124,31 +124,31 @@ def test_a_fault_of_the_table_is_told() -> None:
         for _ in range(2):
             stub.add_client_error("update_item", service_error_code="ValidationException", http_status_code=400)
         with pytest.raises(InfrastructureError):
-            begun(DynamoSyncState())
+            begun(DynamoSyncLease())
         with pytest.raises(InfrastructureError):
-            DynamoSyncState().end(nonce="a", watermark=None, full_at=None)
+            DynamoSyncLease().end(nonce="a", watermark=None, full_at=None)
 
 
 # ---------------------------------------------------------------- looks that are kept
 
 
 @pytest.fixture(params=["memory", "dynamo"])
-def kept(request: pytest.FixtureRequest) -> Iterator[KeptLooks]:
+def kept(request: pytest.FixtureRequest) -> Iterator[RetryQueue]:
     with a_table() if request.param == "dynamo" else nullcontext():
-        yield DynamoKeptLooks() if request.param == "dynamo" else MemoryKeptLooks(Memory())
+        yield DynamoRetryQueue() if request.param == "dynamo" else MemoryKeptLooks(Memory())
 
 
-def a_look(capture_id: str) -> Look:
-    return Look(
+def a_look(capture_id: str) -> SyncItem:
+    return SyncItem(
         capture_id=capture_id, meeting_id="meeting_1", sure=True, tenant_id="tenant_1", recording_id="rec_1", kept=True
     )
 
 
-def by_name(looks: Sequence[Look]) -> list[Look]:
+def by_name(looks: Sequence[SyncItem]) -> list[SyncItem]:
     return sorted(looks, key=lambda look: (look["capture_id"] or "", look["meeting_id"] or ""))
 
 
-def test_looks_are_kept_each_once_until_they_are_dropped(kept: KeptLooks) -> None:
+def test_looks_are_kept_each_once_until_they_are_dropped(kept: RetryQueue) -> None:
     assert [*kept.all()] == []
     wanted = [at_meeting("capture_1"), a_look("capture_1"), a_look("capture_2")]
     for look in [*wanted, *wanted]:
@@ -164,7 +164,7 @@ def test_looks_are_kept_each_once_until_they_are_dropped(kept: KeptLooks) -> Non
 
 def test_a_kept_look_is_forgotten_when_cloudflare_keeps_no_file_any_more() -> None:
     with a_table():
-        DynamoKeptLooks().keep(a_look("capture_1"))
+        DynamoRetryQueue().keep(a_look("capture_1"))
         (item,) = dynamo.client.scan(TableName=TABLE)["Items"]
     seconds = int(item["expires_at"]["N"]) - time.time()
     assert 7 * 86_400 < seconds <= 8 * 86_400

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from recordings.adapters import object_store, transfer
-from recordings.adapters.transfer import UrlReader
+from recordings.adapters.storage import bucket as object_store
+from recordings.adapters.storage import source as transfer
+from recordings.adapters.storage.source import UrlReader
 from recordings.domain.errors import RangesRefused, SourceChanged, SourceUnavailable, TransferError
 
 CONTENT = bytes(range(256)) * 40  # 10,240 bytes

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generat
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from recordings.adapters.webhook_key import ASK_AGAIN_SECONDS, ASK_FIRST_SECONDS, KEEP_SECONDS, WebhookKeys
+from recordings.adapters.cloudflare.signature import ASK_AGAIN_SECONDS, ASK_FIRST_SECONDS, KEEP_SECONDS, WebhookKeys
 from recordings.domain.errors import ProviderError, ProviderFailure, ProviderTimeout
 
 BODY = b'{"event":"recording.statusUpdate"}'

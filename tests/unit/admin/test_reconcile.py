@@ -12,11 +12,11 @@ from botocore.exceptions import ClientError
 from admin import Refused
 from admin.__main__ import main, parser, place
 from admin.reconcile import DONE, FAILED, FOUND, NOTHING_FOUND, SOMETHING_FOUND, exit_code, lines, reconcile
-from local import stack as local_stack
-from recordings.services import audit_report
-from recordings.services.audit_report import Adopted, Mismatch, Orphan, Phantom, Report, Stalled, Suspicion
+from recordings.services.audit import audit_report
+from recordings.services.audit.audit_report import Adopted, Mismatch, Orphan, Phantom, Report, Stalled, Suspicion
 from tests.support.builders import NOON
 from tests.support.template import ROOT
+from tools.local import stack as local_stack
 
 type Json = dict[str, Any]
 

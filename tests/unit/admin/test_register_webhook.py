@@ -9,8 +9,8 @@ import requests
 
 from admin import Refused
 from admin.__main__ import api_token, main, register_webhook
-from local.standin.cloudflare import TOKEN
 from tests.support.standin import serving
+from tools.local.standin.cloudflare import TOKEN
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ CASES: list[tuple[Reply, str, str]] = [
     (GATEWAY, "a.%%%.c", "it is no access token"),
     (GATEWAY, a_token(exp=1_700_000_000), "it has expired, at 2023-11-14T22:13:20Z. [unauthorized]"),
     (GATEWAY, a_token(exp=4_000_000_000), "another issuer"),
-    (GATEWAY, a_token(), "export RECORDINGS_TOKEN=$(.venv/bin/python -m local token --tenant acme)"),
+    (GATEWAY, a_token(), "export RECORDINGS_TOKEN=$(.venv/bin/python -m tools.local token --tenant acme)"),
     (FORBIDDEN, a_token(scope="recordings:read"), "it has recordings:read. [forbidden]"),
     (FORBIDDEN, a_token(), "it has no scope. [forbidden]"),
     (FORBIDDEN, "secret", "recordings:write"),

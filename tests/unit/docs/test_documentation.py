@@ -79,7 +79,7 @@ def test_make_help_names_every_target() -> None:
         "```sh\nmake up\n```\n",
         "```text\nmake up\n```\n",
         "```text\n$ curl -sS http://127.0.0.1\n```\n",
-        "```text\n.venv/bin/python -m local up\n```\n",
+        "```text\n.venv/bin/python -m tools.local up\n```\n",
         "```bash\nmake up\n",
     ],
 )

@@ -36,16 +36,16 @@ def test_a_missing_variable_is_named_with_an_example(words: str, missing: str) -
 @pytest.mark.parametrize(
     ("words", "command"),
     [
-        ("up NAME=x", "-m local --name x up"),
-        ("down NAME=x", "-m local --name x down"),
-        ("deploy-local NAME=x", "-m local --name x deploy"),
-        ("invoke NAME=x FUNCTION=F EVENT=e.json", '-m local --name x invoke --function "F" --event "e.json"'),
-        ("demo KEEP=1", "-m local.demo --keep"),
-        ("demo", "-m local.demo"),
+        ("up NAME=x", "-m tools.local --name x up"),
+        ("down NAME=x", "-m tools.local --name x down"),
+        ("deploy-local NAME=x", "-m tools.local --name x deploy"),
+        ("invoke NAME=x FUNCTION=F EVENT=e.json", '-m tools.local --name x invoke --function "F" --event "e.json"'),
+        ("demo KEEP=1", "-m tools.local.demo --keep"),
+        ("demo", "-m tools.local.demo"),
         ("audit STACK_NAME=s TENANT=t REPAIR=1", 'reconcile --stack "s" '),
         ("audit TENANT=t REPAIR=1", '--tenant "t" --repair'),
         ("register-webhook URL=u SECRET=s ACCOUNT=c APP=a", '--url "u" --secret "s" --account "c" --app "a"'),
-        ("soak MINUTES=3 SEED=2 WRITE=1", "-m bench.soak --minutes 3 --seed 2 --write"),
+        ("soak MINUTES=3 SEED=2 WRITE=1", "-m tools.bench.soak --minutes 3 --seed 2 --write"),
         ("deploy STACK=prod", "sam deploy --config-env prod"),
     ],
 )

@@ -21,9 +21,9 @@ from recordings.domain.admission import (
     may_restart,
     next_attempt_at,
 )
-from recordings.domain.capture import CaptureStatus
 from recordings.domain.lifecycle import Status
-from recordings.domain.reconcile import Act, reconcile
+from recordings.domain.provider_recording import ProviderStatus
+from recordings.domain.reconciliation import Act, reconcile
 from recordings.domain.recording import HeldFile, Progress, Recording
 from tests.support.builders import NOON, a_capture, a_file, a_recording
 
@@ -205,7 +205,7 @@ def test_only_what_is_in_processing_is_tried_again() -> None:
     ],
 )
 def test_the_comparison_with_cloudflare_heeds_the_end_of_attempts(attempts: int, delivered: bool, act: Act) -> None:
-    there = a_capture(status=CaptureStatus.UPLOADED, download_url="https://files/1")
+    there = a_capture(status=ProviderStatus.UPLOADED, download_url="https://files/1")
     theirs = None if delivered else there
     verdict = reconcile(failed(attempts, timedelta(0)), theirs, now=NOON + timedelta(hours=1), delivered=delivered)
     assert verdict.act is act

@@ -4,18 +4,18 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from recordings.domain.capture import ODD_ROWS, Capture, begun_since, reaches_beyond
+from recordings.domain.provider_recording import ODD_ROWS, ProviderRecording, begun_since, reaches_beyond
 from tests.support.builders import NOON, a_capture
 
 HOUR = timedelta(hours=1)
 
 
-def listed(*hours: int) -> list[Capture]:
+def listed(*hours: int) -> list[ProviderRecording]:
     """Captures that were invoked so many hours ago."""
     return [a_capture(id=f"capture_{number}", invoked_at=NOON - ago * HOUR) for number, ago in enumerate(hours)]
 
 
-def ages(captures: list[Capture]) -> list[float]:
+def ages(captures: list[ProviderRecording]) -> list[float]:
     return [(NOON - one.invoked_at) / HOUR for one in captures]
 
 

@@ -4,9 +4,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from recordings.domain.capture import CaptureStatus
 from recordings.domain.errors import MeetingInUse
 from recordings.domain.meeting import MAX_TENURES, MeetingOwnership, owner_of
+from recordings.domain.provider_recording import ProviderStatus
 from tests.support.builders import NOON, a_capture, a_room
 
 
@@ -101,7 +101,7 @@ def test_an_owner_that_holds_the_meeting_has_the_rooms_name_of_now() -> None:
 
 def test_an_owner_that_has_let_the_meeting_go_has_the_name_it_had_then() -> None:
     room = a_room(id="room_2", name="Now")
-    ended = a_capture(started_at=at(5), status=CaptureStatus.UPLOADED)
+    ended = a_capture(started_at=at(5), status=ProviderStatus.UPLOADED)
     owner = owner_of(taken_again(), ended, holding_room=room)
     assert owner is not None
     assert (owner.room_id, owner.room_name, owner.holds) == ("room_1", "First", False)

@@ -8,10 +8,10 @@ from itertools import product
 import pytest
 
 from recordings.domain.admission import AttemptLimits
-from recordings.domain.capture import Capture, CaptureStatus
 from recordings.domain.lifecycle import TRANSITIONS, Status
-from recordings.domain.reconcile import EXPIRED, LOST, NEVER_BEGAN, NEVER_UPLOADED, TRACKS, Act, Deadlines, Verdict
-from recordings.domain.reconcile import reconcile as decide
+from recordings.domain.provider_recording import ProviderRecording, ProviderStatus
+from recordings.domain.reconciliation import EXPIRED, LOST, NEVER_BEGAN, NEVER_UPLOADED, TRACKS, Act, Deadlines, Verdict
+from recordings.domain.reconciliation import reconcile as decide
 from recordings.domain.recording import Failure, Recording
 from tests.support.builders import NOON, a_capture, a_recording
 
@@ -29,21 +29,21 @@ ODD_URLS = {
 
 # What a capture comes to: by its status and its file.
 KINDS = {
-    **{(CaptureStatus.INVOKED, file): "invoked" for file in URLS},
-    **{(CaptureStatus.RECORDING, file): "running" for file in URLS},
-    **{(CaptureStatus.PAUSED, file): "running" for file in URLS},
+    **{(ProviderStatus.INVOKED, file): "invoked" for file in URLS},
+    **{(ProviderStatus.RECORDING, file): "running" for file in URLS},
+    **{(ProviderStatus.PAUSED, file): "running" for file in URLS},
     # A status that we do not know is no news that it has ended.
-    **{(CaptureStatus.UNKNOWN, file): "running" for file in URLS},
-    **{(CaptureStatus.UPLOADING, file): "uploading" for file in URLS},
-    (CaptureStatus.UPLOADED, "no file"): "expired",
-    (CaptureStatus.UPLOADED, "no time"): "there",
-    (CaptureStatus.UPLOADED, "time before its beginning"): "there",
-    (CaptureStatus.UPLOADED, "tracks"): "tracks",
-    (CaptureStatus.UPLOADED, "file"): "there",
-    (CaptureStatus.UPLOADED, "expired"): "expired",
-    (CaptureStatus.ERRORED, "no file"): "lost",
-    (CaptureStatus.ERRORED, "file"): "there",
-    (CaptureStatus.ERRORED, "expired"): "lost",
+    **{(ProviderStatus.UNKNOWN, file): "running" for file in URLS},
+    **{(ProviderStatus.UPLOADING, file): "uploading" for file in URLS},
+    (ProviderStatus.UPLOADED, "no file"): "expired",
+    (ProviderStatus.UPLOADED, "no time"): "there",
+    (ProviderStatus.UPLOADED, "time before its beginning"): "there",
+    (ProviderStatus.UPLOADED, "tracks"): "tracks",
+    (ProviderStatus.UPLOADED, "file"): "there",
+    (ProviderStatus.UPLOADED, "expired"): "expired",
+    (ProviderStatus.ERRORED, "no file"): "lost",
+    (ProviderStatus.ERRORED, "file"): "there",
+    (ProviderStatus.ERRORED, "expired"): "lost",
 }
 
 # How long ago a recording began, while it records, or was stopped, once it was: at each deadline and just past it.
@@ -108,7 +108,7 @@ def ours_of(
     )
 
 
-def theirs_of(told: tuple[CaptureStatus, str] | None, newer: timedelta = timedelta(0)) -> Capture | None:
+def theirs_of(told: tuple[ProviderStatus, str] | None, newer: timedelta = timedelta(0)) -> ProviderRecording | None:
     if told is None:
         return None
     url, until = (URLS | ODD_URLS)[told[1]]
@@ -126,7 +126,7 @@ def theirs_of(told: tuple[CaptureStatus, str] | None, newer: timedelta = timedel
 
 def wanted(
     status: str,
-    told: tuple[CaptureStatus, str] | None,
+    told: tuple[ProviderStatus, str] | None,
     age: timedelta,
     delivered: bool,
     works: bool,
@@ -156,7 +156,7 @@ def wanted(
     return Verdict(Act(act), failure)
 
 
-def every_case() -> Iterator[tuple[str, tuple[CaptureStatus, str] | None, timedelta, bool, bool, bool]]:
+def every_case() -> Iterator[tuple[str, tuple[ProviderStatus, str] | None, timedelta, bool, bool, bool]]:
     return product(OURS, THEIRS, AGES, (False, True), (False, True), (False, True))
 
 
@@ -195,16 +195,16 @@ def test_no_verdict_goes_backwards_or_where_the_lifecycle_does_not_lead() -> Non
 @pytest.mark.parametrize(
     ("status", "wanted"),
     [
-        (CaptureStatus.INVOKED, Verdict(Act.NOTHING)),
-        (CaptureStatus.RECORDING, Verdict(Act.NOTHING)),
-        (CaptureStatus.PAUSED, Verdict(Act.NOTHING)),
-        (CaptureStatus.UPLOADING, Verdict(Act.NOTHING)),
-        (CaptureStatus.UPLOADED, Verdict(Act.IMPORT, TRACKS)),
-        (CaptureStatus.ERRORED, Verdict(Act.IMPORT, TRACKS)),
+        (ProviderStatus.INVOKED, Verdict(Act.NOTHING)),
+        (ProviderStatus.RECORDING, Verdict(Act.NOTHING)),
+        (ProviderStatus.PAUSED, Verdict(Act.NOTHING)),
+        (ProviderStatus.UPLOADING, Verdict(Act.NOTHING)),
+        (ProviderStatus.UPLOADED, Verdict(Act.IMPORT, TRACKS)),
+        (ProviderStatus.ERRORED, Verdict(Act.IMPORT, TRACKS)),
     ],
 )
 def test_an_unknown_track_recording_takes_no_room_and_is_imported_as_failed(
-    status: CaptureStatus, wanted: Verdict
+    status: ProviderStatus, wanted: Verdict
 ) -> None:
     assert reconcile(None, a_capture(status=status, tracks=True), now=NOON) == wanted
 
@@ -232,7 +232,7 @@ def test_a_recording_that_cloudflare_ended_by_itself_is_waited_for_from_its_end_
         ours = a_recording(
             status=Status.PROCESSING, created_at=NOON - 8 * DAY, stopped_at=stopped_at, missing_since=CONFIRMED
         )
-        return reconcile(ours, a_capture(status=CaptureStatus.UPLOADING), now=NOON).act
+        return reconcile(ours, a_capture(status=ProviderStatus.UPLOADING), now=NOON).act
 
     assert act(NOON - 7 * DAY) is Act.RUN
     assert act(NOON - 7 * DAY - SECOND) is Act.FAIL
@@ -249,9 +249,9 @@ def test_a_recording_that_cloudflare_ended_by_itself_is_waited_for_from_its_end_
         (EXPIRED, Act.NOTHING),
     ],
 )
-@pytest.mark.parametrize("status", [CaptureStatus.INVOKED, CaptureStatus.RECORDING, CaptureStatus.PAUSED])
+@pytest.mark.parametrize("status", [ProviderStatus.INVOKED, ProviderStatus.RECORDING, ProviderStatus.PAUSED])
 def test_what_was_given_up_and_runs_is_stopped_unless_that_refutes_the_failure(
-    failure: Failure | None, act: Act, status: CaptureStatus
+    failure: Failure | None, act: Act, status: ProviderStatus
 ) -> None:
     ours = a_recording(status=Status.FAILED, failure=failure, created_at=NOON - DAY)
     assert reconcile(ours, a_capture(status=status), now=NOON).act is act
@@ -264,7 +264,7 @@ def test_a_file_that_cloudflare_may_still_have_is_not_given_up_when_it_is_import
 ) -> None:
     named, until = URLS[url]
     theirs = a_capture(
-        status=CaptureStatus.UPLOADED,
+        status=ProviderStatus.UPLOADED,
         invoked_at=NOON - age - DAY,
         stopped_at=NOON - age,
         download_url=named,
@@ -289,7 +289,7 @@ def test_the_times_of_a_second_look_can_be_others() -> None:
 
 def test_good_news_takes_bad_news_back() -> None:
     ours = a_recording(status=Status.RECORDING, created_at=NOON - DAY / 2, missing_since=NOON - SECOND)
-    assert reconcile(ours, a_capture(status=CaptureStatus.RECORDING), now=NOON) == Verdict(Act.NOTHING)
+    assert reconcile(ours, a_capture(status=ProviderStatus.RECORDING), now=NOON) == Verdict(Act.NOTHING)
     ours = a_recording(status=Status.PROCESSING, created_at=NOON - DAY / 2, missing_since=NOON - DAY / 4)
-    assert reconcile(ours, a_capture(status=CaptureStatus.UPLOADING), now=NOON) == Verdict(Act.RUN)
+    assert reconcile(ours, a_capture(status=ProviderStatus.UPLOADING), now=NOON) == Verdict(Act.RUN)
     assert reconcile(ours, None, delivered=True, now=NOON) == Verdict(Act.RUN)

@@ -34,7 +34,7 @@ def begun() -> Recording:
         room_id="room_1",
         room_name="CS101",
         meeting_id="m",
-        cloudflare_id="c",
+        cloudflare_recording_id="c",
         origin="api",
         at=NOON,
         cause="api_start",
@@ -320,7 +320,7 @@ def test_only_what_is_in_processing_is_recovered(status: Status) -> None:
 
 def test_what_cloudflare_gave_no_id_is_not_recovered() -> None:
     with pytest.raises(RecordingNotRecoverable, match="Cloudflare"):
-        a_recording(status=Status.PROCESSING, cloudflare_id=None).recovered(at=LATER)
+        a_recording(status=Status.PROCESSING, cloudflare_recording_id=None).recovered(at=LATER)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from urllib.parse import quote
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recordings.domain.stretch import EVERY_ROOM, Stretch
+from recordings.domain.room_range import EVERY_ROOM, RoomRange
 
 IDS = st.text(alphabet="aZ09_.:-", min_size=1, max_size=5)
 
@@ -18,14 +18,14 @@ def folder(room_id: str) -> str:
 @given(IDS, st.sets(IDS, min_size=1, max_size=4))
 def test_every_room_lies_in_one_stretch(room_id: str, ends: set[str]) -> None:
     bounds = [None, *sorted(map(folder, ends)), None]
-    stretches = [Stretch(low, high) for low, high in pairwise(bounds)]
+    stretches = [RoomRange(low, high) for low, high in pairwise(bounds)]
     assert sum(stretch.holds(room_id) for stretch in stretches) == 1
     assert EVERY_ROOM.holds(room_id)
 
 
 @given(IDS, st.none() | IDS, st.none() | IDS)
 def test_the_ids_of_a_stretch_are_those_of_its_rooms_at_least(room_id: str, low: str | None, high: str | None) -> None:
-    stretch = Stretch(*(folder(end) if end is not None else None for end in (low, high)))
+    stretch = RoomRange(*(folder(end) if end is not None else None for end in (low, high)))
     first, last = stretch.ids
     if stretch.holds(room_id):
         assert first <= room_id

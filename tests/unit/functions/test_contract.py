@@ -64,7 +64,7 @@ def test_what_is_not_the_callers_does_not_exist(app: Deployed, tenant: str, name
     (only,) = answers
     status, _, body = json.loads(only)
     assert (status, json.loads(body)["code"]) == (404, "recording_not_found")
-    assert app.recordings.find(foreign.tenant_id, foreign.id) == foreign
+    assert app.recordings.get_including_deleted(foreign.tenant_id, foreign.id) == foreign
 
 
 @pytest.mark.parametrize("name", OF_A_ROOM)
@@ -355,7 +355,7 @@ REFUSED: dict[str, tuple[str, Callable[[], dict[str, Any]], str]] = {
     "recover what failed": ("RecoverRecording", lambda: {"status": Status.FAILED}, "recording_not_recoverable"),
     "recover what Cloudflare gave no id": (
         "RecoverRecording",
-        lambda: {"status": Status.PROCESSING, "cloudflare_id": None},
+        lambda: {"status": Status.PROCESSING, "cloudflare_recording_id": None},
         "recording_not_recoverable",
     ),
     "restore what is ready": ("RestoreRecording", lambda: {"status": Status.READY}, "recording_not_archived"),
@@ -374,7 +374,7 @@ def test_what_a_recording_does_not_allow_is_refused_and_begins_nothing(app: Depl
     runs = [app.runs(machine) for machine in ("PROCESSING_ARN", "ARCHIVING_ARN")]
     answer = app.call(name, one.id, tenant=tenant)
     assert (answer.status, answer.code) == (400, code)
-    assert app.recordings.find(tenant, one.id) == one
+    assert app.recordings.get_including_deleted(tenant, one.id) == one
     assert [app.runs(machine) for machine in ("PROCESSING_ARN", "ARCHIVING_ARN")] == runs
 
 
@@ -410,7 +410,7 @@ def test_a_restore_asks_for_as_many_days_and_as_fast_as_was_said(
     assert (answer.data["status"], answer.data["archive"]["state"]) == ("archived", "restoring")
     expected = datetime.fromisoformat(answer.data["archive"]["expected_at"])
     assert timedelta() < expected - soon() <= timedelta(hours=hours)
-    asked = app.recordings.find(tenant, one.id).archive
+    asked = app.recordings.get_including_deleted(tenant, one.id).archive
     assert asked is not None
     assert asked.days == days
 

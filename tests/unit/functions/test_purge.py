@@ -134,7 +134,7 @@ def two(house: House, **facts: Any) -> tuple[Recording, Recording]:
     gone = house.deleted(delivery_key=f"delivered/tenant_1/room_1/{MEETING}_1767700800000.mp4", **facts)
     alive = a_recording(
         id=f"{gone.id[:-1]}1",
-        cloudflare_id="capture_2",
+        cloudflare_recording_id="capture_2",
         status=Status.READY,
         meeting_id=MEETING,
         delivery_key=f"delivered/tenant_1/room_1/{MEETING}_1767700900000.mp4",
@@ -194,7 +194,7 @@ def test_a_repeat_says_the_same_also_when_the_first_one_died_halfway(house: Hous
 
 
 def test_a_purge_that_fails_holds_up_no_other_of_its_batch(house: House, log: io.StringIO) -> None:
-    gone, other = house.deleted(), house.deleted(id="rec_01JBBBBBBBBBBBBBBBBBBBBBBB", cloudflare_id="other")
+    gone, other = house.deleted(), house.deleted(id="rec_01JBBBBBBBBBBBBBBBBBBBBBBB", cloudflare_recording_id="other")
     records = [house.remove(house.item(gone)), house.remove(house.item(other))]
     records[1]["dynamodb"]["SequenceNumber"] = "8"
     house.refuses = 1
@@ -285,7 +285,7 @@ def test_what_is_kept_longer_now_than_when_it_was_deleted_is_put_back(
     for _ in range(2):
         assert run(record) == []
     assert (house.left(), house.events) == (before, [])
-    assert house.recordings.find(gone.tenant_id, gone.id) == gone
+    assert house.recordings.get_including_deleted(gone.tenant_id, gone.id) == gone
     expires = house.item(gone).get("expires_at")
     assert gone.deleted_at is not None
     assert expires == (None if days == "0" else {"N": str(int((gone.deleted_at + 3 * DAY).timestamp()))})
@@ -360,7 +360,7 @@ def test_a_delivery_that_may_be_anothers_stays(house: House, claim: str) -> None
         "nearer": {"meeting_id": MEETING, "created_at": gone.created_at - timedelta(seconds=20)},
     }
     if claim in facts:
-        other = {"id": f"{gone.id[:-1]}3", "cloudflare_id": "capture_3", "status": Status.READY}
+        other = {"id": f"{gone.id[:-1]}3", "cloudflare_recording_id": "capture_3", "status": Status.READY}
         house.recordings.add(a_recording(**other | facts[claim]), nonce=None)
     assert run(house.remove(house.item(gone))) == []
     assert house.left() == [("r2", key)]

@@ -25,7 +25,7 @@ def test_a_signed_webhook_brings_in_what_cloudflare_began(app: Deployed, tenant:
     capture = app.standin.begin(room.meeting_id)
     answer = send(app, body_of(capture.id, room.meeting_id))
     assert (answer.status, answer.data) == (200, {"handled": True})
-    recording = app.recordings.of_cloudflare(capture.id)
+    recording = app.recordings.find_by_cloudflare_recording_id(capture.id)
     assert recording is not None
     assert (recording.tenant_id, recording.status) == (tenant, Status.RECORDING)
 
@@ -45,7 +45,7 @@ def test_what_cloudflare_did_not_sign_is_refused_and_changes_nothing(app: Deploy
     }[kind]
     answer = app.call("ReceiveWebhook", tenant="", scope="", body=body, headers=headers)
     assert (answer.status, answer.code) == (401, "signature_invalid")
-    assert app.recordings.of_cloudflare(capture.id) is None
+    assert app.recordings.find_by_cloudflare_recording_id(capture.id) is None
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_webhook_that_meets_another_change_is_asked_to_come_again(app: Deploye
     room = app.room(tenant_id=tenant)
     capture = app.standin.begin(room.meeting_id)
     now = datetime.now(UTC).replace(microsecond=0)
-    app.rooms.take_lock(tenant, room.id, nonce="a start", now=now, until=now + timedelta(seconds=60))
+    app.rooms.acquire_lock(tenant, room.id, nonce="a start", now=now, until=now + timedelta(seconds=60))
     body = body_of(capture.id, room.meeting_id)
     answer = send(app, body)
     assert answer.status == 503

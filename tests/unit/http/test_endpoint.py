@@ -173,7 +173,7 @@ def test_a_blocker_is_named() -> None:
         room_id="room_1",
         room_name="x",
         meeting_id="m",
-        cloudflare_id="c",
+        cloudflare_recording_id="c",
         origin="auto",
         at=NOON,
         cause="auto_started",

@@ -7,13 +7,13 @@ from itertools import chain, pairwise, repeat
 import pytest
 
 from recordings.domain.admission import FILE_INVALID, AttemptLimits
-from recordings.domain.capture import CaptureStatus
 from recordings.domain.lifecycle import Status
+from recordings.domain.provider_recording import ProviderStatus
 from recordings.domain.recording import Recording
 from recordings.domain.storage_keys import quarantine_prefix
-from recordings.services import transfer_file
-from recordings.services.admit_file import AdmitFile
-from recordings.services.transfer_file import Plan, Work
+from recordings.services.transfer import transfer_file
+from recordings.services.transfer.admit_file import AdmitFile
+from recordings.services.transfer.transfer_file import Plan, Work
 from tests.support.builders import a_verified_file
 from tests.support.fakes import MemoryFiles, MemoryReader
 from tests.unit.services.world import CONTENT, Killed, Trap, World
@@ -242,7 +242,7 @@ def test_a_delivered_half_of_which_cloudflare_has_nothing_is_a_part() -> None:
 
 def test_a_delivered_half_of_an_upload_that_never_ends_is_a_part() -> None:
     world = stopped(delivered=CONTENT[:90], announced=len(CONTENT))
-    world.cloudflare._change("capture_1", status=CaptureStatus.UPLOADING, download_url=None)
+    world.cloudflare._change("capture_1", status=ProviderStatus.UPLOADING, download_url=None)
     pass_time(world, hours=24 * 8)
     end = only(world)
     assert (end.status, end.partial, end.size_bytes) == (Status.READY, True, 90)

@@ -9,18 +9,18 @@ from urllib.parse import quote
 
 import pytest
 
-from recordings.domain.capture import KEPT, Capture, CaptureStatus
 from recordings.domain.errors import ProviderError, ProviderThrottled, ProviderTimeout
 from recordings.domain.lifecycle import Status
-from recordings.domain.reconcile import TRACKS
+from recordings.domain.provider_recording import KEPT, ProviderRecording, ProviderStatus
+from recordings.domain.reconciliation import TRACKS
 from recordings.domain.recording import Progress, Recording, Store, StoredFile
+from recordings.domain.room_range import EVERY_ROOM, RoomRange
 from recordings.domain.storage_keys import quarantine_key
-from recordings.domain.stretch import EVERY_ROOM, Stretch
-from recordings.services import audit_storage
-from recordings.services.audit_captures import ListCaptures, Patience
-from recordings.services.audit_everything import LONGEST, Audit, AuditEverything, GoesOn
-from recordings.services.audit_report import APART, FOUND, KINDS, Answer, Mismatch, Orphan, Report, Stalled
-from recordings.services.audit_storage import LONGEST_MOVE, YOUNG, AuditStorage, OutOfTime, Shelf
+from recordings.services.audit import audit_storage
+from recordings.services.audit.audit_captures import ListProviderRecordings, Patience
+from recordings.services.audit.audit_everything import LONGEST, Audit, AuditEverything, Checkpoint
+from recordings.services.audit.audit_report import APART, FOUND, KINDS, Answer, Mismatch, Orphan, Report, Stalled
+from recordings.services.audit.audit_storage import LONGEST_MOVE, YOUNG, AuditStorage, OutOfTime, Shelf
 from tests.support.builders import NOON, a_capture, a_recording, a_room
 from tests.support.fakes import MemorySuspects, MemoryTenants
 from tests.unit.services.world import Trap, World
@@ -91,7 +91,7 @@ class House(World):
             tenants=self.tenants,
             recordings=ports["recordings"],
             shelves=self.shelves,
-            captures=ListCaptures(**known, patience=patience),
+            captures=ListProviderRecordings(**known, patience=patience),
             storage=storage,
             clock=self.clock,
         )
@@ -108,7 +108,7 @@ class House(World):
 
     def keep(self, number: int = 0, **changes: Any) -> Recording:
         """A ready recording whose file is where it says."""
-        made = a_recording(status=Status.READY, id=IDS[number], cloudflare_id=f"kept_{number}", **changes)
+        made = a_recording(status=Status.READY, id=IDS[number], cloudflare_recording_id=f"kept_{number}", **changes)
         key = f"{made.tenant_id}/{made.room_id}/{made.id}/1/recording.mp4"
         file = StoredFile(provider="r2", key=key, size_bytes=5, content_type="video/mp4", etag="sum")
         made = replace(made, file=file)
@@ -122,15 +122,15 @@ class House(World):
         self.recordings.save(recording, after)
         return after
 
-    def processing(self, **changes: Any) -> tuple[Recording, Capture]:
+    def processing(self, **changes: Any) -> tuple[Recording, ProviderRecording]:
         """A recording that was stopped, and its capture, which Cloudflare still uploads."""
         recording = self.start()
-        self.cloudflare.go(recording.cloudflare_id or "")
+        self.cloudflare.go(recording.cloudflare_recording_id or "")
         self.clock.advance(seconds=60)
         stopped = self.stop()
         if changes:
             stopped = self.change(stopped, **changes)
-        return stopped, self.cloudflare.get(stopped.cloudflare_id or "")
+        return stopped, self.cloudflare.get(stopped.cloudflare_recording_id or "")
 
     @property
     def picture(self) -> tuple[object, ...]:
@@ -210,7 +210,9 @@ def test_only_what_was_an_orphan_hours_ago_is_removed(house: House) -> None:
 def test_what_is_in_quarantine_has_an_owner_until_cloudflares_copy_is_gone(
     house: House, status: Status, age: timedelta, owned: bool
 ) -> None:
-    made = a_recording(status=status, id=IDS[0], cloudflare_id=None, created_at=NOON - age, started_at=NOON - age)
+    made = a_recording(
+        status=status, id=IDS[0], cloudflare_recording_id=None, created_at=NOON - age, started_at=NOON - age
+    )
     house.recordings.add(made, nonce=None)
     house.keep(1)
     key = quarantine_key(made)
@@ -226,7 +228,7 @@ def test_an_orphan_that_has_found_its_owner_is_no_longer_suspected(house: House)
     other = house.keep(1)
     house.memory.purge(kept)
     assert len(house.audited(repair=True).orphans) == 1
-    house.recordings.add(replace(kept, cloudflare_id=None), nonce=None)
+    house.recordings.add(replace(kept, cloudflare_recording_id=None), nonce=None)
     house.clock.advance(seconds=APART.total_seconds())
     assert house.audited(repair=True).orphans == []
     house.memory.purge(kept)
@@ -244,7 +246,7 @@ def test_an_orphan_whose_owner_comes_while_we_look_stays(house: House) -> None:
 
     def note(tenant_id: str, names: Any, *, at: datetime) -> None:
         noted(tenant_id, names, at=at)
-        house.recordings.add(replace(late, cloudflare_id=None), nonce=None)
+        house.recordings.add(replace(late, cloudflare_recording_id=None), nonce=None)
 
     house.suspects.note = note  # type: ignore[method-assign]
     report = house.audited(repair=True)
@@ -274,7 +276,9 @@ def test_what_is_young_may_still_be_stored(house: House) -> None:
 
 
 def test_what_a_recording_is_being_made_of_is_no_orphan(house: House) -> None:
-    working = a_recording(status=Status.PROCESSING, delivery_key="delivered/tenant_1/room_1/a.mp4", cloudflare_id=None)
+    working = a_recording(
+        status=Status.PROCESSING, delivery_key="delivered/tenant_1/room_1/a.mp4", cloudflare_recording_id=None
+    )
     house.recordings.add(working, nonce=None)
     house.r2.unfinished[f"tenant_1/room_1/{working.id}/1/recording.mp4", "upload"] = OLD
     house.r2.files["delivered/tenant_1/room_1/a.mp4"] = 9, "x", OLD
@@ -453,7 +457,7 @@ def test_a_stalled_recording_is_told_and_restarted_when_its_file_is_there(house:
         Stalled(recording_id=stuck.id, step="processing", since=stuck.stopped_at or house.clock())
     ]
     assert house.audited(repair=True).reconciled == []
-    house.cloudflare.upload(stuck.cloudflare_id or "")
+    house.cloudflare.upload(stuck.cloudflare_recording_id or "")
     # Not at once: attempts have pauses.
     house.clock.advance(minutes=5)
     before = house.picture
@@ -474,9 +478,9 @@ def test_a_recording_whose_run_has_died_is_stalled(house: House) -> None:
     assert house.audited().stalled == []
     house.clock.advance(minutes=11)
     assert [one.recording_id for one in house.audited().stalled] == [stuck.id]
-    house.cloudflare.upload(stuck.cloudflare_id or "")
+    house.cloudflare.upload(stuck.cloudflare_recording_id or "")
     assert house.audited(repair=True).reconciled == [stuck.id]
-    assert house.runs.alive(house.recordings.get("tenant_1", stuck.id))
+    assert house.runs.is_running(house.recordings.get("tenant_1", stuck.id))
 
 
 def test_a_move_that_takes_longer_than_any_is_stalled(house: House) -> None:
@@ -501,11 +505,11 @@ def test_a_capture_that_nobody_knows_is_an_orphan_and_is_adopted(house: House) -
     assert house.picture == before
     report = house.audited(repair=True)
     assert report.orphans == wanted
-    ours = house.recordings.of_cloudflare(capture.id)
+    ours = house.recordings.find_by_cloudflare_recording_id(capture.id)
     assert ours is not None
     assert [(one.capture_id, one.recording_id) for one in report.adopted] == [(capture.id, ours.id)]
     assert (ours.status, ours.origin) == (Status.PROCESSING, "auto")
-    assert house.runs.alive(ours)
+    assert house.runs.is_running(ours)
     assert house.audited(repair=True).counts.total() == 0
     assert house.cloudflare.captured.keys() == {capture.id}
 
@@ -523,7 +527,7 @@ def test_a_track_recording_is_no_orphan_before_it_has_ended(house: House) -> Non
 
 def test_a_capture_that_runs_is_adopted_unless_its_room_is_taken(house: House) -> None:
     second = house.cloudflare.begin_by_itself("meeting_1")
-    first = a_recording(cloudflare_id="first")
+    first = a_recording(cloudflare_recording_id="first")
     house.cloudflare.captured["first"] = a_capture(id="first")
     house.recordings.add(first, nonce=None)
     report = house.audited(repair=True)
@@ -533,7 +537,7 @@ def test_a_capture_that_runs_is_adopted_unless_its_room_is_taken(house: House) -
 
 
 def test_what_a_start_has_just_begun_is_no_orphan(house: House) -> None:
-    house.rooms.take_lock("tenant_1", "room_1", nonce="n", now=NOON, until=NOON + timedelta(seconds=60))
+    house.rooms.acquire_lock("tenant_1", "room_1", nonce="n", now=NOON, until=NOON + timedelta(seconds=60))
     capture = house.cloudflare.start("meeting_1", max_seconds=None)
     assert house.audited(repair=True).counts.total() == 0
     house.clock.advance(seconds=60)
@@ -586,11 +590,11 @@ def test_a_meeting_that_only_a_file_name_hints_at_is_checked(house: House, truly
 
 def test_a_status_that_differs_is_told_and_brought_in_line(house: House) -> None:
     recording = house.start()
-    house.cloudflare.go(recording.cloudflare_id or "")
+    house.cloudflare.go(recording.cloudflare_recording_id or "")
     assert house.audited().counts.total() == 0
     # Nobody tells us of the end.
-    house.cloudflare.end(recording.cloudflare_id or "")
-    house.cloudflare.upload(recording.cloudflare_id or "")
+    house.cloudflare.end(recording.cloudflare_recording_id or "")
+    house.cloudflare.upload(recording.cloudflare_recording_id or "")
     before = house.picture
     wanted = [Mismatch(recording_id=recording.id, kind="status", recorded="recording", found="UPLOADED")]
     report = house.audited()
@@ -603,7 +607,7 @@ def test_a_status_that_differs_is_told_and_brought_in_line(house: House) -> None
 
 def test_a_recording_that_cloudflare_lost_fails_on_repair(house: House) -> None:
     recording = house.start()
-    house.cloudflare.lose(recording.cloudflare_id or "")
+    house.cloudflare.lose(recording.cloudflare_recording_id or "")
     report = house.audited(repair=True)
     assert [(one.recorded, one.found) for one in report.mismatches] == [("recording", "ERRORED")]
     assert house.recordings.get("tenant_1", recording.id).status is Status.FAILED
@@ -611,20 +615,20 @@ def test_a_recording_that_cloudflare_lost_fails_on_repair(house: House) -> None:
 
 def test_a_failed_recording_that_still_records_is_stopped_on_repair(house: House) -> None:
     recording = house.start()
-    house.cloudflare.go(recording.cloudflare_id or "")
+    house.cloudflare.go(recording.cloudflare_recording_id or "")
     house.change(recording, status=Status.FAILED)
     report = house.audited(repair=True)
     assert [(one.recorded, one.found) for one in report.mismatches] == [("failed", "RECORDING")]
     assert report.reconciled == [recording.id]
-    assert house.cloudflare.get(recording.cloudflare_id or "").status is CaptureStatus.UPLOADING
+    assert house.cloudflare.get(recording.cloudflare_recording_id or "").status is ProviderStatus.UPLOADING
 
 
 def test_news_that_comes_while_we_look_is_no_mismatch(house: House) -> None:
     recording = house.start()
-    house.cloudflare.end(recording.cloudflare_id or "")
+    house.cloudflare.end(recording.cloudflare_recording_id or "")
     get = house.cloudflare.get
 
-    def told(capture_id: str) -> Capture:
+    def told(capture_id: str) -> ProviderRecording:
         house.cloudflare.get = get  # type: ignore[method-assign]
         house.webhook(capture_id)
         return get(capture_id)
@@ -635,7 +639,7 @@ def test_news_that_comes_while_we_look_is_no_mismatch(house: House) -> None:
 
 def test_an_open_recording_that_cloudflare_does_not_know_is_told_and_left_alone(house: House) -> None:
     recording = house.start()
-    house.cloudflare.forget(recording.cloudflare_id or "")
+    house.cloudflare.forget(recording.cloudflare_recording_id or "")
     for late, confirmed in ((0, False), (APART.total_seconds(), True)):
         house.clock.advance(seconds=late)
         before = house.picture
@@ -649,10 +653,10 @@ def test_an_open_recording_that_cloudflare_does_not_know_is_told_and_left_alone(
 
 def test_an_open_recording_that_ends_while_cloudflare_is_asked_is_not_absent(house: House) -> None:
     recording = house.start()
-    house.cloudflare.forget(recording.cloudflare_id or "")
+    house.cloudflare.forget(recording.cloudflare_recording_id or "")
     get = house.cloudflare.get
 
-    def told(capture_id: str) -> Capture:
+    def told(capture_id: str) -> ProviderRecording:
         house.change(recording, status=Status.FAILED)
         return get(capture_id)
 
@@ -752,7 +756,7 @@ def test_an_incomplete_listing_says_so_and_makes_nobody_absent(house: House, fai
     recording = house.start()
     house.clock.advance(seconds=1)
     house.cloudflare.begin_by_itself("elsewhere")
-    house.cloudflare.forget(recording.cloudflare_id or "")
+    house.cloudflare.forget(recording.cloudflare_recording_id or "")
     kept = house.keep()
     house.r2.files.clear()
     house.trap = Trap(0, failure, only="recorder")
@@ -767,7 +771,7 @@ def test_an_incomplete_listing_says_so_and_makes_nobody_absent(house: House, fai
 
 def test_who_was_suspected_stays_so_through_an_incomplete_listing(house: House) -> None:
     recording = house.start()
-    house.cloudflare.forget(recording.cloudflare_id or "")
+    house.cloudflare.forget(recording.cloudflare_recording_id or "")
     house.audited()
     house.clock.advance(seconds=APART.total_seconds() / 2)
     house.trap = Trap(0, ProviderTimeout("slow"), only="recorder")
@@ -781,7 +785,7 @@ def test_who_was_suspected_stays_so_through_an_incomplete_listing(house: House) 
 
 def test_what_was_seen_before_cloudflare_failed_holds(house: House) -> None:
     first = house.start()
-    house.cloudflare.end(first.cloudflare_id or "")
+    house.cloudflare.end(first.cloudflare_recording_id or "")
     house.cloudflare.begin_by_itself("meeting_1")
     # The list and the first look succeed; the adoption does not.
     house.trap = Trap(2, ProviderTimeout("slow"), only="recorder")
@@ -806,7 +810,7 @@ def test_what_was_listed_before_the_budget_was_spent_is_looked_at(house: House) 
 def test_a_cloudflare_that_has_failed_is_asked_no_more(house: House) -> None:
     house.rooms.add(a_room(id="room_2", meeting_id="meeting_2"))
     for room in ("room_1", "room_2"):
-        house.cloudflare.end(house.start(room_id=room).cloudflare_id or "")
+        house.cloudflare.end(house.start(room_id=room).cloudflare_recording_id or "")
     for at, made in ((0, ["recent"]), (1, ["recent", "get"])):
         house.trap = Trap(at, ProviderTimeout("slow"), only="recorder")
         assert house.run()[1]["tenant_1"].mismatches == []
@@ -821,7 +825,7 @@ def test_the_tenants_come_from_records_from_files_from_uploads_and_from_captures
     house.s3.files["recordings/d/r/x"] = 1, "x", OLD
     house.r2.unfinished["e/r/x", "upload"] = OLD
     house.s3.unfinished["recordings/f/r/x", "upload"] = OLD
-    house.recordings.add(a_recording(tenant_id="g", status=Status.PROCESSING, cloudflare_id=None), nonce=None)
+    house.recordings.add(a_recording(tenant_id="g", status=Status.PROCESSING, cloudflare_recording_id=None), nonce=None)
     # Rooms that were made before tenants were remembered.
     house.memory.tenants.clear()
     house.cloudflare.begin_by_itself("meeting_1")
@@ -871,14 +875,14 @@ def test_a_run_that_cannot_finish_says_so_and_the_next_goes_on_from_there(house:
     for tenant in "abc":
         house.rooms.add(a_room(tenant_id=tenant, meeting_id=f"of_{tenant}"))
     house.trap = Trap(-1, only="recordings.everything")
-    look_at = house.recordings.everything
+    look_at = house.recordings.list_all
 
-    def slow(tenant_id: str, rooms: Stretch = EVERY_ROOM) -> Iterator[Recording]:
+    def slow(tenant_id: str, rooms: RoomRange = EVERY_ROOM) -> Iterator[Recording]:
         found = list(look_at(tenant_id, rooms))
         house.clock.advance(seconds=LONGEST.total_seconds() / 2)
         return iter(found)
 
-    house.recordings.everything = slow  # type: ignore[method-assign]
+    house.recordings.list_all = slow  # type: ignore[method-assign]
     audit, reports = house.run()
     assert ([*reports], audit.left, audit.incomplete) == (["a", "b"], 2, [])
     rest, reports = house.run(unless_since=audit.began)
@@ -890,14 +894,14 @@ def test_a_tenant_that_takes_too_long_is_told_and_nothing_is_concluded_of_it(hou
     house.keep(1, tenant_id="tenant_2")
     house.rooms.add(a_room(tenant_id="tenant_2", meeting_id="meeting_2"))
     house.r2.files.clear()
-    look_at = house.recordings.everything
+    look_at = house.recordings.list_all
 
-    def slow(tenant_id: str, rooms: Stretch = EVERY_ROOM) -> Iterator[Recording]:
+    def slow(tenant_id: str, rooms: RoomRange = EVERY_ROOM) -> Iterator[Recording]:
         if tenant_id == "tenant_1":
             house.clock.advance(seconds=LONGEST.total_seconds())
         return look_at(tenant_id, rooms)
 
-    house.recordings.everything = slow  # type: ignore[method-assign]
+    house.recordings.list_all = slow  # type: ignore[method-assign]
     audit, reports = house.run(repair=True)
     assert (reports, audit.left, len(audit.incomplete)) == ({}, 1, 1)
     assert "tenant_1" in audit.incomplete[0]
@@ -919,7 +923,9 @@ def large(house: House) -> None:
             recording_id = house.new_id(NOON)
             key = f"{folder}/{recording_id}/1/recording.mp4"
             file = StoredFile(provider="r2", key=key, size_bytes=5, content_type="video/mp4", etag="sum")
-            made = a_recording(status=Status.READY, id=recording_id, cloudflare_id=f"c{number}_{n}", room_id=room)
+            made = a_recording(
+                status=Status.READY, id=recording_id, cloudflare_recording_id=f"c{number}_{n}", room_id=room
+            )
             house.recordings.add(replace(made, file=file), nonce=None)
             if n:
                 house.r2.files[key] = 5, "sum", OLD
@@ -932,9 +938,9 @@ def in_parts(house: House, monkeypatch: pytest.MonkeyPatch, **asked: Any) -> tup
     """Audit one tenant in runs that have time for one stretch each."""
     monkeypatch.setattr(audit_storage, "AT_ONCE", 1)
     audits, whole, goes_on = list[Audit](), Report("tenant_1"), None
-    look_at, seen = house.recordings.everything, list[Stretch]()
+    look_at, seen = house.recordings.list_all, list[RoomRange]()
 
-    def slow(tenant_id: str, rooms: Stretch = EVERY_ROOM) -> Iterator[Recording]:
+    def slow(tenant_id: str, rooms: RoomRange = EVERY_ROOM) -> Iterator[Recording]:
         if not rooms.whole:
             seen.append(rooms)
             if len(seen) % 2 == 0:
@@ -989,7 +995,7 @@ def test_a_file_in_no_rooms_folder_hides_no_room_and_stays_suspected(
 ) -> None:
     names = ["a", "a-b/rec_gone/1/recording.mp4", "ab/rec_gone/1/recording.mp4"]
     house.r2.files |= {f"tenant_1/{name}": (1, "x", OLD) for name in names}
-    _, reports = house.run("tenant_1", goes_on=GoesOn("tenant_1", "a"))
+    _, reports = house.run("tenant_1", goes_on=Checkpoint("tenant_1", "a"))
     assert [one.key for one in reports["tenant_1"].orphans] == [f"tenant_1/{name}" for name in names[1:]]
     monkeypatch.setattr(audit_storage, "AT_ONCE", 1)
     house.audited()
@@ -1018,12 +1024,12 @@ def test_a_tenant_that_is_half_done_is_gone_on_with_before_others(
     house.tenants.note_audit("tenant_1", at=NOON)
     # One that came meanwhile was never audited, and would else be the first, and its own half the only one remembered.
     house.rooms.add(a_room(tenant_id="tenant_2", meeting_id="meeting_2"))
-    audit, reports = house.run(goes_on=GoesOn("tenant_1", "a.b/"))
+    audit, reports = house.run(goes_on=Checkpoint("tenant_1", "a.b/"))
     assert [*reports] == ["tenant_1", "tenant_2"]
     assert {one.key.split("/")[-4] for one in reports["tenant_1"].orphans} == {"a", "ab", "b"}
     assert (audit.goes_on, audit.left, audit.tenants) == (None, 0, 2)
     # Its name may have gone since.
-    assert house.run(goes_on=GoesOn("tenant_3", "x/"))[0].goes_on is None
+    assert house.run(goes_on=Checkpoint("tenant_3", "x/"))[0].goes_on is None
 
 
 def test_a_look_that_is_out_of_time_raises(house: House) -> None:
@@ -1035,7 +1041,7 @@ def test_a_look_that_is_out_of_time_raises(house: House) -> None:
         **ports, shelves=house.shelves, suspects=house.suspects, reconcile=house.reconcile(), patience=patience
     )
     known = {name: ports[name] for name in ("rooms", "recordings", "recorder", "clock")}
-    captures = ListCaptures(**known, patience=patience)(None, until=NOON)
+    captures = ListProviderRecordings(**known, patience=patience)(None, until=NOON)
     with pytest.raises(OutOfTime):
         storage("tenant_1", captures, repair=True, until=NOON)
 

@@ -9,7 +9,7 @@ import pytest
 from recordings.domain.errors import RecordingFailed, RecordingNotFound
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Archive, Recording
-from recordings.services.download_recording import Archived, NotYet, Ready, file_name_of
+from recordings.services.recordings.download_recording import Archived, NotYet, Ready, file_name_of
 from tests.support.builders import NOON, a_file, a_recording
 from tests.unit.services.world import World
 

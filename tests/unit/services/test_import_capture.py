@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from recordings.domain.capture import CaptureStatus
 from recordings.domain.errors import ConcurrentUpdate, RoomAlreadyRecording
 from recordings.domain.lifecycle import Status
 from recordings.domain.meeting import RecordingOwner
+from recordings.domain.provider_recording import ProviderStatus
 from recordings.domain.recording import Recording
-from recordings.services.import_capture import ImportCapture
+from recordings.services.sync.import_recording import ImportRecording
 from tests.support.builders import NOON, a_capture, a_recording
 from tests.unit.services.world import World
 
@@ -21,7 +21,7 @@ def world() -> World:
 
 
 def imported(world: World, *, nonce: str | None = None, **capture: Any) -> Recording:
-    make = ImportCapture(recordings=world.recordings, new_id=world.new_id)
+    make = ImportRecording(recordings=world.recordings, new_id=world.new_id)
     return make(RecordingOwner.of(world.room()), a_capture(**capture), nonce=nonce)
 
 
@@ -33,13 +33,13 @@ def test_a_running_capture_is_a_recording_that_holds_the_room(world: World) -> N
     world.assert_sound()
 
 
-@pytest.mark.parametrize("status", [CaptureStatus.INVOKED, CaptureStatus.RECORDING, CaptureStatus.PAUSED])
-def test_whatever_runs_is_recording(world: World, status: CaptureStatus) -> None:
+@pytest.mark.parametrize("status", [ProviderStatus.INVOKED, ProviderStatus.RECORDING, ProviderStatus.PAUSED])
+def test_whatever_runs_is_recording(world: World, status: ProviderStatus) -> None:
     assert imported(world, status=status).status is Status.RECORDING
 
 
-@pytest.mark.parametrize("status", [CaptureStatus.UPLOADING, CaptureStatus.UPLOADED, CaptureStatus.ERRORED])
-def test_whatever_is_over_is_processing_and_leaves_the_room_free(world: World, status: CaptureStatus) -> None:
+@pytest.mark.parametrize("status", [ProviderStatus.UPLOADING, ProviderStatus.UPLOADED, ProviderStatus.ERRORED])
+def test_whatever_is_over_is_processing_and_leaves_the_room_free(world: World, status: ProviderStatus) -> None:
     recording = imported(world, status=status, stopped_at=NOON + timedelta(minutes=3))
     assert (recording.status, recording.stopped_at) == (Status.PROCESSING, NOON + timedelta(minutes=3))
     assert [change.status for change in recording.history] == [Status.RECORDING, Status.PROCESSING]
@@ -76,7 +76,7 @@ def test_one_that_never_started_began_when_it_was_ordered(world: World) -> None:
 
 
 def test_an_end_that_is_not_told_is_its_beginning(world: World) -> None:
-    assert imported(world, status=CaptureStatus.ERRORED, stopped_at=None).stopped_at == NOON
+    assert imported(world, status=ProviderStatus.ERRORED, stopped_at=None).stopped_at == NOON
 
 
 @pytest.mark.parametrize(
@@ -97,26 +97,26 @@ def test_a_known_capture_is_given_as_it_is(world: World) -> None:
 
 
 def test_one_that_became_known_meanwhile_is_given(world: World) -> None:
-    look, theirs = world.recordings.of_cloudflare, a_recording(id="rec_theirs")
+    look, theirs = world.recordings.find_by_cloudflare_recording_id, a_recording(id="rec_theirs")
     looks: list[Recording | None] = []
 
-    def late(cloudflare_id: str) -> Recording | None:
-        found = look(cloudflare_id)
+    def late(cloudflare_recording_id: str) -> Recording | None:
+        found = look(cloudflare_recording_id)
         if not looks:
             world.recordings.add(theirs, nonce=None)
         looks.append(found)
         return found
 
-    world.recordings.of_cloudflare = late  # type: ignore[method-assign]
+    world.recordings.find_by_cloudflare_recording_id = late  # type: ignore[method-assign]
     assert imported(world) == theirs
     assert looks == [None, theirs]
     assert world.all() == [theirs]
 
 
 def test_an_id_that_is_taken_is_not_taken_for_a_known_capture(world: World) -> None:
-    taken = a_recording(id="rec_same", cloudflare_id="another", status=Status.PROCESSING)
+    taken = a_recording(id="rec_same", cloudflare_recording_id="another", status=Status.PROCESSING)
     world.recordings.add(taken, nonce=None)
-    make = ImportCapture(recordings=world.recordings, new_id=lambda at: "rec_same")
+    make = ImportRecording(recordings=world.recordings, new_id=lambda at: "rec_same")
     with pytest.raises(ConcurrentUpdate):
         make(RecordingOwner.of(world.room()), a_capture(), nonce=None)
     assert world.all() == [taken]
@@ -126,12 +126,12 @@ def test_a_room_that_is_held_refuses_what_runs_and_takes_what_is_over(world: Wor
     imported(world)
     with pytest.raises(RoomAlreadyRecording):
         imported(world, id="capture_2")
-    assert imported(world, id="capture_3", status=CaptureStatus.UPLOADED).status is Status.PROCESSING
+    assert imported(world, id="capture_3", status=ProviderStatus.UPLOADED).status is Status.PROCESSING
 
 
 def test_a_lease_lets_in_only_its_holder(world: World) -> None:
     now = world.clock()
-    world.rooms.take_lock("tenant_1", "room_1", nonce="ours", now=now, until=now + timedelta(seconds=60))
+    world.rooms.acquire_lock("tenant_1", "room_1", nonce="ours", now=now, until=now + timedelta(seconds=60))
     for nonce in ("theirs", None):
         with pytest.raises(RoomAlreadyRecording):
             imported(world, nonce=nonce)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from recordings.domain.capture import CaptureStatus
 from recordings.domain.lifecycle import Status
+from recordings.domain.provider_recording import ProviderStatus
 from recordings.domain.recording import Archive, Recording
 from tests.support.builders import NOON, a_capture, a_file, a_recording
 from tests.unit.services.world import Trap, World
@@ -22,7 +22,7 @@ def world() -> World:
     world = World()
     world.sync()
     world.cloudflare.captured["capture_1"] = a_capture(
-        status=CaptureStatus.UPLOADED, download_url="https://files/1", url_expires_at=NOON + timedelta(days=7)
+        status=ProviderStatus.UPLOADED, download_url="https://files/1", url_expires_at=NOON + timedelta(days=7)
     )
     world.clock.advance(days=1, hours=1)
     return world
@@ -36,7 +36,7 @@ def stored(world: World, **facts: Any) -> Recording:
     if recording.file is not None:
         store = world.files if recording.file.provider == "r2" else world.cold
         store.put(recording.file.key, CONTENT, content_type="video/mp4")
-    return world.recordings.find("tenant_1", recording.id)
+    return world.recordings.get_including_deleted("tenant_1", recording.id)
 
 
 def delivered(world: World, content: bytes = CONTENT) -> None:
@@ -59,7 +59,7 @@ def test_a_late_delivery_goes_with_the_next_full_sync(world: World, facts: dict[
     assert world.sync() == 0
     assert DELIVERED not in world.files.objects
     assert world.looked.removed == 1
-    assert world.recordings.find("tenant_1", recording.id) == recording
+    assert world.recordings.get_including_deleted("tenant_1", recording.id) == recording
     assert "fetched" in world.files.objects or "cold" in world.cold.objects
 
 

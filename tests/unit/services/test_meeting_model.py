@@ -12,7 +12,6 @@ from typing import Any
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from recordings.domain.capture import Capture, CaptureStatus
 from recordings.domain.errors import (
     ProviderError,
     ProviderTimeout,
@@ -20,6 +19,7 @@ from recordings.domain.errors import (
     RoomAlreadyRecording,
     RoomIsRecording,
 )
+from recordings.domain.provider_recording import ProviderRecording, ProviderStatus
 from recordings.domain.recording import Recording
 from tests.unit.services.world import Killed, Trap, World
 
@@ -67,14 +67,14 @@ class Tenants(World):
         self.owner: dict[str, tuple[str, datetime | None]] = {}
         listed, recent, active = self.cloudflare.captures, self.cloudflare.recent, self.cloudflare.active
 
-        def shown(captures: Iterable[Capture]) -> list[Capture]:
+        def shown(captures: Iterable[ProviderRecording]) -> list[ProviderRecording]:
             return [one for one in captures if one.id not in self.hidden]
 
-        def shown_active(meeting_id: str) -> Capture | None:
+        def shown_active(meeting_id: str) -> ProviderRecording | None:
             found = active(meeting_id)
             return None if found is None or found.id in self.hidden else found
 
-        def shown_recent(number: int) -> tuple[list[Capture], bool]:
+        def shown_recent(number: int) -> tuple[list[ProviderRecording], bool]:
             rows, more = recent(number)
             return shown(rows), more
 
@@ -88,7 +88,7 @@ class Tenants(World):
         every = [*ELSEWHERE, *self.cloudflare.meetings]
         return every[n % len(every)]
 
-    def capture(self, n: int) -> Capture | None:
+    def capture(self, n: int) -> ProviderRecording | None:
         every = list(self.cloudflare.captured.values())[::-1]
         return every[n % len(every)] if every else None
 
@@ -128,7 +128,7 @@ class Tenants(World):
         self.trap = Trap(-1)
         self.note_owners(named=step[0] == "name")
 
-    def happens(self, what: str, capture: Capture) -> None:
+    def happens(self, what: str, capture: ProviderRecording) -> None:
         match what:
             case "ends" if capture.status.running:
                 self.cloudflare.end(capture.id)
@@ -168,13 +168,13 @@ class Tenants(World):
         held = [room.meeting_id for room in self.memory.rooms.values()]
         assert len(held) == len(set(held))
 
-    def is_owned(self, capture: Capture) -> bool:
+    def is_owned(self, capture: ProviderRecording) -> bool:
         _, since = self.owner.get(capture.meeting_id or "", ("", datetime.max.replace(tzinfo=self.clock().tzinfo)))
         return since is None or capture.invoked_at >= since
 
     def assert_nobody_sees_anothers(self) -> None:
         for recording in self.all():
-            capture = self.cloudflare.captured[recording.cloudflare_id or ""]
+            capture = self.cloudflare.captured[recording.cloudflare_recording_id or ""]
             assert self.is_owned(capture), (recording, self.owner)
             assert recording.tenant_id == self.owner[capture.meeting_id or ""][0]
             assert recording.meeting_id == capture.meeting_id
@@ -186,7 +186,7 @@ class Tenants(World):
         for capture in self.cloudflare.running():
             self.cloudflare.end(capture.id)
         for capture in list(self.cloudflare.captured.values()):
-            if capture.status is CaptureStatus.UPLOADING:
+            if capture.status is ProviderStatus.UPLOADING:
                 self.cloudflare.upload(capture.id)
         for _ in range(3):
             self.clock.advance(minutes=15)
@@ -196,7 +196,7 @@ class Tenants(World):
 
     def assert_nothing_is_lost(self) -> None:
         owned = {one.id for one in self.cloudflare.captured.values() if self.is_owned(one)}
-        assert {one.cloudflare_id for one in self.all()} == owned
+        assert {one.cloudflare_recording_id for one in self.all()} == owned
         assert len(self.all()) == len(owned)
         for room in self.memory.rooms.values():
             assert room.active_recording_id is None

@@ -6,7 +6,6 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recordings.domain.capture import Capture, CaptureStatus
 from recordings.domain.errors import (
     ConcurrentUpdate,
     ProviderError,
@@ -15,6 +14,7 @@ from recordings.domain.errors import (
     ProviderTimeout,
 )
 from recordings.domain.lifecycle import TRANSITIONS, Status
+from recordings.domain.provider_recording import ProviderRecording, ProviderStatus
 from recordings.domain.recording import Recording
 from tests.support.builders import a_room
 from tests.support.fakes import MemoryRecordings
@@ -98,7 +98,7 @@ class Model(World):
         self.recordings = Watched(self.memory)
         self.rooms.add(a_room(id="room_2", meeting_id="meeting_2"))
 
-    def capture(self, n: int) -> Capture | None:
+    def capture(self, n: int) -> ProviderRecording | None:
         captures = list(self.cloudflare.captured.values())[::-1]
         return captures[n % len(captures)] if captures else None
 
@@ -141,7 +141,7 @@ class Model(World):
                 recording = self.start(room_id=room)
                 self.clock.advance(seconds=30)
                 self.stop(room_id=room)
-                self.cloudflare.upload(recording.cloudflare_id or "")
+                self.cloudflare.upload(recording.cloudflare_recording_id or "")
                 self.process(recording)
                 if what == "a whole archived recording":
                     self.move(self.archive(recording))
@@ -171,18 +171,18 @@ class Model(World):
                     act = {"recover": self.recover, "archive": self.archive}.get(what)
                     (act or {"delete": self.delete, "undelete": self.undelete}[what])(found)
 
-    def happens(self, what: str, capture: Capture) -> None:
+    def happens(self, what: str, capture: ProviderRecording) -> None:
         """As Cloudflare does it: a capture goes on, ends, and then its file is there or is not."""
         match what, capture.status:
-            case "goes", CaptureStatus.INVOKED:
+            case "goes", ProviderStatus.INVOKED:
                 self.cloudflare.go(capture.id)
-            case "ends", CaptureStatus.INVOKED | CaptureStatus.RECORDING:
+            case "ends", ProviderStatus.INVOKED | ProviderStatus.RECORDING:
                 self.cloudflare.end(capture.id)
-            case "uploads", CaptureStatus.UPLOADING:
+            case "uploads", ProviderStatus.UPLOADING:
                 self.cloudflare.upload(capture.id)
-            case "is lost", status if status not in {CaptureStatus.UPLOADED, CaptureStatus.ERRORED}:
+            case "is lost", status if status not in {ProviderStatus.UPLOADED, ProviderStatus.ERRORED}:
                 self.cloudflare.lose(capture.id)
-            case "is lost in part", CaptureStatus.RECORDING | CaptureStatus.UPLOADING:
+            case "is lost in part", ProviderStatus.RECORDING | ProviderStatus.UPLOADING:
                 self.cloudflare.lose(capture.id, url="https://files/part")
 
     def everything_goes_on(self) -> None:
@@ -200,11 +200,11 @@ class Model(World):
         self.clock.advance(minutes=5)
         for n, capture in enumerate(self.cloudflare.running()):
             # One that was invoked and never goes is for us to stop.
-            if ends[n % len(ends)] != "never goes" or capture.status is not CaptureStatus.INVOKED:
+            if ends[n % len(ends)] != "never goes" or capture.status is not ProviderStatus.INVOKED:
                 self.cloudflare.end(capture.id)
         self.everything_goes_on()
         for n, capture in enumerate(list(self.cloudflare.captured.values())):
-            if capture.status is CaptureStatus.UPLOADING:
+            if capture.status is ProviderStatus.UPLOADING:
                 what = ends[n % len(ends)]
                 self.happens("uploads" if what == "never goes" else what, capture)
         for _ in range(3):
@@ -222,12 +222,12 @@ class Model(World):
             assert room.active_recording_id is None
             assert room.lease_until is None or room.lease_until <= now
         assert self.state.until is None or self.state.until <= now
-        assert {one.cloudflare_id for one in self.all()} == set(self.cloudflare.captured)
+        assert {one.cloudflare_recording_id for one in self.all()} == set(self.cloudflare.captured)
         assert len(self.all()) == len(self.cloudflare.captured)
         for recording in self.all():
-            self.assert_follows(recording, self.cloudflare.get(recording.cloudflare_id or ""))
+            self.assert_follows(recording, self.cloudflare.get(recording.cloudflare_recording_id or ""))
 
-    def assert_follows(self, recording: Recording, capture: Capture) -> None:
+    def assert_follows(self, recording: Recording, capture: ProviderRecording) -> None:
         assert not recording.open, recording
         assert recording.meeting_id == capture.meeting_id
         assert recording.created_at >= capture.invoked_at
@@ -238,7 +238,7 @@ class Model(World):
             assert recording.failure is not None
             return
         assert recording.status in {Status.READY, Status.ARCHIVED}, (recording, capture)
-        assert recording.partial == (capture.status is CaptureStatus.ERRORED)
+        assert recording.partial == (capture.status is ProviderStatus.ERRORED)
         assert recording.duration_seconds == capture.duration_seconds
         assert recording.failure is None
         assert recording.file is not None

@@ -10,9 +10,15 @@ import pytest
 from recordings.domain.errors import AttemptReplaced, ChecksumMismatch, ConcurrentUpdate, SourceUnavailable
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Recording
-from recordings.services.download_recording import Archived, Ready
-from recordings.services.move_to_archive import AbandonArchive, ArchiveFence, BeginArchive, FinishArchive, PlanArchive
-from recordings.services.transfer_file import SINGLE_BELOW, CompleteTransfer, Done, Plan, Work
+from recordings.services.recordings.download_recording import Archived, Ready
+from recordings.services.transfer.move_to_archive import (
+    AbandonArchive,
+    ArchiveFence,
+    BeginArchive,
+    FinishArchive,
+    PlanArchive,
+)
+from recordings.services.transfer.transfer_file import SINGLE_BELOW, CompleteTransfer, Done, Plan, Work
 from tests.support.builders import a_file, a_recording
 from tests.support.fakes import StoredReader
 from tests.unit.services.world import Killed, Trap, World

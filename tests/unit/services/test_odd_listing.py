@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from recordings.domain.capture import Capture
 from recordings.domain.lifecycle import Status
+from recordings.domain.provider_recording import ProviderRecording
 from tests.unit.services.test_sync_all import captured
 from tests.unit.services.world import World
 
@@ -17,7 +17,7 @@ def world() -> World:
     return World()
 
 
-def listing(world: World, monkeypatch: pytest.MonkeyPatch, rows: Sequence[Capture]) -> None:
+def listing(world: World, monkeypatch: pytest.MonkeyPatch, rows: Sequence[ProviderRecording]) -> None:
     monkeypatch.setattr(world.cloudflare, "recent", lambda number: (rows, False))
 
 
@@ -30,7 +30,7 @@ def test_a_row_with_an_odd_old_time_does_not_end_the_walk(world: World, monkeypa
     odd = replace(world.cloudflare.begin_by_itself("meeting_1"), invoked_at=datetime(2021, 1, 1, tzinfo=UTC))
     listing(world, monkeypatch, [odd, *rows])
     world.sync()
-    assert {one.cloudflare_id for one in world.all()} == {"past_1", "past_2", "past_3"}
+    assert {one.cloudflare_recording_id for one in world.all()} == {"past_1", "past_2", "past_3"}
 
 
 def test_what_becomes_readable_later_comes_in_with_the_daily_walk(
@@ -44,14 +44,14 @@ def test_what_becomes_readable_later_comes_in_with_the_daily_walk(
     with monkeypatch.context() as unreadable:
         listing(world, unreadable, [row for row in rows if row.id != "past_2"])
         world.sync()
-    assert {one.cloudflare_id for one in world.all()} == {"past_1", "past_3"}
+    assert {one.cloudflare_recording_id for one in world.all()} == {"past_1", "past_3"}
     # The watermark has passed it by now.
     world.clock.advance(hours=1)
     world.sync()
     assert len(world.all()) == 2
     world.clock.advance(hours=20)
     world.sync()
-    assert {one.cloudflare_id for one in world.all()} == {"past_1", "past_2", "past_3"}
+    assert {one.cloudflare_recording_id for one in world.all()} == {"past_1", "past_2", "past_3"}
     assert all(one.status is Status.PROCESSING for one in world.all())
 
 
@@ -61,4 +61,4 @@ def test_a_page_of_nothing_readable_is_no_end(world: World, monkeypatch: pytest.
     pages = {1: ([], True), 2: (rows, False)}
     monkeypatch.setattr(world.cloudflare, "recent", lambda number: pages[number])
     world.sync()
-    assert [one.cloudflare_id for one in world.all()] == ["past_1"]
+    assert [one.cloudflare_recording_id for one in world.all()] == ["past_1"]

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from recordings.domain.capture import CaptureStatus
 from recordings.domain.errors import RoomAlreadyRecording
 from recordings.domain.lifecycle import Status
+from recordings.domain.provider_recording import ProviderStatus
 from tests.unit.services.world import World
 
 # Everything that may hear of it.
@@ -27,12 +27,12 @@ def world() -> World:
 def test_a_pause_changes_nothing_however_long_it_is(world: World, hearer: str, minutes: int) -> None:
     recording = world.start()
     world.cloudflare.go("capture_1")
-    before = world.recordings.find("tenant_1", recording.id)
-    for status in (CaptureStatus.PAUSED, CaptureStatus.RECORDING, CaptureStatus.PAUSED):
+    before = world.recordings.get_including_deleted("tenant_1", recording.id)
+    for status in (ProviderStatus.PAUSED, ProviderStatus.RECORDING, ProviderStatus.PAUSED):
         world.cloudflare._change("capture_1", status=status)
         world.clock.advance(minutes=minutes)
         HEARERS[hearer](world)
-        assert world.recordings.find("tenant_1", recording.id) == before
+        assert world.recordings.get_including_deleted("tenant_1", recording.id) == before
         assert world.cloudflare.get("capture_1").status is status
     with pytest.raises(RoomAlreadyRecording):
         world.start()
@@ -44,7 +44,7 @@ def test_a_pause_changes_nothing_however_long_it_is(world: World, hearer: str, m
 @pytest.mark.parametrize("hearer", HEARERS)
 def test_a_paused_recording_that_cloudflare_began_is_imported_as_recording(world: World, hearer: str) -> None:
     world.cloudflare.begin_by_itself("meeting_1")
-    world.cloudflare._change("capture_1", status=CaptureStatus.PAUSED)
+    world.cloudflare._change("capture_1", status=ProviderStatus.PAUSED)
     HEARERS[hearer](world)
     (imported,) = world.all()
     assert (imported.status, imported.origin) == (Status.RECORDING, "auto")
@@ -55,7 +55,7 @@ def test_a_paused_recording_that_cloudflare_began_is_imported_as_recording(world
 def test_the_end_of_the_session_ends_a_paused_recording(world: World) -> None:
     world.start()
     world.cloudflare.go("capture_1")
-    world.cloudflare._change("capture_1", status=CaptureStatus.PAUSED, session_id="session_1")
+    world.cloudflare._change("capture_1", status=ProviderStatus.PAUSED, session_id="session_1")
     world.cloudflare.sessions_ended["session_1"] = world.clock()
     world.clock.advance(minutes=31)
     world.sync()

@@ -14,9 +14,9 @@ from zlib import crc32
 import pytest
 
 from recordings.domain.errors import (
-    CaptureFailed,
     ChecksumMismatch,
     ConcurrentUpdate,
+    ProviderRecordingFailed,
     ProviderTimeout,
     RangesRefused,
     SourceChanged,
@@ -29,8 +29,8 @@ from recordings.domain.lifecycle import Status
 from recordings.domain.media import Container, MediaFacts
 from recordings.domain.recording import Failure, Recording
 from recordings.domain.storage_keys import attempt_key
-from recordings.services.admit_file import AdmitFile
-from recordings.services.process_recording import (
+from recordings.services.transfer.admit_file import AdmitFile
+from recordings.services.transfer.process_recording import (
     CloudflareUrl,
     MarkFailed,
     MarkStalled,
@@ -38,7 +38,7 @@ from recordings.services.process_recording import (
     PlanTransfer,
     ProcessingFence,
 )
-from recordings.services.transfer_file import (
+from recordings.services.transfer.transfer_file import (
     MIB,
     MOST_PARTS,
     SEGMENT_BYTES,
@@ -199,7 +199,7 @@ def test_a_plan_needs_a_url_that_is_there_and_alive() -> None:
     with pytest.raises(SourceExpired):
         job.plan()
     del job.cloudflare.captured["capture_1"]
-    with pytest.raises(CaptureFailed):
+    with pytest.raises(ProviderRecordingFailed):
         job.plan()
 
 
@@ -902,13 +902,13 @@ def test_a_file_that_is_not_there_keeps_the_token_for_the_webhook() -> None:
 def test_a_file_that_comes_between_the_look_and_the_token_is_not_missed() -> None:
     world = running()
     recording = world.stop()
-    keep = world.recordings.keep_token
+    keep = world.recordings.store_task_token
 
     def and_upload(one: Recording, token: str) -> None:
         keep(one, token)
         world.cloudflare.upload("capture_1")
 
-    world.recordings.keep_token = and_upload  # type: ignore[method-assign, assignment]
+    world.recordings.store_task_token = and_upload  # type: ignore[method-assign, assignment]
     assert world.check(recording) == {"state": "uploaded", "partial": False}
     assert world.memory.tokens == {}
 
@@ -926,7 +926,7 @@ def test_a_capture_that_was_lost_fails_unless_its_bytes_can_be_had() -> None:
     world = running()
     recording = world.stop()
     world.cloudflare.lose("capture_1")
-    with pytest.raises(CaptureFailed):
+    with pytest.raises(ProviderRecordingFailed):
         world.check(recording)
     world.cloudflare.lose("capture_1", url="https://rest")
     assert world.check(recording) == {"state": "uploaded", "partial": True}
@@ -940,7 +940,7 @@ def test_a_capture_that_cloudflare_forgot_fails_when_a_second_look_confirms_it()
     world.clock.advance(minutes=9, seconds=59)
     assert world.check(recording) is None
     world.clock.advance(seconds=1)
-    with pytest.raises(CaptureFailed):
+    with pytest.raises(ProviderRecordingFailed):
         world.check(recording)
 
 

@@ -56,8 +56,8 @@ def test_what_is_named_changes(world: World) -> None:
     world.put_room(meeting_id="theirs", record_on_start=True)
     room, _ = world.put_room(meeting_id="other", record_on_start=False)
     assert (room.meeting_id, room.record_on_start) == ("other", False)
-    assert world.rooms.of_meeting("theirs") is None
-    assert world.rooms.of_meeting("other") == room
+    assert world.rooms.find_by_meeting_id("theirs") is None
+    assert world.rooms.find_by_meeting_id("other") == room
 
 
 def test_however_often_it_is_called_one_meeting_is_made(world: World) -> None:
@@ -73,7 +73,7 @@ def test_a_meeting_of_another_room_is_refused(world: World, exists: bool) -> Non
         world.put_room()
     with pytest.raises(MeetingInUse):
         world.put_room(meeting_id="theirs")
-    assert world.rooms.of_meeting("theirs") == a_room(id="room_2", tenant_id="tenant_2", meeting_id="theirs")
+    assert world.rooms.find_by_meeting_id("theirs") == a_room(id="room_2", tenant_id="tenant_2", meeting_id="theirs")
 
 
 def test_no_room_is_made_when_cloudflare_makes_no_meeting(world: World) -> None:
@@ -137,10 +137,10 @@ class Overtaken(MemoryRooms):
         super().__init__(world.memory)
         self.world = world
 
-    def claim(self, *given: Any, **named: Any) -> str | None:
+    def acquire_creation_lock(self, *given: Any, **named: Any) -> str | None:
         self.world.rooms = MemoryRooms(self.world.memory)
         self.world.put_room(name="theirs")
-        return super().claim(*given, **named)
+        return super().acquire_creation_lock(*given, **named)
 
 
 def test_a_room_that_was_made_since_we_looked_costs_no_second_meeting(world: World) -> None:
@@ -183,7 +183,7 @@ def test_a_call_that_dies_can_be_repeated(world: World, n: int, after: bool) -> 
     assert new is not (n == 5 and after)
     # A meeting that was noted is used; one whose maker died before noting it stays behind, empty, at Cloudflare.
     assert len(world.cloudflare.meetings) == (2 if (n, after) in {(3, True), (4, False)} else 1)
-    assert world.rooms.of_meeting(room.meeting_id) == room
+    assert world.rooms.find_by_meeting_id(room.meeting_id) == room
 
 
 def test_a_meeting_that_cloudflare_does_not_know_is_refused(world: World) -> None:

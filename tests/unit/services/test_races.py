@@ -27,7 +27,7 @@ from tests.unit.services.world import Trap, World, attempt
 # How often each pair is raced, in all states together that one of the two can act on.
 RACES = 200
 RACES_ON_DYNAMODB = 6
-READY = a_recording(status=Status.READY, cloudflare_id="capture_0")
+READY = a_recording(status=Status.READY, cloudflare_recording_id="capture_0")
 
 type Command = Callable[[World, Recording], object]
 COMMANDS: dict[str, Command] = {
@@ -65,7 +65,7 @@ def ready(world: World) -> Recording:
 def archived(world: World) -> Recording:
     moving = world.archive(ready(world))
     world.move(moving)
-    return world.recordings.find(moving.tenant_id, moving.id)
+    return world.recordings.get_including_deleted(moving.tenant_id, moving.id)
 
 
 def deleted(world: World) -> Recording:
@@ -121,7 +121,7 @@ def outcome(world: World, answers: list[object]) -> Outcome:
 
 
 def everything(world: World) -> list[Recording]:
-    return [*world.recordings.everything("tenant_1")]
+    return [*world.recordings.list_all("tenant_1")]
 
 
 class Turns:

@@ -8,11 +8,11 @@ from functools import partial
 
 import pytest
 
-from recordings.domain.capture import Capture, CaptureStatus
 from recordings.domain.errors import ProviderTimeout, RoomAlreadyRecording
 from recordings.domain.lifecycle import Status
 from recordings.domain.meeting import RecordingOwner
-from recordings.domain.reconcile import LOST, NEVER_BEGAN, NEVER_UPLOADED, Act
+from recordings.domain.provider_recording import ProviderRecording, ProviderStatus
+from recordings.domain.reconciliation import LOST, NEVER_BEGAN, NEVER_UPLOADED, Act
 from recordings.domain.recording import Recording
 from tests.support.builders import NOON, a_capture
 from tests.unit.services.world import Killed, Trap, World, attempt
@@ -116,7 +116,7 @@ def test_an_end_that_another_stored_first_starts_nothing(world: World) -> None:
 def test_a_stop_that_was_decided_is_made_good_at_once(world: World) -> None:
     before = stored(world)
     world.recordings.save(before, before.stop_requested(at=world.clock()))
-    for status in (CaptureStatus.INVOKED, CaptureStatus.PAUSED, CaptureStatus.RECORDING, CaptureStatus.UNKNOWN):
+    for status in (ProviderStatus.INVOKED, ProviderStatus.PAUSED, ProviderStatus.RECORDING, ProviderStatus.UNKNOWN):
         world.cloudflare._change("capture_1", status=status)
         assert world.reconcile()(None, stored(world), world.cloudflare.get("capture_1")) is None
         assert world.acts[-1] is Act.STOP
@@ -163,7 +163,7 @@ def test_a_dead_run_is_followed_by_a_new_attempt(world: World) -> None:
     after = world.reconcile()(None, before, capture, run_alive=False)
     assert after is not None
     assert (after.attempt, after.version) == (before.attempt + 1, before.version + 1)
-    assert world.runs.alive(after)
+    assert world.runs.is_running(after)
     assert (after.id, 2) in world.runs.started
 
 
@@ -317,7 +317,7 @@ def test_many_looks_at_the_same_moment_change_it_once(world: World) -> None:
     world.assert_sound()
 
 
-SCENES: dict[str, Callable[[World], Capture]] = {
+SCENES: dict[str, Callable[[World], ProviderRecording]] = {
     "runs": lambda world: world.cloudflare.begin_by_itself("meeting_1"),
     "over": lambda world: world.cloudflare.end(world.cloudflare.begin_by_itself("meeting_1").id),
     "uploaded": lambda world: world.cloudflare.upload(world.cloudflare.begin_by_itself("meeting_1").id),
@@ -335,7 +335,7 @@ def test_a_look_that_dies_anywhere_is_made_good_by_the_next(scene: str, known: b
             capture = SCENES[scene](world)
             listed = replace(capture, auto_started=None)
             if known:
-                world.reconcile()(owner(world), None, replace(listed, status=CaptureStatus.RECORDING))
+                world.reconcile()(owner(world), None, replace(listed, status=ProviderStatus.RECORDING))
             only = "recorder" if isinstance(error, ProviderTimeout) else ""
             world.trap = Trap(n, error, after=after, only=only)
             try:
@@ -351,5 +351,5 @@ def test_a_look_that_dies_anywhere_is_made_good_by_the_next(scene: str, known: b
             assert wanted is not Status.PROCESSING or (recording.id, 1) in world.runs.started
 
 
-def look(world: World, capture: Capture) -> None:
-    world.reconcile()(owner(world), world.recordings.of_cloudflare(capture.id), capture)
+def look(world: World, capture: ProviderRecording) -> None:
+    world.reconcile()(owner(world), world.recordings.find_by_cloudflare_recording_id(capture.id), capture)

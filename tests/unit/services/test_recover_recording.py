@@ -8,12 +8,12 @@ import pytest
 
 from recordings.domain.errors import ConcurrentUpdate, RecordingNotFound, RecordingNotRecoverable
 from recordings.domain.lifecycle import Status
-from recordings.domain.reconcile import LOST
+from recordings.domain.reconciliation import LOST
 from recordings.domain.recording import Recording
-from recordings.services.admit_file import AdmitFile
-from recordings.services.process_recording import MarkFailed, MarkStalled
-from recordings.services.recover_recording import SAME
-from recordings.services.transfer_file import Work
+from recordings.services.recordings.recover_recording import SAME
+from recordings.services.transfer.admit_file import AdmitFile
+from recordings.services.transfer.process_recording import MarkFailed, MarkStalled
+from recordings.services.transfer.transfer_file import Work
 from tests.support.builders import a_recording, a_verified_file
 from tests.unit.services.world import Killed, Trap, World, attempt
 
@@ -42,7 +42,7 @@ def test_a_new_attempt_is_stored_and_its_run_replaces_the_old_one(world: World) 
     assert world.trap.calls == ["recordings.get", "recordings.save", "workflow.replace", "recorder.get"]
     assert after == replace(before, attempt=2, version=before.version + 1, recovered_at=world.clock())
     assert stored(world) == after
-    assert (world.runs.ended, world.runs.alive(after)) == ([(before.id, 1)], True)
+    assert (world.runs.ended, world.runs.is_running(after)) == ([(before.id, 1)], True)
     assert world.process(after) == "ready"
     world.assert_sound()
 
@@ -104,8 +104,8 @@ def test_thirty_two_calls_at_the_same_moment_make_one_attempt(world: World) -> N
     assert stored(world).attempt == 2
     assert set(outcomes) == {stored(world)}
     assert list(world.runs.started) == [(recording.id, 1), (recording.id, 2)]
-    assert world.runs.alive(stored(world))
-    assert not world.runs.alive(recording)
+    assert world.runs.is_running(stored(world))
+    assert not world.runs.is_running(recording)
 
 
 def test_the_old_runs_tasks_change_nothing(world: World) -> None:
@@ -135,7 +135,7 @@ def test_a_call_that_dies_is_made_good_by_the_same_call(world: World, n: int, af
     world.trap = Trap(-1)
     recovered = world.recover(stored(world))
     assert recovered.attempt == 2
-    assert world.runs.alive(recovered)
+    assert world.runs.is_running(recovered)
     assert (recovered.id, 2) in world.runs.started
     assert world.process(recovered) == "ready"
     world.assert_sound()

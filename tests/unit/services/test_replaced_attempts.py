@@ -12,11 +12,11 @@ from recordings.domain.errors import AttemptReplaced
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Archive, Progress, Recording
 from recordings.domain.storage_keys import archive_key, attempt_key
-from recordings.services import transfer_file
-from recordings.services.admit_file import AdmitFile
-from recordings.services.move_to_archive import ArchiveFence, NoteMoved
-from recordings.services.process_recording import MarkFailed, NoteCopied, PlanTransfer, ProcessingFence
-from recordings.services.transfer_file import CheckSegment, CompleteTransfer, CopySegment, Work
+from recordings.services.transfer import transfer_file
+from recordings.services.transfer.admit_file import AdmitFile
+from recordings.services.transfer.move_to_archive import ArchiveFence, NoteMoved
+from recordings.services.transfer.process_recording import MarkFailed, NoteCopied, PlanTransfer, ProcessingFence
+from recordings.services.transfer.transfer_file import CheckSegment, CompleteTransfer, CopySegment, Work
 from tests.support.builders import a_file, a_recording, a_verified_file
 from tests.support.fakes import MemoryFiles, MemoryReader
 from tests.unit.services.world import CONTENT, Killed, Trap, World, facts_by_content
@@ -240,10 +240,10 @@ def test_a_token_of_an_older_attempt_neither_replaces_nor_takes_that_of_a_newer_
     world.start()
     old = world.stop()
     new = world.recover(old)
-    world.recordings.keep_token(new, "new")
-    world.recordings.keep_token(old, "old")
-    assert world.recordings.take_token(old, only="old") is None
-    assert world.recordings.take_token(new) == "new"
+    world.recordings.store_task_token(new, "new")
+    world.recordings.store_task_token(old, "old")
+    assert world.recordings.pop_task_token(old, only="old") is None
+    assert world.recordings.pop_task_token(new) == "new"
 
 
 # ---------------------------------------------------------------- each fence by itself
@@ -381,7 +381,7 @@ def test_a_check_that_is_overtaken_leaves_the_token_of_the_new_attempt() -> None
     world = World()
     world.start()
     old = world.stop()
-    keep = world.recordings.keep_token
+    keep = world.recordings.store_task_token
 
     def and_overtake(one: Recording, token: str) -> None:
         keep(one, token)
@@ -389,7 +389,7 @@ def test_a_check_that_is_overtaken_leaves_the_token_of_the_new_attempt() -> None
             keep(world.recover(old), "new")
             world.cloudflare.upload("capture_1")
 
-    world.recordings.keep_token = and_overtake  # type: ignore[method-assign, assignment]
+    world.recordings.store_task_token = and_overtake  # type: ignore[method-assign, assignment]
     world.check(old, "old")
     assert list(world.memory.tokens.values()) == ["new"]
 

@@ -6,13 +6,19 @@ from typing import Any
 
 import pytest
 
-from recordings.domain.capture import Capture, CaptureStatus
-from recordings.domain.errors import CaptureFailed, ProviderNotFound, SourceExpired, SourceUnavailable, TracksOnly
+from recordings.domain.errors import (
+    ProviderNotFound,
+    ProviderRecordingFailed,
+    SourceExpired,
+    SourceUnavailable,
+    TracksOnly,
+)
 from recordings.domain.lifecycle import Status
-from recordings.domain.reconcile import EXPIRED, LOST, TRACKS
+from recordings.domain.provider_recording import ProviderRecording, ProviderStatus
+from recordings.domain.reconciliation import EXPIRED, LOST, TRACKS
 from recordings.domain.recording import Recording
-from recordings.services.process_recording import CloudflareUrl, MarkFailed
-from recordings.services.transfer_file import Work
+from recordings.services.transfer.process_recording import CloudflareUrl, MarkFailed
+from recordings.services.transfer.transfer_file import Work
 from tests.unit.services.world import World
 
 
@@ -33,14 +39,14 @@ def looking_again(world: World) -> None:
     world.clock.advance(minutes=10)
 
 
-def never_listed(world: World, monkeypatch: pytest.MonkeyPatch, get: Callable[[str], Capture]) -> None:
+def never_listed(world: World, monkeypatch: pytest.MonkeyPatch, get: Callable[[str], ProviderRecording]) -> None:
     """Cloudflare lists nothing, and answers as `get` does when it is asked for one recording."""
     monkeypatch.setattr(world.cloudflare, "captures", lambda meeting_id: iter([]))
     monkeypatch.setattr(world.cloudflare, "recent", lambda number: ([], False))
     monkeypatch.setattr(world.cloudflare, "get", get)
 
 
-def unknown(capture_id: str) -> Capture:
+def unknown(capture_id: str) -> ProviderRecording:
     raise ProviderNotFound
 
 
@@ -186,8 +192,8 @@ def test_an_end_that_is_told_without_a_url_is_an_end(world: World) -> None:
     assert list(world.runs.started) == [(stored(world).id, 1)]
 
 
-@pytest.mark.parametrize("back_to", [CaptureStatus.RECORDING, CaptureStatus.INVOKED, CaptureStatus.PAUSED])
-def test_answers_that_come_in_another_order_change_nothing(world: World, back_to: CaptureStatus) -> None:
+@pytest.mark.parametrize("back_to", [ProviderStatus.RECORDING, ProviderStatus.INVOKED, ProviderStatus.PAUSED])
+def test_answers_that_come_in_another_order_change_nothing(world: World, back_to: ProviderStatus) -> None:
     recording = world.stop()
     world.cloudflare.upload("capture_1")
     whole = world.cloudflare.get("capture_1")
@@ -207,7 +213,7 @@ def test_our_own_bucket_is_looked_into_before_it_is_doubted() -> None:
     world.stop()
     world.cloudflare.end("capture_1")
     world.cloudflare.deliver("capture_1")
-    told(world, status=CaptureStatus.UPLOADED, download_url=None)
+    told(world, status=ProviderStatus.UPLOADED, download_url=None)
     world.sync_room()
     assert stored(world).missing_since is None
     assert world.process(stored(world)) == "ready"
@@ -252,7 +258,7 @@ def locate(world: World) -> str:
     [
         ({"download_url": None}, SourceExpired),
         ({"download_url": None, "tracks": True}, TracksOnly),
-        ({}, CaptureFailed),
+        ({}, ProviderRecordingFailed),
     ],
 )
 def test_a_copy_waits_for_a_url_until_it_is_settled_that_there_is_none(
@@ -313,7 +319,7 @@ def test_a_listing_and_an_answer_that_disagree_import_nothing(world: World, monk
         lagging.setattr(world.cloudflare, "get", unknown)
         assert world.sync_room() == []
     assert len(world.all()) == 1
-    assert [one.cloudflare_id for one in world.sync_room()] == ["capture_2"]
+    assert [one.cloudflare_recording_id for one in world.sync_room()] == ["capture_2"]
 
 
 def test_what_is_imported_is_what_the_last_answer_says(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,7 +40,11 @@ def world() -> World:
 def test_a_start_gives_a_recording_that_holds_the_room(world: World) -> None:
     recording = world.start()
     (capture,) = world.cloudflare.running()
-    assert (recording.status, recording.origin, recording.cloudflare_id) == (Status.RECORDING, "api", capture.id)
+    assert (recording.status, recording.origin, recording.cloudflare_recording_id) == (
+        Status.RECORDING,
+        "api",
+        capture.id,
+    )
     assert (recording.created_at, recording.started_at) == (NOON, NOON)
     assert [change.cause for change in recording.history] == ["api_start"]
     assert world.room().active_recording_id == recording.id
@@ -195,7 +199,7 @@ def test_after_a_start_that_died_the_room_can_be_recorded(world: World, n: int, 
     # Either this one records, or it names the recording that the dead one left: one that can be stopped.
     if isinstance(again, RoomAlreadyRecording):
         assert again.blocker is not None
-        assert again.blocker.cloudflare_id in world.cloudflare.captured
+        assert again.blocker.cloudflare_recording_id in world.cloudflare.captured
     (running,) = world.cloudflare.running()
     assert world.room().active_recording_id == world.of(running).id
     assert world.stop().status is Status.PROCESSING
@@ -236,17 +240,17 @@ def test_a_dead_start_and_a_dead_successor_are_healed(world: World, n: int) -> N
 
 
 def test_a_start_that_sleeps_through_its_lease_cannot_take_the_room_of_another(world: World) -> None:
-    get = world.recordings.of_cloudflare
+    get = world.recordings.find_by_cloudflare_recording_id
     outcomes: list[object] = []
 
-    def slow(cloudflare_id: str) -> object:
+    def slow(cloudflare_recording_id: str) -> object:
         if not outcomes:
             outcomes.append(None)
             world.clock.advance(seconds=61)
             outcomes.append(attempt(world.start))
-        return get(cloudflare_id)
+        return get(cloudflare_recording_id)
 
-    world.recordings.of_cloudflare = slow  # type: ignore[assignment,method-assign]
+    world.recordings.find_by_cloudflare_recording_id = slow  # type: ignore[assignment,method-assign]
     first = attempt(world.start)
     assert len(world.cloudflare.captured) == 1
     world.assert_sound()
@@ -289,7 +293,7 @@ def test_an_order_whose_answer_was_lost_is_found_and_counts(world: World, failur
     world.trap = Trap(1, failure(), after=True, only="recorder")
     recording = world.start()
     (capture,) = world.cloudflare.running()
-    assert (recording.cloudflare_id, recording.origin) == (capture.id, "api")
+    assert (recording.cloudflare_recording_id, recording.origin) == (capture.id, "api")
     assert world.room().active_recording_id == recording.id
 
 

@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 import pytest
 
-from recordings.domain.capture import CaptureStatus
 from recordings.domain.errors import (
     NoActiveRecording,
     ProviderError,
@@ -19,7 +18,8 @@ from recordings.domain.errors import (
     Throttled,
 )
 from recordings.domain.lifecycle import Status
-from recordings.domain.reconcile import LOST
+from recordings.domain.provider_recording import ProviderStatus
+from recordings.domain.reconciliation import LOST
 from recordings.domain.recording import Recording
 from tests.support.builders import NOON
 from tests.unit.services.world import Killed, Trap, World, attempt
@@ -308,6 +308,6 @@ def test_a_capture_that_ends_while_it_is_imported_is_kept_and_needs_no_stop(fore
 
 
 def test_a_capture_in_a_paused_state_is_running_and_can_be_stopped(world: World) -> None:
-    world.cloudflare._change("capture_1", status=CaptureStatus.PAUSED)
+    world.cloudflare._change("capture_1", status=ProviderStatus.PAUSED)
     assert world.stop().status is Status.PROCESSING
     assert world.cloudflare.running() == []

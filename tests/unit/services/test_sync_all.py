@@ -9,7 +9,6 @@ from functools import partial
 
 import pytest
 
-from recordings.domain.capture import KEPT, Capture, CaptureStatus
 from recordings.domain.errors import (
     InfrastructureError,
     ProviderError,
@@ -20,9 +19,10 @@ from recordings.domain.errors import (
     RoomNotFound,
 )
 from recordings.domain.lifecycle import Status
+from recordings.domain.provider_recording import KEPT, ProviderRecording, ProviderStatus
 from recordings.domain.recording import Recording
-from recordings.ports import Look, at_meeting
-from recordings.services.sync_all import BATCH, FULL_EVERY, LEASE, OVERLAP, PAGES, Begun
+from recordings.ports.repositories import SyncItem, at_meeting
+from recordings.services.sync.sync_all import BATCH, FULL_EVERY, LEASE, OVERLAP, PAGES, SyncWindow
 from tests.support.builders import NOON, a_capture, a_recording, a_room
 from tests.unit.services.world import Killed, Trap, World, attempt
 
@@ -32,11 +32,11 @@ def world() -> World:
     return World()
 
 
-def looked_at(world: World, begun: Begun | None = None) -> list[Look]:
+def looked_at(world: World, begun: SyncWindow | None = None) -> list[SyncItem]:
     return [look for batch in world.scan(begun).batches for look in batch]
 
 
-def ids(looks: list[Look]) -> list[str | None]:
+def ids(looks: list[SyncItem]) -> list[str | None]:
     return [look["capture_id"] for look in looks]
 
 
@@ -47,7 +47,7 @@ def captured(world: World, *ages: timedelta, meeting_id: str = "meeting_1") -> N
         number = len(world.cloudflare.captured) + 1
         world.cloudflare.captured[f"past_{number}"] = a_capture(
             id=f"past_{number}",
-            status=CaptureStatus.UPLOADED,
+            status=ProviderStatus.UPLOADED,
             invoked_at=at,
             started_at=at,
             stopped_at=at,
@@ -63,7 +63,7 @@ def captured(world: World, *ages: timedelta, meeting_id: str = "meeting_1") -> N
 
 def test_without_a_watermark_everything_is_walked(world: World) -> None:
     captured(world, timedelta(days=300), timedelta(0))
-    scan = world.scan(Begun(None, False))
+    scan = world.scan(SyncWindow(None, False))
     assert (scan.seen, scan.newest, scan.next_page) == (2, NOON, None)
 
 
@@ -71,24 +71,24 @@ def test_a_walk_ends_a_while_before_the_watermark(world: World) -> None:
     mark = NOON - timedelta(hours=5)
     ages = [timedelta(hours=5) + OVERLAP + timedelta(seconds=late) for late in (-1, 0, 1, 2)]
     captured(world, timedelta(0), *ages)
-    scan = world.scan(Begun(mark, False))
+    scan = world.scan(SyncWindow(mark, False))
     assert scan.seen == 3
-    assert world.scan(Begun(mark, True)).seen == 5
+    assert world.scan(SyncWindow(mark, True)).seen == 5
 
 
 def test_the_daily_walk_goes_as_far_back_as_cloudflare_keeps_files_and_the_first_to_the_end(world: World) -> None:
     captured(world, timedelta(0), KEPT, KEPT + timedelta(seconds=1), timedelta(days=300))
-    assert world.scan(Begun(None, True)).seen == 4
-    assert world.scan(Begun(NOON, True)).seen == 2
+    assert world.scan(SyncWindow(None, True)).seen == 4
+    assert world.scan(SyncWindow(NOON, True)).seen == 2
     # Unless the last good run is longer ago than that.
-    assert world.scan(Begun(NOON - timedelta(days=200), True)).seen == 3
+    assert world.scan(SyncWindow(NOON - timedelta(days=200), True)).seen == 3
 
 
 def test_a_walk_asks_for_no_page_behind_its_end(world: World) -> None:
     world.cloudflare.page_size = 2
     captured(world, *(timedelta(hours=hours) for hours in range(10)))
     world.trap = Trap(999, only="recorder.recent")
-    assert world.scan(Begun(NOON - timedelta(hours=1), False)).next_page is None
+    assert world.scan(SyncWindow(NOON - timedelta(hours=1), False)).next_page is None
     assert len(world.trap.calls) == 2
 
 
@@ -159,7 +159,7 @@ def test_captures_of_nobodys_meeting_are_counted_and_only_later_ones_come_in(wor
     captured(world, timedelta(0), meeting_id="meeting_2")
     assert world.sync() == 1
     assert world.sync() == 0
-    assert {one.cloudflare_id: one.room_id for one in world.all()} == {"past_3": "room_2"}
+    assert {one.cloudflare_recording_id: one.room_id for one in world.all()} == {"past_3": "room_2"}
     assert world.memory.looks == {}
     assert world.scan().unregistered == 2
     world.assert_sound()
@@ -194,13 +194,15 @@ def test_a_capture_that_names_no_meeting_at_all_is_counted(world: World) -> None
 def test_a_meeting_that_a_name_hints_at_is_verified_before_it_is_believed(world: World) -> None:
     captured(world, timedelta(0), meeting_id="meeting_2")
     (forged,) = world.cloudflare.captured
-    hinted = Look(capture_id=forged, meeting_id="meeting_1", sure=False, tenant_id=None, recording_id=None, kept=False)
+    hinted = SyncItem(
+        capture_id=forged, meeting_id="meeting_1", sure=False, tenant_id=None, recording_id=None, kept=False
+    )
     assert world.look([hinted]) == 0
     assert world.all() == []
     captured(world, timedelta(0))
     assert world.look([{**hinted, "capture_id": "past_2"}]) == 1
     (recording,) = world.all()
-    assert (recording.cloudflare_id, recording.room_id) == ("past_2", "room_1")
+    assert (recording.cloudflare_recording_id, recording.room_id) == ("past_2", "room_1")
 
 
 def test_what_was_purged_does_not_come_back(world: World) -> None:
@@ -213,7 +215,9 @@ def test_what_was_purged_does_not_come_back(world: World) -> None:
     assert looked_at(world) == []
     assert world.sync() == 0
     assert world.all() == []
-    late = Look(capture_id="past_1", meeting_id="meeting_1", sure=True, tenant_id=None, recording_id=None, kept=False)
+    late = SyncItem(
+        capture_id="past_1", meeting_id="meeting_1", sure=True, tenant_id=None, recording_id=None, kept=False
+    )
     assert world.look([late]) == 0
     assert world.all() == []
 
@@ -224,7 +228,7 @@ def test_what_was_deleted_is_followed_and_stays_deleted(world: World) -> None:
     world.delete(recording)
     world.cloudflare.lose("capture_1")
     assert world.sync() == 1
-    gone = world.recordings.find("tenant_1", recording.id)
+    gone = world.recordings.get_including_deleted("tenant_1", recording.id)
     assert (gone.status, gone.deleted_at) == (Status.FAILED, world.clock())
     world.assert_sound()
 
@@ -307,7 +311,7 @@ def a_ready_one(world: World) -> Recording:
     recording = world.start()
     world.clock.advance(minutes=1)
     world.stop()
-    world.cloudflare.upload(recording.cloudflare_id or "")
+    world.cloudflare.upload(recording.cloudflare_recording_id or "")
     assert world.process(recording) == "ready"
     return world.recordings.get("tenant_1", recording.id)
 
@@ -328,7 +332,7 @@ def test_a_file_that_expired_and_an_upload_that_never_ended_are_told(world: Worl
     for end in (world.cloudflare.upload, world.cloudflare.end):
         recording = world.start()
         world.stop()
-        end(recording.cloudflare_id or "")
+        end(recording.cloudflare_recording_id or "")
         world.clock.advance(minutes=1)
     world.clock.advance(days=7, seconds=1)
     assert world.sync() == 0
@@ -338,7 +342,7 @@ def test_a_file_that_expired_and_an_upload_that_never_ended_are_told(world: Worl
 
 
 def test_a_recording_without_a_capture_is_no_stumbling_block(world: World) -> None:
-    lost = a_recording(status=Status.PROCESSING, cloudflare_id=None)
+    lost = a_recording(status=Status.PROCESSING, cloudflare_recording_id=None)
     world.recordings.add(lost, nonce=None)
     assert ids(looked_at(world)) == [None]
     assert world.sync() == 0
@@ -353,7 +357,7 @@ def test_a_recording_without_a_capture_is_no_stumbling_block(world: World) -> No
 def test_one_run_at_a_time_and_a_dead_one_holds_it_for_its_lease(world: World) -> None:
     captured(world, timedelta(0))
     begun = world.state.begin(nonce="other", now=world.clock(), until=world.clock() + LEASE)
-    assert begun == Begun(None, True)
+    assert begun == SyncWindow(None, True)
     world.trap = Trap(999)
     assert world.sync() is None
     assert world.trap.calls == ["state.begin"]
@@ -364,11 +368,11 @@ def test_one_run_at_a_time_and_a_dead_one_holds_it_for_its_lease(world: World) -
     assert world.state.until is None
 
 
-def failing(world: World, failure: type[RecordingsError], *capture_ids: str) -> Callable[[str], Capture]:
+def failing(world: World, failure: type[RecordingsError], *capture_ids: str) -> Callable[[str], ProviderRecording]:
     """Cloudflare fails when it is asked for these captures, or (none named) for any."""
     get = world.cloudflare.get
 
-    def fails(capture_id: str) -> Capture:
+    def fails(capture_id: str) -> ProviderRecording:
         if not capture_ids or capture_id in capture_ids:
             raise failure
         return get(capture_id)
@@ -407,13 +411,13 @@ def test_what_fails_alone_holds_up_nothing_and_is_looked_at_until_it_succeeds(
     world.cloudflare.get = get  # type: ignore[method-assign, assignment]
     assert world.sync() == 2
     assert world.memory.looks == {}
-    assert {one.cloudflare_id for one in world.all()} == set(world.cloudflare.captured)
+    assert {one.cloudflare_recording_id for one in world.all()} == set(world.cloudflare.captured)
     world.assert_sound()
 
 
 def test_what_is_gone_since_the_walk_holds_up_nothing(world: World) -> None:
     captured(world, timedelta(0), timedelta(minutes=1))
-    gone = Look(
+    gone = SyncItem(
         capture_id="c", meeting_id="meeting_1", sure=True, tenant_id="tenant_1", recording_id="rec_gone", kept=True
     )
     world.kept.keep(gone)
@@ -439,7 +443,7 @@ def test_a_scan_hands_on_no_more_than_a_workflows_state_holds(world: World, tena
             a_recording(
                 id=world.new_id(at),
                 tenant_id=tenant,
-                cloudflare_id=capture_id,
+                cloudflare_recording_id=capture_id,
                 meeting_id="0" * 36,
                 status=Status.PROCESSING,
                 stalled=True,
@@ -451,7 +455,7 @@ def test_a_scan_hands_on_no_more_than_a_workflows_state_holds(world: World, tena
             # Of these the list tells that their file is there.
             world.cloudflare.captured[capture_id] = a_capture(
                 id=capture_id,
-                status=CaptureStatus.UPLOADED,
+                status=ProviderStatus.UPLOADED,
                 invoked_at=at,
                 download_url="https://files/1",
                 url_expires_at=world.clock() + timedelta(days=7),
@@ -484,7 +488,7 @@ def test_a_capture_that_meets_a_busy_room_comes_in_when_the_room_is_free(world: 
     world.start()
     world.cloudflare.go("capture_1")
     world.cloudflare.captured["second"] = a_capture(
-        id="second", status=CaptureStatus.RECORDING, invoked_at=NOON, started_at=NOON, auto_started=True
+        id="second", status=ProviderStatus.RECORDING, invoked_at=NOON, started_at=NOON, auto_started=True
     )
     assert world.sync() == 0
     world.clock.advance(hours=5)
@@ -492,7 +496,7 @@ def test_a_capture_that_meets_a_busy_room_comes_in_when_the_room_is_free(world: 
     world.stop()
     assert world.sync() == 1
     assert world.memory.looks == {}
-    assert {one.cloudflare_id for one in world.all()} == {"capture_1", "second"}
+    assert {one.cloudflare_recording_id for one in world.all()} == {"capture_1", "second"}
     world.assert_sound()
 
 
@@ -645,13 +649,13 @@ def test_ten_thousand_captures_of_which_fifty_are_new_cost_little(world: World) 
 def add_ready(world: World, name: str, at: datetime) -> None:
     world.cloudflare.captured[name] = a_capture(
         id=name,
-        status=CaptureStatus.UPLOADED,
+        status=ProviderStatus.UPLOADED,
         invoked_at=at,
         download_url="https://files/1",
         url_expires_at=at + timedelta(days=7),
     )
     world.recordings.add(
-        a_recording(id=world.new_id(at), status=Status.READY, cloudflare_id=name, created_at=at), nonce=None
+        a_recording(id=world.new_id(at), status=Status.READY, cloudflare_recording_id=name, created_at=at), nonce=None
     )
 
 
@@ -680,7 +684,9 @@ def test_a_scan_counts_what_is_not_final_by_state(world: World) -> None:
         ("d", Status.READY, False),
     ]
     for name, status, stalled in states:
-        recording = a_recording(status=status, id=f"rec_{name}", cloudflare_id=name, room_id=name, stalled=stalled)
+        recording = a_recording(
+            status=status, id=f"rec_{name}", cloudflare_recording_id=name, room_id=name, stalled=stalled
+        )
         world.rooms.add(a_room(id=name, meeting_id=f"meeting_{name}"))
         world.recordings.add(recording, nonce=None)
     assert world.scan(None).unfinished == Counter({"recording": 1, "processing": 1, "stalled": 1})

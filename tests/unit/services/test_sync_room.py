@@ -42,7 +42,7 @@ def test_everything_comes_in_once_and_a_second_sync_writes_nothing(world: World)
     world.cloudflare.begin_by_itself("meeting_1")
     world.cloudflare.begin_by_itself("meeting_2")
     changed = world.sync_room()
-    assert [one.cloudflare_id for one in changed] == ["capture_4", "capture_3", "capture_2", "capture_1"]
+    assert [one.cloudflare_recording_id for one in changed] == ["capture_4", "capture_3", "capture_2", "capture_1"]
     assert [one.status for one in changed] == [
         Status.RECORDING, Status.PROCESSING, Status.FAILED, Status.PROCESSING
     ]  # fmt: skip
@@ -99,10 +99,10 @@ def test_a_running_capture_beside_a_start_is_left_to_a_later_sync(world: World) 
     a_past(world, 1)
     world.cloudflare.begin_by_itself("meeting_1")
     now = world.clock()
-    world.rooms.take_lock("tenant_1", "room_1", nonce="x", now=now, until=now + timedelta(seconds=60))
-    assert [one.cloudflare_id for one in world.sync_room()] == ["capture_1"]
+    world.rooms.acquire_lock("tenant_1", "room_1", nonce="x", now=now, until=now + timedelta(seconds=60))
+    assert [one.cloudflare_recording_id for one in world.sync_room()] == ["capture_1"]
     world.clock.advance(seconds=60)
-    assert [one.cloudflare_id for one in world.sync_room()] == ["capture_2"]
+    assert [one.cloudflare_recording_id for one in world.sync_room()] == ["capture_2"]
     world.assert_sound()
 
 
@@ -110,9 +110,9 @@ def test_deleted_ones_follow_unseen_and_purged_ones_do_not_come_back(world: Worl
     a_past(world, 3)
     one, _, three = world.sync_room()
     world.delete(one)
-    world.cloudflare.lose(one.cloudflare_id or "")
+    world.cloudflare.lose(one.cloudflare_recording_id or "")
     assert world.sync_room() == []
-    assert world.recordings.find("tenant_1", one.id).status is Status.FAILED
+    assert world.recordings.get_including_deleted("tenant_1", one.id).status is Status.FAILED
     world.delete(three)
     world.memory.purge(three)
     assert world.sync_room() == []
@@ -128,7 +128,7 @@ def test_a_link_to_another_tenants_recording_brings_nothing(world: World) -> Non
     del world.memory.meetings["meeting_1"]
     world.rooms.add(a_room(id="room_2", tenant_id="tenant_2", meeting_id="meeting_1"))
     for one in before:
-        world.cloudflare.lose(one.cloudflare_id or "")
+        world.cloudflare.lose(one.cloudflare_recording_id or "")
     assert world.sync_room("room_2", "tenant_2") == []
     assert world.all() == before
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from recordings.domain.capture import CaptureStatus
 from recordings.domain.errors import NoActiveRecording
 from recordings.domain.lifecycle import Status
-from recordings.domain.reconcile import TRACKS
+from recordings.domain.provider_recording import ProviderStatus
+from recordings.domain.reconciliation import TRACKS
 from tests.unit.services.world import World
 
 # Everything that may import what Cloudflare has.
@@ -33,7 +33,7 @@ def test_one_that_runs_is_not_imported_and_leaves_the_room_free(world: World, im
         world.stop()
     assert world.start().status is Status.RECORDING
     IMPORTERS[importer](world, track.id)
-    assert [one.cloudflare_id for one in world.all()] == ["capture_2"]
+    assert [one.cloudflare_recording_id for one in world.all()] == ["capture_2"]
     assert {one.id for one in world.cloudflare.running()} == {"capture_1", "capture_2"}
     world.assert_sound()
 
@@ -51,9 +51,9 @@ def test_one_that_has_ended_is_imported_as_failed_and_not_fetched(world: World, 
     world.assert_sound()
 
 
-@pytest.mark.parametrize("status", [CaptureStatus.RECORDING, CaptureStatus.UPLOADED])
+@pytest.mark.parametrize("status", [ProviderStatus.RECORDING, ProviderStatus.UPLOADED])
 def test_one_that_only_the_listing_shows_as_such_is_one_all_the_same(
-    world: World, monkeypatch: pytest.MonkeyPatch, status: CaptureStatus
+    world: World, monkeypatch: pytest.MonkeyPatch, status: ProviderStatus
 ) -> None:
     """A listing names the file; the answer of one recording may tell less."""
     track = world.cloudflare._change(world.cloudflare.record_tracks("meeting_1").id, status=status)
@@ -61,7 +61,7 @@ def test_one_that_only_the_listing_shows_as_such_is_one_all_the_same(
     monkeypatch.setattr(world.cloudflare, "captures", lambda meeting_id: iter(listed))
     world.cloudflare._change(track.id, tracks=False)
     world.sync_room()
-    assert [one.failure for one in world.all()] == ([] if status is CaptureStatus.RECORDING else [TRACKS])
+    assert [one.failure for one in world.all()] == ([] if status is ProviderStatus.RECORDING else [TRACKS])
     assert world.room().active_recording_id is None
 
 

@@ -8,14 +8,13 @@ from itertools import pairwise
 from typing import Any
 
 from recordings.domain.admission import AttemptLimits
-from recordings.domain.capture import Capture
 from recordings.domain.errors import (
     AttemptReplaced,
-    CaptureFailed,
     ChecksumMismatch,
     ConcurrentUpdate,
     NoActiveRecording,
     ProviderError,
+    ProviderRecordingFailed,
     ProviderThrottled,
     ProviderTimeout,
     RecordingsError,
@@ -28,20 +27,32 @@ from recordings.domain.errors import (
 )
 from recordings.domain.lifecycle import TRANSITIONS, Status
 from recordings.domain.media import Container, MediaFacts
-from recordings.domain.reconcile import EXPIRED, LOST, TRACKS, Act, Deadlines
+from recordings.domain.provider_recording import ProviderRecording
+from recordings.domain.reconciliation import EXPIRED, LOST, TRACKS, Act, Deadlines
 from recordings.domain.recording import Recording
 from recordings.domain.room import Room
 from recordings.domain.tally import day_of, difference
-from recordings.ports import Look
-from recordings.services import sync_all
-from recordings.services.admit_file import AdmitFile, VerifiedFile
-from recordings.services.archive_recording import ArchiveRecording
-from recordings.services.delete_recording import DeleteRecording, UndeleteRecording
-from recordings.services.delete_room import DeleteRoom
-from recordings.services.download_recording import Archived, DownloadRecording, NotYet, Ready
-from recordings.services.import_capture import ImportCapture
-from recordings.services.late_delivery import RemoveLateDelivery
-from recordings.services.move_to_archive import (
+from recordings.ports.repositories import SyncItem
+from recordings.services.recordings.archive_recording import ArchiveRecording
+from recordings.services.recordings.delete_recording import DeleteRecording, UndeleteRecording
+from recordings.services.recordings.download_recording import Archived, DownloadRecording, NotYet, Ready
+from recordings.services.recordings.recover_recording import RecoverRecording
+from recordings.services.recordings.restore_recording import RestoreRecording, TrackRestore
+from recordings.services.recordings.start_recording import LEASE, StartRecording
+from recordings.services.recordings.stop_recording import StopRecording
+from recordings.services.rooms.delete_room import DeleteRoom
+from recordings.services.rooms.put_room import PutRoom, RoomRequest
+from recordings.services.rooms.release_meeting import ReleaseMeeting
+from recordings.services.sync import sync_all
+from recordings.services.sync.import_recording import ImportRecording
+from recordings.services.sync.receive_webhook import ReceiveWebhook
+from recordings.services.sync.reconcile_recording import ReconcileRecording
+from recordings.services.sync.resume_archive import ResumeArchive
+from recordings.services.sync.sync_all import LookClosely, Looked, Scan, ScanProviderRecordings, SyncWindow
+from recordings.services.sync.sync_room import SyncRoom
+from recordings.services.transfer.admit_file import AdmitFile, VerifiedFile
+from recordings.services.transfer.late_delivery import RemoveLateDelivery
+from recordings.services.transfer.move_to_archive import (
     AbandonArchive,
     ArchiveFence,
     BeginArchive,
@@ -50,7 +61,7 @@ from recordings.services.move_to_archive import (
     PlanArchive,
     key_in_r2,
 )
-from recordings.services.process_recording import (
+from recordings.services.transfer.process_recording import (
     CheckUpload,
     CloudflareUrl,
     MarkFailed,
@@ -59,18 +70,7 @@ from recordings.services.process_recording import (
     PlanTransfer,
     ProcessingFence,
 )
-from recordings.services.put_room import PutRoom, RoomRequest
-from recordings.services.receive_webhook import ReceiveWebhook
-from recordings.services.reconcile_recording import ReconcileRecording
-from recordings.services.recover_recording import RecoverRecording
-from recordings.services.release_meeting import ReleaseMeeting
-from recordings.services.restore_recording import RestoreRecording, TrackRestore
-from recordings.services.resume_archive import ResumeArchive
-from recordings.services.start_recording import LEASE, StartRecording
-from recordings.services.stop_recording import StopRecording
-from recordings.services.sync_all import Begun, LookClosely, Looked, Scan, ScanCaptures
-from recordings.services.sync_room import SyncRoom
-from recordings.services.transfer_file import (
+from recordings.services.transfer.transfer_file import (
     CheckSegment,
     CompleteTransfer,
     CopySegment,
@@ -263,10 +263,12 @@ class World:
         service = SyncRoom(**self.ports("rooms", "recordings", "recorder"), reconcile=self.reconcile())
         return service(tenant_id=tenant_id, room_id=room_id)
 
-    def scan(self, begun: Begun | None = None, page: int = 1) -> Scan:
-        return ScanCaptures(**self.ports("rooms", "recordings", "recorder", "kept"))(begun or Begun(None, True), page)
+    def scan(self, begun: SyncWindow | None = None, page: int = 1) -> Scan:
+        return ScanProviderRecordings(**self.ports("rooms", "recordings", "recorder", "kept"))(
+            begun or SyncWindow(None, True), page
+        )
 
-    def look(self, looks: Sequence[Look]) -> int:
+    def look(self, looks: Sequence[SyncItem]) -> int:
         """Give how many recordings changed; `looked` has the rest of what came of it."""
         ports = self.ports("rooms", "recordings", "recorder", "workflow", "kept")
         resume = ResumeArchive(**self.ports("recordings", "archiving", "vault", "source", "links"))
@@ -361,8 +363,8 @@ class World:
                     return self._transfer(work, partial=bool(answer.get("partial")))
                 except (SourceChanged, ChecksumMismatch, SourceUnavailable):
                     self._drop_upload(work)
-        except (CaptureFailed, SourceExpired, TracksOnly) as error:
-            failure = {CaptureFailed: LOST, SourceExpired: EXPIRED, TracksOnly: TRACKS}[type(error)]
+        except (ProviderRecordingFailed, SourceExpired, TracksOnly) as error:
+            failure = {ProviderRecordingFailed: LOST, SourceExpired: EXPIRED, TracksOnly: TRACKS}[type(error)]
             mark = MarkFailed(**self.ports("recordings"))
             self.again(lambda: mark(work, failure))
             return "failed"
@@ -374,7 +376,7 @@ class World:
 
     def give_up(self, recording: Recording) -> None:
         """The run of this attempt fails for a reason that no repeat could mend."""
-        if self.runs.alive(recording):
+        if self.runs.is_running(recording):
             self._stalled(_work(recording, recording.attempt))
             self.runs.end(recording)
 
@@ -464,7 +466,7 @@ class World:
     def release(self) -> ReleaseMeeting:
         ports = self.ports("rooms", "recorder", "kept")
         sync = SyncRoom(**self.ports("rooms", "recordings", "recorder"), reconcile=self.reconcile())
-        importing = ImportCapture(recordings=self.ports("recordings")["recordings"], new_id=self.new_id)
+        importing = ImportRecording(recordings=self.ports("recordings")["recordings"], new_id=self.new_id)
         return ReleaseMeeting(**ports, sync=sync, importing=importing, new_nonce=self.new_nonce)
 
     def put_room(
@@ -484,8 +486,8 @@ class World:
     def all(self) -> list[Recording]:
         return list(self.memory.recordings.values())
 
-    def of(self, capture: Capture) -> Recording:
-        (found,) = [one for one in self.all() if one.cloudflare_id == capture.id]
+    def of(self, capture: ProviderRecording) -> Recording:
+        (found,) = [one for one in self.all() if one.cloudflare_recording_id == capture.id]
         return found
 
     def let_go(self) -> None:
@@ -506,7 +508,7 @@ class World:
         for recording in self.runs.started.values():
             try:
                 self.check(recording)
-            except CaptureFailed:
+            except ProviderRecordingFailed:
                 pass
 
     def assert_settled(self) -> None:
@@ -526,7 +528,7 @@ class World:
         """What holds at every moment."""
         meetings = Counter(one.meeting_id for one in self.cloudflare.running() if not one.tracks)
         assert all(number == 1 for number in meetings.values())
-        per_capture = Counter(one.cloudflare_id for one in self.all())
+        per_capture = Counter(one.cloudflare_recording_id for one in self.all())
         assert all(number == 1 for number in per_capture.values())
         tallies: dict[Any, Counter[str]] = {}
         held = {room.active_recording_id for room in self.memory.rooms.values()} - {None}
@@ -566,5 +568,5 @@ def attempt(act: Callable[[], object]) -> object:
     """What came of it, an error that is told to a caller included."""
     try:
         return act()
-    except (RecordingsError, CaptureFailed) as error:
+    except (RecordingsError, ProviderRecordingFailed) as error:
         return error

@@ -9,7 +9,8 @@ from botocore.exceptions import ReadTimeoutError
 from botocore.stub import Stubber
 from moto import mock_aws
 
-from recordings.adapters import dynamo, step_functions
+from recordings.adapters import dynamo
+from recordings.adapters.aws import executions as step_functions
 from recordings.domain import errors
 from recordings.domain.errors import InfrastructureError
 from recordings.observability import metrics

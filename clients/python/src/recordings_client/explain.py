@@ -47,7 +47,7 @@ from recordings_client.errors import (
 )
 from recordings_client.models import Status
 
-LOCAL_TOKEN: Final = "export RECORDINGS_TOKEN=$(.venv/bin/python -m local token --tenant acme)"
+LOCAL_TOKEN: Final = "export RECORDINGS_TOKEN=$(.venv/bin/python -m tools.local token --tenant acme)"
 NEW_TOKEN: Final = (
     f"Put a token of your issuer into RECORDINGS_TOKEN. In the checkout, for the local stack: {LOCAL_TOKEN}"
 )

@@ -31,8 +31,8 @@ from urllib.parse import quote
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from recordings.adapters.aws.errors import CANCELED, Refused, is_answered, translated_errors
-from recordings.adapters.cursors import decode_cursor, encode_cursor
 from recordings.adapters.dynamodb.connection import client as client
+from recordings.adapters.dynamodb.cursors import decode_cursor, encode_cursor
 from recordings.adapters.dynamodb.settings import TABLE as TABLE
 from recordings.adapters.dynamodb.task_tokens import pop_task_token, store_task_token
 from recordings.adapters.dynamodb.transaction import TRANSIENT_REASONS
@@ -48,9 +48,9 @@ from recordings.domain.errors import (
 from recordings.domain.ids import is_room_id
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Archive, Change, Failure, HeldFile, Progress, Recording, StoredFile
-from recordings.domain.stretch import EVERY_ROOM, Stretch
+from recordings.domain.room_range import EVERY_ROOM, RoomRange
 from recordings.domain.tally import day_of, difference
-from recordings.ports import CountedPage, Filter
+from recordings.ports.repositories import CountedPage, Filter
 
 type Item = dict[str, Any]
 type Key = dict[str, Any]
@@ -310,7 +310,7 @@ def _recording_item(recording: Recording) -> Item:
         "origin": recording.origin,
         "created_at": _text(recording.created_at),
         "started_at": _text(recording.started_at),
-        "cloudflare_id": recording.cloudflare_id,
+        "cloudflare_id": recording.cloudflare_recording_id,
         "stop_requested_at": _text(recording.stop_requested_at),
         "stopped_at": _text(recording.stopped_at),
         "duration_seconds": recording.duration_seconds,
@@ -350,7 +350,7 @@ def _recording(item: Item) -> Recording:
         origin=item["origin"],
         created_at=_moment(item["created_at"]),
         started_at=_moment(item["started_at"]),
-        cloudflare_id=item.get("cloudflare_id"),
+        cloudflare_recording_id=item.get("cloudflare_id"),
         stop_requested_at=_time(item.get("stop_requested_at")),
         stopped_at=_time(item.get("stopped_at")),
         duration_seconds=_whole(item.get("duration_seconds")),
@@ -523,9 +523,9 @@ class DynamoRecordings:
 
     def add(self, recording: Recording, *, nonce: str | None) -> None:
         actions = {"recording": _put(_recording_item(recording), "attribute_not_exists(pk)")}
-        if recording.cloudflare_id is not None:
+        if recording.cloudflare_recording_id is not None:
             link = {
-                "pk": f"CLOUDFLARE#{recording.cloudflare_id}",
+                "pk": f"CLOUDFLARE#{recording.cloudflare_recording_id}",
                 "sk": LINK,
                 "tenant_id": recording.tenant_id,
                 "recording_id": recording.id,
@@ -576,7 +576,7 @@ class DynamoRecordings:
             raise RecordingNotFound("there is no such recording")
         return _recording(item)
 
-    def find(self, tenant_id: str, recording_id: str) -> Recording:
+    def get_including_deleted(self, tenant_id: str, recording_id: str) -> Recording:
         # The first place again at the end: it may have come back between the two looks.
         for kind in ("REC", "TRASH", "REC"):
             item = _get(_partition(tenant_id, kind), recording_id)
@@ -681,7 +681,7 @@ class DynamoRecordings:
 
     def add_progress(self, tenant_id: str, recording_id: str, *, attempt: int, copied: int) -> None:
         try:
-            recording = self.find(tenant_id, recording_id)
+            recording = self.get_including_deleted(tenant_id, recording_id)
             _transact(
                 [
                     _update(
@@ -781,7 +781,7 @@ class DynamoRecordings:
         high: str,
         most: int | None = None,
         statuses: Collection[str] = (),
-        rooms: Stretch = EVERY_ROOM,
+        rooms: RoomRange = EVERY_ROOM,
     ) -> Iterator[Item]:
         """Items of a partition with sort keys from `low` to `high`, greatest first; few that are not of these rooms."""
         values: Item = {":pk": pk, ":low": low, ":high": high}
@@ -818,23 +818,23 @@ class DynamoRecordings:
         """The items of a partition with these sort keys; at most 100 (BatchGetItem's limit)."""
         return {item["sk"]: item for item in _batch_get([_key(pk, one) for one in ids])}
 
-    def of_cloudflare(self, cloudflare_id: str) -> Recording | None:
-        link = _get(f"CLOUDFLARE#{cloudflare_id}", LINK)
+    def find_by_cloudflare_recording_id(self, cloudflare_recording_id: str) -> Recording | None:
+        link = _get(f"CLOUDFLARE#{cloudflare_recording_id}", LINK)
         if link is None:
             return None
         try:
-            return self.find(link["tenant_id"], link["recording_id"])
+            return self.get_including_deleted(link["tenant_id"], link["recording_id"])
         except RecordingNotFound:
             return None
 
-    def open_ones(self) -> Iterator[Recording]:
+    def list_unfinished(self) -> Iterator[Recording]:
         # In batches: a tenant may have archived a hundred thousand recordings at once, and each of them is open.
         for listed in batched(self._query(OPEN, "rec_", "rec_~"), 100, strict=False):
             live = _batch_get([_key(_partition(item["tenant_id"], "REC"), item["sk"]) for item in listed])
             recordings = {(item["tenant_id"], item["sk"]): _recording(item) for item in live}
             for item in listed:
                 try:
-                    recording = recordings.get((item["tenant_id"], item["sk"])) or self.find(
+                    recording = recordings.get((item["tenant_id"], item["sk"])) or self.get_including_deleted(
                         item["tenant_id"], item["sk"]
                     )
                 except RecordingNotFound:
@@ -844,13 +844,13 @@ class DynamoRecordings:
                 if recording.open:
                     yield recording
 
-    def everything(self, tenant_id: str, rooms: Stretch = EVERY_ROOM) -> Iterator[Recording]:
+    def list_all(self, tenant_id: str, rooms: RoomRange = EVERY_ROOM) -> Iterator[Recording]:
         for kind in ("REC", "TRASH"):
             for item in self._query(_partition(tenant_id, kind), "rec_", "rec_~", rooms=rooms):
                 if rooms.holds(item["room_id"]):
                     yield _recording(item)
 
-    def of_captures(self, cloudflare_ids: Sequence[str]) -> Mapping[str, Recording | None]:
+    def find_by_cloudflare_recording_ids(self, cloudflare_ids: Sequence[str]) -> Mapping[str, Recording | None]:
         keys = [_key(f"CLOUDFLARE#{one}", LINK) for one in dict.fromkeys(cloudflare_ids) if _fits(one)]
         links = {item["pk"].removeprefix("CLOUDFLARE#"): item for item in _batch_get(keys)}
         live = _batch_get([_key(_partition(link["tenant_id"], "REC"), link["recording_id"]) for link in links.values()])
@@ -859,13 +859,13 @@ class DynamoRecordings:
         for capture_id, link in links.items():
             recording = recordings.get((link["tenant_id"], link["recording_id"]))
             try:
-                found[capture_id] = recording or self.find(link["tenant_id"], link["recording_id"])
+                found[capture_id] = recording or self.get_including_deleted(link["tenant_id"], link["recording_id"])
             except RecordingNotFound:
                 found[capture_id] = None
         return found
 
-    def keep_token(self, recording: Recording, token: str) -> None:
+    def store_task_token(self, recording: Recording, token: str) -> None:
         store_task_token(recording, token)
 
-    def take_token(self, recording: Recording, *, only: str | None = None) -> str | None:
+    def pop_task_token(self, recording: Recording, *, only: str | None = None) -> str | None:
         return pop_task_token(recording, only=only)

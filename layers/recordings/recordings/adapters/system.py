@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from ulid import ULID
 
 from recordings.domain.admission import AttemptLimits
-from recordings.domain.reconcile import Deadlines
+from recordings.domain.reconciliation import Deadlines
 
 
 def now() -> datetime:

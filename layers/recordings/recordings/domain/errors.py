@@ -263,11 +263,11 @@ class AttemptReplaced(TransferError):
     """A newer attempt works on the recording, or none is needed any more: this one must change nothing."""
 
 
-class CaptureFailed(Exception):
+class ProviderRecordingFailed(Exception):
     """Cloudflare lost the recording, and no bytes of it can be had."""
 
 
-class TracksOnly(CaptureFailed):
+class TracksOnly(ProviderRecordingFailed):
     """Cloudflare recorded tracks of their own, and there is no file of the whole meeting."""
 
 

@@ -20,8 +20,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Self
 
-from recordings.domain.capture import Capture
 from recordings.domain.errors import MeetingInUse
+from recordings.domain.provider_recording import ProviderRecording
 from recordings.domain.room import Room
 
 # An item of DynamoDB holds 400 KB at most, and whoever moves a room to and fro must not fill one. What began in a
@@ -115,7 +115,7 @@ class MeetingOwnership:
 
 
 def owner_of(
-    ownership: MeetingOwnership | None, capture: Capture, *, holding_room: Room | None
+    ownership: MeetingOwnership | None, capture: ProviderRecording, *, holding_room: Room | None
 ) -> RecordingOwner | None:
     """The owner of a recording that Cloudflare made in this meeting; None when it is nobody's.
 

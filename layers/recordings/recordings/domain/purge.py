@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, Self
 
-from recordings.domain.capture import KEPT
+from recordings.domain.provider_recording import KEPT
 from recordings.domain.recording import Recording, Store
 
 # Cloudflare delivers nothing any more of what it has dropped: what comes after a purge has come by then.

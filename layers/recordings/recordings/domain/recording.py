@@ -106,7 +106,7 @@ class Recording:
     origin: Origin
     created_at: datetime
     started_at: datetime
-    cloudflare_id: str | None = None
+    cloudflare_recording_id: str | None = None
     # When a stop was decided; Cloudflare may not have been told yet while it is still `recording`.
     stop_requested_at: datetime | None = None
     stopped_at: datetime | None = None
@@ -130,7 +130,7 @@ class Recording:
     delivery_key: str | None = None
     progress: Progress | None = None
     # Since when Cloudflare's answers have been saying that there will be no file; None: the last one did not. One such
-    # answer settles nothing (domain/reconcile.py). Whatever changes the recording itself begins it anew.
+    # answer settles nothing (domain/reconciliation.py). Whatever changes the recording itself begins it anew.
     missing_since: datetime | None = None
     history: tuple[Change, ...] = ()
     version: int = 1
@@ -144,7 +144,7 @@ class Recording:
         room_id: str,
         room_name: str,
         meeting_id: str,
-        cloudflare_id: str,
+        cloudflare_recording_id: str,
         origin: Origin,
         at: datetime,
         cause: str,
@@ -157,7 +157,7 @@ class Recording:
             room_id=room_id,
             room_name=room_name,
             meeting_id=meeting_id,
-            cloudflare_id=cloudflare_id,
+            cloudflare_recording_id=cloudflare_recording_id,
             origin=origin,
             status=Status.RECORDING,
             created_at=at,
@@ -415,7 +415,7 @@ class Recording:
         """A new attempt at the file, or raise RecordingNotRecoverable. `automatic`: no person asked for it."""
         if self.status is not Status.PROCESSING:
             raise RecordingNotRecoverable(f"only a recording in processing can be recovered; this one is {self.status}")
-        if self.cloudflare_id is None:
+        if self.cloudflare_recording_id is None:
             raise RecordingNotRecoverable("it has no Cloudflare recording to recover from")
         return self._changed(
             attempt=self.attempt + 1,

@@ -35,7 +35,8 @@ from recordings.http.claims import scopes_of, tenant_of
 from recordings.http.problems import Problem, detail_of, invalid, status_of
 from recordings.http.schemas import NUMBERS, TOGETHER, Document, Nothing, blocker_view
 from recordings.observability import count, identify, invocation, logger
-from recordings.ports import Clock, IdempotencyKeys
+from recordings.ports.repositories import IdempotencyKeys
+from recordings.ports.system import Clock
 from recordings.request_context import request_context, request_seconds
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from recordings.domain.lifecycle import Status
 from recordings.domain.purge import PurgeRecord
 from recordings.domain.recording import Archive, Failure, Recording, StoredFile
 from recordings.domain.room import Room
-from recordings.ports import Filter
+from recordings.ports.repositories import Filter
 
 type Document = dict[str, Any]
 

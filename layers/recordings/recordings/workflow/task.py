@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
-from recordings.domain.errors import CaptureFailed, InfrastructureError, RecordingsError, TransferError
+from recordings.domain.errors import InfrastructureError, ProviderRecordingFailed, RecordingsError, TransferError
 from recordings.observability import count, identify, invocation, logger
 from recordings.request_context import request_context
 
@@ -44,7 +44,7 @@ def named(error: Exception) -> Exception:
 
     Call it where the error is handled. The text of what is unexpected may hold a signed URL, so its class must do.
     """
-    if isinstance(error, RecordingsError | TransferError | CaptureFailed):
+    if isinstance(error, RecordingsError | TransferError | ProviderRecordingFailed):
         return error
     logger.exception("failed")
     count("InfrastructureErrors")

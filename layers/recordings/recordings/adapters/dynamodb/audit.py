@@ -24,7 +24,7 @@ class DynamoTenants:
         update_item(tenant_item(tenant_id), [TenantItem.tenant_id.set(tenant_id), TenantItem.audited_at.set(at)])
 
 
-class DynamoSuspects:
+class DynamoOpenFindings:
     """Implements audit_storage.Suspects."""
 
     def of(self, tenant_id: str) -> Mapping[str, datetime]:

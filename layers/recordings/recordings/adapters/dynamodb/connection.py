@@ -15,8 +15,8 @@ from pynamodb.connection import Connection
 from pynamodb.exceptions import PynamoDBException, VerboseClientError
 from pynamodb.models import Model
 
+from recordings.adapters.aws.deadline import bounded
 from recordings.adapters.aws.errors import translated_errors
-from recordings.adapters.deadline import bounded
 from recordings.adapters.dynamodb.settings import TABLE
 
 # Three attempts of 7 s at most. pynamodb's own time-outs of 15 s and 30 s are longer than a request may take.

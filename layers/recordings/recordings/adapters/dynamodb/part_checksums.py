@@ -12,7 +12,7 @@ from recordings.adapters.dynamodb.writes import put_item
 PART_CHECKSUM_TTL: Final = timedelta(days=14)
 
 
-class DynamoPartSums:
+class DynamoPartChecksums:
     """Implements transfer_file.PartSums."""
 
     def note(self, upload: str, number: int, crc: int) -> None:

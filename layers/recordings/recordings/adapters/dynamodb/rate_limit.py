@@ -70,7 +70,7 @@ def _shares() -> Shares:
     )
 
 
-class CallBudget:
+class DynamoRateLimiter:
     """Implements realtimekit.Budget.
 
     A call counts for the tenant of the request or task that runs (request_context). The sync's calls, and those of
@@ -81,7 +81,7 @@ class CallBudget:
         self._caller = caller
         self._shares = _shares()
 
-    def spend(self) -> None:
+    def acquire(self) -> None:
         """Take one call out of the budget.
 
         Raises:

@@ -7,9 +7,9 @@ from typing import Final
 
 from pynamodb.expressions.condition import Condition
 
-from recordings.adapters.cursors import decode_cursor, encode_cursor
 from recordings.adapters.dynamo import read_recording
 from recordings.adapters.dynamodb.audit import tenant_item
+from recordings.adapters.dynamodb.cursors import decode_cursor, encode_cursor
 from recordings.adapters.dynamodb.idempotency import released_if_unknown
 from recordings.adapters.dynamodb.items import TenantItem
 from recordings.adapters.dynamodb.keys import LINK, is_sort_key, partition
@@ -29,7 +29,7 @@ from recordings.domain.errors import (
 from recordings.domain.meeting import MeetingOwnership
 from recordings.domain.recording import Recording
 from recordings.domain.room import Room
-from recordings.ports import Page, at_meeting
+from recordings.ports.repositories import Page, at_meeting
 from recordings.request_context import cleanup
 
 CREATION_LOCK_TTL: Final = timedelta(hours=24)
@@ -150,11 +150,13 @@ class DynamoRooms:
         rooms = [item.to_domain() for item in islice(items, limit + 1)]
         return Page(rooms[:limit], encode_cursor("rooms", rooms[limit - 1].id) if len(rooms) > limit else None)
 
-    def claim(self, tenant_id: str, room_id: str, *, nonce: str, now: datetime, until: datetime) -> str | None:
+    def acquire_creation_lock(
+        self, tenant_id: str, room_id: str, *, nonce: str, now: datetime, until: datetime
+    ) -> str | None:
         lock = CreationLockItem
         expired = (lock.lease_until <= now) & lock.meeting_id.does_not_exist()
         try:
-            with released_if_unknown(lambda: self.release_claim(tenant_id, room_id, nonce=nonce)):
+            with released_if_unknown(lambda: self.release_creation_lock(tenant_id, room_id, nonce=nonce)):
                 update_item(
                     _creation_lock(tenant_id, room_id),
                     [
@@ -184,13 +186,13 @@ class DynamoRooms:
             return
 
     @cleanup
-    def release_claim(self, tenant_id: str, room_id: str, *, nonce: str) -> None:
+    def release_creation_lock(self, tenant_id: str, room_id: str, *, nonce: str) -> None:
         try:
             delete_item(_creation_lock(tenant_id, room_id), CreationLockItem.nonce == nonce)
         except ConcurrentUpdate:
             return
 
-    def take_lock(self, tenant_id: str, room_id: str, *, nonce: str, now: datetime, until: datetime) -> Room:
+    def acquire_lock(self, tenant_id: str, room_id: str, *, nonce: str, now: datetime, until: datetime) -> Room:
         if not is_sort_key(room_id):
             raise RoomNotFound("there is no such room")
         with released_if_unknown(lambda: self.release_lock(tenant_id, room_id, nonce=nonce)):
@@ -232,7 +234,7 @@ class DynamoRooms:
         link = get_item(MeetingLinkItem, f"MEETING#{meeting_id}", LINK)
         return link.to_domain() if link is not None else None
 
-    def of_meeting(self, meeting_id: str) -> Room | None:
+    def find_by_meeting_id(self, meeting_id: str) -> Room | None:
         ownership = self.meeting_ownership(meeting_id)
         if ownership is None or ownership.holder is None:
             return None

@@ -6,15 +6,15 @@ from typing import Final
 from recordings.adapters.dynamodb.items import SyncLeaseItem
 from recordings.adapters.dynamodb.writes import update_item
 from recordings.domain.errors import ConcurrentUpdate
-from recordings.services.sync_all import FULL_EVERY, Begun
+from recordings.services.sync.sync_all import FULL_EVERY, SyncWindow
 
 KEY: Final = ("SYNC", "STATE")
 
 
-class DynamoSyncState:
+class DynamoSyncLease:
     """Implements sync_all.SyncState."""
 
-    def begin(self, *, nonce: str, now: datetime, until: datetime) -> Begun | None:
+    def begin(self, *, nonce: str, now: datetime, until: datetime) -> SyncWindow | None:
         lease = SyncLeaseItem.lease_until
         try:
             before = update_item(
@@ -26,11 +26,11 @@ class DynamoSyncState:
         except ConcurrentUpdate:
             return None
         if before is None:
-            return Begun(None, True, None)
+            return SyncWindow(None, True, None)
         # With its own nonce this call wrote it before, and the response was lost: when the previous sync began is no
         # longer known.
         last = before.began_at if before.nonce != nonce else None
-        return Begun(before.watermark, before.full_at is None or now - before.full_at >= FULL_EVERY, last)
+        return SyncWindow(before.watermark, before.full_at is None or now - before.full_at >= FULL_EVERY, last)
 
     def renew(self, *, nonce: str, until: datetime) -> None:
         try:

@@ -1,0 +1,1 @@
+"""Cloudflare RealtimeKit: its API and its webhooks."""

@@ -1,0 +1,1 @@
+"""Buckets that speak the S3 protocol, and the files in them."""

@@ -1,0 +1,1 @@
+"""Compare what is stored with the records."""

@@ -1,0 +1,206 @@
+"""Remove everything that was stored of a deleted recording, once its retention is over.
+
+What is removed cannot come back, so the right to do it is proved here, by every fact that there is: no event filter and
+no caller is trusted. What belongs to a recording is found by its folders in both stores, in all attempts, and each key
+must name it as its owner; nothing of any other recording is touched.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final, Protocol
+
+from recordings.domain.errors import RecordingNotFound
+from recordings.domain.purge import (
+    ORDER_TO_BEGIN,
+    TOO_EARLY,
+    PurgeRecord,
+    Removal,
+    StoreItem,
+    may_be_purged,
+)
+from recordings.domain.recording import Recording, Store
+from recordings.domain.room_range import EVERY_ROOM
+from recordings.domain.storage_keys import (
+    FileKind,
+    archive_prefix,
+    delivery_folder,
+    named_by,
+    owner_of,
+    quarantine_prefix,
+    recording_prefix,
+)
+from recordings.ports.repositories import Recordings
+from recordings.ports.system import Clock
+
+CAME_BACK: Final = "it is in the table again"
+
+
+class ErasableStore(Protocol):
+    """One of our stores, down to its last version."""
+
+    def items(self, prefix: str) -> Iterator[StoreItem]:
+        """Everything under a prefix: objects or all their versions and delete markers, and unfinished uploads."""
+
+    def erase(self, item: StoreItem) -> None:
+        """Remove one for good; one that is gone is no error."""
+
+
+class PurgeRecords(Protocol):
+    """What is kept of purged recordings."""
+
+    def note(self, record: PurgeRecord) -> PurgeRecord:
+        """Keep it before anything is removed, for some days.
+
+        Of one that is kept already the first time and all that was ever found are kept; gives what is kept now.
+        """
+
+
+class PurgeNews(Protocol):
+    """Who hears of a purge."""
+
+    def purged(self, record: PurgeRecord, *, late: bool) -> None:
+        """Tell the tenant's systems. May be called again for the same purge."""
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """What came of a removal. `refused` says why nothing was purged; `put_back`: the recording is kept on."""
+
+    record: PurgeRecord | None = None
+    refused: str | None = None
+    put_back: bool = False
+
+
+class RemovableRecordings(Recordings, Protocol):
+    """Recordings whose removal can be undone."""
+
+    def put_back(self, recording: Recording) -> None:
+        """Store a deleted recording again that was removed too early, unless it is there; it expires as is set now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PurgeRecording:
+    """`retention`: how long a deleted recording is kept as it is deployed now; None for ever."""
+
+    recordings: RemovableRecordings
+    stores: Mapping[Store, ErasableStore]
+    records: PurgeRecords
+    news: PurgeNews
+    clock: Clock
+    retention: timedelta | None
+
+    def __call__(self, removal: Removal) -> Purged:
+        """Purge the recording whose item was removed, if that is right. Safe to repeat: a repeat tells the same.
+
+        Raises Throttled or InfrastructureError; then some of it may be left, and a repeat removes that.
+        """
+        recording, now = removal.recording, self.clock()
+        refused = may_be_purged(removal, retention=self.retention, now=now)
+        if refused is not None and refused != TOO_EARLY:
+            return Purged(refused=refused)
+        if self._is_there(recording.tenant_id, recording.id):
+            return Purged(refused=CAME_BACK)
+        if refused is not None or recording.deleted_at is None:
+            self.recordings.put_back(recording)
+            return Purged(refused=refused, put_back=True)
+        record = PurgeRecord.of(recording, deleted_at=recording.deleted_at, at=now)
+        # Kept before anything goes: whoever repeats this finds less in the stores, and tells of all of it.
+        record = self.records.note(replace(record, found=tuple(self._family(record))))
+        self._erase(record)
+        self.news.purged(record, late=False)
+        return Purged(record)
+
+    def sweep(self, record: PurgeRecord) -> Purged:
+        """Remove what has come since a recording was purged: Cloudflare delivers late, a task ends late.
+
+        Raises Throttled or InfrastructureError.
+        """
+        if self._is_there(record.tenant_id, record.id):
+            return Purged(refused=CAME_BACK)
+        late = replace(record, found=tuple(self._family(record)), purged_at=self.clock(), version=record.version + 1)
+        self._erase(late)
+        if late.found:
+            self.news.purged(late, late=True)
+        return Purged(late)
+
+    def _erase(self, record: PurgeRecord) -> None:
+        for item in record.found:
+            self.stores[item.store].erase(item)
+
+    def _is_there(self, tenant_id: str, recording_id: str) -> bool:
+        try:
+            self.recordings.get_including_deleted(tenant_id, recording_id)
+        except RecordingNotFound:
+            return False
+        return True
+
+    def _family(self, record: PurgeRecord) -> Iterator[StoreItem]:
+        """All that belongs to the recording, each once."""
+        seen: set[StoreItem] = set()
+        for item in (*self._in_folders(record), *self._known(record), *self._delivered(record)):
+            if item not in seen:
+                seen.add(item)
+                yield item
+
+    def _in_folders(self, record: PurgeRecord) -> Iterator[StoreItem]:
+        folders: tuple[tuple[Store, str], ...] = (
+            ("r2", recording_prefix(record)),
+            ("r2", quarantine_prefix(record)),
+            ("s3", archive_prefix(record)),
+        )
+        for store, folder in folders:
+            for item in self.stores[store].items(folder):
+                owner = owner_of(store, item.key)
+                # The folders of a tenant called `quarantine` hold files of others, too.
+                if owner is not None and (owner.tenant_id, owner.room_id, owner.recording_id) == (
+                    record.tenant_id,
+                    record.room_id,
+                    record.id,
+                ):
+                    yield item
+
+    def _known(self, record: PurgeRecord) -> Iterator[StoreItem]:
+        """What the recording itself named: its file, where it was before, and where Cloudflare was to deliver."""
+        for store, key in record.known:
+            yield from (item for item in self.stores[store].items(key) if item.key == key)
+
+    def _delivered(self, record: PurgeRecord) -> Iterator[StoreItem]:
+        """What Cloudflare delivered although the recording never learned where: an answer was lost.
+
+        A file's name tells the meeting and when Cloudflare took the order. It is this recording's if the recording is
+        the first one of its meeting after that moment, and no other recording names the file.
+        """
+        if record.delivery_key is not None or record.origin != "api":
+            return
+        folder = f"{delivery_folder(record.tenant_id, record.room_id)}/"
+        fitting = [item for item in self.stores["r2"].items(folder) if _fits(item, record)]
+        if not fitting:
+            return
+        others = [
+            one
+            for one in self.recordings.list_all(record.tenant_id, EVERY_ROOM)
+            if one.room_id == record.room_id and one.id != record.id
+        ]
+        for item in fitting:
+            named = named_by(item.key.rpartition("/")[2])
+            assert named is not None, "_fits has read it"
+            nearer = any(
+                one.delivery_key == item.key
+                or (one.file is not None and one.file.key == item.key)
+                or (one.meeting_id == record.meeting_id and named[1] <= one.created_at <= record.created_at)
+                for one in others
+            )
+            if not nearer:
+                yield item
+
+
+def _fits(item: StoreItem, record: PurgeRecord) -> bool:
+    owner = owner_of("r2", item.key)
+    if owner is None or owner.kind is not FileKind.DELIVERY:
+        return False
+    named = named_by(owner.file_name)
+    if named is None or named[0] != record.meeting_id:
+        return False
+    # A recording's time is in whole seconds, the file's in milliseconds.
+    return timedelta(seconds=-1) < record.created_at - named[1] <= ORDER_TO_BEGIN

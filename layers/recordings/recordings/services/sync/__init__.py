@@ -1,0 +1,1 @@
+"""Bring recordings in line with Cloudflare."""

@@ -1,0 +1,1 @@
+"""Bring one file to where it belongs."""

@@ -1,0 +1,1 @@
+"""The local stack, gates, benchmarks and writers of documents."""

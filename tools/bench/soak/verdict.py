@@ -1,0 +1,192 @@
+"""Compares what is with what must be, once the faults have stopped and everything is quiet. Knows no network.
+
+Each rule gives sentences about what is wrong; nothing is wrong when there are none.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+type Counts = Mapping[str, int]
+# By tenant, room (None: all its rooms) and day.
+type Tallies = Mapping[tuple[str, str | None, str], Counts]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderRecording:
+    """What Cloudflare recorded; `sha256` None: there is no file."""
+
+    id: str
+    meeting_id: str
+    sha256: str | None
+    size_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A recording in the table. `sha256`: of the bytes that its download gave; None when it gave none."""
+
+    id: str
+    tenant_id: str
+    room_id: str
+    meeting_id: str
+    cloudflare_recording_id: str | None
+    status: str
+    created_at: str
+    deleted: bool = False
+    moving: bool = False
+    duration_seconds: int | None = None
+    size_bytes: int | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`code` of a problem document, "" of a success; None when the body is not ours."""
+
+    call: str
+    status: int
+    code: str | None
+    killed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """Everything there is when all is quiet. `open`: what is still listed as being worked on."""
+
+    captures: Sequence[ProviderRecording]
+    recordings: Sequence[Held]
+    # The tenant and the room that own each meeting.
+    owners: Mapping[str, tuple[str, str]]
+    tallies: Tallies
+    answers: Mapping[Answer, int] = field(default_factory=dict)
+    # The ids that each tenant was ever shown.
+    seen: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    orphans: Sequence[str] = ()
+    phantoms: Sequence[str] = ()
+    open: Sequence[str] = ()
+    held_rooms: Sequence[str] = ()
+    # Told by the clients that saw it: an answer of one tenant with what belongs to another, a file that differs.
+    complaints: Sequence[str] = ()
+
+
+FINAL: Final = frozenset({"ready", "archived", "failed"})
+# Problem codes that say that a person is to look; nothing of it may ever be answered.
+BUGS: Final = frozenset({"internal_error"})
+
+
+def everything_is_final(found: Found) -> Iterator[str]:
+    for one in found.recordings:
+        if one.status not in FINAL or one.moving:
+            yield f"{one.id} of {one.tenant_id} is still {'moving' if one.moving else one.status}"
+    for name in found.open:
+        yield f"{name} is still listed as being worked on"
+    for name in found.held_rooms:
+        yield f"room {name} is still held"
+
+
+def each_capture_is_one_recording(found: Found) -> Iterator[str]:
+    known = Counter(one.cloudflare_recording_id for one in found.recordings)
+    made = {capture.id for capture in found.captures}
+    for capture in found.captures:
+        if known[capture.id] != 1:
+            yield f"capture {capture.id} is {known[capture.id]} recordings"
+    for one in found.recordings:
+        if one.cloudflare_recording_id not in made:
+            yield f"{one.id} is of no capture: {one.cloudflare_recording_id}"
+
+
+def each_recording_is_the_truth(found: Found) -> Iterator[str]:
+    made = {capture.id: capture for capture in found.captures}
+    for one in found.recordings:
+        capture = made.get(one.cloudflare_recording_id or "")
+        if capture is None or one.status not in FINAL:
+            # Told by the other rules.
+            continue
+        if found.owners.get(capture.meeting_id) != (one.tenant_id, one.room_id):
+            yield f"{one.id} is in {one.room_id} of {one.tenant_id}, and its meeting is not"
+        if capture.sha256 is None:
+            if one.status != "failed":
+                yield f"{one.id} is {one.status}, and Cloudflare has no file"
+        elif one.status == "failed":
+            yield f"{one.id} failed, and Cloudflare has its file"
+        elif one.size_bytes != capture.size_bytes:
+            yield f"{one.id} has {one.size_bytes} bytes, and Cloudflare {capture.size_bytes}"
+        elif one.sha256 != capture.sha256:
+            yield f"{one.id} ({one.status}) gives other bytes than Cloudflare: {one.sha256}"
+
+
+def nothing_is_left_over(found: Found) -> Iterator[str]:
+    for name in found.orphans:
+        yield f"nobody owns {name}"
+    for name in found.phantoms:
+        yield f"the file is missing of {name}"
+
+
+def tallies_of(recordings: Sequence[Held]) -> Tallies:
+    """What the tallies must be, counted again from the recordings themselves."""
+    counted: dict[tuple[str, str | None, str], Counter[str]] = {}
+    for one in recordings:
+        if one.deleted:
+            continue
+        for room in (None, one.room_id):
+            day = counted.setdefault((one.tenant_id, room, one.created_at[:10]), Counter())
+            day["total"] += 1
+            day[f"status_{one.status}"] += 1
+            day["seconds"] += one.duration_seconds or 0
+            day["bytes"] += one.size_bytes or 0
+    return counted
+
+
+def tallies_equal_records(found: Found) -> Iterator[str]:
+    expected = tallies_of(found.recordings)
+    for key in sorted({*expected, *found.tallies}, key=str):
+        kept, counted = _without_zeros(found.tallies.get(key, {})), _without_zeros(expected.get(key, {}))
+        if kept != counted:
+            yield f"the tally of {key} says {kept}, and its recordings {counted}"
+
+
+def _without_zeros(counts: Counts) -> dict[str, int]:
+    return {name: int(count) for name, count in sorted(counts.items()) if count}
+
+
+def no_answer_is_a_bug(found: Found) -> Iterator[str]:
+    for answer, times in found.answers.items():
+        if answer.killed:
+            continue
+        if answer.code is None:
+            yield f"{answer.call} was answered {answer.status} with a body that is not ours, {times} times"
+        elif answer.code in BUGS or answer.status == 500:
+            yield f"{answer.call} was answered {answer.status} {answer.code}, {times} times"
+
+
+def no_tenant_saw_another(found: Found) -> Iterator[str]:
+    owner = {one.id: one.tenant_id for one in found.recordings}
+    for tenant, ids in found.seen.items():
+        for one in sorted(ids):
+            if owner.get(one, tenant) != tenant:
+                yield f"{tenant} was shown {one} of {owner[one]}"
+            elif one not in owner:
+                yield f"{tenant} was shown {one}, which does not exist"
+
+
+def clients_are_content(found: Found) -> Iterator[str]:
+    yield from found.complaints
+
+
+RULES: Final[Sequence[Callable[[Found], Iterator[str]]]] = (
+    everything_is_final,
+    each_capture_is_one_recording,
+    each_recording_is_the_truth,
+    nothing_is_left_over,
+    tallies_equal_records,
+    no_answer_is_a_bug,
+    no_tenant_saw_another,
+    clients_are_content,
+)
+
+
+def verdict(found: Found) -> dict[str, list[str]]:
+    """By rule, what is wrong; a rule that holds has an empty list."""
+    return {rule.__name__.replace("_", " "): [*rule(found)] for rule in RULES}

@@ -1,0 +1,179 @@
+"""Runs the AWS emulator, nearer to AWS in a few points.
+
+- An archive is unpacked once and linked into each worker that asks for it. Lambda too mounts one read-only copy of the
+  layers; unpacking them anew costs a second or two for every cold start.
+- A function that fails tells the class of its error as `errorType`, as Lambda does: a state machine's `Retry` and
+  `Catch` match on it.
+- A function whose process dies fails with `Runtime.ExitError`, as on Lambda.
+- A claim that is an object or null reaches a function as API Gateway writes it, `map[a:1]` and `<nil>`, not as JSON.
+- A function whose code cannot be loaded fails with `Runtime.ImportModuleError`, `Runtime.HandlerNotFound` or
+  `Runtime.UserCodeSyntaxError`, as on Lambda.
+- What S3, R2, Lambda, Step Functions, EventBridge and STS refuse is refused: see `tools/local/rules`.
+- Concurrent invocations are counted, refused and tried again as on AWS: see `tools/local/concurrency.py`.
+- An alarm on an expression is stored as one on a metric that nothing publishes. The emulator refuses it otherwise, and
+  it would evaluate neither.
+- The settings of an HTTP API's stage have the API's names; the emulator keeps CloudFormation's, which nobody can read.
+- A function's log is filtered at its level, and the function is told of it (log_levels).
+- What comes over the loopback interface counts as secure transport: there is no TLS here, and the archive bucket's
+  policy denies everything else.
+"""
+
+import hashlib
+import json
+import os
+import re
+import runpy
+import tempfile
+import threading
+import zipfile
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from ministack.core import iam_evaluator, lambda_runtime
+from ministack.services import apigateway, lambda_svc
+from ministack.services.cloudformation import provisioners
+
+from tools.local import concurrency
+from tools.local.log_levels import shown, told_its_level
+from tools.local.rules import functions, services, uploads
+
+SHARED = Path(tempfile.gettempdir()) / "unpacked"
+LEAST_FILES = 20
+# How the emulator tells that a worker died: at work, while it started, or idle before it was given work.
+DEATHS = ("Worker process died", "Worker process exited immediately", "[Errno 32] Broken pipe")
+# How it tells that code could not be loaded, which Python's messages say; and what Lambda calls that (awslambdaric,
+# bootstrap.py).
+NOT_LOADED = {
+    "Runtime.ImportModuleError": r"No module named |cannot import name ",
+    "Runtime.HandlerNotFound": r"module '[\w.]+' has no attribute 'handler'",
+    "Runtime.UserCodeSyntaxError": r".*\(app\.py, line \d+\)",
+}
+_lock = threading.Lock()
+_execute = lambda_svc._execute_function_warm
+_resolve = iam_evaluator._resolve_condition_key
+_alarm_record = provisioners._cw_metric_alarm_record
+_stage_properties = provisioners._apigw_v2_stage_props
+
+
+class SharedZip(zipfile.ZipFile):
+    """A ZipFile that unpacks a large archive to a shared place, and links its top entries to where it was asked for."""
+
+    def namelist(self) -> list[str]:
+        """The names that decide where files go: the top ones, for these alone are made in the worker's folder."""
+        names = super().namelist()
+        if len(names) < LEAST_FILES:
+            return names
+        return sorted({name.split("/")[0] for name in names})
+
+    def extractall(self, path: Any = None, members: Any = None, pwd: bytes | None = None) -> None:
+        """Unpack, or link to what has been unpacked."""
+        if len(super().namelist()) < LEAST_FILES or self.filename is None:
+            super().extractall(path, members, pwd)
+            return
+        source = SHARED / hashlib.sha256(Path(self.filename).read_bytes()).hexdigest()
+        with _lock:
+            if not source.exists():
+                made = source.with_suffix(".making")
+                super().extractall(made, super().namelist())
+                made.rename(source)
+        for entry in source.iterdir():
+            os.symlink(entry, Path(os.fspath(path)) / entry.name)
+
+
+def error_class(log: str) -> str | None:
+    """The class named by the last traceback of a log."""
+    _, found, trace = log.rpartition("Traceback (most recent call last):\n")
+    line = re.search(r"^([A-Za-z_][\w.]*)(?::|$)", trace, re.MULTILINE) if found else None
+    return line[1].rpartition(".")[2] if line else None
+
+
+def named_error(body: dict[str, Any], log: str) -> dict[str, Any]:
+    """What Lambda would say of a failure that the emulator tells of with `body`, and this log."""
+    if str(body.get("errorMessage", "")).startswith(DEATHS):
+        return {**body, "errorType": "Runtime.ExitError", "errorMessage": "Runtime exited with error: signal: killed"}
+    _, failed, reason = str(body.get("errorMessage", "")).partition("Worker init failed: ")
+    if failed:
+        kind = next((name for name, words in NOT_LOADED.items() if re.match(words, reason)), "Runtime.Unknown")
+        return {**body, "errorType": kind, "errorMessage": reason}
+    if body.get("errorType") == "Runtime.HandlerError":
+        return {**body, "errorType": error_class(log) or body["errorType"]}
+    return body
+
+
+def execute(func: dict[str, Any], event: Any, request_id: str) -> dict[str, Any]:
+    """Run a function; a failure carries the class of its error, and the log is what Lambda would hand on."""
+    refusal = functions.payload_refusal("RequestResponse", functions.size(event))
+    if refusal is not None:
+        return {"body": {"errorMessage": refusal, "errorType": "RequestTooLargeException"}, "error": True}
+    config = told_its_level(func.get("config") or func)
+    told = {**func, "config": config} if "config" in func else config
+    result: dict[str, Any] = functions.answer(_execute(told, event, request_id))
+    if result.get("error") and isinstance(result.get("body"), dict):
+        result["body"] = named_error(result["body"], result.get("log", ""))
+    if "log" in result:
+        result["log"] = shown(result["log"], config)
+    return result
+
+
+def claim_text(value: Any) -> str:
+    """A claim of a token as an HTTP API hands it to a function: always a string.
+
+    Not documented. Strings, numbers, lists and objects have been seen; null is how the same notation, Go's, writes it.
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return f"[{' '.join(map(claim_text, value))}]"
+    if isinstance(value, dict):
+        return f"map[{' '.join(f'{name}:{claim_text(value[name])}' for name in sorted(value))}]"
+    return "<nil>" if value is None else json.dumps(value)
+
+
+def resolve(key: str, context: Any) -> Any:
+    """The value of a condition key."""
+    return "true" if key.lower() == "aws:securetransport" else _resolve(key, context)
+
+
+def alarm_record(name: str, properties: dict[str, Any]) -> Any:
+    """The stored form of an alarm of a template."""
+    if properties.get("Metrics"):
+        kept = {key: value for key, value in properties.items() if key != "Metrics"}
+        properties = {**kept, "Namespace": "Expressions", "MetricName": "Expression", "Statistic": "Sum", "Period": 60}
+    return _alarm_record(name, properties)
+
+
+def stage_properties(properties: dict[str, Any]) -> Any:
+    """The stored form of a stage of a template."""
+
+    def as_told(settings: dict[str, Any]) -> dict[str, float]:
+        return {name[0].lower() + name[1:]: float(value) for name, value in settings.items()}
+
+    by_route = {route: as_told(settings) for route, settings in properties.get("RouteSettings", {}).items()}
+    default = as_told(properties.get("DefaultRouteSettings", {}))
+    return _stage_properties({**properties, "RouteSettings": by_route, "DefaultRouteSettings": default})
+
+
+def main() -> None:
+    """Serve until stopped."""
+    # Sixty functions that start at once must not keep the stand-in and the gateway from answering.
+    os.nice(10)
+    # So that no worker imports the project from the caller's path: it has its layers.
+    os.environ.pop("PYTHONPATH", None)
+    lambda_runtime.zipfile = SimpleNamespace(
+        ZipFile=SharedZip, BadZipFile=zipfile.BadZipFile, LargeZipFile=zipfile.LargeZipFile,
+        LargeFileError=zipfile.LargeZipFile,
+    )  # fmt: skip
+    lambda_svc._execute_function_warm = execute
+    apigateway._jwt_claim_to_string = claim_text
+    iam_evaluator._resolve_condition_key = resolve
+    concurrency.install()
+    provisioners._cw_metric_alarm_record = alarm_record
+    provisioners._apigw_v2_stage_props = stage_properties
+    for rules in (uploads, functions, services):
+        rules.install()
+    runpy.run_module("ministack", run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""What the document's operations share: headers, parameters, and what each refusal says."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+from recordings.domain import ids
+from recordings.http.endpoint import LONGEST_KEY
+from tools.openapi import examples
+
+type Document = dict[str, Any]
+
+HEADERS: Final[Mapping[str, Document]] = {
+    "RequestId": {
+        "description": "Names this request in our logs.",
+        "required": True,
+        "schema": {"type": "string", "minLength": 1},
+        "example": examples.REQUEST_ID,
+    },
+    "RequestIdOfApi": {
+        "description": "Names this request in our logs. The gateway's own answers lack it.",
+        "schema": {"type": "string", "minLength": 1},
+        "example": examples.REQUEST_ID,
+    },
+    "Location": {
+        "description": "The address of the new recording.",
+        "required": True,
+        "schema": {"type": "string", "format": "uri-reference", "pattern": "^/api/v1/recordings/rec_"},
+        "example": f"/api/v1/recordings/{examples.ID}",
+    },
+    "RetryAfter": {
+        "description": "Seconds after which to make the same call again. The gateway's own answers lack it.",
+        "schema": {"type": "integer", "minimum": 0},
+        "example": 1,
+    },
+    "RetryAfterIfKnown": {
+        "description": "Seconds after which to ask again; with the status `processing`.",
+        "schema": {"type": "integer", "minimum": 0},
+        "example": 10,
+    },
+}
+HEADER_NAMES: Final = {
+    "RequestId": "X-Request-Id",
+    "RequestIdOfApi": "X-Request-Id",
+    "Location": "Location",
+    "RetryAfter": "Retry-After",
+    "RetryAfterIfKnown": "Retry-After",
+}
+KEY_PARAMETER: Final[Document] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "A word of your own for this request, such as a UUID. A repeat with the same key gives the first"
+    " answer for 24 hours; the key with another request is a 422 `idempotency_key_reused`; a repeat while the first"
+    " still runs is a 409 `request_in_progress`.",
+    # Spaces at the ends are no part of a header's value (RFC 9110, 5.5).
+    "schema": {"type": "string", "maxLength": LONGEST_KEY, "pattern": "^[!-~]([ -~]*[!-~])?$"},
+    "example": "2f1b6c0e-9d0b-4f43-8d0e-6f5f6f6d3b10",
+}
+SIGNATURE_PARAMETER: Final[Document] = {
+    "name": "rtk-signature",
+    "in": "header",
+    "description": "Cloudflare's RSA signature over the raw body, in base64. Without it the answer is a 401.",
+    "schema": {"type": "string"},
+    "example": examples.SIGNATURE,
+}
+REFUSALS: Final[Mapping[HTTPStatus, str]] = {
+    HTTPStatus.BAD_REQUEST: "The request is not valid; `errors` names the fields.",
+    HTTPStatus.UNAUTHORIZED: "No access token, or one that is not good here. The gateway's own words.",
+    HTTPStatus.FORBIDDEN: "The access token lacks the scope, or names no tenant.",
+    HTTPStatus.NOT_FOUND: "There is no such thing, or it belongs to another tenant.",
+    HTTPStatus.CONFLICT: "The present state does not allow this.",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is over 64 KB.",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "The Idempotency-Key was used for another request.",
+    HTTPStatus.TOO_MANY_REQUESTS: "The gateway takes no more requests now.",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "A fault of ours; the request id leads to its cause.",
+    HTTPStatus.BAD_GATEWAY: "Cloudflare could not do this. Nothing is half done: make the call again.",
+    HTTPStatus.SERVICE_UNAVAILABLE: "Too much at once. Nothing is half done: make the call again.",
+    HTTPStatus.GATEWAY_TIMEOUT: "Cloudflare did not answer in time. Nothing is half done: make the call again.",
+}
+
+
+def parameters() -> dict[str, Document]:
+    """The parameters that operations refer to, by the names of their components."""
+    return {
+        "RoomId": {
+            "name": "id",
+            "in": "path",
+            "required": True,
+            "description": "Your own id of the room.",
+            "schema": {"type": "string", "minLength": 1, "maxLength": 128, "pattern": f"^{ids.ROOM_ID.pattern}$"},
+            "example": examples.ROOM.id,
+        },
+        "RecordingId": {
+            "name": "id",
+            "in": "path",
+            "required": True,
+            "description": "The recording's id. It is opaque; one that is malformed is a 404 like any unknown one.",
+            "schema": {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[A-Za-z0-9_]+$"},
+            "example": examples.ID,
+        },
+        "IdempotencyKey": KEY_PARAMETER,
+        "Signature": SIGNATURE_PARAMETER,
+    }

@@ -1,0 +1,349 @@
+"""Write docs/openapi.yaml: `python -m tools.openapi.generate [--check]`."""
+
+import argparse
+import importlib
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+import yaml
+from msgspec import Struct
+
+from recordings.http.endpoint import TAKES, Takes
+from recordings.http.schemas import Nothing
+from tools.local import template as sam
+from tools.openapi import ROOT, answers, components, examples, info, schemas
+from tools.openapi.components import HEADER_NAMES, REFUSALS
+from tools.openapi.operations import ANYWHERE, GATEWAY, OPERATIONS, WITH_KEY, WITH_TOKEN, Operation, Success, statuses
+
+type Document = dict[str, Any]
+
+FILE: Final = ROOT / "docs/openapi.yaml"
+FIRST_LINE: Final = "# Written by `python -m tools.openapi.generate`; do not edit.\n"
+METHODS: Final = ("get", "head", "post", "put", "patch", "delete")
+JSON, PROBLEM = "application/json", "application/problem+json"
+# The documents that say more than the plain one.
+SHAPES: Final[Mapping[str, type[Struct]]] = {
+    "invalid_request": answers.InvalidRequest,
+    "room_already_recording": answers.RoomAlreadyRecording,
+    "room_recording": answers.RoomRecording,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """A route of the template and the function behind it."""
+
+    name: str
+    method: str
+    path: str
+    scopes: Sequence[str]
+    token: bool
+    folder: str
+    summary: str
+    takes: Takes
+
+    @property
+    def operation(self) -> Operation:
+        return OPERATIONS[self.name]
+
+    @property
+    def codes(self) -> list[str]:
+        """Every error code that can be answered, in the order of their statuses."""
+        # What takes any query and any body finds nothing wrong with them.
+        takes_all = self.takes.query is None and self.takes.body is None
+        all_of_them = {
+            *ANYWHERE,
+            *(WITH_TOKEN if self.token else ()),
+            *(WITH_KEY if self.takes.idempotent else ()),
+            *self.operation.codes,
+        } - ({"invalid_request"} if takes_all else set())
+        return sorted(all_of_them, key=lambda code: (statuses()[code], code))
+
+    @property
+    def path_parameters(self) -> list[str]:
+        return re.findall(r"{(\w+)}", self.path)
+
+    @property
+    def gateway(self) -> set[HTTPStatus]:
+        """What the gateway can answer by itself."""
+        never = set() if self.token else {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
+        return GATEWAY.keys() - never - (set() if self.path_parameters else {HTTPStatus.NOT_FOUND})
+
+
+@contextmanager
+def _environment(template: Document) -> Iterator[None]:
+    """What functions read when they are imported; only names, nothing is called."""
+    functions = [body["Properties"] for body in template["Resources"].values() if "Function" in body["Type"]]
+    blocks = [template["Globals"]["Function"], *functions]
+    names = {name for block in blocks for name in block.get("Environment", {}).get("Variables", {})}
+    before = dict(os.environ)
+    for name in names:
+        os.environ.setdefault(name, "60")
+    os.environ.setdefault("AWS_DEFAULT_REGION", "eu-west-1")
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def served() -> list[Served]:
+    """All of the API, in the template's order."""
+    template = sam.read(ROOT / "template.yaml")
+    found = []
+    with _environment(template):
+        for route in sam.routes(template):
+            folder = template["Resources"][route.function]["Properties"]["CodeUri"]
+            app = importlib.import_module(f"{folder.replace('/', '.')}.app")
+            method, path = route.key.split(" ")
+            first = str(app.__doc__).splitlines()[0].removeprefix(f"{route.key}: ").removesuffix(".")
+            found.append(
+                Served(
+                    name=route.function,
+                    method=method.lower(),
+                    path=path,
+                    scopes=route.scopes,
+                    token=route.authorizer is not None,
+                    folder=folder,
+                    summary=f"{first[0].upper()}{first[1:]}",
+                    takes=getattr(app.handler, TAKES),
+                )
+            )
+    return found
+
+
+# ---------------------------------------------------------------- Schemas
+
+
+def _models(api: Sequence[Served], codes: Sequence[str]) -> tuple[dict[str, Document], dict[str, Document]]:
+    """The schemas of all documents, and the properties of all queries by operation."""
+    queries = [one.takes.query or Nothing for one in api]
+    bodies = [one.takes.body for one in api if one.takes.body not in (None, Nothing)]
+    successes = [model for one in api for success in one.operation.successes.values() for model in success.models]
+    found = schemas.described(
+        requests=[*queries, *bodies],
+        responses=[*successes, answers.Problem, *SHAPES.values(), answers.GatewayMessage],
+        codes=codes,
+    )
+    asked = {one.name: found[(one.takes.query or Nothing).__name__] for one in api}
+    for model in dict.fromkeys(queries):
+        found.pop(model.__name__, None)
+    return found, asked
+
+
+# ---------------------------------------------------------------- Operations
+
+
+def _ref(kind: str, name: str) -> Document:
+    return {"$ref": f"#/components/{kind}/{name}"}
+
+
+def _any_of(models: Sequence[type[Struct]]) -> Document:
+    """One of them. Not `oneOf`: with fields to come a document may fit two."""
+    refs = [_ref("schemas", model.__name__) for model in models]
+    return refs[0] if len(refs) == 1 else {"anyOf": refs}
+
+
+def _headers(names: Sequence[str]) -> Document:
+    return {HEADER_NAMES[name]: _ref("headers", name) for name in names}
+
+
+def _parameters(one: Served, asked: Document) -> list[Document]:
+    found: list[Document] = []
+    if one.path_parameters:
+        found.append(_ref("parameters", "RoomId" if "/rooms/" in one.path else "RecordingId"))
+    for name, schema in asked["properties"].items():
+        schema = schemas.not_null(dict(schema))
+        words = schema.pop("description", None)
+        parameter: Document = {"name": name, "in": "query"}
+        parameter |= {"description": words} if words else {}
+        parameter |= {"required": True} if name in asked.get("required", ()) else {}
+        parameter |= {"style": "form", "explode": True} if schema.get("type") == "array" else {}
+        if schema.get("default") == []:
+            del schema["default"]
+        found.append(parameter | {"schema": schema, "example": examples.PARAMETERS[name]})
+    if one.takes.idempotent:
+        found.append(_ref("parameters", "IdempotencyKey"))
+    if not one.token:
+        found.append(_ref("parameters", "Signature"))
+    return found
+
+
+def _body(one: Served) -> Document | None:
+    model = one.takes.body
+    if model is Nothing:
+        return None
+    required = model is None or any(field.required for field in msgspec.structs.fields(model))
+    schema = {"type": "object"} if model is None else _ref("schemas", model.__name__)
+    shown = {name: {"value": value} for name, value in examples.BODIES[one.name].items()}
+    return {"required": required, "content": {JSON: {"schema": schema, "examples": shown}}}
+
+
+def _success(success: Success, shown: Mapping[str, Document]) -> Document:
+    made: Document = {
+        "description": success.description,
+        "headers": _headers(["RequestId", *success.headers]),
+        "content": {
+            JSON: {
+                "schema": _any_of(success.models),
+                "examples": {key: {"value": value} for key, value in shown.items()},
+            }
+        },
+    }
+    if success.links:
+        made["links"] = {
+            link: {"operationId": operation_id(target), "parameters": dict(parameters)}
+            for link, (target, parameters) in success.links.items()
+        }
+    return made
+
+
+def _refusal(one: Served, status: HTTPStatus, codes: Sequence[str]) -> Document:
+    """What says no, with one media type: generators read a response as the first one says, whatever it comes as."""
+    by_gateway = status in one.gateway
+    models = [SHAPES[code] for code in codes if code in SHAPES]
+    # From the most particular to the plainest: generated clients take the first that fits.
+    models += [answers.Problem] if any(code not in SHAPES for code in codes) else []
+    models += [answers.GatewayMessage] if by_gateway else []
+    shown = {code: _ref("examples", code) for code in codes}
+    shown |= {"gateway": _ref("examples", f"gateway_{int(status)}")} if by_gateway else {}
+    content = {PROBLEM if codes else JSON: {"schema": _any_of(models), "examples": shown}}
+    words = REFUSALS[status]
+    if not codes and status is HTTPStatus.NOT_FOUND:
+        words = "The gateway knows no such path."
+    if "signature_invalid" in codes:
+        words = "The body is unsigned, or is not what was signed."
+    if {*codes} - {"invalid_request"} and status is HTTPStatus.BAD_REQUEST:
+        words += " Or it asks for what the recording does not allow as it is."
+    if codes:
+        words += f" `code`: {', '.join(f'`{code}`' for code in codes)}."
+    if by_gateway and codes:
+        words += " Or the gateway's own words, as `application/json`."
+    made: Document = {"description": words}
+    headers = ["RequestIdOfApi" if by_gateway else "RequestId"] if codes else []
+    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+        headers.append("RetryAfter")
+    if headers:
+        made["headers"] = _headers(headers)
+    return made | {"content": content} | ({"x-problem-codes": [*codes]} if codes else {})
+
+
+def operation_id(name: str) -> str:
+    """`StartRecording` is `startRecording`."""
+    return name[0].lower() + name[1:]
+
+
+def _refusal_name(status: HTTPStatus, codes: Sequence[str]) -> str:
+    """`room_not_found` is `RoomNotFound`; what the gateway alone answers has the status's name."""
+    words = "_or_".join(codes) or status.phrase.replace(" ", "_")
+    return "".join(word.title() for word in words.split("_"))
+
+
+def _operation(
+    one: Served,
+    asked: Document,
+    shown: Mapping[HTTPStatus, Mapping[str, Document]],
+    refusals: dict[str, Document],
+) -> Document:
+    """One operation; what it refuses goes to `refusals`, where others share it."""
+    made: Document = {
+        "operationId": operation_id(one.name),
+        "tags": [one.operation.tag],
+        "summary": one.summary,
+        "description": one.operation.description,
+        "security": [{info.SECURITY: [*one.scopes, *more]} for more in ((), *one.operation.more_scopes) if one.token],
+    }
+    if parameters := _parameters(one, asked):
+        made["parameters"] = parameters
+    if body := _body(one):
+        made["requestBody"] = body
+    responses = {status: _success(success, shown[status]) for status, success in one.operation.successes.items()}
+    codes: dict[HTTPStatus, list[str]] = {status: [] for status in one.gateway}
+    for code in one.codes:
+        codes.setdefault(statuses()[code], []).append(code)
+    for status in sorted(codes):
+        name, refusal = _refusal_name(status, codes[status]), _refusal(one, status, codes[status])
+        if refusals.setdefault(name, refusal) != refusal:
+            raise ValueError(f"two refusals are called {name}")
+        responses[status] = _ref("responses", name)
+    made["responses"] = {str(int(status)): response for status, response in responses.items()}
+    return made
+
+
+def document() -> Document:
+    """The whole of it."""
+    api = served()
+    codes = sorted({code for one in api for code in one.codes})
+    found, asked = _models(api, codes)
+    shown = examples.answered()
+    # Paths are in the template's order, methods in the usual one.
+    paths: dict[str, Document] = {one.path: {} for one in api}
+    refusals: dict[str, Document] = {}
+    for one in sorted(api, key=lambda one: METHODS.index(one.method)):
+        paths[one.path][one.method] = _operation(one, asked[one.name], shown[one.name], refusals)
+    return {
+        "openapi": "3.1.0",
+        "info": info.info(),
+        "servers": info.SERVERS,
+        "tags": [{"name": name, "description": words} for name, words in info.TAGS.items()],
+        "paths": paths,
+        "components": {
+            "schemas": found,
+            "parameters": components.parameters(),
+            "headers": components.HEADERS,
+            "responses": dict(sorted(refusals.items())),
+            "examples": {
+                **{code: {"value": examples.problem(code)} for code in codes},
+                **{f"gateway_{int(status)}": {"value": examples.gateway(status)} for status in GATEWAY},
+            },
+            "securitySchemes": info.SECURITY_SCHEMES,
+        },
+    }
+
+
+# ---------------------------------------------------------------- File
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes texts of several lines as such, and nothing by reference."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def written() -> str:
+    """The file's text."""
+    # Through JSON once: what is a subclass of str becomes a str.
+    plain = msgspec.json.decode(msgspec.json.encode(document()))
+    return FIRST_LINE + yaml.dump(plain, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+
+
+def main() -> int:
+    """Write the file, or only say whether it is as it must be."""
+    parser = argparse.ArgumentParser(prog="python -m tools.openapi.generate", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail when the file is out of date")
+    wanted = written()
+    if not parser.parse_args().check:
+        FILE.write_text(wanted, "utf-8")
+    elif not FILE.exists() or FILE.read_text("utf-8") != wanted:
+        print(f"{FILE.relative_to(ROOT)} is out of date: run python -m tools.openapi.generate", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
