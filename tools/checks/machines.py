@@ -31,7 +31,7 @@ from statelint.problem import ProblemType
 
 type Json = dict[str, Any]
 
-ROOT: Final = Path(__file__).resolve().parent.parent
+ROOT: Final = Path(__file__).resolve().parents[2]
 # A whole number is a number: Step Functions takes a BackoffRate of 2.
 IGNORED: Final = {ProblemType.FLOAT}
 # No example needs as many; a machine that goes round for ever stops here.

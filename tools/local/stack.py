@@ -25,7 +25,7 @@ from tools.local import functions, progress
 from tools.local import template as sam
 from tools.local.stage import describe
 
-PACKAGE_PARENT = Path(__file__).resolve().parent.parent
+PACKAGE_PARENT = Path(__file__).resolve().parents[2]
 ROOT = Path(os.environ.get("RECORDINGS_ROOT", PACKAGE_PARENT)).resolve()
 REGION = "us-east-1"
 # The emulator takes a 12-digit access key for an account and `test` for its root's secret.

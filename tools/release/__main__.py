@@ -1,4 +1,4 @@
-"""`python -m tools.release [--check] VERSION`: a folder in dist/ of what `make build` made, and the section of CHANGELOG.md.
+"""`python -m tools.release [--check] VERSION`: a folder in dist/ of the build, and a section of CHANGELOG.md.
 
 `--check` only says whether that version may be released.
 """
@@ -16,7 +16,7 @@ from tools.release import versions
 from tools.release.package import SUMS, architecture_of, checksums, package
 from tools.release.versions import Refused
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PROJECT, CLIENT = "pyproject.toml", "clients/python/pyproject.toml"
 OPENAPI, TEMPLATE = "docs/openapi.yaml", "template.yaml"
 

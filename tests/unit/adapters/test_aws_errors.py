@@ -233,12 +233,12 @@ SERVICES = {
     "dynamodb/queries.py": "dynamodb",
     "dynamodb/transaction.py": "dynamodb",
     "dynamodb/writes.py": "dynamodb",
-    "object_store.py": "s3",
-    "archive_store.py": "s3",
-    "erasable.py": "s3",
-    "step_functions.py": "stepfunctions",
-    "events.py": "events",
-    "secrets.py": "secretsmanager",
+    "storage/bucket.py": "s3",
+    "storage/archive.py": "s3",
+    "storage/erasable.py": "s3",
+    "aws/executions.py": "stepfunctions",
+    "aws/event_bus.py": "events",
+    "aws/secrets.py": "secretsmanager",
 }
 
 

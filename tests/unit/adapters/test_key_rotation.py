@@ -367,8 +367,8 @@ def test_every_client_of_r2_signs_with_the_current_key() -> None:
         if re.search(r"access_key_id=|secret_access_key=", line)
     ]
     assert found == [
-        'archive_store.py: aws_access_key_id=session["AccessKeyId"],',
-        'archive_store.py: aws_secret_access_key=session["SecretAccessKey"],',
-        "object_store.py: aws_access_key_id=PLACEHOLDER,",
-        "object_store.py: aws_secret_access_key=PLACEHOLDER,",
+        'archive.py: aws_access_key_id=session["AccessKeyId"],',
+        'archive.py: aws_secret_access_key=session["SecretAccessKey"],',
+        "bucket.py: aws_access_key_id=PLACEHOLDER,",
+        "bucket.py: aws_secret_access_key=PLACEHOLDER,",
     ]

@@ -53,7 +53,7 @@ def test_every_command_stands_with_its_path(page: str) -> None:
     assert [code for code in commands(page) if WITHOUT_PATH.search(code)] == []
 
 
-@pytest.mark.parametrize("folder", ["local", "admin", "bench"])
+@pytest.mark.parametrize("folder", ["tools/local", "admin", "tools/bench"])
 def test_every_command_that_is_printed_stands_with_its_path(folder: str) -> None:
     printed = [
         f"{path.relative_to(ROOT)}: {line.strip()}"

@@ -874,7 +874,7 @@ def test_who_was_audited_longest_ago_comes_first_and_who_was_audited_since_then_
 def test_a_run_that_cannot_finish_says_so_and_the_next_goes_on_from_there(house: House) -> None:
     for tenant in "abc":
         house.rooms.add(a_room(tenant_id=tenant, meeting_id=f"of_{tenant}"))
-    house.trap = Trap(-1, only="recordings.everything")
+    house.trap = Trap(-1, only="recordings.list_all")
     look_at = house.recordings.list_all
 
     def slow(tenant_id: str, rooms: RoomRange = EVERY_ROOM) -> Iterator[Recording]:
@@ -948,7 +948,7 @@ def in_parts(house: House, monkeypatch: pytest.MonkeyPatch, **asked: Any) -> tup
                 house.clock.advance(seconds=LONGEST.total_seconds())
         return look_at(tenant_id, rooms)
 
-    monkeypatch.setattr(house.recordings, "everything", slow)
+    monkeypatch.setattr(house.recordings, "list_all", slow)
     while True:
         began = house.clock()
         audit, reports = house.run("tenant_1", goes_on=goes_on, **asked)

@@ -108,7 +108,7 @@ def test_the_decision_is_stored_before_cold_storage_is_asked(world: World) -> No
         "recordings.save",
         "vault.look",
         "vault.restore",
-        "recordings.find",
+        "recordings.get_including_deleted",
         "recordings.save",
     ]
     assert archive_of(stored(world)).pending_since is None

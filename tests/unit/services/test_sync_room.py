@@ -169,7 +169,7 @@ def test_a_long_past_is_walked_with_few_calls(world: World) -> None:
     world.trap = Trap(9999)
     assert world.sync_room() == []
     assert len([call for call in world.trap.calls if call.startswith("recorder")]) == 2
-    assert world.trap.calls.count("recordings.of_captures") == 3
+    assert world.trap.calls.count("recordings.find_by_cloudflare_recording_ids") == 3
 
 
 def test_many_syncs_at_the_same_moment_import_once(world: World) -> None:

@@ -1,4 +1,4 @@
-"""`python -m tools.bench.soak --minutes 10`: load with faults on a local stack of its own; 0 when everything came true."""
+"""`python -m tools.bench.soak --minutes 10`: load with faults on a local stack; 0 when everything came true."""
 
 import argparse
 import sys

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 SOURCES = [path for place in ("functions", "layers/recordings") for path in sorted((ROOT / place).rglob("*.py"))]
 MODULES = {"tempfile", "shutil", "sqlite3", "shelve", "dbm"}
 METHODS = {"write_text", "write_bytes", "mkdir", "makedirs", "touch", "unlink", "symlink_to", "rename"}
