@@ -21,8 +21,13 @@ import os, pathlib, sys
 if sys.argv[1:3] != ["-m", "pip"]:
     os.execv({sys.executable!r}, [{sys.executable!r}, *sys.argv[1:]])
 target = pathlib.Path(sys.argv[sys.argv.index("--target") + 1])
-for data in ("botocore/data/s3", "botocore/data/ec2", "boto3/data/s3", "bin"):
-    (target / data).mkdir(parents=True)
+for folder in ("botocore/data", "boto3/data/s3", "bin"):
+    (target / folder).mkdir(parents=True)
+(target / "botocore/data/endpoints.json").write_text('{{"partitions": []}}')
+for service in ("dynamodb", "ec2", "events", "s3", "secretsmanager", "stepfunctions", "sts"):
+    (target / "botocore/data" / service / "2026-01-01").mkdir(parents=True)
+    model = target / "botocore/data" / service / "2026-01-01/service-2.json"
+    model.write_text('{{"metadata": {{"endpointPrefix": "' + service + '"}}}}')
 machine = {ARM} if any("aarch64" in one for one in sys.argv) else {X86}
 (target / "one.so").write_bytes(b"\\x7fELF" + bytes(14) + machine.to_bytes(2, "little"))
 (target / "one.py").write_text("def is_kind(one): return one in {{'alpha', 'beta', 'gamma', 'delta'}}\\n")

@@ -38,6 +38,7 @@ from recordings.observability import count, identify, invocation, logger
 from recordings.ports.repositories import IdempotencyKeys
 from recordings.ports.system import Clock
 from recordings.request_context import request_context, request_seconds
+from recordings.startup import resume_collection
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -160,6 +161,7 @@ def endpoint[Q: Struct, B: Struct](
                     return _bug(request_id)
 
         setattr(handler, TAKES, Takes(scope, query, body, idempotency is not None))
+        resume_collection()
         return handler
 
     return frame

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from recordings.domain.errors import InfrastructureError, ProviderRecordingFailed, RecordingsError, TransferError
 from recordings.observability import count, identify, invocation, logger
 from recordings.request_context import request_context
+from recordings.startup import resume_collection
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -36,6 +37,7 @@ def task(handle: Callable[[Payload], Payload]) -> Callable[[Payload, "LambdaCont
                     raise
                 raise told from error
 
+    resume_collection()
     return handler
 
 

@@ -1,0 +1,59 @@
+"""Garbage collection is off while a function's modules are imported, and on before its first request."""
+
+import ast
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.template import ROOT
+
+# Prints whether collection is on after the import of the package, after the frame, and how often it ran in between.
+HTTP = "from recordings.http.endpoint import endpoint as frame; made = frame(scope=None)(lambda request: None)"
+TASK = "from recordings.workflow.task import task as frame; made = frame(lambda payload: payload)"
+PROGRAM = """\
+import gc
+import recordings
+paused = not gc.isenabled()
+before = sum(one["collections"] for one in gc.get_stats())
+{frame}
+print(paused, gc.isenabled(), sum(one["collections"] for one in gc.get_stats()) - before, gc.get_freeze_count() > 0)
+"""
+
+
+def run(program: str, **environment: str) -> list[str]:
+    path = {"PYTHONPATH": str(ROOT / "layers/recordings")}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | path | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize("frame", [pytest.param(HTTP, id="HTTP"), pytest.param(TASK, id="task")])
+def test_on_lambda_nothing_is_collected_until_the_handler_is_made(frame: str) -> None:
+    paused, enabled, collections, frozen = run(PROGRAM.format(frame=frame), LAMBDA_TASK_ROOT="/var/task")
+
+    assert (paused, enabled, collections, frozen) == ("True", "True", "0", "True")
+
+
+def test_elsewhere_collection_stays_as_it_is() -> None:
+    paused, enabled, *_, frozen = run(PROGRAM.format(frame=HTTP))
+
+    assert (paused, enabled, frozen) == ("False", "True", "False")
+
+
+def test_every_function_is_made_by_a_frame_that_resumes_collection() -> None:
+    framed = {}
+    for path in sorted(ROOT.glob("functions/*/*/app.py")):
+        tree = ast.parse(path.read_text())
+        (handler,) = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "handler"]
+        calls = [one.func if isinstance(one, ast.Call) else one for one in handler.decorator_list]
+        framed[str(path)] = bool({one.id for one in calls if isinstance(one, ast.Name)} & {"endpoint", "task"})
+    assert framed
+    assert [path for path, is_framed in framed.items() if not is_framed] == []
