@@ -58,6 +58,7 @@ LINK = {
     "provider": "r2",
     "expires_at": "2026-01-06T13:00:00Z",
 }
+BLOCKER = {"id": "rec_9", "status": "recording", "started_at": NOON, "origin": "auto"}
 WAIT = {"recording_id": "rec_1", "status": "processing", "message": "Recording is still being processed."}
 ARCHIVED = {"recording_id": "rec_1", "status": "archived", "message": "Recording is archived."}
 

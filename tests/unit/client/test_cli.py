@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 from tests.support.template import ROOT
 from tests.unit.client.support import (
     ARCHIVED,
+    BLOCKER,
     LINK,
     NOON,
     RECORDING,
@@ -199,7 +200,7 @@ def test_the_help_names_every_exit_code() -> None:
             "days: is odd",
         ),
         (
-            problem(409, "room_already_recording", recording={"id": "rec_9", "status": "recording"}),
+            problem(409, "room_already_recording", recording=BLOCKER),
             Exit.REFUSED,
             "rec_9 is recording",
         ),
@@ -226,8 +227,7 @@ def test_a_refusal_is_a_sentence_and_an_exit_code(
 
 
 def test_a_refusal_is_json_for_scripts(run: Run, server: Server) -> None:
-    blocker = {"id": "rec_9", "status": "recording", "started_at": NOON, "origin": "auto"}
-    server.route("POST", f"{ONE_ROOM}/recordings/start", [problem(409, "room_already_recording", recording=blocker)])
+    server.route("POST", f"{ONE_ROOM}/recordings/start", [problem(409, "room_already_recording", recording=BLOCKER)])
 
     result = run("start room_1 --json")
 
@@ -237,7 +237,7 @@ def test_a_refusal_is_json_for_scripts(run: Run, server: Server) -> None:
         "status": 409,
         "detail": "Do this.",
         "request_id": "request-1",
-        "recording": blocker,
+        "recording": BLOCKER,
     }
 
 

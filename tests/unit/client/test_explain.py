@@ -18,7 +18,7 @@ from recordings_client.explain import Asked, claims_of, explain
 from recordings_client.policy import Policy
 from typer.testing import CliRunner
 
-from tests.unit.client.support import ARCHIVED, WAIT, Reply, Server, problem
+from tests.unit.client.support import ARCHIVED, BLOCKER, WAIT, Reply, Server, problem
 
 URL = "https://api.test"
 
@@ -55,7 +55,7 @@ CASES: list[tuple[Reply, str, str]] = [
     (problem(400, "recording_not_archivable"), "secret", "`recordings show rec_1` tells"),
     (problem(409, "recording_failed"), "secret", "`recordings show rec_1` tells"),
     (
-        problem(409, "room_already_recording", recording={"id": "rec_9", "status": "recording"}),
+        problem(409, "room_already_recording", recording=BLOCKER),
         "secret",
         "rec_9 is recording\n`recordings stop room_1` ends it.",
     ),

@@ -1,6 +1,6 @@
 """Client of the recordings API: `Client`, `AsyncClient`, and the base of every error."""
 
-# The names that a program begins with; the rest is imported from its module.
+# The names that most programs need. Import the others from their modules.
 from recordings_client.client import AsyncClient as AsyncClient
 from recordings_client.client import Client as Client
 from recordings_client.errors import RecordingsError as RecordingsError

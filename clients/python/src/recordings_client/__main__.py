@@ -1,4 +1,4 @@
-"""Starts the command line, or says what it needs."""
+"""Start the command line, or print what it needs."""
 
 import sys
 
@@ -9,7 +9,7 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if error.name not in ("typer", "rich"):
             raise
-        # What the extra `cli` asks for; a test compares them.
+        # The requirements of the extra `cli`. A test compares them.
         print("The command line needs more: pip install 'typer>=0.20' 'rich>=13'", file=sys.stderr)
         raise SystemExit(2) from None
     app()

@@ -1,6 +1,6 @@
-"""Every call of the API, once: what is sent, and how the answer is read. Both clients take them from here.
+"""Every call of the API: what it sends, and how its response is read. Both clients use them.
 
-Each takes the client's policy first, which the client itself puts in.
+The methods of `Client` with the same names describe them. Every call takes the client's policy first.
 """
 
 from collections.abc import Callable, Iterable
@@ -30,7 +30,7 @@ from recordings_client.policy import Policy, data, whole
 
 T = TypeVar("T")
 Tier: TypeAlias = Literal["standard", "bulk", "expedited"]
-# Gives the page that begins at a cursor; None is the first.
+# Returns the page that begins at a cursor. None is the first page.
 Pages: TypeAlias = Callable[[str | None], Steps[Page[T]]]
 
 ROOMS = "/api/v1/rooms"
@@ -45,49 +45,41 @@ def put_room(
     cloudflare_meeting_id: str | None = None,
     record_on_start: bool | None = None,
 ) -> Steps[Room]:
-    """Create or update a room. Without a meeting id the API makes the meeting itself, once."""
     given = {"name": name, "cloudflare_meeting_id": cloudflare_meeting_id, "record_on_start": record_on_start}
     body = {key: value for key, value in given.items() if value is not None}
     return policy.exchange("PUT", _at(ROOMS, room_id), data(Room.of), body=body)
 
 
 def get_room(policy: Policy, room_id: str) -> Steps[Room]:
-    """Raises RoomNotFound."""
     return policy.exchange("GET", _at(ROOMS, room_id), data(Room.of))
 
 
 def list_rooms(policy: Policy, *, limit: int | None = None, cursor: str | None = None) -> Steps[Page[Room]]:
-    """One page of the rooms; `limit` 1 to 100."""
     return policy.exchange("GET", ROOMS, whole(page_of(Room.of)), query=_query(limit=limit, cursor=cursor))
 
 
 def iter_rooms(policy: Policy, *, page_size: int = 100) -> Pages[Room]:
-    """All rooms, asked for page by page as they are needed."""
     return lambda cursor: list_rooms(policy, limit=page_size, cursor=cursor)
 
 
 def delete_room(policy: Policy, room_id: str, *, idempotency_key: str | None = None) -> Steps[None]:
-    """Delete a room; its recordings stay. Raises RoomRecording while one is active."""
     return policy.exchange("DELETE", _at(ROOMS, room_id), _nothing, idempotency_key=idempotency_key)
 
 
 def start(
     policy: Policy, room_id: str, *, max_duration_seconds: int | None = None, idempotency_key: str | None = None
 ) -> Steps[Started]:
-    """Start recording a room. Raises RoomAlreadyRecording, with what is in the way, or RoomNotFound."""
     body = None if max_duration_seconds is None else {"max_duration_seconds": max_duration_seconds}
     path = f"{_at(ROOMS, room_id)}/recordings/start"
     return policy.exchange("POST", path, data(Started.of), body=body, idempotency_key=idempotency_key)
 
 
 def stop(policy: Policy, room_id: str, *, idempotency_key: str | None = None) -> Steps[Stopped]:
-    """Stop the room's recording. Raises NoActiveRecording."""
     path = f"{_at(ROOMS, room_id)}/recordings/stop"
     return policy.exchange("POST", path, data(Stopped.of), idempotency_key=idempotency_key)
 
 
 def sync(policy: Policy, room_id: str, *, idempotency_key: str | None = None) -> Steps[Synced]:
-    """Bring the room's recordings in line with Cloudflare."""
     path = f"{_at(ROOMS, room_id)}/recordings/sync"
     return policy.exchange("POST", path, data(Synced.of), idempotency_key=idempotency_key)
 
@@ -103,7 +95,6 @@ def list_recordings(
     created_after: datetime | None = None,
     created_before: datetime | None = None,
 ) -> Steps[Page[RecordingSummary]]:
-    """One page, newest first. `status` is one or several; give `offset` or `cursor`, not both; times must be aware."""
     if offset is not None and cursor is not None:
         raise ValueError("give offset or cursor, not both")
     query = _query(
@@ -127,8 +118,7 @@ def iter_recordings(
     created_after: datetime | None = None,
     created_before: datetime | None = None,
 ) -> Pages[RecordingSummary]:
-    """All recordings that match, newest first, asked for page by page as they are needed."""
-    # Every page asks for the same statuses: what can be iterated only once is kept.
+    # Every page sends the same statuses. An iterator would be empty after the first page.
     wanted = status if status is None or isinstance(status, str) else tuple(status)
     return lambda cursor: list_recordings(
         policy,
@@ -142,18 +132,15 @@ def iter_recordings(
 
 
 def get(policy: Policy, recording_id: str) -> Steps[Recording]:
-    """Raises RecordingNotFound."""
     return policy.exchange("GET", _at(RECORDINGS, recording_id), data(Recording.of))
 
 
 def download_url(policy: Policy, recording_id: str, *, expires_in: int | None = None) -> Steps[Download]:
-    """Where the file is, for `expires_in` seconds. Raises NotReady while there is none, RecordingFailed when never."""
     path = f"{_at(RECORDINGS, recording_id)}/download"
     return policy.exchange("GET", path, _download, query=_query(expires_in=expires_in))
 
 
 def archive(policy: Policy, recording_id: str, *, idempotency_key: str | None = None) -> Steps[Archived]:
-    """Move to cold storage; answers at once. Raises RecordingNotArchivable."""
     path = f"{_at(RECORDINGS, recording_id)}/archive"
     return policy.exchange("POST", path, data(Archived.of), idempotency_key=idempotency_key)
 
@@ -166,25 +153,21 @@ def restore(
     tier: Tier | None = None,
     idempotency_key: str | None = None,
 ) -> Steps[Restoring]:
-    """Ask for a readable copy of what is in cold storage, for 1 to 30 days. Raises RecordingNotArchived."""
     body = {key: value for key, value in {"days": days, "tier": tier}.items() if value is not None}
     path = f"{_at(RECORDINGS, recording_id)}/restore"
     return policy.exchange("POST", path, data(Restoring.of), body=body or None, idempotency_key=idempotency_key)
 
 
 def recover(policy: Policy, recording_id: str, *, idempotency_key: str | None = None) -> Steps[Recovering]:
-    """Process again what is stuck in processing. Raises RecordingNotRecoverable."""
     path = f"{_at(RECORDINGS, recording_id)}/recover"
     return policy.exchange("POST", path, data(Recovering.of), idempotency_key=idempotency_key)
 
 
 def delete(policy: Policy, recording_id: str, *, idempotency_key: str | None = None) -> Steps[Deleted]:
-    """Out of every list and lookup; `undelete` brings it back. Raises RecordingInProgress while it records."""
     return policy.exchange("DELETE", _at(RECORDINGS, recording_id), data(Deleted.of), idempotency_key=idempotency_key)
 
 
 def undelete(policy: Policy, recording_id: str, *, idempotency_key: str | None = None) -> Steps[RecordingStatus]:
-    """Bring a deleted recording back."""
     path = f"{_at(RECORDINGS, recording_id)}/undelete"
     return policy.exchange("POST", path, data(RecordingStatus.of), idempotency_key=idempotency_key)
 
@@ -195,25 +178,25 @@ def _nothing(_: Answer) -> None:
 
 def _download(answer: Answer) -> Download:
     if answer.status == 202:
-        told = error_of(answer)
+        problem = error_of(answer)
         raise NotReady(
-            told.detail,
+            problem.detail,
             status=answer.status,
             request_id=answer.request_id,
             retry_after=answer.retry_after,
-            document=told.document,
+            document=problem.document,
         )
     return whole(Download.of)(answer)
 
 
 def failed(recording: Recording) -> RecordingFailed:
-    """What a recording that failed is raised as."""
+    """Return the error for a recording whose status is `failed`."""
     why = recording.failure.message if recording.failure else "it has no file"
     return RecordingFailed(f"The recording failed: {why}")
 
 
 def _at(collection: str, given: str) -> str:
-    # With these the path would lead somewhere else.
+    # A path with one of these names another resource.
     if given in ("", ".", ".."):
         raise ValueError(f"{given!r} is not an id")
     return f"{collection}/{quote(given, safe=':')}"
@@ -224,13 +207,13 @@ def _query(**given: str | int | Iterable[str] | None) -> tuple[tuple[str, str], 
     for name, value in given.items():
         if value is None:
             continue
-        many = [str(value)] if isinstance(value, str | int) else [str(one) for one in value]
-        pairs += [(name, one) for one in many]
+        many = [str(value)] if isinstance(value, str | int) else [str(item) for item in value]
+        pairs += [(name, text) for text in many]
     return tuple(pairs)
 
 
 def _instant(at: datetime | None) -> str | None:
-    """RFC 3339 in UTC, whole seconds, with a Z."""
+    """Format a time as the API expects it: RFC 3339 in UTC, whole seconds, with a Z."""
     if at is None:
         return None
     if at.tzinfo is None:

@@ -1,92 +1,51 @@
-"""The clients: `Client` blocks, `AsyncClient` is awaited; both do what `calls`, `downloads` and `waiting` describe."""
+"""The client that blocks. Its methods describe the API; `calls`, `downloads` and `waiting` carry them out."""
 
-import asyncio
-import inspect
+import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from functools import wraps
-from importlib.metadata import PackageNotFoundError, version
+from datetime import datetime
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, Self, TypeAlias, TypeVar
+from typing import Self, TypeAlias, TypeVar
 
 import httpx
 
 from recordings_client import calls, downloads, waiting
-from recordings_client.calls import Pages
-from recordings_client.effects import Answer, Effect, Fetch, Send, Steps, Wait
-from recordings_client.policy import Policy
 
-P = ParamSpec("P")
+# Both clients can be imported from here.
+from recordings_client.async_client import AsyncClient as AsyncClient
+from recordings_client.calls import Pages, Tier
+from recordings_client.downloads import ProgressCallback
+from recordings_client.effects import Answer, Effect, Fetch, Steps, Wait
+from recordings_client.models import (
+    Archived,
+    Deleted,
+    Download,
+    Page,
+    Recording,
+    RecordingStatus,
+    RecordingSummary,
+    Recovering,
+    Restoring,
+    Room,
+    Started,
+    Stopped,
+    Synced,
+)
+from recordings_client.policy import Policy
+from recordings_client.transport import VERSION as VERSION
+from recordings_client.transport import api_request, base_url, checked_timeout, file_request, headers
+
 T = TypeVar("T")
-F = TypeVar("F", bound=Callable[..., Any])
 
 Token: TypeAlias = str | Callable[[], str]
-AsyncToken: TypeAlias = str | Callable[[], str] | Callable[[], Awaitable[str]]
-
-try:
-    VERSION = version("recordings-client")
-except PackageNotFoundError:  # used from its sources
-    VERSION = "0"
-
-
-def _as_method_of(call: Callable[..., Any]) -> Callable[[F], F]:
-    """The method looks like the call it makes: name, words and signature, `policy` being `self`."""
-
-    def dress(method: F) -> F:
-        wrapped = wraps(call)(method)
-        signature = inspect.signature(call)
-        _, *others = signature.parameters.values()
-        itself = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
-        # What the call returns is steps; what the method returns, only the type checker can say.
-        mine = signature.replace(parameters=[itself, *others], return_annotation=inspect.Signature.empty)
-        wrapped.__signature__ = mine  # type: ignore[attr-defined]
-        wrapped.__qualname__ = method.__qualname__
-        return wrapped  # type: ignore[return-value]  # wraps() says less than it does
-
-    return dress
-
-
-def _does(call: Callable[Concatenate[Policy, P], Steps[T]]) -> Callable[Concatenate["Client", P], T]:
-    @_as_method_of(call)
-    def method(self: "Client", /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return self._run(call(self._policy, *args, **kwargs))
-
-    return method
-
-
-def _iterates(call: Callable[Concatenate[Policy, P], Pages[T]]) -> Callable[Concatenate["Client", P], Iterator[T]]:
-    @_as_method_of(call)
-    def method(self: "Client", /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
-        return self._each(call(self._policy, *args, **kwargs))
-
-    return method
-
-
-def _async_does(
-    call: Callable[Concatenate[Policy, P], Steps[T]],
-) -> Callable[Concatenate["AsyncClient", P], Coroutine[Any, Any, T]]:
-    @_as_method_of(call)
-    async def method(self: "AsyncClient", /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._run(call(self._policy, *args, **kwargs))
-
-    return method
-
-
-def _async_iterates(
-    call: Callable[Concatenate[Policy, P], Pages[T]],
-) -> Callable[Concatenate["AsyncClient", P], AsyncIterator[T]]:
-    @_as_method_of(call)
-    def method(self: "AsyncClient", /, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]:
-        return self._each(call(self._policy, *args, **kwargs))
-
-    return method
 
 
 class Client:
-    """Calls the API at `url` with `token`, or with what `token()` gives before each request.
+    """Calls the API at `url`. `token` is an access token, or a function that returns one for each request.
 
-    `timeout` is in seconds, for connecting and for each read. Safe for several threads, as httpx is.
+    `timeout` is in seconds, for connecting and for each read. Threads can share a client, as httpx allows it.
     """
 
     def __init__(
@@ -99,32 +58,247 @@ class Client:
         sleep: Callable[[float], None] = time.sleep,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self._url, self._token, self._sleep = _address(url), token, sleep
+        self._url, self._token, self._sleep = base_url(url), token, sleep
         self._policy = policy or Policy()
-        self._http = httpx.Client(timeout=_checked(timeout), headers=_agent(), transport=transport)
+        self._http = httpx.Client(timeout=checked_timeout(timeout), headers=headers(), transport=transport)
 
-    put_room = _does(calls.put_room)
-    get_room = _does(calls.get_room)
-    list_rooms = _does(calls.list_rooms)
-    iter_rooms = _iterates(calls.iter_rooms)
-    delete_room = _does(calls.delete_room)
-    start = _does(calls.start)
-    stop = _does(calls.stop)
-    sync = _does(calls.sync)
-    list_recordings = _does(calls.list_recordings)
-    iter_recordings = _iterates(calls.iter_recordings)
-    get = _does(calls.get)
-    download_url = _does(calls.download_url)
-    download = _does(downloads.download)
-    archive = _does(calls.archive)
-    restore = _does(calls.restore)
-    recover = _does(calls.recover)
-    delete = _does(calls.delete)
-    undelete = _does(calls.undelete)
-    wait_until_ready = _does(waiting.wait_until_ready)
+    def put_room(
+        self, room_id: str, *, name: str, cloudflare_meeting_id: str | None = None, record_on_start: bool | None = None
+    ) -> Room:
+        """Create or update a room. An argument that is None keeps the stored value; a new room takes the API's default.
+
+        A new room without `cloudflare_meeting_id` gets a Cloudflare meeting of its own.
+
+        Raises:
+            MeetingInUse: the meeting belongs to another room or tenant
+            RoomRecording: the room changes its meeting, but is being recorded
+        """
+        return self._run(
+            calls.put_room(
+                self._policy,
+                room_id,
+                name=name,
+                cloudflare_meeting_id=cloudflare_meeting_id,
+                record_on_start=record_on_start,
+            )
+        )
+
+    def get_room(self, room_id: str) -> Room:
+        """Return a room.
+
+        Raises:
+            RoomNotFound: the room does not exist
+        """
+        return self._run(calls.get_room(self._policy, room_id))
+
+    def list_rooms(self, *, limit: int | None = None, cursor: str | None = None) -> Page[Room]:
+        """Return one page of rooms, ordered by id. `limit` is 1 to 100, `cursor` the previous page's `next_cursor`."""
+        return self._run(calls.list_rooms(self._policy, limit=limit, cursor=cursor))
+
+    def iter_rooms(self, *, page_size: int = 100) -> Iterator[Room]:
+        """Iterate over all rooms, ordered by id. A page is requested when it is needed."""
+        return self._each(calls.iter_rooms(self._policy, page_size=page_size))
+
+    def delete_room(self, room_id: str, *, idempotency_key: str | None = None) -> None:
+        """Delete a room. Its recordings stay.
+
+        Raises:
+            RoomNotFound: the room does not exist
+            RoomRecording: the room is being recorded
+        """
+        return self._run(calls.delete_room(self._policy, room_id, idempotency_key=idempotency_key))
+
+    def start(
+        self, room_id: str, *, max_duration_seconds: int | None = None, idempotency_key: str | None = None
+    ) -> Started:
+        """Start recording a room. Cloudflare stops the recording after `max_duration_seconds`.
+
+        Raises:
+            RoomAlreadyRecording: the room is being recorded; the error's `recording` names the recording
+            RoomNotFound: the room does not exist
+        """
+        return self._run(
+            calls.start(
+                self._policy, room_id, max_duration_seconds=max_duration_seconds, idempotency_key=idempotency_key
+            )
+        )
+
+    def stop(self, room_id: str, *, idempotency_key: str | None = None) -> Stopped:
+        """Stop the recording of a room.
+
+        Raises:
+            NoActiveRecording: the room is not being recorded
+        """
+        return self._run(calls.stop(self._policy, room_id, idempotency_key=idempotency_key))
+
+    def sync(self, room_id: str, *, idempotency_key: str | None = None) -> Synced:
+        """Compare a room's recordings with Cloudflare's, and import what is missing."""
+        return self._run(calls.sync(self._policy, room_id, idempotency_key=idempotency_key))
+
+    def list_recordings(
+        self,
+        *,
+        limit: int | None = None,
+        offset: int | None = None,
+        cursor: str | None = None,
+        room_id: str | None = None,
+        status: str | Iterable[str] | None = None,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+    ) -> Page[RecordingSummary]:
+        """Return one page of recordings, newest first. `limit` is 1 to 100; `status` is one status or several.
+
+        Raises:
+            ValueError: both `offset` and `cursor` are given, or a time has no zone
+        """
+        return self._run(
+            calls.list_recordings(
+                self._policy,
+                limit=limit,
+                offset=offset,
+                cursor=cursor,
+                room_id=room_id,
+                status=status,
+                created_after=created_after,
+                created_before=created_before,
+            )
+        )
+
+    def iter_recordings(
+        self,
+        *,
+        page_size: int = 100,
+        room_id: str | None = None,
+        status: str | Iterable[str] | None = None,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+    ) -> Iterator[RecordingSummary]:
+        """Iterate over all matching recordings, newest first. A page is requested when it is needed.
+
+        Raises:
+            ValueError: a time has no zone
+        """
+        return self._each(
+            calls.iter_recordings(
+                self._policy,
+                page_size=page_size,
+                room_id=room_id,
+                status=status,
+                created_after=created_after,
+                created_before=created_before,
+            )
+        )
+
+    def get(self, recording_id: str) -> Recording:
+        """Return a recording.
+
+        Raises:
+            RecordingNotFound: the recording does not exist, or is deleted
+        """
+        return self._run(calls.get(self._policy, recording_id))
+
+    def download_url(self, recording_id: str, *, expires_in: int | None = None) -> Download:
+        """Return the presigned URL of the file. It is valid for `expires_in` seconds.
+
+        Raises:
+            NotReady: the file is not stored yet, or is archived
+            RecordingFailed: there is no file, and will be none
+        """
+        return self._run(calls.download_url(self._policy, recording_id, expires_in=expires_in))
+
+    def download(
+        self,
+        recording_id: str,
+        to_path: str | os.PathLike[str],
+        *,
+        resume: bool = True,
+        progress: ProgressCallback | None = None,
+        expires_in: int | None = None,
+    ) -> Path:
+        """Download the file to `to_path` and return its path.
+
+        In a directory the file's name is the recording's id with the extension of its type. A broken download continues
+        where it stopped; with `resume`, that of an earlier call continues too. An expired URL is replaced. Only the
+        whole file replaces `to_path`. `progress` receives the bytes so far and in total.
+
+        Raises:
+            NotReady: the file is not stored yet, or is archived
+            RecordingFailed: there is no file, and will be none
+            DownloadFailed: the storage did not return the whole file
+            OSError: the file cannot be written
+        """
+        return self._run(
+            downloads.download(
+                self._policy, recording_id, to_path, resume=resume, progress=progress, expires_in=expires_in
+            )
+        )
+
+    def archive(self, recording_id: str, *, idempotency_key: str | None = None) -> Archived:
+        """Start the move of a recording to cold storage. `Recording.archive` shows its progress.
+
+        Raises:
+            RecordingNotArchivable: the recording is not ready, or is archived
+        """
+        return self._run(calls.archive(self._policy, recording_id, idempotency_key=idempotency_key))
+
+    def restore(
+        self,
+        recording_id: str,
+        *,
+        days: int | None = None,
+        tier: Tier | None = None,
+        idempotency_key: str | None = None,
+    ) -> Restoring:
+        """Request a readable copy of an archived recording, for 1 to 30 `days`.
+
+        Raises:
+            RecordingNotArchived: the recording is not in cold storage
+        """
+        return self._run(
+            calls.restore(self._policy, recording_id, days=days, tier=tier, idempotency_key=idempotency_key)
+        )
+
+    def recover(self, recording_id: str, *, idempotency_key: str | None = None) -> Recovering:
+        """Process a recording again that is stuck in `processing`.
+
+        Raises:
+            RecordingNotRecoverable: the recording is not in `processing`
+        """
+        return self._run(calls.recover(self._policy, recording_id, idempotency_key=idempotency_key))
+
+    def delete(self, recording_id: str, *, idempotency_key: str | None = None) -> Deleted:
+        """Delete a recording. `undelete` restores it.
+
+        Raises:
+            RecordingNotFound: the recording does not exist, or is deleted
+            RecordingInProgress: the recording is still being recorded
+        """
+        return self._run(calls.delete(self._policy, recording_id, idempotency_key=idempotency_key))
+
+    def undelete(self, recording_id: str, *, idempotency_key: str | None = None) -> RecordingStatus:
+        """Restore a deleted recording.
+
+        Raises:
+            RecordingNotFound: the recording does not exist, or is purged
+        """
+        return self._run(calls.undelete(self._policy, recording_id, idempotency_key=idempotency_key))
+
+    def wait_until_ready(self, recording_id: str, *, timeout: float = 600.0, longest_pause: float = 30.0) -> Recording:
+        """Wait until the file can be downloaded: after processing, or after a restore.
+
+        The work continues after a timeout, so the call can be repeated. Times are in seconds.
+
+        Raises:
+            NotReadyInTime: the file is not ready after `timeout` seconds
+            NotReady: the recording is archived, and no restore is under way
+            RecordingFailed: there is no file, and will be none
+        """
+        return self._run(
+            waiting.wait_until_ready(self._policy, recording_id, timeout=timeout, longest_pause=longest_pause)
+        )
 
     def close(self) -> None:
-        """Close the connections; `with` does it too."""
+        """Close the connections, as the end of a `with` block does."""
         self._http.close()
 
     def __enter__(self) -> Self:
@@ -156,7 +330,7 @@ class Client:
         while True:
             page = self._run(pages(cursor))
             yield from page.items
-            # The same cursor again would never end.
+            # A server that returns the same cursor again would keep the loop running for ever.
             if page.next_cursor is None or page.next_cursor == cursor:
                 return
             cursor = page.next_cursor
@@ -166,7 +340,7 @@ class Client:
             self._sleep(effect.seconds)
             return None
         if isinstance(effect, Fetch):
-            response = self._http.send(_fetch(self._http, effect), stream=True)
+            response = self._http.send(file_request(self._http, effect), stream=True)
             with closing(response):
                 take = effect.receive(response.status_code, response.headers)
                 if take is not None:
@@ -174,145 +348,5 @@ class Client:
                         take(chunk)
             return Answer(response.status_code, response.headers)
         token = self._token if isinstance(self._token, str) else self._token()
-        response = self._http.send(_request(self._http, self._url, effect, token))
+        response = self._http.send(api_request(self._http, self._url, effect, token))
         return Answer(response.status_code, response.headers, response.content)
-
-
-class AsyncClient:
-    """`Client` for asyncio; `token` may be a coroutine function. `download` writes in the thread of the loop."""
-
-    def __init__(
-        self,
-        url: str,
-        token: AsyncToken,
-        *,
-        timeout: float = 30.0,
-        policy: Policy | None = None,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        transport: httpx.AsyncBaseTransport | None = None,
-    ) -> None:
-        self._url, self._token, self._sleep = _address(url), token, sleep
-        self._policy = policy or Policy()
-        self._http = httpx.AsyncClient(timeout=_checked(timeout), headers=_agent(), transport=transport)
-
-    put_room = _async_does(calls.put_room)
-    get_room = _async_does(calls.get_room)
-    list_rooms = _async_does(calls.list_rooms)
-    iter_rooms = _async_iterates(calls.iter_rooms)
-    delete_room = _async_does(calls.delete_room)
-    start = _async_does(calls.start)
-    stop = _async_does(calls.stop)
-    sync = _async_does(calls.sync)
-    list_recordings = _async_does(calls.list_recordings)
-    iter_recordings = _async_iterates(calls.iter_recordings)
-    get = _async_does(calls.get)
-    download_url = _async_does(calls.download_url)
-    download = _async_does(downloads.download)
-    archive = _async_does(calls.archive)
-    restore = _async_does(calls.restore)
-    recover = _async_does(calls.recover)
-    delete = _async_does(calls.delete)
-    undelete = _async_does(calls.undelete)
-    wait_until_ready = _async_does(waiting.wait_until_ready)
-
-    async def close(self) -> None:
-        """Close the connections; `async with` does it too."""
-        await self._http.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
-
-    async def _run(self, steps: Steps[T]) -> T:
-        try:
-            effect = next(steps)
-            while True:
-                try:
-                    outcome = await self._do(effect)
-                except Exception as error:
-                    effect = steps.throw(error)
-                else:
-                    effect = steps.send(outcome)
-        except StopIteration as done:
-            result: T = done.value
-            return result
-        finally:
-            steps.close()
-
-    async def _each(self, pages: Pages[T]) -> AsyncIterator[T]:
-        cursor = None
-        while True:
-            page = await self._run(pages(cursor))
-            for one in page.items:
-                yield one
-            if page.next_cursor is None or page.next_cursor == cursor:
-                return
-            cursor = page.next_cursor
-
-    async def _do(self, effect: Effect) -> Answer | None:
-        if isinstance(effect, Wait):
-            await self._sleep(effect.seconds)
-            return None
-        if isinstance(effect, Fetch):
-            response = await self._http.send(_fetch(self._http, effect), stream=True)
-            try:
-                take = effect.receive(response.status_code, response.headers)
-                if take is not None:
-                    async for chunk in response.aiter_raw():
-                        take(chunk)
-            finally:
-                await response.aclose()
-            return Answer(response.status_code, response.headers)
-        given = self._token if isinstance(self._token, str) else self._token()
-        token = given if isinstance(given, str) else await given
-        response = await self._http.send(_request(self._http, self._url, effect, token))
-        return Answer(response.status_code, response.headers, response.content)
-
-
-def _request(http: httpx.Client | httpx.AsyncClient, url: str, send: Send, token: str) -> httpx.Request:
-    # The token goes with the request, never with the client: addresses of files must not see it.
-    return http.build_request(
-        send.method,
-        f"{url}{send.path}",
-        params=send.query or None,
-        json=send.body,
-        headers={**send.headers, "Authorization": f"Bearer {token}"},
-    )
-
-
-class _Unspoken(httpx.URL):
-    """httpx logs every address it asks; of a file's, only the part that opens nothing."""
-
-    def __str__(self) -> str:
-        return str(self.copy_with(query=None))
-
-
-def _fetch(http: httpx.Client | httpx.AsyncClient, fetch: Fetch) -> httpx.Request:
-    request = http.build_request("GET", fetch.url, headers=fetch.headers)
-    request.url = _Unspoken(request.url)
-    return request
-
-
-def _address(url: str) -> str:
-    """The address without the part that every call adds itself."""
-    try:
-        parsed = httpx.URL(url)
-    except httpx.InvalidURL as error:
-        raise ValueError(f"{url!r} is not an address: {error}") from None
-    if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise ValueError(f"{url!r} is not an address of the form https://host")
-    return url.rstrip("/").removesuffix("/api/v1")
-
-
-def _checked(timeout: float) -> float:
-    if not timeout > 0:
-        raise ValueError("a timeout must be more than 0 seconds")
-    return timeout
-
-
-def _agent() -> dict[str, str]:
-    return {"User-Agent": f"recordings-client/{VERSION}"}

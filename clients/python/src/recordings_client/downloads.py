@@ -1,13 +1,14 @@
-"""A file on disk, whatever happens to the connection, the address or the file meanwhile.
+"""Downloading a file, although connections break, URLs expire and files change.
 
-The bytes are gathered in `<name>.part`. Beside it `<name>.part.json` says whose they are and which ETag the storage
-gave, so that a later call goes on only with the same file. Only what has the promised size gets the wanted name.
+`<name>.part` has the bytes so far. `<name>.part.json` has the recording's id, the size and the storage's ETag, so that
+a later call continues only with the same file. Only a file of the expected size gets its final name.
 """
 
 import json
 import os
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, TypeAlias
 from urllib.parse import parse_qs, urlsplit
@@ -20,22 +21,22 @@ from recordings_client.errors import DownloadFailed
 from recordings_client.models import Download
 from recordings_client.policy import Policy
 
-# Called with the bytes that are there and the bytes there will be.
+# Called with the number of bytes so far and in total.
 ProgressCallback: TypeAlias = Callable[[int, int], None]
 
-# The ETag is no longer that one, or the file no longer so long.
+# Statuses for another ETag, and for a range beyond the end of the file.
 CHANGED: Final = frozenset({412, 416})
 
-# The name in a Content-Disposition (RFC 6266, 4.1), with an extension that is safe in any file system.
+# The file name in a Content-Disposition (RFC 6266, 4.1), with an extension that every file system accepts.
 FILE_NAME: Final = re.compile(r'filename="[^"]*\.([A-Za-z0-9]{1,8})"')
 
 
 class _Changed(Exception):
-    """The file behind the address is not the one that was begun."""
+    """The file at the URL is not the one whose download began."""
 
 
 class _Part:
-    """The bytes so far."""
+    """The unfinished file, and how much of it is there."""
 
     def __init__(self, target: Path, link: Download, progress: ProgressCallback | None) -> None:
         self.path = target.with_name(f"{target.name}.part")
@@ -50,7 +51,7 @@ class _Part:
         return self.begun and self.offset == self.size
 
     def recall(self) -> None:
-        """Go on where an earlier call ended, if that was the same file."""
+        """Continue where an earlier call stopped, if that was the same file."""
         try:
             note = json.loads(self.note.read_text("utf-8"))
             offset = self.path.stat().st_size
@@ -59,24 +60,24 @@ class _Part:
         same = isinstance(note, dict) and (note.get("recording_id"), note.get("size")) == (self.recording_id, self.size)
         if same and isinstance(note.get("etag"), str) and note["etag"] and 0 < offset <= self.size:
             self.offset, self.etag, self.begun = offset, note["etag"], True
-            self._tell()
+            self._report()
 
     def start_over(self, size: int) -> None:
         self.offset, self.etag, self.begun, self.size = 0, "", False, size
 
     def headers(self) -> dict[str, str]:
-        # Compressed on the way, the bytes would not be those of the file.
-        wanted = {"Accept-Encoding": "identity"}
+        # Offsets count the bytes of the file, not of a compressed response.
+        headers = {"Accept-Encoding": "identity"}
         if self.offset:
-            wanted |= {"Range": f"bytes={self.offset}-", "If-Match": self.etag}
-        return wanted
+            headers |= {"Range": f"bytes={self.offset}-", "If-Match": self.etag}
+        return headers
 
     def receive(self, status: int, headers: httpx.Headers) -> Callable[[bytes], None] | None:
         if status == 206 and self.offset:
             place = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", headers.get("content-range", "").strip())
             if place is None or (int(place[1]), int(place[2])) != (self.offset, self.size):
                 raise _Changed
-            # Not to append: another download into the same file would then mix with this one.
+            # Append mode would mix the bytes of another download into the same file with these.
             self._file = self.path.open("r+b")
             self._file.seek(self.offset)
             return self._take
@@ -85,12 +86,12 @@ class _Part:
                 raise _Changed
             etag = headers.get("etag", "")
             self.offset, self.begun = 0, True
-            # A weak ETag says "about the same", which is not enough to join bytes.
+            # Files with the same weak ETag can differ in bytes (RFC 9110, 8.8.1), so their parts cannot be joined.
             self.etag = etag if etag.startswith('"') else ""
             note = {"recording_id": self.recording_id, "etag": self.etag, "size": self.size}
             self._file = self.path.open("wb")
             self.note.write_text(json.dumps(note), "utf-8")
-            self._tell()
+            self._report()
             return self._take
         return None
 
@@ -111,15 +112,15 @@ class _Part:
         assert self._file is not None
         self._file.write(chunk)
         self.offset += len(chunk)
-        self._tell()
+        self._report()
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         if self._progress is not None:
             self._progress(self.offset, self.size)
 
 
 def _extension(url: str) -> str:
-    """The extension of the name that the address lets a browser save the file under; `mp4` where it names none."""
+    """Return the extension of the file name in the URL; `mp4` if there is none."""
     disposition = parse_qs(urlsplit(url).query).get("response-content-disposition", [""])[0]
     named = FILE_NAME.search(disposition)
     return named[1] if named else "mp4"
@@ -134,12 +135,6 @@ def download(
     progress: ProgressCallback | None = None,
     expires_in: int | None = None,
 ) -> Steps[Path]:
-    """Bring the file to `to_path`, and return where it is. In a directory its name is the recording's id, with the
-    extension of what it is (`rec_….mp4`).
-
-    Goes on after a cut connection and with what an earlier call left (`resume`), asks for a new address when the old
-    one has expired, and replaces `to_path` only by the whole file. Raises NotReady, RecordingFailed, DownloadFailed.
-    """
     target = Path(to_path)
     link = yield from calls.download_url(policy, recording_id, expires_in=expires_in)
     if target.is_dir():
@@ -147,47 +142,73 @@ def download(
     part = _Part(target, link, progress)
     if resume:
         part.recall()
-    # Tries since the last byte, and beginnings anew: each bounded, so that no storage can keep us for ever.
-    tries, anew = 0, 0
+    # Attempts since the last byte, and restarts from byte 0. Both have a limit, so that the download ends.
+    tries, restarts = 0, 0
     while not part.complete:
-        before, changed = part.offset, False
-        answer: Answer | None = None
-        try:
-            answer = yield Fetch(url=link.download_url, headers=part.headers(), receive=part.receive)
-        except httpx.HTTPError as error:
-            reason = f"the connection broke ({type(error).__name__})"
-        except _Changed:
-            reason, changed = "the file at the source has changed", True
-        else:
-            reason, changed = _reason(answer.status), answer.status in CHANGED
-        finally:
-            part.close()
-        if part.complete and not changed:
+        before = part.offset
+        outcome = yield from _fetch_rest(link.download_url, part)
+        if part.complete and not outcome.changed:
             break
         tries = 0 if part.offset > before else tries + 1
-        # Without an ETag nobody can tell whether the rest would belong to what is here.
-        if changed or (part.offset and not part.etag):
-            anew += 1
+        # Without an ETag, the rest may belong to another version of the file.
+        if outcome.changed or (part.offset and not part.etag):
+            restarts += 1
             part.start_over(link.file_size)
-        pause = answer.retry_after if answer is not None else None
-        if tries > policy.retries or anew > policy.retries or (pause or 0) > policy.longest_wait:
-            raise DownloadFailed(
-                f"The file could not be downloaded: {reason}; {part.offset} of {part.size} bytes are there.",
-                status=answer.status if answer else None,
-                retry_after=pause,
-            )
-        if answer is not None and answer.status in range(400, 500) and not changed and answer.status != 429:
-            # Expired, or moved to other storage meanwhile; the API knows.
+        if max(tries, restarts) > policy.retries or (outcome.pause or 0) > policy.longest_wait:
+            raise outcome.error(part)
+        if outcome.needs_url:
             link = yield from calls.download_url(policy, recording_id, expires_in=expires_in)
             if link.file_size != part.size:
                 part.start_over(link.file_size)
-        elif pause is not None:
-            yield Wait(pause)
-        elif tries:
-            yield Wait(policy.pause(tries - 1))
+        else:
+            yield from _pause(outcome, policy, tries)
     part.become(target)
     return target
 
 
-def _reason(status: int) -> str:
-    return "it ended too early" if 200 <= status < 300 else f"the storage answered {status}"
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """How a request for the rest of the file ended. `changed`: it was not the same file any more."""
+
+    reason: str
+    changed: bool
+    answer: Answer | None = None
+
+    @property
+    def pause(self) -> float | None:
+        """The seconds of Retry-After."""
+        return self.answer.retry_after if self.answer is not None else None
+
+    @property
+    def needs_url(self) -> bool:
+        """Whether the URL has expired or the file was moved. The API has the current URL."""
+        status = self.answer.status if self.answer is not None else 0
+        return 400 <= status < 500 and status != 429 and not self.changed
+
+    def error(self, part: _Part) -> DownloadFailed:
+        return DownloadFailed(
+            f"The file could not be downloaded: {self.reason}; {part.offset} of {part.size} bytes are there.",
+            status=self.answer.status if self.answer else None,
+            retry_after=self.pause,
+        )
+
+
+def _pause(outcome: _Outcome, policy: Policy, tries: int) -> Steps[None]:
+    if outcome.pause is not None:
+        yield Wait(outcome.pause)
+    elif tries:
+        yield Wait(policy.pause(tries - 1))
+
+
+def _fetch_rest(url: str, part: _Part) -> Steps[_Outcome]:
+    try:
+        answer: Answer = yield Fetch(url=url, headers=part.headers(), receive=part.receive)
+    except httpx.HTTPError as error:
+        return _Outcome(f"the connection broke ({type(error).__name__})", changed=False)
+    except _Changed:
+        return _Outcome("the file at the source has changed", changed=True)
+    finally:
+        part.close()
+    ended_early = 200 <= answer.status < 300
+    reason = "it ended too early" if ended_early else f"the storage answered {answer.status}"
+    return _Outcome(reason, changed=answer.status in CHANGED, answer=answer)

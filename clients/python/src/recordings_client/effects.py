@@ -1,6 +1,6 @@
-"""What has to be done outside, as values: every call is a generator of these, and a client carries them out.
+"""Requests and waits as values. A call is a generator that yields them, and a client carries them out.
 
-So every call is written once, for the client that blocks and for the one that does not.
+So every call is written once, for the blocking client and for the asyncio client.
 """
 
 from collections.abc import Callable, Generator, Mapping
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Send:
-    """A request to the API; done, it gives an Answer. The client adds the token."""
+    """A request to the API. Its outcome is an `Answer`. The client adds the token."""
 
     method: str
     path: str
@@ -27,9 +27,9 @@ class Send:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetch:
-    """A file from elsewhere, without the token; done, it gives an Answer with an empty body.
+    """A request to the storage, without the token. Its outcome is an `Answer` with an empty body.
 
-    `receive` is told status and headers, and returns what takes the bytes, or None when they are not wanted.
+    `receive` gets status and headers. It returns a function for the bytes, or None to drop them.
     """
 
     url: str = field(repr=False)
@@ -39,24 +39,28 @@ class Fetch:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
+    """A pause. Its outcome is None."""
+
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
+    """A response."""
+
     status: int
     headers: httpx.Headers
     body: bytes = b""
 
     @property
     def request_id(self) -> str | None:
-        # The second is the gateway's own, for what never reached the API.
+        # The second is the gateway's own, for requests that did not reach the API.
         found: str | None = self.headers.get("x-request-id") or self.headers.get("apigw-requestid")
         return found
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds, from either of the two forms of Retry-After (RFC 9110, 10.2.3)."""
+        """Seconds, from both forms of Retry-After (RFC 9110, 10.2.3)."""
         given = self.headers.get("retry-after", "").strip()
         if given.isascii() and given.isdigit():
             return float(given)

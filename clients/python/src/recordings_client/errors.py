@@ -1,9 +1,9 @@
-"""What can go wrong, one class per cause; catch a base to catch all below it.
+"""The errors, one class per cause. Catch a base class to catch all below it.
 
 * RecordingsError
-  - Refused                        the API understood and said no (4xx)
+  - Refused                        the API refuses the request (4xx)
     + InvalidRequest               carries the fields in `errors`
-    + Unauthorized                 no token, or one that is not valid
+    + Unauthorized                 the token is missing or not valid
     + Forbidden
       * ScopeMissing, TenantMissing, TenantInvalid
     + NotFound
@@ -11,20 +11,20 @@
     + NotPossible
       * RecordingNotArchivable, RecordingNotArchived, RecordingNotRecoverable
     + Conflict
-      * RoomAlreadyRecording       carries what is in the way in `recording`
+      * RoomAlreadyRecording       has the other recording in `recording`
       * RoomRecording, MeetingInUse, RecordingInProgress, RecordingFailed, TransitionNotAllowed
-      * ConcurrentUpdate           somebody else was faster: call again, with a new key
-      * RequestInProgress          the first request with this key still runs
+      * ConcurrentUpdate           another request changed it first: call again, with a new key
+      * RequestInProgress          the first request with this key is not finished
     + IdempotencyKeyReused, BodyTooLarge
-  - ServerFailure                  the API could not (5xx); the same call can be made again
+  - ServerFailure                  the API failed (5xx); the same call can be repeated
     + InternalError
     + ProviderError, ProviderTimeout
     + Throttled, ProviderThrottled, and its child TenantThrottled
-  - NotReady                       there is no file to download yet (or not without a restore)
-    + NotReadyInTime               waited as long as asked for
+  - NotReady                       the file is not stored yet, or is archived
+    + NotReadyInTime               the file is not ready after the timeout
   - DownloadFailed
-  - NoAnswer                       nothing came back, or not in time
-  - UnexpectedAnswer               what came back is not what the contract promises
+  - NoAnswer                       no response, or not in time
+  - UnexpectedAnswer               the response is not what the API describes
 """
 
 import json
@@ -39,7 +39,10 @@ NOTHING: Final[Mapping[str, Any]] = {}
 
 
 class RecordingsError(Exception):
-    """Base of every failure. `status` and `request_id` are None when no answer came; `retry_after` is in seconds."""
+    """Base of every error. `status` and `request_id` are None without a response; `retry_after` is in seconds.
+
+    `document` is the problem document of the response, or empty.
+    """
 
     code: str = "recordings_error"
 
@@ -75,7 +78,7 @@ class InvalidRequest(Refused):
 
     @property
     def errors(self) -> tuple[FieldError, ...]:
-        """The fields that were not accepted; empty when the answer names none."""
+        """The fields that are not valid; empty if the response names none."""
         try:
             return rows(self.document.get("errors"), FieldError.of)
         except MalformedDocument:
@@ -143,8 +146,8 @@ class RoomAlreadyRecording(Conflict):
 
     @property
     def recording(self) -> ActiveRecording | None:
-        """The recording that is in the way; None when the API does not know it."""
-        return _blocker(self)
+        """The room's other recording; None while another call is starting it."""
+        return _active_recording(self)
 
 
 class RoomRecording(Conflict):
@@ -152,11 +155,11 @@ class RoomRecording(Conflict):
 
     @property
     def recording(self) -> ActiveRecording | None:
-        """The recording for which the room keeps its meeting; None when the API does not know it."""
-        return _blocker(self)
+        """The recording that needs the room's meeting; None while another call is starting it."""
+        return _active_recording(self)
 
 
-def _blocker(error: Conflict) -> ActiveRecording | None:
+def _active_recording(error: Conflict) -> ActiveRecording | None:
     try:
         return ActiveRecording.of(error.document.get("recording"))
     except MalformedDocument:
@@ -228,7 +231,7 @@ class NotReady(RecordingsError):
 
     @property
     def recording_status(self) -> Status:
-        """processing (also while it is being recorded), or archived: then it needs a restore."""
+        """`processing` (also while the room is being recorded), or `archived`, which needs a restore."""
         return Status(_text(self.document.get("status")) or Status.PROCESSING)
 
 
@@ -248,7 +251,7 @@ class UnexpectedAnswer(RecordingsError):
     code = "unexpected_answer"
 
 
-# What the API names. The rest of this file is found by status, or raised by this package itself.
+# The codes of the API. The other errors are chosen by status, or raised by this package.
 BY_CODE: Final[Mapping[str, type[RecordingsError]]] = {
     kind.code: kind
     for kind in (
@@ -284,7 +287,7 @@ BY_CODE: Final[Mapping[str, type[RecordingsError]]] = {
     )
 }
 
-# The gateway before the API answers without a code, and a newer API may have codes unknown here.
+# The gateway in front of the API responds without a code, and a newer API may have new codes.
 BY_STATUS: Final[Mapping[int, type[RecordingsError]]] = {
     400: Refused,
     401: Unauthorized,
@@ -297,7 +300,7 @@ BY_STATUS: Final[Mapping[int, type[RecordingsError]]] = {
 
 
 def error_of(answer: Answer) -> RecordingsError:
-    """The error that an answer stands for, whatever its body is."""
+    """Return the error for a response that is no success, whatever its body is."""
     document = _document(answer)
     named = document.get("code")
     code = named if isinstance(named, str) and named else None
@@ -327,7 +330,7 @@ def _document(answer: Answer) -> Mapping[str, Any]:
 
 
 def _detail(document: Mapping[str, Any], status: int) -> str:
-    # `message` is how the gateway says it. A page of HTML is of no use to anybody.
+    # `message` is the gateway's field. A page of HTML would not help.
     for name in ("detail", "message"):
         if found := _text(document.get(name)):
             return found

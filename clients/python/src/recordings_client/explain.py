@@ -1,4 +1,4 @@
-"""An error in the command line's own words: what is the case, and what to do about it."""
+"""Errors in sentences for people: what happened, and what to do next."""
 
 import base64
 import json
@@ -61,7 +61,7 @@ LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What the command was about."""
+    """What the command used. `room` and `recording` are ids."""
 
     url: str
     token: str
@@ -71,7 +71,7 @@ class Asked:
 
 
 def explain(error: RecordingsError, asked: Asked) -> Iterator[str]:
-    """Sentences for a person: the error, what it names, and the next step where one is known."""
+    """Yield sentences for people: the error, what it names, and the next step if there is one."""
     yield _case(error, asked)
     if isinstance(error, InvalidRequest):
         for one in error.errors:
@@ -85,7 +85,7 @@ def explain(error: RecordingsError, asked: Asked) -> Iterator[str]:
 def _case(error: RecordingsError, asked: Asked) -> str:
     if isinstance(error, NoAnswer):
         return f"{_silence(error, asked)} [{error.code}]"
-    # The gateway in front of the API has one word for these.
+    # The gateway in front of the API responds with one word for all causes.
     if isinstance(error, Unauthorized) and error.code == Unauthorized.code:
         return f"{_about_token(asked)} [{error.code}]"
     if type(error) is Forbidden:
@@ -144,7 +144,7 @@ def _scopes(token: str) -> str:
 
 
 def claims_of(token: str) -> Mapping[str, Any] | None:
-    """What a token says, unverified; None when it is none."""
+    """Return the claims of a token, not verified; None if it is no JWT."""
     parts = token.split(".")
     if len(parts) != 3:
         return None
@@ -185,7 +185,7 @@ def _says(text: str) -> Callable[[RecordingsError, Asked], str]:
     return lambda _error, _asked: text
 
 
-# An error's class, or the nearest of its bases, gives the next step. Only the gateway answers with a bare NotFound.
+# The next step by the error's class or its nearest base class. Only the gateway responds with a plain NotFound.
 STEPS: Final[Mapping[type, Callable[[RecordingsError, Asked], str]]] = {
     Unauthorized: _says(NEW_TOKEN),
     Forbidden: _says(

@@ -1,4 +1,4 @@
-"""How often and how long: the repeats of a request, and the waits between them."""
+"""Requests, their retries and the pauses between them."""
 
 import json
 import random
@@ -16,23 +16,24 @@ from recordings_client.models import MalformedDocument
 
 T = TypeVar("T")
 
-# After these nothing is half done. 500 is a bug, and a bug seldom goes away by itself.
-PASSING: Final = frozenset({429, 502, 503, 504})
+# After these statuses nothing is half done. 500 is a bug, which a retry seldom mends.
+TEMPORARY: Final = frozenset({429, 502, 503, 504})
 FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 8.0
 
 
 def new_key() -> str:
-    """An Idempotency-Key that nobody used before."""
+    """Return a new Idempotency-Key."""
     return str(uuid.uuid4())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """`retries`: repeats after the first try. `longest_wait`: a Retry-After beyond it is raised, not waited for.
+    """How requests are retried.
 
-    `new_key` None: nothing is sent with an Idempotency-Key unless the caller gives one, and such a POST is never
-    repeated. `jitter` gives numbers from 0 to 1, `clock` seconds that never go back.
+    `retries` counts the attempts after the first. A Retry-After above `longest_wait` seconds is not obeyed: the error
+    is raised. If `new_key` is None, no Idempotency-Key is sent unless the caller passes one, and a POST without a key
+    is not retried. `jitter` returns numbers from 0 to 1, `clock` monotonic seconds.
     """
 
     retries: int = 3
@@ -42,8 +43,8 @@ class Policy:
     clock: Callable[[], float] = time.monotonic
 
     def pause(self, tries: int, *, first: float = FIRST_PAUSE, longest: float = LONGEST_PAUSE) -> float:
-        """How long to wait after so many tries: doubling, and spread so that callers do not return together."""
-        # The exponent is bounded: a long wait may be many tries.
+        """Return the seconds to wait after `tries` attempts: doubling, with jitter against simultaneous retries."""
+        # Without a bound on the exponent, many attempts overflow a float.
         return float(min(longest, first * 2 ** min(tries, 32)) * (0.5 + self.jitter() / 2))
 
     def exchange(
@@ -56,9 +57,9 @@ class Policy:
         body: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
     ) -> Steps[T]:
-        """One request, repeated where that is safe; the last failure is raised."""
+        """Send a request, with retries where they are safe. Raises the last error."""
         key = idempotency_key
-        # DELETE too: repeated without a key after a lost answer, it would say that there is nothing to delete.
+        # DELETE too: a retry without a key after a lost response would find nothing to delete.
         if key is None and method in ("POST", "DELETE") and self.new_key is not None:
             key = self.new_key()
         retries = self.retries if key is not None or method != "POST" else 0
@@ -76,7 +77,7 @@ class Policy:
                 if 200 <= answer.status < 300:
                     return _parsed(answer, parse)
                 error = error_of(answer)
-                if tries >= retries or not _passes(error):
+                if tries >= retries or not _is_temporary(error):
                     raise error
                 pause = self.pause(tries) if error.retry_after is None else error.retry_after
                 if pause > self.longest_wait:
@@ -85,9 +86,9 @@ class Policy:
             yield Wait(pause)
 
 
-def _passes(error: RecordingsError) -> bool:
-    # Other conflicts are kept under the key and would only be said again.
-    return error.status in PASSING or isinstance(error, RequestInProgress)
+def _is_temporary(error: RecordingsError) -> bool:
+    # The API stores other conflicts under the key and would return them again.
+    return error.status in TEMPORARY or isinstance(error, RequestInProgress)
 
 
 def _parsed(answer: Answer, parse: Callable[[Answer], T]) -> T:
@@ -100,7 +101,7 @@ def _parsed(answer: Answer, parse: Callable[[Answer], T]) -> T:
 
 
 def whole(read: Callable[[object], T]) -> Callable[[Answer], T]:
-    """Reads a JSON body as it is."""
+    """Return a function that reads the whole JSON body."""
 
     def parse(answer: Answer) -> T:
         try:
@@ -114,7 +115,7 @@ def whole(read: Callable[[object], T]) -> Callable[[Answer], T]:
 
 
 def data(read: Callable[[object], T]) -> Callable[[Answer], T]:
-    """Reads what is inside the envelope."""
+    """Return a function that reads the `data` of the JSON body."""
 
     def opened(given: object) -> T:
         if not isinstance(given, dict) or "data" not in given:

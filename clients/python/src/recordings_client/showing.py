@@ -1,4 +1,4 @@
-"""The client of the command line: it says on stderr what it waits for."""
+"""The client of the command line. It shows on stderr what it waits for."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from recordings_client.terminal import Bar, Waiting
 
 
 class ShownClient(Client):
-    """A client that says on stderr what it waits for."""
+    """A client that shows on stderr what it waits for. If `quiet`, it shows nothing."""
 
     def __init__(self, url: str, token: str, *, timeout: float, retries: int, quiet: bool) -> None:
         super().__init__(url, token, timeout=timeout, policy=Policy(retries=retries))
@@ -44,7 +44,7 @@ class ShownClient(Client):
 
     @contextmanager
     def showing(self, recording_id: str) -> Iterator[ProgressCallback | None]:
-        """While the block downloads, how far it is."""
+        """Show the progress of the download in the block."""
         self.bar = Bar(recording_id, quiet=self._quiet)
         try:
             with self.bar as progress:

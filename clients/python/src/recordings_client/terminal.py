@@ -1,4 +1,4 @@
-"""What people see: tables that keep every id whole, and on stderr what a command is waiting for."""
+"""Output for people: tables that keep every id whole, and on stderr what a command waits for."""
 
 import shutil
 import sys
@@ -18,7 +18,7 @@ from recordings_client.words import size
 
 GAP: Final = "  "
 FRAMES: Final = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
-# A live line appears after so long; into a pipe the first line goes a little later, and further ones seldom.
+# Seconds until the live line on a terminal appears, and between updates; the same for lines into a pipe.
 LIVE_AFTER, LIVE_EVERY = 0.5, 0.1
 LINE_AFTER, LINE_EVERY = 1.5, 10.0
 
@@ -26,19 +26,19 @@ Said: TypeAlias = Callable[[], str]
 
 
 def printable(text: str) -> str:
-    """Names come from elsewhere, and may not steer the terminal."""
+    """Replace control characters: names come from other people and must not control the terminal."""
     return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
 
 
 def width_of(stream: TextIO) -> int | None:
-    """Columns of the terminal that `stream` is; None for a file or a pipe, where nothing is to be fitted."""
+    """Return the columns of the terminal; None for a file or a pipe, which has no width."""
     return shutil.get_terminal_size().columns if stream.isatty() else None
 
 
 def table(names: Sequence[str], rows: Sequence[Sequence[str | None]], *, width: int | None) -> Iterator[str]:
-    """Lines of a table; where it is wider than `width`, a paragraph for each row instead. No cell is cut or folded.
+    """Yield the lines of a table; if it is wider than `width`, a paragraph for each row. No cell is cut or wrapped.
 
-    A paragraph begins with the first cell alone, so that an id can be marked with two clicks at any width.
+    A paragraph begins with the first cell on its own line, so that a double click selects the id at any width.
     """
     cells = [[printable(cell or "–") for cell in row] for row in rows]
     widths = [max(map(cell_len, column)) for column in zip(names, *cells, strict=True)]
@@ -61,7 +61,7 @@ def table(names: Sequence[str], rows: Sequence[Sequence[str | None]], *, width: 
 
 
 def facts(pairs: Sequence[tuple[str, str]], *, width: int | None) -> Iterator[str]:
-    """A line for each name and value; where it is wider than `width`, the value has a line of its own."""
+    """Yield a line for each name and value; if it is wider than `width`, two lines."""
     wide = max((cell_len(name) for name, _ in pairs), default=0)
     for name, value in pairs:
         line = f"{name}{' ' * (wide - cell_len(name))}{GAP}{printable(value)}"
@@ -73,7 +73,7 @@ def facts(pairs: Sequence[tuple[str, str]], *, width: int | None) -> Iterator[st
 
 
 class Waiting:
-    """Says on stderr what is waited for: a live line on a terminal, else a line after a while and then now and then."""
+    """Shows on stderr what a command waits for: a live line on a terminal, else a line every ten seconds."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
@@ -83,31 +83,31 @@ class Waiting:
 
     @contextmanager
     def on(self, what: Said) -> Iterator[None]:
-        """While the block runs, `what()` is what it waits for."""
+        """Show `what()` while the block runs."""
         if self._quiet:
             yield
             return
-        over = threading.Event()
-        teller = threading.Thread(target=self._tell, args=(what, over), daemon=True)
-        teller.start()
+        done = threading.Event()
+        thread = threading.Thread(target=self._show, args=(what, done), daemon=True)
+        thread.start()
         try:
             yield
         finally:
-            over.set()
-            teller.join()
+            done.set()
+            thread.join()
 
-    def _tell(self, what: Said, over: threading.Event) -> None:
+    def _show(self, what: Said, done: threading.Event) -> None:
         frame, shown = 0, False
-        while not over.wait(max(0.0, self._due - time.monotonic())):
+        while not done.wait(max(0.0, self._due - time.monotonic())):
             now = time.monotonic()
-            told = f"{now - self._began:.0f} s  {printable(what())}"
+            text = f"{now - self._began:.0f} s  {printable(what())}"
             if self._live:
                 frame, shown = frame + 1, True
-                line = f"{FRAMES[frame % len(FRAMES)]} {told}"
-                # A line that is longer than the terminal could not be taken back.
+                line = f"{FRAMES[frame % len(FRAMES)]} {text}"
+                # A line that wraps cannot be erased.
                 sys.stderr.write(f"\r\x1b[2K{line[: shutil.get_terminal_size().columns - 1]}")
             else:
-                sys.stderr.write(f"{told}\n")
+                sys.stderr.write(f"{text}\n")
             sys.stderr.flush()
             self._due = now + (LIVE_EVERY if self._live else LINE_EVERY)
         if shown:
@@ -116,7 +116,7 @@ class Waiting:
 
 
 class Bar:
-    """How far a download is: a bar on a terminal, else a line now and then, both on stderr."""
+    """The progress of a download on stderr: a bar on a terminal, else a line every ten seconds."""
 
     def __init__(self, title: str, *, quiet: bool) -> None:
         self._title = printable(title)
@@ -145,7 +145,7 @@ class Bar:
 
     @property
     def shown(self) -> bool:
-        """Whether a bar is on the terminal, beside which nothing else may write."""
+        """Whether the bar is on the terminal. Nothing else may write there then."""
         return self._bar is not None
 
     def __str__(self) -> str:

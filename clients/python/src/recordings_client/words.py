@@ -1,4 +1,4 @@
-"""Recordings, times and sizes as people read them."""
+"""Recordings, times and sizes in words."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -7,6 +7,7 @@ from recordings_client.models import Recording
 
 
 def facts_of(recording: Recording) -> Iterator[tuple[str, str | None]]:
+    """Yield name and value of each line of `recordings show`; None if there is no value."""
     yield "recording", recording.id
     yield "room", " ".join(filter(None, (recording.room.id, recording.room.name)))
     yield "status", line_of(recording)
@@ -24,7 +25,7 @@ def facts_of(recording: Recording) -> Iterator[tuple[str, str | None]]:
 
 
 def line_of(recording: Recording) -> str:
-    """Where a recording stands, in a line."""
+    """Describe the state of a recording in one line."""
     words = [str(recording.status)]
     if recording.partial:
         words.append("(partial)")
@@ -47,14 +48,17 @@ def line_of(recording: Recording) -> str:
 
 
 def instant(at: datetime | None) -> str | None:
+    """Format a time in UTC, as the API does."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if at else None
 
 
 def length(seconds: int | None) -> str | None:
+    """Format a duration as h:mm:ss."""
     return None if seconds is None else f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
 
 
 def size(count: int | None) -> str | None:
+    """Format a number of bytes with a decimal unit."""
     if count is None:
         return None
     shown, units = float(count), iter(("B", "kB", "MB", "GB"))
