@@ -642,7 +642,7 @@ def everything_is_counted(one: Played, found: Found) -> None:
             day["seconds"] += int(row["duration_seconds"] or 0)
             day["bytes"] += int(row["file"]["size_bytes"]) if row["file"] else 0
         kept = {
-            row["sk"]: {name: int(value) for name, value in row.items() if name not in {"pk", "sk"} and value}
+            row["sk"]: {name: int(value) for name, value in row.items() if name not in {"pk", "sk", "kind"} and value}
             for row in found.of(one.tenant, kind)
         }
         assert {day: values for day, values in kept.items() if values} == {

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from recordings.adapters import dynamo
 from recordings.adapters.dynamodb.connection import connection
+from recordings.adapters.dynamodb.recordings import DynamoRecordings
 from recordings.adapters.dynamodb.rooms import DynamoRooms
 from recordings.adapters.dynamodb.settings import TABLE
 from recordings.domain.errors import ConcurrentUpdate, RoomAlreadyRecording
@@ -28,7 +28,7 @@ def tenant() -> str:
 
 
 @pytest.fixture
-def store(running: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[dynamo.DynamoRecordings]:
+def store(running: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[DynamoRecordings]:
     """A table of its own on the emulator, under the name that the adapters were imported with."""
     client = stack.client(running, "dynamodb")
     (table,) = resources("AWS::DynamoDB::Table").values()
@@ -38,9 +38,8 @@ def store(running: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[
         AttributeDefinitions=table["AttributeDefinitions"],
         BillingMode=table["BillingMode"],
     )
-    monkeypatch.setattr(dynamo, "_client", client)
     monkeypatch.setattr(connection, "_client", client)
-    yield dynamo.DynamoRecordings()
+    yield DynamoRecordings()
     client.delete_table(TableName=TABLE)
 
 
@@ -49,7 +48,7 @@ def ids(number: int) -> str:
     return f"rec_01KE9JV8G0{number:016d}"
 
 
-def test_many_recordings_stored_at_once_are_counted_exactly(store: dynamo.DynamoRecordings, tenant: str) -> None:
+def test_many_recordings_stored_at_once_are_counted_exactly(store: DynamoRecordings, tenant: str) -> None:
     made = [
         a_recording(id=ids(n), tenant_id=tenant, status=Status.PROCESSING, cloudflare_recording_id=f"{tenant}-{n}")
         for n in range(64)
@@ -63,7 +62,7 @@ def test_many_recordings_stored_at_once_are_counted_exactly(store: dynamo.Dynamo
     assert store.page(tenant, limit=10).total == 32
 
 
-def test_one_capture_is_imported_once_however_many_try(store: dynamo.DynamoRecordings, tenant: str) -> None:
+def test_one_capture_is_imported_once_however_many_try(store: DynamoRecordings, tenant: str) -> None:
     def import_it(number: int) -> bool:
         one = a_recording(
             id=ids(number), tenant_id=tenant, status=Status.PROCESSING, cloudflare_recording_id=f"{tenant}-the-same"
@@ -79,7 +78,7 @@ def test_one_capture_is_imported_once_however_many_try(store: dynamo.DynamoRecor
     assert store.page(tenant, limit=10).total == 1
 
 
-def test_a_lease_is_one_callers(store: dynamo.DynamoRecordings, tenant: str) -> None:
+def test_a_lease_is_one_callers(store: DynamoRecordings, tenant: str) -> None:
     rooms = DynamoRooms()
     rooms.add(a_room(tenant_id=tenant, meeting_id=f"{tenant}-meeting"))
 
@@ -95,7 +94,7 @@ def test_a_lease_is_one_callers(store: dynamo.DynamoRecordings, tenant: str) -> 
         assert sum(pool.map(take, range(WRITERS))) == 1
 
 
-def test_of_changes_at_once_one_is_stored(store: dynamo.DynamoRecordings, tenant: str) -> None:
+def test_of_changes_at_once_one_is_stored(store: DynamoRecordings, tenant: str) -> None:
     before = a_recording(id=ids(0), tenant_id=tenant, status=Status.PROCESSING, cloudflare_recording_id=f"{tenant}-one")
     store.add(before, nonce=None)
 

@@ -23,9 +23,11 @@ from aiohttp import web
 from moto.core.models import patch_client
 
 from recordings import request_context
-from recordings.adapters import dynamo
 from recordings.adapters.aws import executions as step_functions
+from recordings.adapters.dynamodb.connection import client
+from recordings.adapters.dynamodb.recordings import DynamoRecordings
 from recordings.adapters.dynamodb.rooms import DynamoRooms
+from recordings.adapters.dynamodb.settings import TABLE
 from recordings.domain.recording import Recording
 from recordings.domain.room import Room
 from tests.support.builders import a_recording, a_room
@@ -107,7 +109,7 @@ class Deployed:
     """`call` is an API call; `seed` and `room` put into the table what a test begins with."""
 
     standin: StandIn
-    recordings: dynamo.DynamoRecordings = field(default_factory=dynamo.DynamoRecordings)
+    recordings: DynamoRecordings = field(default_factory=DynamoRecordings)
     rooms: DynamoRooms = field(default_factory=DynamoRooms)
     _handlers: dict[str, Callable[[Json, Context], Json]] = field(default_factory=dict)
     _count: int = 0
@@ -178,10 +180,9 @@ class Deployed:
 
     def empty(self) -> None:
         """Take everything out of the table."""
-        client, table = dynamo._client, dynamo.TABLE
-        for page in client.get_paginator("scan").paginate(TableName=table):
+        for page in client.get_paginator("scan").paginate(TableName=TABLE):
             for item in page["Items"]:
-                client.delete_item(TableName=table, Key={"pk": item["pk"], "sk": item["sk"]})
+                client.delete_item(TableName=TABLE, Key={"pk": item["pk"], "sk": item["sk"]})
 
     @cached_property
     def archive(self) -> Any:

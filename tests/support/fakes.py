@@ -378,6 +378,8 @@ class MemoryRecordings:
             progress = found.progress if found else None
             if found is None or progress is None or progress.attempt != attempt or progress.bytes_done is None:
                 return
+            if progress.bytes_total is not None and progress.bytes_done + copied > progress.bytes_total:
+                return
             noted = replace(progress, bytes_done=progress.bytes_done + copied)
             self._memory.recordings[tenant_id, recording_id] = replace(found, progress=noted)
 
@@ -1027,19 +1029,3 @@ class StoredReader:
 
     def stream(self, place: str, plan: Plan) -> Iterator[bytes]:
         raise AssertionError("our own stores can be read in ranges")
-
-
-class Atomic:
-    """A client of moto whose every call is whole, as DynamoDB's are: moto itself reads and writes in two steps."""
-
-    def __init__(self, client: Any) -> None:
-        self._client, self._lock = client, threading.Lock()
-
-    def __getattr__(self, method: str) -> Any:
-        inner = getattr(self._client, method)
-
-        def call(**named: Any) -> Any:
-            with self._lock:
-                return inner(**named)
-
-        return call

@@ -20,11 +20,11 @@ ROUTES = {
 
 # What each adapter does, and so what a function that imports it must be allowed; nothing else may be.
 ABILITIES = {
-    "recordings.adapters.dynamo": {"ReadRecordings", "WriteRecordings"},
     "recordings.adapters.dynamodb.audit": {"WriteRecordings"},
     "recordings.adapters.dynamodb.idempotency": {"WriteRecordings"},
     "recordings.adapters.dynamodb.part_checksums": {"WriteRecordings"},
     "recordings.adapters.dynamodb.rate_limit": {"WriteRecordings"},
+    "recordings.adapters.dynamodb.recordings": {"ReadRecordings", "WriteRecordings"},
     "recordings.adapters.dynamodb.retry_queue": {"WriteRecordings"},
     "recordings.adapters.dynamodb.rooms": {"ReadRecordings", "WriteRecordings"},
     "recordings.adapters.dynamodb.sync_lease": {"WriteRecordings"},

@@ -77,36 +77,38 @@ class Row:
         return self.pages + self.new
 
 
-class Gathered:
-    """Stands where `DynamoRecordings.add` finds its client: what it would write, gathered to be written in batches.
+class NewItems:
+    """The items that adding finished recordings writes, collected to be written in batches.
 
-    A transaction for each of 100,000 recordings would take the emulator longer than all else. New items are kept as
-    they are, and what is added to a tally is added up.
+    A transaction for each of 100,000 recordings would take the emulator longer than everything else.
     """
 
     def __init__(self) -> None:
         self.items: list[Any] = []
-        self.added: dict[tuple[str, str], Counter[str]] = {}
+        self.tallies: dict[tuple[str | None, str], Counter[str]] = {}
 
-    def transact_write_items(self, *, TransactItems: Sequence[Mapping[str, Any]], **_: Any) -> None:
-        """Keep the writes of a transaction. Raises BenchError for one that cannot be put off."""
-        for action in TransactItems:
-            if "Put" in action:
-                self.items.append(action["Put"]["Item"])
-                continue
-            update = action.get("Update", {})
-            if not update.get("UpdateExpression", "").startswith("ADD ") or "ConditionExpression" in update:
-                raise BenchError(f"a recording is stored with more than new items and tallies: {action}")
-            counters = self.added.setdefault((update["Key"]["pk"]["S"], update["Key"]["sk"]["S"]), Counter())
-            for name, amount in update["ExpressionAttributeValues"].items():
-                counters[update["ExpressionAttributeNames"][f"#{name[1:]}"]] += int(amount["N"])
+    def add(self, recording: "Recording") -> None:
+        """Collect the items of one recording. Raises BenchError for one that is not finished."""
+        from recordings.adapters.dynamodb.recording_items import CloudflareLinkItem, RecordingItem, RoomListItem
+        from recordings.domain.tally import day_of, difference
 
-    def write(self, client: Any, table: str) -> None:
-        """Write all of it."""
-        tallies = [
-            {"pk": {"S": pk}, "sk": {"S": sk}, **{name: {"N": str(amount)} for name, amount in counters.items()}}
-            for (pk, sk), counters in self.added.items()
-        ]
+        if recording.open:
+            raise BenchError(f"recording {recording.id} is not finished")
+        for item_class in (RecordingItem, CloudflareLinkItem, RoomListItem):
+            self.items.append(item_class.from_domain(recording).serialize())
+        for room_id in (None, recording.room_id):
+            counters = self.tallies.setdefault((room_id, day_of(recording.created_at)), Counter())
+            counters.update(difference(None, recording))
+
+    def write(self, client: Any, table: str, tenant_id: str) -> None:
+        """Write all items. Their recordings are this tenant's."""
+        from recordings.adapters.dynamodb.recording_items import DayTallyItem
+
+        for (room_id, day), counters in self.tallies.items():
+            tally = DayTallyItem.at(tenant_id, room_id, day)
+            for name, amount in counters.items():
+                setattr(tally, name, amount)
+            self.items.append(tally.serialize())
 
         def put(some: Sequence[Any]) -> None:
             left: Any = {table: [{"PutRequest": {"Item": item}} for item in some]}
@@ -114,7 +116,7 @@ class Gathered:
                 left = client.batch_write_item(RequestItems=left).get("UnprocessedItems")
 
         with ThreadPoolExecutor(WRITERS) as pool:
-            for _ in pool.map(put, batched([*self.items, *tallies], AT_A_TIME, strict=False)):
+            for _ in pool.map(put, batched(self.items, AT_A_TIME, strict=False)):
                 pass
 
 
@@ -143,17 +145,13 @@ def known(room_id: str, meeting_id: str, capture_ids: Sequence[str], newest: str
 
 def store(recordings: "Iterator[Recording]") -> None:
     """Write recordings into an empty table: the items that adding each would have written."""
-    from recordings.adapters import dynamo
+    from recordings.adapters.dynamodb.connection import client
     from recordings.adapters.dynamodb.settings import TABLE
 
-    client, gathered = dynamo._client, Gathered()
-    vars(dynamo)["_client"] = gathered
-    try:
-        for recording in recordings:
-            dynamo.DynamoRecordings().add(recording, nonce=None)
-    finally:
-        vars(dynamo)["_client"] = client
-    gathered.write(client, TABLE)
+    items = NewItems()
+    for recording in recordings:
+        items.add(recording)
+    items.write(client, TABLE, TENANT)
 
 
 def populate(room_id: str, meeting_id: str, capture_ids: Sequence[str], newest: str) -> None:

@@ -204,7 +204,7 @@ def _peak_mb() -> float:
 
 def register(room_id: str, meeting_id: str, capture_id: str) -> dict[str, Any]:
     """In the engine's process: a recording that waits for its file; gives the work of a workflow's run over it."""
-    from recordings.adapters.dynamo import DynamoRecordings
+    from recordings.adapters.dynamodb.recordings import DynamoRecordings
     from recordings.adapters.system import new_id, now
     from recordings.domain.recording import Recording
 
@@ -429,7 +429,7 @@ def mark(work: dict[str, Any], key: str, facts: dict[str, Any]) -> None:
 
 def archive(work: dict[str, Any]) -> None:
     """In the engine's process: what the API stores before a move begins."""
-    from recordings.adapters.dynamo import DynamoRecordings
+    from recordings.adapters.dynamodb.recordings import DynamoRecordings
     from recordings.adapters.system import now
 
     recordings = DynamoRecordings()

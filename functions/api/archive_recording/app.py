@@ -3,8 +3,8 @@
 from http import HTTPStatus
 
 from recordings.adapters.aws.executions import ArchivingStateMachine
-from recordings.adapters.dynamo import DynamoRecordings
 from recordings.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
+from recordings.adapters.dynamodb.recordings import DynamoRecordings
 from recordings.adapters.system import now
 from recordings.http.endpoint import Idempotency, Request, Response, endpoint
 from recordings.http.schemas import Nothing, archiving_view

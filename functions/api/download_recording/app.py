@@ -2,8 +2,8 @@
 
 from http import HTTPStatus
 
-from recordings.adapters.dynamo import DynamoRecordings
 from recordings.adapters.dynamodb.download_links import DynamoDownloadLinks
+from recordings.adapters.dynamodb.recordings import DynamoRecordings
 from recordings.adapters.storage.archive import ArchiveBucket, RestoredCopies
 from recordings.adapters.storage.bucket import R2Bucket
 from recordings.adapters.system import now

@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 
-from recordings.adapters.dynamo import DynamoRecordings
+from recordings.adapters.dynamodb.recordings import DynamoRecordings
 from recordings.adapters.dynamodb.rooms import DynamoRooms
 from recordings.http.endpoint import Request, Response, endpoint
 from recordings.http.schemas import Nothing, recording_view

@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 
-from recordings.adapters.dynamo import DynamoRecordings
+from recordings.adapters.dynamodb.recordings import DynamoRecordings
 from recordings.http.endpoint import Request, Response, endpoint, listed
 from recordings.http.schemas import ListQuery, Nothing, row_view
 

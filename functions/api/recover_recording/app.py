@@ -4,9 +4,9 @@ from http import HTTPStatus
 
 from recordings.adapters.aws.executions import ProcessingStateMachine
 from recordings.adapters.cloudflare.client import RealtimeKitClient
-from recordings.adapters.dynamo import DynamoRecordings
 from recordings.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
 from recordings.adapters.dynamodb.rate_limit import DynamoRateLimiter
+from recordings.adapters.dynamodb.recordings import DynamoRecordings
 from recordings.adapters.system import now
 from recordings.http.endpoint import Idempotency, Request, Response, endpoint
 from recordings.http.schemas import Nothing, recovering_view

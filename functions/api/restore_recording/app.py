@@ -2,8 +2,8 @@
 
 from http import HTTPStatus
 
-from recordings.adapters.dynamo import DynamoRecordings
 from recordings.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
+from recordings.adapters.dynamodb.recordings import DynamoRecordings
 from recordings.adapters.storage.archive import ArchiveBucket
 from recordings.adapters.system import now
 from recordings.http.endpoint import Idempotency, Request, Response, endpoint

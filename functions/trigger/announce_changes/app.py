@@ -1,7 +1,7 @@
 """DynamoDB stream: tell the tenants' systems of every transition and import."""
 
 from recordings.adapters.aws.event_bus import announce
-from recordings.adapters.dynamo import recording_of
+from recordings.adapters.dynamodb.recording_items import recording_of
 from recordings.domain.errors import Throttled
 from recordings.domain.recording import Recording
 from recordings.http.schemas import Document, change_view

@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 
 from recordings.adapters.aws.executions import ProcessingStateMachine
 from recordings.adapters.cloudflare.client import RealtimeKitClient
-from recordings.adapters.dynamo import DynamoRecordings
 from recordings.adapters.dynamodb.audit import DynamoOpenFindings, DynamoTenants
 from recordings.adapters.dynamodb.rate_limit import DynamoRateLimiter
+from recordings.adapters.dynamodb.recordings import DynamoRecordings
 from recordings.adapters.dynamodb.rooms import DynamoRooms
 from recordings.adapters.storage.archive import ArchiveBucket
 from recordings.adapters.storage.bucket import R2Bucket

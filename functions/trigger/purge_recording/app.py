@@ -4,8 +4,8 @@ import os
 from datetime import timedelta
 
 from recordings.adapters.aws.event_bus import announce
-from recordings.adapters.dynamo import DynamoRecordings
 from recordings.adapters.dynamodb.purge_records import DynamoPurgeRecords, removal_of
+from recordings.adapters.dynamodb.recordings import DynamoRecordings
 from recordings.adapters.storage.archive import ArchiveBucket
 from recordings.adapters.storage.bucket import R2Bucket
 from recordings.adapters.storage.erasable import ErasableBucket

@@ -5,8 +5,8 @@ from http import HTTPStatus
 from recordings.adapters.aws.executions import ProcessingStateMachine
 from recordings.adapters.cloudflare.client import RealtimeKitClient
 from recordings.adapters.cloudflare.signature import WebhookKeys
-from recordings.adapters.dynamo import DynamoRecordings
 from recordings.adapters.dynamodb.rate_limit import DynamoRateLimiter
+from recordings.adapters.dynamodb.recordings import DynamoRecordings
 from recordings.adapters.dynamodb.rooms import DynamoRooms
 from recordings.adapters.storage.bucket import R2Bucket
 from recordings.adapters.system import deadlines, new_id, now

@@ -1,6 +1,6 @@
 """S3 events "Object Restore Completed" and "Object Restore Expired": follow a restored copy."""
 
-from recordings.adapters.dynamo import DynamoRecordings
+from recordings.adapters.dynamodb.recordings import DynamoRecordings
 from recordings.adapters.storage.archive import ArchiveBucket
 from recordings.adapters.system import now
 from recordings.domain.errors import RecordingNotFound

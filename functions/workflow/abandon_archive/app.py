@@ -1,6 +1,6 @@
 """Archiving task: put a recording whose move failed for good back to ready."""
 
-from recordings.adapters.dynamo import DynamoRecordings
+from recordings.adapters.dynamodb.recordings import DynamoRecordings
 from recordings.adapters.storage.archive import ArchiveBucket
 from recordings.adapters.system import now
 from recordings.observability import count

@@ -1,6 +1,6 @@
 """Archiving task: see that the move was decided."""
 
-from recordings.adapters.dynamo import DynamoRecordings
+from recordings.adapters.dynamodb.recordings import DynamoRecordings
 from recordings.services.transfer.move_to_archive import BeginArchive
 from recordings.workflow.task import Payload, task
 

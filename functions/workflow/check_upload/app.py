@@ -5,8 +5,8 @@ from datetime import timedelta
 
 from recordings.adapters.aws.executions import answer_task, fail_task
 from recordings.adapters.cloudflare.client import RealtimeKitClient
-from recordings.adapters.dynamo import DynamoRecordings
 from recordings.adapters.dynamodb.rate_limit import DynamoRateLimiter
+from recordings.adapters.dynamodb.recordings import DynamoRecordings
 from recordings.adapters.storage.bucket import R2Bucket
 from recordings.adapters.system import deadlines, now
 from recordings.observability import logger

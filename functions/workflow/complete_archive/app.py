@@ -1,7 +1,7 @@
 """Archiving task: make one object of the copied parts."""
 
-from recordings.adapters.dynamo import DynamoRecordings
 from recordings.adapters.dynamodb.part_checksums import DynamoPartChecksums
+from recordings.adapters.dynamodb.recordings import DynamoRecordings
 from recordings.adapters.storage.archive import ArchiveBucket
 from recordings.services.transfer.move_to_archive import ArchiveFence
 from recordings.services.transfer.transfer_file import CompleteTransfer

@@ -1,7 +1,7 @@
 """Processing task: make one object of the copied parts."""
 
-from recordings.adapters.dynamo import DynamoRecordings
 from recordings.adapters.dynamodb.part_checksums import DynamoPartChecksums
+from recordings.adapters.dynamodb.recordings import DynamoRecordings
 from recordings.adapters.storage.bucket import R2Bucket
 from recordings.services.transfer.process_recording import ProcessingFence
 from recordings.services.transfer.transfer_file import CompleteTransfer

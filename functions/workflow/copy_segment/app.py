@@ -1,9 +1,9 @@
 """Processing task: copy one run of parts from Cloudflare to R2."""
 
 from recordings.adapters.cloudflare.client import RealtimeKitClient
-from recordings.adapters.dynamo import DynamoRecordings
 from recordings.adapters.dynamodb.part_checksums import DynamoPartChecksums
 from recordings.adapters.dynamodb.rate_limit import DynamoRateLimiter
+from recordings.adapters.dynamodb.recordings import DynamoRecordings
 from recordings.adapters.storage.bucket import R2Bucket
 from recordings.adapters.storage.source import UrlReader
 from recordings.adapters.system import deadlines, now

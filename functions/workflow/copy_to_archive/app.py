@@ -1,7 +1,7 @@
 """Archiving task: copy one run of parts from R2 to the archive bucket."""
 
-from recordings.adapters.dynamo import DynamoRecordings
 from recordings.adapters.dynamodb.part_checksums import DynamoPartChecksums
+from recordings.adapters.dynamodb.recordings import DynamoRecordings
 from recordings.adapters.storage.archive import ArchiveBucket
 from recordings.adapters.storage.bucket import R2Bucket
 from recordings.adapters.storage.source import BucketReader

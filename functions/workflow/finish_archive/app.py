@@ -1,7 +1,7 @@
 """Archiving task: verify the copy, point the recording to it, then empty R2 unless a URL still needs it."""
 
-from recordings.adapters.dynamo import DynamoRecordings
 from recordings.adapters.dynamodb.download_links import DynamoDownloadLinks
+from recordings.adapters.dynamodb.recordings import DynamoRecordings
 from recordings.adapters.storage.archive import STORAGE_CLASS, ArchiveBucket
 from recordings.adapters.storage.bucket import R2Bucket
 from recordings.adapters.system import now

@@ -1,6 +1,6 @@
 """Processing task: store that there will be no file, and why."""
 
-from recordings.adapters.dynamo import DynamoRecordings
+from recordings.adapters.dynamodb.recordings import DynamoRecordings
 from recordings.adapters.system import now
 from recordings.domain.lifecycle import Status
 from recordings.domain.reconciliation import EXPIRED, LOST, TRACKS

@@ -1,8 +1,8 @@
 """Processing task: decide whether the verified file becomes the recording's, and store that."""
 
 from recordings.adapters.cloudflare.client import RealtimeKitClient
-from recordings.adapters.dynamo import DynamoRecordings
 from recordings.adapters.dynamodb.rate_limit import DynamoRateLimiter
+from recordings.adapters.dynamodb.recordings import DynamoRecordings
 from recordings.adapters.storage.bucket import R2Bucket
 from recordings.adapters.system import attempt_limits, now
 from recordings.domain.lifecycle import Status

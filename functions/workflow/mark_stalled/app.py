@@ -1,6 +1,6 @@
 """Processing task: flag a recording whose attempt gave up, and clear away what it wrote."""
 
-from recordings.adapters.dynamo import DynamoRecordings
+from recordings.adapters.dynamodb.recordings import DynamoRecordings
 from recordings.adapters.storage.bucket import R2Bucket
 from recordings.adapters.system import attempt_limits, now
 from recordings.observability import count

@@ -1,6 +1,6 @@
 """Archiving task: measure the file in R2 and plan its move."""
 
-from recordings.adapters.dynamo import DynamoRecordings
+from recordings.adapters.dynamodb.recordings import DynamoRecordings
 from recordings.adapters.storage.archive import ArchiveBucket
 from recordings.adapters.storage.bucket import R2Bucket
 from recordings.adapters.storage.source import BucketReader

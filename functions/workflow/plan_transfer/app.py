@@ -1,8 +1,8 @@
 """Processing task: measure the file and plan its transfer."""
 
 from recordings.adapters.cloudflare.client import RealtimeKitClient
-from recordings.adapters.dynamo import DynamoRecordings
 from recordings.adapters.dynamodb.rate_limit import DynamoRateLimiter
+from recordings.adapters.dynamodb.recordings import DynamoRecordings
 from recordings.adapters.storage.bucket import R2Bucket
 from recordings.adapters.storage.media import read_media_facts
 from recordings.adapters.storage.source import UrlReader

@@ -3,8 +3,8 @@
 from datetime import datetime
 
 from recordings.adapters.cloudflare.client import RealtimeKitClient
-from recordings.adapters.dynamo import DynamoRecordings
 from recordings.adapters.dynamodb.rate_limit import DynamoRateLimiter
+from recordings.adapters.dynamodb.recordings import DynamoRecordings
 from recordings.adapters.dynamodb.retry_queue import DynamoRetryQueue
 from recordings.adapters.dynamodb.rooms import DynamoRooms
 from recordings.adapters.dynamodb.sync_lease import DynamoSyncLease

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def sync_room(rooms: Rooms, recorder: RecordingProvider) -> "SyncRoom":
     """What brings a room's recordings in line with Cloudflare."""
     from recordings.adapters.aws.executions import ProcessingStateMachine
-    from recordings.adapters.dynamo import DynamoRecordings
+    from recordings.adapters.dynamodb.recordings import DynamoRecordings
     from recordings.adapters.storage.bucket import R2Bucket
     from recordings.adapters.system import deadlines, new_id, now
     from recordings.services.sync.reconcile_recording import ReconcileRecording
@@ -37,7 +37,7 @@ def sync_room(rooms: Rooms, recorder: RecordingProvider) -> "SyncRoom":
 
 def release_meeting(rooms: Rooms, recorder: RecordingProvider) -> "ReleaseMeeting":
     """What a room goes through before it lets its meeting go."""
-    from recordings.adapters.dynamo import DynamoRecordings
+    from recordings.adapters.dynamodb.recordings import DynamoRecordings
     from recordings.adapters.dynamodb.retry_queue import DynamoRetryQueue
     from recordings.adapters.system import new_id, new_nonce, now
     from recordings.services.rooms.release_meeting import ReleaseMeeting

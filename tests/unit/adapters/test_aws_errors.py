@@ -228,7 +228,6 @@ def makers(tree: ast.Module) -> set[str]:
 
 
 SERVICES = {
-    "dynamo.py": "dynamodb",
     "dynamodb/capacity.py": "dynamodb",
     "dynamodb/queries.py": "dynamodb",
     "dynamodb/transaction.py": "dynamodb",

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from recordings.adapters import dynamo
+from recordings.adapters.dynamodb.connection import client
+from recordings.adapters.dynamodb.recordings import DynamoRecordings
 from recordings.adapters.dynamodb.rooms import DynamoRooms
 from recordings.domain.errors import RecordingNotFound
 from recordings.domain.lifecycle import Status
@@ -31,7 +32,7 @@ def reads() -> Iterator[list[tuple[str, bool]]]:
         elif model.name in READS:
             sent.append((model.name, params.get("ConsistentRead", False)))
 
-    events = dynamo._client.meta.events
+    events = client.meta.events
     with a_table():
         events.register("provide-client-params.dynamodb", note)
         try:
@@ -41,7 +42,7 @@ def reads() -> Iterator[list[tuple[str, bool]]]:
 
 
 def test_every_read_asks_for_what_was_written_before_it(reads: list[tuple[str, bool]]) -> None:
-    rooms, recordings = DynamoRooms(), dynamo.DynamoRecordings()
+    rooms, recordings = DynamoRooms(), DynamoRecordings()
     rooms.add(a_room())
     rooms.get("tenant_1", "room_1")
     rooms.list("tenant_1", limit=1)

@@ -19,8 +19,8 @@ from recordings import request_context as context_of_requests
 from recordings.adapters.aws.deadline import bounded
 from recordings.adapters.cloudflare import client as realtimekit
 from recordings.adapters.cloudflare.client import RealtimeKitClient
-from recordings.adapters.dynamo import DynamoRecordings
 from recordings.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
+from recordings.adapters.dynamodb.recordings import DynamoRecordings
 from recordings.adapters.dynamodb.rooms import DynamoRooms
 from recordings.adapters.dynamodb.writes import jittered_pause
 from recordings.adapters.system import new_id, new_nonce, now

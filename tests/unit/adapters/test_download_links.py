@@ -6,8 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from recordings.adapters import dynamo
+from recordings.adapters.dynamodb.connection import client
 from recordings.adapters.dynamodb.download_links import DynamoDownloadLinks
+from recordings.adapters.dynamodb.recording_items import recording_of
+from recordings.adapters.dynamodb.recordings import DynamoRecordings
+from recordings.adapters.dynamodb.settings import TABLE
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Archive, Recording
 from recordings.ports.repositories import DownloadLinks, Recordings
@@ -26,7 +29,7 @@ def stores(request: pytest.FixtureRequest) -> Iterator[tuple[Recordings, Downloa
         yield MemoryRecordings(memory), MemoryDownloadLinks(memory)
         return
     with a_table():
-        yield dynamo.DynamoRecordings(), DynamoDownloadLinks()
+        yield DynamoRecordings(), DynamoDownloadLinks()
 
 
 def saved(recordings: Recordings, recording: Recording = READY) -> Recording:
@@ -84,14 +87,14 @@ def test_a_url_of_what_is_gone_is_not_promised(stores: tuple[Recordings, Downloa
 
 def test_an_end_is_removed_by_dynamodb_long_after_it_is_needed() -> None:
     with a_table():
-        one = saved(dynamo.DynamoRecordings())
+        one = saved(DynamoRecordings())
         DynamoDownloadLinks().note(one, until=NOON + HOUR)
-        pages = dynamo.client.get_paginator("scan").paginate(TableName=dynamo.TABLE)
+        pages = client.get_paginator("scan").paginate(TableName=TABLE)
         (item,) = [item for page in pages for item in page["Items"] if item["pk"]["S"].endswith("#URLS")]
         expires = datetime.fromtimestamp(int(item["expires_at"]["N"]), UTC)
         assert expires > NOON + HOUR + timedelta(days=8)
         # It is no recording: the purge must not take it for one.
-        assert dynamo.recording_of(item) is None
+        assert recording_of(item) is None
 
 
 def test_what_is_unfinished_of_an_archive_is_stored_and_listed(stores: tuple[Recordings, DownloadLinks]) -> None:

@@ -11,9 +11,9 @@ import pytest
 from botocore.stub import ANY, Stubber
 
 from functions.trigger.announce_changes.app import change_of, handler
-from recordings.adapters import dynamo
 from recordings.adapters.aws import event_bus as events
 from recordings.adapters.aws.event_bus import announce
+from recordings.adapters.dynamodb.recording_items import RecordingItem
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Failure, Progress, Recording
 from recordings.observability import metrics
@@ -32,7 +32,7 @@ def bus(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
 
 
 def image(recording: Recording) -> dict[str, Any]:
-    return dynamo._typed(dynamo._recording_item(recording))
+    return RecordingItem.from_domain(recording).serialize()
 
 
 def record(before: Recording | None, after: Recording | None, number: str = "1") -> dict[str, Any]:

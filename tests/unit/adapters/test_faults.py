@@ -14,15 +14,16 @@ from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnec
 from moto import mock_aws
 from moto.core.models import botocore_stubber, patch_client
 
-from recordings.adapters import dynamo
 from recordings.adapters.aws import event_bus as events
 from recordings.adapters.aws import executions as step_functions
 from recordings.adapters.aws import secrets
 from recordings.adapters.aws.executions import ArchivingStateMachine, ProcessingStateMachine, answer_task, fail_task
 from recordings.adapters.dynamodb.audit import DynamoOpenFindings, DynamoTenants
+from recordings.adapters.dynamodb.connection import client
 from recordings.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
 from recordings.adapters.dynamodb.part_checksums import DynamoPartChecksums
 from recordings.adapters.dynamodb.rate_limit import DynamoRateLimiter
+from recordings.adapters.dynamodb.recordings import DynamoRecordings
 from recordings.adapters.dynamodb.retry_queue import DynamoRetryQueue
 from recordings.adapters.dynamodb.rooms import DynamoRooms
 from recordings.adapters.dynamodb.sync_lease import DynamoSyncLease
@@ -36,6 +37,7 @@ from recordings.domain.errors import (
     SourceUnavailable,
     Throttled,
 )
+from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Progress
 from recordings.ports.repositories import at_meeting
 from tests.support.builders import NOON, a_recording, a_room
@@ -55,7 +57,8 @@ pytestmark = pytest.mark.usefixtures("no_pauses")
 
 ROOM, RECORDING = a_room(), a_recording()
 LATER = NOON + timedelta(minutes=1)
-rooms, recordings, keys = DynamoRooms(), dynamo.DynamoRecordings(), DynamoIdempotencyKeys()
+PROGRESS = Progress(step="copying", attempt=1)
+rooms, recordings, keys = DynamoRooms(), DynamoRecordings(), DynamoIdempotencyKeys()
 suspects, kept, sums = DynamoOpenFindings(), DynamoRetryQueue(), DynamoPartChecksums()
 TABLE_CALLS: dict[str, Callable[[], object]] = {
     "rooms.add": lambda: rooms.add(ROOM),
@@ -75,7 +78,9 @@ TABLE_CALLS: dict[str, Callable[[], object]] = {
     "recordings.get": lambda: recordings.get("tenant_1", RECORDING.id),
     "recordings.get_including_deleted": lambda: recordings.get_including_deleted("tenant_1", RECORDING.id),
     "recordings.save": lambda: recordings.save(RECORDING, replace(RECORDING, partial=True, version=2)),
-    "recordings.note_progress": lambda: recordings.note_progress(RECORDING, Progress(step="copying", attempt=1)),
+    "recordings.note_progress": lambda: recordings.note_progress(RECORDING, PROGRESS),
+    "recordings.note_missing": lambda: recordings.note_missing(RECORDING, NOON),
+    "recordings.put_back": lambda: recordings.put_back(RECORDING),
     "recordings.page": lambda: recordings.page("tenant_1", limit=10),
     "recordings.find_by_cloudflare_recording_id": lambda: recordings.find_by_cloudflare_recording_id("cf_1"),
     "recordings.list_unfinished": lambda: list(recordings.list_unfinished()),
@@ -106,7 +111,7 @@ TABLE_CALLS: dict[str, Callable[[], object]] = {
 
 @pytest.mark.parametrize("call", TABLE_CALLS.values(), ids=TABLE_CALLS)
 def test_a_table_that_does_not_answer_is_an_error_that_passes(call: Callable[[], object]) -> None:
-    with failing(dynamo.client, "*"), pytest.raises(Throttled):
+    with failing(client, "*"), pytest.raises(Throttled):
         call()
 
 
@@ -123,14 +128,14 @@ def test_a_write_that_gets_no_answer_is_told_by_why(fault: Exception, wanted: ty
     def fail(**_: Any) -> None:
         raise fault
 
-    with failing(dynamo.client, "*", fail), pytest.raises(wanted) as told:
+    with failing(client, "*", fail), pytest.raises(wanted) as told:
         rooms.add(ROOM)
     assert told.value.__cause__ is fault
 
 
 def test_an_api_whose_table_does_not_answer_says_when_to_come_again() -> None:
     event = json.loads((ROOT / "events/get_room.json").read_text())
-    with a_table(), failing(dynamo.client, "GetItem"):
+    with a_table(), failing(client, "GetItem"):
         answer = handler_of("api/get_room")(event, Context())
     assert (answer["statusCode"], json.loads(answer["body"])["code"]) == (503, "throttled")
     assert int(answer["headers"]["retry-after"]) >= 1
@@ -141,7 +146,7 @@ def test_an_api_that_may_not_read_its_table_tells_nothing_of_it() -> None:
         raise NoCredentialsError
 
     event = json.loads((ROOT / "events/get_room.json").read_text())
-    with a_table(), failing(dynamo.client, "GetItem", deny):
+    with a_table(), failing(client, "GetItem", deny):
         answer = handler_of("api/get_room")(event, Context())
     assert answer["statusCode"] == 500
     assert json.loads(answer["body"])["code"] == "internal_error"
@@ -155,11 +160,11 @@ def test_a_lock_whose_taking_is_unknown_is_held_by_nobody() -> None:
     """The table takes it and its answer never comes; the answer to its release does."""
     with a_table():
         rooms.add(ROOM)
-        with losing(dynamo.client, "UpdateItem", times=3), pytest.raises(Throttled):
+        with losing(client, "UpdateItem", times=3), pytest.raises(Throttled):
             rooms.acquire_lock("tenant_1", "room_1", nonce="a", now=NOON, until=LATER)
         assert rooms.acquire_lock("tenant_1", "room_1", nonce="b", now=NOON, until=LATER).lease_nonce == "b"
         # Another's is not touched.
-        with losing(dynamo.client, "UpdateItem", times=3), pytest.raises(Throttled):
+        with losing(client, "UpdateItem", times=3), pytest.raises(Throttled):
             rooms.acquire_lock("tenant_1", "room_1", nonce="c", now=NOON, until=LATER)
         assert rooms.get("tenant_1", "room_1").lease_nonce == "b"
 
@@ -167,24 +172,24 @@ def test_a_lock_whose_taking_is_unknown_is_held_by_nobody() -> None:
 def test_a_lock_whose_room_cannot_be_read_is_held_by_nobody() -> None:
     with a_table():
         rooms.add(ROOM)
-        with failing(dynamo.client, "GetItem"), pytest.raises(Throttled):
+        with failing(client, "GetItem"), pytest.raises(Throttled):
             rooms.acquire_lock("tenant_1", "room_1", nonce="a", now=NOON, until=LATER)
         assert rooms.get("tenant_1", "room_1").lease_nonce is None
 
 
 def test_a_claim_whose_taking_is_unknown_is_held_by_nobody() -> None:
     with a_table():
-        with losing(dynamo.client, "UpdateItem", times=3), pytest.raises(Throttled):
+        with losing(client, "UpdateItem", times=3), pytest.raises(Throttled):
             rooms.acquire_creation_lock("tenant_1", "room_2", nonce="a", now=NOON, until=LATER)
         assert rooms.acquire_creation_lock("tenant_1", "room_2", nonce="b", now=NOON, until=LATER) is None
 
 
 def test_a_key_whose_reservation_is_unknown_is_free() -> None:
     with a_table():
-        with losing(dynamo.client, "PutItem", times=3), pytest.raises(Throttled):
+        with losing(client, "PutItem", times=3), pytest.raises(Throttled):
             keys.begin("tenant_1", "k", fingerprint="f", now=NOON)
         assert keys.begin("tenant_1", "k", fingerprint="f", now=NOON) is None
-        with losing(dynamo.client, "PutItem", times=3), pytest.raises(Throttled):
+        with losing(client, "PutItem", times=3), pytest.raises(Throttled):
             keys.begin("tenant_1", "k", fingerprint="f", now=NOON)
         with pytest.raises(RequestInProgress):
             keys.begin("tenant_1", "k", fingerprint="f", now=NOON)
@@ -193,21 +198,48 @@ def test_a_key_whose_reservation_is_unknown_is_free() -> None:
 def test_a_token_whose_removal_is_unknown_is_not_lost() -> None:
     with a_table():
         recordings.store_task_token(RECORDING, "t")
-        with losing(dynamo.client, "DeleteItem"):
+        with losing(client, "DeleteItem"):
             assert recordings.pop_task_token(RECORDING) == "t"
         assert recordings.pop_task_token(RECORDING) is None
+
+
+def test_a_change_of_one_item_whose_response_is_lost_is_stored_once() -> None:
+    with a_table():
+        stored = replace(RECORDING, status=Status.PROCESSING)
+        recordings.add(stored, nonce=None)
+        after = stored.recovered(at=LATER)
+        with losing(client, "PutItem"):
+            recordings.save(stored, after)
+        assert recordings.get(stored.tenant_id, stored.id) == after
+        with pytest.raises(ConcurrentUpdate):
+            recordings.save(stored, after)
+
+
+def test_progress_whose_response_is_lost_is_noted() -> None:
+    with a_table():
+        stored = replace(RECORDING, status=Status.PROCESSING)
+        recordings.add(stored, nonce=None)
+        with losing(client, "UpdateItem"):
+            recordings.note_progress(stored, PROGRESS)
+        with losing(client, "UpdateItem"):
+            recordings.note_missing(stored, NOON)
+        noted = replace(stored, progress=PROGRESS, missing_since=NOON)
+        assert recordings.get(stored.tenant_id, stored.id) == noted
+        with losing(client, "PutItem"):
+            recordings.put_back(a_recording(id="rec_02", status=Status.READY, deleted_at=NOON))
+        assert recordings.get_including_deleted("tenant_1", "rec_02").deleted_at == NOON
 
 
 def test_a_sync_that_begins_takes_its_own_write_for_its_own() -> None:
     with a_table():
         assert DynamoSyncLease().begin(nonce="a", now=NOON, until=LATER) is not None
         DynamoSyncLease().end(nonce="a", watermark=NOON, full_at=NOON)
-        with losing(dynamo.client, "UpdateItem"):
+        with losing(client, "UpdateItem"):
             begun = DynamoSyncLease().begin(nonce="b", now=LATER, until=LATER + timedelta(minutes=9))
         assert begun is not None
         # When the one before it began was in the answer that got lost: not known, and not now.
         assert (begun.watermark, begun.full, begun.last) == (NOON, False, None)
-        with losing(dynamo.client, "UpdateItem"):
+        with losing(client, "UpdateItem"):
             DynamoSyncLease().end(nonce="b", watermark=LATER, full_at=None)
         assert DynamoSyncLease().begin(nonce="c", now=LATER, until=LATER) is not None
 
@@ -215,9 +247,9 @@ def test_a_sync_that_begins_takes_its_own_write_for_its_own() -> None:
 def test_a_budget_counts_a_call_whose_answer_is_lost() -> None:
     with a_table():
         for _ in range(2):
-            with losing(dynamo.client, "UpdateItem", times=2):
+            with losing(client, "UpdateItem", times=2):
                 DynamoRateLimiter().acquire()
-        with losing(dynamo.client, "UpdateItem"):
+        with losing(client, "UpdateItem"):
             DynamoRateLimiter().block(60)
 
 
@@ -246,7 +278,7 @@ def test_every_reason_of_a_cancellation_has_its_class(
         refused: Any = {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": told}
         raise ClientError(refused, "TransactWriteItems")
 
-    with failing(dynamo.client, "TransactWriteItems", cancel), pytest.raises(wanted):
+    with failing(client, "TransactWriteItems", cancel), pytest.raises(wanted):
         rooms.save(ROOM, replace(ROOM, version=2))
 
 

@@ -5,7 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from recordings.adapters import dynamo
+from recordings.adapters.dynamodb.connection import client
+from recordings.adapters.dynamodb.recordings import DynamoRecordings
+from recordings.adapters.dynamodb.settings import TABLE
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Recording
 from tests.support.builders import NOON, a_recording
@@ -20,7 +22,7 @@ def _table() -> Iterator[None]:
 
 def stored(recording: Recording) -> dict[str, dict[str, str]]:
     """The recording's own item as DynamoDB holds it."""
-    pages = dynamo._client.get_paginator("scan").paginate(TableName=dynamo.TABLE)
+    pages = client.get_paginator("scan").paginate(TableName=TABLE)
     (item,) = [
         item for page in pages for item in page["Items"] if item["sk"]["S"] == recording.id and "history" in item
     ]
@@ -28,7 +30,7 @@ def stored(recording: Recording) -> dict[str, dict[str, str]]:
 
 
 def after_a_delete() -> Recording:
-    recordings, recording = dynamo.DynamoRecordings(), a_recording(status=Status.READY)
+    recordings, recording = DynamoRecordings(), a_recording(status=Status.READY)
     recordings.add(recording, nonce=None)
     deleted = recording.deleted(at=NOON)
     recordings.save(recording, deleted)
@@ -55,8 +57,8 @@ def test_a_recording_that_is_not_deleted_or_came_back_never_expires(monkeypatch:
     monkeypatch.setenv("RETENTION_DAYS", "1")
     deleted = after_a_delete()
     back = deleted.undeleted()
-    dynamo.DynamoRecordings().save(deleted, back)
+    DynamoRecordings().save(deleted, back)
     assert "expires_at" not in stored(back)
     live = a_recording(status=Status.READY, id=f"{deleted.id[:-1]}1", cloudflare_recording_id="capture_2")
-    dynamo.DynamoRecordings().add(live, nonce=None)
+    DynamoRecordings().add(live, nonce=None)
     assert "expires_at" not in stored(live)

@@ -16,12 +16,15 @@ from boto3.dynamodb.types import TypeDeserializer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recordings.adapters import dynamo
 from recordings.adapters.dynamodb.audit import DynamoOpenFindings, DynamoTenants
+from recordings.adapters.dynamodb.connection import client
 from recordings.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
 from recordings.adapters.dynamodb.part_checksums import DynamoPartChecksums
+from recordings.adapters.dynamodb.queries import item_key
+from recordings.adapters.dynamodb.recordings import DynamoRecordings
 from recordings.adapters.dynamodb.retry_queue import DynamoRetryQueue
 from recordings.adapters.dynamodb.rooms import DynamoRooms
+from recordings.adapters.dynamodb.settings import TABLE
 from recordings.domain.errors import (
     ConcurrentUpdate,
     IdempotencyKeyReused,
@@ -105,18 +108,18 @@ def in_dynamo() -> Store:
 
     def tallies() -> Tallies:
         found: Tallies = {}
-        for page in dynamo._client.get_paginator("scan").paginate(TableName=dynamo.TABLE):
+        for page in client.get_paginator("scan").paginate(TableName=TABLE):
             for row in page["Items"]:
                 item = {name: plain(value) for name, value in row.items()}
                 partition, day = item.pop("pk"), item.pop("sk")
                 if counts := re.fullmatch(r"T#([^#]*)#DAY(?:#(.*))?", partition):
                     key = unquote(counts[1]), counts[2], day
-                    found[key] = {name: int(count) for name, count in item.items()}
+                    found[key] = {name: int(count) for name, count in item.items() if name != "kind"}
         return found
 
     return Store(
         DynamoRooms(),
-        dynamo.DynamoRecordings(),
+        DynamoRecordings(),
         DynamoIdempotencyKeys(),
         DynamoPartChecksums(),
         DynamoTenants(),
@@ -811,10 +814,10 @@ def test_attempts_and_what_is_held_of_them_are_kept(store: Store) -> None:
 def test_a_recording_of_the_first_release_has_made_one_attempt() -> None:
     with a_table():
         stored = ended()
-        recordings = dynamo.DynamoRecordings()
+        recordings = DynamoRecordings()
         recordings.add(stored, nonce=None)
-        dynamo._client.update_item(
-            TableName=dynamo.TABLE,
+        client.update_item(
+            TableName=TABLE,
             Key={"pk": {"S": "T#tenant_1#REC"}, "sk": {"S": stored.id}},
             UpdateExpression="REMOVE automatic_attempts, held, archive_attempt",
         )
@@ -842,10 +845,10 @@ def test_bad_news_is_noted_and_taken_back_without_a_new_version(store: Store) ->
 def test_bad_news_of_a_recording_of_the_first_release_is_noted() -> None:
     with a_table():
         stored = ended()
-        recordings = dynamo.DynamoRecordings()
+        recordings = DynamoRecordings()
         recordings.add(stored, nonce=None)
-        dynamo._client.update_item(
-            TableName=dynamo.TABLE,
+        client.update_item(
+            TableName=TABLE,
             Key={"pk": {"S": "T#tenant_1#REC"}, "sk": {"S": stored.id}},
             UpdateExpression="REMOVE missing_since",
         )
@@ -887,6 +890,16 @@ def test_copied_bytes_are_added_up_and_change_nothing_else(store: Store) -> None
     for _ in range(8):
         store.recordings.add_progress("tenant_1", stored.id, attempt=1, copied=5)
     progress = Progress(step="copying", attempt=1, bytes_done=40, bytes_total=100)
+    assert store.recordings.get("tenant_1", stored.id) == replace(stored, progress=progress)
+
+
+def test_copied_bytes_never_exceed_the_total(store: Store) -> None:
+    stored = ended()
+    store.recordings.add(stored, nonce=None)
+    store.recordings.note_progress(stored, Progress(step="copying", attempt=1, bytes_done=90, bytes_total=100))
+    for copied in (11, 10, 1):
+        store.recordings.add_progress("tenant_1", stored.id, attempt=1, copied=copied)
+    progress = Progress(step="copying", attempt=1, bytes_done=100, bytes_total=100)
     assert store.recordings.get("tenant_1", stored.id) == replace(stored, progress=progress)
 
 
@@ -1116,9 +1129,9 @@ def test_what_was_purged_is_known_without_a_recording() -> None:
     memory.purge(ended())
     assert recordings.find_by_cloudflare_recording_ids(["capture_1", "x"]) == {"capture_1": None}
     with a_table():
-        real = dynamo.DynamoRecordings()
+        real = DynamoRecordings()
         real.add(ended(), nonce=None)
-        dynamo.client.delete_item(TableName=dynamo.TABLE, Key=dynamo._key("T#tenant_1#REC", ended().id))
+        client.delete_item(TableName=TABLE, Key=item_key("T#tenant_1#REC", ended().id))
         assert real.find_by_cloudflare_recording_ids(["capture_1", "x"]) == {"capture_1": None}
         assert real.find_by_cloudflare_recording_id("capture_1") is None
         assert list(real.list_unfinished()) == []
@@ -1161,12 +1174,12 @@ def test_of_everything_the_recordings_of_some_rooms_can_be_had(store: Store) -> 
 def test_many_open_ones_are_read_in_few_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
     with a_table():
-        real, new_id = dynamo.DynamoRecordings(), CountingIds()
+        real, new_id = DynamoRecordings(), CountingIds()
         # One more than DynamoDB gives in one BatchGetItem.
         for n in range(101):
             one = a_recording(id=new_id(NOON), cloudflare_recording_id=f"c{n}", status=Status.PROCESSING)
             real.add(one, nonce=None)
-        dynamo.client.meta.events.register("before-call.dynamodb", lambda model, **_: calls.append(model.name))
+        client.meta.events.register("before-call.dynamodb", lambda model, **_: calls.append(model.name))
         found = [recording.id for recording in real.list_unfinished()]
     assert len(found) == 101
     assert found == sorted(found, reverse=True)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.stub import Stubber
 
-from recordings.adapters import dynamo
+from recordings.adapters.dynamodb.connection import client
 from recordings.adapters.dynamodb.retry_queue import DynamoRetryQueue
 from recordings.adapters.dynamodb.settings import TABLE
 from recordings.adapters.dynamodb.sync_lease import DynamoSyncLease
@@ -120,7 +120,7 @@ def test_of_many_at_the_same_moment_one_runs(state: SyncLease) -> None:
 
 
 def test_a_fault_of_the_table_is_told() -> None:
-    with a_table(), Stubber(dynamo.client) as stub:
+    with a_table(), Stubber(client) as stub:
         for _ in range(2):
             stub.add_client_error("update_item", service_error_code="ValidationException", http_status_code=400)
         with pytest.raises(InfrastructureError):
@@ -165,6 +165,6 @@ def test_looks_are_kept_each_once_until_they_are_dropped(kept: RetryQueue) -> No
 def test_a_kept_look_is_forgotten_when_cloudflare_keeps_no_file_any_more() -> None:
     with a_table():
         DynamoRetryQueue().keep(a_look("capture_1"))
-        (item,) = dynamo.client.scan(TableName=TABLE)["Items"]
+        (item,) = client.scan(TableName=TABLE)["Items"]
     seconds = int(item["expires_at"]["N"]) - time.time()
     assert 7 * 86_400 < seconds <= 8 * 86_400

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from botocore.client import BaseClient
 
-from recordings.adapters import dynamo
+from recordings.adapters.dynamodb.connection import client
+from recordings.adapters.dynamodb.settings import TABLE
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Archive
 from tests.support.builders import NOON, a_file
@@ -50,7 +51,7 @@ def outside(app: Deployed, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str
 
 def rows() -> list[str]:
     """The whole table."""
-    pages = dynamo._client.get_paginator("scan").paginate(TableName=dynamo.TABLE)
+    pages = client.get_paginator("scan").paginate(TableName=TABLE)
     return sorted(json.dumps(item, sort_keys=True) for page in pages for item in page["Items"])
 
 

@@ -12,7 +12,9 @@ import pytest
 from moto import mock_aws
 
 from functions.trigger.purge_recording import app
-from recordings.adapters import dynamo
+from recordings.adapters.dynamodb.connection import client
+from recordings.adapters.dynamodb.recordings import DynamoRecordings
+from recordings.adapters.dynamodb.settings import TABLE
 from recordings.adapters.system import now
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Archive, Recording
@@ -31,7 +33,7 @@ class House:
     """The table, R2 and the archive bucket, in moto."""
 
     def __init__(self) -> None:
-        self.recordings = dynamo.DynamoRecordings()
+        self.recordings = DynamoRecordings()
         self.s3 = boto3.client("s3", region_name="us-east-1")
         for bucket in ("files", "archive"):
             self.s3.create_bucket(Bucket=bucket)
@@ -75,13 +77,13 @@ class House:
 
     def item(self, recording: Recording, kind: str = "TRASH") -> Json:
         key = {"pk": {"S": f"T#{recording.tenant_id}#{kind}"}, "sk": {"S": recording.id}}
-        item: Json = dynamo.client.get_item(TableName=dynamo.TABLE, Key=key, ConsistentRead=True)["Item"]
+        item: Json = client.get_item(TableName=TABLE, Key=key, ConsistentRead=True)["Item"]
         return item
 
     def remove(self, item: Json) -> Json:
         """Take an item out of the table as DynamoDB does at its end; gives the stream's record of it."""
         key = {"pk": item["pk"], "sk": item["sk"]}
-        dynamo.client.delete_item(TableName=dynamo.TABLE, Key=key)
+        client.delete_item(TableName=TABLE, Key=key)
         return {
             "eventID": "1",
             "eventName": "REMOVE",

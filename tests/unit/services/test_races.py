@@ -15,8 +15,10 @@ from typing import Any
 
 import pytest
 
-from recordings.adapters import dynamo
+from recordings.adapters.dynamodb.connection import client
+from recordings.adapters.dynamodb.recordings import DynamoRecordings
 from recordings.adapters.dynamodb.rooms import DynamoRooms
+from recordings.adapters.dynamodb.settings import TABLE
 from recordings.domain.errors import ConcurrentUpdate, Throttled
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Recording
@@ -252,11 +254,11 @@ def test_two_commands_at_the_same_moment_are_one_after_the_other(
 
 def on_dynamodb() -> World:
     """A world whose records are in an empty table."""
-    for page in dynamo.client.get_paginator("scan").paginate(TableName=dynamo.TABLE):
+    for page in client.get_paginator("scan").paginate(TableName=TABLE):
         for item in page["Items"]:
-            dynamo.client.delete_item(TableName=dynamo.TABLE, Key={"pk": item["pk"], "sk": item["sk"]})
+            client.delete_item(TableName=TABLE, Key={"pk": item["pk"], "sk": item["sk"]})
     world = World()
-    world.rooms, world.recordings = DynamoRooms(), dynamo.DynamoRecordings()  # type: ignore[assignment]
+    world.rooms, world.recordings = DynamoRooms(), DynamoRecordings()  # type: ignore[assignment]
     world.rooms.add(a_room())
     return world
 

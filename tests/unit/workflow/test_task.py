@@ -9,8 +9,8 @@ from botocore.exceptions import ReadTimeoutError
 from botocore.stub import Stubber
 from moto import mock_aws
 
-from recordings.adapters import dynamo
 from recordings.adapters.aws import executions as step_functions
+from recordings.adapters.dynamodb.connection import client
 from recordings.domain import errors
 from recordings.domain.errors import InfrastructureError
 from recordings.observability import metrics
@@ -66,7 +66,7 @@ def test_anything_else_leaves_it_as_an_error_that_no_retry_names(
 def test_a_task_that_waits_by_token_fails_by_a_name_that_is_tried_again() -> None:
     told: list[dict[str, Any]] = []
     work = {"tenant_id": "tenant_1", "recording_id": "rec_1", "attempt": 1}
-    with mock_aws(), a_table(), failing(dynamo.client, "GetItem"), Stubber(step_functions._client) as states:
+    with mock_aws(), a_table(), failing(client, "GetItem"), Stubber(step_functions._client) as states:
         states.add_response("send_task_failure", {})
         step_functions._client.meta.events.register_first(
             "before-parameter-build.sfn.SendTaskFailure", lambda params, **_: told.append(dict(params))

@@ -324,7 +324,7 @@ def _tallies(table: Sequence[Json]) -> Mapping[tuple[str, str | None, str], Mapp
     kept = {}
     for row in table:
         if named := re.fullmatch(r"T#([^#]*)#DAY(?:#(.*))?", row["pk"]):
-            counts = {name: int(count) for name, count in row.items() if name not in {"pk", "sk"}}
+            counts = {name: int(count) for name, count in row.items() if name not in {"pk", "sk", "kind"}}
             kept[unquote(named[1]), named[2], row["sk"]] = counts
     return kept
 

@@ -1,18 +1,20 @@
 """What the sync benchmark writes, counts and prints."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from recordings.adapters.dynamo import TABLE, DynamoRecordings, client
+from recordings.adapters.dynamodb.connection import client
+from recordings.adapters.dynamodb.recordings import DynamoRecordings
+from recordings.adapters.dynamodb.settings import TABLE
 from recordings.domain.lifecycle import Status
 from tests.support.builders import a_recording
 from tests.support.table import a_table
 from tools.bench import sync
-from tools.bench.sync import Gathered, Row, known, months, size_of, store, syncs_a_day, units, work_of
+from tools.bench.sync import NewItems, Row, known, months, size_of, store, syncs_a_day, units, work_of
 from tools.bench.transfer import BenchError
 
 AT = datetime(2026, 1, 6, 10, tzinfo=UTC)
@@ -60,24 +62,9 @@ def test_what_is_stored_in_batches_is_what_adding_each_stores() -> None:
     assert items() == added
 
 
-@pytest.mark.usefixtures("table")
-def test_after_it_recordings_are_added_as_ever() -> None:
-    store(iter([]))
-    DynamoRecordings().add(a_recording(status=Status.PROCESSING), nonce=None)
-    assert items()
-
-
-@pytest.mark.parametrize(
-    "action",
-    [
-        {"Delete": {}},
-        {"Update": {"UpdateExpression": "SET a = :a"}},
-        {"Update": {"UpdateExpression": "ADD a :a", "ConditionExpression": "b = :b"}},
-    ],
-)
-def test_a_write_that_cannot_be_put_off_is_told(action: Mapping[str, Any]) -> None:
-    with pytest.raises(BenchError, match="more than new items and tallies"):
-        Gathered().transact_write_items(TransactItems=[action])
+def test_a_recording_that_is_not_finished_is_refused() -> None:
+    with pytest.raises(BenchError, match="not finished"):
+        NewItems().add(a_recording(status=Status.PROCESSING))
 
 
 def test_what_a_sync_needs_is_its_pages_and_a_call_for_each_new_recording() -> None:

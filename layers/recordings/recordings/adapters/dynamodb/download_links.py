@@ -1,22 +1,26 @@
-"""Until when the URLs work that were given out of files in R2: one item for each recording of which there is one."""
+"""When the URLs end that were given out for files in R2."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
-from recordings.adapters.dynamo import (
-    ConditionsFailed,
-    condition_check,
-    item_key,
-    partition,
-    read_item,
-    recording_key,
-    transact,
-    update_action,
-)
+from recordings.adapters.dynamodb.attributes import nested
+from recordings.adapters.dynamodb.items import DownloadLinkItem
+from recordings.adapters.dynamodb.keys import partition
+from recordings.adapters.dynamodb.queries import get_item
+from recordings.adapters.dynamodb.recording_items import RecordingItem
+from recordings.adapters.dynamodb.transaction import Transaction
 from recordings.domain.recording import Recording
 
-# The item outlives the URL, so that it can be read until R2 is emptied; DynamoDB removes it by itself.
-KEPT_AFTER_THE_END: Final = timedelta(days=30)
+# From the end of the URL. The item must be readable until the file in R2 is deleted.
+DOWNLOAD_LINK_TTL: Final = timedelta(days=30)
+
+
+class _FileMoved(Exception):
+    """The file is no longer the recording's, or no longer in R2."""
+
+
+class _LaterKnown(Exception):
+    """A URL that ends as late or later was given out before."""
 
 
 class DynamoDownloadLinks:
@@ -26,33 +30,34 @@ class DynamoDownloadLinks:
         file = recording.file
         if file is None or file.provider != "r2":
             return False
-        here = "#file.provider = :r2 AND #file.#key = :key"
-        names = {"#file": "file", "#key": "key"}
+        stored = RecordingItem.file
         try:
-            transact(
-                [
-                    condition_check(recording_key(recording), here, {":r2": "r2", ":key": file.key}, names),
-                    update_action(
-                        item_key(*_place(recording)),
-                        "SET ends_at = :until, expires_at = :expires",
-                        "attribute_not_exists(ends_at) OR ends_at < :until",
-                        {":until": _text(until), ":expires": int((until + KEPT_AFTER_THE_END).timestamp())},
-                    ),
-                ]
-            )
-        except ConditionsFailed as refusal:
-            # That a URL which ends later was given out before is as good.
-            return 0 not in refusal.refused
+            with Transaction() as transaction:
+                transaction.require(
+                    RecordingItem.at(recording),
+                    (nested(stored.store) == file.provider) & (nested(stored.key) == file.key),
+                    otherwise=lambda _: _FileMoved(),
+                )
+                transaction.update(
+                    DownloadLinkItem(*_key(recording)),
+                    [
+                        DownloadLinkItem.ends_at.set(until),
+                        DownloadLinkItem.expires_at.set(until + DOWNLOAD_LINK_TTL),
+                    ],
+                    DownloadLinkItem.ends_at.does_not_exist() | (DownloadLinkItem.ends_at < until),
+                    otherwise=lambda _: _LaterKnown(),
+                )
+        except _FileMoved:
+            return False
+        except _LaterKnown:
+            # The file stays until that URL ends.
+            return True
         return True
 
     def latest(self, recording: Recording) -> datetime | None:
-        item = read_item(*_place(recording))
-        return datetime.fromisoformat(item["ends_at"]) if item is not None else None
+        item = get_item(DownloadLinkItem, *_key(recording))
+        return item.ends_at if item is not None else None
 
 
-def _place(recording: Recording) -> tuple[str, str]:
+def _key(recording: Recording) -> tuple[str, str]:
     return partition(recording.tenant_id, "URLS"), recording.id
-
-
-def _text(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")

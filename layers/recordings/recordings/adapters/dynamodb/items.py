@@ -2,6 +2,8 @@
 
 idempotency key  T#<tenant>#IDEMPOTENCY   <key>            a reservation, then the stored response
 task token       T#<tenant>#TOKEN         rec_<ULID>       of the execution that waits
+download link    T#<tenant>#URLS          rec_<ULID>       when the last URL of a recording's file in R2 ends
+purge record     T#<tenant>#PURGED        rec_<ULID>       what a purge removed; its expiry starts a second purge
 finding          T#<tenant>#SUSPECTS      <SHA-256>        of an audit, until a later one confirms it
 tenant           TENANTS                  <tenant>         every tenant that ever had a room, and its last audit
 part checksum    PARTS#<upload id>        00001            until the file is complete
@@ -35,6 +37,18 @@ class IdempotencyItem(Item, discriminator="idempotency"):
 class TaskTokenItem(Item, discriminator="task_token"):
     token = UnicodeAttribute()
     attempt = IntegerAttribute(null=True)
+    expires_at = TTLAttribute(null=True)
+
+
+class DownloadLinkItem(Item, discriminator="download_link"):
+    ends_at = InstantAttribute()
+    expires_at = TTLAttribute(null=True)
+
+
+class PurgeRecordItem(Item, discriminator="purge_record"):
+    recording_id = UnicodeAttribute()
+    # JSON. No other item has an attribute of this name: the event filter of PurgeRecording knows the item by it.
+    purge = UnicodeAttribute()
     expires_at = TTLAttribute(null=True)
 
 

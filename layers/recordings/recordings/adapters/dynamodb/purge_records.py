@@ -1,102 +1,89 @@
-"""What is kept of purged recordings, and what the table's stream tells of a removal.
-
-    purge record     T#<tenant>#PURGED        rec_<ULID>       until DynamoDB removes it, which has the purge repeated
-
-Its `recording_id` is no other item's attribute: the function's event filter knows it by that.
-"""
+"""Purge records, and what the table's stream says of removed items."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
-from recordings.adapters.dynamo import (
-    ConditionsFailed,
-    item_key,
-    partition,
-    plain,
-    read_item,
-    recording_of,
-    transact,
-    update_action,
-)
+from pynamodb.constants import STRING
+
+from recordings.adapters.dynamodb.items import PurgeRecordItem
+from recordings.adapters.dynamodb.keys import partition
+from recordings.adapters.dynamodb.queries import get_item
+from recordings.adapters.dynamodb.recording_items import recording_item_of
+from recordings.adapters.dynamodb.writes import update_item
 from recordings.domain.errors import ConcurrentUpdate
 from recordings.domain.purge import SWEPT_AGAIN_AFTER, ItemKind, PurgeRecord, Removal, StoreItem
 
-# Who removes an item at the end of its time (DynamoDB Developer Guide, "DynamoDB Streams and TTL").
+# Who deletes an item whose time has come (Developer Guide, "DynamoDB Streams and TTL").
 TIME_TO_LIVE: Final = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
-KIND: Final = "PURGED"
-TRIES: Final = 5
+MAX_ATTEMPTS: Final = 5
+_TIMES: Final = ("created_at", "deleted_at", "purged_at")
 
 
 class DynamoPurgeRecords:
-    """Implements purge_recording.PurgeRecords."""
+    """Implements ports.PurgeRecords."""
 
     def note(self, record: PurgeRecord) -> PurgeRecord:
-        place = partition(record.tenant_id, KIND), record.id
-        for _ in range(TRIES):
-            item = read_item(*place)
+        purge = PurgeRecordItem.purge
+        for _ in range(MAX_ATTEMPTS):
+            stored = get_item(PurgeRecordItem, *_key(record))
             kept = record
-            if item is not None:
-                before = _record(item)
-                kept = replace(before, found=tuple(dict.fromkeys((*before.found, *record.found))))
-            expires = int((kept.purged_at + SWEPT_AGAIN_AFTER).timestamp())
+            if stored is not None:
+                first = _decode(stored.purge)
+                kept = replace(first, found=tuple(dict.fromkeys((*first.found, *record.found))))
             try:
-                transact(
+                update_item(
+                    PurgeRecordItem(*_key(record)),
                     [
-                        update_action(
-                            item_key(*place),
-                            "SET recording_id = :id, purge = :purge, expires_at = :expires",
-                            "attribute_not_exists(purge)" if item is None else "purge = :before",
-                            {":id": record.id, ":purge": _text(kept), ":expires": expires}
-                            | ({":before": item["purge"]} if item is not None else {}),
-                        )
-                    ]
+                        PurgeRecordItem.recording_id.set(record.id),
+                        purge.set(_encode(kept)),
+                        PurgeRecordItem.expires_at.set(kept.purged_at + SWEPT_AGAIN_AFTER),
+                    ],
+                    purge.does_not_exist() if stored is None else purge == stored.purge,
                 )
-            except ConditionsFailed:
-                # A repeat of the same purge runs beside this one.
+            except ConcurrentUpdate:
+                # A repeat of the same purge runs at the same time, or this very write did it and its response was lost.
                 continue
             return kept
-        raise ConcurrentUpdate("another purge of this recording runs")
+        raise ConcurrentUpdate("another purge of this recording is running")
 
 
 def removal_of(record: Mapping[str, Any]) -> Removal | PurgeRecord | None:
-    """What a record of the table's stream tells: that a recording, or what is kept of a purged one, was removed.
+    """Return what a record of the table's stream says was removed: a recording, or a purge record; None for the rest.
 
-    None for anything else. A purge record counts only when DynamoDB removed it at its end.
+    A purge record counts only if DynamoDB's TTL deleted it.
     """
     image = record.get("dynamodb", {}).get("OldImage")
     if record.get("eventName") != "REMOVE" or not image:
         return None
     by_time_to_live = record.get("userIdentity") == TIME_TO_LIVE
-    item = plain(image)
-    if "purge" in item:
-        kept = _record(item)
-        mine = item["pk"] == partition(kept.tenant_id, KIND) and item["sk"] == kept.id
-        return kept if mine and by_time_to_live else None
-    recording = recording_of(image)
-    if recording is None:
+    if "purge" in image:
+        purged = _decode(image["purge"][STRING])
+        has_its_key = (image["pk"][STRING], image["sk"][STRING]) == _key(purged)
+        return purged if has_its_key and by_time_to_live else None
+    item = recording_item_of(image)
+    if item is None:
         return None
-    expires = item.get("expires_at")
-    return Removal(
-        recording=recording,
-        by_time_to_live=by_time_to_live,
-        expires_at=datetime.fromtimestamp(int(expires), UTC) if expires is not None else None,
-    )
+    return Removal(recording=item.to_domain(), by_time_to_live=by_time_to_live, expires_at=item.expires_at)
 
 
-def _text(record: PurgeRecord) -> str:
-    told = asdict(record)
-    for name in ("created_at", "deleted_at", "purged_at"):
-        told[name] = told[name].isoformat()
-    return json.dumps(told)
+def _key(record: PurgeRecord) -> tuple[str, str]:
+    return partition(record.tenant_id, "PURGED"), record.id
 
 
-def _record(item: Mapping[str, Any]) -> PurgeRecord:
-    told = json.loads(item["purge"])
-    for name in ("created_at", "deleted_at", "purged_at"):
-        told[name] = datetime.fromisoformat(told[name])
-    told["known"] = tuple((store, key) for store, key in told["known"])
-    told["found"] = tuple(StoreItem(**one | {"kind": ItemKind(one["kind"])}) for one in told["found"])
-    return PurgeRecord(**told)
+def _encode(record: PurgeRecord) -> str:
+    fields = asdict(record)
+    for name in _TIMES:
+        fields[name] = fields[name].isoformat()
+    return json.dumps(fields)
+
+
+def _decode(text: str) -> PurgeRecord:
+    fields = json.loads(text)
+    for name in _TIMES:
+        fields[name] = datetime.fromisoformat(fields[name])
+    fields["known"] = tuple((store, key) for store, key in fields["known"])
+    fields["found"] = tuple(StoreItem(**item | {"kind": ItemKind(item["kind"])}) for item in fields["found"])
+    return PurgeRecord(**fields)

@@ -1,13 +1,18 @@
 """Strongly consistent reads. Each takes the class that its key belongs to, because old items have no `kind`."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from itertools import batched
+from typing import Any, Final
 
 from pynamodb.expressions.condition import Condition
 
 from recordings.adapters.dynamodb.connection import Item, call, dynamodb_errors, table
 from recordings.adapters.dynamodb.keys import is_partition_key, is_sort_key
 from recordings.adapters.dynamodb.settings import TABLE
+from recordings.adapters.dynamodb.writes import MAX_ATTEMPTS, busy, jittered_pause
+
+# API Reference, BatchGetItem.
+BATCH_SIZE: Final = 100
 
 
 def item_key(pk: str, sk: str) -> dict[str, dict[str, str]]:
@@ -26,6 +31,29 @@ def get_item[I: Item](cls: type[I], pk: str, sk: str) -> I | None:
     response = call("GetItem", {"TableName": TABLE, "Key": item_key(pk, sk), "ConsistentRead": True})
     raw = response.get("Item")
     return cls.from_raw_data(raw) if raw else None
+
+
+def get_items[I: Item](cls: type[I], keys: Sequence[tuple[str, str]]) -> list[I]:
+    """Read the items of one class that exist under these keys, in any order. A key may occur once.
+
+    Raises:
+        Throttled: DynamoDB is busy or does not respond
+        InfrastructureError: no permission, no such table, a bug
+    """
+    found: list[I] = []
+    for some in batched(keys, BATCH_SIZE, strict=False):
+        wanted: Any = {TABLE: {"Keys": [item_key(*key) for key in some], "ConsistentRead": True}}
+        for attempt in range(MAX_ATTEMPTS):
+            response = call("BatchGetItem", {"RequestItems": wanted})
+            found += [cls.from_raw_data(raw) for raw in response["Responses"].get(TABLE, [])]
+            wanted = response.get("UnprocessedKeys")
+            if not wanted:
+                break
+            # Unprocessed keys mean that DynamoDB is busy: an immediate repeat makes it busier.
+            jittered_pause(attempt)
+        else:
+            raise busy()
+    return found
 
 
 def query_items[I: Item](

@@ -30,6 +30,11 @@ class RoomItem(Item, discriminator="room"):
     version = IntegerAttribute()
 
     @classmethod
+    def at(cls, tenant_id: str, room_id: str) -> Self:
+        """Return an item with the room's key, for updates."""
+        return cls(partition(tenant_id, "ROOM"), room_id)
+
+    @classmethod
     def from_domain(cls, room: Room) -> Self:
         """Return the item of a new room, which nothing holds."""
         return cls(
@@ -97,7 +102,7 @@ class MeetingLinkItem(Item, discriminator="meeting_link"):
             tenant_id=ownership.tenant_id,
             owned_since=ownership.owned_since,
             tenures=[
-                TenureMap(room_id=one.room_id, room_name=one.room_name, since=one.since, until=one.until)  # type: ignore[no-untyped-call]
+                TenureMap(room_id=one.room_id, room_name=one.room_name, since=one.since, until=one.until)
                 for one in ownership.tenures
             ],
             room_id=ownership.holder.room_id if ownership.holder is not None else None,

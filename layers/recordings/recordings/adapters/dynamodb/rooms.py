@@ -7,13 +7,13 @@ from typing import Final
 
 from pynamodb.expressions.condition import Condition
 
-from recordings.adapters.dynamo import read_recording
 from recordings.adapters.dynamodb.audit import tenant_item
 from recordings.adapters.dynamodb.cursors import decode_cursor, encode_cursor
 from recordings.adapters.dynamodb.idempotency import released_if_unknown
 from recordings.adapters.dynamodb.items import TenantItem
 from recordings.adapters.dynamodb.keys import LINK, is_sort_key, partition
 from recordings.adapters.dynamodb.queries import get_item, query_items
+from recordings.adapters.dynamodb.recording_reads import blocker_of
 from recordings.adapters.dynamodb.retry_queue import retry_item
 from recordings.adapters.dynamodb.room_items import CreationLockItem, MeetingLinkItem, RoomItem, RoomNameItem
 from recordings.adapters.dynamodb.transaction import Transaction
@@ -27,7 +27,6 @@ from recordings.domain.errors import (
     Throttled,
 )
 from recordings.domain.meeting import MeetingOwnership
-from recordings.domain.recording import Recording
 from recordings.domain.room import Room
 from recordings.ports.repositories import Page, at_meeting
 from recordings.request_context import cleanup
@@ -94,7 +93,7 @@ class DynamoRooms:
             actions += [RoomItem.lease_nonce.remove(), RoomItem.lease_until.remove()]
             condition &= RoomItem.lease_nonce == nonce
         with Transaction() as transaction:
-            transaction.update(_room(before.tenant_id, before.id), actions, condition, otherwise=changed)
+            transaction.update(RoomItem.at(before.tenant_id, before.id), actions, condition, otherwise=changed)
             if before.meeting_id != after.meeting_id:
                 known = self.meeting_ownership(after.meeting_id)
                 taken = MeetingOwnership.begin(after, adopted=True) if known is None else known.taken_by(after)
@@ -121,7 +120,7 @@ class DynamoRooms:
                 return RoomNotFound("there is no such room")
             if held.version != room.version:
                 return ConcurrentUpdate(f"room {room.id} was changed by somebody else")
-            return RoomIsRecording(blocker=blocker_of(room.tenant_id, held))
+            return RoomIsRecording(blocker=blocker_of(held))
 
         def changed(_: object) -> Exception:
             return ConcurrentUpdate(f"the meeting of room {room.id} was changed by somebody else")
@@ -133,7 +132,7 @@ class DynamoRooms:
             free = RoomItem.lease_nonce == nonce
         with Transaction() as transaction:
             transaction.delete(
-                _room(room.tenant_id, room.id),
+                RoomItem.at(room.tenant_id, room.id),
                 (RoomItem.version == room.version) & RoomItem.active_recording_id.does_not_exist() & free,
                 otherwise=error,
             )
@@ -204,12 +203,12 @@ class DynamoRooms:
             if held is None:
                 return RoomNotFound("there is no such room")
             return RoomAlreadyRecording(
-                "the room is already being recorded; stop that recording first", blocker=blocker_of(tenant_id, held)
+                "the room is already being recorded; stop that recording first", blocker=blocker_of(held)
             )
 
         lease = RoomItem.lease_until
         update_item(
-            _room(tenant_id, room_id),
+            RoomItem.at(tenant_id, room_id),
             [RoomItem.lease_nonce.set(nonce), lease.set(until)],
             RoomItem.pk.exists()
             & RoomItem.active_recording_id.does_not_exist()
@@ -222,7 +221,7 @@ class DynamoRooms:
     def release_lock(self, tenant_id: str, room_id: str, *, nonce: str) -> None:
         try:
             update_item(
-                _room(tenant_id, room_id),
+                RoomItem.at(tenant_id, room_id),
                 [RoomItem.lease_nonce.remove(), RoomItem.lease_until.remove()],
                 RoomItem.lease_nonce == nonce,
             )
@@ -243,16 +242,6 @@ class DynamoRooms:
         except RoomNotFound:
             return None
         return room if room.meeting_id == meeting_id else None
-
-
-def blocker_of(tenant_id: str, room: RoomItem) -> Recording | None:
-    """Return the recording that holds a room, if it is still there."""
-    held_by = room.active_recording_id
-    return read_recording(tenant_id, held_by) if held_by is not None else None
-
-
-def _room(tenant_id: str, room_id: str) -> RoomItem:
-    return RoomItem(partition(tenant_id, "ROOM"), room_id)
 
 
 def _creation_lock(tenant_id: str, room_id: str) -> CreationLockItem:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from pynamodb.attributes import Attribute
 from pynamodb.constants import ALL_OLD
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
@@ -21,6 +22,9 @@ from recordings.request_context import remaining_seconds
 
 MAX_ATTEMPTS: Final = 16
 MAX_PAUSE_SECONDS: Final = 1.2
+
+# How DynamoDB writes NULL.
+NULL_VALUE: Final = {"NULL": True}
 
 # Makes the error of a failed condition from the item as it is in the table (None: there is none).
 type Otherwise[I] = Callable[[I | None], Exception]
@@ -77,6 +81,16 @@ def delete_item[I: Item](
 def with_kind(item: Item, actions: Sequence[Action]) -> list[Action]:
     """Add `kind` to the actions: an update that creates an item writes only what the actions name."""
     return [*actions, Item.kind.set(type(item))]
+
+
+def set_or_null(attribute: Attribute[Any], value: object) -> Action:
+    """Set an attribute. None is stored as NULL; pynamodb's `set(None)` removes the attribute."""
+    return attribute.set(NULL_VALUE if value is None else value)
+
+
+def equals_or_null(attribute: Attribute[Any], value: object) -> Condition:
+    """Compare an attribute with a value, or with NULL if the value is None."""
+    return attribute == (NULL_VALUE if value is None else value)
 
 
 def jittered_pause(attempt: int) -> None:
