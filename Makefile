@@ -63,6 +63,7 @@ check: setup ## Style, types, dependency rule, template, API description
 	$(PY) -m tools.checks
 	$(PY) -m tools.openapi.generate --check
 	$(PY) -m tools.openapi.client_models --check
+	node tools/node/draw.mjs --check
 	$(OFFLINE) $(NODE_BIN)/redocly lint --config tools/openapi/redocly.yaml docs/openapi.yaml
 	$(OFFLINE) $(NODE_BIN)/spectral lint --ruleset tools/openapi/spectral.yaml --fail-severity hint docs/openapi.yaml
 
@@ -96,6 +97,9 @@ openapi: setup ## Write docs/openapi.yaml from the code that answers
 
 client-models: setup ## Write the Python client's models from docs/openapi.yaml
 	$(PY) -m tools.openapi.client_models
+
+pictures: setup ## Draw docs/pictures/*.svg from their .dot files
+	node tools/node/draw.mjs
 
 register-webhook: setup ## Have Cloudflare send its webhooks to the deployed API (URL=https://… SECRET=arn ACCOUNT=… APP=…)
 	$(call need,URL SECRET ACCOUNT APP,make register-webhook URL=https://… SECRET=arn:… ACCOUNT=… APP=…)
@@ -139,4 +143,4 @@ release: setup ## Build dist/ for a release from what is unreleased, and write C
 	$(MAKE) test build
 	$(PY) -m tools.release "$(VERSION)"
 
-.PHONY: help setup format check test explore up down deploy-local demo invoke openapi client-models register-webhook audit bench-transfer bench-sync bench-cold-start soak lock build deploy release
+.PHONY: help setup format check test explore up down deploy-local demo invoke openapi client-models pictures register-webhook audit bench-transfer bench-sync bench-cold-start soak lock build deploy release

@@ -105,8 +105,8 @@ def test_a_parameter_says_what_it_takes_and_refuses_the_rest(name: str) -> None:
     assert parameter["AllowedPattern"].endswith("$"), "CloudFormation and sam look for a match of the whole"
 
 
-def test_the_readme_names_every_parameter_with_its_default() -> None:
-    rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", (ROOT / "README.md").read_text(), re.MULTILINE))
+def test_the_docs_name_every_parameter_with_its_default() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", (ROOT / "docs/configuration.md").read_text(), re.MULTILINE))
     for name, parameter in PARAMETERS.items():
         told = rows[name].strip("`")
         default = parameter.get("Default")

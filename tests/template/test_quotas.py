@@ -1,4 +1,4 @@
-"""docs/deploy.md says how much of each quota is used: numbers that the template gives are compared with it."""
+"""docs/limits.md says how much of each quota is used: numbers that the template gives are compared with it."""
 
 import re
 from importlib.metadata import PackageNotFoundError, files
@@ -11,8 +11,8 @@ from tests.support.expanded import expanded
 from tests.support.template import ROOT, template
 from tools.checks.arns import resolved
 
-TEXT = (ROOT / "docs/deploy.md").read_text()
-QUOTAS = TEXT[TEXT.index("\n## 9. Quotas") :]
+TEXT = (ROOT / "docs/limits.md").read_text()
+QUOTAS = TEXT[TEXT.index("\n## Quotas") :]
 ROWS = {
     cells[0].split(" ([")[0].removesuffix(" (same page)"): cells
     for cells in (

@@ -16,9 +16,7 @@ TARGETS = set(re.findall(r"^([a-z][a-z0-9-]*):", MAKEFILE, re.MULTILINE))
 INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 READERS: dict[str, Callable[[str], object]] = {"json": json.loads, "toml": tomllib.loads, "yaml": yaml.compose}
 # Commands that a reader can only start with their path.
-WITHOUT_PATH = re.compile(
-    r"(?<![\w/.])(python3? -m (local|bench|admin|openapi)\b|recordings-admin \w|sam (deploy|delete) -)"
-)
+WITHOUT_PATH = re.compile(r"(?<![\w/.])(python3? -m (tools\.\w+|admin)\b|recordings-admin \w|sam (deploy|delete) -)")
 
 
 def commands(page: str) -> list[str]:
