@@ -39,8 +39,8 @@ LARGE = 20_000_000
 PART = 16 * 1024 * 1024
 # The state before which a run is killed, and the size of the file: a large one is copied in parts.
 KILLS = [
-    ("BeginArchive", None), ("IsThereAnythingToMove", None), ("PlanArchive", None), ("HasItMoved", None),
-    ("CopySegments", LARGE), ("CompleteArchive", None), ("CompleteArchive", LARGE), ("IsItProven", LARGE),
+    ("BeginArchive", None), ("IsMoveDecided", None), ("PlanArchive", None), ("HasFileMoved", None),
+    ("CopySegments", LARGE), ("CompleteArchive", None), ("CompleteArchive", LARGE), ("IsVerified", LARGE),
     ("FinishArchive", None), ("FinishArchive", LARGE), ("Done", None),
 ]  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The gate that lints the state machines and runs them on their examples closes on what would end an execution."""
+"""The check of the state machines finds what would end an execution."""
 
 import json
 import re
@@ -8,94 +8,95 @@ from pathlib import Path
 
 import pytest
 
-from recordings.services.transfer.transfer_file import Done, Plan
 from tests.support.template import ROOT
 from tools.checks.machines import faults
 
 MACHINES = ROOT / "statemachines"
-# A name of the fault, the machine, what stands there, what would be wrong in its place, and what the gate says of it.
+# The machine, its text, what replaces the text, and what the check reports.
 FAULTS = [
-    (
-        "a typo in a field",
+    pytest.param(
         "processing",
         "$plan.segments",
         "$plan.segment",
         r"\$plan\.segment.* gives nothing|not there",
+        id="a typo in a field",
     ),
-    (
-        "a typo in a comparison",
+    pytest.param(
         "processing",
         "$states.input.state = 'over'",
         "$states.input.stat = 'over'",
         r"\$states\.input\.stat in .* is not there",
+        id="a typo in a comparison",
     ),
-    (
-        "a typo in a value",
+    pytest.param(
         "processing",
         "$states.input.state = 'over'",
         "$states.input.state = 'ower'",
         r"no end after|rule 3",
+        id="a typo in a value",
     ),
-    (
-        "a field that no example has",
+    pytest.param(
         "processing",
         "$exists($states.result.partial)",
         "$exists($states.result.part)",
         r"\$states\.result\.part of CheckUpload is in no example",
+        id="a field that no example has",
     ),
-    ("a variable that nothing assigns", "sync", "{% $page %}", "{% $pages %}", r"\$pages in .* is no variable"),
-    ("another function", "archiving", "${CheckArchiveArn}", "${CompleteArchiveArn}", r"segment is not read"),
-    (
-        "a function that is not there",
-        "archiving",
-        "${CheckArchiveArn}",
-        "${CheckArchivesArn}",
-        r"no function CheckArchives",
+    pytest.param(
+        "sync", "{% $page %}", "{% $pages %}", r"\$pages in .* is no variable", id="a variable that nothing assigns"
     ),
-    (
-        "a field that the function does not read",
+    pytest.param(
+        "archiving", "${CheckArchiveArn}", "${CompleteArchiveArn}", r"segment is not read", id="another function"
+    ),
+    pytest.param(
+        "archiving", "${CheckArchiveArn}", "${CheckArchivesArn}", r"no function CheckArchives", id="an unknown function"
+    ),
+    pytest.param(
         "processing",
+        '"use_ranges": "{%',
         '"ranges": "{%',
-        '"range": "{%',
-        r"range is not read[\s\S]*ranges is not sent",
+        r"ranges is not read[\s\S]*use_ranges is not sent",
+        id="a key that the function does not read",
     ),
-    (
-        "a field that is not sent",
+    pytest.param(
         "processing",
         '"key": "{% $plan.key %}",',
         "",
         r"payload of MarkReady: key is not sent",
+        id="a key that is not sent",
     ),
-    ("a Next that leads nowhere", "sync", '"Next": "IsThereMore"', '"Next": "IsThereAny"', r"IsThereAny"),
-    (
-        "a state that nothing leads to",
-        "audit",
-        '"Next": "AuditSome"\n    },',
-        '"Next": "IsAnybodyLeft"\n    },',
-        r"AuditSome",
+    pytest.param(
+        "processing", '"Next": "IsUploaded"', '"Next": "IsUploadedYet"', r"IsUploadedYet", id="an unknown next state"
     ),
-    (
-        "a condition that is no truth value",
-        "sync",
-        "{% $states.input.begun %}",
-        "{% $states.input.nonce %}",
+    pytest.param(
+        "archiving",
+        '"Next": "HasFileMoved"',
+        '"Next": "CopySegments"',
+        r"HasFileMoved",
+        id="a state that no transition leads to",
+    ),
+    pytest.param(
+        "archiving",
+        "{% $states.input.decided %}",
+        "{% $states.context.Execution.Name %}",
         r"is 'example' and not true or false",
+        id="a condition that is not boolean",
     ),
-    ("a function of JSONata that there is not", "processing", "{% $plans + 1 %}", "{% $plus($plans) %}", r"\$plus"),
-    ("an expression that is none", "processing", "{% $plans + 1 %}", "{% $plans + %}", r"plans \+"),
-    (
-        "a Catch before which all are caught",
+    pytest.param(
+        "processing", "{% $plan_count + 1 %}", "{% $plus($plan_count) %}", r"\$plus", id="an unknown JSONata function"
+    ),
+    pytest.param(
+        "processing", "{% $plan_count + 1 %}", "{% $plan_count + %}", r"plan_count \+", id="a malformed expression"
+    ),
+    pytest.param(
         "processing",
         '"ErrorEquals": ["AttemptReplaced"]',
         '"ErrorEquals": ["States.ALL"]',
         r"States\.ALL",
+        id="a Catch after one that catches everything",
     ),
-    (
-        "a field that the language does not know",
-        "audit",
-        '"TimeoutSeconds": 930',
-        '"TimeoutSecond": 930',
-        r"TimeoutSecond",
+    pytest.param(
+        "audit", '"TimeoutSeconds": 930', '"TimeoutSecond": 930', r"TimeoutSecond", id="a field that ASL does not have"
     ),
 ]
 
@@ -105,18 +106,16 @@ def read(name: str) -> tuple[str, dict[str, object]]:
     return (MACHINES / f"{name}.asl.json").read_text(), examples
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault[0])
-def test_a_broken_machine_is_found(fault: tuple[str, str, str, str, str]) -> None:
-    _, machine, right, wrong, told = fault
+@pytest.mark.parametrize(("machine", "right", "wrong", "report"), FAULTS)
+def test_a_broken_machine_is_found(machine: str, right: str, wrong: str, report: str) -> None:
     text, examples = read(machine)
     assert right in text
     found = "\n".join(faults(json.loads(text.replace(right, wrong)), examples))
-    assert re.search(told, found), found
+    assert re.search(report, found), found
 
 
 @pytest.mark.parametrize("machine", ["archiving", "audit", "processing", "sync"])
-def test_an_example_less_leaves_something_that_none_takes(machine: str) -> None:
-    """The machines themselves have no fault, so what is found is the doing of the example that is missing."""
+def test_a_missing_example_leaves_a_path_that_no_example_takes(machine: str) -> None:
     text, examples = read(machine)
     assert faults(json.loads(text), examples) == []
     executions = examples["executions"]
@@ -126,20 +125,7 @@ def test_an_example_less_leaves_something_that_none_takes(machine: str) -> None:
     assert any("no example takes" in one for one in faults(json.loads(text), {**examples, "executions": fewer}))
 
 
-def test_what_the_examples_say_of_a_plan_and_of_a_transfer_has_their_fields() -> None:
-    for machine, plan, done in (
-        ("processing", "PlanTransfer", "CompleteTransfer"),
-        ("archiving", "PlanArchive", "CompleteArchive"),
-    ):
-        tasks = read(machine)[1]["tasks"]
-        assert isinstance(tasks, dict)
-        planned = tasks[plan]["gives"]
-        planned = planned.get("plan", planned)
-        assert Plan.__required_keys__ <= planned.keys() <= Plan.__annotations__.keys()
-        assert tasks[done]["gives"].keys() == Done.__annotations__.keys()
-
-
-def test_the_gate_ends_with_an_error(tmp_path: Path) -> None:
+def test_the_check_exits_with_an_error(tmp_path: Path) -> None:
     (tmp_path / "examples").mkdir()
     text, examples = read("audit")
     (tmp_path / "audit.asl.json").write_text(text.replace("$states.input.left", "$states.input.lef"))

@@ -69,7 +69,14 @@ def source(name: str) -> str:
     return Path(ROOT, FUNCTIONS[name]["CodeUri"], "app.py").read_text()
 
 
-WIRING = ast.parse((ROOT / "layers/recordings/recordings/wiring.py").read_text())
+WIRING = ast.Module(
+    [
+        node
+        for path in sorted((ROOT / "layers/recordings/recordings/wiring").glob("*.py"))
+        for node in ast.parse(path.read_text()).body
+    ],
+    [],
+)
 
 
 def imported(name: str) -> dict[str, set[str]]:

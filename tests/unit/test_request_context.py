@@ -15,7 +15,8 @@ from recordings.request_context import (
     request_context,
     request_seconds,
 )
-from recordings.workflow.task import Payload, task
+from recordings.workflow.messages.base import NoOutput, TaskInput
+from recordings.workflow.task import task
 from tests.support.context import Context
 from tests.support.template import template
 
@@ -64,18 +65,13 @@ def test_the_time_of_a_request_fills_the_time_of_the_api_functions() -> None:
     assert template()["Globals"]["Function"]["Timeout"] == REQUEST_SECONDS + CLEANUP_SECONDS + ANSWER_SECONDS
 
 
-@pytest.mark.parametrize(
-    ("payload", "tenant"),
-    [({"work": {"tenant_id": "acme", "recording_id": "rec_1", "attempt": 1}}, "acme"), ({"nonce": "n"}, None)],
-)
-def test_a_task_works_for_the_tenant_of_its_recording(payload: Payload, tenant: str | None) -> None:
-    seen: list[str | None] = []
+def test_a_task_has_no_deadline() -> None:
+    seen: list[float] = []
 
     @task
-    def handler(_: Payload) -> Payload:
-        seen.append(current_tenant())
-        assert remaining_seconds() == math.inf
-        return {}
+    def handler(message: TaskInput) -> NoOutput:
+        seen.append(remaining_seconds())
+        return NoOutput()
 
-    handler(payload, Context())
-    assert seen == [tenant]
+    handler({}, Context())
+    assert seen == [math.inf]

@@ -424,7 +424,7 @@ def mark(work: dict[str, Any], key: str, facts: dict[str, Any]) -> None:
     from recordings.services.transfer.admit_file import VerifiedFile
 
     found = VerifiedFile.from_facts(key, facts)
-    import_module("functions.workflow.mark_ready.app").admit_file(work, found, errored=False)
+    import_module("functions.workflow.mark_ready.app").mark_ready(work, found, errored=False)
 
 
 def archive(work: dict[str, Any]) -> None:

@@ -101,7 +101,7 @@ class Execution:
 
     example: Json
     defaults: Json
-    payload_of: Callable[[str], Any]
+    check_payload: Callable[[str, Any], Iterable[str]]
     coverage: Coverage
     faults: list[str]
     used: dict[str, int] = field(default_factory=dict)
@@ -183,8 +183,8 @@ class Execution:
         if named is None:
             raise ExpressionFault(f"{at}: {arguments['FunctionName']} is no function of the template")
         function = named[1]
-        wanted = self.payload_of(function)
-        self.faults += [f"{at}, payload of {function}: {one}" for one in difference(arguments["Payload"], wanted)]
+        faults = self.check_payload(function, arguments["Payload"])
+        self.faults += [f"{at}, payload of {function}: {fault}" for fault in faults]
         given = self.example.get("tasks", {}).get(function, [])
         turn = self.used.get(function, 0)
         self.used[function] = turn + 1
@@ -292,12 +292,12 @@ def faults(machine: Json, examples: Json) -> list[str]:
     coverage = Coverage()
     payloads = examples.get("payloads", {})
 
-    def payload_of(function: str) -> Any:
-        return payloads[function] if function in payloads else event_of(function)
+    def check_payload(function: str, sent: Any) -> Iterator[str]:
+        return difference(sent, payloads[function] if function in payloads else event_of(function))
 
     for example in examples["executions"]:
         try:
-            end, why = Execution(example, examples["tasks"], payload_of, coverage, found).run(machine), ""
+            end, why = Execution(example, examples["tasks"], check_payload, coverage, found).run(machine), ""
         except TaskFailed as failed:
             end, why = "an error that nothing catches", f": {failed}"
         except ExpressionFault as fault:

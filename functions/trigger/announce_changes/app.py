@@ -6,8 +6,9 @@ from recordings.domain.errors import Throttled
 from recordings.domain.recording import Recording
 from recordings.http.schemas import Document, change_view
 from recordings.observability import count
+from recordings.workflow.messages.base import Payload
 from recordings.workflow.stream import handle_records
-from recordings.workflow.task import Payload, task
+from recordings.workflow.task import task
 
 # Every change of status passes here, once it is stored.
 ENTERED = {

@@ -20,7 +20,8 @@ from recordings.services.audit.audit_everything import AuditEverything, Checkpoi
 from recordings.services.audit.audit_report import Answer, Report
 from recordings.services.audit.audit_storage import YOUNG, AuditStorage, Shelf
 from recordings.services.sync.reconcile_recording import ReconcileRecording
-from recordings.workflow.task import Payload, task
+from recordings.workflow.messages.base import Payload
+from recordings.workflow.task import task
 
 rooms, recordings, workflow = DynamoRooms(), DynamoRecordings(), ProcessingStateMachine()
 # Waiting costs a few minutes of one small function a week, and makes the comparison whole.

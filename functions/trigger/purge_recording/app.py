@@ -15,8 +15,9 @@ from recordings.domain.purge import PurgeRecord, Removal
 from recordings.http.schemas import purged_view
 from recordings.observability import count, logger
 from recordings.services.recordings.purge_recording import Purged, PurgeRecording
+from recordings.workflow.messages.base import Payload
 from recordings.workflow.stream import handle_records
-from recordings.workflow.task import Payload, task
+from recordings.workflow.task import task
 
 
 class EventBus:

@@ -7,7 +7,8 @@ from recordings.domain.errors import RecordingNotFound
 from recordings.domain.storage_keys import owner_of
 from recordings.observability import identify
 from recordings.services.recordings.restore_recording import TrackRestore
-from recordings.workflow.task import Payload, task
+from recordings.workflow.messages.base import Payload
+from recordings.workflow.task import task
 
 track_restore = TrackRestore(recordings=DynamoRecordings(), vault=ArchiveBucket(), clock=now)
 

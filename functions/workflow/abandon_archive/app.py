@@ -1,16 +1,13 @@
-"""Archiving task: put a recording whose move failed for good back to ready."""
+"""Archiving task: return a recording to ready whose move to the archive failed for good."""
 
-from recordings.adapters.dynamodb.recordings import DynamoRecordings
-from recordings.adapters.storage.archive import ArchiveBucket
-from recordings.adapters.system import now
 from recordings.observability import count
-from recordings.services.transfer.move_to_archive import AbandonArchive
-from recordings.workflow.task import Payload, task
+from recordings.wiring import workflow as wiring
+from recordings.workflow.messages.archiving import AbandonArchiveInput, AbandonArchiveOutput
+from recordings.workflow.task import task
 
-abandon_archive = AbandonArchive(recordings=DynamoRecordings(), clock=now, copies=ArchiveBucket())
+abandon_archive = wiring.abandon_archive(on_stored=lambda recording: count("ArchivesAbandoned"))
 
 
 @task
-def handler(payload: Payload) -> Payload:
-    count("ArchivesAbandoned")
-    return {"status": abandon_archive(payload["work"])}
+def handler(message: AbandonArchiveInput) -> AbandonArchiveOutput:
+    return AbandonArchiveOutput(status=abandon_archive(message.attempt))

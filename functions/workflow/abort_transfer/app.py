@@ -1,14 +1,16 @@
-"""Processing task: drop an unfinished upload, so that no parts are paid for."""
+"""Processing task: abort an unfinished upload, because its parts cost money."""
 
-from recordings.adapters.storage.bucket import R2Bucket
-from recordings.workflow.task import Payload, task
+from recordings.wiring import workflow as wiring
+from recordings.workflow.messages.base import NoOutput
+from recordings.workflow.messages.processing import AbortTransferInput
+from recordings.workflow.task import task
 
-files = R2Bucket()
+uploads = wiring.abort_transfer()
 
 
 @task
-def handler(payload: Payload) -> Payload:
-    plan = payload["plan"]
-    if plan and plan["upload_id"]:
-        files.abort(plan["key"], plan["upload_id"])
-    return {}
+def handler(message: AbortTransferInput) -> NoOutput:
+    plan = message.plan
+    if plan is not None and plan["upload_id"]:
+        uploads.abort(plan["key"], plan["upload_id"])
+    return NoOutput()

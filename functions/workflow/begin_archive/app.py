@@ -1,12 +1,12 @@
-"""Archiving task: see that the move was decided."""
+"""Archiving task: check that the stored decision asks for this move."""
 
-from recordings.adapters.dynamodb.recordings import DynamoRecordings
-from recordings.services.transfer.move_to_archive import BeginArchive
-from recordings.workflow.task import Payload, task
+from recordings.wiring import workflow as wiring
+from recordings.workflow.messages.archiving import BeginArchiveInput, BeginArchiveOutput
+from recordings.workflow.task import task
 
-begin_archive = BeginArchive(recordings=DynamoRecordings())
+begin_archive = wiring.begin_archive()
 
 
 @task
-def handler(payload: Payload) -> Payload:
-    return {"begun": begin_archive(payload["work"])}
+def handler(message: BeginArchiveInput) -> BeginArchiveOutput:
+    return BeginArchiveOutput(decided=begin_archive(message.attempt))

@@ -3,7 +3,8 @@
 from recordings.adapters.dynamodb.sync_lease import DynamoSyncLease
 from recordings.adapters.system import now
 from recordings.services.sync.sync_all import LEASE
-from recordings.workflow.task import Payload, task
+from recordings.workflow.messages.base import Payload
+from recordings.workflow.task import task
 
 state = DynamoSyncLease()
 

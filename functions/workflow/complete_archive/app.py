@@ -1,19 +1,13 @@
 """Archiving task: make one object of the copied parts."""
 
-from recordings.adapters.dynamodb.part_checksums import DynamoPartChecksums
-from recordings.adapters.dynamodb.recordings import DynamoRecordings
-from recordings.adapters.storage.archive import ArchiveBucket
-from recordings.services.transfer.move_to_archive import ArchiveFence
-from recordings.services.transfer.transfer_file import CompleteTransfer
-from recordings.workflow.task import Payload, task
+from recordings.wiring import workflow as wiring
+from recordings.workflow.messages.transfer import CompleteTransferInput, CompleteTransferOutput
+from recordings.workflow.task import task
 
-complete_transfer = CompleteTransfer(
-    files=ArchiveBucket(), sums=DynamoPartChecksums(), fence=ArchiveFence(recordings=DynamoRecordings())
-)
+complete_archive = wiring.complete_archive()
 
 
 @task
-def handler(payload: Payload) -> Payload:
-    # Executions of an older release pass neither `work` nor `checked`.
-    done = complete_transfer(payload["plan"], work=payload.get("work"), checked=payload.get("checked", True))
-    return {**done}
+def handler(message: CompleteTransferInput) -> CompleteTransferOutput:
+    result = complete_archive(message.plan, work=message.attempt, checked=message.checked)
+    return CompleteTransferOutput(result=result)

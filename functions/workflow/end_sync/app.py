@@ -4,7 +4,8 @@ from datetime import datetime
 
 from recordings.adapters.dynamodb.sync_lease import DynamoSyncLease
 from recordings.observability import count
-from recordings.workflow.task import Payload, task
+from recordings.workflow.messages.base import Payload
+from recordings.workflow.task import task
 
 state = DynamoSyncLease()
 

@@ -1,21 +1,20 @@
 """Processing task: store that there will be no file, and why."""
 
-from recordings.adapters.dynamodb.recordings import DynamoRecordings
-from recordings.adapters.system import now
-from recordings.domain.lifecycle import Status
-from recordings.domain.reconciliation import EXPIRED, LOST, TRACKS
+from recordings.domain.recording import Recording
 from recordings.observability import count
-from recordings.services.transfer.process_recording import MarkFailed
-from recordings.workflow.task import Payload, task
+from recordings.wiring import workflow as wiring
+from recordings.workflow.messages.processing import MarkFailedInput, MarkFailedOutput
+from recordings.workflow.task import task
 
-mark_failed = MarkFailed(recordings=DynamoRecordings(), clock=now)
-FAILURES = {"ProviderRecordingFailed": LOST, "SourceExpired": EXPIRED, "TracksOnly": TRACKS}
+
+def count_recording(recording: Recording) -> None:
+    # A file that an earlier attempt held becomes the recording's file instead.
+    count("RecordingsReady" if recording.file is not None else "RecordingsFailed")
+
+
+mark_failed = wiring.mark_failed(on_stored=count_recording)
 
 
 @task
-def handler(payload: Payload) -> Payload:
-    status = mark_failed(payload["work"], FAILURES[payload["error"]])
-    # Media that was held becomes the file instead; better news of Cloudflare changes nothing.
-    if status in {Status.READY, Status.FAILED}:
-        count("RecordingsReady" if status is Status.READY else "RecordingsFailed")
-    return {"status": status}
+def handler(message: MarkFailedInput) -> MarkFailedOutput:
+    return MarkFailedOutput(status=mark_failed(message.attempt, message.failure))

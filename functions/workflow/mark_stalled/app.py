@@ -1,18 +1,15 @@
-"""Processing task: flag a recording whose attempt gave up, and clear away what it wrote."""
+"""Processing task: flag a recording whose attempt has ended without a file, and delete what the attempt wrote."""
 
-from recordings.adapters.dynamodb.recordings import DynamoRecordings
-from recordings.adapters.storage.bucket import R2Bucket
-from recordings.adapters.system import attempt_limits, now
 from recordings.observability import count
-from recordings.services.transfer.process_recording import MarkStalled
-from recordings.workflow.task import Payload, task
+from recordings.wiring import workflow as wiring
+from recordings.workflow.messages.base import NoOutput
+from recordings.workflow.messages.processing import MarkStalledInput
+from recordings.workflow.task import task
 
-mark_stalled = MarkStalled(recordings=DynamoRecordings(), files=R2Bucket(), clock=now, limits=attempt_limits())
+mark_stalled = wiring.mark_stalled(on_stored=lambda recording: count("RecordingsStalled"))
 
 
 @task
-def handler(payload: Payload) -> Payload:
-    # Executions of an older release do not pass the error: then it is taken for one.
-    mark_stalled(payload["work"], failed=payload.get("error") != "")
-    count("RecordingsStalled")
-    return {}
+def handler(message: MarkStalledInput) -> NoOutput:
+    mark_stalled(message.attempt, failed=message.error != "")
+    return NoOutput()

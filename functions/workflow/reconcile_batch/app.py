@@ -17,7 +17,8 @@ from recordings.services.sync.reconcile_recording import ReconcileRecording
 from recordings.services.sync.resume_archive import ResumeArchive
 from recordings.services.sync.sync_all import LEASE, LookClosely
 from recordings.services.transfer.late_delivery import RemoveLateDelivery
-from recordings.workflow.task import Payload, task
+from recordings.workflow.messages.base import Payload
+from recordings.workflow.task import task
 
 state = DynamoSyncLease()
 rooms, recordings, workflow = DynamoRooms(), DynamoRecordings(), ProcessingStateMachine()

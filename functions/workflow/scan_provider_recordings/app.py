@@ -11,7 +11,8 @@ from recordings.adapters.dynamodb.sync_lease import DynamoSyncLease
 from recordings.adapters.system import deadlines, now
 from recordings.observability import count, logger
 from recordings.services.sync.sync_all import LEASE, ScanProviderRecordings, SyncWindow
-from recordings.workflow.task import Payload, task
+from recordings.workflow.messages.base import Payload
+from recordings.workflow.task import task
 
 state = DynamoSyncLease()
 scan_provider_recordings = ScanProviderRecordings(

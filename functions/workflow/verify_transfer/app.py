@@ -1,13 +1,12 @@
-"""Processing task: compare what is stored with what was read."""
+"""Processing task: compare the stored file with what was read, and read its media facts."""
 
-from recordings.adapters.storage.bucket import R2Bucket
-from recordings.adapters.storage.media import read_media_facts
-from recordings.services.transfer.transfer_file import VerifyTransfer
-from recordings.workflow.task import Payload, task
+from recordings.wiring import workflow as wiring
+from recordings.workflow.messages.processing import VerifyTransferInput, VerifyTransferOutput
+from recordings.workflow.task import task
 
-verify_transfer = VerifyTransfer(files=R2Bucket(), read_media_facts=read_media_facts)
+verify_transfer = wiring.verify_transfer()
 
 
 @task
-def handler(payload: Payload) -> Payload:
-    return verify_transfer(payload["plan"], payload["done"])
+def handler(message: VerifyTransferInput) -> VerifyTransferOutput:
+    return VerifyTransferOutput(file=verify_transfer(message.plan, message.result))

@@ -29,6 +29,7 @@
   - Throttled                  what this service stands on is busy or does not answer; carries the seconds to wait
     + RetrievalRefused         cold storage has no room for this tier now: nothing was asked for
   - InfrastructureError        permission, configuration or bug: trying again is of no use, a person must act
+    + InvalidTaskInput         a state machine, or a person, sent a function what it does not accept
   - ProviderFailure
     + ProviderError
       * ProviderNotFound       Cloudflare does not know it
@@ -191,6 +192,10 @@ class InfrastructureError(RecordingsError):
     """
 
     code = "internal_error"
+
+
+class InvalidTaskInput(InfrastructureError):
+    """The event does not fit the function's input model. The text names the fields and shows no values."""
 
 
 class ProviderFailure(RecordingsError):

@@ -11,7 +11,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
 
 from recordings.observability import count, identify_during, logger
-from recordings.workflow.task import Payload
+from recordings.workflow.messages.base import Payload
 
 
 class Skipped(Exception):

@@ -1,53 +1,158 @@
-"""The frame around every function a state machine calls.
+"""The frame around every function that a state machine calls.
 
-Step Functions matches `Retry` and `Catch` on the exact name of the exception's class, so a domain error is part of the
-contract between code and workflow. What leaves a task is always one of domain/errors.py: anything else is a bug.
+Step Functions compares `Retry` and `Catch` with the exact name of the exception's class, so the names of domain errors
+are part of the contract between code and state machines. Every exception that leaves a task is one of domain/errors.py.
 """
 
 from collections.abc import Callable
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_type_hints, overload
 
-from recordings.domain.errors import InfrastructureError, ProviderRecordingFailed, RecordingsError, TransferError
+from pydantic import BaseModel, ValidationError
+
+from recordings.domain.errors import (
+    InfrastructureError,
+    InvalidTaskInput,
+    ProviderRecordingFailed,
+    RecordingsError,
+    TransferError,
+)
 from recordings.observability import count, identify, invocation, logger
 from recordings.request_context import request_context
 from recordings.startup import resume_collection
+from recordings.workflow.messages.base import AttemptInput, Payload, TaskOutput
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-type Payload = dict[str, Any]
+type LambdaHandler = Callable[[Payload, "LambdaContext"], Payload]
+
+# What the execution's history shows of an error. Step Functions accepts 32,768 characters (API reference,
+# SendTaskFailure).
+MAX_CAUSE_LENGTH: Final = 256
 
 
-def task(handle: Callable[[Payload], Payload]) -> Callable[[Payload, "LambdaContext"], Payload]:
-    """Make a Lambda handler that logs under the recording's id, works for its tenant and raises domain errors alone."""
+class TaskTokens(NamedTuple):
+    """How a task ends the state that waits for its token. An expired token is no error.
 
-    @logger.inject_lambda_context(correlation_id_path="work.recording_id", clear_state=True)
+    `complete` receives the token and the output, `fail` the token, the name of the error and its cause.
+    """
+
+    complete: Callable[[str, dict[str, object]], object]
+    fail: Callable[[str, str, str], object]
+
+
+@overload
+def task[I: BaseModel, O: TaskOutput](handle: Callable[[I], O]) -> LambdaHandler: ...
+@overload
+def task(handle: Callable[[Payload], Payload]) -> LambdaHandler: ...
+def task(handle: Callable[[Any], Any]) -> LambdaHandler:
+    """Make a Lambda handler of a function that takes an input model and returns an output model.
+
+    The handler validates the event, logs under the recording's id and works for its tenant. It raises domain errors
+    only, and InvalidTaskInput for an event that does not fit the input model.
+    """
+    if get_type_hints(handle)["return"] is Payload:
+        return _lambda_handler(handle, handle)
+    input_model, output_model = _models(handle)
+    output_model.model_rebuild()
+
+    def run(event: Payload) -> Payload:
+        output: TaskOutput = _run(handle, _validated(input_model, event))
+        return output.to_payload()
+
+    return _lambda_handler(handle, run)
+
+
+def waiting_task[I: BaseModel, O: TaskOutput](
+    tokens: TaskTokens,
+) -> Callable[[Callable[[I], O | None]], LambdaHandler]:
+    """Make a Lambda handler, as `task` does, for a state that waits for a task token, `token` in its input.
+
+    An output completes the token, an error fails it, and None leaves it to a webhook or to the state's time-out. The
+    error goes to the token because Step Functions waits for that, whatever the function itself returns.
+    """
+
+    def decorate(handle: Callable[[I], O | None]) -> LambdaHandler:
+        input_model, _ = _models(handle)
+
+        def run(event: Payload) -> Payload:
+            token = event.get("token")
+            try:
+                output = _run(handle, _validated(input_model, event))
+            except Exception as error:
+                if not isinstance(token, str):
+                    raise
+                known = named(error)
+                error_name = type(known).__name__
+                logger.info("task failed", code=error_name)
+                tokens.fail(token, error_name, str(known)[:MAX_CAUSE_LENGTH])
+                return {}
+            if output is not None:
+                tokens.complete(event["token"], output.to_payload())
+            return {}
+
+        return _lambda_handler(handle, run)
+
+    return decorate
+
+
+def _lambda_handler(handle: Callable[..., Any], run: Callable[[Payload], Payload]) -> LambdaHandler:
+    @logger.inject_lambda_context(clear_state=True)
     @wraps(handle)
     def handler(event: Payload, context: "LambdaContext") -> Payload:
-        work = event.get("work") or {}
         with invocation(context):
-            identify(tenant_id=work.get("tenant_id"), recording_id=work.get("recording_id"))
             try:
-                with request_context(tenant_id=work.get("tenant_id")):
-                    return handle(event)
+                return run(event)
             except Exception as error:
-                told = named(error)
-                if told is error:
+                known = named(error)
+                if known is error:
                     raise
-                raise told from error
+                raise known from error
 
     resume_collection()
     return handler
 
 
-def named(error: Exception) -> Exception:
-    """The error itself if the domain has it; else InfrastructureError, and the log has the whole of it.
+def _models(handle: Callable[..., Any]) -> tuple[type[BaseModel], type[Any]]:
+    """Return the models that a handler is annotated with. The first call of a function must not build them."""
+    hints = get_type_hints(handle)
+    output_model = hints.pop("return")
+    (input_model,) = hints.values()
+    input_model.model_rebuild()
+    return input_model, output_model
 
-    Call it where the error is handled. The text of what is unexpected may hold a signed URL, so its class must do.
+
+def _validated[I: BaseModel](model: type[I], event: Payload) -> I:
+    try:
+        return model.model_validate(event)
+    except ValidationError as error:
+        # Without the values: an event may contain a task token.
+        faults = error.errors(include_url=False, include_input=False, include_context=False)
+        told = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults)
+        logger.error("invalid input", faults=told)
+        count("InfrastructureErrors")
+        raise InvalidTaskInput(f"{model.__name__}: {told}") from None
+
+
+def _run[O](handle: Callable[[Any], O], message: BaseModel) -> O:
+    attempt = message.attempt if isinstance(message, AttemptInput) else None
+    if attempt is None:
+        return handle(message)
+    logger.set_correlation_id(attempt["recording_id"])
+    identify(tenant_id=attempt["tenant_id"], recording_id=attempt["recording_id"])
+    with request_context(tenant_id=attempt["tenant_id"]):
+        return handle(message)
+
+
+def named(error: Exception) -> Exception:
+    """Return a domain error as it is. Log anything else, count it, and return an InfrastructureError.
+
+    Call it while the exception is handled. The text of an unexpected error may contain a presigned URL, so only its
+    class is passed on.
     """
     if isinstance(error, RecordingsError | TransferError | ProviderRecordingFailed):
         return error
     logger.exception("failed")
     count("InfrastructureErrors")
-    return InfrastructureError(f"{type(error).__name__}; the log has the whole of it")
+    return InfrastructureError(f"{type(error).__name__}; the log has the details")

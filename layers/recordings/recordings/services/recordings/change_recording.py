@@ -21,22 +21,27 @@ def changed(
     change: Callable[[Recording], Recording],
     *,
     known: Recording | None = None,
+    on_stored: Callable[[Recording], object] = lambda recording: None,
 ) -> Recording:
     """Load, change and save, from the beginning when somebody else was faster; give the recording as it is then.
 
     `change` may give what it was given: then nothing is written. With `known` the first try takes that instead of
-    loading it again. Raises ConcurrentUpdate when others are faster each time, and what `load` and `change` raise.
+    loading it again. `on_stored` receives the recording that this call has stored. Raises ConcurrentUpdate when others
+    are faster each time, and what `load` and `change` raise.
     """
     before = known if known is not None else load()
-    for _ in range(TRIES - 1):
+    for attempt in range(1, TRIES + 1):
         after = change(before)
         try:
             recordings.save(before, after)
-            return after
         except ConcurrentUpdate:
+            if attempt == TRIES:
+                raise
             before = load()
-    after = change(before)
-    recordings.save(before, after)
+        else:
+            if after is not before:
+                on_stored(after)
+            break
     return after
 
 

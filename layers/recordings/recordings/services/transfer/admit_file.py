@@ -1,6 +1,6 @@
 """Decide whether a verified file becomes the recording's, store the decision, and then carry it out."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Self
@@ -59,13 +59,17 @@ class VerifiedFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdmitFile:
-    """Apply domain/admission.py to a verified file. Safe to repeat: what is decided stays decided."""
+    """Apply domain/admission.py to a verified file. Safe to repeat: what is decided stays decided.
+
+    `on_stored` receives the recording when a call has stored its decision, before anything is cleared away.
+    """
 
     recordings: Recordings
     recorder: RecordingProvider
     files: AttemptFiles
     clock: Clock
     limits: AttemptLimits
+    on_stored: Callable[[Recording], object] = lambda recording: None
 
     def __call__(self, work: Work, found: VerifiedFile, *, errored: bool) -> Status:
         """Give the recording's status. `errored`: Cloudflare called the recording errored when it was waited for.
@@ -80,6 +84,7 @@ class AdmitFile:
                 self.recordings,
                 work,
                 lambda one: self._after(one, found, announced, decision) if _is_open(one, work) else one,
+                on_stored=self.on_stored,
             )
         # What moves to cold storage, or has moved, is the move's to clear away.
         if recording.attempt == work["attempt"] and recording.status in CLEARED:

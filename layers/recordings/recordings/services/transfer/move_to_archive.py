@@ -126,7 +126,10 @@ def key_in_r2(work: Work, plan: Plan) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishArchive:
-    """Verify the copy, point the recording to it, then empty R2, unless a URL of the file there still has to work."""
+    """Verify the copy, point the recording to it, then empty R2, unless a URL of the file there still has to work.
+
+    `on_stored` receives the recording when a call has pointed it to the copy.
+    """
 
     recordings: Recordings
     files: Files
@@ -134,6 +137,7 @@ class FinishArchive:
     links: DownloadLinks
     clock: Clock
     storage_class: str
+    on_stored: Callable[[Recording], object] = lambda recording: None
 
     def __call__(self, work: Work, plan: Plan | None, done: Done | None) -> None:
         """Without a plan the file has moved before, and only R2 may be left to empty.
@@ -169,6 +173,7 @@ class FinishArchive:
             self.recordings,
             lambda: self.recordings.get_including_deleted(work["tenant_id"], work["recording_id"]),
             pointed,
+            on_stored=self.on_stored,
         )
 
 
@@ -205,11 +210,15 @@ class EmptySource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AbandonArchive:
-    """Put the recording back to ready: nothing is lost, and nothing is left of the move."""
+    """Put the recording back to ready: nothing is lost, and nothing is left of the move.
+
+    `on_stored` receives the recording when a call has put it back.
+    """
 
     recordings: Recordings
     clock: Clock
     copies: Discardable
+    on_stored: Callable[[Recording], object] = lambda recording: None
 
     def __call__(self, work: Work) -> Status:
         """Raises ConcurrentUpdate."""
@@ -223,6 +232,7 @@ class AbandonArchive:
             self.recordings,
             lambda: self.recordings.get_including_deleted(work["tenant_id"], work["recording_id"]),
             back,
+            on_stored=self.on_stored,
         )
         key = archive_key(stored, work["attempt"])
         if stored.file is None or stored.file.key != key:

@@ -270,8 +270,11 @@ class CloudflareUrl:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarkFailed:
+    """`on_stored` receives the recording that a call has stored: failed, or ready with a file that was held."""
+
     recordings: Recordings
     clock: Clock
+    on_stored: Callable[[Recording], object] = lambda recording: None
 
     def __call__(self, work: Work, failure: Failure) -> Status:
         """Store that there will be no file, and why; unless Cloudflare's news has been better since.
@@ -284,7 +287,7 @@ class MarkFailed:
                 return one
             return one.failed(failure, at=self.clock(), cause=failure.code)
 
-        return save_result(self.recordings, work, failed).status
+        return save_result(self.recordings, work, failed, on_stored=self.on_stored).status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -292,13 +295,14 @@ class MarkStalled:
     """Flag a recording whose attempt gave up, say when the next one is due, and clear away what it wrote.
 
     The recording stays `processing`: the sync makes the next attempt, a person can make one at any time. The last file
-    of all goes into quarantine.
+    of all goes into quarantine. `on_stored` receives the recording that a call has flagged.
     """
 
     recordings: Recordings
     files: AttemptFiles
     clock: Clock
     limits: AttemptLimits
+    on_stored: Callable[[Recording], object] = lambda recording: None
 
     def __call__(self, work: Work, *, failed: bool = True) -> None:
         """Without `failed` nothing went wrong: the upload did not come, and its file may be fetched at once."""
@@ -309,6 +313,8 @@ class MarkStalled:
         if recording.next_attempt_at is None:
             step = recording.progress or Progress(step="stalled", attempt=recording.attempt)
             self.recordings.note_progress(recording, replace(step, step="stalled", next_step_due=due), stalled=True)
+            if not recording.stalled:
+                self.on_stored(recording)
         if failed and due is None:
             quarantine(self.files, recording, attempt_key(recording), attempt=recording.attempt)
         remove_attempt_files(self.files, recording, until=recording.attempt)
@@ -326,12 +332,19 @@ def wanted(recordings: Recordings, work: Work) -> Recording:
     return recording
 
 
-def save_result(recordings: Recordings, work: Work, change: Callable[[Recording], Recording]) -> Recording:
+def save_result(
+    recordings: Recordings,
+    work: Work,
+    change: Callable[[Recording], Recording],
+    *,
+    on_stored: Callable[[Recording], object] = lambda recording: None,
+) -> Recording:
     """Store a change, unless a newer attempt has taken over; give the recording as it is then."""
     return changed(
         recordings,
         lambda: recordings.get_including_deleted(work["tenant_id"], work["recording_id"]),
         lambda one: change(one) if one.attempt == work["attempt"] else one,
+        on_stored=on_stored,
     )
 
 

@@ -1,0 +1,119 @@
+"""The messages between state machines and functions: what is refused, and what executions of the last release need."""
+
+import json
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from recordings.workflow.messages.processing import RENAMED_ERRORS
+from tests.support.messages import FUNCTIONS, models_of
+from tests.support.template import ROOT
+from tools.checks.machines import Coverage, Execution, TaskFailed
+
+type Json = dict[str, Any]
+
+LAST_RELEASE = ROOT / "tests/data/last_release"
+# What the state machines of the last release sent, and the example events of its functions.
+INPUTS: dict[str, list[Json]] = json.loads((LAST_RELEASE / "inputs.json").read_text())
+MACHINES = ("processing", "archiving")
+# A webhook completes the token of a waiting execution with this.
+WEBHOOK = {"state": "look_again"}
+SYNC = {"BeginSync", "ScanProviderRecordings", "ReconcileBatch", "EndSync", "AuditStorage"}
+TASKS = sorted(
+    name for name, body in FUNCTIONS.items() if body["CodeUri"].startswith("functions/workflow/") and name not in SYNC
+)
+
+
+def event_of(function: str) -> Json:
+    event: Json = json.loads(
+        (ROOT / "events" / f"{FUNCTIONS[function]['CodeUri'].rpartition('/')[2]}.json").read_text()
+    )
+    return event
+
+
+@pytest.mark.parametrize("function", INPUTS.keys() - SYNC)
+def test_an_input_of_the_last_release_means_what_it_meant(function: str) -> None:
+    model, _ = models_of(function)
+    for recorded in INPUTS[function]:
+        message = model.model_validate(recorded).model_dump(mode="json")
+        if "work" in recorded:
+            assert message["attempt"] == recorded["work"]
+        for name in ("plan", "segment", "partial", "key", "token", "wait_seconds", "checked", "nonce"):
+            assert message.get(name) == recorded.get(name), name
+        if "error" in recorded:
+            assert message["error"] == RENAMED_ERRORS.get(recorded["error"], recorded["error"])
+
+
+@pytest.mark.parametrize("function", TASKS)
+def test_the_example_event_of_a_task_is_an_input_and_has_no_other_key(function: str) -> None:
+    model, _ = models_of(function)
+    event = event_of(function)
+    assert model.model_validate(event).model_dump(mode="json", exclude_unset=True).keys() == event.keys()
+    assert model.model_validate(event | {"of_another_release": 1}) == model.model_validate(event)
+
+
+@pytest.mark.parametrize("function", TASKS)
+def test_every_required_key_of_an_input_is_required(function: str) -> None:
+    model, _ = models_of(function)
+    event = event_of(function)
+    for name, field in model.model_fields.items():
+        if field.is_required():
+            with pytest.raises(ValidationError, match="Field required"):
+                model.model_validate({key: value for key, value in event.items() if key != name})
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_an_execution_on_the_last_releases_definition_ends_as_on_this_ones(machine: str) -> None:
+    """This release's functions read what the old definition sends, and it reads what they return."""
+    definition = json.loads((LAST_RELEASE / f"{machine}.asl.json").read_text())
+    examples = json.loads((ROOT / f"statemachines/examples/{machine}.json").read_text())
+    invoked: set[str] = set()
+
+    def check_payload(function: str, payload: Json) -> list[str]:
+        invoked.add(function)
+        models_of(function)[0].model_validate(payload)
+        return []
+
+    defaults = {function: returned(function, answer) for function, answer in examples["tasks"].items()}
+    for example in examples["executions"]:
+        tasks = {name: [returned(name, one) for one in listed] for name, listed in example.get("tasks", {}).items()}
+        faults: list[str] = []
+        execution = Execution({**example, "tasks": tasks}, defaults, check_payload, Coverage(), faults)
+        assert (end_of(execution, definition), faults) == (expected_end(example), []), example["name"]
+    assert invoked == examples["tasks"].keys()
+
+
+def end_of(execution: Execution, definition: Json) -> str:
+    try:
+        return execution.run(definition)
+    except TaskFailed:
+        return "an error that nothing catches"
+
+
+def expected_end(example: Json) -> str:
+    # No old definition catches a renamed error: the execution ends stalled, and the sync starts another attempt.
+    return "Stalled" if errors_in(example) & {*RENAMED_ERRORS.values()} else str(example["ends"])
+
+
+def errors_in(example: Json) -> set[str]:
+    return {one["fails"] for listed in example.get("tasks", {}).values() for one in listed if "fails" in one}
+
+
+def returned(function: str, answer: Json) -> Json:
+    """What a state receives from a function, given the example of its answer."""
+    if "gives" not in answer or answer["gives"] == WEBHOOK:
+        return answer
+    return {"gives": models_of(function)[1].model_validate(answer["gives"]).to_payload()}
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_the_examples_of_a_machine_are_what_its_functions_return(machine: str) -> None:
+    examples = json.loads((ROOT / f"statemachines/examples/{machine}.json").read_text())
+    answers = [*examples["tasks"].items()]
+    answers += [(name, one) for example in examples["executions"] for name, listed in example.get("tasks", {}).items()
+                for one in listed]  # fmt: skip
+    for name, answer in answers:
+        if "gives" in answer and answer["gives"] != WEBHOOK:
+            output = models_of(name)[1].model_validate(answer["gives"])
+            assert output.model_dump(mode="json", exclude_unset=True) == answer["gives"], name
