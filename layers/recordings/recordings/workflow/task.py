@@ -25,6 +25,8 @@ from recordings.workflow.messages.base import AttemptInput, Payload, TaskOutput
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
+__all__ = ["Payload", "TaskTokens", "named", "task", "waiting_task"]
+
 type LambdaHandler = Callable[[Payload, "LambdaContext"], Payload]
 
 # What the execution's history shows of an error. Step Functions accepts 32,768 characters (API reference,
