@@ -10,6 +10,12 @@ from tests.support.template import ROOT
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 MAX_README_LINES = 150
+# What a page names in code, from the checkout's root or from the layer's package.
+PATH = re.compile(
+    r"`((?:docs|tools|tests|layers|functions|statemachines|clients|admin|events|domain|adapters|services|ports|http"
+    r"|workflow|wiring)/[\w./*-]+)`"
+)
+PACKAGE = ROOT / "layers/recordings/recordings"
 
 
 def text_of(page: str) -> str:
@@ -34,6 +40,17 @@ def test_every_link_leads_to_a_file_and_a_heading(page: str) -> None:
         if not file.exists() or (fragment and fragment not in anchors(name)):
             broken.append(target)
     assert broken == []
+
+
+@pytest.mark.parametrize("page", pages())
+def test_every_path_that_is_named_exists(page: str) -> None:
+    named = set() if page == "CHANGELOG.md" else set(PATH.findall(text_of(page)))
+    missing = [
+        path
+        for path in sorted(named)
+        if not any(any(root.glob(path)) for root in (ROOT, PACKAGE)) and not path.startswith("events/")
+    ]
+    assert missing == []
 
 
 def test_every_decision_is_in_the_table_under_its_title() -> None:
