@@ -11,7 +11,7 @@ from recordings.adapters.dynamodb.rate_limit import KEY, item_of, part_of
 from recordings.domain.fair_share import CALL, TICK_SECONDS, Shares, Usage, allowed
 from tests.e2e.conftest import Client, calm
 from tests.e2e.support import Json, a_room, start, stop, sync, until
-from tools.local import stack
+from tools.local import deployment, stack
 from tools.local import template as sam
 
 
@@ -19,7 +19,7 @@ from tools.local import template as sam
 def shares(running: Json) -> Shares:
     """As the stack is deployed."""
     template = sam.read(stack.ROOT / "template.yaml")
-    values = {**sam.defaults(template), **stack._parameters(running, template)}
+    values = {**sam.defaults(template), **deployment.parameters_of(running, template)}
     return Shares(
         calls_per_minute=int(values["CloudflareCallsPerMinute"]),
         stop_reserve_percent=int(values["StopReservePercent"]),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tools.local import stack
+from tools.local import deployment, stack
 from tools.local import template as sam
 
 type Json = dict[str, Any]
@@ -39,7 +39,7 @@ def deploy(running: Json, samconfig: Path, *arguments: str, answers: str = "") -
 
 def test_a_deployment_without_changes_succeeds(running: Json, samconfig: Path) -> None:
     template = sam.read(stack.ROOT / "template.yaml")
-    as_deployed = [f'{name}="{value}"' for name, value in stack._parameters(running, template).items()]
+    as_deployed = [f'{name}="{value}"' for name, value in deployment.parameters_of(running, template).items()]
     done = deploy(
         running, samconfig, "--stack-name", f"recordings-{running['name']}", "--no-confirm-changeset",
         "--parameter-overrides", *as_deployed,
@@ -59,7 +59,7 @@ def reviewed(running: Json) -> Iterator[str]:
 def test_a_guided_deployment_needs_no_edited_file(running: Json, samconfig: Path, reviewed: str) -> None:
     """Up to the changes that it shows; what it has been told is in samconfig.toml then, for the next deployment."""
     parameters: Json = sam.read(stack.ROOT / "template.yaml")["Parameters"]
-    given = stack._parameters(running, {"Parameters": parameters})
+    given = deployment.parameters_of(running, {"Parameters": parameters})
     # What nobody can guess is typed in; the rest is what the file or the template has, at the press of a key.
     typed = {
         name: given[name] if "Default" not in parameter or name == "Architecture" else ""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.template import ROOT, template
-from tools.local.stack import _parameters
+from tools.local.deployment import parameters_of
 
 PARAMETERS: dict[str, dict[str, Any]] = template()["Parameters"]
 INTERFACE: dict[str, Any] = template()["Metadata"]["AWS::CloudFormation::Interface"]
@@ -122,7 +122,7 @@ def test_what_the_local_stack_gives_is_taken() -> None:
         "secrets": {"cloudflare": SECRET, "r2": SECRET},
         "endpoints": {"r2": "http://127.0.0.1:20002"},
     }
-    for name, value in _parameters(told, template()).items():
+    for name, value in parameters_of(told, template()).items():
         parameter = PARAMETERS[name]
         assert re.fullmatch(parameter.get("AllowedPattern", ".*"), value), name
         if "AllowedValues" in parameter:

@@ -16,7 +16,7 @@ from recordings.services.audit import audit_report
 from recordings.services.audit.audit_report import Adopted, Mismatch, Orphan, Phantom, Report, Stalled, Suspicion
 from tests.support.builders import NOON
 from tests.support.template import ROOT
-from tools.local import stack as local_stack
+from tools.local import stack_file
 
 type Json = dict[str, Any]
 
@@ -228,7 +228,7 @@ def test_a_wrong_command_line_is_told_in_one_line(wrong: list[str], capsys: pyte
 def test_which_stack_is_meant_without_a_name(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(local_stack, "ROOT", tmp_path)
+    monkeypatch.setattr(stack_file, "ROOT", tmp_path)
     monkeypatch.delenv("RECORDINGS_STACK", raising=False)
     asked = parser().parse_args(["reconcile"])
     with pytest.raises(Refused, match="which stack"):
