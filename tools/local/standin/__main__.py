@@ -1,4 +1,4 @@
-"""`python -m tools.local.standin --port P --state-dir DIR --r2-endpoint URL`: serves until stopped."""
+"""`python -m tools.local.standin --port P --state-dir DIR --r2-endpoint URL`: serve until stopped."""
 
 import argparse
 from pathlib import Path
@@ -12,7 +12,7 @@ from tools.local.standin.world import World
 
 
 def application(folder: Path, origin: str, r2_endpoint: str) -> web.Application:
-    """The whole stand-in as one aiohttp application. `origin` is the address it is reached under."""
+    """Return the stand-in as one aiohttp application. `origin` is its own URL."""
     world = World(folder, origin, r2_endpoint)
     api = Api(world)
     sender = Sender(world, api.files.told)

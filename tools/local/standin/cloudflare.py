@@ -19,12 +19,12 @@ ACCOUNT = "/client/v4/accounts/{account}/realtime/kit"
 BASE = f"{ACCOUNT}/{{app}}"
 
 type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-# Method, path, the operation that a fault can strike, handler. The first path that fits counts.
+# Method, path, the operation that faults name, handler. The first path that matches is used.
 type Route = tuple[str, str, str, Handler]
 
 
 class Api:
-    """Puts the handlers together, and before each of them the token, the rate limit and the faults."""
+    """Routes to the handlers. Before each handler it checks the token, the rate limit and the faults."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -38,7 +38,7 @@ class Api:
             *(web.route(method, path, self._guarded(operation, handle)) for method, path, operation, handle in listed),
             web.get("/.well-known/webhooks.json", self.webhook_key),
             *self.files.routes(),
-            # What Cloudflare knows and the stand-in does not offer is not there either.
+            # An endpoint of Cloudflare that the stand-in does not have is a 404 as well.
             web.route("*", "/client/v4/{rest:.*}", self._guarded("unknown", self._unknown)),
         ]
 
@@ -148,7 +148,7 @@ class Api:
         return no_route(request)
 
     async def _meeting_of(self, request: web.Request) -> str | None:
-        """The meeting that a call is about, if it is about one and a fault asks for it."""
+        """Return the meeting of a call, or None if it has none or no fault needs it."""
         named, world = request.match_info, self.world
         if all(fault.meeting_id is None for fault in world.faults):
             return None
@@ -164,7 +164,7 @@ class Api:
         return asked if isinstance(asked, str) else None
 
     def _limited(self) -> web.Response | None:
-        """Cloudflare's limit: beyond it everything is blocked for a while (fundamentals/api/reference/limits)."""
+        """Apply Cloudflare's limit, above which every call is blocked (fundamentals/api/reference/limits)."""
         world, at = self.world, time.monotonic()
         settings = world.settings
         if at < world.blocked_until:

@@ -1,4 +1,4 @@
-"""The control API of the stand-in: what tests and people make happen. docs/stand-in.md describes each call."""
+"""The control API of the stand-in: what tests and people make it do. docs/stand-in.md describes each call."""
 
 import asyncio
 import dataclasses
@@ -16,7 +16,7 @@ from tools.local.standin.world import World
 
 
 class Control:
-    """Handlers under `/_control`. An unknown field is refused, so that no test silently tests nothing."""
+    """Handlers under `/_control`. An unknown field is rejected, because a test with a typo would test nothing."""
 
     def __init__(self, world: World, api: Api, sender: Sender) -> None:
         self.world, self.api, self.sender = world, api, sender
@@ -85,7 +85,7 @@ class Control:
         return _json(await self._view(self._found(request), digest=True))
 
     async def create(self, request: web.Request) -> web.Response:
-        """Recordings that exist already: any number, any age, any status, any size."""
+        """Create recordings of any number, age, status and size."""
         asked = await _asked(
             request,
             {"meeting_id", "count", "status", "size", "exact", "age_seconds", "apart_seconds", "auto", "seconds"},
@@ -112,10 +112,13 @@ class Control:
         return _json([one.id for one in made], status=201)
 
     async def patch(self, request: web.Request) -> web.Response:
-        """`size` of the file to come, `exact` (no MP4 around it), `url_until` (time), `run_out` (the URLs told so far
-        are over, a new one is told), `changed` (another file under the same name), `lost` (no URL is told), `partial`
-        (errored, but the file is there), `duration`, `session_ended_at` (time: everybody has left since), and what
-        `tools.local.standin.lies` tells of it."""
+        """Change a recording.
+
+        `size` of the coming file, `exact` (without an MP4 around it), `url_until` (time), `run_out` (earlier URLs
+        expire, and a new one is returned), `changed` (another file under the same name), `lost` (no URL), `partial`
+        (errored, but with a file), `duration`, `session_ended_at` (when the last participant left), and the fields of
+        `tools.local.standin.lies`.
+        """
         recording = self._found(request)
         asked = await _asked(
             request,
@@ -155,7 +158,7 @@ class Control:
         return _json(await self._view(recording, digest=False))
 
     async def file(self, request: web.Request) -> web.Response:
-        """These bytes are the recording's file, of the type `content_type`; URLs told before are still good."""
+        """Replace the recording's file with these bytes of the type `content_type`. Earlier URLs stay valid."""
         recording, content = self._found(request), await request.read()
         told, had = recording.duration, recording.media is not None
         recording.given, recording.media = content, None
@@ -167,7 +170,7 @@ class Control:
         return _json(await self._view(recording, digest=True))
 
     async def deliver(self, request: web.Request) -> web.Response:
-        """Put the file into the customer's bucket now, whatever was said before; or only its `first_bytes`."""
+        """Put the file, or only its `first_bytes`, into the customer's bucket now, even if that is switched off."""
         recording = self._found(request)
         first = (await _asked(request, {"first_bytes"})).get("first_bytes")
         if recording.storage_config is None:
@@ -180,7 +183,7 @@ class Control:
         return web.Response(status=204)
 
     async def status(self, request: web.Request) -> web.Response:
-        """Put a recording into a status, with what belongs to it."""
+        """Set a recording's status, and the fields that change with it."""
         recording, asked = (
             self._found(request),
             await _asked(request, {"status", "error", "announce", "paused_seconds"}),
@@ -201,7 +204,7 @@ class Control:
         return _json(await self._view(recording, digest=False))
 
     async def auto_start(self, request: web.Request) -> web.Response:
-        """The first participant joins a meeting that records on start."""
+        """Let the first participant join a meeting that records on start."""
         asked = await _asked(request, {"meeting_id", "size"})
         meeting_id = asked["meeting_id"]
         self._known(meeting_id)
@@ -211,18 +214,18 @@ class Control:
         return _json(await self._view(recording, digest=False), status=201)
 
     async def join(self, request: web.Request) -> web.Response:
-        """Everybody joins a meeting: its session is live from now on, recorded or not."""
+        """Let all participants join a meeting. Its session is live from now on, recorded or not."""
         asked = await _asked(request, {"meeting_id"})
         self._known(asked["meeting_id"])
         session = self.api.sessions.join(asked["meeting_id"])
         return _json({"session_id": session.id, "participants": [*session.participants]}, status=201)
 
     async def meetings(self, request: web.Request) -> web.Response:
-        """Every meeting, oldest first, and whether it records by itself."""
+        """Return every meeting, oldest first, and whether it records on start."""
         return _json([_meeting_view(one) for one in self.world.meetings.values()])
 
     async def meeting(self, request: web.Request) -> web.Response:
-        """A meeting that somebody made elsewhere, under an id of their choice; or one that they have changed."""
+        """Create a meeting under an id of the caller's choice, or change one."""
         asked = await _asked(request, {"meeting_id", "record_on_start"})
         self._known(asked["meeting_id"])
         meeting = self.world.meetings[asked["meeting_id"]]
@@ -233,7 +236,7 @@ class Control:
         return _json([{"row": one.content, "meeting_id": one.meeting_id} for one in self.world.rows])
 
     async def add_row(self, request: web.Request) -> web.Response:
-        """Any JSON as one more row of the listing, `age_seconds` old; of all meetings' only, without `meeting_id`."""
+        """Add any JSON as a row, `age_seconds` old. Without `meeting_id` only the app's listing has it."""
         asked = await _asked(request, {"row", "meeting_id", "age_seconds"})
         began = now() - timedelta(seconds=float(asked.get("age_seconds", 0)))
         self.world.rows.append(Row(asked["row"], asked.get("meeting_id"), began))
@@ -248,7 +251,7 @@ class Control:
             self.world.meetings[meeting_id] = Meeting(meeting_id, "made elsewhere", True, now())
 
     async def requests(self, request: web.Request) -> web.Response:
-        """The calls that came, oldest first, and how many of each operation."""
+        """Return the calls so far, oldest first, and the number for each operation."""
         counts: dict[str, int] = {}
         for call in self.world.requests:
             counts[call["operation"]] = counts.get(call["operation"], 0) + 1
@@ -270,7 +273,7 @@ class Control:
         return web.Response(status=204)
 
     async def clear_faults(self, request: web.Request) -> web.Response:
-        """No fault strikes any more, and every setting is as it was."""
+        """Remove all faults and reset the settings."""
         self.world.faults.clear()
         self.world.settings = type(self.world.settings)()
         self.world.blocked_until, self.world.calls = 0.0, []
@@ -283,7 +286,7 @@ class Control:
         return _json(dataclasses.asdict(self.world.settings))
 
     async def resend(self, request: web.Request) -> web.Response:
-        """Send the news of a recording once more; with `status`, as it was then."""
+        """Send the webhook of a recording again; with `status`, that of an earlier status."""
         asked = await _asked(request, {"recording_id", "status", "copies"})
         body = self.sender.body(self.world.recordings[asked["recording_id"]])
         if "status" in asked:
@@ -293,7 +296,7 @@ class Control:
         return web.Response(status=204)
 
     async def forge(self, request: web.Request) -> web.Response:
-        """Send any body: signed, unsigned, signed by a stranger (`forged`), or altered after signing."""
+        """Send any body: signed, unsigned, signed with another key (`forged`), or altered after signing."""
         asked = await _asked(request, {"body", "forged", "unsigned", "altered"})
         self.sender.send(
             json.dumps(asked["body"]).encode(),
@@ -313,7 +316,7 @@ class Control:
 
 
 class _Asked(dict[str, Any]):
-    """What was asked; a field that is needed and missing is the caller's mistake."""
+    """The JSON body of a call. A required field that is missing is a 422."""
 
     def __missing__(self, name: str) -> Any:
         raise web.HTTPBadRequest(text=f"{name} is needed\n")

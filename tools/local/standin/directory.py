@@ -1,4 +1,4 @@
-"""What belongs to an app rather than to a meeting: the apps themselves, presets, webhooks, analytics.
+"""Resources of an app, not of a meeting: the apps themselves, presets, webhooks, analytics.
 
 Source: developers.cloudflare.com/api/resources/realtime_kit (apps, presets, webhooks, analytics).
 """
@@ -41,7 +41,7 @@ class Apps:
         self.world = world
 
     def use(self, app_id: str) -> None:
-        """An app that is called exists."""
+        """Create the app if it does not exist."""
         self.world.apps.setdefault(app_id, {"id": app_id, "name": app_id, "created_at": instant(now())})
 
     async def list(self, request: web.Request) -> web.Response:
@@ -59,7 +59,7 @@ class Apps:
 
 
 class Presets:
-    """What participants may do."""
+    """The handlers of presets: what participants may do."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -83,7 +83,7 @@ class Presets:
         return self._changed(self._found(request), checked(await body_of(request), PRESET))
 
     async def replace(self, request: web.Request) -> web.Response:
-        """What is not named is as it is of a new preset."""
+        """Replace a preset. Omitted fields take the values of a new one."""
         known, asked = self._found(request), checked(await body_of(request), PRESET, *PRESET)
         fresh = preset(asked["name"], now()) | {name: known[name] for name in ("id", "created_at")}
         return self._changed(fresh, asked)
@@ -104,13 +104,13 @@ class Presets:
 
 
 class Webhooks:
-    """Who is told of what. `tools.local.standin.webhooks` sends it."""
+    """The handlers of registered webhooks. `tools.local.standin.webhooks` sends them."""
 
     def __init__(self, world: World) -> None:
         self.world = world
 
     def listed_at(self, place: str) -> Callable[[web.Request], Any]:
-        """The listing, which is at one of two places: the reference and the guide differ."""
+        """List the webhooks, at one of two paths: the reference and the guide differ."""
 
         async def listing(request: web.Request) -> web.Response:
             if self.world.settings.webhooks_listed_at != place:
@@ -159,7 +159,7 @@ class Webhooks:
 
 
 class Analytics:
-    """How much was met and recorded, by days in UTC."""
+    """The handlers of analytics: sessions and recordings by day in UTC."""
 
     def __init__(self, world: World, sessions: Sessions) -> None:
         self.world, self.sessions = world, sessions
@@ -212,7 +212,7 @@ def _day(at: datetime) -> str:
 
 
 def _over(known: Json, asked: Json) -> Json:
-    """These fields over those that are known, at every depth."""
+    """Merge fields into known ones, at every depth."""
     changed = {**known}
     for name, value in asked.items():
         both = isinstance(value, dict) and isinstance(known.get(name), dict)

@@ -1,4 +1,4 @@
-"""The envelopes of RealtimeKit and of Cloudflare's gateway, and what a request says in its query and body."""
+"""The envelopes of RealtimeKit and of Cloudflare's gateway, and parsers for queries and bodies."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,7 +16,7 @@ type Json = dict[str, Any]
 
 
 class Refused(Exception):
-    """RealtimeKit refuses the call with this status and message."""
+    """RealtimeKit rejects the call with this status and message."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -40,14 +40,14 @@ def refusal(status: int, errors: Mapping[int, str], headers: dict[str, str] | No
 
 
 def no_route(request: web.Request) -> web.Response:
-    """The gateway's response to a path or method that it does not know."""
+    """Return the gateway's response to an unknown path or method."""
     uri = request.path
     return refusal(404, {7003: f"Could not route to {uri}, perhaps your object identifier is invalid?",
                          7000: "No route for that URI"})  # fmt: skip
 
 
 def as_told(fault: Fault) -> web.Response:
-    """The answer a fault gives."""
+    """Return the response of a fault."""
     headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
     match fault.body:
         case "html":
@@ -70,7 +70,7 @@ def as_told(fault: Fault) -> web.Response:
 
 
 async def body_of(request: web.Request) -> Json:
-    """The JSON object that was sent; empty when none was."""
+    """Return the JSON object of the body; empty without a body."""
     try:
         found = await request.json()
     except json.JSONDecodeError:
@@ -79,12 +79,12 @@ async def body_of(request: web.Request) -> Json:
 
 
 def checked(body: Json, types: Mapping[str, type | tuple[type, ...]], *required: str) -> Json:
-    """The named fields of a body. Raises Refused (422), naming the field, where one is missing or of another type."""
+    """Return the named fields of a body. Raises Refused (422) with the name of a missing or malformed field."""
     for name in required:
         if body.get(name) is None:
             raise Refused(422, f"{name} is required")
     for name, wanted in types.items():
-        # A bool is an int for Python, and none for JSON.
+        # A bool is an int in Python, but not in JSON.
         odd = isinstance(body.get(name), bool) and wanted in (int, (int, float))
         if name in body and (odd or not isinstance(body[name], wanted)):
             raise Refused(422, f"{name} is of the wrong type")
@@ -92,7 +92,7 @@ def checked(body: Json, types: Mapping[str, type | tuple[type, ...]], *required:
 
 
 def whole_number(query: Mapping[str, str], name: str, default: int) -> int:
-    """A number of the query. Raises Refused (422)."""
+    """Return a number of the query. Raises Refused (422)."""
     try:
         number = float(query.get(name, default))
     except ValueError:
@@ -103,7 +103,7 @@ def whole_number(query: Mapping[str, str], name: str, default: int) -> int:
 
 
 def choice(query: Mapping[str, str], name: str, *choices: str) -> str | None:
-    """A word of the query, None without one. Raises Refused (422)."""
+    """Return a word of the query, or None if it is missing. Raises Refused (422)."""
     found = query.get(name)
     if found is not None and found not in choices:
         raise Refused(422, f"{name} must be one of {', '.join(choices)}")
@@ -111,13 +111,13 @@ def choice(query: Mapping[str, str], name: str, *choices: str) -> str | None:
 
 
 def truth(query: Mapping[str, str], name: str) -> bool | None:
-    """A truth value of the query, None without one. Raises Refused (422)."""
+    """Return a boolean of the query, or None if it is missing. Raises Refused (422)."""
     found = choice(query, name, *TRUTHS)
     return None if found is None else TRUTHS[found]
 
 
 def time_in(query: Mapping[str, str], name: str) -> datetime | None:
-    """A time of the query, None without one. Raises Refused (422)."""
+    """Return a time of the query, or None if it is missing. Raises Refused (422)."""
     try:
         found = datetime.fromisoformat(query[name]) if name in query else None
     except ValueError:
@@ -129,7 +129,7 @@ def time_in(query: Mapping[str, str], name: str) -> datetime | None:
 
 
 def window(query: Mapping[str, str], settings: Settings, total: int) -> tuple[range, Json]:
-    """Which rows of a listing a page shows, and the page's account of itself. Raises Refused (422)."""
+    """Return the rows of a listing that a page has, and its paging. Raises Refused (422)."""
     size = whole_number(query, "per_page", settings.page_size) or settings.page_size
     page = max(0, whole_number(query, "page_no", settings.page_base) - settings.page_base)
     shown = range(min(page * size, total), min((page + 1) * size, total))
@@ -142,12 +142,12 @@ def window(query: Mapping[str, str], settings: Settings, total: int) -> tuple[ra
 
 
 def paged[T](query: Mapping[str, str], settings: Settings, rows: Sequence[T]) -> tuple[list[T], Json]:
-    """The rows of one page, and the page's account of itself. Raises Refused (422)."""
+    """Return the rows of one page, and its paging. Raises Refused (422)."""
     shown, paging = window(query, settings, len(rows))
     return [*rows[shown.start : shown.stop]], paging
 
 
 def between[T](query: Mapping[str, str], rows: Iterable[T], time_of: Callable[[T], datetime]) -> list[T]:
-    """Those of the rows whose time lies from `start_time` to `end_time`. Raises Refused (422)."""
+    """Return the rows whose time is between `start_time` and `end_time`. Raises Refused (422)."""
     first, last = time_in(query, "start_time"), time_in(query, "end_time")
     return [one for one in rows if (first is None or time_of(one) >= first) and (last is None or time_of(one) <= last)]

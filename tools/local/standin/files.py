@@ -1,4 +1,4 @@
-"""The files of recordings by presigned URL, as R2 serves them: GET only, ranges, If-Match and If-Range."""
+"""The files of recordings behind presigned URLs, as R2 serves them: GET only, ranges, If-Match and If-Range."""
 
 import asyncio
 import hashlib
@@ -21,7 +21,7 @@ URL_SECRET = b"stand-in"
 
 
 class Files:
-    """Makes the URLs, and serves them."""
+    """Creates the URLs and serves the files."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -30,14 +30,14 @@ class Files:
         return [web.get("/media/{id}/{name}", self.media, allow_head=False)]
 
     def url(self, recording: Recording, name: str | None = None) -> str:
-        """A presigned URL: made anew each time, valid until the file expires."""
+        """Return a new presigned URL. It is valid until the file expires."""
         assert recording.url_until is not None
         until = int(recording.url_until.timestamp())
         path = f"/media/{recording.id}/{quote(name or recording.file_name, safe='')}"
         return f"{self.world.origin}{path}?until={until}&signature={self._signature(recording, until)}"
 
     def told(self, recording: Recording) -> Any:
-        """`download_url` of a recording that is stored: of tracks in the form that the settings have."""
+        """Return `download_url` of a stored recording. The settings choose the form for tracks."""
         if recording.tracks is None:
             return self.url(recording)
         names = recording.tracks.file_names(recording.invoked_at)
@@ -51,7 +51,7 @@ class Files:
         return hmac.new(URL_SECRET, text, hashlib.sha256).hexdigest()
 
     async def media(self, request: web.Request) -> web.StreamResponse:
-        """A file by its presigned URL: GET only, ranges, If-Match and If-Range, as R2 serves it."""
+        """Serve a file as R2 does: GET only, ranges, If-Match and If-Range."""
         world, recording = self.world, self.world.recordings.get(request.match_info["id"])
         told = request.headers.get("Range", "")
         world.requests.append({"operation": "media", "path": request.path, "range": told, "at": time.time()})
@@ -83,7 +83,7 @@ class Files:
         return await self._serve(request, recording, answer)
 
     async def _etag(self, recording: Recording, media: Media) -> str:
-        """The file's ETag, as the settings have it; empty: there is none."""
+        """Return the file's ETag in the form of the settings; empty for none."""
         settings = self.world.settings
         if settings.etag == "none":
             return ""
@@ -94,7 +94,7 @@ class Files:
         return f'"{told}"'
 
     def _of_file(self, recording: Recording, *kinds: str, served: range | None = None) -> Fault | None:
-        """The fault of one of these kinds that strikes this reading of a file."""
+        """Return the fault of one of these kinds for this read of a file."""
         return self.world.fault(
             "media",
             recording_id=recording.id,
@@ -153,7 +153,7 @@ class Files:
 
 
 def _modified(recording: Recording) -> str:
-    """When the file was stored; another file under the same name came an hour later each."""
+    """Return when the file was stored. Each replacement counts as stored one hour later."""
     hours = timedelta(hours=recording.generation + recording.rewritten)
     return format_datetime(datetime(2026, 9, 1, 10, tzinfo=UTC) + hours, usegmt=True)
 

@@ -1,6 +1,6 @@
-"""How the stand-in lies about one recording: what it announces, what its rows hold, what the file's URL answers.
+"""Wrong answers about one recording: what the stand-in announces, what its rows hold, what the file's URL returns.
 
-docs/stand-in.md describes each field. Values are taken as they come, so that a test can send what no schema allows.
+docs/stand-in.md describes each field. Values are not checked, so that a test can send what no schema allows.
 """
 
 import base64
@@ -11,17 +11,17 @@ from typing import Any
 ANNOUNCED = frozenset({"status", "size", "duration", "expiry"})
 VIEWS = ("start", "get", "list", "active")
 HIDEABLE = frozenset({"get", "list", "active"})
-# The fields of `PATCH /_control/recordings/{id}` that end up here.
+# The fields of `PATCH /_control/recordings/{id}` that set lies.
 FIELDS = frozenset({"announced", "raw", "raw_without", "raw_in", "hidden", "answers", "answers_each", "answers_cycle"})
 
 
 class Unfit(ValueError):
-    """A lie that cannot be told; the text says why."""
+    """The lie is malformed; the message says why."""
 
 
 @dataclass
 class Answer:
-    """One answer of the file's URL. Without `status` and `body` it is the file, changed by the other fields."""
+    """A response of the file's URL. Without `status` and `body` it is the file, changed by the other fields."""
 
     status: int | None = None
     headers: dict[str, str | None] = field(default_factory=dict)
@@ -30,7 +30,7 @@ class Answer:
     first_bytes: int | None = None
     total_known: bool = True
     weak_etag: bool = False
-    # None: for ever.
+    # How often; None for every time.
     times: int | None = 1
 
     @property
@@ -44,7 +44,7 @@ class Answer:
         return (self.body or "").encode()
 
     def changed(self, headers: dict[str, str]) -> dict[str, str]:
-        """These headers with its own over them; None removes one."""
+        """Return the headers with this response's own. None removes a header."""
         own = {name.lower() for name in self.headers}
         kept = {name: value for name, value in headers.items() if name.lower() not in own}
         return kept | {name: value for name, value in self.headers.items() if value is not None}
@@ -52,7 +52,7 @@ class Answer:
 
 @dataclass
 class Lies:
-    """All lies about one recording; none at first."""
+    """The lies about one recording. A new recording has none."""
 
     announced: dict[str, Any] = field(default_factory=dict)
     raw: list[dict[str, Any]] = field(default_factory=list)
@@ -62,12 +62,12 @@ class Lies:
     answers: list[Answer] = field(default_factory=list)
     answers_each: str = "request"
     answers_cycle: bool = False
-    # How many answers were given; the one that the present look is given.
+    # The number of responses so far, and the response for the current read.
     given: int = 0
     present: Answer | None = None
 
     def set(self, asked: dict[str, Any]) -> None:
-        """Take the named lies, each in place of the one before. Raises Unfit, and then takes none."""
+        """Set these lies; each replaces the earlier one. Raises Unfit, and then sets none."""
         new = dataclasses.replace(self)
         for name in FIELDS & asked.keys():
             setattr(new, name, _READ.get(name, _as_is)(asked[name]))
@@ -78,7 +78,7 @@ class Lies:
         self.__dict__.update(new.__dict__)
 
     def row(self, told: dict[str, Any], where: str) -> dict[str, Any]:
-        """A row as the lies have it. Each view that `raw` touches takes the next of its objects; the last one stays."""
+        """Return the row with the lies. Each view that `raw` names takes its next object; the last one stays."""
         for name, key in (("status", "status"), ("size", "file_size"), ("expiry", "download_url_expiry")):
             if name in self.announced:
                 told[key] = self.announced[name]
@@ -93,7 +93,7 @@ class Lies:
         return {key: value for key, value in told.items() if key not in self.raw_without}
 
     def news(self, told: dict[str, Any]) -> dict[str, Any]:
-        """A webhook's recording with what is announced; a size is a string there."""
+        """Return a webhook's recording with the announced values. A size is a string there."""
         for name, key in (("status", "status"), ("duration", "recordingDuration"), ("expiry", "downloadUrlExpiry")):
             if name in self.announced:
                 told[key] = self.announced[name]
@@ -103,10 +103,10 @@ class Lies:
         return told
 
     def answer(self, asked_range: str) -> Answer | None:
-        """What this reading of the file's URL is answered; None: the file as it is.
+        """Return the response for this read of the file's URL, or None for the file itself.
 
-        With `answers_each` = `look` only a reading of the first byte alone, which is how a size is learned, takes the
-        next answer; what is read after it is answered alike.
+        With `answers_each` = `look`, only a read of the first byte alone, which reads the size, takes the next
+        response. The reads after it get the same one.
         """
         if self.answers_each == "look" and self.given and asked_range != "bytes=0-0":
             return self.present
@@ -148,7 +148,7 @@ def _answers(given: Any) -> list[Answer]:
     made = [Answer(**one) for one in given]
     for one in made:
         try:
-            one.content  # noqa: B018  # what is no base64 is said now, not when the file is read
+            one.content  # noqa: B018  # reject invalid base64 now, not when the file is read
         except ValueError:
             raise Unfit("body_base64 is no base64") from None
     return made

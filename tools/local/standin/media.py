@@ -1,4 +1,4 @@
-"""The files that the stand-in records: real MP4s of moving picture and tone, as large as a test wants them.
+"""The files that the stand-in records: real MP4 files with picture and sound, of any size.
 
 A file is a base (made once by ffmpeg for each length) followed by one `free` box (ISO/IEC 14496-12, 8.1.2), which
 players skip. The box holds the recording's id, so that no two files are alike, and as many bytes as are wanted,
@@ -16,15 +16,15 @@ from pathlib import Path
 import imageio_ffmpeg
 
 BLOCK = 1024 * 1024
-# The least that an MP4 begins with: its type, and the box of a movie without tracks (ISO/IEC 14496-12, 4.3 and 8.2.1).
+# The smallest start of an MP4: its type and a movie box without tracks (ISO/IEC 14496-12, 4.3 and 8.2.1).
 LEAST_MP4 = (20).to_bytes(4) + b"ftypisom" + bytes(4) + b"isom" + (8).to_bytes(4) + b"moov"
-# Two recordings of one length must not make its base at the same time.
+# Two recordings of the same length must not write the same base file at the same time.
 _making = threading.Lock()
 
 
 @lru_cache(maxsize=32)
 def base_file(folder: Path, seconds: int) -> bytes:
-    """A playable MP4 (H.264 and AAC, as RealtimeKit's default) of this many seconds."""
+    """Return a playable MP4 (H.264 and AAC, as RealtimeKit's default) of this many seconds."""
     path = folder / f"base-{seconds}.mp4"
     with _making:
         if not path.exists():
@@ -62,7 +62,7 @@ class Media:
     wanted_size: int | None = None
     flipped_at: int | None = field(default=None)
     exact: bool = False
-    # Never handed on: a file that replaces this one has other bytes.
+    # Not copied: a file that replaces this one has other bytes.
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, compare=False, repr=False)
     _etags: dict[int, str] = field(default_factory=dict, init=False, compare=False, repr=False)
 
@@ -77,7 +77,7 @@ class Media:
     @cached_property
     def _head(self) -> bytes:
         if self.exact:
-            # What plays no part in such a test is as small as can be. A smaller file is no media.
+            # Such tests need no playable file, so it is as small as possible. A smaller file is no media.
             room = self.size - len(LEAST_MP4)
             return LEAST_MP4 + (1).to_bytes(4) + b"mdat" + room.to_bytes(8) if room >= 16 else b""
         box = self.size - len(self.base)
@@ -91,7 +91,7 @@ class Media:
         return body[: self.size - start]
 
     def read(self, first: int, last: int) -> Iterator[bytes]:
-        """The bytes from `first` to `last`, both included, a block at a time."""
+        """Yield the bytes from `first` to `last`, both included, in blocks."""
         for number in range(first // BLOCK, last // BLOCK + 1):
             block = self._block(number)
             start = number * BLOCK
@@ -102,7 +102,7 @@ class Media:
 
     @cached_property
     def sha256(self) -> str:
-        """Lower-case hex over the whole true file; takes about 2 s a gigabyte."""
+        """Return the SHA-256 of the whole true file in lower-case hex. It takes about 2 s for a gigabyte."""
         digest = hashlib.sha256()
         for number in range(-(-self.size // BLOCK)):
             digest.update(self._block(number))
@@ -117,13 +117,13 @@ class Media:
                 parts = [
                     self._md5(first, min(first + size, self.size) - 1) for first in range(0, max(self.size, 1), size)
                 ]
-                # A file that fits into one part is stored by one request.
+                # R2 stores a file of one part with one request.
                 whole = hashlib.md5(b"".join(one.digest() for one in parts)).hexdigest()
                 self._etags[size] = parts[0].hexdigest() if self.size < size else f"{whole}-{len(parts)}"
             return self._etags[size]
 
     def first(self, size: int) -> "Media":
-        """The same file as though it ended after so many bytes."""
+        """Return the same file, cut after so many bytes."""
         return Beginning(self.base, self.seed, min(size, self.size), exact=True, whole=self)
 
     def _md5(self, first: int, last: int) -> "hashlib._Hash":
@@ -135,7 +135,7 @@ class Media:
 
 @dataclass
 class Given(Media):
-    """A file whose every byte was given."""
+    """A file with given bytes."""
 
     @cached_property
     def size(self) -> int:

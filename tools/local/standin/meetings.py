@@ -9,7 +9,7 @@ from tools.local.standin.envelopes import Json, Refused, between, body_of, check
 from tools.local.standin.state import Meeting, Participant, instant, now
 from tools.local.standin.world import World
 
-# What may be set of a meeting, beside its title, and what holds where it is not set.
+# The settings of a meeting, besides its title, with their defaults.
 OPTIONS: dict[str, tuple[type | tuple[type, ...], Any]] = {
     "live_stream_on_start": (bool, False),
     "persist_chat": (bool, False),
@@ -30,13 +30,13 @@ WRITE_ONLY = frozenset({"access_key", "secret", "password", "private_key"})
 
 
 class Meetings:
-    """The handlers of meetings and of who may join them."""
+    """The handlers of meetings and their participants."""
 
     def __init__(self, world: World) -> None:
         self.world = world
 
     def view(self, meeting_id: str, *, listed: bool = False) -> Json:
-        """A meeting as RealtimeKit shows it. A listing has no `ai_config`."""
+        """Return a meeting as RealtimeKit does. A listing has no `ai_config`."""
         meeting = self.world.meetings[meeting_id]
         shown = {
             "id": meeting.id,
@@ -82,7 +82,7 @@ class Meetings:
         return success(self.view(meeting.id))
 
     async def replace(self, request: web.Request) -> web.Response:
-        """What is not named is as it is of a new meeting."""
+        """Replace a meeting. Omitted fields take the values of a new one."""
         meeting, asked = self._found(request), _settings(await body_of(request))
         blank = {"title": None, "record_on_start": False, "recording_config": None, "status": "ACTIVE"}
         meeting.options.clear()
@@ -159,12 +159,12 @@ class Meetings:
 
 
 def is_found(meeting: Meeting, search: str) -> bool:
-    """Whether a search names the meeting by its id, or by a part of its title."""
+    """Whether a search matches the meeting's id or a part of its title."""
     return search == meeting.id or search.casefold() in (meeting.title or "").casefold()
 
 
 def participant_view(participant: Participant) -> Json:
-    """A participant as RealtimeKit shows it; only who is just added or changed has a token beside it."""
+    """Return a participant as RealtimeKit does. Only a response to a change has a token as well."""
     return {
         "id": participant.id,
         "name": participant.name,
@@ -186,7 +186,7 @@ def _settings(body: Json) -> Json:
 
 
 def _readable(config: Json) -> Json:
-    """A recording_config without what clients may only write."""
+    """Return a recording_config without its write-only fields."""
     storage = config.get("storage_config")
     if not isinstance(storage, dict):
         return config
@@ -194,5 +194,5 @@ def _readable(config: Json) -> Json:
 
 
 def _token() -> str:
-    """For a meeting's front end. Nothing here takes it."""
+    """Return a token for a meeting's front end. Nothing here accepts it."""
     return uuid.uuid4().hex

@@ -1,4 +1,4 @@
-"""The presets that an app has from the start: what a participant may do in a meeting (realtimekit/concepts/preset)."""
+"""The presets of a new app: what a participant may do in a meeting (realtimekit/concepts/preset)."""
 
 import uuid
 from datetime import datetime
@@ -11,7 +11,7 @@ BRAND = {"300": "#497CFD", "400": "#356EFD", "500": "#2160FD", "600": "#0D51FD",
 
 
 def preset(name: str, at: datetime, *, host: bool = False, view: str = "GROUP_CALL") -> dict[str, Any]:
-    """A whole preset."""
+    """Return a complete preset."""
     allowed = {"can_produce": "ALLOWED"}
     return {
         "id": str(uuid.uuid4()),
@@ -80,7 +80,7 @@ def preset(name: str, at: datetime, *, host: bool = False, view: str = "GROUP_CA
 
 
 def default_presets(at: datetime) -> dict[str, dict[str, Any]]:
-    """By id: what the guide's examples name."""
+    """Return the presets of the guide's examples by id."""
     made = [
         preset("group_call_host", at, host=True),
         preset("group_call_participant", at),

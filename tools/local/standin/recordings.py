@@ -14,18 +14,18 @@ from tools.local.standin.world import World
 STATUSES = frozenset({"INVOKED", "RECORDING", "PAUSED", "UPLOADING", "UPLOADED", "ERRORED"})
 # "Pass up to 100 values in `user_ids`" (recording-guide/track-recording).
 MOST_USER_IDS = 100
-# What the guide shows of a track recording's name; the reference shows a name and no more.
+# The form of a track recording's name in the guide. The reference shows a name only.
 TRACK_NAME = "{{file_name_prefix}}_{{user_id}}_{{peer_id}}_{{stream_kind}}_{{media_kind}}_{{date_time}}.webm"
 
 
 class Recordings:
-    """The handlers of recordings of the whole meeting, and of tracks."""
+    """The handlers of recordings, both of the whole meeting and of tracks."""
 
     def __init__(self, world: World, files: Files, meetings: Meetings, sessions: Sessions) -> None:
         self.world, self.files, self.meetings, self.sessions = world, files, meetings, sessions
 
     def view(self, recording: Recording, where: str) -> Json:
-        """A recording as one endpoint shows it: `start`, `get`, `list` or `active` (null and missing keys differ)."""
+        """Return a recording for one endpoint: `start`, `get`, `list` or `active`. Null and missing keys differ."""
         media, world = recording.media, self.world
         stored = recording.status == "UPLOADED" or (recording.status == "ERRORED" and media is not None)
         shown: Json = {
@@ -83,7 +83,7 @@ class Recordings:
         return success(self.view(recording, "start"), status=201)
 
     async def start_tracks(self, request: web.Request) -> web.Response:
-        """Record participants apart: a live session is needed, and only RealtimeKit's bucket takes the files."""
+        """Start a track recording. It needs a live session, and its files go to RealtimeKit's bucket only."""
         world, asked = self.world, await body_of(request)
         meeting_id = self._meeting(asked)
         checked(asked, {"layers": dict, "user_ids": list})
@@ -145,7 +145,7 @@ class Recordings:
         return success(self.view(recording, "get"))
 
     async def command(self, request: web.Request) -> web.Response:
-        """Stop, pause or resume it."""
+        """Stop, pause or resume a recording."""
         world, recording = self.world, self._found(request)
         commands: dict[str, tuple[frozenset[str], Callable[[], None]]] = {
             "stop": (RUNNING, lambda: world.end(recording, "API_CALL")),
@@ -168,7 +168,7 @@ class Recordings:
         return recording
 
     def _meeting(self, asked: Json) -> str:
-        """The meeting that is to be recorded."""
+        """Return the meeting to record."""
         meeting_id = asked.get("meeting_id")
         if not isinstance(meeting_id, str):
             raise Refused(422, "meeting_id is required")

@@ -1,4 +1,4 @@
-"""RealtimeKit's sessions: the times that people were in a meeting, and who.
+"""RealtimeKit's sessions: when participants were in a meeting, and which ones.
 
 Nobody really joins here. A session begins by the control API, or is known by the recordings of it alone.
 Source: developers.cloudflare.com/api/resources/realtime_kit/subresources/sessions and …/active_session.
@@ -16,15 +16,15 @@ from tools.local.standin.world import World
 
 
 class Sessions:
-    """Which sessions there are, and the handlers that show and end them."""
+    """The sessions, and the handlers that read and end them."""
 
     def __init__(self, world: World) -> None:
         self.world = world
 
-    # ------------------------------------------------------------ what there is
+    # ------------------------------------------------------------ state
 
     def join(self, meeting_id: str) -> Session:
-        """Everybody joins the meeting: its live session, begun now unless there is one."""
+        """Let all participants join, and return the live session, which starts now unless there is one."""
         session = self.live(meeting_id)
         if session is None:
             session = Session(meeting_id, now())
@@ -33,7 +33,7 @@ class Sessions:
         return session
 
     def live(self, meeting_id: str) -> Session | None:
-        """The session that a meeting is in now."""
+        """Return the live session of a meeting."""
         begun = [one for one in self.world.sessions.values() if one.meeting_id == meeting_id]
         recording = self.world.active(meeting_id, tracks=True)
         if recording is not None and (recorded := self.find(recording.session_id)) is not None:
@@ -41,12 +41,12 @@ class Sessions:
         return next((one for one in begun if self.ended_at(one) is None), None)
 
     def id_for(self, meeting_id: str) -> str:
-        """The session that a recording begun now is of."""
+        """Return the session for a recording that starts now."""
         live = self.live(meeting_id)
         return str(uuid.uuid4()) if live is None else live.id
 
     def find(self, session_id: str) -> Session | None:
-        """A session by its id; one that is only known by its recordings is stored now."""
+        """Return a session by its id. One that only recordings name is stored now."""
         if session_id not in self.world.sessions:
             recordings = self._recordings(session_id)
             if not recordings:
@@ -58,7 +58,7 @@ class Sessions:
         return self.world.sessions[session_id]
 
     def ended_at(self, session: Session) -> datetime | None:
-        """When everybody had left. A session known by its recordings alone ends with the last of them."""
+        """Return when the last participant left. A session that only recordings name ends with the last of them."""
         recordings = self._recordings(session.id)
         known = [one.session_ended_at for one in recordings if one.session_ended_at is not None]
         if session.ended_at is not None or known:
@@ -68,7 +68,7 @@ class Sessions:
         return max(one.stopped_at or one.invoked_at for one in recordings)
 
     def leave(self, session: Session, *participant_ids: str) -> None:
-        """These participants leave. After the last one the session ends, and what records it some time later."""
+        """Let these participants leave. After the last one the session ends, and some time later its recordings."""
         session.left |= {one: now() for one in participant_ids if one not in session.left}
         if session.left.keys() < session.participants.keys():
             return
@@ -91,10 +91,10 @@ class Sessions:
             guest = Participant(custom_id="guest", preset="group_call_participant", name="Guest")
             session.participants[guest.id] = guest
 
-    # ------------------------------------------------------------ what RealtimeKit shows
+    # ------------------------------------------------------------ handlers
 
     def view(self, session: Session) -> Json:
-        """A session as RealtimeKit shows it."""
+        """Return a session as RealtimeKit does."""
         ended, meeting = self.ended_at(session), self.world.meetings.get(session.meeting_id)
         stay = sum(
             ((self._left_at(session, one) or now()) - session.started_at for one in session.participants), timedelta()
@@ -154,7 +154,7 @@ class Sessions:
         shown = [self._participant(session, one, request) for one in named]
         key = "duration" if sort == "duration" else "joined_at"
         shown.sort(key=lambda one: one[key], reverse=choice(query, "sort_order", "ASC", "DESC") == "DESC")
-        # The reference shows no paging here.
+        # The reference has no paging here.
         return success({"participants": paged(query, self.world.settings, shown)[0]})
 
     async def participant(self, request: web.Request) -> web.Response:

@@ -1,4 +1,4 @@
-"""The stand-in's keys: one signs webhooks as Cloudflare does, one signs access tokens."""
+"""The stand-in's keys. One signs webhooks as Cloudflare does, one signs access tokens."""
 
 import base64
 import json
@@ -18,14 +18,14 @@ def _key() -> RSAPrivateKey:
 
 
 class Signer:
-    """Holds a webhook key that can be rotated, a token key, and a stranger's key for forgeries."""
+    """A webhook key that can be rotated, a token key, and another key for forgeries."""
 
     def __init__(self) -> None:
         self._webhook, self._token, self._stranger = _key(), _key(), _key()
         self._key_id = uuid.uuid4().hex
 
     def rotate(self) -> None:
-        """Sign webhooks with a new key from now on."""
+        """Replace the key that signs webhooks."""
         self._webhook = _key()
 
     @property
@@ -33,17 +33,17 @@ class Signer:
         return self._webhook.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
     def signature(self, body: bytes, *, forged: bool = False) -> str:
-        """RSASSA-PKCS1-v1_5 with SHA-256 over the body, in base64; by a stranger's key when `forged`."""
+        """Return RSASSA-PKCS1-v1_5 with SHA-256 over the body, in base64; `forged` signs with another key."""
         key = self._stranger if forged else self._webhook
         return base64.b64encode(key.sign(body, PKCS1v15(), SHA256())).decode()
 
     def jwks(self) -> dict[str, Any]:
-        """The key set that tokens are checked with (RFC 7517)."""
+        """Return the key set for access tokens (RFC 7517)."""
         public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self._token.public_key()))
         return {"keys": [public | {"kid": self._key_id, "use": "sig", "alg": "RS256"}]}
 
     def token(self, issuer: str, asked: dict[str, Any]) -> str:
-        """An access token; `forged` signs it with a stranger's key, `claims` adds or (null) removes claims."""
+        """Return an access token. `forged` signs it with another key; `claims` adds claims, and null removes one."""
         at = int(time.time())
         claims: dict[str, Any] = {
             "iss": issuer,

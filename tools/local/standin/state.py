@@ -1,4 +1,4 @@
-"""What the stand-in stores of each thing: meetings, sessions, recordings, faults and settings."""
+"""The stand-in's data: meetings, sessions, recordings, faults and settings."""
 
 import asyncio
 import uuid
@@ -19,13 +19,13 @@ def now() -> datetime:
 
 
 def instant(at: datetime | None) -> str | None:
-    """As Cloudflare writes times: milliseconds and a Z."""
+    """Format a time as Cloudflare does: with milliseconds and a Z."""
     return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03}Z" if at else None
 
 
 @dataclass
 class Settings:
-    """What the documentation leaves open, and speeds; each can be set by `POST /_control/settings`."""
+    """Behaviour that Cloudflare does not document, and speeds. `POST /_control/settings` changes them."""
 
     webhooks: bool = True
     webhook_copies: int = 1
@@ -58,7 +58,7 @@ class Settings:
 
 @dataclass
 class Fault:
-    """One thing that goes wrong: `on` which operation, what `kind`, how often."""
+    """A fault: `on` which operation, of which `kind`, and how often."""
 
     on: str
     kind: str
@@ -86,14 +86,14 @@ class Meeting:
     updated_at: datetime | None = None
     status: str = "ACTIVE"
     recording_config: dict[str, Any] | None = None
-    # What else was set of it, as it was set.
+    # The other settings, as the caller set them.
     options: dict[str, Any] = field(default_factory=dict)
     participants: dict[str, "Participant"] = field(default_factory=dict)
 
 
 @dataclass
 class Participant:
-    """Somebody who may join a meeting."""
+    """A participant, who may join a meeting."""
 
     custom_id: str
     preset: str
@@ -106,28 +106,28 @@ class Participant:
 
 @dataclass
 class Session:
-    """A meeting that people are in. All participants of the meeting join it; a meeting without any has one guest."""
+    """A session of a meeting. All participants of the meeting join it; a meeting without any has one guest."""
 
     meeting_id: str
     started_at: datetime
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     ended_at: datetime | None = None
-    # Known by its recordings alone: over when they are.
+    # Only recordings name it. It ends with them.
     derived: bool = False
     participants: dict[str, Participant] = field(default_factory=dict)
-    # Who has left, and when.
+    # When each participant left.
     left: dict[str, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Tracks:
-    """What makes a recording a track recording: a file of each of these participants."""
+    """The tracks of a track recording: one file for each of these participants."""
 
     prefix: str
     participants: tuple[Participant, ...]
 
     def file_names(self, at: datetime) -> list[str]:
-        """One name for each participant (recording-guide/track-recording)."""
+        """Return a file name for each participant (recording-guide/track-recording)."""
         time = int(at.timestamp() * 1000)
         return [f"{self.prefix}_{one.custom_id}_{one.id}_peer_audio_{time}.webm" for one in self.participants]
 
@@ -141,58 +141,58 @@ class Recording:
     file_name: str
     status: str = "INVOKED"
     session_id: str = field(default_factory=lambda: str(uuid.uuid4()))
-    # When everybody had left, where the recorder missed it and records on.
+    # When the last participant left, if the recorder missed that and continues.
     session_ended_at: datetime | None = None
     started_at: datetime | None = None
     stopped_at: datetime | None = None
     stop_reason: str | None = None
     max_seconds: int = 86_400
-    # Since when it is paused, and how long it was paused before that.
+    # Since when it is paused, and for how long it was paused before.
     paused_at: datetime | None = None
     paused_seconds: float = 0
-    # None: the whole meeting is recorded.
+    # None for a recording of the whole meeting.
     tracks: Tracks | None = None
     storage_config: dict[str, Any] | None = None
     keeps_url: bool = True
     media: Media | None = None
     media_size: int | None = None
     media_exact: bool = False
-    # The duration as Cloudflare tells it; None: it tells none.
+    # The duration that Cloudflare reports; None if it reports none.
     duration: int | None = None
     url_until: datetime | None = None
-    # URLs that end by this second (Unix time) have run out, whatever the clock says.
+    # URLs that end before this second (Unix time) have expired, whatever the clock says.
     run_out: int = 0
     error: str | None = None
     generation: int = 1
-    # Bytes that a test gave it as its file, what type they are served as, and how often that was done.
+    # The bytes that a test set as its file, their type, and how often that happened.
     given: bytes | None = None
     content_type: str = "video/mp4"
     rewritten: int = 0
-    # Until then nothing that only reads tells of it.
+    # Until then, reads do not return it.
     visible_at: datetime | None = None
     lies: Lies = field(default_factory=Lies)
     timers: list[asyncio.Task[None]] = field(default_factory=list)
 
     @property
     def recorded_seconds(self) -> float:
-        """How long it has recorded: pauses do not count."""
+        """The recorded time, without pauses."""
         end = self.paused_at or self.stopped_at or now()
         began = self.started_at or self.invoked_at
         return max(0.0, (end - began).total_seconds() - self.paused_seconds)
 
     @property
     def expired(self) -> bool:
-        """Whether RealtimeKit keeps its file no longer."""
+        """Whether RealtimeKit has deleted its file."""
         return self.url_until is not None and self.url_until <= now()
 
     def hidden_from(self, read: str) -> bool:
-        """Whether this kind of read (`get`, `list`, `active`) does not show it yet."""
+        """Whether this kind of read (`get`, `list`, `active`) does not return it yet."""
         return read in self.lies.hidden or (self.visible_at is not None and now() < self.visible_at)
 
 
 @dataclass
 class Row:
-    """A row of the listing that no recording stands behind: any JSON."""
+    """A row of the listing without a recording: any JSON."""
 
     content: Any
     meeting_id: str | None

@@ -1,4 +1,4 @@
-"""Sends the stand-in's webhooks: signed, at least once, again after a 5xx (realtimekit/webhooks)."""
+"""Sends webhooks: signed, at least once, again after a 5xx (realtimekit/webhooks)."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ PAUSES = (0.3, 1, 2, 4, 8, 16)
 
 
 class Sender:
-    """Delivers to every webhook that is registered for recordings."""
+    """Sends to every webhook that is registered for recordings."""
 
     def __init__(self, world: World, url_of: Any) -> None:
         self.world, self._url_of = world, url_of
@@ -25,7 +25,7 @@ class Sender:
             await self._client.close()
 
     def body(self, recording: Recording) -> dict[str, Any]:
-        """The event that tells of a recording as it is now (camelCase; fileSize is a string)."""
+        """Return the event for the current state of a recording. Keys are camelCase, and fileSize is a string."""
         meeting = self.world.meetings.get(recording.meeting_id)
         told: dict[str, Any] = {
             "id": recording.id,
@@ -62,7 +62,7 @@ class Sender:
         }
 
     def announce(self, recording: Recording) -> None:
-        """Tell everyone who asked of the recording's status."""
+        """Send the recording's status to every registered webhook."""
         settings = self.world.settings
         if recording.status in settings.webhook_statuses and settings.webhooks:
             body = json.dumps(self.body(recording)).encode()
@@ -70,7 +70,7 @@ class Sender:
                 self.send(body)
 
     def send(self, body: bytes, *, forged: bool = False, unsigned: bool = False, altered: bool = False) -> None:
-        """Deliver these bytes to every enabled webhook, in the background."""
+        """Send these bytes to every enabled webhook in the background."""
         for hook in [*self.world.webhooks.values()]:
             if hook["enabled"] and "recording.statusUpdate" in hook["events"]:
                 headers = {"Content-Type": "application/json", "rtk-webhook-id": hook["id"]}

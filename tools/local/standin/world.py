@@ -1,4 +1,4 @@
-"""What the stand-in knows, and how time and calls change it. The things themselves are in `state`."""
+"""The stand-in's state, and how time and calls change it. `state` has the data classes."""
 
 import asyncio
 import random
@@ -21,7 +21,7 @@ LONGEST_MEDIA_SECONDS = 20
 
 
 class World:
-    """The whole state. Runs in one event loop; files are made in threads."""
+    """The whole state. It belongs to one event loop; threads create files."""
 
     def __init__(self, folder: Path, origin: str, r2_endpoint: str) -> None:
         self.folder, self.origin, self.r2_endpoint = folder, origin, r2_endpoint
@@ -33,7 +33,7 @@ class World:
         self.clear()
 
     def clear(self) -> None:
-        """Forget everything but the keys."""
+        """Delete everything except the keys."""
         for task in [*self.background]:
             task.cancel()
         self.settings = Settings()
@@ -60,18 +60,18 @@ class World:
         return meeting
 
     def active(self, meeting_id: str, *, tracks: bool = False) -> Recording | None:
-        """The newest running recording of a meeting; `tracks`: a track recording counts, too."""
+        """Return the newest running recording of a meeting. With `tracks`, track recordings count as well."""
         running = [one for one in self.by_meeting.get(meeting_id, []) if one.status in RUNNING]
         return next((one for one in reversed(running) if tracks or one.tracks is None), None)
 
     def oldest_first(self) -> list[Recording]:
-        """All recordings by when they were invoked; sorted again only when one was added, for none is ever removed."""
+        """Return all recordings by the time of their request. They are sorted again only after an addition."""
         if len(self._sorted) != len(self.recordings):
             self._sorted = sorted(self.recordings.values(), key=lambda one: (one.invoked_at, one.id))
         return self._sorted
 
     def begin(self, meeting_id: str, *, auto: bool, at: datetime | None = None, **facts: Any) -> Recording:
-        """A recording is asked for; it walks to RECORDING by itself."""
+        """Create a requested recording, which becomes RECORDING by itself."""
         invoked = at or now()
         prefix = facts.pop("prefix", None)
         name = f"{prefix}_" if prefix else ""
@@ -88,14 +88,14 @@ class World:
         return recording
 
     def run(self, recording: Recording) -> None:
-        """Let time begin for a recording."""
+        """Start the clock of a recording."""
         if self.settings.read_lag:
             recording.visible_at = now() + timedelta(seconds=self.settings.read_lag)
         self.later(recording, self.settings.start_seconds, lambda: self._captures(recording))
         self.later(recording, recording.max_seconds, lambda: self._at_limit(recording))
 
     def end(self, recording: Recording, reason: str) -> None:
-        """Capturing ends and the upload begins; nothing happens to one that has ended."""
+        """End the recording and start its upload, unless it has ended."""
         if recording.status not in RUNNING:
             return
         self.go_on(recording)
@@ -106,23 +106,23 @@ class World:
             self.later(recording, self.settings.upload_seconds, lambda: self._upload(recording))
 
     def pause(self, recording: Recording) -> None:
-        """Recording halts, and its time with it."""
+        """Pause the recording and its clock."""
         recording.paused_at = now()
         self.change(recording, "PAUSED")
 
     def resume(self, recording: Recording) -> None:
-        """A paused recording goes on."""
+        """Resume a paused recording."""
         self.go_on(recording)
         self.change(recording, "RECORDING")
 
     def go_on(self, recording: Recording) -> None:
-        """End a pause, if there is one."""
+        """End the pause, if there is one."""
         if recording.paused_at is not None:
             recording.paused_seconds += (now() - recording.paused_at).total_seconds()
             recording.paused_at = None
 
     def _at_limit(self, recording: Recording) -> None:
-        """End it, unless it was paused meanwhile: then it has time left, which is waited for again."""
+        """Stop the recording at its maximum duration. A pause in the meantime extends the wait."""
         left = recording.max_seconds - recording.recorded_seconds
         if left <= 0.05:
             self.end(recording, "ALL_PEERS_LEFT")
@@ -130,13 +130,13 @@ class World:
             self.later(recording, max(left, 1), lambda: self._at_limit(recording))
 
     def fail(self, recording: Recording, error: str) -> None:
-        """The recording is lost."""
+        """Set the recording to ERRORED: it is lost."""
         recording.stopped_at = recording.stopped_at or now()
         recording.error, recording.stop_reason = error, recording.stop_reason or "INTERNAL_ERROR"
         self.change(recording, "ERRORED")
 
     def change(self, recording: Recording, status: str) -> None:
-        """Set a status and tell the webhooks."""
+        """Set a status and send the webhooks."""
         recording.status = status
         if status in FINAL:
             for task in recording.timers:
@@ -154,7 +154,7 @@ class World:
         recording.timers.append(self.spawn(wait()))
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run in the background until done or reset."""
+        """Run in the background until it ends or a reset."""
         task = asyncio.get_running_loop().create_task(work)
         self.background.add(task)
         task.add_done_callback(self.background.discard)
@@ -170,7 +170,7 @@ class World:
             await self.finish(recording)
 
     async def finish(self, recording: Recording) -> None:
-        """The file is made and stored; the recording is UPLOADED."""
+        """Create and store the file, and set the recording to UPLOADED."""
         await self.make_media(recording)
         recording.url_until = now() + timedelta(seconds=self.settings.url_seconds)
         if recording.storage_config and self.settings.own_bucket == "deliver":
@@ -190,12 +190,12 @@ class World:
         try:
             await asyncio.get_running_loop().run_in_executor(self.threads, self._deliver, recording, sent)
         except Exception as error:
-            # As far as is known Cloudflare then keeps its own copy; what went wrong is for the reader of the log.
+            # As far as is documented, Cloudflare then keeps its own copy. The error is logged.
             recording.error = f"{type(error).__name__}: {error}"
             print("delivery to the customer's bucket failed:", recording.error, flush=True)
 
     async def make_media(self, recording: Recording) -> Media:
-        """The recording's file, made now unless it is there."""
+        """Return the recording's file, created now unless it exists."""
         if recording.media is None:
             seconds = max(1, min(LONGEST_MEDIA_SECONDS, round(recording.recorded_seconds)))
             recording.duration = seconds if self.settings.duration_known else None
@@ -250,7 +250,7 @@ class World:
         kinds: frozenset[str] | None = None,
         served: range | None = None,
     ) -> Fault | None:
-        """The fault that strikes this call, if one does; a flip strikes only where its byte is among those `served`."""
+        """Return the fault for this call, or None. A flip applies only if its byte is among those `served`."""
         for fault in self.faults:
             if fault.on not in (on, "any") and not (fault.on == "api" and on not in ("media", "key")):
                 continue
@@ -273,6 +273,6 @@ class World:
         return None
 
     async def held(self, fault: Fault) -> None:
-        """Wait until a fault has been taken back."""
+        """Wait until a fault is removed."""
         while any(one is fault for one in self.faults):
             await asyncio.sleep(0.02)
