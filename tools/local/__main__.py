@@ -16,7 +16,7 @@ PASTE = "Paste this into any shell; the token is the tenant acme's and good for 
 
 @progress.shown()
 def main() -> int:
-    """Run one command; a failure is one line on stderr."""
+    """Run one command. An error is one line on stderr."""
     args = parser().parse_args()
     try:
         run(args, getattr(args, "name", "default"))
@@ -29,7 +29,7 @@ def main() -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line. `--name` may stand before or after the command."""
+    """Return the parser. `--name` can stand before or after the command."""
     named = argparse.ArgumentParser(add_help=False)
     named.add_argument("--name", default=argparse.SUPPRESS, help="which stack (default: default)")
     top = argparse.ArgumentParser(prog=".venv/bin/python -m tools.local", description=__doc__, parents=[named])
@@ -61,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace, name: str) -> None:
-    """Do what was asked."""
+    """Carry out the command."""
     match args.command:
         case "up":
             asked = (args.port, args.concurrency)
@@ -112,12 +112,12 @@ def run(args: argparse.Namespace, name: str) -> None:
 
 
 def port_of(running: dict[str, Any]) -> int:
-    """The port of the stack's API."""
+    """Return the port of the stack's API."""
     return int(running["api_url"].rpartition(":")[2])
 
 
 def welcome(running: dict[str, Any], name: str) -> str:
-    """How to stop the stack, and lines that work when they are pasted into a shell."""
+    """Return how to stop the stack, and commands to paste into a shell."""
     auth, api = '-H "Authorization: Bearer $TOKEN"', "$API/api/v1"
     return "\n".join(
         [

@@ -1,4 +1,4 @@
-"""Makes the emulator count and refuse concurrent invocations as Lambda does, and its callers wait as AWS's do.
+"""Lambda's limits on concurrency for the emulator, and callers that wait for it as AWS services do.
 
 The emulator counts what runs, but its callers do not know a throttle: a state machine fails with `Lambda.Unknown`, the
 HTTP API passes a 429 on, an event is tried three times within seconds, and a task that waits by token waits on.
@@ -27,7 +27,7 @@ from ministack.core.responses import error_response_json
 from ministack.services import eventbridge, lambda_svc, stepfunctions
 
 FILE: Final = "LOCAL_CONCURRENCY_FILE"
-# Lambda Developer Guide, "Lambda quotas", and what must stay for the functions without a reservation.
+# Lambda Developer Guide, "Lambda quotas". The second is what reservations must leave to the other functions.
 DEFAULT_LIMIT: Final = 1_000
 MIN_UNRESERVED: Final = 100
 MAX_EVENT_AGE_SECONDS: Final = 6 * 60 * 60
@@ -47,7 +47,7 @@ _retrier = stepfunctions._find_matching_retrier
 
 
 def limit(file: Path | None) -> int | None:
-    """How many functions may run at once in the account, by the file; None without one, or while it is empty."""
+    """The account's limit of functions that run at once, from a file; None if the file is missing or empty."""
     try:
         text = file.read_text().strip() if file else ""
     except FileNotFoundError:
@@ -56,13 +56,13 @@ def limit(file: Path | None) -> int | None:
 
 
 def account_limit() -> int | None:
-    """The limit that is set now."""
+    """The current limit."""
     named = os.environ.get(FILE)
     return limit(Path(named) if named else None)
 
 
 def refusal(key: str, running: dict[str, int], reserved: dict[str, int], account: int | None) -> str | None:
-    """Which limit refuses one more invocation of the function `key`: its own, the account's, or none.
+    """Return which limit refuses another invocation of the function `key`: its own, the account's, or none.
 
     `running` and `reserved` are by function.
     """
@@ -75,11 +75,11 @@ def refusal(key: str, running: dict[str, int], reserved: dict[str, int], account
 
 
 def acquire(func: dict[str, Any], config: dict[str, Any]) -> tuple[str | None, str | None]:
-    """Take one unit of concurrency: its key, or None and which limit refused it."""
+    """Acquire one unit of concurrency. Returns its key, or None and the limit that refused it."""
     key = lambda_svc._inflight_key(config)
     account = account_limit() or lambda_svc._ACCOUNT_CONCURRENCY_CAP or None
     with lambda_svc._inflight_lock:
-        # By name: what an alias invokes is the record of a version, which knows no reservation.
+        # By name, because an alias invokes the record of a version, and that has no reservation.
         reserved = reservations()
         refused = refusal(key, lambda_svc._inflight, reserved, account)
         if refused is not None:
@@ -90,7 +90,7 @@ def acquire(func: dict[str, Any], config: dict[str, Any]) -> tuple[str | None, s
 
 
 def reservations() -> dict[str, int]:
-    """The reserved concurrency of every function that has one."""
+    """Return the reserved concurrency of each function that has one."""
     return {
         ":".join(key): int(func["concurrency"])
         for key, func in list(lambda_svc._functions._data.items())
@@ -99,7 +99,7 @@ def reservations() -> dict[str, int]:
 
 
 def reserve(name: str, data: dict[str, Any]) -> Any:
-    """PutFunctionConcurrency, refused when it leaves the other functions too little."""
+    """PutFunctionConcurrency. Refused if too little remains for the other functions."""
     wanted = int(data.get("ReservedConcurrentExecutions", 0))
     account = account_limit() or DEFAULT_LIMIT
     least = min(MIN_UNRESERVED, account)
@@ -115,7 +115,7 @@ def reserve(name: str, data: dict[str, Any]) -> Any:
 
 
 def reserve_by_template(name: str, properties: dict[str, Any]) -> None:
-    """What a template says of a function's reserved concurrency, which the emulator leaves out.
+    """Apply a function's reserved concurrency from a template, which the emulator ignores.
 
     Raises ValueError when Lambda would refuse it: the deployment fails, as on AWS.
     """
@@ -129,7 +129,7 @@ def reserve_by_template(name: str, properties: dict[str, Any]) -> None:
 
 
 def execute(func: dict[str, Any], event: Any) -> Result:
-    """Run a function. An asynchronous invocation that is throttled waits for its turn."""
+    """Run a function. A throttled asynchronous invocation waits."""
     result: Result = _execute(func, event)
     began, pause = time.monotonic(), 1.0
     while _asynchronous.get() and result.get("throttle") and time.monotonic() - began < MAX_EVENT_AGE_SECONDS:
@@ -140,7 +140,7 @@ def execute(func: dict[str, Any], event: Any) -> Result:
 
 
 def invoke_async(func: dict[str, Any], event: Any) -> None:
-    """Invoke a function as an event. The thread that does it keeps this context."""
+    """Invoke a function asynchronously, in a thread that keeps this context."""
     token = _asynchronous.set(True)
     try:
         _invoke_async(func, event)
@@ -149,14 +149,14 @@ def invoke_async(func: dict[str, Any], event: Any) -> None:
 
 
 def invoke_by_rule(arn: str, payload: str) -> None:
-    """EventBridge invokes its targets asynchronously; the emulator did it once, and forgot a failure."""
+    """Invoke an EventBridge target asynchronously. The emulator itself invokes it once and ignores an error."""
     func, config, _ = lambda_svc._get_func_record_for_ref(arn)
     if func and config:
         invoke_async(lambda_svc._execution_record_for_config(func, config), json.loads(payload))
 
 
 def call_lambda(ref: str, event: Any) -> Any:
-    """Invoke the function of a task. A throttle has the name that state machines retry."""
+    """Invoke the function of a task. A throttle has the error name that state machines retry."""
     try:
         return _call_lambda(ref, event)
     except stepfunctions._ExecutionError as failed:
@@ -170,14 +170,14 @@ def call_lambda(ref: str, event: Any) -> Any:
 
 
 def throttle_named(error: str, cause: str) -> str:
-    """The name of a task's error: that of a throttle, if the cause is one, else `error`."""
+    """Return the name of a task's error: a throttle's if that is the cause, else `error`."""
     if error == "Lambda.Unknown" and '"TooManyRequestsException"' in str(cause):
         return "Lambda.TooManyRequestsException"
     return error
 
 
 def invoke_with_callback(resource: str, data: Any, token: str, state: dict[str, Any]) -> Any:
-    """Run a task that waits by token; `call_lambda` knows whose wait it is."""
+    """Run a task that waits for its token. `call_lambda` sees that it belongs to such a task."""
     waiting = _waiting_token.set(token)
     try:
         return _invoke_with_callback(
@@ -188,7 +188,7 @@ def invoke_with_callback(resource: str, data: Any, token: str, state: dict[str, 
 
 
 def retrier(retriers: list[dict[str, Any]], error: str, counts: dict[int, int]) -> tuple[dict[str, Any] | None, int]:
-    """The retrier of an error, its pause drawn: the emulator knows neither jitter nor `MaxDelaySeconds`."""
+    """Return the retrier of an error with a pause. The emulator has neither jitter nor `MaxDelaySeconds`."""
     found, index = _retrier(retriers, error, counts)
     if found is None:
         return found, index
@@ -199,7 +199,7 @@ def retrier(retriers: list[dict[str, Any]], error: str, counts: dict[int, int]) 
 
 
 def unavailable(result: Result, answer: Any) -> Any:
-    """What the HTTP API answers: its own 503 when the function was throttled, else `answer` of the result."""
+    """Return the HTTP API's response: its own 503 for a throttled function, else `answer` of the result."""
     if result.get("throttle"):
         headers = {"Content-Type": "application/json"}
         return {"statusCode": 503, "headers": headers, "body": '{"message":"Service Unavailable"}'}, None
@@ -207,8 +207,8 @@ def unavailable(result: Result, answer: Any) -> Any:
 
 
 def install() -> None:
-    """Put these in the emulator's places."""
-    # Imports every service of the emulator, which takes two seconds.
+    """Replace the emulator's functions with these."""
+    # This imports every service of the emulator and takes two seconds.
     from ministack.services.cloudformation import provisioners
 
     answer = lambda_svc.lambda_execute_result_to_api_proxy_response

@@ -35,11 +35,11 @@ console = Console(highlight=False, soft_wrap=True)
 
 
 class Differs(Exception):
-    """Something is not as it must be."""
+    """A result of the demo is wrong."""
 
 
 def check(what: str, *, got: object, wanted: object) -> None:
-    """Say that `got` is as wanted, or raise Differs."""
+    """Print that `got` is as wanted, or raise Differs."""
     if got != wanted:
         raise Differs(f"{what}: got {got!r}, wanted {wanted!r}")
     with progress.paused():
@@ -47,7 +47,7 @@ def check(what: str, *, got: object, wanted: object) -> None:
 
 
 def step[T](title: str, act: Callable[[], T]) -> T:
-    """Do one step and say how long it took."""
+    """Run a step and print how long it took."""
     console.print(f"\n[bold]{escape(title)}[/]")
     began = time.monotonic()
     with progress.step(title, announced=True):
@@ -57,12 +57,12 @@ def step[T](title: str, act: Callable[[], T]) -> T:
 
 
 class Shown(httpx.HTTPTransport):
-    """Shows what is sent and what is answered."""
+    """Prints requests and responses."""
 
     quiet = False
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send, and tell."""
+        """Send a request and print it with its response."""
         answer = super().handle_request(request)
         if self.quiet or not request.url.path.startswith("/api/"):
             return answer
@@ -74,7 +74,7 @@ class Shown(httpx.HTTPTransport):
 
 
 def until(client: Client, shown: Shown, recording_id: str, done: Callable[[Recording], bool]) -> Recording:
-    """Follow a recording, saying what changes."""
+    """Follow a recording and print its changes."""
     told = ""
     shown.quiet = True
     try:
@@ -98,7 +98,7 @@ def until(client: Client, shown: Shown, recording_id: str, done: Callable[[Recor
 
 
 def refused[E: RecordingsError](kind: type[E], act: Callable[[], object]) -> E:
-    """Do what must be refused, for the reason it must be."""
+    """Make a call that must fail with this error."""
     try:
         act()
     except kind as error:
@@ -107,7 +107,7 @@ def refused[E: RecordingsError](kind: type[E], act: Callable[[], object]) -> E:
 
 
 def decoded(file: Path) -> tuple[int, float]:
-    """Decode every frame and sample of a file: the number of frames, and the seconds of sound."""
+    """Decode a whole file, and return the number of frames and the seconds of sound."""
     ffmpeg = imageio_ffmpeg.get_ffmpeg_exe()
 
     def run(*what: str) -> str:
@@ -131,13 +131,13 @@ def decoded(file: Path) -> tuple[int, float]:
 
 
 def sha256_of(file: Path) -> str:
-    """The SHA-256 of a file, in hex."""
+    """Return the SHA-256 of a file in hex."""
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def run() -> None:
-    """All steps, against a stack that is started here."""
+    """Run all steps against a new stack."""
     running = step("Deploy template.yaml to a local stack", lambda: stack.up(NAME))
     shown = Shown()
     with (
@@ -148,7 +148,7 @@ def run() -> None:
 
 
 def live(running: dict[str, Any], client: Client, shown: Shown, folder: Path) -> None:
-    """One recording's whole life."""
+    """Run the whole life of one recording."""
     room = step("Register a room", lambda: client.put_room(ROOM, name="CS101 Lecture"))
     began = step("Start recording", lambda: client.start(ROOM))
     step("Start again: refused", lambda: refused(RoomAlreadyRecording, lambda: client.start(ROOM)))
@@ -198,7 +198,7 @@ def live(running: dict[str, Any], client: Client, shown: Shown, folder: Path) ->
 
 @progress.shown()
 def main() -> int:
-    """Run the demo; 0 when all was as it must be."""
+    """Run the demo. Returns the exit code."""
     parser = argparse.ArgumentParser(
         prog=".venv/bin/python -m tools.local.demo", description="The main job on a local stack."
     )

@@ -1,4 +1,4 @@
-"""Runs the AWS emulator, nearer to AWS in a few points.
+"""Runs the AWS emulator with changes that bring it nearer to AWS.
 
 - An archive is unpacked once and linked into each worker that asks for it. Lambda too mounts one read-only copy of the
   layers; unpacking them anew costs a second or two for every cold start.
@@ -40,10 +40,9 @@ from tools.local.rules import functions, services, uploads
 
 SHARED = Path(tempfile.gettempdir()) / "unpacked"
 LEAST_FILES = 20
-# How the emulator tells that a worker died: at work, while it started, or idle before it was given work.
+# The emulator's messages for a worker that died: at work, during its start, or idle.
 DEATHS = ("Worker process died", "Worker process exited immediately", "[Errno 32] Broken pipe")
-# How it tells that code could not be loaded, which Python's messages say; and what Lambda calls that (awslambdaric,
-# bootstrap.py).
+# The messages for code that cannot be loaded, and Lambda's names for these errors (awslambdaric, bootstrap.py).
 NOT_LOADED = {
     "Runtime.ImportModuleError": r"No module named |cannot import name ",
     "Runtime.HandlerNotFound": r"module '[\w.]+' has no attribute 'handler'",
@@ -57,17 +56,17 @@ _stage_properties = provisioners._apigw_v2_stage_props
 
 
 class SharedZip(zipfile.ZipFile):
-    """A ZipFile that unpacks a large archive to a shared place, and links its top entries to where it was asked for."""
+    """A ZipFile that unpacks a large archive once into a shared folder, and links its top entries to the target."""
 
     def namelist(self) -> list[str]:
-        """The names that decide where files go: the top ones, for these alone are made in the worker's folder."""
+        """Return the top names, which alone are created in the worker's folder."""
         names = super().namelist()
         if len(names) < LEAST_FILES:
             return names
         return sorted({name.split("/")[0] for name in names})
 
     def extractall(self, path: Any = None, members: Any = None, pwd: bytes | None = None) -> None:
-        """Unpack, or link to what has been unpacked."""
+        """Unpack the archive, or link to its unpacked files."""
         if len(super().namelist()) < LEAST_FILES or self.filename is None:
             super().extractall(path, members, pwd)
             return
@@ -82,14 +81,14 @@ class SharedZip(zipfile.ZipFile):
 
 
 def error_class(log: str) -> str | None:
-    """The class named by the last traceback of a log."""
+    """Return the class in the last traceback of a log."""
     _, found, trace = log.rpartition("Traceback (most recent call last):\n")
     line = re.search(r"^([A-Za-z_][\w.]*)(?::|$)", trace, re.MULTILINE) if found else None
     return line[1].rpartition(".")[2] if line else None
 
 
 def named_error(body: dict[str, Any], log: str) -> dict[str, Any]:
-    """What Lambda would say of a failure that the emulator tells of with `body`, and this log."""
+    """Return Lambda's response for a failure that the emulator reports with `body` and this log."""
     if str(body.get("errorMessage", "")).startswith(DEATHS):
         return {**body, "errorType": "Runtime.ExitError", "errorMessage": "Runtime exited with error: signal: killed"}
     _, failed, reason = str(body.get("errorMessage", "")).partition("Worker init failed: ")
@@ -102,7 +101,7 @@ def named_error(body: dict[str, Any], log: str) -> dict[str, Any]:
 
 
 def execute(func: dict[str, Any], event: Any, request_id: str) -> dict[str, Any]:
-    """Run a function; a failure carries the class of its error, and the log is what Lambda would hand on."""
+    """Run a function. A failure has the class of its error, and the log has the lines that Lambda would keep."""
     refusal = functions.payload_refusal("RequestResponse", functions.size(event))
     if refusal is not None:
         return {"body": {"errorMessage": refusal, "errorType": "RequestTooLargeException"}, "error": True}
@@ -117,7 +116,7 @@ def execute(func: dict[str, Any], event: Any, request_id: str) -> dict[str, Any]
 
 
 def claim_text(value: Any) -> str:
-    """A claim of a token as an HTTP API hands it to a function: always a string.
+    """Return a claim of a token as an HTTP API passes it to a function: always a string.
 
     Not documented. Strings, numbers, lists and objects have been seen; null is how the same notation, Go's, writes it.
     """
@@ -131,12 +130,12 @@ def claim_text(value: Any) -> str:
 
 
 def resolve(key: str, context: Any) -> Any:
-    """The value of a condition key."""
+    """Return the value of a condition key."""
     return "true" if key.lower() == "aws:securetransport" else _resolve(key, context)
 
 
 def alarm_record(name: str, properties: dict[str, Any]) -> Any:
-    """The stored form of an alarm of a template."""
+    """Return the stored form of an alarm of a template."""
     if properties.get("Metrics"):
         kept = {key: value for key, value in properties.items() if key != "Metrics"}
         properties = {**kept, "Namespace": "Expressions", "MetricName": "Expression", "Statistic": "Sum", "Period": 60}
@@ -144,7 +143,7 @@ def alarm_record(name: str, properties: dict[str, Any]) -> Any:
 
 
 def stage_properties(properties: dict[str, Any]) -> Any:
-    """The stored form of a stage of a template."""
+    """Return the stored form of a stage of a template."""
 
     def as_told(settings: dict[str, Any]) -> dict[str, float]:
         return {name[0].lower() + name[1:]: float(value) for name, value in settings.items()}
@@ -156,9 +155,9 @@ def stage_properties(properties: dict[str, Any]) -> Any:
 
 def main() -> None:
     """Serve until stopped."""
-    # Sixty functions that start at once must not keep the stand-in and the gateway from answering.
+    # Sixty functions that start at once must leave time to the stand-in and the gateway.
     os.nice(10)
-    # So that no worker imports the project from the caller's path: it has its layers.
+    # Workers import the project from their layers, not from the caller's path.
     os.environ.pop("PYTHONPATH", None)
     lambda_runtime.zipfile = SimpleNamespace(
         ZipFile=SharedZip, BadZipFile=zipfile.BadZipFile, LargeZipFile=zipfile.LargeZipFile,

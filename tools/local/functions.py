@@ -1,15 +1,15 @@
-"""The functions of a running local stack as their callers reach them: by the alias, which names a published version."""
+"""The functions of a running local stack, as callers reach them: by the alias of a published version."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-# As template.yaml says: AutoPublishAlias.
+# AutoPublishAlias in template.yaml.
 ALIAS = "live"
 
 
 def callable_names(functions: Mapping[str, str], resources: Mapping[str, str]) -> dict[str, str]:
-    """The name to call each function by, by logical id: the alias's ARN; the bare name if it has no alias.
+    """Return the name to invoke for each logical id: the alias's ARN, or the name of a function without an alias.
 
     `functions` and `resources` give the physical id of each logical id. SAM names an alias after both.
     """
@@ -17,7 +17,7 @@ def callable_names(functions: Mapping[str, str], resources: Mapping[str, str]) -
 
 
 def publish(client: Any, function: str, **configuration: Any) -> str:
-    """Change a function's configuration, and let its callers run it as it is now.
+    """Change a function's configuration and publish it for its callers.
 
     Gives the version that they ran before.
     """
@@ -30,14 +30,14 @@ def publish(client: Any, function: str, **configuration: Any) -> str:
 
 
 def set_variables(client: Any, function: str, more: Mapping[str, str]) -> str:
-    """Let a function's callers run it with more variables, or others; gives the version that they ran before."""
+    """Add or replace a function's variables for its callers. Returns the version that they used before."""
     variables = client.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
     return publish(client, function, Environment={"Variables": {**variables, **more}})
 
 
 @contextmanager
 def variables_set(client: Any, functions: Iterable[str], more: Mapping[str, str]) -> Iterator[None]:
-    """For a while, these functions run with more variables, or others."""
+    """Add or replace variables of these functions in the block."""
     before: dict[str, tuple[dict[str, str], str]] = {}
     try:
         for function in functions:

@@ -1,4 +1,4 @@
-"""One plain address for the deployed HTTP API: `python -m tools.local.gateway --port P --upstream URL --home FOLDER`.
+"""One plain URL for the deployed HTTP API: `python -m tools.local.gateway --port P --upstream URL --home FOLDER`.
 
 It passes messages on as they came, compressed or not, and keeps the limits of an HTTP API, which the emulator does not
 know: 10,240 bytes of request line and headers, 10 MB of content, 30 seconds for the function.
@@ -20,12 +20,12 @@ from tools.local.stage import Stage
 HOP_BY_HOP: Final = frozenset(
     {"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
 )
-# What aiohttp adds to a request that lacks it: a function would see headers that no caller sent.
+# Headers that aiohttp adds to a request without them. A function would see headers that no caller sent.
 ADDED: Final = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 MAX_HEAD_BYTES: Final = 10_240
 MAX_BODY_BYTES: Final = 10 * 1024 * 1024
 INTEGRATION_SECONDS: Final = 30.0
-# Longer heads are read as well, so that the refusal is API Gateway's and not aiohttp's.
+# Longer heads are read as well, so that the error is API Gateway's and not aiohttp's.
 READ_HEAD_BYTES: Final = 65_536
 
 
@@ -58,12 +58,12 @@ async def content(request: web.Request) -> bytes | None:
 
 
 def message(status: int, text: str) -> web.Response:
-    """Return an answer of the gateway itself."""
+    """Return a response of the gateway itself."""
     return web.json_response({"message": text}, status=status)
 
 
 class Gateway:
-    """Passes every request to the API named in `home/api_id` (read each time: a deploy may change it)."""
+    """Passes every request to the API in `home/api_id`, which it reads each time: a deployment may change it."""
 
     def __init__(self, upstream: str, home: Path, *, seconds: float = INTEGRATION_SECONDS) -> None:
         self._upstream = upstream
@@ -73,7 +73,7 @@ class Gateway:
         self._client: ClientSession | None = None
 
     async def start(self, port: int) -> int:
-        """Listen on a port of this machine (0: any free one) and return it."""
+        """Listen on a port of this machine and return it. 0 takes any free port."""
         # The emulator ends a connection that has been idle for 5 s, maybe just when it would be used again; and none
         # waits for another to end.
         self._client = ClientSession(
@@ -88,7 +88,7 @@ class Gateway:
             app,
             access_log=None,
             shutdown_timeout=1,
-            # Requests are passed on as they came.
+            # Requests are passed on unchanged.
             auto_decompress=False,
             max_line_size=READ_HEAD_BYTES,
             max_field_size=READ_HEAD_BYTES,
@@ -98,13 +98,13 @@ class Gateway:
         return int(self._runner.addresses[0][1])
 
     async def stop(self) -> None:
-        """End every connection."""
+        """Close every connection."""
         await self._runner.cleanup()
         if self._client is not None:
             await self._client.close()
 
     async def forward(self, request: web.Request) -> web.StreamResponse:
-        """Answer one request."""
+        """Handle one request."""
         if head_bytes(request) > MAX_HEAD_BYTES:
             return message(431, "Request Header Fields Too Large")
         body = await content(request)
@@ -116,7 +116,7 @@ class Gateway:
             async with asyncio.timeout(self._seconds):
                 return await self._send(request, body)
         except TimeoutError:
-            # The function works on, as on AWS.
+            # The function continues, as on AWS.
             return message(503, "Service Unavailable")
         except ClientError as error:
             return web.Response(status=502, text=f"The local API cannot be reached: {error}\n")
@@ -132,11 +132,11 @@ class Gateway:
             data=body if request.body_exists else None,
             allow_redirects=False,
         ) as answer:
-            # Whole, as API Gateway has it: what breaks off half-way is an error, not a shorter answer.
+            # Whole, as API Gateway does: an interrupted response is an error, not a shorter response.
             got = await answer.read()
         headers = passed_on(CIMultiDict(answer.headers))
         if request.method != "HEAD":
-            # aiohttp counts for itself; a HEAD's length is that of the content which is left out.
+            # aiohttp sets it. For a HEAD it is the length of the omitted content.
             headers.popall("Content-Length", None)
         return web.Response(status=answer.status, headers=headers, body=got)
 
@@ -161,7 +161,7 @@ def main() -> None:
     try:
         asyncio.run(serve(Gateway(args.upstream, args.home, seconds=args.seconds), args.port))
     except KeyboardInterrupt:
-        # This is how it is stopped.
+        # A signal stops it like this.
         pass
 
 

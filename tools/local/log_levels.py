@@ -5,19 +5,19 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 ORDER: Final = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
-# Other names of the same levels.
+# Other names for these levels.
 SAME: Final = {"WARNING": "WARN", "CRITICAL": "FATAL"}
 DEFAULT: Final = "INFO"
 
 
 def level_of(config: Mapping[str, Any]) -> str | None:
-    """The least level that reaches the log of a function; None for the text format, which is not filtered."""
+    """Return the lowest level that a function's log keeps; None for the text format, which is not filtered."""
     logging = config.get("LoggingConfig") or {}
     return str(logging.get("ApplicationLogLevel") or DEFAULT) if logging.get("LogFormat") == "JSON" else None
 
 
 def told_its_level(config: dict[str, Any]) -> dict[str, Any]:
-    """A function's configuration with the variables by which Lambda tells it what reaches the log."""
+    """Return a function's configuration with Lambda's variables for the log level."""
     level = level_of(config)
     if level is None:
         return config
@@ -27,7 +27,7 @@ def told_its_level(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def shown(log: str, config: Mapping[str, Any]) -> str:
-    """The lines of a function's log that Lambda hands on."""
+    """Return the lines of a function's log that Lambda keeps."""
     level = level_of(config)
     if level is None:
         return log
@@ -35,7 +35,7 @@ def shown(log: str, config: Mapping[str, Any]) -> str:
 
 
 def _level(line: str) -> str:
-    """The level of a line. One without a level, as metrics are, or with an unknown one, counts as INFO."""
+    """Return the level of a line. A line without a known level, such as a metric, counts as INFO."""
     try:
         told = json.loads(line)
     except ValueError:

@@ -15,7 +15,7 @@ NO_FILTERS: dict[str, Any] = {"Filters": []}
 
 
 def ignore_filters(running: dict[str, Any]) -> None:
-    """Hand every record to the functions until `restore_filters`."""
+    """Pass every record to the functions until `restore_filters`."""
     kept = stack.folder(running["name"]) / "filters.json"
     client = stack.client(running, "lambda")
     found = client.list_event_source_mappings()["EventSourceMappings"]
@@ -28,7 +28,7 @@ def ignore_filters(running: dict[str, Any]) -> None:
 
 
 def restore_filters(running: dict[str, Any]) -> None:
-    """Filter again as the template says."""
+    """Restore the filters of the template."""
     kept = stack.folder(running["name"]) / "filters.json"
     if not kept.exists():
         return
@@ -40,7 +40,7 @@ def restore_filters(running: dict[str, Any]) -> None:
 
 @contextmanager
 def unfiltered(running: dict[str, Any]) -> Iterator[None]:
-    """Ignore the filters for a while."""
+    """Ignore the filters in the block."""
     ignore_filters(running)
     try:
         yield

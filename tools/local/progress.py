@@ -1,4 +1,4 @@
-"""Says on stderr what is being done and for how long, within `shown()`: a person waits. Elsewhere it is silent.
+"""Shows on stderr which step runs and for how long, inside `shown()`. Elsewhere it is silent.
 
 A terminal shows a live line with the seconds; anything else gets a line when a step begins and one every ten seconds.
 """
@@ -17,18 +17,18 @@ LIVE_EVERY, LINE_EVERY = 0.1, 10.0
 
 
 class _Shown:
-    """Whether anything is shown, and since when."""
+    """Whether steps are shown, and since when."""
 
     began: float | None = None
     drawn = False
-    # Of steps within steps only the innermost, the last one here, is shown as it goes on.
+    # Of nested steps, only the innermost has a live line. It is the last one here.
     over: Final[list[threading.Event]] = []
     lock = threading.RLock()
 
 
 @contextmanager
 def shown() -> Iterator[None]:
-    """While the block runs, every step is shown, with the seconds since its beginning. Also a decorator."""
+    """Show every step in the block, with the seconds since its start. Also a decorator."""
     before, _Shown.began = _Shown.began, time.monotonic()
     try:
         yield
@@ -38,7 +38,7 @@ def shown() -> Iterator[None]:
 
 @contextmanager
 def paused() -> Iterator[None]:
-    """The block may write to the terminal: the live line is away, and comes back after it."""
+    """Hide the live line in the block, which writes to the terminal."""
     with _Shown.lock:
         if _Shown.drawn:
             _write("\r\x1b[2K")
@@ -48,7 +48,7 @@ def paused() -> Iterator[None]:
 
 @contextmanager
 def step(title: str, detail: Callable[[], str] = str, *, announced: bool = False) -> Iterator[None]:
-    """While the block runs, `title` is what is being done; `detail()` says where it stands.
+    """Show `title` as the step in the block. `detail()` returns its progress.
 
     Of an `announced` step, which the caller tells of, nothing is written at its beginning and end.
     """
@@ -73,7 +73,7 @@ def step(title: str, detail: Callable[[], str] = str, *, announced: bool = False
 
 
 def last_line(log: Path) -> str:
-    """The last line that a program has written into its log so far; empty when there is none."""
+    """Return the last line of a log; empty if there is none."""
     try:
         lines = log.read_text(errors="replace").split("\n")
     except OSError:
@@ -93,7 +93,7 @@ def _tell(began: float, title: str, detail: Callable[[], str], over: threading.E
             continue
         frame += 1
         with _Shown.lock:
-            # A line that is longer than the terminal could not be taken back.
+            # A line that wraps cannot be erased.
             _write(f"\r\x1b[2K{FRAMES[frame % len(FRAMES)]} {line}"[: shutil.get_terminal_size().columns + 4])
             _Shown.drawn = True
     with paused():

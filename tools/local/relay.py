@@ -1,4 +1,4 @@
-"""What the HTTP proxies of the tests share: a thread of their own, listening, and passing a message on."""
+"""The base of the tests' HTTP proxies: a thread that listens and passes messages on."""
 
 import asyncio
 import re
@@ -13,7 +13,7 @@ LONGEST_HEAD = 64 * 1024
 
 
 class Relay:
-    """Runs in a thread of its own between `with` and its end. Each request has a connection of its own."""
+    """A server in a thread, inside a `with` block. Each request has its own connection."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -38,7 +38,7 @@ class Relay:
         raise NotImplementedError
 
     async def _listen(self, serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]) -> str:
-        """Serve every connection to a free port; gives its address."""
+        """Serve every connection to a free port, and return its URL."""
 
         async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             task = asyncio.current_task()
@@ -82,13 +82,13 @@ async def _turns() -> None:
 
 
 def place_of(url: str) -> tuple[str, int]:
-    """Host and port of an address."""
+    """Return host and port of a URL."""
     parts = urlsplit(url)
     return parts.hostname or "127.0.0.1", parts.port or 80
 
 
 def length_of(head: str) -> int | None:
-    """The length of the body that follows; None when it ends with the connection."""
+    """Return the length of the body; None if the end of the connection ends it."""
     told = re.search(r"(?im)^content-length:\s*(\d+)", head)
     if told:
         return int(told[1])
@@ -96,12 +96,12 @@ def length_of(head: str) -> int | None:
 
 
 def waits_for_leave(head: str) -> bool:
-    """Whether the sender asks before it sends the body."""
+    """Whether the sender waits for 100 Continue before the body."""
     return re.search(r"(?im)^expect:", head) is not None and bool(length_of(head))
 
 
 def forwarded(head: str) -> bytes:
-    """The head for the other side: one request to a connection, and no asking before the body."""
+    """Return the head for the other side: one request for each connection, without 100 Continue."""
     first, *lines = head.removesuffix("\r\n\r\n").split("\r\n")
     kept = [line for line in lines if line.partition(":")[0].lower() not in ("connection", "keep-alive", "expect")]
     return "\r\n".join([first, *kept, "Connection: close"]).encode("latin-1") + b"\r\n\r\n"

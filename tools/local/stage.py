@@ -1,4 +1,4 @@
-"""What API Gateway does at a stage of an HTTP API and the emulator does not: throttle routes, write the access log.
+"""A stage of an HTTP API as API Gateway has it and the emulator does not: throttled routes and the access log.
 
 The settings are those of the deployed stage, which `describe` reads back from the emulator into a file. Sources: API
 Gateway Developer Guide, "Throttle requests to your HTTP APIs" and "Customize HTTP API access logs".
@@ -19,7 +19,7 @@ from aiohttp import web
 type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 VARIABLE: Final = re.compile(r"\$context\.([A-Za-z0-9_.]+)")
-# What the log holds for a variable that has no value.
+# The log's text for a variable without a value.
 NOTHING: Final = "-"
 HEADER: Final = "apigw-requestid"
 REQUEST_ID: Final = web.RequestKey("request_id", str)
@@ -27,7 +27,7 @@ REQUEST_ID: Final = web.RequestKey("request_id", str)
 
 @dataclass(slots=True)
 class Bucket:
-    """A token bucket: `burst` requests at once, `rate` in a second after that."""
+    """A token bucket: `burst` requests at once, then `rate` per second."""
 
     rate: float
     burst: float
@@ -38,7 +38,7 @@ class Bucket:
         self.tokens = self.burst
 
     def admits(self, now: float) -> bool:
-        """Take one request at `now`, in seconds of any clock that only goes forward."""
+        """Accept or refuse one request at `now`, in seconds of a monotonic clock."""
         passed = 0.0 if self.at is None else now - self.at
         self.tokens, self.at = min(self.burst, self.tokens + passed * self.rate), now
         if self.tokens < 1:
@@ -49,7 +49,7 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """A deployed stage: the route keys of its API, throttling by route, the format of the access log ("" for none)."""
+    """A deployed stage: the route keys of its API, throttling by route, and the access log's format ("" for none)."""
 
     routes: tuple[str, ...] = ()
     default: Mapping[str, Any] = field(default_factory=dict)
@@ -62,12 +62,12 @@ class Settings:
         return cls(tuple(told["routes"]), told["default"], told["by_route"], told["log_format"])
 
     def route_of(self, method: str, path: str) -> str | None:
-        """The route key that a request matches; one without parameters goes before others."""
+        """Return the route key for a request. One without parameters wins."""
         found = [key for key in self.routes if _matches(key, method, path)]
         return min(found, key=lambda key: (key == "$default", key.count("{"), key), default=None)
 
     def bucket_of(self, route: str) -> Bucket | None:
-        """A new bucket for a route; None where nothing is throttled."""
+        """Return a new bucket for a route; None if it is not throttled."""
         told = self.by_route.get(route, self.default)
         rate, burst = told.get("ThrottlingRateLimit"), told.get("ThrottlingBurstLimit")
         return None if rate is None or burst is None else Bucket(rate, burst)
@@ -82,7 +82,7 @@ def _matches(key: str, method: str, path: str) -> bool:
 
 
 def describe(client: Any, api_id: str) -> dict[str, Any]:
-    """The settings of the deployed stage, as `Settings.read` reads them. `client`: boto3's for apigatewayv2."""
+    """Return the settings of the deployed stage for `Settings.read`. `client` is boto3's for apigatewayv2."""
     stage = client.get_stage(ApiId=api_id, StageName="$default")
     return {
         "routes": [route["RouteKey"] for route in client.get_routes(ApiId=api_id)["Items"]],
@@ -102,7 +102,7 @@ class Stage:
         self._buckets: dict[str, Bucket | None] = {}
 
     def settings(self) -> Settings:
-        """The present settings; a deploy may change them."""
+        """Return the current settings. A deployment may change them."""
         written = self._file.stat().st_mtime_ns if self._file.exists() else None
         if written != self._read_at:
             self._settings = Settings() if written is None else Settings.read(self._file)
@@ -143,7 +143,7 @@ class Stage:
 
 
 async def _name_request(request: web.Request, response: web.StreamResponse) -> None:
-    """Every answer has the request's id: the function's own name for it is the gateway's."""
+    """Add the request's id to a response. The function uses the gateway's id."""
     response.headers[HEADER] = response.headers.get("x-request-id", request.get(REQUEST_ID, ""))
 
 
@@ -174,12 +174,12 @@ def context_of(
 
 
 def _claims(authorization: str) -> Mapping[str, Any]:
-    """The claims of a token that the gateway has let through; its signature was checked there."""
+    """Return the claims of a token whose signature the gateway has checked."""
     try:
         part = authorization.rpartition(" ")[2].split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
     except (IndexError, ValueError):
-        # A route without an authorizer takes whatever the header holds.
+        # A route without an authorizer accepts any header.
         return {}
     return claims if isinstance(claims, dict) else {}
 

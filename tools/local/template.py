@@ -1,4 +1,4 @@
-"""Gives the emulator what it leaves out of a template: the HTTP API's routes and authorizers, the buckets' rules.
+"""Applies what the emulator ignores in a template: the HTTP API's routes and authorizers, and the buckets' rules.
 
 It ignores the OpenAPI document that SAM makes for an HTTP API, so the same routes are made here from the same events.
 """
@@ -32,7 +32,7 @@ _Loader.add_multi_constructor("!", _tag)
 
 @dataclass(frozen=True)
 class Route:
-    """One method and path of the HTTP API, and who may call it."""
+    """A method and path of the HTTP API, with its function and authorizer."""
 
     key: str
     function: str
@@ -42,19 +42,19 @@ class Route:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The template as plain data."""
+    """Return the template as plain data."""
     data: dict[str, Any] = yaml.load(path.read_text(), Loader=_Loader)
     return data
 
 
 def defaults(template: dict[str, Any]) -> dict[str, str]:
-    """The parameters that have a default, with it."""
+    """Return the parameters with a default, and their defaults."""
     given = template.get("Parameters") or {}
     return {name: str(parameter["Default"]) for name, parameter in given.items() if "Default" in parameter}
 
 
 def resolved(value: Any, parameters: dict[str, str]) -> Any:
-    """`value` with each reference to a parameter replaced by the parameter."""
+    """Return `value` with each reference to a parameter replaced by its value."""
     if isinstance(value, dict):
         if set(value) == {"Ref"} and value["Ref"] in parameters:
             return parameters[value["Ref"]]
@@ -71,7 +71,7 @@ def _of_type(template: dict[str, Any], kind: str) -> Iterator[tuple[str, dict[st
 
 
 def routes(template: dict[str, Any]) -> list[Route]:
-    """The HttpApi events of every function."""
+    """Return the HttpApi events of every function."""
     auths = {name: props.get("Auth") or {} for name, props in _of_type(template, "AWS::Serverless::HttpApi")}
     found = []
     for function, properties in _of_type(template, "AWS::Serverless::Function"):
@@ -93,7 +93,7 @@ def routes(template: dict[str, Any]) -> list[Route]:
 
 
 def apply_api(template: dict[str, Any], physical: dict[str, str], parameters: dict[str, str], client: Any) -> None:
-    """Make the API's routes, integrations and authorizers what the template says; what is already right stays.
+    """Set the API's routes, integrations and authorizers as in the template. Correct ones stay.
 
     `physical` gives the id of an API, and the name or the alias's ARN of a function, by logical id.
     """
@@ -164,14 +164,14 @@ def apply_buckets(template: dict[str, Any], physical: dict[str, str], parameters
             )
         notifications = properties.get("NotificationConfiguration") or {}
         if (notifications.get("EventBridgeConfiguration") or {}).get("EventBridgeEnabled"):
-            # Only this is sent: a call with it replaces the rest, and templates here notify by EventBridge alone.
+            # The call replaces all notifications, and these templates use EventBridge alone.
             client.put_bucket_notification_configuration(
                 Bucket=physical[name], NotificationConfiguration={"EventBridgeConfiguration": {}}
             )
 
 
 def _rule(rule: dict[str, Any]) -> dict[str, Any]:
-    """A lifecycle rule as the S3 API spells it."""
+    """Return a lifecycle rule in the form of the S3 API."""
     made: dict[str, Any] = {"Status": rule["Status"], "Filter": {"Prefix": rule.get("Prefix", "")}}
     if "Id" in rule:
         made["ID"] = rule["Id"]

@@ -1,4 +1,4 @@
-"""Refuse a build whose compiled parts are for another processor than the functions.
+"""Reject a build whose compiled files are for another processor than the functions.
 
     python -m tools.local.wheels BUILD                      the processor that ARCHITECTURE names
     python -m tools.local.wheels BUILD --config-env prod    the one that samconfig.toml deploys to
@@ -21,7 +21,7 @@ MACHINES = {62: "x86_64", 183: "arm64"}
 
 
 def architecture_of(library: Path) -> str:
-    """The processor that a shared library is for, in Lambda's words; what is none of Lambda's says so."""
+    """Return the processor of a shared library in Lambda's words, or a text that it is none of Lambda's."""
     with library.open("rb") as file:
         head = file.read(MACHINE_AT + 2)
     if not head.startswith(b"\x7fELF"):
@@ -31,7 +31,7 @@ def architecture_of(library: Path) -> str:
 
 
 def others(build: Path, architecture: str) -> Iterator[str]:
-    """The shared libraries below `build` that are for another processor, a line for each."""
+    """Return a line for each shared library below `build` that is for another processor."""
     for library in sorted(build.rglob("*.so*")):
         found = architecture_of(library)
         if found != architecture:
@@ -39,7 +39,7 @@ def others(build: Path, architecture: str) -> Iterator[str]:
 
 
 def deployed_to(samconfig: Path, environment: str) -> str:
-    """The value of the parameter Architecture in the parameters that `sam deploy` takes from a samconfig.toml."""
+    """Return the parameter Architecture that `sam deploy` reads from a samconfig.toml."""
     known = tomllib.loads(samconfig.read_text()).get(environment, {})
     given = known.get("deploy", {}).get("parameters", {}).get("parameter_overrides", "")
     text = given if isinstance(given, str) else " ".join(given)
