@@ -151,7 +151,7 @@ def test_there_is_one_version() -> None:
 
 def test_the_guide_names_what_has_to_be_typed_in() -> None:
     text = (ROOT / "docs/deploy.md").read_text()
-    told = re.search(r"Type in the (\w+) that have nothing \((.*?)\)", text, re.DOTALL)
+    told = re.search(r"Enter the (\w+) that have none \((.*?)\)", text, re.DOTALL)
     assert told
     required = [name for name, parameter in PARAMETERS.items() if "Default" not in parameter]
     assert re.findall(r"`(\w+)`", told[2]) == required
