@@ -66,7 +66,7 @@ def test_a_tenant_that_has_used_its_share_is_told_so_and_nobody_else_is_harmed(
     start(api)
     a_room(api, "room_2")
     # So many that the share is free again within two ticks, and not before one is over.
-    half = allowed(Usage(0), "people", shares) // CALL // 2
+    half = allowed(Usage(0), "interactive", shares) // CALL // 2
     use(running, shares, {part_of(tenant): half + shares.per_tick * 3 // 2 // CALL})
     until_told = time.monotonic()
 

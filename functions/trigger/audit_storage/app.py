@@ -25,7 +25,7 @@ from recordings.workflow.task import task
 
 rooms, recordings, workflow = DynamoRooms(), DynamoRecordings(), ProcessingStateMachine()
 # Waiting costs a few minutes of one small function a week, and makes the comparison whole.
-recorder, patience = RealtimeKitClient(DynamoRateLimiter("sweep")), Patience(clock=now, wait=time.sleep)
+recorder, patience = RealtimeKitClient(DynamoRateLimiter("background")), Patience(clock=now, wait=time.sleep)
 r2 = R2Bucket()
 shelves: dict[Store, Shelf] = {"r2": r2, "s3": ArchiveBucket()}
 reconcile = ReconcileRecording(

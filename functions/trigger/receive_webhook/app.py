@@ -22,7 +22,7 @@ from recordings.services.sync.reconcile_recording import ReconcileRecording
 keys = WebhookKeys()
 recordings, recorder, workflow = (
     DynamoRecordings(),
-    RealtimeKitClient(DynamoRateLimiter("runs")),
+    RealtimeKitClient(DynamoRateLimiter("workflow")),
     ProcessingStateMachine(),
 )
 reconcile = ReconcileRecording(

@@ -22,7 +22,7 @@ from recordings.workflow.task import task
 
 state = DynamoSyncLease()
 rooms, recordings, workflow = DynamoRooms(), DynamoRecordings(), ProcessingStateMachine()
-recorder, r2, vault = RealtimeKitClient(DynamoRateLimiter("sweep")), R2Bucket(), ArchiveBucket()
+recorder, r2, vault = RealtimeKitClient(DynamoRateLimiter("background")), R2Bucket(), ArchiveBucket()
 reconcile = ReconcileRecording(
     recordings=recordings,
     recorder=recorder,

@@ -86,14 +86,12 @@ def test_the_lease_of_a_running_sync_holds_and_its_watermark_is_read() -> None:
 
 
 @pytest.mark.usefixtures("stored")
-def test_calls_that_were_counted_and_a_block_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_calls_that_were_counted_and_a_block_are_read() -> None:
     blocked = float(recorded("BUDGET")["blocked_until"]["N"])
-    monkeypatch.setattr("recordings.adapters.dynamodb.rate_limit.time.time", lambda: blocked - 0.5)
     with request_context(tenant_id="acme"):
         with pytest.raises(ProviderThrottled):
-            DynamoRateLimiter().acquire()
-        monkeypatch.setattr("recordings.adapters.dynamodb.rate_limit.time.time", lambda: blocked)
-        DynamoRateLimiter().acquire()
+            DynamoRateLimiter(clock=lambda: blocked - 0.5).acquire()
+        DynamoRateLimiter(clock=lambda: blocked).acquire()
     assert written("BUDGET")["used"] == {"N": "3000"}
 
 

@@ -23,8 +23,8 @@ CALL: Final = 1000
 TICK_SECONDS: Final = 5
 TICKS_PER_MINUTE: Final = 60 // TICK_SECONDS
 
-type Caller = Literal["stop", "people", "runs", "sweep"]
-CALLERS: Final[tuple[Caller, ...]] = ("stop", "people", "runs", "sweep")
+type Caller = Literal["stop", "interactive", "workflow", "background"]
+CALLERS: Final[tuple[Caller, ...]] = ("stop", "interactive", "workflow", "background")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +42,9 @@ class Shares:
         interactive = 100 - self.stop_reserve_percent
         percent = {
             "stop": 100,
-            "people": interactive,
-            "runs": min(self.workflow_percent, interactive),
-            "sweep": min(self.sync_percent, interactive),
+            "interactive": interactive,
+            "workflow": min(self.workflow_percent, interactive),
+            "background": min(self.sync_percent, interactive),
         }[caller]
         return self.calls_per_minute * CALL * percent // 100
 

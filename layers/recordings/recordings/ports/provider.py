@@ -45,3 +45,19 @@ class RecordingProvider(Protocol):
 
     def set_meeting(self, meeting_id: str, *, record_on_start: bool) -> None:
         """Set whether a meeting records by itself. Raises ProviderNotFound."""
+
+
+class RateLimiter(Protocol):
+    """The number of calls to Cloudflare that a deployment may make."""
+
+    def acquire(self) -> None:
+        """Count one call, which is then made.
+
+        Raises:
+            TenantThrottled: this tenant has used its share
+            ProviderThrottled: no call is left for this kind of caller, or Cloudflare blocks all calls
+            Throttled: too many calls at the same moment
+        """
+
+    def block(self, seconds: int) -> None:
+        """Refuse every call for this time, because Cloudflare said so. Never shorten a longer block."""

@@ -52,7 +52,7 @@ def check_upload() -> "CheckUpload":
 
     return CheckUpload(
         recordings=DynamoRecordings(),
-        recorder=RealtimeKitClient(DynamoRateLimiter("runs")),
+        recorder=RealtimeKitClient(DynamoRateLimiter("workflow")),
         files=R2Bucket(),
         clock=now,
         stall_after=timedelta(seconds=int(os.environ["STALL_AFTER_SECONDS"])),
@@ -72,7 +72,7 @@ def plan_transfer() -> "PlanTransfer":
 
     return PlanTransfer(
         recordings=DynamoRecordings(),
-        recorder=RealtimeKitClient(DynamoRateLimiter("runs")),
+        recorder=RealtimeKitClient(DynamoRateLimiter("workflow")),
         files=R2Bucket(),
         reader=UrlReader(),
         read_media_facts=read_media_facts,
@@ -133,7 +133,7 @@ def _cloudflare_url() -> "CloudflareUrl":
 
     return CloudflareUrl(
         recordings=DynamoRecordings(),
-        recorder=RealtimeKitClient(DynamoRateLimiter("runs")),
+        recorder=RealtimeKitClient(DynamoRateLimiter("workflow")),
         clock=now,
         deadlines=deadlines(),
     )
@@ -170,7 +170,7 @@ def mark_ready(*, on_stored: OnStored) -> "AdmitFile":
 
     return AdmitFile(
         recordings=DynamoRecordings(),
-        recorder=RealtimeKitClient(DynamoRateLimiter("runs")),
+        recorder=RealtimeKitClient(DynamoRateLimiter("workflow")),
         files=R2Bucket(),
         clock=now,
         limits=attempt_limits(),

@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from itertools import islice
-from typing import Any, Final, Protocol
+from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 import requests
@@ -34,6 +34,7 @@ from recordings.domain.errors import (
 from recordings.domain.ids import is_cloudflare_id
 from recordings.domain.provider_recording import ProviderRecording
 from recordings.observability import count, logger
+from recordings.ports.provider import RateLimiter
 from recordings.request_context import remaining_seconds
 
 # Both are shorter when the request's deadline comes sooner.
@@ -68,13 +69,6 @@ MOST_PAGES: Final = 2_000
 BARREN_PAGES: Final = 2
 # More than anybody has; a number of a listing's own account that is larger says nothing.
 MOST_ROWS: Final = 10**12
-
-
-class RateLimiter(Protocol):
-    """How many calls may be made, whoever makes them."""
-
-    def acquire(self) -> None: ...
-    def block(self, seconds: int) -> None: ...
 
 
 class RealtimeKitClient:

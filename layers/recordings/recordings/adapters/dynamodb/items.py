@@ -88,11 +88,11 @@ class RateLimitItem(Item, discriminator="rate_limit"):
     # Calls in thousandths, by part.
     parts = CountersAttribute(null=True)
     stops = CountersAttribute(null=True)
-    # What each caller is allowed: a condition can compare two attributes but not compute.
+    # What each caller may take: a condition can compare two attributes but not compute.
     allowed_stop = IntegerAttribute(null=True)
-    allowed_people = IntegerAttribute(null=True)
-    allowed_runs = IntegerAttribute(null=True)
-    allowed_sweep = IntegerAttribute(null=True)
+    allowed_interactive = IntegerAttribute(attr_name="allowed_people", null=True)
+    allowed_workflow = IntegerAttribute(attr_name="allowed_runs", null=True)
+    allowed_background = IntegerAttribute(attr_name="allowed_sweep", null=True)
     # Seconds since 1970.
     blocked_until = NumberAttribute(null=True)
     # What an earlier version counted, minute by minute.

@@ -1,22 +1,22 @@
-"""The budget of calls to Cloudflare: one for the whole deployment, shared fairly between tenants.
+"""The rate limit of calls to Cloudflare: one for the whole deployment, shared fairly between tenants.
 
 Cloudflare allows 1,200 calls in five minutes for each token and blocks every call for five minutes after a breach
-(fundamentals/api/reference/limits). The budget is a leaky bucket of CLOUDFLARE_CALLS_PER_MINUTE calls that drains once
-in a minute (domain.fair_share): five minutes hold six times as many at most, by default 1,140. The rest is room for the
-dashboard, which shares the limit. Every call that is sent is counted, repeats after a fault too.
+(fundamentals/api/reference/limits). Ours is a leaky bucket of CLOUDFLARE_CALLS_PER_MINUTE calls, which drains once in a
+minute (domain.fair_share). Five minutes see at most six times as many calls, by default 1,140. The rest is left to the
+dashboard, which shares Cloudflare's limit. Every call that is sent counts, repeats after an error too.
 
-The bucket is one item of the table. A call is one conditional write; the first call of a tick, five seconds, takes a
-second one, which drains the bucket. For each tenant with calls in it the item holds some 14 bytes, and at most twice as
-many tenants as the bucket has calls.
+The bucket is one item of the table. A call is one conditional write. The first call of a tick, five seconds, takes a
+second write, which drains the bucket. The item holds some 14 bytes for each tenant whose calls have not drained, and
+at most twice as many tenants as the bucket has calls.
 """
 
 import math
 import os
 import time
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import sha256
-from typing import Final, NoReturn
+from typing import Final
 
 from pynamodb.attributes import Attribute
 from pynamodb.expressions.condition import Condition
@@ -45,15 +45,27 @@ from recordings.observability import count
 from recordings.request_context import current_tenant
 
 KEY: Final = ("BUDGET", "CLOUDFLARE")
-# The parts of calls that are no tenant's. Shorter or longer than a hash, so none of them is a tenant's.
-NOBODY: Final[Mapping[Caller, str]] = {"stop": "other", "people": "other", "runs": "webhook", "sweep": "sync"}
-# Calls that an earlier version counted, minute by minute.
+# The parts of calls that belong to no tenant. No hash is as short as these, so none is a tenant's.
+UNASSIGNED_PARTS: Final[Mapping[Caller, str]] = {
+    "stop": "other",
+    "interactive": "other",
+    "workflow": "webhook",
+    "background": "sync",
+}
+# The part of calls that a release before the first one counted, minute by minute.
 EARLIER: Final = "earlier"
-TRIES: Final = 5
+MAX_ATTEMPTS: Final = 5
+# What each caller may take.
+ALLOWED: Final[Mapping[Caller, Attribute[int]]] = {
+    "stop": RateLimitItem.allowed_stop,
+    "interactive": RateLimitItem.allowed_interactive,
+    "workflow": RateLimitItem.allowed_workflow,
+    "background": RateLimitItem.allowed_background,
+}
 
 
 class _Unwritten(Exception):
-    """The condition of a write does not hold; `held` is the item as it is."""
+    """The condition of a write failed. `held` is the item in the table."""
 
     def __init__(self, held: RateLimitItem | None) -> None:
         super().__init__()
@@ -71,70 +83,53 @@ def _shares() -> Shares:
 
 
 class DynamoRateLimiter:
-    """Implements realtimekit.Budget.
+    """Implements ports.provider.RateLimiter for one kind of caller.
 
-    A call counts for the tenant of the request or task that runs (request_context). The sync's calls, and those of
-    webhooks, are nobody's: they have a part of their own, as a tenant has.
+    A call counts for the tenant of the current request or task (request_context). Calls of the sync and of webhooks
+    belong to no tenant: they have a part of their own, as a tenant has. `clock` returns seconds since 1970.
     """
 
-    def __init__(self, caller: Caller = "people") -> None:
+    def __init__(self, caller: Caller = "interactive", *, clock: Callable[[], float] = time.time) -> None:
         self._caller = caller
+        self._clock = clock
         self._shares = _shares()
 
-    def acquire(self) -> None:
-        """Take one call out of the budget.
+    @property
+    def caller(self) -> Caller:
+        return self._caller
 
-        Raises:
-            TenantThrottled: this tenant has taken its share
-            ProviderThrottled: there is no call left for this caller, or Cloudflare blocks
-            Throttled: too many calls at the same moment
-        """
+    def acquire(self) -> None:
         tenant = self._tenant()
-        part = NOBODY[self._caller] if tenant is None else part_of(tenant)
-        for _ in range(TRIES):
-            now = time.time()
+        part = UNASSIGNED_PARTS[self._caller] if tenant is None else part_of(tenant)
+        for _ in range(MAX_ATTEMPTS):
+            now = self._clock()
             tick = int(now // TICK_SECONDS)
             item = self._take(part, now, tick)
-            if item is None:
+            if item is None or self._take_from_drained(item, part, now, tick):
                 count("CloudflareCalls")
                 return
-            blocked = item.blocked_until or 0
-            if blocked > now:
-                raise ProviderThrottled("Cloudflare limits the rate of calls", retry_after=int(blocked - now) + 1)
-            usage = _usage(item, tick)
-            if not tick <= usage.tick <= tick + TICKS_PER_MINUTE:
-                ahead, usage = usage.tick > tick, drained(usage, tick, self._shares)
-                admitted = admits(usage, self._caller, part, self._shares)
-                if admitted or ahead:
-                    turned = self._turn(item, taken(usage, self._caller, part) if admitted else usage)
-                    if turned and admitted:
-                        count("CloudflareCalls")
-                        return
-                    if not turned:
-                        continue
-            self._refuse(usage, part, now)
-        raise Throttled("the budget of calls is contended; try again in a moment", retry_after=1)
+        raise Throttled("too many calls at the same moment; try again in a moment", retry_after=1)
 
     def _tenant(self) -> str | None:
-        return None if self._caller == "sweep" else current_tenant()
+        return None if self._caller == "background" else current_tenant()
 
     def _take(self, part: str, now: float, tick: int) -> RateLimitItem | None:
-        """Count a call if the bucket is of this tick and admits it; give None when that was done, else the item.
+        """Count a call if the bucket is of this tick and admits the call. Return None, or the item if it does not.
 
-        A write whose response was lost is repeated by botocore, and then counts twice: rather that than not at all.
+        botocore repeats a write whose response was lost. The call then counts twice, which is better than not at all.
         """
         counted = "stops" if self._caller == "stop" else "parts"
-        mine = Path([f"allowed_{self._caller}"])
+        mine = ALLOWED[self._caller]
         less = self._shares.allowance(CALL)
         actions: list[Action] = [RateLimitItem.used.set(RateLimitItem.used + CALL)]
-        actions += [Path([f"allowed_{caller}"]).set(Path([f"allowed_{caller}"]) - less) for caller in CALLERS]
+        actions += [allowed.set(allowed - less) for allowed in ALLOWED.values()]
         actions += [Path([of, part]).set((Path([of, part]) | 0) + CALL) for of in sorted({"parts", counted})]
         own = Path([counted, part])
-        # A clock that is late takes from the bucket as it is; one that was far ahead must not stop the drain.
+        # A late clock takes from the bucket as it is. A clock that was far ahead must not stop the drain.
         condition = (
             RateLimitItem.tick.between(tick, tick + TICKS_PER_MINUTE)
             & (mine >= less)
-            & (own.does_not_exist() | (own < mine))
+            & (own.does_not_exist() | (own < Path(mine)))
             & (RateLimitItem.blocked_until.does_not_exist() | (RateLimitItem.blocked_until <= now))
         )
         try:
@@ -143,31 +138,50 @@ class DynamoRateLimiter:
             return unwritten.held
         return None
 
-    def _turn(self, seen: RateLimitItem, usage: Usage) -> bool:
-        """Store the bucket as drained, unless it changed since it was seen; give whether that was done."""
-        # Within a tick `used` only grows. A block that came meanwhile must stay.
-        unchanged = (
-            _is(RateLimitItem.tick, seen.tick)
-            & _is(RateLimitItem.used, seen.used)
-            & _is(RateLimitItem.blocked_until, seen.blocked_until)
+    def _take_from_drained(self, item: RateLimitItem, part: str, now: float, tick: int) -> bool:
+        """Drain a bucket of an earlier tick and count a call. Return False if another call changed the item first.
+
+        Raises:
+            TenantThrottled: this tenant has used its share
+            ProviderThrottled: no call is left for this caller, or Cloudflare blocks all calls
+        """
+        if item.blocked_until is not None and item.blocked_until > now:
+            wait = int(item.blocked_until - now) + 1
+            raise ProviderThrottled("Cloudflare blocks all calls", retry_after=wait)
+        usage = _usage(item, tick)
+        if tick <= usage.tick <= tick + TICKS_PER_MINUTE:
+            raise self._refusal(usage, part, now)
+        is_ahead, usage = usage.tick > tick, drained(usage, tick, self._shares)
+        if admits(usage, self._caller, part, self._shares):
+            return self._store(item, taken(usage, self._caller, part))
+        if is_ahead and not self._store(item, usage):
+            return False
+        raise self._refusal(usage, part, now)
+
+    def _store(self, before: RateLimitItem, usage: Usage) -> bool:
+        """Store the drained bucket. Return False if another call changed the item first."""
+        # Within a tick `used` only grows. A block that began in between must stay.
+        is_unchanged = (
+            _equals(RateLimitItem.tick, before.tick)
+            & _equals(RateLimitItem.used, before.used)
+            & _equals(RateLimitItem.blocked_until, before.blocked_until)
         )
         try:
-            put_item(item_of(usage, self._shares), unchanged, otherwise=_Unwritten)
+            put_item(item_of(usage, self._shares), is_unchanged, otherwise=_Unwritten)
         except _Unwritten:
             return False
         return True
 
-    def _refuse(self, usage: Usage, part: str, now: float) -> NoReturn:
+    def _refusal(self, usage: Usage, part: str, now: float) -> ProviderThrottled:
         count("CloudflareCallsRefused")
         ticks = ticks_until_admitted(usage, self._caller, part, self._shares)
         after = max(1, math.ceil((usage.tick + ticks) * TICK_SECONDS - now))
         if self._tenant() is None or is_full(usage, self._caller, self._shares):
-            raise ProviderThrottled("the budget of calls to Cloudflare is spent", retry_after=after)
-        raise TenantThrottled("this tenant has used its share of the calls to Cloudflare", retry_after=after)
+            return ProviderThrottled("the rate limit of calls to Cloudflare is reached", retry_after=after)
+        return TenantThrottled("this tenant has used its share of the calls to Cloudflare", retry_after=after)
 
     def block(self, seconds: int) -> None:
-        """Let nobody call for so long: Cloudflare said so. A longer block that stands is not shortened."""
-        until = time.time() + seconds
+        until = self._clock() + seconds
         blocked = RateLimitItem.blocked_until
         try:
             update_item(
@@ -182,26 +196,26 @@ class DynamoRateLimiter:
 
 
 def part_of(tenant: str) -> str:
-    """The name of a tenant's part of the bucket: a hash, which keeps the item small."""
+    """Return the name of a tenant's part of the bucket: a hash, which keeps the item small."""
     return urlsafe_b64encode(sha256(tenant.encode("utf-8", "replace")).digest())[:8].decode()
 
 
 def item_of(usage: Usage, shares: Shares) -> RateLimitItem:
-    """The item that holds the bucket, and what it allows each caller."""
+    """Return the item that holds the bucket, and what it allows each caller."""
     item = RateLimitItem(*KEY, tick=usage.tick, used=usage.used, parts=usage.parts, stops=usage.stops)
     for caller in CALLERS:
         setattr(item, f"allowed_{caller}", allowed(usage, caller, shares))
     return item
 
 
-def _is(attribute: Attribute[int] | Attribute[float], value: float | None) -> Condition:
+def _equals(attribute: Attribute[int] | Attribute[float], value: float | None) -> Condition:
     return attribute.does_not_exist() if value is None else attribute == value
 
 
 def _usage(item: RateLimitItem, tick: int) -> Usage:
-    """The bucket that an item holds.
+    """Return the bucket that an item holds.
 
-    One without a tick is new, or holds what an earlier version counted in a minute.
+    An item without a tick is new, or holds the calls of a minute that a release before the first one counted.
     """
     if item.tick is not None:
         return Usage(item.tick, dict(item.parts or {}), dict(item.stops or {}))
