@@ -53,7 +53,10 @@ class Control:
         ]
 
     def _found(self, request: web.Request) -> Recording:
-        recording = self.world.recordings.get(request.match_info["id"])
+        return self._recording(request.match_info["id"])
+
+    def _recording(self, recording_id: str) -> Recording:
+        recording = self.world.recordings.get(recording_id)
         if recording is None:
             raise web.HTTPNotFound(text="there is no such recording\n")
         return recording
@@ -269,7 +272,8 @@ class Control:
 
     async def add_fault(self, request: web.Request) -> web.Response:
         names = {one.name for one in dataclasses.fields(Fault)}
-        self.world.faults.append(Fault(**await _asked(request, names)))
+        asked = await _asked(request, names)
+        self.world.faults.append(Fault(**{**asked, "on": asked["on"], "kind": asked["kind"]}))
         return web.Response(status=204)
 
     async def clear_faults(self, request: web.Request) -> web.Response:
@@ -288,7 +292,7 @@ class Control:
     async def resend(self, request: web.Request) -> web.Response:
         """Send the webhook of a recording again; with `status`, that of an earlier status."""
         asked = await _asked(request, {"recording_id", "status", "copies"})
-        body = self.sender.body(self.world.recordings[asked["recording_id"]])
+        body = self.sender.body(self._recording(asked["recording_id"]))
         if "status" in asked:
             body["recording"]["status"] = asked["status"]
         for _ in range(int(asked.get("copies", 1))):
@@ -316,7 +320,7 @@ class Control:
 
 
 class _Asked(dict[str, Any]):
-    """The JSON body of a call. A required field that is missing is a 422."""
+    """The JSON body of a call. A required field that is missing is a 400."""
 
     def __missing__(self, name: str) -> Any:
         raise web.HTTPBadRequest(text=f"{name} is needed\n")

@@ -282,6 +282,19 @@ def test_a_lie_that_cannot_be_told_is_refused_and_changes_nothing(standin: Stand
     assert fetched(truth["download_url"]).content == FILE
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        pytest.param("/faults", {"on": "get"}, 400, id="fault without a kind"),
+        pytest.param("/faults", {"kind": "answer"}, 400, id="fault without an operation"),
+        pytest.param("/webhooks/resend", {}, 400, id="webhook without a recording"),
+        pytest.param("/webhooks/resend", {"recording_id": "none"}, 404, id="webhook of an unknown recording"),
+    ],
+)
+def test_a_control_call_with_a_mistake_says_so(standin: Standin, path: str, body: Json, status: int) -> None:
+    assert standin.control("POST", path, json=body, ok=False).status_code == status
+
+
 # ------------------------------------------------------------ deliveries
 
 
