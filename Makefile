@@ -51,30 +51,52 @@ format: setup ## Rewrite the code in the house style
 	ruff format
 	ruff check --fix
 
-check: setup ## Style, types, dependency rule, template, API description
+CHECKS := check-types check-template check-api check-style check-secrets check-imports
+
+check: setup ## All of the checks below: style, types, dependency rule, template, API description
+	@$(MAKE) --no-print-directory --output-sync=target --jobs 2 $(CHECKS)
+
+# The slowest first: two run at a time.
+check-types: ## Types of the code and of the tests
+	mypy
+
+check-template: ## The template as it is deployed, and the state machines
+	$(PY) -m tools.checks
+	$(PY) -m tools.checks.machines
+	sam validate --lint --region us-east-1
+
+check-style: ## Format and lint rules
 	ruff format --check
 	ruff check
 	! git grep -nE "^(<{7}|>{7}) "
+
+check-secrets: ## No file that is committed holds a secret
 	git ls-files -z | $(OFFLINE) xargs -0 node $(NODE_BIN)/secretlint --no-color
-	mypy
+
+check-imports: ## The dependency rule
 	PYTHONPATH=layers/recordings lint-imports
-	sam validate --lint --region us-east-1
-	$(PY) -m tools.checks.machines
-	$(PY) -m tools.checks
+
+check-api: ## docs/openapi.yaml and what is generated from it
 	$(PY) -m tools.openapi.generate --check
 	$(PY) -m tools.openapi.client_models --check
 	node tools/node/draw.mjs --check
 	$(OFFLINE) $(NODE_BIN)/redocly lint --config tools/openapi/redocly.yaml docs/openapi.yaml
 	$(OFFLINE) $(NODE_BIN)/spectral lint --ruleset tools/openapi/spectral.yaml --fail-severity hint docs/openapi.yaml
 
-test: check ## Everything: check, then unit, template, local-stack and end-to-end tests
-	$(PY) -m pytest -n 2 tests/unit tests/template
+unit: setup ## The unit tests: no AWS, no sockets, about half a minute
+	$(PY) -m pytest -n 2 tests/unit
+
+integration: setup ## The integration tests: adapters and functions on an imitated AWS, tools with local servers
+	$(PY) -m pytest -n 2 tests/integration
+
+test: check ## Everything: check, then unit, integration, template and end-to-end tests
+	$(PY) -m pytest -n 2 tests/unit tests/integration tests/template
 	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/e2e
 
 explore: setup ## Property tests with examples of chance (what it finds becomes an @example)
 	$(PY) -m pytest -n 2 --hypothesis-profile=explore tests/unit/domain tests/unit/services/test_model.py \
-		tests/unit/adapters/test_store_contract.py tests/unit/adapters/test_media*.py \
-		tests/unit/http/test_hostile_requests.py tests/unit/functions/test_hostile.py
+		tests/integration/adapters/test_store_contract.py tests/unit/adapters/test_media*.py \
+		tests/unit/http/test_hostile_requests.py tests/integration/functions/test_hostile.py
 
 up: setup ## Bring up the local stack, and print a token and calls to paste (NAME=default)
 	$(PY) -m tools.local --name $(NAME) up
@@ -116,8 +138,8 @@ bench-transfer: setup ## Throughput of a copy beside rclone's, and what a record
 bench-sync: setup ## What a scheduled sync costs in calls and writes
 	$(PY) -m tools.bench.sync
 
-bench-cold-start: setup ## Import time of each API function beside a bare handler, as a ratio
-	$(PY) -m tools.bench.cold_start
+bench-cold-start: setup ## Import time of each function beside a bare handler and an earlier commit (ALL=1: also behind no API)
+	$(PY) -m tools.bench.cold_start $(if $(ALL),--all)
 
 soak: setup ## Load with faults, then compare everything with what was recorded (MINUTES=10, SEED=1, WRITE=1 for docs/soak.md)
 	$(PY) -m tools.bench.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(if $(WRITE),--write)
@@ -143,4 +165,4 @@ release: setup ## Build dist/ for a release from what is unreleased, and write C
 	$(MAKE) test build
 	$(PY) -m tools.release "$(VERSION)"
 
-.PHONY: help setup format check test explore up down deploy-local demo invoke openapi client-models pictures register-webhook audit bench-transfer bench-sync bench-cold-start soak lock build deploy release
+.PHONY: help setup format check check-types check-template check-api check-style check-secrets check-imports unit integration test explore up down deploy-local demo invoke openapi client-models pictures register-webhook audit bench-transfer bench-sync bench-cold-start soak lock build deploy release

@@ -10,7 +10,7 @@ from recordings_client.effects import Answer
 from recordings_client.errors import NoAnswer, RecordingsError
 from recordings_client.policy import Policy
 
-from tests.unit.client.support import NOON, RECORDING, ROOM, Caller, Reply, Script, data, problem
+from tests.integration.client.support import NOON, RECORDING, ROOM, Caller, Reply, Script, data, problem
 
 STARTED = data({"id": "rec_1", "room_id": "room_1", "status": "recording", "started_at": NOON}, 201)
 DELETED = data({"id": "rec_1", "deleted": True, "deleted_at": NOON})

@@ -9,7 +9,7 @@ from recordings_client.client import AsyncClient, Client
 from recordings_client.errors import NotReady, UnexpectedAnswer
 from recordings_client.models import Archive, Change, Download, RecordingStatus, Status
 
-from tests.unit.client.support import (
+from tests.integration.client.support import (
     ARCHIVED,
     LINK,
     NOON,

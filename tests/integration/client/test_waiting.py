@@ -2,7 +2,7 @@ import pytest
 from recordings_client.errors import NotReady, NotReadyInTime, RecordingFailed, RecordingNotFound
 from recordings_client.policy import Policy
 
-from tests.unit.client.support import (
+from tests.integration.client.support import (
     ARCHIVED,
     LINK,
     RECORDING,

@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.unit.client.support import Caller, Server
+from tests.integration.client.support import Caller, Server
 
 
 @pytest.fixture(params=["blocking", "asyncio"])

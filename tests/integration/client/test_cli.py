@@ -12,8 +12,7 @@ from recordings_client.cli import EPILOG, Exit, app, exit_code
 from recordings_client.errors import DownloadFailed, NoAnswer, RecordingFailed, RecordingsError, UnexpectedAnswer
 from typer.testing import CliRunner, Result
 
-from tests.support.template import ROOT
-from tests.unit.client.support import (
+from tests.integration.client.support import (
     ARCHIVED,
     BLOCKER,
     LINK,
@@ -28,6 +27,7 @@ from tests.unit.client.support import (
     data,
     problem,
 )
+from tests.support.template import ROOT
 
 type Run = Callable[..., Result]
 

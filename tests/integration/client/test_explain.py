@@ -18,7 +18,7 @@ from recordings_client.explain import Asked, claims_of, explain
 from recordings_client.policy import Policy
 from typer.testing import CliRunner
 
-from tests.unit.client.support import ARCHIVED, BLOCKER, WAIT, Reply, Server, problem
+from tests.integration.client.support import ARCHIVED, BLOCKER, WAIT, Reply, Server, problem
 
 URL = "https://api.test"
 

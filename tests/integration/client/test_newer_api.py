@@ -11,7 +11,7 @@ from recordings_client.cli import Exit, app, plain
 from recordings_client.models import Recording, Status
 from typer.testing import CliRunner
 
-from tests.unit.client.support import (
+from tests.integration.client.support import (
     ARCHIVED,
     LINK,
     NOON,
@@ -27,7 +27,7 @@ from tests.unit.client.support import (
     data,
     problem,
 )
-from tests.unit.client.test_client import BACK, DELETED, MOVED, RECOVERING, RESTORING, STARTED, STOPPED, SYNCED
+from tests.integration.client.test_client import BACK, DELETED, MOVED, RECOVERING, RESTORING, STARTED, STOPPED, SYNCED
 
 NEW: dict[str, Any] = {"new_field": {"of": ["a later", "version"]}}
 FULL = {

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from recordings_client.terminal import facts, table
 
+from tests.integration.client.support import LINK, NOON, RECORDING, ROOM, ROW, WAIT, Reply, Server, a_recording, data
 from tests.support.template import ROOT
-from tests.unit.client.support import LINK, NOON, RECORDING, ROOM, ROW, WAIT, Reply, Server, a_recording, data
 
 ID = "rec_01KC0000000000000000000000"
 LONG_ROOM = "room_" + "x" * 60

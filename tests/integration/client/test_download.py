@@ -13,7 +13,7 @@ import pytest
 from recordings_client.errors import DownloadFailed, NotReady, RecordingFailed
 from recordings_client.policy import Policy
 
-from tests.unit.client.support import ARCHIVED, LINK, Caller, Reply, Server, problem
+from tests.integration.client.support import ARCHIVED, LINK, Caller, Reply, Server, problem
 
 CONTENT = bytes(range(256)) * 4096  # 1 MiB
 API = "/api/v1/recordings/rec_1/download"

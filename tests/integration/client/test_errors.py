@@ -13,7 +13,7 @@ from recordings_client.errors import (
 from recordings_client.models import Status
 from recordings_client.policy import Policy
 
-from tests.unit.client.support import BLOCKER, Caller, Reply, Script, problem
+from tests.integration.client.support import BLOCKER, Caller, Reply, Script, problem
 
 ONCE = Policy(retries=0)
 # Both clients share the code that makes errors of responses.
