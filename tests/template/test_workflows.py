@@ -1,4 +1,4 @@
-"""What must stay true of the state machines, whoever edits them."""
+"""Rules that every state machine keeps."""
 
 import json
 import re
@@ -14,9 +14,8 @@ from recordings.services.sync.sync_all import LEASE
 from tests.support.template import ROOT, resources
 
 MACHINES = {path.name.removesuffix(".asl.json"): path for path in sorted((ROOT / "statemachines").glob("*.asl.json"))}
-# Errors that are not ours: of Step Functions, and of Lambda (Step Functions Developer Guide, "Handle Lambda service
-# exceptions").
-FOREIGN = {
+# Errors of Step Functions and of Lambda (Step Functions Developer Guide, "Handle Lambda service exceptions").
+SERVICE_ERRORS = {
     "States.ALL",
     "States.Timeout",
     "Lambda.AWSLambdaException",
@@ -37,7 +36,7 @@ FOREIGN = {
 
 
 def states(machine: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every state, those within a Map too."""
+    """Every state, also those within a Map."""
     for name, state in machine["States"].items():
         yield name, state
         if "ItemProcessor" in state:
@@ -53,7 +52,7 @@ def tasks(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     return ((name, state) for name, state in states(machine(path)) if state["Type"] == "Task")
 
 
-def test_each_machine_of_the_template_has_a_file_and_each_file_a_machine() -> None:
+def test_the_template_and_the_folder_have_the_same_machines() -> None:
     used = sorted(body["DefinitionUri"] for body in resources("AWS::Serverless::StateMachine").values())
     assert used == sorted(str(path.relative_to(ROOT)) for path in MACHINES.values())
 
@@ -70,7 +69,7 @@ def test_placeholders_are_substitutions(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MACHINES)
-def test_a_machine_may_invoke_its_tasks_and_nothing_else(name: str) -> None:
+def test_a_machine_may_invoke_only_its_own_tasks(name: str) -> None:
     (body,) = [
         body
         for body in resources("AWS::Serverless::StateMachine").values()
@@ -80,7 +79,7 @@ def test_a_machine_may_invoke_its_tasks_and_nothing_else(name: str) -> None:
     role = resources("AWS::IAM::Role")[body["Role"]["Fn::GetAtt"].split(".")[0]]
     (statement,) = [one for policy in role["Policies"] for one in policy["PolicyDocument"]["Statement"]]
     assert statement["Action"] == "lambda:InvokeFunction"
-    # An execution keeps the definition that it began with: before there was an alias that named the bare function.
+    # An execution keeps the definition that it started with. Older definitions name the function without its alias.
     expected = [{"Ref": f"{one}.Alias"} for one in called] + [{"Fn::GetAtt": f"{one}.Arn"} for one in called]
     assert sorted(map(str, statement["Resource"])) == sorted(map(str, expected))
 
@@ -96,40 +95,41 @@ def test_every_task_has_a_time_out_and_retries_with_jitter(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MACHINES)
-def test_every_task_is_tried_again_after_the_errors_that_pass_and_after_no_others(name: str) -> None:
-    """Names are compared exactly: a parent class in the list does not stand for its children."""
-    passing = {error.__name__ for error in errors.RETRIED} | FOREIGN - {"States.ALL"}
+def test_every_task_retries_the_transient_errors_and_no_others(name: str) -> None:
+    """Step Functions compares exact names: a parent class in the list does not cover its subclasses."""
+    transient = {error.__name__ for error in errors.RETRIED} | SERVICE_ERRORS - {"States.ALL"}
     for state_name, state in tasks(MACHINES[name]):
         listed = [error for retry in state["Retry"] for error in retry["ErrorEquals"]]
         assert len(listed) == len(set(listed)), state_name
-        # A wait that is over is no fault: the execution goes on and asks.
+        # The end of a wait is not an error: the execution continues and asks again.
         waits = ".waitForTaskToken" in state["Resource"]
-        assert set(listed) == passing - ({"States.Timeout"} if waits else set()), state_name
+        assert set(listed) == transient - ({"States.Timeout"} if waits else set()), state_name
 
 
 @pytest.mark.parametrize("name", MACHINES)
-def test_what_a_permanent_error_leads_to_is_no_retry(name: str) -> None:
-    """No list names it: an expired key or a missing permission ends the run at once, by the catch of what is left."""
+def test_a_permanent_error_is_never_retried(name: str) -> None:
+    """The last Catch ends the attempt: after an expired key, a missing permission or an invalid input."""
+    permanent = {errors.InfrastructureError.__name__, errors.InvalidTaskInput.__name__}
     for state_name, state in states(machine(MACHINES[name])):
         for rule in (*state.get("Retry", []), *state.get("Catch", [])):
-            assert "InfrastructureError" not in rule["ErrorEquals"], state_name
+            assert not permanent & set(rule["ErrorEquals"]), state_name
         for retry in state.get("Retry", []):
             assert not {"States.ALL", "States.TaskFailed"} & set(retry["ErrorEquals"]), state_name
 
 
 @pytest.mark.parametrize("name", MACHINES)
-def test_what_fails_is_caught(name: str) -> None:
+def test_every_failure_is_caught(name: str) -> None:
     within = {inner for _, state in states(machine(MACHINES[name])) if state["Type"] == "Map"
               for inner in state["ItemProcessor"]["States"]}  # fmt: skip
     for state_name, state in states(machine(MACHINES[name])):
         if state["Type"] not in {"Task", "Map"} or state_name in within or state_name == "AbandonArchive":
-            # A task of a Map is caught by the Map, and the last resort has nobody behind it.
+            # The Map catches the errors of its tasks. After AbandonArchive there is nothing left to do.
             continue
         assert state["Catch"][-1]["ErrorEquals"] == ["States.ALL"], state_name
 
 
 @pytest.mark.parametrize("name", MACHINES)
-def test_an_error_that_is_named_exists(name: str) -> None:
+def test_every_named_error_exists(name: str) -> None:
     text = MACHINES[name].read_text()
     named = {
         error
@@ -137,26 +137,26 @@ def test_an_error_that_is_named_exists(name: str) -> None:
         for rule in (*state.get("Retry", []), *state.get("Catch", []))
         for error in rule["ErrorEquals"]
     }
-    for choice in re.findall(r"\$reason in \[([^\]]*)\]", text):
+    for choice in re.findall(r"\$error in \[([^\]]*)\]", text):
         named |= set(re.findall(r"'(\w+)'", choice))
     for error in named:
-        ours = isinstance(getattr(errors, error, None), type)
-        assert ours or error in FOREIGN, error
+        is_domain_error = isinstance(getattr(errors, error, None), type)
+        assert is_domain_error or error in SERVICE_ERRORS, error
 
 
 @pytest.mark.parametrize("name", MACHINES)
-def test_every_state_can_be_reached_and_every_way_leads_to_a_state(name: str) -> None:
+def test_every_state_is_reachable_and_every_transition_leads_to_a_state(name: str) -> None:
     loaded = machine(MACHINES[name])
-    found, open_ends = set(), [loaded["StartAt"]]
-    while open_ends:
-        at = open_ends.pop()
-        if at in found:
+    reached, pending = set(), [loaded["StartAt"]]
+    while pending:
+        at = pending.pop()
+        if at in reached:
             continue
-        found.add(at)
+        reached.add(at)
         state = loaded["States"][at]
-        open_ends += [state[key] for key in ("Next", "Default") if key in state]
-        open_ends += [rule["Next"] for rule in (*state.get("Catch", []), *state.get("Choices", []))]
-    assert found == loaded["States"].keys()
+        pending += [state[key] for key in ("Next", "Default") if key in state]
+        pending += [rule["Next"] for rule in (*state.get("Catch", []), *state.get("Choices", []))]
+    assert reached == loaded["States"].keys()
 
 
 def test_every_step_of_a_sync_that_may_take_long_holds_the_run_anew() -> None:

@@ -2,18 +2,18 @@
 
     .venv/bin/python -m tools.checks.machines [folder]
 
-The folder holds `<machine>.asl.json` and `examples/<machine>.json`. First statelint reads the definition by the rules
-of the Amazon States Language. Then each example is an execution: it says what the tasks give or fail with, and in which
-state it ends. Found are
+The folder holds `<machine>.asl.json` and `examples/<machine>.json`. First statelint checks the definition against the
+Amazon States Language. Then each example is run as an execution. It says what the tasks return (`gives`) or which error
+they fail with (`fails`), and in which state the execution ends. The check reports
 
-- an expression that fails or gives nothing, for both end an execution (Step Functions Developer Guide, "Transforming
-  data with JSONata");
-- a path that no example has, even where the expression gives something without it, as a comparison does;
-- a variable that no state before has assigned;
-- a task whose payload has other fields than the example event of its function;
+- an expression that fails or returns nothing: both end an execution (Step Functions Developer Guide, "Transforming data
+  with JSONata");
+- a path that is in no example, even if the expression returns something without it, as a comparison does;
+- a variable that no earlier state has assigned;
+- a task whose payload has other keys than the example event of its function;
 - a state, a rule of a Choice, a default or a Catch that no example takes.
 
-Exits with 1 after printing what was found.
+Prints what it found, and exits with 1 if that is anything.
 """
 
 import json
@@ -34,7 +34,7 @@ type Json = dict[str, Any]
 ROOT: Final = Path(__file__).resolve().parents[2]
 # A whole number is a number: Step Functions takes a BackoffRate of 2.
 IGNORED: Final = {ProblemType.FLOAT}
-# No example needs as many; a machine that goes round for ever stops here.
+# No example needs as many states. The limit ends a machine that never ends.
 MAX_STEPS: Final = 500
 EXPRESSION: Final = re.compile(r"^\{%(.*)%\}$", re.DOTALL)
 LITERAL: Final = re.compile(r"'[^']*'|\"[^\"]*\"")
@@ -43,7 +43,7 @@ FUNCTION: Final = re.compile(r"^\$\{(\w+)Arn\}$")
 
 
 class ExpressionFault(Exception):
-    """An expression that ends the execution; the text says which and why."""
+    """An expression that ends the execution. The text says which one and why."""
 
 
 class TaskFailed(Exception):
@@ -55,7 +55,7 @@ class TaskFailed(Exception):
 
 
 def parts(value: Any) -> Iterator[str]:
-    """The expressions within a field, without their delimiters."""
+    """Yield the expressions within a field, without their delimiters."""
     if isinstance(value, str) and (found := EXPRESSION.match(value)):
         yield found[1].strip()
     elif isinstance(value, dict | list):
@@ -64,13 +64,13 @@ def parts(value: Any) -> Iterator[str]:
 
 
 def evaluate(expression: str, bindings: Mapping[str, Any]) -> Any:
-    """What an expression gives. Raises ExpressionFault when it fails or gives nothing."""
-    # The library takes None for no value; null is told from it by a value of its own.
+    """Return the value of an expression. Raises ExpressionFault if it fails or has no value."""
+    # To the library None means "no value". It has another value for null.
     bound = {name: jsonata.utils.Utils.NULL_VALUE if value is None else value for name, value in bindings.items()}
     try:
         value = jsonata.Jsonata.jsonata(expression).evaluate(None, bound)
         there = value is not None or jsonata.Jsonata.jsonata(f"$exists(({expression}))").evaluate(None, bound)
-    except Exception as error:  # the library raises what it likes
+    except Exception as error:  # the library raises exceptions of many classes
         raise ExpressionFault(f"{{% {expression} %}} fails: {error}") from None
     if not there:
         raise ExpressionFault(f"{{% {expression} %}} gives nothing")
@@ -78,7 +78,7 @@ def evaluate(expression: str, bindings: Mapping[str, Any]) -> Any:
 
 
 def difference(sent: Any, wanted: Any, at: str = "") -> Iterator[str]:
-    """The fields that only one of two documents has. What is null in one may be anything in the other."""
+    """Yield the keys that only one of two documents has. A null in one matches anything in the other."""
     if not isinstance(sent, dict) or not isinstance(wanted, dict):
         return
     for name in sorted(sent.keys() ^ wanted.keys()):
@@ -89,7 +89,7 @@ def difference(sent: Any, wanted: Any, at: str = "") -> Iterator[str]:
 
 @dataclass(slots=True)
 class Coverage:
-    """What the examples of one machine have taken, and which paths were ever there."""
+    """What the examples of one machine have taken, and which paths they had."""
 
     taken: set[str] = field(default_factory=set)
     paths: dict[tuple[str, str], bool] = field(default_factory=dict)
@@ -97,7 +97,7 @@ class Coverage:
 
 @dataclass(slots=True)
 class Execution:
-    """One example, run through a machine."""
+    """One example, run as an execution. `check_payload` yields what is wrong with what a task sends."""
 
     example: Json
     defaults: Json
@@ -108,7 +108,7 @@ class Execution:
     variables: Json = field(default_factory=dict)
 
     def run(self, machine: Json) -> str:
-        """The name of the state it ends in. Raises ExpressionFault, or TaskFailed when nothing catches an error."""
+        """Return the name of the last state. Raises ExpressionFault, or TaskFailed if nothing catches an error."""
         return self._states(machine, self.example["input"], "")[0]
 
     def _states(self, machine: Json, data: Any, inside: str, item: Json | None = None) -> tuple[str, Any]:
@@ -223,11 +223,11 @@ class Execution:
         raise failed
 
     def _assign(self, at: str, rule: Json, known: Json) -> None:
-        # All expressions of an Assign see the variables as they were before it.
+        # All expressions of an Assign see the variables as they were before.
         self.variables = self.variables | self._template(at, rule.get("Assign", {}), known)
 
     def _template(self, at: str, value: Any, known: Json) -> Any:
-        """A field with its expressions replaced by what they give."""
+        """Return a field with its expressions replaced by their values."""
         if isinstance(value, dict):
             return {name: self._template(at, inner, known) for name, inner in value.items()}
         if isinstance(value, list):
@@ -260,7 +260,7 @@ class Execution:
 
 
 def ways(machine: Json, inside: str = "") -> Iterator[str]:
-    """All that an example can take in a machine: states, rules, defaults and catches."""
+    """Yield all that an example can take in a machine: states, rules, defaults and catches."""
     for name, state in machine["States"].items():
         at = inside + name
         yield at
@@ -275,7 +275,7 @@ def ways(machine: Json, inside: str = "") -> Iterator[str]:
 
 
 def event_of(function: str) -> Any:
-    """The example event of a function, which its tests call it with."""
+    """Return the example event of a function."""
     name = re.sub(r"(?<!^)(?=[A-Z])", "_", function).lower()
     path = ROOT / "events" / f"{name}.json"
     if not path.exists():
@@ -284,10 +284,10 @@ def event_of(function: str) -> Any:
 
 
 def faults(machine: Json, examples: Json) -> list[str]:
-    """What is wrong with a machine, by statelint and by its examples."""
+    """Return what is wrong with a machine: what statelint reports, or else what its examples show."""
     found: list[str] = Linter.validate(machine, Config(IGNORED, False, True))
     if found:
-        # A machine that is none cannot be run.
+        # An invalid definition cannot be run.
         return found
     coverage = Coverage()
     payloads = examples.get("payloads", {})
@@ -310,7 +310,7 @@ def faults(machine: Json, examples: Json) -> list[str]:
 
 
 def main(arguments: Iterable[str]) -> int:
-    """Lint all machines of a folder."""
+    """Check all machines of a folder."""
     folder = Path(next(iter(arguments), ROOT / "statemachines"))
     code = 0
     for path in sorted(folder.glob("*.asl.json")):
