@@ -50,6 +50,11 @@ os.environ |= {
     "R2_SECRET_ARN": "r2-secret",
     "SECRET_TTL_SECONDS": "300",
     "PROCESSING_ARN": "arn:aws:states:eu-west-1:123456789012:stateMachine:processing",
+    "ARCHIVING_ARN": "arn:aws:states:eu-west-1:123456789012:stateMachine:archiving",
+    "ARCHIVE_BUCKET": "archive",
+    "DOWNLOAD_ROLE_ARN": "arn:aws:iam::123456789012:role/download",
+    "DIRECT_DELIVERY": "off",
+    "EVENT_BUS": "recordings-bus",
 }
 
 

@@ -48,7 +48,7 @@ def test_nothing_is_sent_for_an_invocation_that_is_not_traced(
     daemon: socket.socket, monkeypatch: pytest.MonkeyPatch, trace: str
 ) -> None:
     monkeypatch.setenv("_X_AMZN_TRACE_ID", trace)
-    annotate({"tenant_id": "acme"}, began=0)
+    annotate({"tenant_id": "acme"}, started_at=0)
     with pytest.raises(BlockingIOError):
         daemon.recv(1)
 
@@ -58,5 +58,5 @@ def test_a_daemon_that_cannot_be_reached_fails_nothing(
     daemon: socket.socket, monkeypatch: pytest.MonkeyPatch, address: str, log: io.StringIO
 ) -> None:
     monkeypatch.setenv("AWS_XRAY_DAEMON_ADDRESS", address)
-    annotate({"tenant_id": "acme"}, began=0)
+    annotate({"tenant_id": "acme"}, started_at=0)
     assert log.getvalue() == ""

@@ -3,13 +3,12 @@
 import ast
 import json
 import re
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.template import ROOT, mentioned, resources, template
+from tests.support.template import ROOT, granted, mentioned, resources, template
 
 FUNCTIONS = resources("AWS::Serverless::Function")
 ROUTES = {
@@ -17,42 +16,6 @@ ROUTES = {
     for name, body in FUNCTIONS.items()
     if any(event["Type"] == "HttpApi" for event in body.get("Events", {}).values())
 }
-
-# What each adapter does, and so what a function that imports it must be allowed; nothing else may be.
-ABILITIES = {
-    "recordings.adapters.dynamodb.audit": {"WriteRecordings"},
-    "recordings.adapters.dynamodb.idempotency": {"WriteRecordings"},
-    "recordings.adapters.dynamodb.part_checksums": {"WriteRecordings"},
-    "recordings.adapters.dynamodb.rate_limit": {"WriteRecordings"},
-    "recordings.adapters.dynamodb.recordings": {"ReadRecordings", "WriteRecordings"},
-    "recordings.adapters.dynamodb.retry_queue": {"WriteRecordings"},
-    "recordings.adapters.dynamodb.rooms": {"ReadRecordings", "WriteRecordings"},
-    "recordings.adapters.dynamodb.sync_lease": {"WriteRecordings"},
-    "recordings.adapters.cloudflare.client": {"CallCloudflare"},
-    "recordings.adapters.storage.bucket": {"UseFiles"},
-    "recordings.adapters.storage.archive": {
-        "ReadArchive",
-        "RestoreFromArchive",
-        "WriteArchive",
-        "EmptyArchive",
-        "EraseArchive",
-    },
-    "recordings.adapters.storage.erasable": {"EraseArchive"},
-    "recordings.adapters.dynamodb.download_links": {"WriteRecordings"},
-    "recordings.adapters.dynamodb.purge_records": {"WriteRecordings"},
-    "recordings.adapters.aws.executions": {"RunProcessing", "RunArchiving", "AnswerTasks"},
-    "recordings.adapters.aws.event_bus": {"AnnounceEvents"},
-}
-# What a name that is taken from an adapter needs besides, or instead.
-NAMES = {
-    "ProcessingStateMachine": {"RunProcessing"},
-    "ArchivingStateMachine": {"RunArchiving"},
-    "answer_task": {"AnswerTasks"},
-    "fail_task": {"AnswerTasks"},
-    "RestoredCopies": {"SignArchiveDownloads"},
-}
-# What the platform does on a function's behalf: a stream's dead letters are sent with the function's role.
-ON_BEHALF = {"KeepLostChanges"}
 
 # Actions that IAM lets nobody limit to a resource.
 WITHOUT_RESOURCE = {
@@ -67,57 +30,6 @@ WITHOUT_RESOURCE = {
 
 def source(name: str) -> str:
     return Path(ROOT, FUNCTIONS[name]["CodeUri"], "app.py").read_text()
-
-
-WIRING = ast.Module(
-    [
-        node
-        for path in sorted((ROOT / "layers/recordings/recordings/wiring").glob("*.py"))
-        for node in ast.parse(path.read_text()).body
-    ],
-    [],
-)
-
-
-def imported(name: str) -> dict[str, set[str]]:
-    """The modules that a function, and what it has built by `wiring`, import, and the names taken from each."""
-    found: dict[str, set[str]] = {}
-    tree = ast.parse(source(name))
-    called = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and is_wiring(node.value)}
-    built = [node for name in called for node in builders(name)]
-    for node in chain.from_iterable(ast.walk(one) for one in (tree, *built)):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            found.setdefault(node.module, set()).update(alias.name for alias in node.names)
-        elif isinstance(node, ast.Import):
-            for alias in node.names:
-                found.setdefault(alias.name, set())
-    return found
-
-
-def builders(name: str) -> list[ast.FunctionDef]:
-    """A builder of `wiring`, and those that it calls itself."""
-    (builder,) = [node for node in WIRING.body if isinstance(node, ast.FunctionDef) and node.name == name]
-    called = [
-        node.func.id for node in ast.walk(builder) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-    ]
-    names = {node.name for node in WIRING.body if isinstance(node, ast.FunctionDef)} & set(called)
-    return [builder, *(one for inner in names for one in builders(inner))]
-
-
-def is_wiring(node: ast.expr) -> bool:
-    return isinstance(node, ast.Name) and node.id == "wiring"
-
-
-def variables(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = FUNCTIONS[name].get("Environment", {}).get("Variables", {})
-    return found
-
-
-def granted(name: str) -> set[str]:
-    """The policies that a function lists, and those that add themselves to its role."""
-    role = {"Ref": f"{name}Role"}
-    adding = {policy for policy, body in resources("AWS::IAM::ManagedPolicy").items() if role in body.get("Roles", [])}
-    return {policy["Ref"] for policy in FUNCTIONS[name].get("Policies", [])} | adding
 
 
 # ---------------------------------------------------------------- names
@@ -178,42 +90,10 @@ def test_only_the_webhook_goes_without_a_token() -> None:
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_function_only_lists_named_abilities(name: str) -> None:
+def test_a_function_lists_named_policies_only(name: str) -> None:
     policies = FUNCTIONS[name].get("Policies", [])
     assert all(policy.keys() == {"Ref"} for policy in policies)
-    assert granted(name) <= set().union(*ABILITIES.values(), *NAMES.values(), ON_BEHALF)
-    assert granted(name) <= resources("AWS::IAM::ManagedPolicy").keys()
-
-
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_function_may_do_what_it_imports_and_nothing_else(name: str) -> None:
-    modules = imported(name)
-    table = {adapter for adapter, abilities in ABILITIES.items() if "WriteRecordings" in abilities} & modules.keys()
-    for adapter, abilities in ABILITIES.items():
-        given = sorted(granted(name) & abilities)
-        if "WriteRecordings" in abilities and adapter not in modules and table:
-            # Another adapter of the same table asks for it.
-            continue
-        # What only reads a stream's images, or what reads the keys of R2 to hand them on, is named where it is used.
-        needed = adapter in modules and modules[adapter] - {"recording_of", "STORAGE_CLASS"}
-        if adapter == "recordings.adapters.storage.bucket" and "DIRECT_DELIVERY" in variables(name):
-            needed = {"R2_SECRET_ARN"}
-        assert bool(needed) == bool(given), f"{adapter} and {given} disagree"
-
-
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_name_that_a_function_imports_comes_with_its_ability(name: str) -> None:
-    names = set().union(*imported(name).values())
-    needed = set().union(*(abilities for one, abilities in NAMES.items() if one in names))
-    # A webhook wakes runs through ProcessingRuns too.
-    wakes = {"AnswerTasks"} if name == "ReceiveWebhook" else set()
-    assert granted(name) & set().union(*NAMES.values()) == needed | wakes
-
-
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_who_fetches_from_cloudflare_knows_from_where_it_may(name: str) -> None:
-    fetches = "UrlReader" in imported(name).get("recordings.adapters.storage.source", set())
-    assert fetches == ("CAPTURE_HOSTS" in variables(name)) == ("LOOPBACK_CAPTURES" in variables(name))
+    assert {policy["Ref"] for policy in policies} <= resources("AWS::IAM::ManagedPolicy").keys()
 
 
 def test_nothing_is_fetched_from_elsewhere_unless_somebody_says_so() -> None:
@@ -311,11 +191,3 @@ def test_globals_mention_nothing_that_depends_on_a_function() -> None:
     late = {"AWS::Serverless::StateMachine", "AWS::Serverless::HttpApi", "AWS::Serverless::Function"}
     named = mentioned(template()["Globals"]) & template()["Resources"].keys()
     assert not {name for name in named if template()["Resources"][name]["Type"] in late}
-
-
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_who_starts_runs_knows_the_machine(name: str) -> None:
-    assert ("PROCESSING_ARN" in variables(name)) == ("RunProcessing" in granted(name))
-    assert ("ARCHIVING_ARN" in variables(name)) == ("RunArchiving" in granted(name))
-    assert ("EVENT_BUS" in variables(name)) == ("AnnounceEvents" in granted(name))
-    assert ("DOWNLOAD_ROLE_ARN" in variables(name)) == ("SignArchiveDownloads" in granted(name))

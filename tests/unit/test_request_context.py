@@ -6,9 +6,9 @@ import threading
 import pytest
 
 from recordings.request_context import (
-    ANSWER_SECONDS,
     CLEANUP_SECONDS,
     REQUEST_SECONDS,
+    RESPONSE_SECONDS,
     cleanup,
     current_tenant,
     remaining_seconds,
@@ -62,7 +62,7 @@ def test_a_request_ends_before_its_function(function: float, request_: float) ->
 
 
 def test_the_time_of_a_request_fills_the_time_of_the_api_functions() -> None:
-    assert template()["Globals"]["Function"]["Timeout"] == REQUEST_SECONDS + CLEANUP_SECONDS + ANSWER_SECONDS
+    assert template()["Globals"]["Function"]["Timeout"] == REQUEST_SECONDS + CLEANUP_SECONDS + RESPONSE_SECONDS
 
 
 def test_a_task_has_no_deadline() -> None:

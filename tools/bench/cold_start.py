@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from tools.environment import sample_environment
 from tools.local import template as sam
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -125,28 +126,9 @@ def max_ratio_of(function: Mapping[str, Any]) -> float:
     return MAX_CLOUDFLARE_RATIO if calls_cloudflare else MAX_PLAIN_RATIO
 
 
-def value_of(name: str, given: object, parameters: Mapping[str, Any]) -> str:
-    """A value that a variable can be imported with: a plain one, a parameter's default, or one of the right form."""
-    if isinstance(given, str | int):
-        return str(given)
-    if isinstance(given, dict) and given.keys() == {"Ref"}:
-        default = parameters.get(given["Ref"], {}).get("Default")
-        if default is not None:
-            return str(default)
-    if name.endswith(("_URL", "_ENDPOINT")):
-        return "http://127.0.0.1:9"
-    if name.endswith("_ARN"):
-        return "arn:aws:service:us-east-1:123456789012:kind:bench"
-    return "bench"
-
-
 def environment_of(template: Mapping[str, Any], function: Mapping[str, Any]) -> dict[str, str]:
     """What Lambda would set: the template's variables, credentials, a region."""
-    parameters = template.get("Parameters", {})
-    variables: dict[str, Any] = {}
-    for source in (template["Globals"]["Function"], function):
-        variables |= source.get("Environment", {}).get("Variables", {})
-    return {name: value_of(name, given, parameters) for name, given in variables.items()} | {
+    return sample_environment(template, function) | {
         "PATH": os.environ.get("PATH", ""),
         "AWS_ACCESS_KEY_ID": "bench",
         "AWS_SECRET_ACCESS_KEY": "bench",

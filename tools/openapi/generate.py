@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from recordings.http.endpoint import TAKES, Takes
 from recordings.http.schemas import Nothing
+from tools.environment import sample_environment
 from tools.local import template as sam
 from tools.openapi import ROOT, answers, components, examples, info, schemas
 from tools.openapi.components import HEADER_NAMES, REFUSALS
@@ -81,11 +82,10 @@ class Served:
 def _environment(template: Document) -> Iterator[None]:
     """What functions read when they are imported; only names, nothing is called."""
     functions = [body["Properties"] for body in template["Resources"].values() if "Function" in body["Type"]]
-    blocks = [template["Globals"]["Function"], *functions]
-    names = {name for block in blocks for name in block.get("Environment", {}).get("Variables", {})}
     before = dict(os.environ)
-    for name in names:
-        os.environ.setdefault(name, "60")
+    for function in functions:
+        for name, value in sample_environment(template, function).items():
+            os.environ.setdefault(name, value)
     os.environ.setdefault("AWS_DEFAULT_REGION", "eu-west-1")
     try:
         yield

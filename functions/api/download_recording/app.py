@@ -2,23 +2,12 @@
 
 from http import HTTPStatus
 
-from recordings.adapters.dynamodb.download_links import DynamoDownloadLinks
-from recordings.adapters.dynamodb.recordings import DynamoRecordings
-from recordings.adapters.storage.archive import ArchiveBucket, RestoredCopies
-from recordings.adapters.storage.bucket import R2Bucket
-from recordings.adapters.system import now
 from recordings.http.endpoint import Request, Response, endpoint
 from recordings.http.schemas import DownloadQuery, Nothing, archived_view, download_view, waiting_view
-from recordings.services.recordings.download_recording import Archived, DownloadRecording, NotYet
+from recordings.services.recordings.download_recording import Archived, NotYet
+from recordings.wiring import api as wiring
 
-download_recording = DownloadRecording(
-    recordings=DynamoRecordings(),
-    files=R2Bucket(),
-    links=DynamoDownloadLinks(),
-    vault=ArchiveBucket(),
-    copies=RestoredCopies(),
-    clock=now,
-)
+download_recording = wiring.download_recording()
 
 
 @endpoint(scope="recordings:read", query=DownloadQuery)

@@ -2,17 +2,14 @@
 
 from http import HTTPStatus
 
-from recordings.adapters.dynamodb.recordings import DynamoRecordings
-from recordings.adapters.dynamodb.rooms import DynamoRooms
 from recordings.http.endpoint import Request, Response, endpoint
 from recordings.http.schemas import Nothing, recording_view
+from recordings.wiring import api as wiring
 
-recordings, rooms = DynamoRecordings(), DynamoRooms()
+get_recording = wiring.get_recording()
 
 
 @endpoint(scope="recordings:read")
 def handler(request: Request[Nothing, Nothing]) -> Response:
-    recording = recordings.get(request.tenant_id, request.recording_id())
-    # Of a room that was deleted before its last name was kept, only the name at the start is known.
-    name = rooms.last_name(request.tenant_id, recording.room_id) or recording.room_name
+    recording, name = get_recording(tenant_id=request.tenant_id, recording_id=request.recording_id())
     return Response(HTTPStatus.OK, {"data": recording_view(recording, room_name=name)})

@@ -2,13 +2,14 @@
 
 from http import HTTPStatus
 
-from recordings.adapters.dynamodb.rooms import DynamoRooms
 from recordings.http.endpoint import Request, Response, endpoint
 from recordings.http.schemas import Nothing, room_view
+from recordings.wiring import api as wiring
 
-rooms = DynamoRooms()
+get_room = wiring.get_room()
 
 
 @endpoint(scope="recordings:read")
 def handler(request: Request[Nothing, Nothing]) -> Response:
-    return Response(HTTPStatus.OK, {"data": room_view(rooms.get(request.tenant_id, request.room_id()))})
+    room = get_room(tenant_id=request.tenant_id, room_id=request.room_id())
+    return Response(HTTPStatus.OK, {"data": room_view(room)})

@@ -2,25 +2,14 @@
 
 from http import HTTPStatus
 
-from recordings import wiring
-from recordings.adapters.cloudflare.client import RealtimeKitClient
-from recordings.adapters.dynamodb.rate_limit import DynamoRateLimiter
-from recordings.adapters.dynamodb.rooms import DynamoRooms
-from recordings.adapters.system import new_nonce, now
 from recordings.domain.ids import is_room_id
 from recordings.http.endpoint import Request, Response, endpoint
 from recordings.http.problems import invalid
 from recordings.http.schemas import Nothing, RoomBody, room_view
-from recordings.services.rooms.put_room import PutRoom, RoomRequest
+from recordings.services.rooms.put_room import RoomRequest
+from recordings.wiring import api as wiring
 
-rooms, recorder = DynamoRooms(), RealtimeKitClient(DynamoRateLimiter())
-put_room = PutRoom(
-    rooms=rooms,
-    recorder=recorder,
-    release=wiring.release_meeting(rooms, recorder),
-    clock=now,
-    new_nonce=new_nonce,
-)
+put_room = wiring.put_room()
 
 
 @endpoint(scope="recordings:write", body=RoomBody)

@@ -2,18 +2,14 @@
 
 from http import HTTPStatus
 
-from recordings.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
-from recordings.adapters.dynamodb.recordings import DynamoRecordings
-from recordings.adapters.storage.archive import ArchiveBucket
-from recordings.adapters.system import now
-from recordings.http.endpoint import Idempotency, Request, Response, endpoint
+from recordings.http.endpoint import Request, Response, endpoint
 from recordings.http.schemas import Nothing, RestoreBody, restoring_view
-from recordings.services.recordings.restore_recording import RestoreRecording
+from recordings.wiring import api as wiring
 
-restore_recording = RestoreRecording(recordings=DynamoRecordings(), vault=ArchiveBucket(), clock=now)
+restore_recording = wiring.restore_recording()
 
 
-@endpoint(scope="recordings:write", body=RestoreBody, idempotency=Idempotency(DynamoIdempotencyKeys(), now))
+@endpoint(scope="recordings:write", body=RestoreBody, idempotency=wiring.idempotency())
 def handler(request: Request[Nothing, RestoreBody]) -> Response:
     recording = restore_recording(
         tenant_id=request.tenant_id,

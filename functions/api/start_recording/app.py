@@ -2,28 +2,15 @@
 
 from http import HTTPStatus
 
-from recordings.adapters.cloudflare.client import RealtimeKitClient
-from recordings.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
-from recordings.adapters.dynamodb.rate_limit import DynamoRateLimiter
-from recordings.adapters.dynamodb.recordings import DynamoRecordings
-from recordings.adapters.dynamodb.rooms import DynamoRooms
-from recordings.adapters.system import new_id, new_nonce, now
-from recordings.http.endpoint import Idempotency, Request, Response, endpoint
+from recordings.http.endpoint import Request, Response, endpoint
 from recordings.http.schemas import Nothing, StartBody, started_view
 from recordings.observability import count, identify
-from recordings.services.recordings.start_recording import StartRecording
+from recordings.wiring import api as wiring
 
-start_recording = StartRecording(
-    rooms=DynamoRooms(),
-    recordings=DynamoRecordings(),
-    recorder=RealtimeKitClient(DynamoRateLimiter()),
-    clock=now,
-    new_id=new_id,
-    new_nonce=new_nonce,
-)
+start_recording = wiring.start_recording()
 
 
-@endpoint(scope="recordings:write", body=StartBody, idempotency=Idempotency(DynamoIdempotencyKeys(), now))
+@endpoint(scope="recordings:write", body=StartBody, idempotency=wiring.idempotency())
 def handler(request: Request[Nothing, StartBody]) -> Response:
     recording = start_recording(
         tenant_id=request.tenant_id,

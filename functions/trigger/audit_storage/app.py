@@ -1,58 +1,17 @@
 """Audit task, or by hand: compare what is stored, and what Cloudflare holds, with the records; or repair that."""
 
-import time
 from datetime import datetime, timedelta
 
-from recordings.adapters.aws.executions import ProcessingStateMachine
-from recordings.adapters.cloudflare.client import RealtimeKitClient
-from recordings.adapters.dynamodb.audit import DynamoOpenFindings, DynamoTenants
-from recordings.adapters.dynamodb.rate_limit import DynamoRateLimiter
-from recordings.adapters.dynamodb.recordings import DynamoRecordings
-from recordings.adapters.dynamodb.rooms import DynamoRooms
-from recordings.adapters.storage.archive import ArchiveBucket
-from recordings.adapters.storage.bucket import R2Bucket
-from recordings.adapters.system import deadlines, new_id, now
 from recordings.domain.errors import Invalid
-from recordings.domain.recording import Store
 from recordings.observability import count, logger
-from recordings.services.audit.audit_captures import ListProviderRecordings, Patience
-from recordings.services.audit.audit_everything import AuditEverything, Checkpoint
+from recordings.services.audit.audit_everything import Checkpoint
 from recordings.services.audit.audit_report import Answer, Report
-from recordings.services.audit.audit_storage import YOUNG, AuditStorage, Shelf
-from recordings.services.sync.reconcile_recording import ReconcileRecording
+from recordings.services.audit.audit_storage import YOUNG
+from recordings.wiring import trigger as wiring
 from recordings.workflow.messages.base import Payload
 from recordings.workflow.task import task
 
-rooms, recordings, workflow = DynamoRooms(), DynamoRecordings(), ProcessingStateMachine()
-# Waiting costs a few minutes of one small function a week, and makes the comparison whole.
-recorder, patience = RealtimeKitClient(DynamoRateLimiter("background")), Patience(clock=now, wait=time.sleep)
-r2 = R2Bucket()
-shelves: dict[Store, Shelf] = {"r2": r2, "s3": ArchiveBucket()}
-reconcile = ReconcileRecording(
-    recordings=recordings,
-    recorder=recorder,
-    workflow=workflow,
-    files=r2,
-    clock=now,
-    new_id=new_id,
-    deadlines=deadlines(),
-)
-storage = AuditStorage(
-    rooms=rooms,
-    recordings=recordings,
-    recorder=recorder,
-    workflow=workflow,
-    shelves=shelves,
-    suspects=DynamoOpenFindings(),
-    reconcile=reconcile,
-    patience=patience,
-    clock=now,
-    deadlines=deadlines(),
-)
-captures = ListProviderRecordings(rooms=rooms, recordings=recordings, recorder=recorder, patience=patience, clock=now)
-audit = AuditEverything(
-    tenants=DynamoTenants(), recordings=recordings, shelves=shelves, captures=captures, storage=storage, clock=now
-)
+audit_storage = wiring.audit_storage()
 # An answer holds 6 MB at most (Lambda, "Quotas").
 ROOM = 5_000_000
 
@@ -68,7 +27,7 @@ def handler(payload: Payload) -> Payload:
         logger.info("audited", tenant_id=report.tenant_id, found=report.counts, compared=report.compared)
         answer.add(report)
 
-    done = audit(
+    done = audit_storage(
         tell,
         tenant_id=tenant,
         repair=payload.get("repair", False),

@@ -1,28 +1,27 @@
 """Sync task: look closely at what differs, and bring it in line."""
 
 from recordings.adapters.aws.executions import ArchivingStateMachine, ProcessingStateMachine
-from recordings.adapters.cloudflare.client import RealtimeKitClient
 from recordings.adapters.dynamodb.download_links import DynamoDownloadLinks
-from recordings.adapters.dynamodb.rate_limit import DynamoRateLimiter
 from recordings.adapters.dynamodb.recordings import DynamoRecordings
 from recordings.adapters.dynamodb.retry_queue import DynamoRetryQueue
 from recordings.adapters.dynamodb.rooms import DynamoRooms
 from recordings.adapters.dynamodb.sync_lease import DynamoSyncLease
 from recordings.adapters.storage.archive import ArchiveBucket
 from recordings.adapters.storage.bucket import R2Bucket
-from recordings.adapters.system import deadlines, new_id, now
+from recordings.adapters.system import new_id, now
 from recordings.domain.reconciliation import METRICS
 from recordings.observability import count, identify_during
 from recordings.services.sync.reconcile_recording import ReconcileRecording
 from recordings.services.sync.resume_archive import ResumeArchive
 from recordings.services.sync.sync_all import LEASE, LookClosely
 from recordings.services.transfer.late_delivery import RemoveLateDelivery
+from recordings.wiring.shared import deadlines, provider
 from recordings.workflow.messages.base import Payload
 from recordings.workflow.task import task
 
 state = DynamoSyncLease()
 rooms, recordings, workflow = DynamoRooms(), DynamoRecordings(), ProcessingStateMachine()
-recorder, r2, vault = RealtimeKitClient(DynamoRateLimiter("background")), R2Bucket(), ArchiveBucket()
+recorder, r2, vault = provider("background"), R2Bucket(), ArchiveBucket()
 reconcile = ReconcileRecording(
     recordings=recordings,
     recorder=recorder,

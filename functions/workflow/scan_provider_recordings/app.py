@@ -2,15 +2,14 @@
 
 from datetime import datetime
 
-from recordings.adapters.cloudflare.client import RealtimeKitClient
-from recordings.adapters.dynamodb.rate_limit import DynamoRateLimiter
 from recordings.adapters.dynamodb.recordings import DynamoRecordings
 from recordings.adapters.dynamodb.retry_queue import DynamoRetryQueue
 from recordings.adapters.dynamodb.rooms import DynamoRooms
 from recordings.adapters.dynamodb.sync_lease import DynamoSyncLease
-from recordings.adapters.system import deadlines, now
+from recordings.adapters.system import now
 from recordings.observability import count, logger
 from recordings.services.sync.sync_all import LEASE, ScanProviderRecordings, SyncWindow
+from recordings.wiring.shared import deadlines, provider
 from recordings.workflow.messages.base import Payload
 from recordings.workflow.task import task
 
@@ -18,7 +17,7 @@ state = DynamoSyncLease()
 scan_provider_recordings = ScanProviderRecordings(
     rooms=DynamoRooms(),
     recordings=DynamoRecordings(),
-    recorder=RealtimeKitClient(DynamoRateLimiter("background")),
+    recorder=provider("background"),
     kept=DynamoRetryQueue(),
     clock=now,
     deadlines=deadlines(),

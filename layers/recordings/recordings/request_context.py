@@ -1,7 +1,7 @@
-"""The request or workflow task that runs: for which tenant, and until when its calls to the outside may take.
+"""The current request or workflow task: its tenant, and the deadline of its outside calls.
 
-`http.endpoint` and `workflow.task` enter a context; adapters read it. A context lives in a ContextVar: code on a thread
-of its own sees none unless it is given a copy.
+`http.endpoint` and `workflow.task` enter a context, and adapters read it. A ContextVar holds it: a new thread sees no
+context unless it receives a copy.
 """
 
 import math
@@ -13,44 +13,44 @@ from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Final
 
-# An API function is stopped at 29 seconds (template.yaml), and API Gateway waits for 30 (HTTP API, "Quotas"). Its calls
-# must end before, so that its own answer reaches the caller.
+# Lambda stops an API function after 29 seconds (template.yaml), and API Gateway waits for 30 (HTTP API, "Quotas").
+# Calls must end earlier, so that the function's own response reaches the caller.
 REQUEST_SECONDS: Final = 25.0
-# Kept back from the function's own end: to release what the request holds, then to answer.
+# Reserved at the end of a function: first to release what the request holds, then to respond.
 CLEANUP_SECONDS: Final = 3.0
-ANSWER_SECONDS: Final = 1.0
+RESPONSE_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """`tenant_id` None: not known. `deadline`: on time.monotonic(), in seconds; infinite when there is none."""
+    """`tenant_id` is None if unknown. `deadline` is in seconds of time.monotonic(), infinite without a deadline."""
 
     tenant_id: str | None = None
     deadline: float = math.inf
 
 
-NOTHING: Final = RequestContext()
-_current: ContextVar[RequestContext] = ContextVar("request", default=NOTHING)
+NO_CONTEXT: Final = RequestContext()
+_current: ContextVar[RequestContext] = ContextVar("request", default=NO_CONTEXT)
 
 
 def current_tenant() -> str | None:
-    """The tenant that the present work is done for, or None."""
+    """The tenant of the current request or task, or None if unknown."""
     return _current.get().tenant_id
 
 
 def remaining_seconds() -> float:
-    """Seconds until the deadline: infinite without one, negative after it."""
+    """Seconds until the deadline: infinite without a deadline, negative after it."""
     return _current.get().deadline - time.monotonic()
 
 
 def request_seconds(function_seconds: float) -> float:
-    """How long the calls of a request may take in a function that is stopped in so many seconds."""
-    return min(REQUEST_SECONDS, function_seconds - CLEANUP_SECONDS - ANSWER_SECONDS)
+    """How long the calls of a request may take if Lambda stops the function in `function_seconds`."""
+    return min(REQUEST_SECONDS, function_seconds - CLEANUP_SECONDS - RESPONSE_SECONDS)
 
 
 @contextmanager
 def request_context(*, tenant_id: str | None, seconds: float = math.inf) -> Iterator[None]:
-    """Do the work inside for this tenant, with a deadline in so many seconds."""
+    """Run the block for this tenant, with a deadline `seconds` from now."""
     token = _current.set(RequestContext(tenant_id, time.monotonic() + seconds))
     try:
         yield
@@ -59,14 +59,14 @@ def request_context(*, tenant_id: str | None, seconds: float = math.inf) -> Iter
 
 
 def cleanup[**P, T](release: Callable[P, T]) -> Callable[P, T]:
-    """Let a function that releases what the request holds take CLEANUP_SECONDS more than the deadline allows."""
+    """Give a function that releases what the request holds CLEANUP_SECONDS beyond the deadline."""
 
     @wraps(release)
-    def released(*given: P.args, **named: P.kwargs) -> T:
-        present = _current.get()
-        token = _current.set(replace(present, deadline=present.deadline + CLEANUP_SECONDS))
+    def released(*args: P.args, **kwargs: P.kwargs) -> T:
+        current = _current.get()
+        token = _current.set(replace(current, deadline=current.deadline + CLEANUP_SECONDS))
         try:
-            return release(*given, **named)
+            return release(*args, **kwargs)
         finally:
             _current.reset(token)
 

@@ -6,13 +6,13 @@ frames of the functions (`@endpoint`, `@task`) resume it when the handler is mad
 """
 
 import gc
-import os
+
+from recordings import settings
 
 
 def pause_collection_on_lambda() -> None:
     """Turn garbage collection off if this process is a Lambda function; anything else keeps its own setting."""
-    # Lambda Developer Guide, "Defined runtime environment variables": set before a function's code is imported.
-    if "LAMBDA_TASK_ROOT" in os.environ:
+    if settings.is_lambda():
         gc.disable()
 
 

@@ -21,6 +21,7 @@ from cryptography.x509.oid import NameOID
 from recordings.adapters.storage.download import DownloadRules, opened
 from recordings.adapters.storage.source import UrlReader
 from recordings.domain.errors import SourceNotAllowed, SourceUnavailable
+from recordings.settings import SettingsError
 
 CLOUDFLARE = DownloadRules(["*.r2.cloudflarestorage.com", "files.cloudflare.com"])
 LOCAL = DownloadRules(["127.0.0.1", "*.r2.cloudflarestorage.com"], loopback=True)
@@ -292,18 +293,23 @@ def test_the_name_is_in_the_handshake_and_in_the_certificates_check(tmp_path: Pa
 # ---------------------------------------------------------------- as it is deployed
 
 
-@pytest.mark.parametrize("setting", ["", "off", "true", "ON"])
-def test_loopback_is_not_allowed_by_accident(server: Server, setting: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("setting", ["", "true", "ON"])
+def test_a_malformed_switch_does_not_allow_loopback(setting: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOOPBACK_CAPTURES", setting)
+    with pytest.raises(SettingsError, match="LOOPBACK_CAPTURES"):
+        UrlReader()
+
+
+def test_loopback_is_refused_when_it_is_switched_off(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOOPBACK_CAPTURES", "off")
     with pytest.raises(SourceNotAllowed):
         UrlReader().measure(f"http://127.0.0.1:{server.server_port}/file")
-    assert server.asked == []
 
 
 def test_the_environment_names_the_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CAPTURE_HOSTS", " *.R2.example.com, files.example.com,,")
     monkeypatch.delenv("LOOPBACK_CAPTURES")
-    assert DownloadRules.from_environment() == DownloadRules(["*.r2.example.com", "files.example.com"])
+    assert DownloadRules.from_settings() == DownloadRules(("*.r2.example.com", "files.example.com"))
 
 
 def test_every_way_to_read_keeps_to_the_rules(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

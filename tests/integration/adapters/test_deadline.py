@@ -32,6 +32,7 @@ from recordings.services.recordings.start_recording import StartRecording
 from tests.support.builders import a_room
 from tests.support.context import Context
 from tests.support.fakes import Purse
+from tests.support.secrets import known_token
 from tests.support.table import a_table
 
 type Answer = Callable[[socket.socket], None]
@@ -139,9 +140,8 @@ def test_a_busy_table_is_not_waited_for_beyond_the_deadline(monkeypatch: pytest.
 def kit_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], RealtimeKitClient]:
     def made(port: int) -> RealtimeKitClient:
         monkeypatch.setenv("CLOUDFLARE_API_URL", f"http://127.0.0.1:{port}/client/v4")
-        return RealtimeKitClient(Purse())
+        return RealtimeKitClient(Purse(), token=known_token())
 
-    monkeypatch.setattr(realtimekit, "secret", lambda _: {"api_token": "token"})
     monkeypatch.setattr(realtimekit, "STORING_SECONDS", 0.1)
     return made
 

@@ -1,9 +1,10 @@
-"""Keys that change while a function is warm: R2's, and Cloudflare's token."""
+"""Keys that change while a function is warm: R2's access key and Cloudflare's API token."""
 
 import json
 import re
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,19 +14,20 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from recordings.adapters.aws import secrets
-from recordings.adapters.cloudflare.client import RealtimeKitClient
+from recordings.adapters.cloudflare.client import DirectDelivery, RealtimeKitClient
 from recordings.adapters.storage.bucket import R2Bucket
 from recordings.adapters.storage.erasable import ErasableBucket
-from recordings.adapters.storage.r2_keys import r2_keys
+from recordings.adapters.storage.r2_keys import R2Credentials
 from recordings.domain.errors import InfrastructureError, ProviderError, Throttled
 from recordings.domain.purge import ItemKind, StoreItem
 from tests.support.fakes import Purse
 
-PERIOD = 300
+TTL_SECONDS = 300
+TTL = timedelta(seconds=TTL_SECONDS)
 
 
 class Clock:
-    """Both clocks of `time`, which move when they are told to."""
+    """Both clocks of `time`. A test moves them: `awake` moves both, `asleep` only the wall clock."""
 
     def __init__(self) -> None:
         self.awake, self.asleep = 1000.0, 0.0
@@ -44,8 +46,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return made
 
 
-class ArchiveStore:
-    """Secrets Manager: what the secrets hold, and how often they were read."""
+class SecretsManager:
+    """The values of the secrets, and the reads of them."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.reads: list[str] = []
@@ -66,14 +68,17 @@ class ArchiveStore:
 
 
 @pytest.fixture
-def vault(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[ArchiveStore]:
-    secrets._kept.clear()
-    yield ArchiveStore(monkeypatch)
-    secrets._kept.clear()
+def manager(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> SecretsManager:
+    return SecretsManager(monkeypatch)
+
+
+@pytest.fixture
+def credentials(manager: SecretsManager) -> R2Credentials:
+    return R2Credentials(secrets.Secret("r2-secret", ttl=TTL))
 
 
 class Store(ThreadingHTTPServer):
-    """R2 and Cloudflare's API, of which only this matters here: which keys they accept."""
+    """R2 and Cloudflare's API: they accept these keys, and record method and key of each request."""
 
     accepted: set[str]
     away: bool
@@ -114,14 +119,13 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def store(vault: ArchiveStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+def store(manager: SecretsManager, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     server = Store(("127.0.0.1", 0), Handler)
     server.accepted, server.away, server.asked = {"old", "new"}, False, []
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     monkeypatch.setenv("R2_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
     monkeypatch.setenv("CLOUDFLARE_API_URL", f"http://127.0.0.1:{server.server_port}/client/v4")
-    monkeypatch.setenv("DIRECT_DELIVERY", "on")
     yield server
     server.shutdown()
     server.server_close()
@@ -133,42 +137,51 @@ def signer(url: str) -> str:
     return parse_qs(urlsplit(url).query)["X-Amz-Credential"][0].split("/")[0]
 
 
+def token() -> secrets.Secret:
+    """Cloudflare's API token."""
+    return secrets.Secret("cloudflare-secret", ttl=TTL)
+
+
 def a_url(r2: R2Bucket) -> str:
     return r2.presign("a/key", file_name="a.mp4", content_type="video/mp4", expires_in=60)
 
 
-# ---------------------------------------------------------------- the period
+# ---------------------------------------------------------------- the TTL
 
 
-def test_a_warm_client_uses_the_new_key_after_the_period(vault: ArchiveStore, store: Store, clock: Clock) -> None:
+def test_a_warm_client_uses_the_new_key_after_the_ttl(manager: SecretsManager, store: Store, clock: Clock) -> None:
     r2 = R2Bucket()
     client = r2.client
     assert signer(a_url(r2)) == "old"
-    vault.rotate()
+    manager.rotate()
 
-    clock.awake += PERIOD - 1
+    clock.awake += TTL_SECONDS - 1
     assert signer(a_url(r2)) == "old"
     clock.awake += 1
     assert signer(a_url(r2)) == "new"
     assert r2.head("a/key") is not None
-    assert r2.client is client, "the client, and its connections, outlive the key"
-    assert [key for _, key in store.asked] == ["old", "new", "new"], "and nothing was asked with the old one again"
+    assert r2.client is client, "the client and its connections outlive the key"
+    assert [key for _, key in store.asked] == ["old", "new", "new"], "no request used the old key again"
 
 
 @pytest.mark.parametrize("hidden", ["awake", "asleep"])
-def test_the_period_counts_while_the_process_is_frozen(vault: ArchiveStore, clock: Clock, hidden: str) -> None:
-    """Lambda freezes what is idle: the monotonic clock may stand still, and the other one may be set back."""
-    assert r2_keys()["access_key_id"] == "old"
-    vault.rotate()
-    setattr(clock, hidden, getattr(clock, hidden) + PERIOD)
+def test_the_ttl_runs_while_the_process_is_frozen(
+    manager: SecretsManager, credentials: R2Credentials, clock: Clock, hidden: str
+) -> None:
+    """Lambda freezes idle processes: the monotonic clock may stop, and the wall clock may be set back."""
+    assert credentials.read()["access_key_id"] == "old"
+    manager.rotate()
+    setattr(clock, hidden, getattr(clock, hidden) + TTL_SECONDS)
     if hidden == "awake":
-        clock.asleep -= 2 * PERIOD
-    assert r2_keys()["access_key_id"] == "new"
+        clock.asleep -= 2 * TTL_SECONDS
+    assert credentials.read()["access_key_id"] == "new"
 
 
-def test_the_period_begins_when_the_secret_is_asked_for(vault: ArchiveStore, clock: Clock, monkeypatch: Any) -> None:
-    """It may change while the answer is on its way."""
-    slow = vault.get
+def test_the_ttl_begins_with_the_request(
+    manager: SecretsManager, credentials: R2Credentials, clock: Clock, monkeypatch: Any
+) -> None:
+    """The secret may change while the response is under way."""
+    slow = manager.get
 
     def answered_late(**request: Any) -> Any:
         answer = slow(**request)
@@ -176,44 +189,48 @@ def test_the_period_begins_when_the_secret_is_asked_for(vault: ArchiveStore, clo
         return answer
 
     monkeypatch.setattr(secrets, "_client", lambda: SimpleNamespace(get_secret_value=answered_late))
-    r2_keys()
-    vault.rotate()
-    clock.awake += PERIOD - 10
-    assert r2_keys()["access_key_id"] == "new"
+    credentials.read()
+    manager.rotate()
+    clock.awake += TTL_SECONDS - 10
+    assert credentials.read()["access_key_id"] == "new"
 
 
-def test_the_period_is_a_setting(vault: ArchiveStore, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_ttl_is_a_setting(
+    manager: SecretsManager, store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SECRET_TTL_SECONDS", "2")
-    r2_keys()
-    clock.awake += 1
-    r2_keys()
-    assert vault.reads == ["r2-secret"]
-    clock.awake += 1
-    r2_keys()
-    assert vault.reads == ["r2-secret"] * 2
+    r2 = R2Bucket()
+    for seconds, reads in ((0, 1), (1, 1), (1, 2)):
+        clock.awake += seconds
+        r2.head("a/key")
+        assert manager.reads == ["r2-secret"] * reads
 
 
-def test_a_secret_that_cannot_be_confirmed_is_not_used_on(vault: ArchiveStore, clock: Clock, monkeypatch: Any) -> None:
+def test_an_expired_secret_is_not_used_when_it_cannot_be_read_again(
+    manager: SecretsManager, credentials: R2Credentials, clock: Clock, monkeypatch: Any
+) -> None:
     def down(**_: Any) -> Any:
         raise Throttled("down")
 
-    r2_keys()
-    clock.awake += PERIOD
+    credentials.read()
+    clock.awake += TTL_SECONDS
     monkeypatch.setattr(secrets, "_client", lambda: SimpleNamespace(get_secret_value=down))
     for _ in range(2):
         with pytest.raises(Throttled):
-            r2_keys()
+            credentials.read()
 
 
-def test_a_start_hands_over_the_new_key_after_the_period(vault: ArchiveStore, store: Store, clock: Clock) -> None:
-    kit = RealtimeKitClient(Purse())
+def test_a_start_passes_the_new_key_after_the_ttl(
+    manager: SecretsManager, credentials: R2Credentials, clock: Clock
+) -> None:
+    kit = RealtimeKitClient(Purse(), token=token(), delivery=DirectDelivery("files", credentials.read))
     assert kit._storage("a/folder")["access_key"] == "old"  # type: ignore[index]
-    vault.rotate()
-    clock.awake += PERIOD
+    manager.rotate()
+    clock.awake += TTL_SECONDS
     assert kit._storage("a/folder")["access_key"] == "new"  # type: ignore[index]
 
 
-# ---------------------------------------------------------------- keys that are refused before it has passed
+# ---------------------------------------------------------------- keys that are rejected within the TTL
 
 USES = [
     pytest.param(lambda r2: r2.head("a/key"), id="head"),
@@ -229,12 +246,12 @@ USES = [
 
 
 @pytest.mark.parametrize("use", USES)
-def test_a_refused_key_is_asked_for_again_and_the_request_is_sent_once_more(
-    vault: ArchiveStore, store: Store, clock: Clock, use: Any
+def test_a_rejected_key_is_read_again_and_the_request_is_sent_once_more(
+    manager: SecretsManager, store: Store, clock: Clock, use: Any
 ) -> None:
     r2 = R2Bucket()
     use(r2)
-    vault.rotate()
+    manager.rotate()
     store.accepted = {"new"}
     store.asked.clear()
     clock.awake += 10
@@ -246,8 +263,8 @@ def test_a_refused_key_is_asked_for_again_and_the_request_is_sent_once_more(
 
 
 @pytest.mark.parametrize("use", USES)
-def test_a_key_that_is_refused_for_good_is_an_error_and_no_flood(
-    vault: ArchiveStore, store: Store, clock: Clock, use: Any
+def test_a_key_that_stays_rejected_is_an_error_and_read_once_a_second(
+    manager: SecretsManager, store: Store, clock: Clock, use: Any
 ) -> None:
     store.accepted = set()
     r2 = R2Bucket()
@@ -255,43 +272,43 @@ def test_a_key_that_is_refused_for_good_is_an_error_and_no_flood(
         clock.awake += 0.1
         with pytest.raises(InfrastructureError):
             use(r2)
-    # Read, and once more when it was refused.
-    assert vault.reads == ["r2-secret"] * 2
+    # One read at first, one after the rejection.
+    assert manager.reads == ["r2-secret"] * 2
     clock.awake += 10
     with pytest.raises(InfrastructureError):
         use(r2)
-    assert vault.reads == ["r2-secret"] * 3
-    assert len(store.asked) == 6, "what is refused with the same key is not sent twice"
+    assert manager.reads == ["r2-secret"] * 3
+    assert len(store.asked) == 6, "a request that the same key would sign is not repeated"
 
 
-def test_two_rotations_within_a_second_are_both_followed(vault: ArchiveStore, store: Store, clock: Clock) -> None:
+def test_two_rotations_within_a_second_are_both_used(manager: SecretsManager, store: Store, clock: Clock) -> None:
     r2 = R2Bucket()
     for name in ("new", "newer", "newest"):
-        vault.rotate(name)
+        manager.rotate(name)
         store.accepted = {name}
         clock.awake += 0.1
         r2.head("a/key")
         assert store.asked[-1][1] == name
 
 
-def test_no_url_is_signed_with_a_key_that_was_revoked_and_not_replaced(
-    vault: ArchiveStore, store: Store, clock: Clock
+def test_no_url_is_signed_with_a_revoked_key_that_was_not_replaced(
+    manager: SecretsManager, store: Store, clock: Clock
 ) -> None:
-    """Signing asks nobody, so the key is tried once in a period: a URL that is dead must not be given out for ever."""
+    """Signing sends nothing, so the key is tried once per TTL. Else dead URLs would be returned for ever."""
     r2 = R2Bucket()
     a_url(r2)
     store.accepted = set()
-    clock.awake += PERIOD
+    clock.awake += TTL_SECONDS
     for _ in range(2):
         with pytest.raises(InfrastructureError):
             a_url(r2)
     store.accepted = {"new"}
-    vault.rotate()
+    manager.rotate()
     clock.awake += 1
     assert signer(a_url(r2)) == "new"
 
 
-def test_of_many_urls_one_asks_whether_the_key_works(vault: ArchiveStore, store: Store, clock: Clock) -> None:
+def test_the_key_is_tried_once_for_many_urls(manager: SecretsManager, store: Store, clock: Clock) -> None:
     r2 = R2Bucket()
     for _ in range(5):
         a_url(r2)
@@ -299,8 +316,10 @@ def test_of_many_urls_one_asks_whether_the_key_works(vault: ArchiveStore, store:
     assert store.asked == [("HEAD", "old")]
 
 
-def test_urls_are_signed_while_r2_is_away(vault: ArchiveStore, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A URL lives for hours, and what keeps R2 busy passes."""
+def test_urls_are_signed_while_r2_is_unreachable(
+    manager: SecretsManager, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A URL is valid for hours, longer than R2 is busy."""
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
     store.away = True
     r2 = R2Bucket()
@@ -310,13 +329,13 @@ def test_urls_are_signed_while_r2_is_away(vault: ArchiveStore, store: Store, mon
     assert len(store.asked) == asked
 
 
-def test_a_refused_token_is_asked_for_again_and_the_call_is_made_once_more(
-    vault: ArchiveStore, store: Store, clock: Clock
+def test_a_rejected_token_is_read_again_and_the_call_is_sent_once_more(
+    manager: SecretsManager, store: Store, clock: Clock
 ) -> None:
     purse = Purse()
-    kit = RealtimeKitClient(purse)
+    kit = RealtimeKitClient(purse, token=token())
     assert kit.create_meeting("Title", record_on_start=True) == "m1"
-    vault.rotate()
+    manager.rotate()
     store.accepted = {"new"}
     store.asked.clear()
     spent = purse.spent
@@ -325,12 +344,12 @@ def test_a_refused_token_is_asked_for_again_and_the_call_is_made_once_more(
     assert kit.create_meeting("Title", record_on_start=True) == "m1"
 
     assert store.asked == [("POST", "old"), ("POST", "new")]
-    assert purse.spent == spent + 2, "each call is one of the budget"
+    assert purse.spent == spent + 2, "each attempt counts as a call"
 
 
-def test_a_token_that_is_refused_for_good_is_tried_once(vault: ArchiveStore, store: Store, clock: Clock) -> None:
+def test_a_token_that_stays_rejected_is_tried_once(manager: SecretsManager, store: Store, clock: Clock) -> None:
     store.accepted = set()
-    kit = RealtimeKitClient(Purse())
+    kit = RealtimeKitClient(Purse(), token=token())
     for _ in range(2):
         clock.awake += 10
         with pytest.raises(ProviderError):
@@ -338,7 +357,7 @@ def test_a_token_that_is_refused_for_good_is_tried_once(vault: ArchiveStore, sto
     assert store.asked == [("POST", "old")] * 2
 
 
-# ---------------------------------------------------------------- secrets that are none
+# ---------------------------------------------------------------- malformed secrets
 
 
 @pytest.mark.parametrize(
@@ -351,15 +370,17 @@ def test_a_token_that_is_refused_for_good_is_tried_once(vault: ArchiveStore, sto
         pytest.param('{"access_key_id": "", "secret_access_key": "hunter2"}', id="an empty key"),
     ],
 )
-def test_a_secret_that_is_none_is_an_error_that_does_not_tell_it(vault: ArchiveStore, text: str, log: Any) -> None:
-    vault.texts["r2-secret"] = text
+def test_a_malformed_secret_is_an_error_that_does_not_show_it(
+    manager: SecretsManager, credentials: R2Credentials, text: str, log: Any
+) -> None:
+    manager.texts["r2-secret"] = text
     with pytest.raises(InfrastructureError) as raised:
-        r2_keys()
+        credentials.read()
     assert "hunter2" not in f"{raised.value!r} {log.getvalue()}"
 
 
 def test_every_client_of_r2_signs_with_the_current_key() -> None:
-    """Whoever makes another client of R2 must not give it a key of its own."""
+    """No client of R2 has a key of its own."""
     found = [
         f"{path.name}: {line.strip()}"
         for path in sorted(Path(secrets.__file__).parents[1].rglob("*.py"))

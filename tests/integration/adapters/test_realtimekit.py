@@ -22,6 +22,7 @@ from recordings.domain.errors import (
 )
 from recordings.domain.provider_recording import ProviderStatus
 from tests.support.fakes import Purse
+from tests.support.secrets import known_token
 
 ROW = {"id": "c1", "status": "RECORDING", "invoked_time": "2026-09-01T10:00:00.000Z", "output_file_name": "a.mp4"}
 
@@ -80,9 +81,7 @@ def purse() -> Purse:
 @pytest.fixture
 def kit(server: Server, purse: Purse, monkeypatch: pytest.MonkeyPatch) -> realtimekit.RealtimeKitClient:
     monkeypatch.setenv("CLOUDFLARE_API_URL", f"http://127.0.0.1:{server.server_port}/client/v4")
-    monkeypatch.setattr(realtimekit, "secret", lambda arn: {"api_token": f"token of {arn}"})
-    monkeypatch.setattr(realtimekit, "replaced_secret", lambda arn, refused: None)
-    return realtimekit.RealtimeKitClient(purse)
+    return realtimekit.RealtimeKitClient(purse, token=known_token())
 
 
 def ok(data: object, status: int = 200) -> tuple[int, dict[str, str], bytes]:
@@ -99,7 +98,7 @@ def test_a_start_names_the_meeting_and_both_codecs(server: Server, kit: realtime
     assert body["meeting_id"] == "m1"
     assert body["max_seconds"] == 60
     assert body.keys() >= {"audio_config", "video_config"}
-    assert authorization == "Bearer token of cloudflare-secret"
+    assert authorization == "Bearer token"
     assert (capture.id, capture.status) == ("c1", ProviderStatus.RECORDING)
     assert capture.invoked_at == datetime(2026, 9, 1, 10, tzinfo=UTC)
 
@@ -562,9 +561,8 @@ def test_the_last_call_that_cloudflare_allows_blocks_the_next(
 
 @pytest.fixture
 def direct(kit: realtimekit.RealtimeKitClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DIRECT_DELIVERY", "on")
-    keys = {"access_key_id": "a", "secret_access_key": "s", "api_token": "t"}
-    monkeypatch.setattr(realtimekit, "r2_keys", lambda: keys)
+    keys = {"access_key_id": "a", "secret_access_key": "s"}
+    monkeypatch.setattr(kit, "_delivery", realtimekit.DirectDelivery("files", lambda: keys))
 
 
 @pytest.mark.usefixtures("direct")

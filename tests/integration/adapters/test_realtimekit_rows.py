@@ -16,6 +16,7 @@ from recordings.adapters.cloudflare.models import read_capture, recording_id
 from recordings.domain.provider_recording import ProviderRecording, ProviderStatus
 from recordings.observability import metrics
 from tests.support.fakes import Purse
+from tests.support.secrets import known_token
 from tests.support.standin import serving
 from tools.local.standin.cloudflare import TOKEN
 
@@ -45,10 +46,8 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def kit(origin: str, monkeypatch: pytest.MonkeyPatch) -> realtimekit.RealtimeKitClient:
     requests.post(f"{origin}/_control/reset", timeout=20)
     monkeypatch.setenv("CLOUDFLARE_API_URL", f"{origin}/client/v4")
-    monkeypatch.setattr(realtimekit, "secret", lambda arn: {"api_token": TOKEN})
-    monkeypatch.setattr(realtimekit, "replaced_secret", lambda arn, refused: None)
     metrics.clear_metrics()
-    return realtimekit.RealtimeKitClient(Purse())
+    return realtimekit.RealtimeKitClient(Purse(), token=known_token(TOKEN))
 
 
 def control(origin: str, path: str, body: str) -> Any:

@@ -15,6 +15,7 @@ from recordings.domain.provider_recording import ProviderRecording
 from tests.support import sdk
 from tests.support.fakes import Purse
 from tests.support.sdk_server import SdkServer, serving_sdk
+from tests.support.secrets import known_token
 
 START, GET, STOP, ACTIVE, LIST, SESSION, MEETING, NEW_MEETING, SET_MEETING = (
     "recordings.start_recordings",
@@ -39,11 +40,7 @@ def server() -> Iterator[SdkServer]:
 @pytest.fixture
 def kit(server: SdkServer, monkeypatch: pytest.MonkeyPatch) -> realtimekit.RealtimeKitClient:
     monkeypatch.setenv("CLOUDFLARE_API_URL", server.api)
-    monkeypatch.setattr(realtimekit, "secret", lambda arn: dict.fromkeys(SECRETS, "x"))
-    return realtimekit.RealtimeKitClient(Purse())
-
-
-SECRETS = ("api_token", "access_key_id", "secret_access_key")
+    return realtimekit.RealtimeKitClient(Purse(), token=known_token())
 
 
 def variants(name: str) -> list[Any]:
@@ -180,7 +177,8 @@ def test_meetings_are_made_read_and_changed_as_the_sdk_would(
 def test_storage_in_r2_is_what_the_sdk_does_not_know_and_the_start_works_without_it(
     server: SdkServer, kit: realtimekit.RealtimeKitClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DIRECT_DELIVERY", "on")
+    keys = {"access_key_id": "x", "secret_access_key": "x"}
+    monkeypatch.setattr(kit, "_delivery", realtimekit.DirectDelivery("files", lambda: keys))
     server.responses[START] = variants(START)[0]
     monkeypatch.setattr(kit, "active", lambda meeting_id: None)
     begun = kit.start("meeting", max_seconds=None, folder="delivered/t/r")

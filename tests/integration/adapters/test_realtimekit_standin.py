@@ -10,6 +10,7 @@ from recordings.adapters.cloudflare import client as realtimekit
 from recordings.domain.provider_recording import ProviderRecording, ProviderStatus
 from tests.e2e.support import until
 from tests.support.fakes import Purse
+from tests.support.secrets import known_token
 from tests.support.standin import serving
 from tools.local.standin.cloudflare import TOKEN
 
@@ -25,8 +26,7 @@ def kit(origin: str, monkeypatch: pytest.MonkeyPatch) -> realtimekit.RealtimeKit
     control(origin, "/reset")
     control(origin, "/settings", start_seconds=0, upload_seconds=0)
     monkeypatch.setenv("CLOUDFLARE_API_URL", f"{origin}/client/v4")
-    monkeypatch.setattr(realtimekit, "secret", lambda arn: {"api_token": TOKEN})
-    return realtimekit.RealtimeKitClient(Purse())
+    return realtimekit.RealtimeKitClient(Purse(), token=known_token(TOKEN))
 
 
 def control(origin: str, path: str, **body: Any) -> Any:

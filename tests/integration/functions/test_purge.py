@@ -3,7 +3,8 @@
 import io
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -19,6 +20,7 @@ from recordings.adapters.system import now
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Archive, Recording
 from recordings.domain.storage_keys import archive_key, attempt_key, delivery_key, quarantine_key
+from recordings.wiring import trigger as wiring
 from tests.support.builders import a_file, a_recording
 from tests.support.context import Context
 from tests.support.table import a_table
@@ -41,13 +43,14 @@ class House:
         self.events: list[Json] = []
         self.refuses = 0
 
-    def announce(self, details: list[Json], *, detail_type: str) -> list[int]:
+    def publish(self, detail_type: str, details: Sequence[Mapping[str, Any]]) -> set[int]:
+        """Implements ports.events.EventBus."""
         assert detail_type == "recording.purged"
         if self.refuses:
             self.refuses -= 1
-            return [0]
+            return {0}
         self.events += json.loads(json.dumps(details))
-        return []
+        return set()
 
     def put(self, bucket: str, *keys: str) -> None:
         for key in keys:
@@ -109,7 +112,7 @@ def house(monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
         secret = json.dumps({"access_key_id": "id", "secret_access_key": "key"})
         boto3.client("secretsmanager").create_secret(Name="r2-secret", SecretString=secret)
         house = House()
-        monkeypatch.setattr(app, "announce", house.announce)
+        monkeypatch.setattr(app, "purge_recording", replace(wiring.purge_recording(), bus=house))
         yield house
 
 
@@ -284,6 +287,8 @@ def test_what_is_kept_longer_now_than_when_it_was_deleted_is_put_back(
     whole_family(house, gone)
     before, record = house.left(), house.remove(house.item(gone))
     monkeypatch.setenv("RETENTION_DAYS", days)
+    longer = timedelta(days=int(days)) or None
+    monkeypatch.setattr(app, "purge_recording", replace(app.purge_recording, retention=longer))
     for _ in range(2):
         assert run(record) == []
     assert (house.left(), house.events) == (before, [])

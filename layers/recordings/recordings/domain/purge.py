@@ -45,6 +45,11 @@ class Removal:
     by_time_to_live: bool
     expires_at: datetime | None
 
+    @property
+    def ids(self) -> dict[str, str | None]:
+        """The recording's ids, for the log."""
+        return {"tenant_id": self.recording.tenant_id, "recording_id": self.recording.id}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PurgeRecord:
@@ -63,6 +68,11 @@ class PurgeRecord:
     # Where its bytes must have been.
     known: tuple[tuple[Store, str], ...]
     found: tuple[StoreItem, ...] = ()
+
+    @property
+    def ids(self) -> dict[str, str | None]:
+        """The recording's ids, for the log."""
+        return {"tenant_id": self.tenant_id, "recording_id": self.id}
 
     @classmethod
     def of(cls, recording: Recording, *, deleted_at: datetime, at: datetime) -> Self:

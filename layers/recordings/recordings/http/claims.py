@@ -9,10 +9,10 @@ Source: API Gateway Developer Guide, "Control access to HTTP APIs with JWT autho
 lists and objects are not documented; they have been seen.
 """
 
-import os
 from http import HTTPStatus
 from typing import Any, Final
 
+from recordings import settings
 from recordings.domain.ids import is_tenant_id
 from recordings.http.problems import Problem
 
@@ -28,7 +28,7 @@ def tenant_of(event: dict[str, Any]) -> str:
     Raises:
         Problem: 403 `tenant_missing` without the claim, 403 `tenant_invalid` when it is no tenant's name
     """
-    claim = os.environ["TENANT_CLAIM"]
+    claim = settings.TOKENS().tenant_claim
     delivered = _jwt(event)["claims"].get(claim)
     if delivered is None or delivered == "":
         raise Problem(HTTPStatus.FORBIDDEN, "tenant_missing", "The access token names no tenant.")

@@ -3,10 +3,11 @@
 Each builder imports its adapters, so that a function loads only what it uses.
 """
 
-import os
 from collections.abc import Callable
-from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from recordings import settings
+from recordings.wiring.shared import CALL_CLOUDFLARE, USE_FILES, attempt_limits, deadlines, provider
 
 if TYPE_CHECKING:
     from recordings.domain.recording import Recording
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     )
     from recordings.workflow.task import TaskTokens
 
+# What the tasks read that fetch from Cloudflare, and those that move a file to the archive.
+FETCH: Final = (*CALL_CLOUDFLARE, *USE_FILES, settings.SOURCE, settings.DEADLINES, settings.ATTEMPTS)
+MOVE: Final = (settings.TABLE, *USE_FILES, settings.ARCHIVE)
+
 type OnCopied = Callable[[int], object]
 type OnStored = Callable[["Recording"], object]
 
@@ -43,36 +48,34 @@ def task_tokens() -> "TaskTokens":
 
 
 def check_upload() -> "CheckUpload":
-    from recordings.adapters.cloudflare.client import RealtimeKitClient
-    from recordings.adapters.dynamodb.rate_limit import DynamoRateLimiter
+    settings.require(*CALL_CLOUDFLARE, *USE_FILES, settings.UPLOAD, settings.DEADLINES, settings.ATTEMPTS)
     from recordings.adapters.dynamodb.recordings import DynamoRecordings
     from recordings.adapters.storage.bucket import R2Bucket
-    from recordings.adapters.system import deadlines, now
+    from recordings.adapters.system import now
     from recordings.services.transfer.process_recording import CheckUpload
 
     return CheckUpload(
         recordings=DynamoRecordings(),
-        recorder=RealtimeKitClient(DynamoRateLimiter("workflow")),
+        recorder=provider("workflow"),
         files=R2Bucket(),
         clock=now,
-        stall_after=timedelta(seconds=int(os.environ["STALL_AFTER_SECONDS"])),
+        stall_after=settings.UPLOAD().stall_after,
         deadlines=deadlines(),
     )
 
 
 def plan_transfer() -> "PlanTransfer":
-    from recordings.adapters.cloudflare.client import RealtimeKitClient
-    from recordings.adapters.dynamodb.rate_limit import DynamoRateLimiter
+    settings.require(*FETCH)
     from recordings.adapters.dynamodb.recordings import DynamoRecordings
     from recordings.adapters.storage.bucket import R2Bucket
     from recordings.adapters.storage.media import read_media_facts
     from recordings.adapters.storage.source import UrlReader
-    from recordings.adapters.system import deadlines, now
+    from recordings.adapters.system import now
     from recordings.services.transfer.process_recording import PlanTransfer
 
     return PlanTransfer(
         recordings=DynamoRecordings(),
-        recorder=RealtimeKitClient(DynamoRateLimiter("workflow")),
+        recorder=provider("workflow"),
         files=R2Bucket(),
         reader=UrlReader(),
         read_media_facts=read_media_facts,
@@ -83,6 +86,7 @@ def plan_transfer() -> "PlanTransfer":
 
 def copy_segment(*, on_copied: OnCopied) -> "CopySegment":
     """Build the copy from Cloudflare to R2. `on_copied` receives the number of bytes, now and then."""
+    settings.require(*FETCH)
     from recordings.adapters.dynamodb.part_checksums import DynamoPartChecksums
     from recordings.adapters.dynamodb.recordings import DynamoRecordings
     from recordings.adapters.storage.bucket import R2Bucket
@@ -108,6 +112,7 @@ def copy_segment(*, on_copied: OnCopied) -> "CopySegment":
 
 
 def check_segment() -> "CheckSegment":
+    settings.require(*FETCH)
     from recordings.adapters.dynamodb.part_checksums import DynamoPartChecksums
     from recordings.adapters.dynamodb.recordings import DynamoRecordings
     from recordings.adapters.storage.bucket import R2Bucket
@@ -125,21 +130,20 @@ def check_segment() -> "CheckSegment":
 
 
 def _cloudflare_url() -> "CloudflareUrl":
-    from recordings.adapters.cloudflare.client import RealtimeKitClient
-    from recordings.adapters.dynamodb.rate_limit import DynamoRateLimiter
     from recordings.adapters.dynamodb.recordings import DynamoRecordings
-    from recordings.adapters.system import deadlines, now
+    from recordings.adapters.system import now
     from recordings.services.transfer.process_recording import CloudflareUrl
 
     return CloudflareUrl(
         recordings=DynamoRecordings(),
-        recorder=RealtimeKitClient(DynamoRateLimiter("workflow")),
+        recorder=provider("workflow"),
         clock=now,
         deadlines=deadlines(),
     )
 
 
 def complete_transfer() -> "CompleteTransfer":
+    settings.require(settings.TABLE, *USE_FILES)
     from recordings.adapters.dynamodb.part_checksums import DynamoPartChecksums
     from recordings.adapters.dynamodb.recordings import DynamoRecordings
     from recordings.adapters.storage.bucket import R2Bucket
@@ -152,6 +156,7 @@ def complete_transfer() -> "CompleteTransfer":
 
 
 def verify_transfer() -> "VerifyTransfer":
+    settings.require(*USE_FILES)
     from recordings.adapters.storage.bucket import R2Bucket
     from recordings.adapters.storage.media import read_media_facts
     from recordings.services.transfer.transfer_file import VerifyTransfer
@@ -161,16 +166,15 @@ def verify_transfer() -> "VerifyTransfer":
 
 def mark_ready(*, on_stored: OnStored) -> "AdmitFile":
     """`on_stored` receives the recording after each decision that is stored: ready, failed or another attempt."""
-    from recordings.adapters.cloudflare.client import RealtimeKitClient
-    from recordings.adapters.dynamodb.rate_limit import DynamoRateLimiter
+    settings.require(*CALL_CLOUDFLARE, *USE_FILES, settings.ATTEMPTS)
     from recordings.adapters.dynamodb.recordings import DynamoRecordings
     from recordings.adapters.storage.bucket import R2Bucket
-    from recordings.adapters.system import attempt_limits, now
+    from recordings.adapters.system import now
     from recordings.services.transfer.admit_file import AdmitFile
 
     return AdmitFile(
         recordings=DynamoRecordings(),
-        recorder=RealtimeKitClient(DynamoRateLimiter("workflow")),
+        recorder=provider("workflow"),
         files=R2Bucket(),
         clock=now,
         limits=attempt_limits(),
@@ -180,6 +184,7 @@ def mark_ready(*, on_stored: OnStored) -> "AdmitFile":
 
 def mark_failed(*, on_stored: OnStored) -> "MarkFailed":
     """`on_stored` receives the recording after it has become failed, or ready with a file that was held."""
+    settings.require(settings.TABLE)
     from recordings.adapters.dynamodb.recordings import DynamoRecordings
     from recordings.adapters.system import now
     from recordings.services.transfer.process_recording import MarkFailed
@@ -189,9 +194,10 @@ def mark_failed(*, on_stored: OnStored) -> "MarkFailed":
 
 def mark_stalled(*, on_stored: OnStored) -> "MarkStalled":
     """`on_stored` receives the recording when it is flagged as stalled."""
+    settings.require(settings.TABLE, *USE_FILES, settings.ATTEMPTS)
     from recordings.adapters.dynamodb.recordings import DynamoRecordings
     from recordings.adapters.storage.bucket import R2Bucket
-    from recordings.adapters.system import attempt_limits, now
+    from recordings.adapters.system import now
     from recordings.services.transfer.process_recording import MarkStalled
 
     return MarkStalled(
@@ -200,6 +206,7 @@ def mark_stalled(*, on_stored: OnStored) -> "MarkStalled":
 
 
 def abort_transfer() -> "Uploads":
+    settings.require(*USE_FILES)
     from recordings.adapters.storage.bucket import R2Bucket
 
     return R2Bucket()
@@ -209,6 +216,7 @@ def abort_transfer() -> "Uploads":
 
 
 def begin_archive() -> "BeginArchive":
+    settings.require(settings.TABLE)
     from recordings.adapters.dynamodb.recordings import DynamoRecordings
     from recordings.services.transfer.move_to_archive import BeginArchive
 
@@ -216,6 +224,7 @@ def begin_archive() -> "BeginArchive":
 
 
 def plan_archive() -> "PlanArchive":
+    settings.require(*MOVE)
     from recordings.adapters.dynamodb.recordings import DynamoRecordings
     from recordings.adapters.storage.archive import ArchiveBucket
     from recordings.adapters.storage.bucket import R2Bucket
@@ -228,6 +237,7 @@ def plan_archive() -> "PlanArchive":
 
 def copy_to_archive(*, on_copied: OnCopied) -> "CopySegment":
     """Build the copy from R2 to the archive bucket. `on_copied` receives the number of bytes, now and then."""
+    settings.require(*MOVE)
     from recordings.adapters.dynamodb.part_checksums import DynamoPartChecksums
     from recordings.adapters.dynamodb.recordings import DynamoRecordings
     from recordings.adapters.storage.archive import ArchiveBucket
@@ -254,6 +264,7 @@ def copy_to_archive(*, on_copied: OnCopied) -> "CopySegment":
 
 
 def check_archive() -> "CheckSegment":
+    settings.require(*MOVE)
     from recordings.adapters.dynamodb.part_checksums import DynamoPartChecksums
     from recordings.adapters.dynamodb.recordings import DynamoRecordings
     from recordings.adapters.storage.archive import ArchiveBucket
@@ -272,6 +283,7 @@ def check_archive() -> "CheckSegment":
 
 
 def complete_archive() -> "CompleteTransfer":
+    settings.require(settings.TABLE, settings.ARCHIVE)
     from recordings.adapters.dynamodb.part_checksums import DynamoPartChecksums
     from recordings.adapters.dynamodb.recordings import DynamoRecordings
     from recordings.adapters.storage.archive import ArchiveBucket
@@ -285,6 +297,7 @@ def complete_archive() -> "CompleteTransfer":
 
 def finish_archive(*, on_stored: OnStored) -> "FinishArchive":
     """`on_stored` receives the recording after it points to the copy."""
+    settings.require(*MOVE)
     from recordings.adapters.dynamodb.download_links import DynamoDownloadLinks
     from recordings.adapters.dynamodb.recordings import DynamoRecordings
     from recordings.adapters.storage.archive import STORAGE_CLASS, ArchiveBucket
@@ -305,6 +318,7 @@ def finish_archive(*, on_stored: OnStored) -> "FinishArchive":
 
 def abandon_archive(*, on_stored: OnStored) -> "AbandonArchive":
     """`on_stored` receives the recording after it is ready again."""
+    settings.require(settings.TABLE, settings.ARCHIVE)
     from recordings.adapters.dynamodb.recordings import DynamoRecordings
     from recordings.adapters.storage.archive import ArchiveBucket
     from recordings.adapters.system import now

@@ -1,8 +1,8 @@
 """The request's deadline for calls to AWS and R2.
 
-botocore's time-outs are fixed when a client is made (botocore.config.Config). They hold as long as the request has that
-much time left. When it has less, the call goes through a session with shorter time-outs; when it has none, the call is
-not made. botocore announces each attempt of a call with the event `before-send`, and takes a response from there.
+botocore fixes the time-outs of a client when it makes the client (botocore.config.Config). A call keeps them while the
+request has that much time left. With less time, the call goes through a session with shorter time-outs. With none, it
+is not sent. botocore emits the event `before-send` for each attempt of a call, and a handler may return the response.
 """
 
 from functools import lru_cache
@@ -17,34 +17,34 @@ if TYPE_CHECKING:
     from botocore.awsrequest import AWSPreparedRequest, AWSResponse
     from botocore.client import BaseClient
 
-# Few different time-outs, so that connections are used again.
-STEPS: Final = (1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 20.0)
-LONGEST_CONNECT_SECONDS: Final = 2.0
+# Few different time-outs, so that connections are reused.
+TIMEOUT_STEPS_SECONDS: Final = (1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 20.0)
+MAX_CONNECT_SECONDS: Final = 2.0
 
 
 def bounded[C: BaseClient](client: C) -> C:
-    """Let every call of this client end by the deadline of the request that makes it.
+    """Make every call of this client end by the deadline of the current request.
 
-    The client's calls raise Throttled when there is no time left for them.
+    The client's calls raise Throttled when no time is left for them.
     """
     config: Any = client.meta.config
-    longest: float = config.connect_timeout + config.read_timeout
+    full_seconds: float = config.connect_timeout + config.read_timeout
 
     def before_send(request: "AWSPreparedRequest", **_: Any) -> "AWSResponse | None":
         remaining = remaining_seconds()
-        if remaining >= longest:
+        if remaining >= full_seconds:
             return None
-        fitting = [step for step in STEPS if step <= remaining]
+        fitting = [step for step in TIMEOUT_STEPS_SECONDS if step <= remaining]
         if not fitting:
-            raise Throttled("the request took too long; make the call again", retry_after=1)
+            raise Throttled("The request took too long. Repeat it.", retry_after=1)
         return _session(fitting[-1]).send(request)
 
-    # The stubs say that handlers return nothing and time-outs are whole; botocore documents and does otherwise.
+    # The stubs declare that handlers return nothing and time-outs are whole numbers; botocore documents both otherwise.
     client.meta.events.register("before-send", before_send)  # type: ignore[arg-type]
     return client
 
 
-@lru_cache(maxsize=len(STEPS))
+@lru_cache(maxsize=len(TIMEOUT_STEPS_SECONDS))
 def _session(seconds: float) -> URLLib3Session:
-    connect = min(LONGEST_CONNECT_SECONDS, seconds / 2)
+    connect = min(MAX_CONNECT_SECONDS, seconds / 2)
     return URLLib3Session(timeout=(connect, seconds - connect))  # type: ignore[arg-type]

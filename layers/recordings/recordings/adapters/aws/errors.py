@@ -1,16 +1,16 @@
-"""What AWS and R2 answer when they do not do what they were asked, as errors of the domain: the only place.
+"""Translates the errors of AWS and R2 into errors of the domain. No other module does.
 
-botocore raises two families. `ClientError` has a response with a code; an error that the service's model names comes
-under a class of its own (`InternalServerError`), which is why no `except` or `Retry` can list them by class.
-`BotoCoreError` has no response: a time-out, a broken connection, no credentials. Each error is one of three:
+botocore raises two families. `ClientError` has a response with a code. If the service's model names the error, its
+class has that name (`InternalServerError`), so no `except` and no `Retry` can list them all. `BotoCoreError` has no
+response: a time-out, a lost connection, missing credentials. Each error is one of three:
 
-* passing     busy, slow or out of reach: Throttled. The API answers 503, workflows try again.
-* permanent   permission, configuration, bug: InfrastructureError. The API answers 500, workflows stop.
-* refused     a condition of the request does not hold, and the caller of the service has an answer to that: Refused.
-              Only calls that name such codes get it; for all others these codes are permanent.
+* passing     busy, slow or unreachable: Throttled. The API responds with 503, workflows retry.
+* permanent   permission, configuration, bug: InfrastructureError. The API responds with 500, workflows stop.
+* refused     a condition of the request does not hold, and the caller handles that: Refused. Only calls that name these
+              codes receive it. For other calls the codes are permanent.
 
-Sources: "Common Errors" of each service's API reference; DynamoDB Developer Guide, "Error handling with DynamoDB"; S3
-API reference, "Error responses"; developers.cloudflare.com/r2/api/error-codes; the service models in botocore.
+Sources: "Common Errors" in the API reference of each service; DynamoDB Developer Guide, "Error handling with DynamoDB";
+S3 API reference, "Error responses"; developers.cloudflare.com/r2/api/error-codes; the service models in botocore.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -35,12 +35,12 @@ from urllib3.exceptions import HTTPError
 from recordings.domain.errors import InfrastructureError, Throttled
 from recordings.observability import count, logger
 
-# A connection that broke or timed out, before the answer or within it. urllib3's come out of a body that is streamed.
-NO_ANSWER: Final = (ConnectionError, HTTPClientError, IncompleteReadError, HTTPError)
-# The answer came, and not as it was sent.
-DAMAGED_ANSWER: Final = (ChecksumError, FlexibleChecksumError, ResponseParserError)
+# The connection was lost or timed out, before or within the response. A streamed body raises urllib3's errors.
+NO_RESPONSE: Final = (ConnectionError, HTTPClientError, IncompleteReadError, HTTPError)
+# The response arrived damaged.
+DAMAGED_RESPONSE: Final = (ChecksumError, FlexibleChecksumError, ResponseParserError)
 
-# Busy, or another request holds what this one wants. Those of status 5xx and 429 pass whatever their code is.
+# Busy, or another request holds the resource. An error with status 5xx or 429 passes, whatever its code is.
 PASSING: Final = frozenset(
     {
         # DynamoDB
@@ -59,7 +59,7 @@ PASSING: Final = frozenset(
         # Step Functions
         "ExecutionLimitExceeded",
         "KmsThrottlingException",
-        # Faults of a service, which has no status where a model raises them
+        # Faults of the service. An error that a model names has no status.
         "InternalError",
         "InternalException",
         "InternalFailure",
@@ -75,10 +75,10 @@ PASSING: Final = frozenset(
         "TooManyRequestsException",
     }
 )
-# A server's status, but no use in trying again.
+# Status 5xx, but a retry is of no use.
 NOT_PASSING: Final = frozenset({"NotImplemented", "501"})
 
-# What a call may name as its refusals.
+# Codes that a call may name as refusals.
 CONDITION_FAILED: Final = frozenset({"ConditionalCheckFailedException"})
 CANCELED: Final = frozenset({"TransactionCanceledException"})
 NO_OBJECT: Final = frozenset({"404", "NoSuchKey", "NotFound"})
@@ -90,15 +90,15 @@ RESTORING: Final = frozenset({"RestoreAlreadyInProgress"})
 NO_EXPEDITED: Final = frozenset({"GlacierExpeditedRetrievalNotAvailable"})
 EXECUTION_EXISTS: Final = frozenset({"ExecutionAlreadyExists"})
 NO_EXECUTION: Final = frozenset({"ExecutionDoesNotExist"})
-# That StopExecution refuses an execution that has ended is not documented; the one error that it could refuse it with,
-# beside those for what is absent or malformed, is ValidationException (API reference).
+# The API reference does not say how StopExecution responds for an execution that has ended. ValidationException is the
+# only error it lists that is not about an absent or malformed ARN.
 NOTHING_TO_STOP: Final = NO_EXECUTION | {"ValidationException"}
-# The wait is over: the execution asked again by itself, or has ended.
+# The task no longer waits: it timed out, or its execution has ended.
 DEAD_TOKEN: Final = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"})
 
 
 class Refused(Exception):
-    """A refusal that the call has named. It never leaves the adapters."""
+    """The service refused with a code that the call named. Never leaves the adapters."""
 
     def __init__(self, code: str, response: Mapping[str, Any]) -> None:
         super().__init__(code)
@@ -118,11 +118,11 @@ def kind_of(error: Exception) -> Kind:
             return Kind.PASSING
         server = status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS
         return Kind.PASSING if server and code not in NOT_PASSING else Kind.PERMANENT
-    return Kind.PASSING if isinstance(error, NO_ANSWER + DAMAGED_ANSWER) else Kind.PERMANENT
+    return Kind.PASSING if isinstance(error, NO_RESPONSE + DAMAGED_RESPONSE) else Kind.PERMANENT
 
 
 def code_of(error: ClientError) -> str:
-    """The service's code. The answer to a HEAD has no body, so its code is the status ("404")."""
+    """The service's code. The response to a HEAD has no body, so its code is the status ("404")."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
@@ -132,21 +132,21 @@ def status_of(error: ClientError) -> int:
 
 
 def is_conflict(error: Throttled) -> bool:
-    """Whether a transaction held the item that was to be written, and nothing was written."""
+    """Whether nothing was written because a transaction held the item."""
     cause = error.__cause__
     return isinstance(cause, ClientError) and code_of(cause) == "TransactionConflictException"
 
 
 def is_answered(error: Throttled) -> bool:
-    """Whether the service said that it is busy; else nothing came, and what became of the request is unknown."""
+    """Whether the service responded that it is busy. If not, the outcome of the request is unknown."""
     return isinstance(error.__cause__, ClientError)
 
 
 def translate(error: Exception, refusals: Collection[str] = ()) -> Throttled | InfrastructureError | Refused:
-    """The domain's error for one of botocore or urllib3; Refused for a code among `refusals`.
+    """Return the domain's error for an error of botocore or urllib3, or Refused for a code in `refusals`.
 
-    Every fault is logged by its operation (its host where there was no answer) and code, without the service's text:
-    that may hold keys of the table.
+    Logs every fault with its operation and code, or with the host if there was no response. The service's text is not
+    logged, because it may contain keys of the table.
     """
     if isinstance(error, ClientError):
         if code_of(error) in refusals:
@@ -156,26 +156,26 @@ def translate(error: Exception, refusals: Collection[str] = ()) -> Throttled | I
         operation, code, status = _host_of(error), type(error).__name__, 0
     if kind_of(error) is Kind.PASSING:
         logger.warning("aws", operation=operation, error=code, status=status)
-        return Throttled("a service that this call needs is busy or does not answer; try again in a moment")
+        return Throttled("A service that this call needs is busy or does not respond. Retry in a moment.")
     logger.error("aws", operation=operation, error=code, status=status)
     count("InfrastructureErrors")
-    return InfrastructureError(f"{operation or 'a call of AWS'} failed for good: {code}")
+    return InfrastructureError(f"{operation or 'A call to AWS'} failed for good: {code}.")
 
 
 def _host_of(error: Exception) -> str:
-    """The host that did not answer; the rest of a URL of a bucket holds the key of a file, or a signature."""
-    told = getattr(error, "kwargs", {}).get("endpoint_url")
-    return urlsplit(told).hostname or "" if isinstance(told, str) else ""
+    """The host that did not respond. The rest of a bucket's URL may hold the key of a file, or a signature."""
+    url = getattr(error, "kwargs", {}).get("endpoint_url")
+    return urlsplit(url).hostname or "" if isinstance(url, str) else ""
 
 
 @contextmanager
 def translated_errors(refusals: Collection[str] = ()) -> Iterator[None]:
-    """Raise the domain's errors for those of botocore, within the block.
+    """Raise errors of the domain instead of botocore's within the block.
 
     Raises:
-        Throttled: the service is busy or does not answer; what became of a write is unknown
+        Throttled: the service is busy or does not respond; the outcome of a write is unknown
         InfrastructureError: no permission, no such bucket or table, a bug
-        Refused: the service answered with one of `refusals`
+        Refused: the service responded with one of `refusals`
     """
     try:
         yield

@@ -1,20 +1,19 @@
-"""The event bus that tenants' systems listen to."""
+"""The event bus, in EventBridge: announces changes and purges to the tenants' systems."""
 
 import json
-import os
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import batched
 from typing import Any, Final
 
 import boto3
 from botocore.config import Config
 
+from recordings import settings
 from recordings.adapters.aws.errors import translated_errors
 
-# What one PutEvents call takes (EventBridge API reference, PutEvents).
-AT_A_TIME: Final = 10
+# Entries of one call (EventBridge API reference, PutEvents).
+MAX_ENTRIES: Final = 10
 SOURCE: Final = "recordings"
-DETAIL_TYPE: Final = "recording.status_changed"
 
 _client = boto3.client(
     "events",
@@ -22,24 +21,26 @@ _client = boto3.client(
 )
 
 
-def announce(details: Sequence[dict[str, Any]], *, detail_type: str = DETAIL_TYPE) -> Collection[int]:
-    """Put one event of this type for each detail on the bus; gives the indexes of those that it refused.
+class EventBridgeBus:
+    """Implements ports.system.EventBus."""
 
-    Raises Throttled or InfrastructureError: then some may be on the bus, and a repeat puts them there once more.
-    """
-    refused: set[int] = set()
-    for some in batched(enumerate(details), AT_A_TIME, strict=False):
-        with translated_errors():
-            answer = _client.put_events(
-                Entries=[
-                    {
-                        "Source": SOURCE,
-                        "DetailType": detail_type,
-                        "Detail": json.dumps(detail),
-                        "EventBusName": os.environ["EVENT_BUS"],
-                    }
-                    for _, detail in some
-                ]
-            )
-        refused |= {index for (index, _), entry in zip(some, answer["Entries"], strict=True) if "ErrorCode" in entry}
-    return refused
+    def __init__(self) -> None:
+        self._name = settings.EVENT_BUS().name
+
+    def publish(self, detail_type: str, details: Sequence[Mapping[str, Any]]) -> set[int]:
+        refused: set[int] = set()
+        for batch in batched(enumerate(details), MAX_ENTRIES, strict=False):
+            entries: Any = [
+                {
+                    "Source": SOURCE,
+                    "DetailType": detail_type,
+                    "Detail": json.dumps(detail),
+                    "EventBusName": self._name,
+                }
+                for _, detail in batch
+            ]
+            with translated_errors():
+                response = _client.put_events(Entries=entries)
+            results = zip(batch, response["Entries"], strict=True)
+            refused |= {index for (index, _), result in results if "ErrorCode" in result}
+        return refused

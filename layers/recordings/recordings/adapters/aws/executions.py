@@ -1,16 +1,16 @@
-"""The runs of the state machines.
+"""Executions of the state machines, in Step Functions.
 
-A run is named after its recording and attempt, and Step Functions refuses a name that it has seen (for 90 days, API
-reference, StartExecution): so there is one run of each attempt, however often it is started.
+An execution is named `<recording id>-<attempt>`. Step Functions rejects a name for 90 days after its execution ended
+(API reference, StartExecution), so an attempt has one execution, however often it is started.
 """
 
 import json
-import os
 from typing import Final
 
 import boto3
 from botocore.config import Config
 
+from recordings import settings
 from recordings.adapters.aws.deadline import bounded
 from recordings.adapters.aws.errors import (
     DEAD_TOKEN,
@@ -22,8 +22,8 @@ from recordings.adapters.aws.errors import (
 )
 from recordings.domain.recording import Recording
 
-# A move that died so often is for a person to look at; its recording is readable from R2 all the while.
-MOST_REVIVALS: Final = 5
+# An operator looks at a move whose executions all failed. Its recording stays readable in R2.
+MAX_RESTARTS: Final = 5
 
 _client = bounded(
     boto3.client(
@@ -34,45 +34,50 @@ _client = bounded(
 
 
 class ProcessingStateMachine:
-    """Implements ports.Workflow."""
+    """Implements ports.executions.ProcessingExecutions."""
+
+    def __init__(self) -> None:
+        self._machine_arn = settings.PROCESSING().arn
 
     def start(self, recording: Recording) -> None:
-        _start(os.environ["PROCESSING_ARN"], _name(recording), recording, recording.attempt)
+        _start(self._machine_arn, _name(recording), recording, recording.attempt)
 
     def replace(self, before: Recording, after: Recording) -> None:
-        run = _execution(os.environ["PROCESSING_ARN"], _name(before))
+        execution_arn = _execution_arn(self._machine_arn, _name(before))
         try:
             with translated_errors(NOTHING_TO_STOP):
-                _client.stop_execution(executionArn=run, cause="replaced by a new attempt")
+                _client.stop_execution(executionArn=execution_arn, cause="replaced by a new attempt")
         except Refused:
-            # It never was, or has ended.
+            # It never started, or it has ended.
             pass
         self.start(after)
 
     def is_running(self, recording: Recording) -> bool:
-        return _status(os.environ["PROCESSING_ARN"], _name(recording)) in {"RUNNING", None}
+        return _status(self._machine_arn, _name(recording)) in {"RUNNING", None}
 
     def complete_task(self, token: str) -> None:
         answer_task(token, {"state": "look_again"})
 
 
 class ArchivingStateMachine:
-    """Implements ports.ArchiveRuns."""
+    """Implements ports.executions.ArchivingExecutions."""
+
+    def __init__(self) -> None:
+        self._machine_arn = settings.ARCHIVING().arn
 
     def start(self, recording: Recording) -> None:
         name = f"{recording.id}-{recording.archive_attempt}"
-        _start(os.environ["ARCHIVING_ARN"], name, recording, recording.archive_attempt)
+        _start(self._machine_arn, name, recording, recording.archive_attempt)
 
     def restart(self, recording: Recording) -> bool:
-        machine = os.environ["ARCHIVING_ARN"]
         first = f"{recording.id}-{recording.archive_attempt}"
-        names = [first, *(f"{first}-again-{number}" for number in range(1, MOST_REVIVALS + 1))]
+        names = [first, *(f"{first}-again-{number}" for number in range(1, MAX_RESTARTS + 1))]
         for name in names:
-            status = _status(machine, name)
+            status = _status(self._machine_arn, name)
             if status == "RUNNING":
                 return False
             if status is None:
-                _start(machine, name, recording, recording.archive_attempt)
+                _start(self._machine_arn, name, recording, recording.archive_attempt)
                 return True
         return False
 
@@ -81,43 +86,42 @@ def _name(recording: Recording) -> str:
     return f"{recording.id}-{recording.attempt}"
 
 
-def _execution(machine: str, name: str) -> str:
-    """The ARN of a run."""
-    return f"{machine.replace(':stateMachine:', ':execution:')}:{name}"
+def _execution_arn(machine_arn: str, name: str) -> str:
+    return f"{machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
 
 
-def _status(machine: str, name: str) -> str | None:
-    """The status of a run, or None when there is none of this name."""
+def _status(machine_arn: str, name: str) -> str | None:
+    """The status of an execution, or None if no execution has this name."""
     try:
         with translated_errors(NO_EXECUTION):
-            found = _client.describe_execution(executionArn=_execution(machine, name))
+            found = _client.describe_execution(executionArn=_execution_arn(machine_arn, name))
     except Refused:
         return None
     return found["status"]
 
 
-def _start(machine: str, name: str, recording: Recording, attempt: int) -> None:
+def _start(machine_arn: str, name: str, recording: Recording, attempt: int) -> None:
     work = {"tenant_id": recording.tenant_id, "recording_id": recording.id, "attempt": attempt}
     try:
         with translated_errors(EXECUTION_EXISTS):
-            _client.start_execution(stateMachineArn=machine, name=name, input=json.dumps(work))
+            _client.start_execution(stateMachineArn=machine_arn, name=name, input=json.dumps(work))
     except Refused:
-        # It was started before, perhaps by a call whose answer was lost.
+        # An earlier call started it, perhaps one whose response was lost.
         return
 
 
 def answer_task(token: str, output: dict[str, object]) -> None:
-    """Give a waiting task its result; a token that has died is no error."""
+    """Complete the task that waits with this token. A token that is no longer valid is no error."""
     try:
         with translated_errors(DEAD_TOKEN):
             _client.send_task_success(taskToken=token, output=json.dumps(output))
     except Refused:
-        # The run looked again by itself, which is all that this would have done; or it has heard this answer before.
+        # The wait timed out, and the execution checks by itself; or an earlier call completed the task.
         return
 
 
 def fail_task(token: str, error_name: str, cause: str) -> None:
-    """Let a waiting task fail; a token that has died is no error."""
+    """Fail the task that waits with this token. A token that is no longer valid is no error."""
     try:
         with translated_errors(DEAD_TOKEN):
             _client.send_task_failure(taskToken=token, error=error_name, cause=cause)

@@ -1,18 +1,17 @@
-"""Secrets Manager, read once and kept for a period: SECRET_TTL_SECONDS, five minutes unless it is deployed otherwise.
+"""Secrets Manager. A secret is read once and used for SECRET_TTL_SECONDS, by default five minutes.
 
-A client of boto3 and a dictionary: the parameters utility of Powertools makes a session of its own, which costs a
-function a third of its cold start.
+A secret may change while a function is warm. Nothing outside this module keeps its value: a client that signs with a
+key reads the key each time. A key that is rejected earlier is read again.
 
-A secret may change while a function is warm. Nothing outside this module keeps one: a client that signs with a key asks
-for it each time, and the kept one is never older than the period. A key that is refused before that is asked for again.
+Powertools' parameters utility does less: docs/adr/0041-secrets-with-our-own-cache.md.
 """
 
 import json
-import os
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
@@ -27,13 +26,13 @@ from recordings.observability import count, logger
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
-# A key that is refused for good must not become a call of Secrets Manager for every request.
+# A key that stays rejected must not cause a call to Secrets Manager for every request.
 MIN_REREAD_INTERVAL_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Age:
-    """A moment on two clocks. Lambda freezes idle processes, and a clock that counts from the start may freeze too."""
+    """A moment on two clocks. Lambda freezes idle processes, and a monotonic clock may stop meanwhile."""
 
     monotonic: float
     wall: float
@@ -43,80 +42,79 @@ class Age:
         return cls(time.monotonic(), time.time())
 
     def seconds(self) -> float:
-        """How long ago it was; the longer of both, so that neither a freeze nor a clock set back makes it shorter."""
+        """Seconds since that moment, by the clock that counts more: neither a freeze nor a wall clock that is set back
+        makes it shorter."""
         return max(time.monotonic() - self.monotonic, time.time() - self.wall)
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _Cached:
     value: Mapping[str, str]
-    read: Age
-    # When its key was refused and Secrets Manager had no other.
-    refused: Age | None = None
+    read_at: Age
+    # When the key in it was rejected and Secrets Manager had no other.
+    rejected_at: Age | None = None
 
 
-_kept: dict[str, _Kept] = {}
-# Threads of one copy share the secret: one of them reads it.
-_lock = threading.Lock()
+class Secret:
+    """One secret: a JSON object whose values are texts. Safe for threads.
+
+    Both methods raise:
+        Throttled: Secrets Manager is busy or does not respond
+        InfrastructureError: it denies the call, or the secret is no JSON object of texts
+    """
+
+    def __init__(self, arn: str, *, ttl: timedelta) -> None:
+        self._arn = arn
+        self.ttl_seconds: Final = ttl.total_seconds()
+        self._cached: _Cached | None = None
+        # The threads of one copy share the secret: one of them reads it.
+        self._lock = threading.Lock()
+
+    def read(self) -> Mapping[str, str]:
+        """Return the secret as it was less than the TTL ago."""
+        with self._lock:
+            cached = self._cached
+            if cached is not None and cached.read_at.seconds() < self.ttl_seconds:
+                return cached.value
+            return self._fetch().value
+
+    def read_replacement(self, rejected: Mapping[str, str]) -> Mapping[str, str] | None:
+        """Return the secret that replaced `rejected`, whose key was rejected, or None if nothing replaced it yet."""
+        with self._lock:
+            cached = self._cached
+            if cached is None or (cached.value == rejected and not _is_confirmed(cached)):
+                cached = self._fetch()
+                if cached.value == rejected:
+                    self._cached = replace(cached, rejected_at=Age.now())
+            # Else another thread has read the replacement, or a moment ago there was none.
+            return cached.value if cached.value != rejected else None
+
+    def _fetch(self) -> _Cached:
+        # Before the call: the secret may change while the response is under way.
+        read_at = Age.now()
+        # A value that cannot be confirmed any more may have been revoked, so it is not used on.
+        self._cached = None
+        with translated_errors():
+            text = _client().get_secret_value(SecretId=self._arn).get("SecretString", "")
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = None
+        if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
+            # Neither its values nor its names belong in the log.
+            logger.error("secret unreadable", secret=self._arn)
+            count("InfrastructureErrors")
+            raise InfrastructureError("A secret is no JSON object of texts.")
+        self._cached = _Cached(value, read_at)
+        return self._cached
+
+
+def _is_confirmed(cached: _Cached) -> bool:
+    """Whether Secrets Manager had no other value a moment ago."""
+    return cached.rejected_at is not None and cached.rejected_at.seconds() < MIN_REREAD_INTERVAL_SECONDS
 
 
 @cache
 def _client() -> "SecretsManagerClient":
     config = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
     return bounded(boto3.client("secretsmanager", config=config))
-
-
-def secret(arn: str) -> Mapping[str, str]:
-    """The JSON object in a secret, read from Secrets Manager less than SECRET_TTL_SECONDS ago.
-
-    Raises:
-        Throttled: Secrets Manager is busy or does not answer
-        InfrastructureError: it refuses the call, or the secret is no JSON object of texts
-    """
-    with _lock:
-        kept = _kept.get(arn)
-        if kept is not None and kept.read.seconds() < float(os.environ["SECRET_TTL_SECONDS"]):
-            return kept.value
-        return _read(arn)
-
-
-def replaced_secret(arn: str, refused: Mapping[str, str]) -> Mapping[str, str] | None:
-    """The secret that has taken the place of one whose key was refused; None when there is no other.
-
-    Raises what `secret` raises.
-    """
-    with _lock:
-        kept = _kept.get(arn)
-        if kept is None or (kept.value == refused and not _is_confirmed(kept)):
-            value = _read(arn)
-            if value == refused:
-                _kept[arn] = replace(_kept[arn], refused=Age.now())
-        else:
-            # Another thread was refused before, or a moment ago there was no other.
-            value = kept.value
-    return value if value != refused else None
-
-
-def _is_confirmed(kept: _Kept) -> bool:
-    """Whether a moment ago there was no other secret than one whose key had been refused."""
-    return kept.refused is not None and kept.refused.seconds() < MIN_REREAD_INTERVAL_SECONDS
-
-
-def _read(arn: str) -> Mapping[str, str]:
-    # Before the call: what changes while it is on its way counts as older.
-    began = Age.now()
-    # A value that can no longer be confirmed is not used on: it may have been revoked.
-    _kept.pop(arn, None)
-    with translated_errors():
-        text = _client().get_secret_value(SecretId=arn).get("SecretString", "")
-    try:
-        value = json.loads(text)
-    except ValueError:
-        value = None
-    if not isinstance(value, dict) or not all(isinstance(one, str) for one in value.values()):
-        # What is in it is not for the log, not even its names.
-        logger.error("secret unreadable", secret=arn)
-        count("InfrastructureErrors")
-        raise InfrastructureError("a secret is no JSON object of texts")
-    _kept[arn] = _Kept(value, began)
-    return value

@@ -5,24 +5,22 @@ Cloudflare keeps no idempotency key: who calls `start` looks at `active` before 
 """
 
 import io
-import os
 import random
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import quote, urlencode
 
 import requests
 from urllib3.exceptions import HTTPError
 
-from recordings.adapters.aws.secrets import replaced_secret, secret
+from recordings import settings
 from recordings.adapters.cloudflare.models import parsed, read_capture, recording_id, time_of, whole
-from recordings.adapters.storage.r2_keys import r2_keys
 from recordings.domain.errors import (
     InfrastructureError,
     ProviderError,
@@ -71,14 +69,28 @@ BARREN_PAGES: Final = 2
 MOST_ROWS: Final = 10**12
 
 
+class Credentials(Protocol):
+    """The secret with the API token, `api_token`; adapters.aws.secrets.Secret has the contract."""
+
+    def read(self) -> Mapping[str, str]: ...
+    def read_replacement(self, rejected: Mapping[str, str]) -> Mapping[str, str] | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class DirectDelivery:
+    """The R2 bucket into which Cloudflare itself puts files. `credentials` returns its current access key."""
+
+    bucket: str
+    credentials: Callable[[], Mapping[str, str]]
+
+
 class RealtimeKitClient:
     """Implements ports.Recorder."""
 
-    def __init__(self, budget: RateLimiter) -> None:
-        self._budget = budget
-        account, app = os.environ["CLOUDFLARE_ACCOUNT_ID"], os.environ["REALTIMEKIT_APP_ID"]
-        self._base = f"{os.environ['CLOUDFLARE_API_URL']}/accounts/{account}/realtime/kit/{app}"
-        self._secret_arn = os.environ["CLOUDFLARE_SECRET_ARN"]
+    def __init__(self, budget: RateLimiter, *, token: Credentials, delivery: DirectDelivery | None = None) -> None:
+        self._budget, self._token, self._delivery = budget, token, delivery
+        api_url, self._account_id, app_id, _ = settings.CLOUDFLARE()
+        self._base = f"{api_url}/accounts/{self._account_id}/realtime/kit/{app_id}"
         self._sent_with: Mapping[str, str] = {}
         # The session repeats nothing by itself: what is sent is counted.
         self._session = requests.Session()
@@ -107,15 +119,15 @@ class RealtimeKitClient:
 
     def _storage(self, folder: str | None) -> Mapping[str, str] | None:
         """Where Cloudflare is to put the file: our R2 bucket (recording-guide/custom-cloud-storage), if switched on."""
-        if folder is None or os.environ.get("DIRECT_DELIVERY") != "on":
+        if folder is None or self._delivery is None:
             return None
-        keys = r2_keys()
+        keys = self._delivery.credentials()
         return {
             "type": "cloudflare",
-            "account_id": os.environ["CLOUDFLARE_ACCOUNT_ID"],
+            "account_id": self._account_id,
             "access_key": keys["access_key_id"],
             "secret": keys["secret_access_key"],
-            "bucket": os.environ["R2_BUCKET"],
+            "bucket": self._delivery.bucket,
             "path": folder,
         }
 
@@ -238,7 +250,7 @@ class RealtimeKitClient:
 
     def _ask(self, method: str, path: str, body: Mapping[str, Any] | None) -> Mapping[str, Any]:
         response = self._answered(method, path, body)
-        if response.status_code in TOKEN_REFUSED and replaced_secret(self._secret_arn, self._sent_with) is not None:
+        if response.status_code in TOKEN_REFUSED and self._token.read_replacement(self._sent_with) is not None:
             # Refused before anything was done, so that a start is not made twice either.
             response = self._answered(method, path, body)
         try:
@@ -265,7 +277,7 @@ class RealtimeKitClient:
         Raises ProviderTimeout, and sends nothing, when the request that needs it has no time left.
         """
         least = READING_SECONDS if method == "GET" else CHANGING_SECONDS
-        held = secret(self._secret_arn)
+        held = self._token.read()
         token = held.get("api_token")
         if not token:
             raise InfrastructureError("the secret of Cloudflare lacks api_token")

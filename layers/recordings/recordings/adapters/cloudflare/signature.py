@@ -4,7 +4,6 @@ import base64
 import binascii
 import json
 import math
-import os
 from typing import Final
 
 import requests
@@ -15,6 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
 
+from recordings import settings
 from recordings.adapters.aws.secrets import Age
 from recordings.domain.errors import ProviderError, ProviderTimeout
 from recordings.request_context import remaining_seconds
@@ -37,7 +37,7 @@ class WebhookKeys:
     """Checks signatures: RSASSA-PKCS1-v1_5 with SHA-256 over the raw body, in base64."""
 
     def __init__(self) -> None:
-        self._url = os.environ["CLOUDFLARE_WEBHOOK_KEY_URL"]
+        self._url = settings.WEBHOOK().key_url
         self._key: RSAPublicKey | None = None
         self._asked: Age | None = None
 

@@ -11,7 +11,6 @@ at most twice as many tenants as the bucket has calls.
 """
 
 import math
-import os
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
@@ -23,6 +22,7 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.operand import Path
 from pynamodb.expressions.update import Action
 
+from recordings import settings
 from recordings.adapters.dynamodb.items import RateLimitItem
 from recordings.adapters.dynamodb.writes import put_item, update_item
 from recordings.domain.errors import ProviderThrottled, TenantThrottled, Throttled
@@ -73,12 +73,13 @@ class _Unwritten(Exception):
 
 
 def _shares() -> Shares:
+    configured = settings.RATE_LIMIT()
     return Shares(
-        calls_per_minute=int(os.environ["CLOUDFLARE_CALLS_PER_MINUTE"]),
-        stop_reserve_percent=int(os.environ["CLOUDFLARE_STOP_RESERVE_PERCENT"]),
-        tenant_percent=int(os.environ["CLOUDFLARE_TENANT_SHARE_PERCENT"]),
-        workflow_percent=int(os.environ["CLOUDFLARE_WORKFLOW_SHARE_PERCENT"]),
-        sync_percent=int(os.environ["CLOUDFLARE_SYNC_SHARE_PERCENT"]),
+        calls_per_minute=configured.calls_per_minute,
+        stop_reserve_percent=configured.stop_reserve_percent,
+        tenant_percent=configured.tenant_percent,
+        workflow_percent=configured.workflow_percent,
+        sync_percent=configured.sync_percent,
     )
 
 

@@ -1,6 +1,5 @@
 """Cold storage: the S3 archive bucket, its Glacier classes and their restored copies."""
 
-import os
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import boto3
 from botocore.config import Config
 
+from recordings import settings
 from recordings.adapters.aws.deadline import bounded
 from recordings.adapters.aws.errors import NO_EXPEDITED, NO_OBJECT, RESTORING, Refused, translated_errors
 from recordings.adapters.storage.bucket import Bucket, presigned
@@ -39,13 +39,16 @@ class ArchiveBucket(Bucket):
 
     keeps_crc32 = True
 
+    def __init__(self) -> None:
+        self._settings = settings.ARCHIVE()
+
     @cached_property
     def client(self) -> "S3Client":
         return bounded(boto3.client("s3", config=TIMEOUTS))
 
     @cached_property
     def name(self) -> str:
-        return os.environ["ARCHIVE_BUCKET"]
+        return self._settings.bucket
 
     @property
     def extra(self) -> Mapping[str, Any]:
@@ -91,13 +94,16 @@ class RestoredCopies:
     only read the archive is assumed, and its end told (IAM User Guide, "Presigned URLs").
     """
 
+    def __init__(self) -> None:
+        self._bucket, self._role_arn = settings.ARCHIVE().bucket, settings.ARCHIVE_DOWNLOAD().role_arn
+
     def presign(
         self, key: str, *, file_name: str, content_type: str, expires_in: int, now: datetime
     ) -> tuple[str, datetime]:
         """The URL, and when it ends: after `expires_in` seconds, or sooner when the credentials do."""
         with translated_errors():
             session = bounded(boto3.client("sts", config=TIMEOUTS)).assume_role(
-                RoleArn=os.environ["DOWNLOAD_ROLE_ARN"], RoleSessionName="download", DurationSeconds=SESSION_SECONDS
+                RoleArn=self._role_arn, RoleSessionName="download", DurationSeconds=SESSION_SECONDS
             )["Credentials"]
         ends = session["Expiration"].astimezone(UTC).replace(microsecond=0)
         seconds = min(expires_in, int((ends - now).total_seconds()))
@@ -108,5 +114,5 @@ class RestoredCopies:
             aws_secret_access_key=session["SecretAccessKey"],
             aws_session_token=session["SessionToken"],
         )
-        url = presigned(client, os.environ["ARCHIVE_BUCKET"], key, file_name, content_type, seconds)
+        url = presigned(client, self._bucket, key, file_name, content_type, seconds)
         return url, now + timedelta(seconds=seconds)

@@ -8,7 +8,6 @@ as well and keeps that of the whole object; R2 has none of an object made of par
 import base64
 import gc
 import hashlib
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
@@ -19,19 +18,20 @@ from zlib import crc32
 import boto3
 from botocore.config import Config
 
+from recordings import settings
 from recordings.adapters.aws.deadline import bounded
 from recordings.adapters.aws.errors import (
     CHANGED,
     DAMAGED,
-    NO_ANSWER,
     NO_OBJECT,
+    NO_RESPONSE,
     NO_UPLOAD,
     PARTS_MISSING,
     Refused,
     translated_errors,
 )
-from recordings.adapters.aws.secrets import Age
-from recordings.adapters.storage.r2_keys import PLACEHOLDER, r2_keys, sign_with_current_keys
+from recordings.adapters.aws.secrets import Age, Secret
+from recordings.adapters.storage.r2_keys import PLACEHOLDER, R2Credentials
 from recordings.domain.errors import ChecksumMismatch, SourceChanged, SourceUnavailable, Throttled
 from recordings.domain.etag import of_parts
 
@@ -93,7 +93,7 @@ class Bucket:
 
         try:
             with translated_errors(CHANGED | NO_OBJECT):
-                return read_on(fill, last - first + 1, NO_ANSWER)
+                return read_on(fill, last - first + 1, NO_RESPONSE)
         except Refused as refusal:
             if refusal.code in CHANGED:
                 raise SourceChanged("the file changed while it was read") from refusal.__cause__
@@ -277,14 +277,18 @@ class Bucket:
 class R2Bucket(Bucket):
     """The bucket that recordings are served from."""
 
-    # The keys that R2 has accepted, and when.
-    _accepted: tuple[Mapping[str, str], Age] | None = None
+    def __init__(self) -> None:
+        self._settings = settings.R2_BUCKET()
+        self._secret = Secret(self._settings.secret_arn, ttl=settings.SECRETS().ttl)
+        self.credentials = R2Credentials(self._secret)
+        # The key that R2 has accepted, and when.
+        self._accepted: tuple[Mapping[str, str], Age] | None = None
 
     @cached_property
     def client(self) -> "S3Client":
         client: S3Client = boto3.client(
             "s3",
-            endpoint_url=os.environ["R2_ENDPOINT"],
+            endpoint_url=self._settings.endpoint_url,
             region_name="auto",
             aws_access_key_id=PLACEHOLDER,
             aws_secret_access_key=PLACEHOLDER,
@@ -300,11 +304,11 @@ class R2Bucket(Bucket):
                 retries={"mode": "standard", "total_max_attempts": 5},
             ),
         )
-        return sign_with_current_keys(bounded(client))
+        return self.credentials.sign(bounded(client))
 
     @cached_property
     def name(self) -> str:
-        return os.environ["R2_BUCKET"]
+        return self._settings.bucket
 
     def presign(self, key: str, *, file_name: str, content_type: str, expires_in: int) -> str:
         """A URL that downloads the file under a readable name for `expires_in` seconds (R2 allows 7 days).
@@ -318,7 +322,7 @@ class R2Bucket(Bucket):
         """Ask R2 for a file's head, once in a period: it has no part in signing, so a URL may be dead."""
         if self._accepted is not None:
             keys, at = self._accepted
-            if keys == r2_keys() and at.seconds() < float(os.environ["SECRET_TTL_SECONDS"]):
+            if keys == self.credentials.read() and at.seconds() < self._secret.ttl_seconds:
                 return
         began = Age.now()
         try:
@@ -326,7 +330,7 @@ class R2Bucket(Bucket):
         except Throttled:
             # That R2 is busy or away says nothing of the keys, and the URL lives longer than that.
             pass
-        self._accepted = r2_keys(), began
+        self._accepted = self.credentials.read(), began
 
 
 def presigned(client: "S3Client", bucket: str, key: str, file_name: str, content_type: str, expires_in: int) -> str:

@@ -8,7 +8,6 @@ Two settings decide: `CAPTURE_HOSTS`, names and `*.suffixes` with commas between
 local stack alone sets to `on`: then http, other ports and loopback addresses are allowed too.
 """
 
-import os
 import re
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,6 +25,7 @@ from urllib3.exceptions import ConnectTimeoutError, LocationParseError, NameReso
 from urllib3.util import parse_url
 from urllib3.util.connection import create_connection
 
+from recordings import settings
 from recordings.domain.errors import SourceNotAllowed, SourceUnavailable
 from recordings.observability import count, logger
 
@@ -54,9 +54,10 @@ class DownloadRules:
     loopback: bool = False
 
     @classmethod
-    def from_environment(cls) -> "DownloadRules":
-        listed = [host.strip().lower() for host in os.environ["CAPTURE_HOSTS"].split(",")]
-        return cls([host for host in listed if host], os.environ.get("LOOPBACK_CAPTURES") == "on")
+    def from_settings(cls) -> "DownloadRules":
+        """The rules as deployed."""
+        source = settings.SOURCE()
+        return cls(source.hosts, source.is_loopback_allowed)
 
     def check_url(self, url: str) -> None:
         """Raise SourceNotAllowed unless the URL may be fetched, as far as its text tells."""

@@ -222,7 +222,7 @@ class UrlReader:
     """Implements transfer_file.Reader; a place is a URL, which must keep to the rules of the environment."""
 
     def __init__(self) -> None:
-        self._rules = DownloadRules.from_environment()
+        self._rules = DownloadRules.from_settings()
 
     def measure(self, place: str) -> SourceFile:
         return measure(place, self._rules)

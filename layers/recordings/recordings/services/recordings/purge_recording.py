@@ -8,9 +8,9 @@ must name it as its owner; nothing of any other recording is touched.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
-from recordings.domain.errors import RecordingNotFound
+from recordings.domain.errors import RecordingNotFound, Throttled
 from recordings.domain.purge import (
     ORDER_TO_BEGIN,
     TOO_EARLY,
@@ -30,9 +30,11 @@ from recordings.domain.storage_keys import (
     quarantine_prefix,
     recording_prefix,
 )
+from recordings.ports.events import EventBus
 from recordings.ports.repositories import Recordings
 from recordings.ports.system import Clock
 
+DETAIL_TYPE: Final = "recording.purged"
 CAME_BACK: Final = "it is in the table again"
 
 
@@ -56,20 +58,34 @@ class PurgeRecords(Protocol):
         """
 
 
-class PurgeNews(Protocol):
-    """Who hears of a purge."""
+class PurgeEvent(Protocol):
+    """Makes the document of the event."""
 
-    def purged(self, record: PurgeRecord, *, late: bool) -> None:
-        """Tell the tenant's systems. May be called again for the same purge."""
+    def __call__(self, record: PurgeRecord, *, late: bool) -> Mapping[str, Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Purged:
-    """What came of a removal. `refused` says why nothing was purged; `put_back`: the recording is kept on."""
+    """The result of a removal. `refused` is why nothing was purged; `put_back` is True if the recording stays."""
 
     record: PurgeRecord | None = None
     refused: str | None = None
     put_back: bool = False
+
+    @property
+    def outcome(self) -> str:
+        """What happened, as the log says it."""
+        if self.put_back:
+            return "put back"
+        return "purged" if self.refused is None else "purge refused"
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the log adds to the outcome: why, or how much was removed and which files were not there."""
+        if self.record is None:
+            return {"reason": self.refused}
+        absent = [f"{store}:{key}" for store, key in self.record.absent]
+        return {"removed": len(self.record.found), "absent": absent}
 
 
 class RemovableRecordings(Recordings, Protocol):
@@ -86,15 +102,23 @@ class PurgeRecording:
     recordings: RemovableRecordings
     stores: Mapping[Store, ErasableStore]
     records: PurgeRecords
-    news: PurgeNews
+    bus: EventBus
+    event: PurgeEvent
     clock: Clock
     retention: timedelta | None
 
-    def __call__(self, removal: Removal) -> Purged:
-        """Purge the recording whose item was removed, if that is right. Safe to repeat: a repeat tells the same.
+    def __call__(self, removal: Removal | PurgeRecord) -> Purged:
+        """Purge the recording whose item was removed; for a purge record that expired, purge once more.
 
-        Raises Throttled or InfrastructureError; then some of it may be left, and a repeat removes that.
+        Checks every precondition itself. Safe to repeat: a repeat removes what is left and announces the same.
+
+        Raises:
+            Throttled: a service is busy or does not respond, or the bus refused the event
+            InfrastructureError: a service denies a call
         """
+        return self._purge(removal) if isinstance(removal, Removal) else self._purge_again(removal)
+
+    def _purge(self, removal: Removal) -> Purged:
         recording, now = removal.recording, self.clock()
         refused = may_be_purged(removal, retention=self.retention, now=now)
         if refused is not None and refused != TOO_EARLY:
@@ -108,21 +132,22 @@ class PurgeRecording:
         # Kept before anything goes: whoever repeats this finds less in the stores, and tells of all of it.
         record = self.records.note(replace(record, found=tuple(self._family(record))))
         self._erase(record)
-        self.news.purged(record, late=False)
+        self._announce(record, late=False)
         return Purged(record)
 
-    def sweep(self, record: PurgeRecord) -> Purged:
-        """Remove what has come since a recording was purged: Cloudflare delivers late, a task ends late.
-
-        Raises Throttled or InfrastructureError.
-        """
+    def _purge_again(self, record: PurgeRecord) -> Purged:
+        """Remove what arrived since the purge: Cloudflare delivers late, or a task ended late."""
         if self._is_there(record.tenant_id, record.id):
             return Purged(refused=CAME_BACK)
         late = replace(record, found=tuple(self._family(record)), purged_at=self.clock(), version=record.version + 1)
         self._erase(late)
         if late.found:
-            self.news.purged(late, late=True)
+            self._announce(late, late=True)
         return Purged(late)
+
+    def _announce(self, record: PurgeRecord, *, late: bool) -> None:
+        if self.bus.publish(DETAIL_TYPE, [self.event(record, late=late)]):
+            raise Throttled("The event bus refused an event. The stream delivers the removal again.")
 
     def _erase(self, record: PurgeRecord) -> None:
         for item in record.found:

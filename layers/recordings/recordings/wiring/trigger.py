@@ -1,0 +1,139 @@
+"""Builds the services of the functions in functions/trigger."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from recordings import settings
+from recordings.wiring.shared import RECONCILE, USE_FILES, deadlines, provider, reconcile_recording
+
+if TYPE_CHECKING:
+    from recordings.adapters.cloudflare.signature import WebhookKeys
+    from recordings.domain.change import RecordingChange
+    from recordings.domain.purge import PurgeRecord, Removal
+    from recordings.services.audit.audit_everything import AuditEverything
+    from recordings.services.recordings.announce_changes import AnnounceChanges
+    from recordings.services.recordings.purge_recording import PurgeRecording
+    from recordings.services.recordings.restore_recording import TrackRestore
+    from recordings.services.sync.receive_webhook import ReceiveWebhook
+
+type StreamRecord = Mapping[str, Any]
+
+
+def receive_webhook() -> "ReceiveWebhook":
+    settings.require(*RECONCILE, settings.WEBHOOK)
+    from recordings.adapters.aws.executions import ProcessingStateMachine
+    from recordings.adapters.dynamodb.recordings import DynamoRecordings
+    from recordings.adapters.dynamodb.rooms import DynamoRooms
+    from recordings.services.sync.receive_webhook import ReceiveWebhook
+
+    return ReceiveWebhook(
+        rooms=DynamoRooms(),
+        recordings=DynamoRecordings(),
+        recorder=provider("workflow"),
+        workflow=ProcessingStateMachine(),
+        reconcile=reconcile_recording("workflow"),
+    )
+
+
+def webhook_keys() -> "WebhookKeys":
+    """Build what checks the signature of a webhook."""
+    from recordings.adapters.cloudflare.signature import WebhookKeys
+
+    return WebhookKeys()
+
+
+def announce_changes() -> "AnnounceChanges":
+    settings.require(settings.TABLE, settings.EVENT_BUS)
+    from recordings.adapters.aws.event_bus import EventBridgeBus
+    from recordings.http.schemas import change_view
+    from recordings.services.recordings.announce_changes import AnnounceChanges
+
+    return AnnounceChanges(bus=EventBridgeBus(), event=change_view)
+
+
+def read_change() -> "Callable[[StreamRecord], RecordingChange]":
+    """Return what reads a record of the table's stream."""
+    from recordings.adapters.dynamodb.stream import recording_change
+
+    return recording_change
+
+
+def purge_recording() -> "PurgeRecording":
+    settings.require(settings.TABLE, *USE_FILES, settings.ARCHIVE, settings.EVENT_BUS)
+    from recordings.adapters.aws.event_bus import EventBridgeBus
+    from recordings.adapters.dynamodb.purge_records import DynamoPurgeRecords
+    from recordings.adapters.dynamodb.recordings import DynamoRecordings
+    from recordings.adapters.storage.archive import ArchiveBucket
+    from recordings.adapters.storage.bucket import R2Bucket
+    from recordings.adapters.storage.erasable import ErasableBucket
+    from recordings.adapters.system import now
+    from recordings.http.schemas import purged_view
+    from recordings.services.recordings.purge_recording import PurgeRecording
+
+    return PurgeRecording(
+        recordings=DynamoRecordings(),
+        stores={
+            "r2": ErasableBucket("r2", R2Bucket(), versioned=False),
+            "s3": ErasableBucket("s3", ArchiveBucket(), versioned=True),
+        },
+        records=DynamoPurgeRecords(),
+        bus=EventBridgeBus(),
+        event=purged_view,
+        clock=now,
+        retention=settings.TABLE().retention or None,
+    )
+
+
+def read_removal() -> "Callable[[StreamRecord], Removal | PurgeRecord | None]":
+    """Return what reads a removal from a record of the table's stream."""
+    from recordings.adapters.dynamodb.purge_records import removal_of
+
+    return removal_of
+
+
+def track_restore() -> "TrackRestore":
+    settings.require(settings.TABLE, settings.ARCHIVE)
+    from recordings.adapters.dynamodb.recordings import DynamoRecordings
+    from recordings.adapters.storage.archive import ArchiveBucket
+    from recordings.adapters.system import now
+    from recordings.services.recordings.restore_recording import TrackRestore
+
+    return TrackRestore(recordings=DynamoRecordings(), vault=ArchiveBucket(), clock=now)
+
+
+def audit_storage() -> "AuditEverything":
+    settings.require(*RECONCILE, settings.ARCHIVE)
+    from recordings.adapters.aws.executions import ProcessingStateMachine
+    from recordings.adapters.dynamodb.audit import DynamoOpenFindings, DynamoTenants
+    from recordings.adapters.dynamodb.recordings import DynamoRecordings
+    from recordings.adapters.dynamodb.rooms import DynamoRooms
+    from recordings.adapters.storage.archive import ArchiveBucket
+    from recordings.adapters.storage.bucket import R2Bucket
+    from recordings.adapters.system import now
+    from recordings.services.audit.audit_captures import ListProviderRecordings, Patience
+    from recordings.services.audit.audit_everything import AuditEverything
+    from recordings.services.audit.audit_storage import AuditStorage
+
+    rooms, recordings, recorder = DynamoRooms(), DynamoRecordings(), provider("background")
+    # Waiting costs a few minutes of one small function a week, and makes the comparison whole.
+    patience = Patience(clock=now, wait=time.sleep)
+    shelves: Any = {"r2": R2Bucket(), "s3": ArchiveBucket()}
+    storage = AuditStorage(
+        rooms=rooms,
+        recordings=recordings,
+        recorder=recorder,
+        workflow=ProcessingStateMachine(),
+        shelves=shelves,
+        suspects=DynamoOpenFindings(),
+        reconcile=reconcile_recording("background"),
+        patience=patience,
+        clock=now,
+        deadlines=deadlines(),
+    )
+    captures = ListProviderRecordings(
+        rooms=rooms, recordings=recordings, recorder=recorder, patience=patience, clock=now
+    )
+    return AuditEverything(
+        tenants=DynamoTenants(), recordings=recordings, shelves=shelves, captures=captures, storage=storage, clock=now
+    )

@@ -1,0 +1,77 @@
+"""What each function loads and reads when it is imported alone, beside what the template gives it."""
+
+import pytest
+
+from tests.support.loaded import environment, loaded, required
+from tests.support.template import granted, resources, template
+
+FUNCTIONS = resources("AWS::Serverless::Function")
+
+# The policies that an adapter uses. A function that loads the adapter has at least one of them.
+POLICIES = {
+    "dynamodb.connection": {"ReadRecordings", "WriteRecordings"},
+    "cloudflare.client": {"CallCloudflare"},
+    "storage.archive": {"ReadArchive", "RestoreFromArchive", "WriteArchive", "EmptyArchive", "EraseArchive"},
+    "storage.erasable": {"EraseArchive"},
+    "aws.event_bus": {"AnnounceEvents"},
+}
+# The policies that a variable's reader uses, for adapters that serve several policies.
+VARIABLE_POLICIES = {
+    "PROCESSING_ARN": {"RunProcessing"},
+    "ARCHIVING_ARN": {"RunArchiving"},
+    "DOWNLOAD_ROLE_ARN": {"SignArchiveDownloads"},
+    "R2_SECRET_ARN": {"UseFiles"},
+}
+# Policies without an adapter: Lambda itself uses the function's role to send a stream's dead letters.
+WITHOUT_ADAPTER = {"KeepLostChanges"}
+# Functions that answer task tokens.
+ANSWERS_TASKS = {"CheckUpload", "ReceiveWebhook"}
+# It reads the stream's images with the models of the table, and calls no table.
+READS_IMAGES_ONLY = {"AnnounceChanges"}
+# Variables that template.yaml gives to every function, for Lambda's or Powertools' own use.
+READ_BY_OTHERS = {"CONFIGURATION_VERSION", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_SERVICE_NAME"}
+
+
+def uses(name: str) -> list[set[str]]:
+    """For each adapter and variable of a function, the policies of which it needs one or more."""
+    function = loaded()[name]
+    adapters = [
+        wanted
+        for adapter, wanted in POLICIES.items()
+        if f"recordings.adapters.{adapter}" in function.modules
+        and not (adapter == "dynamodb.connection" and name in READS_IMAGES_ONLY)
+    ]
+    variables = [wanted for variable, wanted in VARIABLE_POLICIES.items() if variable in function.variables]
+    return adapters + variables + [{"AnswerTasks"} for _ in {name} & ANSWERS_TASKS]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_adapter_has_its_policy_and_every_policy_its_adapter(name: str) -> None:
+    wanted = uses(name)
+    for policies in wanted:
+        assert policies & granted(name), f"{name} loads an adapter that needs one of {sorted(policies)}"
+    unused = granted(name) - set().union(*wanted) - WITHOUT_ADAPTER
+    assert unused == set(), f"{name} loads no adapter for {sorted(unused)}"
+
+
+# Not yet built by wiring.
+SYNC = {"BeginSync", "ScanProviderRecordings", "ReconcileBatch", "EndSync"}
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTIONS.keys() - SYNC))
+def test_an_empty_environment_names_every_variable_that_the_function_reads(name: str) -> None:
+    known = environment(name).keys() | {"DIRECT_DELIVERY"}
+    defaults = {"LOOPBACK_CAPTURES", "POWERTOOLS_LOG_LEVEL", "RETENTION_DAYS"}
+    assert set(required()[name]) == (loaded()[name].variables & known) - READ_BY_OTHERS - defaults
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_reads_the_variables_that_the_template_gives_it_alone(name: str) -> None:
+    own = FUNCTIONS[name].get("Environment", {}).get("Variables", {})
+    assert own.keys() <= loaded()[name].variables
+
+
+def test_a_function_reads_no_variable_that_the_template_gives_to_none() -> None:
+    common = template()["Globals"]["Function"]["Environment"]["Variables"].keys()
+    read = set().union(*(function.variables for function in loaded().values()))
+    assert common - READ_BY_OTHERS <= read
