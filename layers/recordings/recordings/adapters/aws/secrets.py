@@ -3,7 +3,7 @@
 A secret may change while a function is warm. Nothing outside this module keeps its value: a client that signs with a
 key reads the key each time. A key that is rejected earlier is read again.
 
-Powertools' parameters utility does less: docs/adr/0041-secrets-with-our-own-cache.md.
+Powertools' parameters utility does less: docs/adr/0047-secrets-with-our-own-cache.md.
 """
 
 import json
