@@ -140,7 +140,7 @@ def run(server: Server) -> Run:
 @pytest.mark.parametrize(
     ("typed", "sent", "answer", "words", "document"), COMMANDS, ids=[typed for typed, *_ in COMMANDS]
 )
-def test_a_command_makes_its_call_and_tells_people(
+def test_a_command_sends_its_request_and_prints_sentences(
     run: Run, server: Server, typed: str, sent: tuple[str, str, object], answer: Reply, words: str, document: object
 ) -> None:
     server.route(sent[0], sent[1], [answer])
@@ -156,7 +156,7 @@ def test_a_command_makes_its_call_and_tells_people(
 @pytest.mark.parametrize(
     ("typed", "sent", "answer", "words", "document"), COMMANDS, ids=[typed for typed, *_ in COMMANDS]
 )
-def test_a_command_tells_scripts_in_json(
+def test_a_command_prints_json_for_scripts(
     run: Run, server: Server, typed: str, sent: tuple[str, str, object], answer: Reply, words: str, document: object
 ) -> None:
     server.route(sent[0], sent[1], [answer])
@@ -168,7 +168,7 @@ def test_a_command_tells_scripts_in_json(
 
 
 @pytest.mark.parametrize("command", EVERY_COMMAND)
-def test_every_command_explains_itself_without_settings(run: Run, command: str) -> None:
+def test_every_command_has_help_without_settings(run: Run, command: str) -> None:
     result = run(command, "--help", RECORDINGS_URL=None, RECORDINGS_TOKEN=None)
 
     assert result.exit_code == Exit.OK
@@ -255,7 +255,7 @@ def test_every_error_has_an_exit_code(error: RecordingsError, code: Exit) -> Non
     assert exit_code(error) is code
 
 
-def test_nobody_there_is_a_network_error(run: Run) -> None:
+def test_a_refused_connection_is_a_network_error(run: Run) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         result = run("list", RECORDINGS_URL=f"http://127.0.0.1:{free.getsockname()[1]}")
@@ -295,7 +295,7 @@ def test_wrong_use_is_exit_code_2_and_sends_nothing(
     assert server.asked == []
 
 
-def test_settings_may_be_options_too(run: Run, server: Server) -> None:
+def test_settings_can_be_options(run: Run, server: Server) -> None:
     server.route("GET", ROOMS, [Reply(200, {"data": [], "meta": {}})])
 
     result = run(
@@ -331,7 +331,7 @@ def test_ids_are_never_cut_off_in_a_table(run: Run, server: Server) -> None:
     assert long in run("list").stdout
 
 
-def test_a_name_cannot_steer_the_terminal(run: Run, server: Server) -> None:
+def test_a_name_cannot_control_the_terminal(run: Run, server: Server) -> None:
     room = {**ROOM, "name": "\x1b]0;gone\x07[red]bold[/red]"}
     server.route("GET", ONE_ROOM, [data(room)])
     server.route("GET", ROOMS, [Reply(200, {"data": [room], "meta": {}})])
@@ -343,7 +343,7 @@ def test_a_name_cannot_steer_the_terminal(run: Run, server: Server) -> None:
         assert "[red]bold[/red]" in shown
 
 
-def test_what_is_at_work_is_shown_with_its_progress(run: Run, server: Server) -> None:
+def test_a_running_copy_is_shown_with_its_progress(run: Run, server: Server) -> None:
     progress = {"step": "copy", "attempt": 1, "bytes_done": 5_000_000, "bytes_total": 20_000_000, "stalled": True}
     failure = {"code": "lost", "message": "It is lost."}
     changes: dict[str, Any] = {"progress": progress, "failure": failure, "archive_error": failure, "partial": True}
@@ -365,7 +365,7 @@ def file(server: Server) -> bytes:
     return content
 
 
-def test_a_download_shows_where_the_file_is(run: Run, server: Server, file: bytes, tmp_path: Path) -> None:
+def test_a_download_prints_the_path_of_the_file(run: Run, server: Server, file: bytes, tmp_path: Path) -> None:
     result = run("download rec_1 --to", str(tmp_path))
 
     assert result.exit_code == Exit.OK
@@ -374,7 +374,7 @@ def test_a_download_shows_where_the_file_is(run: Run, server: Server, file: byte
     assert "authorization" not in server.headers[-1]
 
 
-def test_a_download_tells_scripts_where_the_file_is(run: Run, file: bytes, tmp_path: Path) -> None:
+def test_a_download_prints_the_path_as_json(run: Run, file: bytes, tmp_path: Path) -> None:
     path = tmp_path / "lesson.mp4"
 
     result = run("download rec_1 --json --no-resume -o", str(path))
@@ -400,7 +400,7 @@ def test_a_download_can_wait_until_there_is_a_file(run: Run, server: Server, fil
         (problem(404, "recording_not_found"), "--wait 5", Exit.NOT_FOUND),
     ],
 )
-def test_a_download_that_cannot_be_says_why(
+def test_a_failed_download_says_why(
     run: Run, server: Server, tmp_path: Path, answer: Reply, more: str, code: Exit
 ) -> None:
     server.route("GET", f"{HERE}/download", [answer])
@@ -411,14 +411,14 @@ def test_a_download_that_cannot_be_says_why(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_place_that_cannot_be_written_is_wrong_use(run: Run, file: bytes, tmp_path: Path) -> None:
+def test_a_path_that_is_not_writable_is_wrong_use(run: Run, file: bytes, tmp_path: Path) -> None:
     result = run("download rec_1 --to", str(tmp_path / "nowhere" / "lesson.mp4"))
 
     assert result.exit_code == Exit.USAGE
     assert "No such file or directory" in result.stderr.replace("\n", " ")
 
 
-def test_watching_tells_every_change_once(run: Run, server: Server) -> None:
+def test_watching_prints_every_change_once(run: Run, server: Server) -> None:
     busy = a_recording(status="processing", version=2)
     server.route("GET", HERE, [data(one) for one in (a_recording(status="recording"), busy, busy, RECORDING)])
 
@@ -428,7 +428,7 @@ def test_watching_tells_every_change_once(run: Run, server: Server) -> None:
     assert len(server.asked) == 4
 
 
-def test_watching_follows_a_move_to_its_end(run: Run, server: Server) -> None:
+def test_watching_follows_an_archive_move_to_its_end(run: Run, server: Server) -> None:
     states = [a_recording(status="archived", archive={"state": state}) for state in ("moving", "stored")]
     server.route("GET", HERE, [data(one) for one in states])
 
@@ -444,7 +444,7 @@ def test_watching_a_recording_that_fails_is_a_failure(run: Run, server: Server) 
     assert "It is lost." in result.stderr
 
 
-def test_watching_can_end_before_the_recording_does(run: Run, server: Server) -> None:
+def test_watching_stops_after_the_given_time(run: Run, server: Server) -> None:
     server.route("GET", HERE, [data(a_recording(status="recording"))])
 
     result = run("watch rec_1 --interval 0.01 --give-up-after 0.03")
@@ -452,7 +452,7 @@ def test_watching_can_end_before_the_recording_does(run: Run, server: Server) ->
     assert result.exit_code == Exit.TIMEOUT
 
 
-def test_the_version_can_be_asked_for_without_settings(run: Run) -> None:
+def test_the_version_needs_no_settings(run: Run) -> None:
     result = run("--version", RECORDINGS_URL=None)
 
     assert result.exit_code == Exit.OK

@@ -29,13 +29,13 @@ METHODS = [name for name in vars(Client) if not name.startswith("_")]
 AT_NOON = datetime(2026, 1, 6, 12, tzinfo=UTC)
 
 
-def test_both_clients_can_do_the_same() -> None:
+def test_both_clients_have_the_same_methods() -> None:
     assert sorted(METHODS) == sorted(name for name in vars(AsyncClient) if not name.startswith("_"))
     assert len(METHODS) == 20
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_both_clients_take_the_same(name: str) -> None:
+def test_both_clients_accept_the_same_arguments(name: str) -> None:
     blocking, waiting = getattr(Client, name), getattr(AsyncClient, name)
 
     assert inspect.signature(blocking).parameters == inspect.signature(waiting).parameters
@@ -49,7 +49,7 @@ def test_both_clients_return_the_same(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in METHODS if name != "close"])
-def test_every_method_says_what_it_does(name: str) -> None:
+def test_every_method_has_the_same_docstring_in_both_clients(name: str) -> None:
     assert getattr(Client, name).__name__ == getattr(AsyncClient, name).__name__ == name
     assert getattr(Client, name).__doc__
     assert getattr(Client, name).__doc__ == getattr(AsyncClient, name).__doc__
@@ -125,7 +125,7 @@ def test_a_call_sends_what_the_contract_says(
     assert (result is None) == (name == "delete_room")
 
 
-def test_a_recording_is_read_with_its_times_in_utc(call: Caller) -> None:
+def test_the_times_of_a_recording_are_in_utc(call: Caller) -> None:
     archive = {"state": "restored", "storage_class": "GLACIER", "restored_until": NOON}
 
     found = call(Script(data(a_recording(archive=archive, started_at="2026-01-06T14:00:00+02:00"))), "get", "rec_1")
@@ -137,7 +137,7 @@ def test_a_recording_is_read_with_its_times_in_utc(call: Caller) -> None:
     assert found.archive == Archive(state="restored", storage_class="GLACIER", restored_until=AT_NOON, expected_at=None)
 
 
-def test_a_recording_at_work_says_where_it_stands(call: Caller) -> None:
+def test_a_recording_has_its_progress_and_failure(call: Caller) -> None:
     progress = {"step": "copy", "attempt": 2, "bytes_done": 5, "bytes_total": 10, "next_step_due": None}
     progress |= {"stuck_after": NOON, "stalled": True}
     failure = {"code": "lost", "message": "It is lost."}
@@ -176,7 +176,7 @@ def test_a_sync_names_what_it_changed(call: Caller) -> None:
         b"[" * 100_000,
     ],
 )
-def test_an_answer_that_breaks_the_contract_is_named_so(call: Caller, body: bytes) -> None:
+def test_a_response_that_breaks_the_contract_is_an_unexpected_answer(call: Caller, body: bytes) -> None:
     api = Script(Reply(200, body, {"X-Request-Id": "request-1"}))
 
     with pytest.raises(UnexpectedAnswer) as caught:
@@ -186,7 +186,7 @@ def test_an_answer_that_breaks_the_contract_is_named_so(call: Caller, body: byte
     assert len(api.requests) == 1
 
 
-def test_an_id_cannot_lead_elsewhere(call: Caller) -> None:
+def test_an_id_cannot_change_the_path(call: Caller) -> None:
     api = Script(data(ROOM))
 
     call(api, "get_room", "../recordings/a b?c:d")
@@ -195,7 +195,7 @@ def test_an_id_cannot_lead_elsewhere(call: Caller) -> None:
 
 
 @pytest.mark.parametrize("given", ["", ".", ".."])
-def test_what_cannot_be_an_id_is_not_sent(call: Caller, given: str) -> None:
+def test_a_text_that_cannot_be_an_id_is_not_sent(call: Caller, given: str) -> None:
     api = Script(data(DELETED))
 
     with pytest.raises(ValueError, match="not an id"):
@@ -232,7 +232,7 @@ def test_a_list_can_be_filtered(call: Caller) -> None:
     assert page.items[0].created_at == AT_NOON
 
 
-def test_one_status_is_not_taken_for_a_list_of_letters(call: Caller) -> None:
+def test_one_status_is_not_a_list_of_letters(call: Caller) -> None:
     api = Script(Reply(200, {"data": [], "meta": {}}))
 
     call(api, "list_recordings", status="ready")
@@ -241,7 +241,7 @@ def test_one_status_is_not_taken_for_a_list_of_letters(call: Caller) -> None:
 
 
 @pytest.mark.parametrize("given", [{"offset": 1, "cursor": "c"}, {"created_after": datetime(2026, 1, 6)}])
-def test_a_list_that_cannot_be_asked_for_is_refused_here(call: Caller, given: dict[str, Any]) -> None:
+def test_a_contradictory_list_request_is_rejected_by_the_client(call: Caller, given: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"not both|needs a zone"):
         call(Script(data([])), "list_recordings", **given)
 
@@ -267,13 +267,13 @@ def test_iterating_follows_the_cursor_to_the_end(
     assert {request.url.params["limit"] for request in api.requests} == {"2"}
 
 
-def test_iterating_ends_although_the_cursor_stays(call: Caller) -> None:
+def test_iterating_ends_if_the_cursor_repeats(call: Caller) -> None:
     api = Script(Reply(200, {"data": [ROW], "meta": {"next_cursor": "same"}}))
 
     assert len(call(api, "iter_recordings")) == 2
 
 
-def test_nothing_is_asked_for_before_it_is_needed() -> None:
+def test_a_page_is_requested_when_it_is_needed() -> None:
     api = Script(Reply(200, {"data": [ROW, ROW], "meta": {"next_cursor": "more"}}))
     with Client(URL, "secret", transport=httpx.MockTransport(api)) as client:
         rows = client.iter_recordings()
@@ -288,7 +288,7 @@ def test_nothing_is_asked_for_before_it_is_needed() -> None:
 @pytest.mark.parametrize(
     ("document", "status"), [(WAIT, Status.PROCESSING), (ARCHIVED, Status.ARCHIVED)], ids=["processing", "archived"]
 )
-def test_an_address_that_is_not_there_yet_is_an_error_that_says_why(
+def test_a_download_url_before_the_file_is_stored_is_an_error_with_the_reason(
     call: Caller, document: dict[str, str], status: Status
 ) -> None:
     api = Script(Reply(202, document, {"Retry-After": "10"}))
@@ -301,11 +301,11 @@ def test_an_address_that_is_not_there_yet_is_an_error_that_says_why(
     assert len(api.requests) == 1
 
 
-def test_an_address_does_not_reach_the_logs() -> None:
+def test_a_download_url_is_in_no_log() -> None:
     assert "files.test" not in repr(Download.of(LINK))
 
 
-def test_a_token_can_be_asked_for_before_every_request(call: Caller) -> None:
+def test_a_token_function_is_called_before_every_request(call: Caller) -> None:
     tokens = iter(["first", "second"])
     api = Script(Reply(503, {}), data(RECORDING))
 
@@ -326,7 +326,7 @@ def test_a_token_can_be_awaited() -> None:
 
 
 @pytest.mark.parametrize("url", [URL, f"{URL}/", f"{URL}/api/v1", f"{URL}/api/v1/"])
-def test_the_address_may_end_as_people_write_it(call: Caller, url: str) -> None:
+def test_the_url_may_have_a_slash_or_the_api_path(call: Caller, url: str) -> None:
     api = Script(data(ROOM))
 
     call(api, "get_room", "1", url=url)
@@ -335,12 +335,12 @@ def test_the_address_may_end_as_people_write_it(call: Caller, url: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["", "api.test", "ftp://api.test", "https://", "https://host:port", "/api/v1"])
-def test_what_is_no_address_is_refused_at_once(url: str) -> None:
+def test_an_invalid_url_is_rejected(url: str) -> None:
     with pytest.raises(ValueError, match="not an address"):
         Client(url, "secret")
 
 
 @pytest.mark.parametrize("timeout", [0, -1, float("nan")])
-def test_there_is_always_a_timeout(timeout: float) -> None:
+def test_a_timeout_must_be_positive(timeout: float) -> None:
     with pytest.raises(ValueError, match="timeout"):
         Client(URL, "secret", timeout=timeout)

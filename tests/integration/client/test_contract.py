@@ -90,7 +90,7 @@ def every_code(kind: type[served.RecordingsError] = served.RecordingsError) -> s
     return {kind.code}.union(*(every_code(below) for below in kind.__subclasses__()))
 
 
-def test_every_code_that_is_served_has_its_class() -> None:
+def test_every_code_of_the_api_has_its_class() -> None:
     assert every_code() - NEVER_ANSWERED <= set(BY_CODE)
 
 

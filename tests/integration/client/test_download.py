@@ -93,9 +93,7 @@ def asked_for_links(server: Server) -> int:
     return sum(path == API for _, path, _ in server.asked)
 
 
-def test_a_file_arrives_whole_and_leaves_nothing_else(
-    storage: Storage, fetch: Callable[..., Path], tmp_path: Path
-) -> None:
+def test_a_download_leaves_only_the_whole_file(storage: Storage, fetch: Callable[..., Path], tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
 
     path = fetch(progress=lambda done, total: told.append((done, total)))
@@ -108,13 +106,13 @@ def test_a_file_arrives_whole_and_leaves_nothing_else(
     assert told == sorted(told)
 
 
-def test_the_storage_never_sees_the_token(storage: Storage, fetch: Callable[..., Path]) -> None:
+def test_the_token_is_not_sent_to_the_storage(storage: Storage, fetch: Callable[..., Path]) -> None:
     fetch()
 
     assert storage.tokens == [None]
 
 
-def test_the_signature_of_an_address_does_not_reach_the_logs(
+def test_the_signature_of_a_url_is_in_no_log(
     storage: Storage, fetch: Callable[..., Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG):
@@ -141,7 +139,7 @@ def test_in_a_directory_the_file_is_named_after_the_recording(
         ("attachment", "rec_1.mp4"),
     ],
 )
-def test_in_a_directory_the_file_has_the_extension_of_what_it_is(
+def test_in_a_directory_the_file_has_the_extension_of_its_type(
     server: Server, storage: Storage, fetch: Callable[..., Path], tmp_path: Path, disposition: str, name: str
 ) -> None:
     url = f"{server.url}/file?signed=1&{urlencode({'response-content-disposition': disposition})}"
@@ -150,7 +148,7 @@ def test_in_a_directory_the_file_has_the_extension_of_what_it_is(
     assert fetch(tmp_path) == tmp_path / name
 
 
-def test_what_was_there_is_replaced_only_by_the_whole_file(
+def test_only_the_whole_file_replaces_an_existing_one(
     storage: Storage, fetch: Callable[..., Path], tmp_path: Path
 ) -> None:
     (tmp_path / "lesson.mp4").write_bytes(b"old")
@@ -167,7 +165,9 @@ def test_what_was_there_is_replaced_only_by_the_whole_file(
     assert fetch().read_bytes() == CONTENT
 
 
-def test_a_cut_connection_goes_on_where_it_was(call: Caller, storage: Storage, fetch: Callable[..., Path]) -> None:
+def test_a_download_continues_after_a_lost_connection(
+    call: Caller, storage: Storage, fetch: Callable[..., Path]
+) -> None:
     storage.trouble = [1000, 50_000]
 
     assert fetch(retries=0).read_bytes() == CONTENT
@@ -176,7 +176,7 @@ def test_a_cut_connection_goes_on_where_it_was(call: Caller, storage: Storage, f
     assert call.slept == []
 
 
-def test_a_later_call_goes_on_where_an_earlier_one_ended(storage: Storage, fetch: Callable[..., Path]) -> None:
+def test_a_later_call_continues_the_download_of_an_earlier_one(storage: Storage, fetch: Callable[..., Path]) -> None:
     storage.trouble = [1000, Reply(503)]
     with pytest.raises(DownloadFailed):
         fetch(retries=0)
@@ -188,7 +188,7 @@ def test_a_later_call_goes_on_where_an_earlier_one_ended(storage: Storage, fetch
     assert told[0] == 1000
 
 
-def test_without_resume_it_begins_anew(storage: Storage, fetch: Callable[..., Path]) -> None:
+def test_without_resume_the_download_starts_at_byte_0(storage: Storage, fetch: Callable[..., Path]) -> None:
     storage.trouble = [1000, Reply(503)]
     with pytest.raises(DownloadFailed):
         fetch(retries=0)
@@ -198,7 +198,7 @@ def test_without_resume_it_begins_anew(storage: Storage, fetch: Callable[..., Pa
     assert storage.asked[2:] == [(None, None)]
 
 
-def test_what_was_complete_but_for_its_name_is_not_fetched_again(
+def test_a_complete_part_file_is_not_downloaded_again(
     storage: Storage, fetch: Callable[..., Path], tmp_path: Path
 ) -> None:
     note = {"recording_id": "rec_1", "etag": '"one"', "size": len(CONTENT)}
@@ -224,7 +224,7 @@ def test_what_was_complete_but_for_its_name_is_not_fetched_again(
         '{"recording_id": "rec_1", "etag": null, "size": 1048576}',
     ],
 )
-def test_what_may_belong_to_something_else_is_not_joined(
+def test_bytes_of_another_file_are_not_joined(
     storage: Storage, fetch: Callable[..., Path], tmp_path: Path, note: str | None
 ) -> None:
     (tmp_path / "lesson.mp4.part").write_bytes(b"something else")
@@ -236,7 +236,7 @@ def test_what_may_belong_to_something_else_is_not_joined(
     assert storage.asked == [(None, None)]
 
 
-def test_a_file_that_changed_meanwhile_is_begun_anew(storage: Storage, fetch: Callable[..., Path]) -> None:
+def test_a_changed_file_is_downloaded_again(storage: Storage, fetch: Callable[..., Path]) -> None:
     def change() -> None:
         storage.content, storage.etag = CONTENT[::-1], '"two"'
 
@@ -247,7 +247,7 @@ def test_a_file_that_changed_meanwhile_is_begun_anew(storage: Storage, fetch: Ca
     assert storage.asked == [(None, None), ("bytes=1000-", '"one"'), (None, None)]
 
 
-def test_a_storage_without_ranges_begins_anew(storage: Storage, fetch: Callable[..., Path]) -> None:
+def test_without_ranges_the_download_starts_at_byte_0(storage: Storage, fetch: Callable[..., Path]) -> None:
     storage.ranges, storage.trouble = False, [1000]
 
     assert fetch().read_bytes() == CONTENT
@@ -263,7 +263,7 @@ def test_without_a_strong_etag_nothing_is_joined(storage: Storage, fetch: Callab
 
 
 @pytest.mark.parametrize("sent", [CONTENT[:-1], CONTENT + b"!", b""], ids=["short", "long", "empty"])
-def test_a_file_of_another_size_is_never_taken(
+def test_a_file_of_another_size_is_rejected(
     storage: Storage, fetch: Callable[..., Path], tmp_path: Path, sent: bytes
 ) -> None:
     storage.content = sent
@@ -275,7 +275,7 @@ def test_a_file_of_another_size_is_never_taken(
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404])
-def test_an_expired_address_is_asked_for_again(
+def test_an_expired_url_is_replaced(
     call: Caller, server: Server, storage: Storage, fetch: Callable[..., Path], status: int
 ) -> None:
     storage.trouble = [1000, Reply(status), None]
@@ -288,7 +288,7 @@ def test_an_expired_address_is_asked_for_again(
     assert call.slept == []
 
 
-def test_addresses_that_never_work_are_given_up(server: Server, storage: Storage, fetch: Callable[..., Path]) -> None:
+def test_a_download_ends_if_no_url_works(server: Server, storage: Storage, fetch: Callable[..., Path]) -> None:
     storage.trouble = [Reply(403)] * 10
 
     with pytest.raises(DownloadFailed) as caught:
@@ -298,7 +298,7 @@ def test_addresses_that_never_work_are_given_up(server: Server, storage: Storage
     assert asked_for_links(server) == 4
 
 
-def test_a_file_archived_meanwhile_says_so(server: Server, storage: Storage, fetch: Callable[..., Path]) -> None:
+def test_a_file_that_was_archived_is_not_ready(server: Server, storage: Storage, fetch: Callable[..., Path]) -> None:
     server.route("GET", API, [a_link(server), Reply(202, ARCHIVED)])
     storage.trouble = [1000, Reply(404)]
 
@@ -306,7 +306,7 @@ def test_a_file_archived_meanwhile_says_so(server: Server, storage: Storage, fet
         fetch()
 
 
-def test_a_new_address_of_another_file_begins_anew(
+def test_a_url_of_another_file_starts_the_download_at_byte_0(
     server: Server, storage: Storage, fetch: Callable[..., Path]
 ) -> None:
     def change() -> None:
@@ -318,7 +318,9 @@ def test_a_new_address_of_another_file_begins_anew(
     assert fetch().read_bytes() == CONTENT[:5000]
 
 
-def test_a_busy_storage_is_waited_for_as_it_says(call: Caller, storage: Storage, fetch: Callable[..., Path]) -> None:
+def test_a_download_obeys_retry_after_of_the_storage(
+    call: Caller, storage: Storage, fetch: Callable[..., Path]
+) -> None:
     storage.trouble = [Reply(503, headers={"Retry-After": "7"}), Reply(429), Reply(500)]
 
     assert fetch().read_bytes() == CONTENT
@@ -326,9 +328,7 @@ def test_a_busy_storage_is_waited_for_as_it_says(call: Caller, storage: Storage,
     assert call.slept == [7, 1, 2]
 
 
-def test_a_storage_that_is_busy_for_too_long_is_left(
-    call: Caller, storage: Storage, fetch: Callable[..., Path]
-) -> None:
+def test_a_download_ends_if_retry_after_is_too_long(call: Caller, storage: Storage, fetch: Callable[..., Path]) -> None:
     storage.trouble = [Reply(503, headers={"Retry-After": "3600"})]
 
     with pytest.raises(DownloadFailed) as caught:
@@ -363,7 +363,7 @@ def test_a_failed_recording_is_not_downloaded(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_error_of_the_callback_reaches_the_caller_and_what_came_is_kept(
+def test_an_error_of_the_callback_reaches_the_caller_and_keeps_the_bytes(
     storage: Storage, fetch: Callable[..., Path], tmp_path: Path
 ) -> None:
     def refuse(done: int, total: int) -> None:
@@ -377,8 +377,6 @@ def test_an_error_of_the_callback_reaches_the_caller_and_what_came_is_kept(
     assert fetch().read_bytes() == CONTENT
 
 
-def test_a_place_that_does_not_exist_is_an_error_of_the_disk(
-    storage: Storage, fetch: Callable[..., Path], tmp_path: Path
-) -> None:
+def test_a_missing_directory_is_an_os_error(storage: Storage, fetch: Callable[..., Path], tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         fetch(tmp_path / "nowhere" / "lesson.mp4")

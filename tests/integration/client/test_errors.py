@@ -115,7 +115,7 @@ def test_a_body_that_is_no_problem_document_changes_nothing(body: object) -> Non
 
 
 @pytest.mark.parametrize(("status", "kind"), BY_STATUS)
-def test_a_code_that_is_not_known_here_falls_to_the_nearest_class(status: int, kind: type[RecordingsError]) -> None:
+def test_an_unknown_code_has_the_class_of_its_status(status: int, kind: type[RecordingsError]) -> None:
     with pytest.raises(kind) as caught:
         CALL(Script(problem(status, "brand_new")), "get", "rec_1", policy=ONCE)
 
@@ -123,7 +123,7 @@ def test_a_code_that_is_not_known_here_falls_to_the_nearest_class(status: int, k
     assert (caught.value.code, caught.value.detail) == ("brand_new", "Do this.")
 
 
-def test_the_gateway_says_unauthorized_in_its_own_way(call: Caller) -> None:
+def test_the_gateways_401_is_unauthorized(call: Caller) -> None:
     api = Script(Reply(401, {"message": "Unauthorized"}, {"Apigw-Requestid": "gateway-1"}))
 
     with pytest.raises(errors.Unauthorized) as caught:
@@ -143,7 +143,7 @@ def test_an_invalid_request_names_the_fields(call: Caller) -> None:
     assert [(one.field, one.message) for one in caught.value.errors] == [("limit", "is too much")]
 
 
-def test_a_room_already_recording_names_what_is_in_the_way(call: Caller) -> None:
+def test_a_room_already_recording_names_the_recording(call: Caller) -> None:
     with pytest.raises(RoomAlreadyRecording) as caught:
         call(Script(problem(409, "room_already_recording", recording=BLOCKER)), "start", "room_1")
 
@@ -152,13 +152,13 @@ def test_a_room_already_recording_names_what_is_in_the_way(call: Caller) -> None
 
 
 @pytest.mark.parametrize("extra", [{}, {"recording": None, "errors": None}, {"recording": {"id": 1}, "errors": [1]}])
-def test_what_an_error_does_not_carry_is_not_invented(extra: dict[str, Any]) -> None:
+def test_an_error_without_details_has_none(extra: dict[str, Any]) -> None:
     assert RoomAlreadyRecording(document=extra).recording is None
     assert InvalidRequest(document=extra).errors == ()
 
 
 @pytest.mark.parametrize("kind", sorted(every_class(), key=str))
-def test_every_error_survives_the_way_to_another_process(kind: type[RecordingsError]) -> None:
+def test_every_error_can_be_pickled(kind: type[RecordingsError]) -> None:
     error = pickle.loads(pickle.dumps(kind("Do this.", status=409, request_id="request-1")))
 
     assert type(error) is kind
@@ -171,11 +171,11 @@ def test_no_two_classes_have_one_code() -> None:
     assert len({kind.code for kind in kinds}) == len(kinds)
 
 
-def test_every_class_stands_in_the_tree_that_opens_the_module() -> None:
+def test_every_class_is_in_the_tree_of_the_module() -> None:
     assert errors.__doc__
     assert {kind.__name__ for kind in every_class()} <= set(errors.__doc__.replace(",", " ").split())
 
 
-def test_waiting_too_long_is_a_timeout_to_python_too() -> None:
+def test_waiting_too_long_is_a_timeout_error() -> None:
     assert issubclass(NotReadyInTime, NotReady)
     assert issubclass(NotReadyInTime, TimeoutError)

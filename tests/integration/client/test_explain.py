@@ -74,7 +74,7 @@ CASES: list[tuple[Reply, str, str]] = [
 
 
 @pytest.mark.parametrize(("reply", "token", "words"), CASES, ids=[str(number) for number in range(len(CASES))])
-def test_an_error_says_the_case_and_the_next_step(reply: Reply, token: str, words: str) -> None:
+def test_an_error_has_what_happened_and_the_next_step(reply: Reply, token: str, words: str) -> None:
     assert words in said(reply, token=token)
 
 
@@ -88,7 +88,7 @@ def test_every_code_of_the_api_has_a_next_step(code: str) -> None:
     ("document", "words"),
     [(WAIT, "with `recordings download rec_1 --wait 900`."), (ARCHIVED, "`recordings restore rec_1`, then wait")],
 )
-def test_a_file_that_is_not_there_yet_can_be_waited_for(document: dict[str, object], words: str) -> None:
+def test_an_error_before_the_file_is_stored_suggests_waiting(document: dict[str, object], words: str) -> None:
     steps = download_url(Policy(), "rec_1")
     assert isinstance(next(steps), Send)
     with pytest.raises(errors.NotReady) as caught:
@@ -108,7 +108,9 @@ def test_a_file_that_is_not_there_yet_can_be_waited_for(document: dict[str, obje
         (httpx.RemoteProtocolError, None, "The connection to https://api.test broke: gone", "RECORDINGS_URL"),
     ],
 )
-def test_silence_is_told_by_its_cause(cause: type[httpx.HTTPError], root: OSError | None, case: str, step: str) -> None:
+def test_a_missing_response_is_explained_by_its_cause(
+    cause: type[httpx.HTTPError], root: OSError | None, case: str, step: str
+) -> None:
     raised = cause("gone")
     raised.__cause__ = root
     error = errors.NoAnswer("The API did not answer: gone")
@@ -142,7 +144,7 @@ def run(*words: str, **environment: str) -> str:
     return result.stderr
 
 
-def test_an_api_that_says_nothing_is_given_up_after_the_time() -> None:
+def test_a_command_ends_after_the_timeout() -> None:
     with silent() as url:
         began = time.monotonic()
         words = run("--timeout", "0.2", "--retries", "0", "list", RECORDINGS_URL=url)
@@ -177,11 +179,11 @@ def test_an_api_that_says_nothing_is_given_up_after_the_time() -> None:
         "certificate",
     ],
 )
-def test_a_wrong_environment_is_told_without_a_traceback(environment: dict[str, str], words: str) -> None:
+def test_a_wrong_environment_is_reported_without_a_traceback(environment: dict[str, str], words: str) -> None:
     assert words in run("--retries", "0", "list", **environment)
 
 
-def test_a_refusal_of_a_command_names_what_the_command_was_about(server: Server) -> None:
+def test_an_error_of_a_command_names_its_room_or_recording(server: Server) -> None:
     server.route("POST", "/api/v1/rooms/room_7/recordings/start", [problem(409, "room_already_recording")])
     result = CliRunner().invoke(app, ["--url", server.url, "--token", "secret", "start", "room_7"])
     assert "in a minute" in result.stderr

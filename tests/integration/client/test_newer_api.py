@@ -95,14 +95,14 @@ def test_a_new_field_changes_nothing(call: Caller, name: str, given: dict[str, A
 
 
 @pytest.mark.parametrize(("name", "given", "document"), CALLS, ids=[name for name, _, _ in CALLS])
-def test_a_new_status_is_read_as_it_came(call: Caller, name: str, given: dict[str, Any], document: Any) -> None:
+def test_a_new_status_keeps_its_text(call: Caller, name: str, given: dict[str, Any], document: Any) -> None:
     found = plain(asked(call, name, given, with_status(document, "quarantined")))
     assert ("quarantined" in json.dumps(found)) is ('"status"' in json.dumps(document))
     for one in Status:
         assert f'"{one}"' not in json.dumps(found)
 
 
-def test_a_status_that_is_not_known_says_so() -> None:
+def test_an_unknown_status_says_that_it_is_unknown() -> None:
     status = Recording.of(with_status(FULL, "quarantined")).status
 
     assert (status, str(status), status.is_known) == ("quarantined", "quarantined", False)
@@ -117,26 +117,26 @@ def test_a_status_that_is_not_known_says_so() -> None:
 
 
 @pytest.mark.parametrize("status", [None, 7, True, ["ready"]])
-def test_a_status_that_is_no_text_is_not_what_was_promised(call: Caller, status: Any) -> None:
+def test_a_status_that_is_no_text_is_an_unexpected_answer(call: Caller, status: Any) -> None:
     with pytest.raises(errors.UnexpectedAnswer, match="status"):
         call(Script(Reply(200, {"data": {**RECORDING, "status": status}})), "get", "rec_1")
 
 
 @pytest.mark.parametrize("document", [WAIT, ARCHIVED], ids=["processing", "archived"])
-def test_no_file_yet_for_a_new_reason_is_still_no_file_yet(call: Caller, document: dict[str, Any]) -> None:
+def test_an_unknown_reason_without_a_file_is_not_ready(call: Caller, document: dict[str, Any]) -> None:
     with pytest.raises(errors.NotReady) as caught:
         call(Script(Reply(202, {**grown(document), "status": "quarantined"})), "download_url", "rec_1")
     assert caught.value.recording_status == "quarantined"
 
 
-def test_waiting_goes_on_over_a_status_that_is_not_known(call: Caller) -> None:
+def test_waiting_continues_at_an_unknown_status(call: Caller) -> None:
     quarantined = Reply(202, {**WAIT, "status": "quarantined"}, {"Retry-After": "3"})
     api = Script(quarantined, quarantined, Reply(200, LINK), Reply(200, {"data": RECORDING}))
     assert call(api, "wait_until_ready", "rec_1").status is Status.READY
     assert call.slept == [3, 3]
 
 
-def test_watching_goes_on_over_a_status_that_is_not_known(server: Server) -> None:
+def test_watching_continues_at_an_unknown_status(server: Server) -> None:
     statuses = ["processing", "quarantined", "ready"]
     server.route("GET", "/api/v1/recordings/rec_1", [data(a_recording(status=status)) for status in statuses])
     environment = {"RECORDINGS_URL": server.url, "RECORDINGS_TOKEN": "secret"}

@@ -43,7 +43,7 @@ def named(reply: Reply | Exception) -> str:
 
 
 @pytest.mark.parametrize("trouble", PASSING, ids=named)
-def test_what_passes_is_tried_again(trouble: Reply | Exception) -> None:
+def test_a_temporary_failure_is_retried(trouble: Reply | Exception) -> None:
     api = Script(trouble, trouble, data(RECORDING))
 
     assert Caller("blocking")(api, "get", "rec_1")
@@ -60,7 +60,7 @@ def test_what_passes_is_tried_again(trouble: Reply | Exception) -> None:
         ("start", {}, STARTED),
     ],
 )
-def test_a_repeat_is_the_same_request(call: Caller, name: str, given: dict[str, Any], answer: Reply) -> None:
+def test_a_retry_sends_the_same_request(call: Caller, name: str, given: dict[str, Any], answer: Reply) -> None:
     api = Script(PASSING[0], httpx.ReadTimeout("slow"), answer)
 
     assert call(api, name, "1", **given)
@@ -70,7 +70,7 @@ def test_a_repeat_is_the_same_request(call: Caller, name: str, given: dict[str, 
 
 
 @pytest.mark.parametrize("trouble", LASTING, ids=lambda reply: reply.body["code"])
-def test_what_lasts_is_said_at_once(call: Caller, trouble: Reply) -> None:
+def test_a_permanent_error_is_raised_at_once(call: Caller, trouble: Reply) -> None:
     api = Script(trouble)
 
     with pytest.raises(RecordingsError):
@@ -81,7 +81,7 @@ def test_what_lasts_is_said_at_once(call: Caller, trouble: Reply) -> None:
 
 
 @pytest.mark.parametrize("trouble", PASSING, ids=named)
-def test_a_post_without_a_key_is_never_sent_twice(trouble: Reply | Exception) -> None:
+def test_a_post_without_a_key_is_not_retried(trouble: Reply | Exception) -> None:
     api = Script(trouble)
 
     with pytest.raises(RecordingsError):
@@ -91,7 +91,7 @@ def test_a_post_without_a_key_is_never_sent_twice(trouble: Reply | Exception) ->
 
 
 @pytest.mark.parametrize("name", ["stop", "sync", "archive", "restore", "recover", "undelete"])
-def test_every_post_needs_a_key_to_be_sent_twice(call: Caller, name: str) -> None:
+def test_every_post_needs_a_key_for_retries(call: Caller, name: str) -> None:
     api = Script(PASSING[0])
 
     with pytest.raises(RecordingsError):
@@ -100,7 +100,7 @@ def test_every_post_needs_a_key_to_be_sent_twice(call: Caller, name: str) -> Non
     assert api.keys == [None]
 
 
-def test_a_post_with_the_callers_key_is_repeated_with_it(call: Caller) -> None:
+def test_a_post_with_the_callers_key_is_retried_with_it(call: Caller) -> None:
     api = Script(PASSING[0], STARTED)
 
     call(api, "start", "room_1", idempotency_key="mine", policy=WITHOUT_KEYS)
@@ -108,7 +108,7 @@ def test_a_post_with_the_callers_key_is_repeated_with_it(call: Caller) -> None:
     assert api.keys == ["mine", "mine"]
 
 
-def test_a_key_stays_the_same_on_a_repeat_and_is_new_for_a_new_call(call: Caller) -> None:
+def test_retries_share_a_key_and_each_call_has_a_new_one(call: Caller) -> None:
     api = Script(httpx.ReadTimeout("slow"), PASSING[0], STARTED)
 
     call(api, "start", "room_1")
@@ -118,7 +118,7 @@ def test_a_key_stays_the_same_on_a_repeat_and_is_new_for_a_new_call(call: Caller
     assert None not in api.keys
 
 
-def test_a_delete_repeated_after_a_lost_answer_has_its_key(call: Caller) -> None:
+def test_a_delete_retried_after_a_lost_response_has_its_key(call: Caller) -> None:
     api = Script(httpx.ReadError("cut"), DELETED)
 
     call(api, "delete", "rec_1")
@@ -140,7 +140,7 @@ def test_pauses_grow_and_end(call: Caller) -> None:
 
 
 @pytest.mark.parametrize(("jitter", "pause"), [(0.0, 0.25), (0.5, 0.375), (1.0, 0.5)])
-def test_pauses_are_spread(call: Caller, jitter: float, pause: float) -> None:
+def test_pauses_have_jitter(call: Caller, jitter: float, pause: float) -> None:
     call(Script(PASSING[0], data(RECORDING)), "get", "rec_1", policy=Policy(jitter=lambda: jitter))
 
     assert call.slept == [pause]
@@ -154,7 +154,7 @@ def test_retry_after_is_obeyed(call: Caller) -> None:
     assert call.slept == [7]
 
 
-def test_a_retry_after_beyond_the_limit_is_left_to_the_caller(call: Caller) -> None:
+def test_a_retry_after_above_the_limit_is_raised(call: Caller) -> None:
     api = Script(problem(503, "throttled", retry_after="31"), data(RECORDING))
 
     with pytest.raises(RecordingsError) as caught:
@@ -174,7 +174,7 @@ def test_retries_can_be_switched_off(call: Caller) -> None:
 
 
 @pytest.mark.parametrize("given", ["", "soon", "-1", "1.5", "٣", "Tue, 99 Foo 2026"])
-def test_a_retry_after_that_says_nothing_is_none(given: str) -> None:
+def test_a_malformed_retry_after_is_none(given: str) -> None:
     assert Answer(503, httpx.Headers([(b"Retry-After", given.encode())])).retry_after is None
 
 
@@ -190,7 +190,7 @@ def test_retry_after_may_be_a_date(ahead: int) -> None:
     assert max(0, least) <= seconds <= max(0, most)
 
 
-def test_the_error_of_a_callers_token_reaches_the_caller(call: Caller) -> None:
+def test_an_error_of_the_token_function_reaches_the_caller(call: Caller) -> None:
     asked = count()
 
     def token() -> str:

@@ -117,7 +117,7 @@ def test_a_pipe_gets_one_line_for_each_row() -> None:
     assert [line.split() for line in lines[1:]] == rows
 
 
-def test_a_table_is_one_as_long_as_it_fits_and_counts_wide_letters() -> None:
+def test_a_table_that_fits_stays_a_table_and_counts_wide_letters() -> None:
     rows = [("a", "日本", "x"), ("b", None, "\x1b[1m")]
     assert [*table(("id", "name", "last"), rows, width=15)] == [
         "id  name  last",
@@ -128,11 +128,11 @@ def test_a_table_is_one_as_long_as_it_fits_and_counts_wide_letters() -> None:
     assert [*table(("id", "name"), [], width=1)] == []
 
 
-def test_facts_that_do_not_fit_have_a_line_of_their_own() -> None:
+def test_a_value_that_does_not_fit_has_its_own_line() -> None:
     assert [*facts([("id", "12345"), ("name", "x")], width=9)] == ["id", "  12345", "name  x"]
 
 
-def test_an_answer_that_takes_time_is_shown_as_waited_for(server: Server) -> None:
+def test_a_slow_response_shows_a_waiting_line(server: Server) -> None:
     with held(
         server, "POST", "/api/v1/rooms/room_1/recordings/sync", data({"synced_count": 0, "recordings": []})
     ) as go:
@@ -145,7 +145,7 @@ def test_an_answer_that_takes_time_is_shown_as_waited_for(server: Server) -> Non
     assert "\r\x1b[2K0 imported or changed." in shown
 
 
-def test_into_a_pipe_it_is_a_line_on_stderr(server: Server) -> None:
+def test_a_slow_response_into_a_pipe_writes_lines_to_stderr(server: Server) -> None:
     with held(server, "GET", "/api/v1/rooms", Reply(200, {"data": [], "meta": {}})) as go:
         command = [sys.executable, "-m", "recordings_client", "--url", server.url, "--token", "secret", "rooms", "list"]
         running = subprocess.Popen(
@@ -178,7 +178,7 @@ def test_waiting_for_a_file_shows_what_the_api_says(server: Server, tmp_path: Pa
     assert (tmp_path / "rec_1.mp4").read_bytes() == b"film"
 
 
-def test_a_download_into_a_pipe_says_how_far_it_is(server: Server, tmp_path: Path) -> None:
+def test_a_download_into_a_pipe_writes_its_progress(server: Server, tmp_path: Path) -> None:
     go = threading.Event()
 
     def slow(handler: BaseHTTPRequestHandler) -> None:
@@ -211,7 +211,7 @@ def test_a_download_into_a_pipe_says_how_far_it_is(server: Server, tmp_path: Pat
     assert output == f"{tmp_path / 'rec_1.mp4'}\n"
 
 
-def test_an_interrupt_is_no_traceback(server: Server) -> None:
+def test_an_interrupt_shows_no_traceback(server: Server) -> None:
     with held(server, "GET", "/api/v1/rooms", Reply(200, {"data": [], "meta": {}})):
         terminal = Terminal(server, 60, "rooms", "list")
         terminal.until("Waiting for")
@@ -221,7 +221,7 @@ def test_an_interrupt_is_no_traceback(server: Server) -> None:
     assert "Traceback" not in shown
 
 
-def test_a_reader_that_has_enough_is_no_traceback(server: Server) -> None:
+def test_a_closed_pipe_shows_no_traceback(server: Server) -> None:
     rows = [ROW | {"id": f"rec_{number}", "created_at": NOON} for number in range(100)] * 40
     server.route("GET", "/api/v1/recordings", [Reply(200, {"data": rows, "meta": META})])
     done = subprocess.run(

@@ -30,7 +30,7 @@ def in_cold_storage(state: str, until: str | None = None) -> Reply:
     return data(a_recording(status="archived", archive=archive))
 
 
-def test_it_waits_until_there_is_a_file(call: Caller, policy: Policy) -> None:
+def test_waiting_ends_when_the_file_is_stored(call: Caller, policy: Policy) -> None:
     api = Script(BUSY, BUSY, BUSY, Reply(200, LINK), data(RECORDING))
 
     found = call(api, "wait_until_ready", "rec_1", policy=policy)
@@ -40,7 +40,7 @@ def test_it_waits_until_there_is_a_file(call: Caller, policy: Policy) -> None:
     assert [request.url.path.rpartition("/")[2] for request in api.requests] == [*["download"] * 4, "rec_1"]
 
 
-def test_it_obeys_retry_after(call: Caller, policy: Policy) -> None:
+def test_waiting_obeys_retry_after(call: Caller, policy: Policy) -> None:
     call(
         Script(Reply(202, WAIT, {"Retry-After": "10"}), Reply(200, LINK), data(RECORDING)),
         "wait_until_ready",
@@ -51,7 +51,7 @@ def test_it_obeys_retry_after(call: Caller, policy: Policy) -> None:
     assert call.slept == [10]
 
 
-def test_it_gives_up_in_time_and_says_when_to_come_again(call: Caller, policy: Policy) -> None:
+def test_waiting_ends_at_the_timeout_with_retry_after(call: Caller, policy: Policy) -> None:
     with pytest.raises(NotReadyInTime) as caught:
         call(Script(BUSY), "wait_until_ready", "rec_1", timeout=10, policy=policy)
 
@@ -59,7 +59,7 @@ def test_it_gives_up_in_time_and_says_when_to_come_again(call: Caller, policy: P
     assert caught.value.detail.startswith("The recording is not ready after 10 s: Recording is still")
 
 
-def test_it_does_not_wait_for_what_must_come_too_late(call: Caller, policy: Policy) -> None:
+def test_waiting_ends_if_retry_after_is_beyond_the_timeout(call: Caller, policy: Policy) -> None:
     with pytest.raises(NotReadyInTime) as caught:
         call(Script(Reply(202, WAIT, {"Retry-After": "11"})), "wait_until_ready", "rec_1", timeout=10, policy=policy)
 
@@ -67,14 +67,14 @@ def test_it_does_not_wait_for_what_must_come_too_late(call: Caller, policy: Poli
     assert caught.value.retry_after == 11
 
 
-def test_the_pauses_have_a_longest(call: Caller, policy: Policy) -> None:
+def test_the_pauses_have_a_maximum(call: Caller, policy: Policy) -> None:
     with pytest.raises(NotReadyInTime):
         call(Script(BUSY), "wait_until_ready", "rec_1", timeout=20, longest_pause=5, policy=policy)
 
     assert call.slept == [1, 2, 4, 5, 5, 3]
 
 
-def test_it_waits_for_a_restore_that_runs(call: Caller, policy: Policy) -> None:
+def test_waiting_continues_during_a_restore(call: Caller, policy: Policy) -> None:
     api = Script(COLD, in_cold_storage("restoring"), Reply(200, LINK), in_cold_storage("restored"))
 
     found = call(api, "wait_until_ready", "rec_1", policy=policy)
@@ -82,7 +82,7 @@ def test_it_waits_for_a_restore_that_runs(call: Caller, policy: Policy) -> None:
     assert found.archive.state == "restored"
 
 
-def test_a_restore_that_ends_between_two_questions_is_seen_at_the_next(call: Caller, policy: Policy) -> None:
+def test_a_restore_that_ends_between_two_requests_is_seen(call: Caller, policy: Policy) -> None:
     there = in_cold_storage("restored", "2999-01-01T00:00:00Z")
 
     assert call(Script(COLD, there, Reply(200, LINK), there), "wait_until_ready", "rec_1", policy=policy)
@@ -97,7 +97,7 @@ def test_a_restore_that_ends_between_two_questions_is_seen_at_the_next(call: Cal
     ],
     ids=["never asked", "gone again", "nothing known"],
 )
-def test_it_does_not_wait_for_a_restore_that_nobody_asked_for(call: Caller, policy: Policy, cold: Reply) -> None:
+def test_waiting_ends_for_an_archived_recording_without_a_restore(call: Caller, policy: Policy, cold: Reply) -> None:
     with pytest.raises(NotReady) as caught:
         call(Script(COLD, cold), "wait_until_ready", "rec_1", policy=policy)
 
@@ -109,7 +109,7 @@ def test_it_does_not_wait_for_a_restore_that_nobody_asked_for(call: Caller, poli
     ("reply", "kind"),
     [(problem(409, "recording_failed"), RecordingFailed), (problem(404, "recording_not_found"), RecordingNotFound)],
 )
-def test_it_ends_when_there_will_be_no_file(call: Caller, policy: Policy, reply: Reply, kind: type[Exception]) -> None:
+def test_waiting_ends_for_a_failed_recording(call: Caller, policy: Policy, reply: Reply, kind: type[Exception]) -> None:
     with pytest.raises(kind):
         call(Script(BUSY, reply), "wait_until_ready", "rec_1", policy=policy)
 

@@ -75,7 +75,7 @@ def fetched(url: str, range_: str | None = None) -> requests.Response:
 
 
 @pytest.mark.parametrize("content", [b"", b"\x00", FILE])
-def test_the_bytes_of_a_file_are_those_that_were_given(standin: Standin, content: bytes) -> None:
+def test_a_file_has_the_bytes_of_the_test(standin: Standin, content: bytes) -> None:
     made = standin.given(content, content_type="text/html")
     row = standin.row(made)
     answer = fetched(row["download_url"])
@@ -86,7 +86,7 @@ def test_the_bytes_of_a_file_are_those_that_were_given(standin: Standin, content
     assert answer.headers["ETag"] == f'"{hashlib.md5(content).hexdigest()}"'
 
 
-def test_bytes_given_while_it_records_are_the_file_to_come(standin: Standin) -> None:
+def test_bytes_set_during_the_recording_are_its_file(standin: Standin) -> None:
     _, made = standin.started()
     standin.control("PUT", f"/recordings/{made}/file", data=FILE)
     standin.control("POST", f"/recordings/{made}/status", json={"status": "UPLOADED"})
@@ -95,7 +95,7 @@ def test_bytes_given_while_it_records_are_the_file_to_come(standin: Standin) -> 
     assert row["recording_duration"] == 1
 
 
-def test_a_file_that_is_given_again_has_another_etag_under_the_same_url(standin: Standin) -> None:
+def test_a_replaced_file_has_another_etag_at_the_same_url(standin: Standin) -> None:
     made = standin.given()
     url, standing = standin.row(made)["download_url"], standin.row(made)["recording_duration"]
     before = fetched(url)
@@ -107,7 +107,7 @@ def test_a_file_that_is_given_again_has_another_etag_under_the_same_url(standin:
     assert standin.row(made)["recording_duration"] == standing
 
 
-def test_a_generated_file_takes_the_place_of_a_given_one(standin: Standin) -> None:
+def test_a_generated_file_replaces_a_given_one(standin: Standin) -> None:
     made = standin.given()
     standin.control("PATCH", f"/recordings/{made}", json={"changed": True}, ok=False)
     standin.control("PATCH", f"/recordings/{made}", json={"size": 5000, "exact": True})
@@ -132,7 +132,7 @@ def test_what_is_announced_need_not_be_true(standin: Standin) -> None:
     assert standin.row(made) == truth
 
 
-def test_any_field_of_a_row_is_told_as_the_test_has_it(standin: Standin) -> None:
+def test_a_test_can_set_any_field_of_a_row(standin: Standin) -> None:
     made = standin.given()
     truth = standin.row(made)
     raw = {"id": None, "status": ["UPLOADED"], "download_url": ["https://a", "https://b"], "odd": {"any": 1}}
@@ -144,7 +144,7 @@ def test_any_field_of_a_row_is_told_as_the_test_has_it(standin: Standin) -> None
     assert standin.row(made) == truth
 
 
-def test_numbers_that_json_does_not_know_are_told_too(standin: Standin) -> None:
+def test_rows_can_have_numbers_that_json_does_not_allow(standin: Standin) -> None:
     made = standin.given()
     body = '{"raw": {"file_size": NaN, "recording_duration": 1e400, "big": 1' + "0" * 400 + "}}"
     standin.control("PATCH", f"/recordings/{made}", data=body)
@@ -153,7 +153,7 @@ def test_numbers_that_json_does_not_know_are_told_too(standin: Standin) -> None:
     assert (told["recording_duration"], told["big"]) == (math.inf, 10**400)
 
 
-def test_raw_fields_can_differ_from_look_to_look(standin: Standin) -> None:
+def test_raw_fields_can_differ_between_reads(standin: Standin) -> None:
     made = standin.given()
     looks: Json = {"raw": [{"download_url": None}, {"status": "RECORDING"}, {}], "raw_in": ["get"]}
     standin.control("PATCH", f"/recordings/{made}", json=looks)
@@ -163,7 +163,7 @@ def test_raw_fields_can_differ_from_look_to_look(standin: Standin) -> None:
     assert [one["status"] for one in seen] == ["UPLOADED", "RECORDING", "UPLOADED", "UPLOADED"]
 
 
-def test_rows_that_nothing_stands_behind_are_listed_among_the_others(standin: Standin) -> None:
+def test_rows_without_a_recording_are_listed(standin: Standin) -> None:
     made = standin.given()
     meeting = standin.control("GET", f"/recordings/{made}").json()["data"]["meeting_id"]
     for row, more in (({"status": "UPLOADED"}, {"meeting_id": meeting}), ("no row", {"age_seconds": 3600})):
@@ -180,7 +180,7 @@ def test_rows_that_nothing_stands_behind_are_listed_among_the_others(standin: St
 # ------------------------------------------------------------ what is not there yet
 
 
-def test_a_start_can_be_hidden_from_reading_for_a_while(standin: Standin) -> None:
+def test_reads_can_lag_behind_a_start(standin: Standin) -> None:
     standin.control("POST", "/settings", json={"read_lag": 3600})
     meeting, made = standin.started()
     assert standin.api("GET", f"/recordings/{made}").status_code == 404
@@ -190,7 +190,7 @@ def test_a_start_can_be_hidden_from_reading_for_a_while(standin: Standin) -> Non
     assert stopped.json()["data"]["status"] == "UPLOADING"
 
 
-def test_a_recording_can_be_hidden_from_some_reads_alone(standin: Standin) -> None:
+def test_a_recording_can_be_hidden_from_some_reads(standin: Standin) -> None:
     _, made = standin.started()
     standin.control("PATCH", f"/recordings/{made}", json={"hidden": ["get"]})
     assert standin.api("GET", f"/recordings/{made}").status_code == 404
@@ -199,7 +199,7 @@ def test_a_recording_can_be_hidden_from_some_reads_alone(standin: Standin) -> No
     assert standin.row(made)["id"] == made
 
 
-def test_the_first_look_can_be_a_404_and_the_next_none(standin: Standin) -> None:
+def test_the_first_read_can_be_a_404(standin: Standin) -> None:
     meeting, made = standin.started()
     fault = {"on": "get", "kind": "answer", "status": 404, "times": 1, "meeting_id": meeting}
     standin.control("POST", "/faults", json=fault)
@@ -209,7 +209,7 @@ def test_the_first_look_can_be_a_404_and_the_next_none(standin: Standin) -> None
 # ------------------------------------------------------------ answers of the file's URL
 
 
-def test_the_url_gives_one_answer_after_the_other_and_then_the_file(standin: Standin) -> None:
+def test_the_url_returns_the_given_responses_and_then_the_file(standin: Standin) -> None:
     made = standin.given()
     page = {"body": "<html>please</html>", "headers": {"Content-Type": "text/html"}, "times": 2}
     gone = {"status": 503, "headers": {"Retry-After": "1"}, "body_base64": base64.b64encode(b"\xff").decode()}
@@ -238,7 +238,7 @@ def test_the_file_can_be_half_at_one_look_and_whole_at_the_next(standin: Standin
     assert fetched(url).content == FILE
 
 
-def test_the_total_of_a_range_can_be_untold_and_an_etag_weak_now_and_then(standin: Standin) -> None:
+def test_a_range_can_lack_its_total_and_an_etag_can_be_weak(standin: Standin) -> None:
     made = standin.given()
     lies: Json = {"answers": [{"total_known": False}, {"weak_etag": True}], "answers_cycle": True}
     standin.control("PATCH", f"/recordings/{made}", json=lies)
@@ -249,7 +249,7 @@ def test_the_total_of_a_range_can_be_untold_and_an_etag_weak_now_and_then(standi
     assert [one["ETag"].startswith("W/") for one in seen] == [False, True] * 2
 
 
-def test_headers_of_the_file_can_be_others_or_missing(standin: Standin) -> None:
+def test_headers_of_the_file_can_be_replaced_or_removed(standin: Standin) -> None:
     made = standin.given()
     answer = {"headers": {"etag": None, "Content-Range": "bytes 0-0/*"}, "times": None}
     standin.control("PATCH", f"/recordings/{made}", json={"answers": [answer]})
@@ -273,7 +273,7 @@ def test_headers_of_the_file_can_be_others_or_missing(standin: Standin) -> None:
         {"answers_each": "year"},
     ],
 )
-def test_a_lie_that_cannot_be_told_is_refused_and_changes_nothing(standin: Standin, lie: Json) -> None:
+def test_a_malformed_lie_is_rejected_and_changes_nothing(standin: Standin, lie: Json) -> None:
     made = standin.given()
     truth = standin.row(made)
     refused = standin.control("PATCH", f"/recordings/{made}", json=lie | {"raw_without": ["id"]}, ok=False)
@@ -291,14 +291,14 @@ def test_a_lie_that_cannot_be_told_is_refused_and_changes_nothing(standin: Stand
         pytest.param("/webhooks/resend", {"recording_id": "none"}, 404, id="webhook of an unknown recording"),
     ],
 )
-def test_a_control_call_with_a_mistake_says_so(standin: Standin, path: str, body: Json, status: int) -> None:
+def test_a_malformed_control_call_is_a_400_or_404(standin: Standin, path: str, body: Json, status: int) -> None:
     assert standin.control("POST", path, json=body, ok=False).status_code == status
 
 
 # ------------------------------------------------------------ deliveries
 
 
-def test_only_what_was_started_with_a_bucket_can_be_delivered(standin: Standin) -> None:
+def test_only_a_recording_started_with_a_bucket_can_be_delivered(standin: Standin) -> None:
     made = standin.given()
     assert standin.control("POST", f"/recordings/{made}/deliver", json={}, ok=False).status_code == 400
 
@@ -310,7 +310,7 @@ def delivered() -> list[bytes]:
 
 
 @pytest.mark.parametrize("seconds", [None, 0.01])
-def test_a_delivery_can_come_after_the_end_was_told(tmp_path: Path, seconds: float | None) -> None:
+def test_a_delivery_can_come_after_uploaded(tmp_path: Path, seconds: float | None) -> None:
     with mock_aws(), serving(tmp_path, "https://s3.amazonaws.com") as origin:
         boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="files")
         standin = Standin(origin)
