@@ -17,7 +17,7 @@ from botocore.exceptions import ReadTimeoutError
 
 from recordings import request_context as context_of_requests
 from recordings.adapters.aws.deadline import bounded
-from recordings.adapters.cloudflare import client as realtimekit
+from recordings.adapters.cloudflare import transport
 from recordings.adapters.cloudflare.client import RealtimeKitClient
 from recordings.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
 from recordings.adapters.dynamodb.recordings import DynamoRecordings
@@ -137,12 +137,17 @@ def test_a_busy_table_is_not_waited_for_beyond_the_deadline(monkeypatch: pytest.
 
 
 @pytest.fixture
-def kit_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], RealtimeKitClient]:
+def purse() -> Purse:
+    return Purse()
+
+
+@pytest.fixture
+def kit_of(monkeypatch: pytest.MonkeyPatch, purse: Purse) -> Callable[[int], RealtimeKitClient]:
     def made(port: int) -> RealtimeKitClient:
         monkeypatch.setenv("CLOUDFLARE_API_URL", f"http://127.0.0.1:{port}/client/v4")
-        return RealtimeKitClient(Purse(), token=known_token())
+        return RealtimeKitClient(purse, token=known_token())
 
-    monkeypatch.setattr(realtimekit, "STORING_SECONDS", 0.1)
+    monkeypatch.setattr(transport, "STORING_SECONDS", 0.1)
     return made
 
 
@@ -154,12 +159,10 @@ def test_a_call_to_cloudflare_ends_by_the_deadline(answer: Answer, kit_of: Calla
 
 
 def test_what_changes_something_is_not_sent_without_time_for_its_answer(
-    kit_of: Callable[[int], RealtimeKitClient],
+    kit_of: Callable[[int], RealtimeKitClient], purse: Purse
 ) -> None:
     with a_server(hang) as (port, asked), request_context(tenant_id=None, seconds=2):
-        purse = Purse()
         kit = kit_of(port)
-        kit._budget = purse
         assert seconds_of(lambda: kit.stop("c1"), ProviderTimeout) < 1
         assert (asked, purse.spent) == ([], 0)
 
@@ -167,8 +170,8 @@ def test_what_changes_something_is_not_sent_without_time_for_its_answer(
 def test_a_body_that_drips_is_given_up_without_a_deadline_too(
     kit_of: Callable[[int], RealtimeKitClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(realtimekit, "CONNECT_SECONDS", 0.3)
-    monkeypatch.setattr(realtimekit, "READ_SECONDS", 0.3)
+    monkeypatch.setattr(transport, "CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr(transport, "READ_SECONDS", 0.3)
     with a_server(drip) as (port, asked):
         assert seconds_of(lambda: kit_of(port).get("c1"), ProviderTimeout) < 2
         assert len(asked) == 1
@@ -214,7 +217,7 @@ def test_a_start_at_a_hanging_cloudflare_ends_in_time_and_leaves_the_room_free(
     slow: Answer, kit_of: Callable[[int], RealtimeKitClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A second for Cloudflare, and moto's table as much time as it wants.
-    monkeypatch.setattr(realtimekit, "STORING_SECONDS", REQUEST_SECONDS - 1)
+    monkeypatch.setattr(transport, "STORING_SECONDS", REQUEST_SECONDS - 1)
     cloudflare = Cloudflare()
     with a_table(), a_server(cloudflare) as (port, _):
         rooms, recordings = DynamoRooms(), DynamoRecordings()
@@ -242,7 +245,7 @@ def test_a_start_at_a_hanging_cloudflare_ends_in_time_and_leaves_the_room_free(
         room = rooms.get("tenant_1", "room_1")
         assert (room.lease_nonce, room.active_recording_id) == (None, None)
         # Neither the room nor the Idempotency-Key is held: the same call does it now.
-        monkeypatch.setattr(realtimekit, "STORING_SECONDS", 3)
+        monkeypatch.setattr(transport, "STORING_SECONDS", 3)
         cloudflare.slow = None
         answer = handler(an_event(), Context())
         assert answer["statusCode"] == 201, answer["body"]

@@ -223,11 +223,11 @@ def test_an_expired_secret_is_not_used_when_it_cannot_be_read_again(
 def test_a_start_passes_the_new_key_after_the_ttl(
     manager: SecretsManager, credentials: R2Credentials, clock: Clock
 ) -> None:
-    kit = RealtimeKitClient(Purse(), token=token(), delivery=DirectDelivery("files", credentials.read))
-    assert kit._storage("a/folder")["access_key"] == "old"  # type: ignore[index]
+    delivery = DirectDelivery("files", credentials.read)
+    assert delivery.storage_config(account_id="a", folder="a/folder")["access_key"] == "old"
     manager.rotate()
     clock.awake += TTL_SECONDS
-    assert kit._storage("a/folder")["access_key"] == "new"  # type: ignore[index]
+    assert delivery.storage_config(account_id="a", folder="a/folder")["access_key"] == "new"
 
 
 # ---------------------------------------------------------------- keys that are rejected within the TTL

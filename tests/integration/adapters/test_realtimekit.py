@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from recordings.adapters.cloudflare import client as realtimekit
+from recordings.adapters.cloudflare import transport
 from recordings.domain.errors import (
     ProviderError,
     ProviderFailure,
@@ -236,7 +237,7 @@ def test_an_answer_that_takes_too_long_is_not_waited_for_twice(
     server: Server, kit: realtimekit.RealtimeKitClient, purse: Purse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given_up = threading.Event()
-    monkeypatch.setattr(realtimekit, "READ_SECONDS", 0.2)
+    monkeypatch.setattr(transport, "READ_SECONDS", 0.2)
     monkeypatch.setattr(Handler, "do_GET", lambda _: given_up.wait(60))
     try:
         with pytest.raises(ProviderTimeout):
@@ -353,6 +354,26 @@ def test_pages_without_an_account_of_themselves_end_with_a_short_one(
     server.answers = [page(range(100), 0, None), refused, page(range(100, 130), 0, None)]
     assert len([*kit.captures("m1")]) == 130
     assert numbers_asked(server) == ["1", "0", "2"]
+
+
+@pytest.mark.parametrize(
+    "paging",
+    [
+        pytest.param(None, id="null"),
+        pytest.param([], id="list"),
+        pytest.param("paging", id="text"),
+        pytest.param(7, id="number"),
+        pytest.param({}, id="empty"),
+        pytest.param({"total_count": "many"}, id="text as a number"),
+        pytest.param({"total_count": -1, "start_offset": None, "end_offset": []}, id="numbers out of range"),
+    ],
+)
+def test_rows_are_read_with_any_paging(server: Server, kit: realtimekit.RealtimeKitClient, paging: object) -> None:
+    answer = json.dumps({"success": True, "data": rows(1), "paging": paging}).encode()
+    server.answers = [(200, {}, answer), ok(rows(0))]
+    listed, more = kit.recent(1)
+    assert ([one.id for one in listed], more) == ([rows(0)[0]["id"], rows(1)[0]["id"]], False)
+    assert numbers_asked(server) == ["1", "0"]
 
 
 def test_a_server_that_gives_shorter_pages_is_walked_on(server: Server, kit: realtimekit.RealtimeKitClient) -> None:

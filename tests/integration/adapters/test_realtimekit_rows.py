@@ -10,9 +10,9 @@ import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recordings.adapters.cloudflare import client as realtimekit
-from recordings.adapters.cloudflare import models as realtimekit_rows
-from recordings.adapters.cloudflare.models import read_capture, recording_id
+from recordings.adapters.cloudflare import models
+from recordings.adapters.cloudflare.client import RealtimeKitClient
+from recordings.adapters.cloudflare.models import RecordingRow
 from recordings.domain.provider_recording import ProviderRecording, ProviderStatus
 from recordings.observability import metrics
 from tests.support.fakes import Purse
@@ -43,11 +43,11 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def kit(origin: str, monkeypatch: pytest.MonkeyPatch) -> realtimekit.RealtimeKitClient:
+def kit(origin: str, monkeypatch: pytest.MonkeyPatch) -> RealtimeKitClient:
     requests.post(f"{origin}/_control/reset", timeout=20)
     monkeypatch.setenv("CLOUDFLARE_API_URL", f"{origin}/client/v4")
     metrics.clear_metrics()
-    return realtimekit.RealtimeKitClient(Purse(), token=known_token(TOKEN))
+    return RealtimeKitClient(Purse(), token=known_token(TOKEN))
 
 
 def control(origin: str, path: str, body: str) -> Any:
@@ -57,7 +57,7 @@ def control(origin: str, path: str, body: str) -> Any:
 
 
 def beside_a_good_one(
-    origin: str, kit: realtimekit.RealtimeKitClient, row: str
+    origin: str, kit: RealtimeKitClient, row: str
 ) -> tuple[list[ProviderRecording], list[ProviderRecording]]:
     """What is listed of all meetings, and of the meeting: without the good row, which must be in both."""
     good = control(origin, "/recordings", "{}")
@@ -99,7 +99,7 @@ def unreadable() -> int:
     ids=lambda row: json.dumps(row)[:40],
 )
 def test_a_row_without_an_id_is_counted_and_left_out(
-    origin: str, kit: realtimekit.RealtimeKitClient, caplog: pytest.LogCaptureFixture, row: object
+    origin: str, kit: RealtimeKitClient, caplog: pytest.LogCaptureFixture, row: object
 ) -> None:
     assert beside_a_good_one(origin, kit, json.dumps(row)) == ([], [])
     assert unreadable() == 2
@@ -231,7 +231,7 @@ CASES: list[tuple[str, str, Callable[[ProviderRecording], object], object]] = [
 )
 def test_an_odd_field_counts_as_not_told(
     origin: str,
-    kit: realtimekit.RealtimeKitClient,
+    kit: RealtimeKitClient,
     field: str,
     odd: str,
     read: Callable[[ProviderRecording], object],
@@ -246,7 +246,7 @@ def test_an_odd_field_counts_as_not_told(
 
 
 @pytest.mark.parametrize("odd", ['"0001-01-01T00:00:00Z"', '"9999-01-01T00:00:00Z"', "null", "7"])
-def test_a_beginning_that_is_not_told_is_now(origin: str, kit: realtimekit.RealtimeKitClient, odd: str) -> None:
+def test_a_beginning_that_is_not_told_is_now(origin: str, kit: RealtimeKitClient, odd: str) -> None:
     before = datetime.now(UTC).replace(microsecond=0)
     ((read,), _) = beside_a_good_one(origin, kit, json.dumps(ODD)[:-1] + f', "invoked_time": {odd}}}')
     assert before <= read.invoked_at <= datetime.now(UTC)
@@ -254,7 +254,7 @@ def test_a_beginning_that_is_not_told_is_now(origin: str, kit: realtimekit.Realt
 
 @pytest.mark.parametrize("raw", [{"id": None}, {"id": 7}, {"id": ["x"]}])
 def test_a_recording_that_was_asked_for_has_the_id_that_it_was_asked_by(
-    origin: str, kit: realtimekit.RealtimeKitClient, raw: dict[str, object]
+    origin: str, kit: RealtimeKitClient, raw: dict[str, object]
 ) -> None:
     made = control(origin, "/recordings", '{"status": "RECORDING"}')["id"]
     requests.patch(f"{origin}/_control/recordings/{made}", json={"raw": raw}, timeout=20).raise_for_status()
@@ -262,28 +262,12 @@ def test_a_recording_that_was_asked_for_has_the_id_that_it_was_asked_by(
     assert kit.stop(made).id == made
 
 
-@pytest.mark.parametrize(
-    "paging",
-    [None, [], "paging", 7, {}, {"total_count": "many"}, {"total_count": -1, "start_offset": None, "end_offset": []}],
-)
-def test_whatever_a_listing_says_of_itself_its_rows_are_read(
-    kit: realtimekit.RealtimeKitClient, monkeypatch: pytest.MonkeyPatch, paging: object
-) -> None:
-    answers = {"page_no=0": {"success": True, "data": [ODD | {"id": "zero"}]}}
-
-    def ask(method: str, path: str, body: object) -> object:
-        return answers.get("page_no=0" if "page_no=0" in path else "", {"data": [ODD], "paging": paging})
-
-    monkeypatch.setattr(kit, "_ask", ask)
-    captures, more = kit.recent(1)
-    assert (captures[-1].id, more) == ("odd", False)
-
-
 @pytest.mark.parametrize("digits", ["9" * 18, "9" * 5000, "-" + "9" * 5000])
 def test_a_number_of_any_length_costs_no_listing(digits: str) -> None:
-    (row,) = realtimekit_rows.parsed(f'[{{"id": "odd", "file_size": {digits}}}]')
-    assert recording_id(row) == "odd"
-    assert read_capture(row, "odd", now=NOW).size_bytes is None
+    (row,) = models.parse_json(f'[{{"id": "odd", "file_size": {digits}}}]')
+    parsed = RecordingRow.parse(row)
+    assert parsed is not None
+    assert (parsed.id, parsed.file_size) == ("odd", None)
 
 
 JSON = st.recursive(
@@ -300,13 +284,15 @@ FIELDS = (
 @settings(max_examples=150)
 @given(st.dictionaries(st.sampled_from(FIELDS), JSON))
 def test_no_row_breaks_the_reading_and_what_is_read_can_be_stored(row: dict[str, Any]) -> None:
-    found = recording_id(row)
-    assert found is None or found == row["id"]
-    read = read_capture(row, "odd", now=NOW)
-    assert read.size_bytes is None or 0 <= read.size_bytes <= realtimekit_rows.MAX_SIZE_BYTES
+    found = RecordingRow.parse(row)
+    assert found is None or found.id == row["id"]
+    known = RecordingRow.parse(row, known_id="odd")
+    assert known is not None
+    read = known.to_domain(now=NOW)
+    assert read.size_bytes is None or 0 <= read.size_bytes <= models.MAX_SIZE_BYTES
     assert read.duration_seconds is None or 0 < read.duration_seconds <= 90_000
     for at in (read.invoked_at, read.started_at, read.stopped_at):
-        assert at is None or (at.tzinfo is UTC and realtimekit_rows.EARLIEST <= at <= NOW + timedelta(days=1))
+        assert at is None or (at.tzinfo is UTC and models.EARLIEST <= at <= NOW + timedelta(days=1))
     for text in (read.session_id, read.file_name, read.download_url, read.meeting_id, read.likely_meeting_id):
         assert text is None or (isinstance(text, str) and text.encode())
     assert isinstance(hash(read), int)

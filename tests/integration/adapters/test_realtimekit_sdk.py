@@ -10,6 +10,7 @@ import pytest
 
 from admin.__main__ import register_webhook
 from recordings.adapters.cloudflare import client as realtimekit
+from recordings.adapters.cloudflare.transport import CloudflareApi
 from recordings.domain.errors import ProviderError
 from recordings.domain.provider_recording import ProviderRecording
 from tests.support import sdk
@@ -210,8 +211,10 @@ def test_the_webhook_is_registered_by_what_the_sdk_could_send(server: SdkServer)
     assert server.refused == []
 
 
-def test_what_the_sdk_could_not_send_is_refused(server: SdkServer, kit: realtimekit.RealtimeKitClient) -> None:
+def test_what_the_sdk_could_not_send_is_refused(server: SdkServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """The server's checks bite: an unknown query parameter, an unknown field, a wrong type, an unknown path."""
+    monkeypatch.setenv("CLOUDFLARE_API_URL", server.api)
+    api = CloudflareApi(Purse(), token=known_token())
     base = "/accounts/account/realtime/kit/app"
     for verb, path, body in [
         ("GET", f"{base}/recordings?page=1", None),
@@ -225,6 +228,6 @@ def test_what_the_sdk_could_not_send_is_refused(server: SdkServer, kit: realtime
     ]:
         before = len(server.refused)
         with pytest.raises(Exception):  # noqa: B017, PT011  # of which kind is not the matter here
-            kit._call(verb, path.removeprefix(base), body=body)
+            api.call(verb, path.removeprefix(base), body=body)
         assert len(server.refused) > before, (verb, path, body)
     assert server.called == []

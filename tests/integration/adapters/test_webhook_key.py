@@ -14,7 +14,12 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generat
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from recordings.adapters.cloudflare.signature import ASK_AGAIN_SECONDS, ASK_FIRST_SECONDS, KEEP_SECONDS, WebhookKeys
+from recordings.adapters.cloudflare.signature import (
+    KEY_TTL_SECONDS,
+    MIN_REREAD_INTERVAL_SECONDS,
+    MIN_RETRY_INTERVAL_SECONDS,
+    WebhookKeys,
+)
 from recordings.domain.errors import ProviderError, ProviderFailure, ProviderTimeout
 
 BODY = b'{"event":"recording.statusUpdate"}'
@@ -144,7 +149,7 @@ def test_forged_requests_do_not_make_us_ask_each_time(server: Server, keys: Webh
     for _ in range(50):
         assert not keys.verify(BODY, signed(key=FORGERS))
     assert server.asked == 1
-    clock.now += ASK_AGAIN_SECONDS
+    clock.now += MIN_REREAD_INTERVAL_SECONDS
     for _ in range(50):
         assert not keys.verify(BODY, signed(key=FORGERS))
     assert server.asked == 2
@@ -155,7 +160,7 @@ def test_a_new_key_is_found_after_the_pause_and_the_old_one_no_longer_counts(
 ) -> None:
     assert keys.verify(BODY, signed())
     server.answer = published(NEXT)
-    clock.now += ASK_AGAIN_SECONDS - 1
+    clock.now += MIN_REREAD_INTERVAL_SECONDS - 1
     assert not keys.verify(BODY, signed(key=NEXT))
     clock.now += 1
     assert keys.verify(BODY, signed(key=NEXT))
@@ -165,7 +170,7 @@ def test_a_new_key_is_found_after_the_pause_and_the_old_one_no_longer_counts(
 
 def test_a_key_is_asked_for_again_after_its_time(server: Server, keys: WebhookKeys, clock: Clock) -> None:
     assert keys.verify(BODY, signed())
-    clock.now += KEEP_SECONDS
+    clock.now += KEY_TTL_SECONDS
     assert keys.verify(BODY, signed())
     assert server.asked == 1
     clock.now += 1
@@ -180,7 +185,7 @@ def test_a_key_grows_old_while_the_process_is_frozen(
     """Lambda freezes what is idle, and the monotonic clock may stand still meanwhile."""
     began = time.time()
     assert keys.verify(BODY, signed())
-    monkeypatch.setattr("time.time", lambda: began + KEEP_SECONDS + 60)
+    monkeypatch.setattr("time.time", lambda: began + KEY_TTL_SECONDS + 60)
     server.answer = published(NEXT)
     assert not keys.verify(BODY, signed())
     assert server.asked == 2
@@ -195,7 +200,7 @@ def test_a_key_server_that_fails_is_a_passing_fault_and_asked_again(
             keys.verify(BODY, signed())
     assert server.asked == 1
     server.status = 200
-    clock.now += ASK_FIRST_SECONDS
+    clock.now += MIN_RETRY_INTERVAL_SECONDS
     assert keys.verify(BODY, signed())
 
 
@@ -229,7 +234,7 @@ def test_a_key_server_that_is_not_there_is_a_passing_fault(monkeypatch: pytest.M
 
 def test_a_failing_key_server_does_not_cost_the_key_we_have(server: Server, keys: WebhookKeys, clock: Clock) -> None:
     assert keys.verify(BODY, signed())
-    clock.now += ASK_AGAIN_SECONDS
+    clock.now += MIN_REREAD_INTERVAL_SECONDS
     server.status = 503
     with pytest.raises(ProviderFailure):
         keys.verify(BODY, signed(key=NEXT))
@@ -240,7 +245,7 @@ def test_a_failing_key_server_is_not_asked_for_each_forged_request(
     server: Server, keys: WebhookKeys, clock: Clock
 ) -> None:
     assert keys.verify(BODY, signed())
-    clock.now += ASK_AGAIN_SECONDS
+    clock.now += MIN_REREAD_INTERVAL_SECONDS
     server.status = 503
     for _ in range(10):
         try:
