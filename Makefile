@@ -114,6 +114,9 @@ invoke: setup ## Run one function on the local stack (NAME=default FUNCTION=GetR
 	$(call need,FUNCTION EVENT,make invoke FUNCTION=GetRecording EVENT=events/get_recording.json)
 	$(PY) -m tools.local --name $(NAME) invoke --function "$(FUNCTION)" --event "$(EVENT)"
 
+record-responses: setup ## Record the HTTP responses that tests/e2e/test_recorded_responses.py compares
+	RECORD_RESPONSES=1 $(PY) -m pytest -q tests/e2e/test_recorded_responses.py
+
 openapi: setup ## Write docs/openapi.yaml from the code that answers
 	$(PY) -m tools.openapi.generate
 
@@ -165,4 +168,4 @@ release: setup ## Build dist/ for a release from what is unreleased, and write C
 	$(MAKE) test build
 	$(PY) -m tools.release "$(VERSION)"
 
-.PHONY: help setup format check check-types check-template check-api check-style check-secrets check-imports unit integration test explore up down deploy-local demo invoke openapi client-models pictures register-webhook audit bench-transfer bench-sync bench-cold-start soak lock build deploy release
+.PHONY: help setup format check check-types check-template check-api check-style check-secrets check-imports unit integration test explore up down deploy-local demo invoke record-responses openapi client-models pictures register-webhook audit bench-transfer bench-sync bench-cold-start soak lock build deploy release
