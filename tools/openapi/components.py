@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from recordings.domain import ids
-from recordings.http.endpoint import LONGEST_KEY
+from recordings.http.idempotency import MAX_KEY_CHARACTERS
 from tools.openapi import examples
 
 type Document = dict[str, Any]
@@ -53,7 +53,7 @@ KEY_PARAMETER: Final[Document] = {
     " answer for 24 hours; the key with another request is a 422 `idempotency_key_reused`; a repeat while the first"
     " still runs is a 409 `request_in_progress`.",
     # Spaces at the ends are no part of a header's value (RFC 9110, 5.5).
-    "schema": {"type": "string", "maxLength": LONGEST_KEY, "pattern": "^[!-~]([ -~]*[!-~])?$"},
+    "schema": {"type": "string", "maxLength": MAX_KEY_CHARACTERS, "pattern": "^[!-~]([ -~]*[!-~])?$"},
     "example": "2f1b6c0e-9d0b-4f43-8d0e-6f5f6f6d3b10",
 }
 SIGNATURE_PARAMETER: Final[Document] = {

@@ -8,10 +8,11 @@ from typing import Any, Final
 
 from recordings.domain.recording import Failure, Progress, Recording, StoredFile
 from recordings.domain.room import Room
-from recordings.http import schemas
+from recordings.http import responses
 from recordings.http.claims import TENANT_INVALID
-from recordings.http.endpoint import LARGEST_BODY
-from recordings.http.problems import DETAIL_OF
+from recordings.http.endpoint import MAX_BODY_BYTES
+from recordings.http.problems import ProblemError, invalid_field, row_of
+from recordings.http.responses import to_dict
 from tools.openapi.operations import GATEWAY, error_classes, statuses
 
 type Document = dict[str, Any]
@@ -101,32 +102,35 @@ BODIES: Final[Mapping[str, Mapping[str, Document]]] = {
 
 
 def _whole(recording: Recording) -> Document:
-    return {"data": schemas.recording_view(recording, room_name=recording.room_name)}
+    return to_dict(responses.RecordingResponse.from_domain(recording, room_name=recording.room_name))
+
+
+def _page(**meta: Any) -> Document:
+    return to_dict(responses.RecordingPage.from_domain([READY], total=50, limit=20, **meta))
 
 
 def answered() -> dict[str, dict[HTTPStatus, dict[str, Document]]]:
-    """By operation, status and name."""
+    """Return examples of the responses by operation, status and name."""
     ok, created, accepted = HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.ACCEPTED
-    room = {"data": schemas.room_view(ROOM)}
-    rows = [schemas.row_view(READY)]
-    meta = {"total": 50, "limit": 20, "offset": 0, "next_cursor": CURSOR}
+    room = to_dict(responses.RoomResponse.from_domain(ROOM))
+    url = responses.Download.from_domain(READY, file=FILE, url=URL, expires_at=STORED + timedelta(hours=1))
     return {
         "PutRoom": {ok: {"updated": room}, created: {"created": room}},
         "GetRoom": {ok: {"room": room}},
-        "ListRooms": {ok: {"page": {"data": [room["data"]], "meta": {"limit": 20, "next_cursor": None}}}},
-        "DeleteRoom": {ok: {"deleted": {"data": {"id": ROOM.id, "deleted": True}}}},
-        "StartRecording": {created: {"started": {"data": schemas.started_view(RUNNING)}}},
-        "StopRecording": {ok: {"stopped": {"data": schemas.stopped_view(PROCESSING)}}},
+        "ListRooms": {ok: {"page": to_dict(responses.RoomPage.from_domain([ROOM], limit=20, next_cursor=None))}},
+        "DeleteRoom": {ok: {"deleted": to_dict(responses.DeletedRoomResponse.from_domain(ROOM))}},
+        "StartRecording": {created: {"started": to_dict(responses.StartedRecordingResponse.from_domain(RUNNING))}},
+        "StopRecording": {ok: {"stopped": to_dict(responses.StoppedRecordingResponse.from_domain(PROCESSING))}},
         "SyncRecordings": {
             ok: {
-                "imported": {"data": schemas.synced_view([PROCESSING])},
-                "nothing_new": {"data": schemas.synced_view([])},
+                "imported": to_dict(responses.SyncResponse.from_domain([PROCESSING])),
+                "nothing_new": to_dict(responses.SyncResponse.from_domain([])),
             }
         },
         "ListRecordings": {
             ok: {
-                "by_offset": {"data": rows, "meta": meta},
-                "by_cursor": {"data": rows, "meta": {**meta, "offset": None, "next_cursor": None}},
+                "by_offset": _page(offset=0, next_cursor=CURSOR),
+                "by_cursor": _page(offset=None, next_cursor=None),
             }
         },
         "GetRecording": {
@@ -140,20 +144,27 @@ def answered() -> dict[str, dict[HTTPStatus, dict[str, Document]]]:
             }
         },
         "DownloadRecording": {
-            ok: {"ready": schemas.download_view(READY, FILE, URL, STORED + timedelta(hours=1))},
+            ok: {"ready": to_dict(url)},
             accepted: {
-                "processing": schemas.waiting_view(PROCESSING),
-                "archived": schemas.archived_view(ARCHIVED),
-                "being_restored": schemas.archived_view(RESTORING),
+                "processing": to_dict(responses.DownloadPending.from_domain(PROCESSING)),
+                "archived": to_dict(responses.DownloadArchived.from_domain(ARCHIVED)),
+                "being_restored": to_dict(responses.DownloadArchived.from_domain(RESTORING)),
             },
         },
-        "ArchiveRecording": {ok: {"archived": {"data": schemas.archiving_view(MOVING)}}},
-        "RestoreRecording": {accepted: {"asked": {"data": schemas.restoring_view(RESTORING)}}},
-        "RecoverRecording": {ok: {"recovering": {"data": schemas.recovering_view(PROCESSING)}}},
-        "DeleteRecording": {ok: {"deleted": {"data": schemas.deleted_view(READY.deleted(at=LATER))}}},
-        "UndeleteRecording": {ok: {"undeleted": {"data": schemas.undeleted_view(READY)}}},
+        "ArchiveRecording": {ok: {"archived": to_dict(responses.ArchivedRecordingResponse.from_domain(MOVING))}},
+        "RestoreRecording": {accepted: {"asked": to_dict(responses.RestoringRecordingResponse.from_domain(RESTORING))}},
+        "RecoverRecording": {
+            ok: {"recovering": to_dict(responses.RecoveringRecordingResponse.from_domain(PROCESSING))}
+        },
+        "DeleteRecording": {
+            ok: {"deleted": to_dict(responses.DeletedRecordingResponse.from_domain(READY.deleted(at=LATER)))}
+        },
+        "UndeleteRecording": {ok: {"undeleted": to_dict(responses.UndeletedRecordingResponse.from_domain(READY))}},
         "ReceiveWebhook": {
-            ok: {"handled": {"data": {"handled": True}}, "none_of_ours": {"data": {"handled": False}}},
+            ok: {
+                "handled": to_dict(responses.WebhookResponse.from_result(handled=True)),
+                "none_of_ours": to_dict(responses.WebhookResponse.from_result(handled=False)),
+            },
         },
     }
 
@@ -163,33 +174,19 @@ FRAME_DETAILS: Final[Mapping[str, str]] = {
     "scope_missing": "The access token lacks the scope recordings:write.",
     "tenant_missing": "The access token names no tenant.",
     "tenant_invalid": TENANT_INVALID,
-    "body_too_large": f"The body is over {LARGEST_BODY} bytes.",
+    "body_too_large": f"The body is over {MAX_BODY_BYTES} bytes.",
     "internal_error": "Something went wrong on our side; the request id leads to the cause.",
 }
 
 
 def problem(code: str) -> Document:
-    """The problem document with this code."""
-    details = {
-        kind.code: next(DETAIL_OF[of] for of in kind.__mro__ if of in DETAIL_OF) for kind in reversed(error_classes())
-    }
-    status = statuses()[code]
-    document: Document = {
-        "type": "about:blank",
-        "title": status.phrase,
-        "status": int(status),
-        "code": code,
-        "detail": FRAME_DETAILS.get(code) or details[code],
-        "request_id": REQUEST_ID,
-    }
+    """Return an example of the problem document with this code."""
     if code == "invalid_request":
-        document |= {
-            "detail": "The request is not valid: ofset is not known.",
-            "errors": [{"field": "ofset", "message": "is not known"}],
-        }
-    if code in {"room_already_recording", "room_recording"}:
-        document["recording"] = schemas.blocker_view(RUNNING)
-    return document
+        return to_dict(invalid_field("ofset", "Field is not known").document(REQUEST_ID))
+    details = {kind.code: row_of(kind).detail for kind in reversed(error_classes())}
+    blocker = RUNNING if code in {"room_already_recording", "room_recording"} else None
+    error = ProblemError(statuses()[code], code, FRAME_DETAILS.get(code) or details[code], blocker=blocker)
+    return to_dict(error.document(REQUEST_ID))
 
 
 def gateway(status: HTTPStatus) -> Document:

@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import json
 import os
 import re
 import sys
@@ -11,15 +12,15 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
-import msgspec
 import yaml
-from msgspec import Struct
 
-from recordings.http.endpoint import TAKES, Takes
-from recordings.http.schemas import Nothing
+from recordings.http.endpoint import CONTRACT, Contract
+from recordings.http.problems import InvalidRequest, Problem, RoomAlreadyRecording, RoomRecording
+from recordings.http.requests import NoBody, NoQuery, RequestQuery
+from recordings.http.responses import Document as Model
 from tools.environment import sample_environment
 from tools.local import template as sam
-from tools.openapi import ROOT, answers, components, examples, info, schemas
+from tools.openapi import ROOT, components, examples, info, schemas
 from tools.openapi.components import HEADER_NAMES, REFUSALS
 from tools.openapi.operations import ANYWHERE, GATEWAY, OPERATIONS, WITH_KEY, WITH_TOKEN, Operation, Success, statuses
 
@@ -30,10 +31,10 @@ FIRST_LINE: Final = "# Written by `python -m tools.openapi.generate`; do not edi
 METHODS: Final = ("get", "head", "post", "put", "patch", "delete")
 JSON, PROBLEM = "application/json", "application/problem+json"
 # The documents that say more than the plain one.
-SHAPES: Final[Mapping[str, type[Struct]]] = {
-    "invalid_request": answers.InvalidRequest,
-    "room_already_recording": answers.RoomAlreadyRecording,
-    "room_recording": answers.RoomRecording,
+SHAPES: Final[Mapping[str, type[Model]]] = {
+    "invalid_request": InvalidRequest,
+    "room_already_recording": RoomAlreadyRecording,
+    "room_recording": RoomRecording,
 }
 
 
@@ -48,7 +49,7 @@ class Served:
     token: bool
     folder: str
     summary: str
-    takes: Takes
+    contract: Contract
 
     @property
     def operation(self) -> Operation:
@@ -58,11 +59,11 @@ class Served:
     def codes(self) -> list[str]:
         """Every error code that can be answered, in the order of their statuses."""
         # What takes any query and any body finds nothing wrong with them.
-        takes_all = self.takes.query is None and self.takes.body is None
+        takes_all = self.contract.query is None and self.contract.body is None
         all_of_them = {
             *ANYWHERE,
             *(WITH_TOKEN if self.token else ()),
-            *(WITH_KEY if self.takes.idempotent else ()),
+            *(WITH_KEY if self.contract.is_idempotent else ()),
             *self.operation.codes,
         } - ({"invalid_request"} if takes_all else set())
         return sorted(all_of_them, key=lambda code: (statuses()[code], code))
@@ -113,7 +114,7 @@ def served() -> list[Served]:
                     token=route.authorizer is not None,
                     folder=folder,
                     summary=f"{first[0].upper()}{first[1:]}",
-                    takes=getattr(app.handler, TAKES),
+                    contract=getattr(app.handler, CONTRACT),
                 )
             )
     return found
@@ -124,15 +125,15 @@ def served() -> list[Served]:
 
 def _models(api: Sequence[Served], codes: Sequence[str]) -> tuple[dict[str, Document], dict[str, Document]]:
     """The schemas of all documents, and the properties of all queries by operation."""
-    queries = [one.takes.query or Nothing for one in api]
-    bodies = [one.takes.body for one in api if one.takes.body not in (None, Nothing)]
-    successes = [model for one in api for success in one.operation.successes.values() for model in success.models]
+    queries: list[type[RequestQuery]] = [one.contract.query or NoQuery for one in api]
+    bodies = [one.contract.body for one in api if one.contract.body not in (None, NoBody)]
+    successes = [model for one in api for model in one.contract.responses]
     found = schemas.described(
         requests=[*queries, *bodies],
-        responses=[*successes, answers.Problem, *SHAPES.values(), answers.GatewayMessage],
+        responses=[*successes, Problem, *SHAPES.values(), schemas.GatewayMessage],
         codes=codes,
     )
-    asked = {one.name: found[(one.takes.query or Nothing).__name__] for one in api}
+    asked = {one.name: found[(one.contract.query or NoQuery).__name__] for one in api}
     for model in dict.fromkeys(queries):
         found.pop(model.__name__, None)
     return found, asked
@@ -145,7 +146,7 @@ def _ref(kind: str, name: str) -> Document:
     return {"$ref": f"#/components/{kind}/{name}"}
 
 
-def _any_of(models: Sequence[type[Struct]]) -> Document:
+def _any_of(models: Sequence[type[Model]]) -> Document:
     """One of them. Not `oneOf`: with fields to come a document may fit two."""
     refs = [_ref("schemas", model.__name__) for model in models]
     return refs[0] if len(refs) == 1 else {"anyOf": refs}
@@ -169,7 +170,7 @@ def _parameters(one: Served, asked: Document) -> list[Document]:
         if schema.get("default") == []:
             del schema["default"]
         found.append(parameter | {"schema": schema, "example": examples.PARAMETERS[name]})
-    if one.takes.idempotent:
+    if one.contract.is_idempotent:
         found.append(_ref("parameters", "IdempotencyKey"))
     if not one.token:
         found.append(_ref("parameters", "Signature"))
@@ -177,22 +178,22 @@ def _parameters(one: Served, asked: Document) -> list[Document]:
 
 
 def _body(one: Served) -> Document | None:
-    model = one.takes.body
-    if model is Nothing:
+    model = one.contract.body
+    if model is NoBody:
         return None
-    required = model is None or any(field.required for field in msgspec.structs.fields(model))
+    required = model is None or any(field.is_required() for field in model.model_fields.values())
     schema = {"type": "object"} if model is None else _ref("schemas", model.__name__)
     shown = {name: {"value": value} for name, value in examples.BODIES[one.name].items()}
     return {"required": required, "content": {JSON: {"schema": schema, "examples": shown}}}
 
 
-def _success(success: Success, shown: Mapping[str, Document]) -> Document:
+def _success(one: Served, success: Success, shown: Mapping[str, Document]) -> Document:
     made: Document = {
         "description": success.description,
         "headers": _headers(["RequestId", *success.headers]),
         "content": {
             JSON: {
-                "schema": _any_of(success.models),
+                "schema": _any_of(success.models or one.contract.responses),
                 "examples": {key: {"value": value} for key, value in shown.items()},
             }
         },
@@ -210,8 +211,8 @@ def _refusal(one: Served, status: HTTPStatus, codes: Sequence[str]) -> Document:
     by_gateway = status in one.gateway
     models = [SHAPES[code] for code in codes if code in SHAPES]
     # From the most particular to the plainest: generated clients take the first that fits.
-    models += [answers.Problem] if any(code not in SHAPES for code in codes) else []
-    models += [answers.GatewayMessage] if by_gateway else []
+    models += [Problem] if any(code not in SHAPES for code in codes) else []
+    models += [schemas.GatewayMessage] if by_gateway else []
     shown = {code: _ref("examples", code) for code in codes}
     shown |= {"gateway": _ref("examples", f"gateway_{int(status)}")} if by_gateway else {}
     content = {PROBLEM if codes else JSON: {"schema": _any_of(models), "examples": shown}}
@@ -264,7 +265,7 @@ def _operation(
         made["parameters"] = parameters
     if body := _body(one):
         made["requestBody"] = body
-    responses = {status: _success(success, shown[status]) for status, success in one.operation.successes.items()}
+    responses = {status: _success(one, success, shown[status]) for status, success in one.operation.successes.items()}
     codes: dict[HTTPStatus, list[str]] = {status: [] for status in one.gateway}
     for code in one.codes:
         codes.setdefault(statuses()[code], []).append(code)
@@ -327,8 +328,8 @@ _Dumper.add_representer(str, _text)
 
 def written() -> str:
     """The file's text."""
-    # Through JSON once: what is a subclass of str becomes a str.
-    plain = msgspec.json.decode(msgspec.json.encode(document()))
+    # Through JSON once, so that a subclass of str becomes a str.
+    plain = json.loads(json.dumps(document()))
     return FIRST_LINE + yaml.dump(plain, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
 
 

@@ -5,12 +5,11 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
 
-from msgspec import Struct
-
 from recordings.domain import errors
 from recordings.domain.errors import RecordingsError
-from recordings.http.problems import STATUS_OF
-from tools.openapi import answers
+from recordings.http import responses
+from recordings.http.problems import row_of
+from recordings.http.responses import Document
 
 # The refusals that the frame around every function makes itself (recordings.http.endpoint).
 FRAME: Final[Mapping[str, HTTPStatus]] = {
@@ -64,22 +63,21 @@ def error_classes() -> list[type[RecordingsError]]:
 
 def statuses() -> dict[str, HTTPStatus]:
     """The HTTP status of every code."""
-    told = {
-        kind.code: next((STATUS_OF[of] for of in kind.__mro__ if of in STATUS_OF), HTTPStatus.INTERNAL_SERVER_ERROR)
-        for kind in error_classes()
-    }
-    return {**told, **FRAME}
+    return {**{kind.code: row_of(kind).status for kind in error_classes()}, **FRAME}
 
 
 @dataclass(frozen=True, slots=True)
 class Success:
-    """An answer when all went well. `headers` are the names of components."""
+    """A successful response. `headers` are the names of components.
+
+    `models` are documents that only this status returns. If empty, every document of the handler is one of them.
+    """
 
     description: str
-    models: tuple[type[Struct], ...]
     headers: tuple[str, ...] = ()
     # Name of the link -> operation, and its parameters as runtime expressions.
     links: Mapping[str, tuple[str, Mapping[str, str]]] = field(default_factory=dict)
+    models: tuple[type[Document], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +123,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         " is sent to Cloudflare whenever it is named. Left out, a room keeps what it has, and an adopted meeting what"
         " it does.",
         {
-            HTTPStatus.OK: Success("The room was updated.", (answers.RoomAnswer,), links=ROOM_LINKS),
-            HTTPStatus.CREATED: Success("The room was created.", (answers.RoomAnswer,), links=ROOM_LINKS),
+            HTTPStatus.OK: Success("The room was updated.", links=ROOM_LINKS),
+            HTTPStatus.CREATED: Success("The room was created.", links=ROOM_LINKS),
         },
         ("scope_missing", "meeting_in_use", "room_recording", "concurrent_update", *CLOUDFLARE_FOR_TENANT),
         (("recordings:adopt",),),
@@ -134,7 +132,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "GetRoom": Operation(
         "Rooms",
         "Reads a room. `active_recording_id` tells whether it is being recorded.",
-        {HTTPStatus.OK: Success("The room.", (answers.RoomAnswer,), links=ROOM_LINKS)},
+        {HTTPStatus.OK: Success("The room.", links=ROOM_LINKS)},
         ("room_not_found",),
     ),
     "ListRooms": Operation(
@@ -144,7 +142,6 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         {
             HTTPStatus.OK: Success(
                 "A page of rooms.",
-                (answers.RoomList,),
                 links={
                     "NextPage": ("ListRooms", {"cursor": "$response.body#/meta/next_cursor"}),
                     "GetRoom": ("GetRoom", {"id": "$response.body#/data/0/id"}),
@@ -158,7 +155,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         " is asked: what runs in the meeting is a 409 `room_recording` that names it in `recording`, and what has ended"
         " and is not here yet is imported. Then automatic recording is switched off. The meeting stays yours: only your"
         " rooms can be given it again.",
-        {HTTPStatus.OK: Success("The room is deleted.", (answers.DeletedRoomAnswer,))},
+        {HTTPStatus.OK: Success("The room is deleted.")},
         ("room_not_found", "room_recording", "concurrent_update", *CLOUDFLARE_FOR_TENANT),
     ),
     "StartRecording": Operation(
@@ -171,7 +168,6 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         {
             HTTPStatus.CREATED: Success(
                 "The room is being recorded.",
-                (answers.StartedAnswer,),
                 ("Location",),
                 {
                     "StopRecording": ("StopRecording", {"id": "$response.body#/data/room_id"}),
@@ -189,7 +185,6 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         {
             HTTPStatus.OK: Success(
                 "The recording has been stopped.",
-                (answers.StoppedAnswer,),
                 links=_recording("GetRecording", "DownloadRecording", "RecoverRecording", "DeleteRecording"),
             )
         },
@@ -209,7 +204,6 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         {
             HTTPStatus.OK: Success(
                 "The room is in line with Cloudflare.",
-                (answers.SyncedAnswer,),
                 links={"GetRecording": ("GetRecording", {"id": "$response.body#/data/recordings/0/id"})},
             )
         },
@@ -223,7 +217,6 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         {
             HTTPStatus.OK: Success(
                 "A page of recordings.",
-                (answers.RecordingList,),
                 links={
                     "NextPage": ("ListRecordings", {"cursor": "$response.body#/meta/next_cursor"}),
                     "GetRecording": ("GetRecording", {"id": "$response.body#/data/0/id"}),
@@ -238,7 +231,6 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         {
             HTTPStatus.OK: Success(
                 "The recording.",
-                (answers.RecordingAnswer,),
                 links=_recording(
                     "DownloadRecording", "ArchiveRecording", "RecoverRecording", "RestoreRecording", "DeleteRecording"
                 ),
@@ -253,11 +245,11 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         " true end. The answers have no envelope.\n\nA 202 says that there is no file to read yet: with the status"
         " `processing` ask again after `Retry-After`; with `archived` restore the recording first.",
         {
-            HTTPStatus.OK: Success("The file can be read.", (answers.Download,)),
+            HTTPStatus.OK: Success("The file can be read.", models=(responses.Download,)),
             HTTPStatus.ACCEPTED: Success(
                 "The file cannot be read yet.",
-                (answers.Waiting, answers.Archived),
-                ("RetryAfterIfKnown",),
+                headers=("RetryAfterIfKnown",),
+                models=(responses.DownloadPending, responses.DownloadArchived),
             ),
         },
         ("recording_not_found", "recording_failed"),
@@ -270,7 +262,6 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         {
             HTTPStatus.OK: Success(
                 "The recording goes to cold storage.",
-                (answers.ArchivingAnswer,),
                 links=_recording("RestoreRecording", "GetRecording", "DownloadRecording"),
             )
         },
@@ -284,7 +275,6 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         {
             HTTPStatus.ACCEPTED: Success(
                 "A readable copy has been asked for.",
-                (answers.RestoringAnswer,),
                 links=_recording("DownloadRecording", "GetRecording"),
             )
         },
@@ -297,7 +287,6 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         {
             HTTPStatus.OK: Success(
                 "The recording is being processed again.",
-                (answers.RecoveringAnswer,),
                 links=_recording("GetRecording", "DownloadRecording"),
             )
         },
@@ -308,11 +297,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "Takes the recording out of every list, count and lookup; data and file are kept and can be undeleted, unless"
         " the operator has set a time after which they are purged. Work that runs on it goes on to its end. One that"
         " is being recorded is a 409 `recording_in_progress`: stop it first.",
-        {
-            HTTPStatus.OK: Success(
-                "The recording is deleted.", (answers.DeletedAnswer,), links=_recording("UndeleteRecording")
-            )
-        },
+        {HTTPStatus.OK: Success("The recording is deleted.", links=_recording("UndeleteRecording"))},
         ("recording_not_found", "recording_in_progress", "concurrent_update"),
     ),
     "UndeleteRecording": Operation(
@@ -321,7 +306,6 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         {
             HTTPStatus.OK: Success(
                 "The recording is back.",
-                (answers.UndeletedAnswer,),
                 links=_recording("GetRecording", "DeleteRecording"),
             )
         },
@@ -332,7 +316,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "Where Cloudflare RealtimeKit sends its webhooks; not for clients. It takes no token: the RSA signature of"
         " Cloudflare over the raw body is checked. The body is only a hint, what is stored comes from Cloudflare's own"
         " API. Unknown meetings and events are a 200 with `handled` false.",
-        {HTTPStatus.OK: Success("The news was taken in, or is none of ours.", (answers.HandledAnswer,))},
+        {HTTPStatus.OK: Success("The news was taken in, or is none of ours.")},
         ("signature_invalid", *CLOUDFLARE),
     ),
 }

@@ -3,13 +3,14 @@
 from http import HTTPStatus
 
 from recordings.http.endpoint import Request, Response, endpoint
-from recordings.http.schemas import Nothing
+from recordings.http.requests import NoBody, NoQuery
+from recordings.http.responses import DeletedRoomResponse
 from recordings.wiring import api as wiring
 
 delete_room = wiring.delete_room()
 
 
 @endpoint(scope="recordings:write", idempotency=wiring.idempotency())
-def handler(request: Request[Nothing, Nothing]) -> Response:
+def handler(request: Request[NoQuery, NoBody]) -> Response[DeletedRoomResponse]:
     room = delete_room(tenant_id=request.tenant_id, room_id=request.room_id())
-    return Response(HTTPStatus.OK, {"data": {"id": room.id, "deleted": True}})
+    return Response(HTTPStatus.OK, DeletedRoomResponse.from_domain(room))

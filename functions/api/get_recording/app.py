@@ -3,13 +3,14 @@
 from http import HTTPStatus
 
 from recordings.http.endpoint import Request, Response, endpoint
-from recordings.http.schemas import Nothing, recording_view
+from recordings.http.requests import NoBody, NoQuery
+from recordings.http.responses import RecordingResponse
 from recordings.wiring import api as wiring
 
 get_recording = wiring.get_recording()
 
 
 @endpoint(scope="recordings:read")
-def handler(request: Request[Nothing, Nothing]) -> Response:
+def handler(request: Request[NoQuery, NoBody]) -> Response[RecordingResponse]:
     recording, name = get_recording(tenant_id=request.tenant_id, recording_id=request.recording_id())
-    return Response(HTTPStatus.OK, {"data": recording_view(recording, room_name=name)})
+    return Response(HTTPStatus.OK, RecordingResponse.from_domain(recording, room_name=name))

@@ -3,13 +3,14 @@
 from http import HTTPStatus
 
 from recordings.http.endpoint import Request, Response, endpoint
-from recordings.http.schemas import Nothing, room_view
+from recordings.http.requests import NoBody, NoQuery
+from recordings.http.responses import RoomResponse
 from recordings.wiring import api as wiring
 
 get_room = wiring.get_room()
 
 
 @endpoint(scope="recordings:read")
-def handler(request: Request[Nothing, Nothing]) -> Response:
+def handler(request: Request[NoQuery, NoBody]) -> Response[RoomResponse]:
     room = get_room(tenant_id=request.tenant_id, room_id=request.room_id())
-    return Response(HTTPStatus.OK, {"data": room_view(room)})
+    return Response(HTTPStatus.OK, RoomResponse.from_domain(room))

@@ -2,16 +2,16 @@
 
 from http import HTTPStatus
 
-from recordings.http.endpoint import Request, Response, endpoint, listed
-from recordings.http.schemas import Nothing, RoomsQuery, room_view
+from recordings.http.endpoint import Request, Response, endpoint
+from recordings.http.requests import ListRoomsQuery, NoBody
+from recordings.http.responses import RoomPage
 from recordings.wiring import api as wiring
 
 list_rooms = wiring.list_rooms()
 
 
-@endpoint(scope="recordings:read", query=RoomsQuery)
-def handler(request: Request[RoomsQuery, Nothing]) -> Response:
+@endpoint(scope="recordings:read", query=ListRoomsQuery)
+def handler(request: Request[ListRoomsQuery, NoBody]) -> Response[RoomPage]:
     query = request.query
     page = list_rooms(tenant_id=request.tenant_id, limit=query.limit, cursor=query.cursor)
-    meta = {"limit": query.limit, "next_cursor": page.cursor}
-    return Response(HTTPStatus.OK, listed([room_view(room) for room in page.items], meta))
+    return Response(HTTPStatus.OK, RoomPage.from_domain(page.items, limit=query.limit, next_cursor=page.cursor))

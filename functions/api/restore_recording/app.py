@@ -3,18 +3,19 @@
 from http import HTTPStatus
 
 from recordings.http.endpoint import Request, Response, endpoint
-from recordings.http.schemas import Nothing, RestoreBody, restoring_view
+from recordings.http.requests import NoQuery, RestoreRecordingBody
+from recordings.http.responses import RestoringRecordingResponse
 from recordings.wiring import api as wiring
 
 restore_recording = wiring.restore_recording()
 
 
-@endpoint(scope="recordings:write", body=RestoreBody, idempotency=wiring.idempotency())
-def handler(request: Request[Nothing, RestoreBody]) -> Response:
+@endpoint(scope="recordings:write", body=RestoreRecordingBody, idempotency=wiring.idempotency())
+def handler(request: Request[NoQuery, RestoreRecordingBody]) -> Response[RestoringRecordingResponse]:
     recording = restore_recording(
         tenant_id=request.tenant_id,
         recording_id=request.recording_id(),
         days=request.body.days,
         tier=request.body.tier,
     )
-    return Response(HTTPStatus.ACCEPTED, {"data": restoring_view(recording)})
+    return Response(HTTPStatus.ACCEPTED, RestoringRecordingResponse.from_domain(recording))

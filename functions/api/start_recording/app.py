@@ -3,15 +3,16 @@
 from http import HTTPStatus
 
 from recordings.http.endpoint import Request, Response, endpoint
-from recordings.http.schemas import Nothing, StartBody, started_view
+from recordings.http.requests import NoQuery, StartRecordingBody
+from recordings.http.responses import StartedRecordingResponse
 from recordings.observability import count, identify
 from recordings.wiring import api as wiring
 
 start_recording = wiring.start_recording()
 
 
-@endpoint(scope="recordings:write", body=StartBody, idempotency=wiring.idempotency())
-def handler(request: Request[Nothing, StartBody]) -> Response:
+@endpoint(scope="recordings:write", body=StartRecordingBody, idempotency=wiring.idempotency())
+def handler(request: Request[NoQuery, StartRecordingBody]) -> Response[StartedRecordingResponse]:
     recording = start_recording(
         tenant_id=request.tenant_id,
         room_id=request.room_id(),
@@ -20,4 +21,4 @@ def handler(request: Request[Nothing, StartBody]) -> Response:
     identify(recording_id=recording.id)
     count("RecordingsStarted")
     location = {"location": f"/api/v1/recordings/{recording.id}"}
-    return Response(HTTPStatus.CREATED, {"data": started_view(recording)}, location)
+    return Response(HTTPStatus.CREATED, StartedRecordingResponse.from_domain(recording), location)

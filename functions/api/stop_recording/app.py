@@ -3,7 +3,8 @@
 from http import HTTPStatus
 
 from recordings.http.endpoint import Request, Response, endpoint
-from recordings.http.schemas import Nothing, stopped_view
+from recordings.http.requests import NoBody, NoQuery
+from recordings.http.responses import StoppedRecordingResponse
 from recordings.observability import identify
 from recordings.wiring import api as wiring
 
@@ -11,7 +12,7 @@ stop_recording = wiring.stop_recording()
 
 
 @endpoint(scope="recordings:write", idempotency=wiring.idempotency())
-def handler(request: Request[Nothing, Nothing]) -> Response:
+def handler(request: Request[NoQuery, NoBody]) -> Response[StoppedRecordingResponse]:
     recording = stop_recording(tenant_id=request.tenant_id, room_id=request.room_id())
     identify(recording_id=recording.id)
-    return Response(HTTPStatus.OK, {"data": stopped_view(recording)})
+    return Response(HTTPStatus.OK, StoppedRecordingResponse.from_domain(recording))

@@ -3,13 +3,14 @@
 from http import HTTPStatus
 
 from recordings.http.endpoint import Request, Response, endpoint
-from recordings.http.schemas import Nothing, synced_view
+from recordings.http.requests import NoBody, NoQuery
+from recordings.http.responses import SyncResponse
 from recordings.wiring import api as wiring
 
 sync_recordings = wiring.sync_recordings()
 
 
 @endpoint(scope="recordings:write", idempotency=wiring.idempotency())
-def handler(request: Request[Nothing, Nothing]) -> Response:
+def handler(request: Request[NoQuery, NoBody]) -> Response[SyncResponse]:
     changed = sync_recordings(tenant_id=request.tenant_id, room_id=request.room_id())
-    return Response(HTTPStatus.OK, {"data": synced_view(changed)})
+    return Response(HTTPStatus.OK, SyncResponse.from_domain(changed))

@@ -58,16 +58,16 @@ def until[T](look: Callable[[], T | None]) -> T:
 
 def recording_of(api: AuthenticatedClient, recording_id: str) -> models.Recording:
     response = get_recording.sync_detailed(recording_id, client=api)
-    return answered(response, HTTPStatus.OK, models.RecordingAnswer).data
+    return answered(response, HTTPStatus.OK, models.RecordingResponse).data
 
 
 def started(api: AuthenticatedClient) -> str:
     """Before there is a file: a room, a start, and what it blocks."""
-    made = put_room.sync_detailed(ROOM, client=api, body=models.RoomBody(name="CS101"))
-    assert answered(made, HTTPStatus.CREATED, models.RoomAnswer).data.name == "CS101"
+    made = put_room.sync_detailed(ROOM, client=api, body=models.PutRoomBody(name="CS101"))
+    assert answered(made, HTTPStatus.CREATED, models.RoomResponse).data.name == "CS101"
 
     start = start_recording.sync_detailed(ROOM, client=api, idempotency_key="start-1")
-    recording = answered(start, HTTPStatus.CREATED, models.StartedAnswer).data
+    recording = answered(start, HTTPStatus.CREATED, models.StartedRecordingResponse).data
     assert recording.status == "recording"
     assert recording.started_at.tzinfo is not None
     assert start.headers["location"] == f"/api/v1/recordings/{recording.id}"
@@ -79,7 +79,7 @@ def started(api: AuthenticatedClient) -> str:
     assert (conflict.recording.id, conflict.recording.origin) == (recording.id, models.BlockerOrigin.API)
 
     early = download_recording.sync_detailed(recording.id, client=api)
-    assert answered(early, HTTPStatus.ACCEPTED, models.Waiting).status == "processing"
+    assert answered(early, HTTPStatus.ACCEPTED, models.DownloadPending).status == "processing"
     assert int(early.headers["retry-after"]) > 0
     return recording.id
 
@@ -99,7 +99,7 @@ def refusals(api: AuthenticatedClient, reader: AuthenticatedClient, nobody: Auth
 def life(api: AuthenticatedClient, recording_id: str) -> None:
     """From a file in R2 to one in cold storage, and out of all lists and back."""
     stopped = stop_recording.sync_detailed(ROOM, client=api)
-    assert answered(stopped, HTTPStatus.OK, models.StoppedAnswer).data.id == recording_id
+    assert answered(stopped, HTTPStatus.OK, models.StoppedRecordingResponse).data.id == recording_id
 
     def ready() -> models.Recording | None:
         found = recording_of(api, recording_id)
@@ -116,7 +116,7 @@ def life(api: AuthenticatedClient, recording_id: str) -> None:
         status=[models.Status.READY, models.Status.FAILED],
         created_after=datetime(2026, 1, 1, tzinfo=UTC),
     )
-    page = answered(listed, HTTPStatus.OK, models.RecordingList)
+    page = answered(listed, HTTPStatus.OK, models.RecordingPage)
     assert (page.meta.total, page.meta.next_cursor, [row.id for row in page.data]) == (1, None, [recording_id])
 
     link = download_recording.sync_detailed(recording_id, client=api, expires_in=600)
@@ -124,7 +124,7 @@ def life(api: AuthenticatedClient, recording_id: str) -> None:
     assert len(httpx.get(file.download_url, timeout=60).content) == file.file_size
 
     archived = archive_recording.sync_detailed(recording_id, client=api)
-    assert answered(archived, HTTPStatus.OK, models.ArchivingAnswer).data.status == "archived"
+    assert answered(archived, HTTPStatus.OK, models.ArchivedRecordingResponse).data.status == "archived"
 
     def stored() -> models.Archive | None:
         archive = recording_of(api, recording_id).archive
@@ -132,17 +132,19 @@ def life(api: AuthenticatedClient, recording_id: str) -> None:
 
     assert until(stored).storage_class
     cold = download_recording.sync_detailed(recording_id, client=api)
-    assert answered(cold, HTTPStatus.ACCEPTED, models.Archived).status == "archived"
-    body = models.RestoreBody(days=1, tier=models.RestoreBodyTier.BULK)
+    assert answered(cold, HTTPStatus.ACCEPTED, models.DownloadArchived).status == "archived"
+    body = models.RestoreRecordingBody(days=1, tier=models.RestoreRecordingBodyTier.BULK)
     restore = restore_recording.sync_detailed(recording_id, client=api, body=body)
-    assert answered(restore, HTTPStatus.ACCEPTED, models.RestoringAnswer).data.archive.expected_at is not None
+    assert (
+        answered(restore, HTTPStatus.ACCEPTED, models.RestoringRecordingResponse).data.archive.expected_at is not None
+    )
 
     deleted = delete_recording.sync_detailed(recording_id, client=api)
-    assert answered(deleted, HTTPStatus.OK, models.DeletedAnswer).data.deleted is True
+    assert answered(deleted, HTTPStatus.OK, models.DeletedRecordingResponse).data.deleted is True
     missing = get_recording.sync_detailed(recording_id, client=api)
     assert answered(missing, HTTPStatus.NOT_FOUND, models.Problem).code == "recording_not_found"
     undeleted = undelete_recording.sync_detailed(recording_id, client=api)
-    assert answered(undeleted, HTTPStatus.OK, models.UndeletedAnswer).data.status is models.Status.ARCHIVED
+    assert answered(undeleted, HTTPStatus.OK, models.UndeletedRecordingResponse).data.status is models.Status.ARCHIVED
 
 
 def later(api: AuthenticatedClient, recording_id: str) -> None:
@@ -151,7 +153,7 @@ def later(api: AuthenticatedClient, recording_id: str) -> None:
     assert recording.status is models.Status.ARCHIVED
     assert "new_field" in recording.additional_properties
     assert "new_field" in recording.room.additional_properties
-    page = answered(list_recordings.sync_detailed(client=api), HTTPStatus.OK, models.RecordingList)
+    page = answered(list_recordings.sync_detailed(client=api), HTTPStatus.OK, models.RecordingPage)
     assert [row.id for row in page.data] == [recording_id]
     missing = get_recording.sync_detailed(UNKNOWN, client=api)
     assert answered(missing, HTTPStatus.NOT_FOUND, models.Problem).code == "a_code_to_come"

@@ -25,8 +25,10 @@ from recordings.adapters.dynamodb.rooms import DynamoRooms
 from recordings.adapters.dynamodb.writes import jittered_pause
 from recordings.adapters.system import new_id, new_nonce, now
 from recordings.domain.errors import ProviderTimeout, RoomAlreadyRecording, Throttled
-from recordings.http.endpoint import Idempotency, Request, Response, endpoint
-from recordings.http.schemas import Nothing, StartBody, started_view
+from recordings.http.endpoint import Request, Response, endpoint
+from recordings.http.idempotency import Idempotency
+from recordings.http.requests import NoQuery, StartRecordingBody
+from recordings.http.responses import StartedRecordingResponse
 from recordings.request_context import REQUEST_SECONDS, request_context
 from recordings.services.recordings.start_recording import StartRecording
 from tests.support.builders import a_room
@@ -231,10 +233,12 @@ def test_a_start_at_a_hanging_cloudflare_ends_in_time_and_leaves_the_room_free(
             new_nonce=new_nonce,
         )
 
-        @endpoint(scope="recordings:write", body=StartBody, idempotency=Idempotency(DynamoIdempotencyKeys(), now))
-        def handler(request: Request[Nothing, StartBody]) -> Response:
+        @endpoint(
+            scope="recordings:write", body=StartRecordingBody, idempotency=Idempotency(DynamoIdempotencyKeys(), now)
+        )
+        def handler(request: Request[NoQuery, StartRecordingBody]) -> Response:
             recording = start(tenant_id=request.tenant_id, room_id=request.path("id"), max_duration_seconds=None)
-            return Response(HTTPStatus.CREATED, {"data": started_view(recording)})
+            return Response(HTTPStatus.CREATED, StartedRecordingResponse.from_domain(recording))
 
         cloudflare.slow = slow
         began = time.monotonic()

@@ -28,7 +28,8 @@ from recordings_client.models import (
 from recordings.domain import errors as served
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Archive, Failure, Progress
-from recordings.http import schemas
+from recordings.http import problems, responses
+from recordings.http.responses import Document, to_dict
 from tests.support.builders import NOON, a_file, a_recording, a_room
 
 README = (Path(__file__).parents[3] / "clients/python/README.md").read_text("utf-8")
@@ -55,35 +56,43 @@ LIVES = [
 ]
 
 
+def data_of(response: Document) -> dict[str, Any]:
+    """What is in the envelope of a response."""
+    data: dict[str, Any] = to_dict(response)["data"]
+    return data
+
+
 @pytest.mark.parametrize("recording", LIVES, ids=lambda one: one.status)
 def test_a_recording_is_read_as_it_was_written(recording: Any) -> None:
-    view = schemas.recording_view(recording, room_name="Algebra")
+    document = data_of(responses.RecordingResponse.from_domain(recording, room_name="Algebra"))
 
-    assert plain(Recording.of(view)) == view
+    assert plain(Recording.of(document)) == document
 
 
 READY = a_recording(status=Status.READY)
+LINK = responses.Download.from_domain(READY, file=a_file(), url="https://files.test", expires_at=LATER)
 ROUND_TRIPS: list[tuple[Callable[[object], object], dict[str, Any]]] = [
-    (Room.of, schemas.room_view(a_room())),
-    (RecordingSummary.of, schemas.row_view(READY)),
-    (Started.of, schemas.started_view(READY)),
-    (Stopped.of, schemas.stopped_view(READY)),
-    (Synced.of, schemas.synced_view([READY, LIVES[0]])),
-    (Archived.of, schemas.archiving_view(LIVES[-2])),
-    (Restoring.of, schemas.restoring_view(LIVES[-2])),
-    (Recovering.of, schemas.recovering_view(READY)),
-    (ActiveRecording.of, schemas.blocker_view(READY)),
-    (Download.of, schemas.download_view(READY, a_file(), "https://files.test", LATER)),
+    (Room.of, data_of(responses.RoomResponse.from_domain(a_room()))),
+    (RecordingSummary.of, to_dict(responses.RecordingRow.model_validate(READY))),
+    (Started.of, data_of(responses.StartedRecordingResponse.from_domain(READY))),
+    (Stopped.of, data_of(responses.StoppedRecordingResponse.from_domain(READY))),
+    (Synced.of, data_of(responses.SyncResponse.from_domain([READY, LIVES[0]]))),
+    (Archived.of, data_of(responses.ArchivedRecordingResponse.from_domain(LIVES[-2]))),
+    (Restoring.of, data_of(responses.RestoringRecordingResponse.from_domain(LIVES[-2]))),
+    (Recovering.of, data_of(responses.RecoveringRecordingResponse.from_domain(READY))),
+    (ActiveRecording.of, to_dict(problems.Blocker.model_validate(READY))),
+    (Download.of, to_dict(LINK)),
 ]
 
 
-@pytest.mark.parametrize(("read", "view"), ROUND_TRIPS)
-def test_an_answer_is_read_as_it_was_written(read: Callable[[object], object], view: dict[str, Any]) -> None:
-    assert plain(read(view)) == view
+@pytest.mark.parametrize(("read", "document"), ROUND_TRIPS)
+def test_a_response_is_read_as_it_was_written(read: Callable[[object], object], document: dict[str, Any]) -> None:
+    assert plain(read(document)) == document
 
 
 def test_an_undeleted_recording_is_read() -> None:
-    assert RecordingStatus.of(schemas.undeleted_view(READY)).status == "ready"
+    undeleted = data_of(responses.UndeletedRecordingResponse.from_domain(READY))
+    assert RecordingStatus.of(undeleted).status == "ready"
 
 
 def every_code(kind: type[served.RecordingsError] = served.RecordingsError) -> set[str]:

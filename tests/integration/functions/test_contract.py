@@ -93,7 +93,7 @@ def test_reading_needs_one_scope_and_changing_the_other(app: Deployed, name: str
 def test_what_a_route_does_not_know_is_refused(app: Deployed, tenant: str, name: str) -> None:
     for answer in (app.call(name, "x", tenant=tenant, query="unknwon=1"),):
         assert (answer.status, answer.code) == (400, "invalid_request")
-        assert [one["field"] for one in answer.body["errors"]] == ["unknwon"]
+        assert "unknwon" in [error["field"] for error in answer.body["errors"]]
     answer = app.call(name, "x", tenant=tenant, body={"unknwon": 1})
     assert (answer.status, answer.code) == (400, "invalid_request")
 

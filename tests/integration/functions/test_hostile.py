@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from recordings.domain.ids import is_cloudflare_id
 from recordings.domain.lifecycle import Status
-from recordings.http.hints import Hint, hint_of
+from recordings.http.requests import WebhookNotification, parse_webhook
 from tests.support.context import Context
 from tests.support.deployed import FUNCTIONS, Deployed
 from tests.support.hostile import CLAIMS, EVENTS, JSON
@@ -71,9 +71,9 @@ WEBHOOKS = st.one_of(
 
 @given(body=WEBHOOKS)
 def test_a_webhook_names_ids_that_lead_nowhere_else_or_none(body: bytes) -> None:
-    hint = hint_of(body)
-    assert hint is None or is_cloudflare_id(hint.capture_id)
-    assert hint is None or hint.meeting_id is None or is_cloudflare_id(hint.meeting_id)
+    notification = parse_webhook(body)
+    assert notification is None or is_cloudflare_id(notification.cloudflare_recording_id)
+    assert notification is None or notification.meeting_id is None or is_cloudflare_id(notification.meeting_id)
 
 
 def a_webhook(**recording: Any) -> bytes:
@@ -82,13 +82,13 @@ def a_webhook(**recording: Any) -> bytes:
 
 @pytest.mark.parametrize("id", ["..", "a/b", "a#b", "a%2Fb", "", "x" * 129, "é", 7, None, ["c"], {"c": 1}])
 def test_a_webhook_about_no_possible_recording_is_about_something_else(id: Any) -> None:
-    assert hint_of(a_webhook(recordingId=id, meetingId="m1")) is None
-    assert hint_of(a_webhook(recordingId="c1", meetingId=id)) == Hint("c1", None)
+    assert parse_webhook(a_webhook(recordingId=id, meetingId="m1")) is None
+    assert parse_webhook(a_webhook(recordingId="c1", meetingId=id)) == WebhookNotification(cloudflare_recording_id="c1")
 
 
 def test_a_webhook_without_end_is_about_something_else() -> None:
-    assert hint_of(b"[" * 200_000) is None
-    assert hint_of(b'{"event": ' + b"9" * 5_000 + b"}") is None
+    assert parse_webhook(b"[" * 200_000) is None
+    assert parse_webhook(b'{"event": ' + b"9" * 5_000 + b"}") is None
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from recordings.http.claims import scopes_of, tenant_of
-from recordings.http.problems import Problem
+from recordings.http.problems import ProblemError
 
 
 def an_event(claims: dict[str, Any], scopes: list[str] | None = None) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def test_a_name_of_the_allowed_characters_is_a_tenant(tenant: str) -> None:
     ],
 )
 def test_anything_else_is_no_tenant_and_is_not_repeated(delivered: str) -> None:
-    with pytest.raises(Problem) as refused:
+    with pytest.raises(ProblemError) as refused:
         tenant_of(an_event({"tenant_id": delivered}))
     assert (refused.value.status, refused.value.code) == (403, "tenant_invalid")
     assert len(delivered) < 4 or delivered not in refused.value.detail
@@ -57,7 +57,7 @@ def test_anything_else_is_no_tenant_and_is_not_repeated(delivered: str) -> None:
 
 @pytest.mark.parametrize("claims", [{}, {"tenant_id": ""}, {"tenant": "acme"}])
 def test_without_the_claim_there_is_no_tenant(claims: dict[str, Any]) -> None:
-    with pytest.raises(Problem) as refused:
+    with pytest.raises(ProblemError) as refused:
         tenant_of(an_event(claims))
     assert (refused.value.status, refused.value.code) == (403, "tenant_missing")
 
@@ -85,6 +85,6 @@ def test_scopes_are_those_of_the_token(claims: dict[str, Any], scopes: list[str]
 def test_a_request_without_a_token_has_no_scope_and_no_tenant(context: dict[str, Any]) -> None:
     event = {"requestContext": context}
     assert scopes_of(event) == frozenset()
-    with pytest.raises(Problem) as refused:
+    with pytest.raises(ProblemError) as refused:
         tenant_of(event)
     assert refused.value.code == "tenant_missing"

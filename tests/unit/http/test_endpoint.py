@@ -7,7 +7,6 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
-import msgspec
 import pytest
 
 from recordings.domain.errors import (
@@ -32,8 +31,10 @@ from recordings.domain.errors import (
 )
 from recordings.domain.recording import Recording
 from recordings.domain.storage_keys import attempt_key
-from recordings.http.endpoint import LARGEST_BODY, Idempotency, Response, endpoint
-from recordings.http.schemas import DownloadQuery, ListQuery, RoomBody, StartBody
+from recordings.http.endpoint import MAX_BODY_BYTES, Response, endpoint
+from recordings.http.idempotency import Idempotency
+from recordings.http.requests import DownloadRecordingQuery, ListRecordingsQuery, PutRoomBody, StartRecordingBody
+from recordings.http.responses import Document
 from tests.support.builders import a_recording
 from tests.support.context import Context
 
@@ -65,8 +66,12 @@ def an_event(**changes: Any) -> dict[str, Any]:
     }
 
 
+class Answer(Document):
+    data: Any
+
+
 def ok(_: Any) -> Response:
-    return Response(HTTPStatus.OK, {"data": {}})
+    return Response(HTTPStatus.OK, Answer(data={}))
 
 
 def noting(seen: list[Any], what: Callable[[Any], object]) -> Callable[[Any], Response]:
@@ -103,7 +108,7 @@ def fields(problem: dict[str, Any]) -> list[str]:
 
 
 def test_what_a_function_returns_is_the_answer() -> None:
-    status, body, headers = call(lambda _: Response(HTTPStatus.CREATED, {"data": 1}, {"location": "/x"}))
+    status, body, headers = call(lambda _: Response(HTTPStatus.CREATED, Answer(data=1), {"location": "/x"}))
     assert (status, body) == (201, {"data": 1})
     assert headers == {
         "content-type": "application/json",
@@ -153,7 +158,7 @@ def test_what_aws_does_not_allow_is_logged_and_not_told(caplog: pytest.LogCaptur
 
 def test_our_own_schema_mistake_is_ours() -> None:
     def handle(_: Any) -> Response:
-        msgspec.convert({"nonsense": 1}, StartBody)
+        StartRecordingBody.model_validate({"nonsense": 1})
         raise AssertionError
 
     assert call(handle)[0] == 500
@@ -250,20 +255,20 @@ def test_a_function_without_scope_needs_no_token() -> None:
     ],
 )
 def test_a_body_that_does_not_fit_is_the_callers_fault(body: str, field: str) -> None:
-    status, problem, _ = call(frame={"body": RoomBody}, body=body)
+    status, problem, _ = call(frame={"body": PutRoomBody}, body=body)
     assert (status, problem["code"], fields(problem)) == (400, "invalid_request", [field])
 
 
 @pytest.mark.parametrize("body", ["%", "é", "a"])
 def test_a_body_that_is_not_base64_is_refused(body: str) -> None:
-    status, problem, _ = call(body=body, isBase64Encoded=True, frame={"body": RoomBody})
+    status, problem, _ = call(body=body, isBase64Encoded=True, frame={"body": PutRoomBody})
     assert (status, problem["code"]) == (400, "invalid_request")
 
 
 @pytest.mark.parametrize("body", [None, "", "{}", " {} \n"])
 def test_no_body_and_an_empty_one_are_the_same(body: str | None) -> None:
     assert call(body=body)[0] == 200
-    assert call(body=body, frame={"body": StartBody})[0] == 200
+    assert call(body=body, frame={"body": StartRecordingBody})[0] == 200
 
 
 def test_what_a_function_does_not_name_it_does_not_take() -> None:
@@ -276,7 +281,7 @@ def test_what_a_function_does_not_name_it_does_not_take() -> None:
     [("limit=0", "limit"), ("limti=5", "limti"), ("limit=5&limit=5", "limit"), ("limit", "limit"), ("%ff=1", "\ufffd")],
 )
 def test_a_query_that_does_not_fit_is_the_callers_fault(query: str, field: str) -> None:
-    status, problem, _ = call(rawQueryString=query, frame={"query": ListQuery})
+    status, problem, _ = call(rawQueryString=query, frame={"query": ListRecordingsQuery})
     assert (status, problem["code"], fields(problem)) == (400, "invalid_request", [field])
 
 
@@ -284,7 +289,7 @@ def test_a_checked_query_and_body_reach_the_function() -> None:
     seen: list[Any] = []
     call(
         noting(seen, lambda request: (request.query.expires_in, request.body.name)),
-        frame={"query": DownloadQuery, "body": RoomBody},
+        frame={"query": DownloadRecordingQuery, "body": PutRoomBody},
         rawQueryString="expires_in=60",
         body=base64.b64encode(b'{"name": "x"}').decode(),
         isBase64Encoded=True,
@@ -305,7 +310,7 @@ def test_the_raw_body_is_what_was_sent() -> None:
     assert seen == [sent]
 
 
-@pytest.mark.parametrize(("size", "status"), [(LARGEST_BODY, 400), (LARGEST_BODY + 1, 413)])
+@pytest.mark.parametrize(("size", "status"), [(MAX_BODY_BYTES, 400), (MAX_BODY_BYTES + 1, 413)])
 def test_a_body_has_a_largest_size(size: int, status: int) -> None:
     assert call(body="x" * size)[0] == status
 
@@ -349,12 +354,12 @@ def kept() -> Kept:
 
 
 def again(kept: Kept, handle: Callable[[Any], Response], **event: Any) -> tuple[int, dict[str, Any], dict[str, str]]:
-    frame = {"idempotency": Idempotency(kept, lambda: NOON), "body": StartBody}
+    frame = {"idempotency": Idempotency(kept, lambda: NOON), "body": StartRecordingBody}
     return call(handle, frame=frame, **{"headers": {"Idempotency-Key": "k"}, **event})
 
 
 def test_the_first_answer_is_given_again_under_a_request_id_of_its_own(kept: Kept) -> None:
-    first = again(kept, lambda _: Response(HTTPStatus.CREATED, {"data": 1}, {"location": "/x"}))
+    first = again(kept, lambda _: Response(HTTPStatus.CREATED, Answer(data=1), {"location": "/x"}))
     context = {**an_event()["requestContext"], "requestId": "request-2"}
     second = again(kept, raising(AssertionError()), requestContext=context)
     assert second == (first[0], first[1], {**first[2], "x-request-id": "request-2"})
@@ -437,7 +442,7 @@ def test_a_key_belongs_to_one_request(kept: Kept, other: dict[str, Any]) -> None
 
 def test_a_key_belongs_to_one_query(kept: Kept) -> None:
     """No route with a key takes a query today; the first that does must not answer one with another's answer."""
-    frame = {"idempotency": Idempotency(kept, lambda: NOON), "query": DownloadQuery}
+    frame = {"idempotency": Idempotency(kept, lambda: NOON), "query": DownloadRecordingQuery}
     event: dict[str, Any] = {"headers": {"Idempotency-Key": "k"}}
     assert call(ok, frame=frame, **event, rawQueryString="expires_in=60")[0] == 200
     status, problem, _ = call(ok, frame=frame, **event, rawQueryString="expires_in=61")

@@ -20,9 +20,18 @@ from recordings.domain.errors import (
     RecordingNotFound,
     RoomNotFound,
 )
-from recordings.http.endpoint import Idempotency, Response, endpoint
-from recordings.http.problems import Problem
-from recordings.http.schemas import DownloadQuery, ListQuery, RestoreBody, RoomBody, RoomsQuery, StartBody
+from recordings.http.endpoint import Response, endpoint
+from recordings.http.idempotency import Idempotency
+from recordings.http.problems import FieldError, ProblemError
+from recordings.http.requests import (
+    DownloadRecordingQuery,
+    ListRecordingsQuery,
+    ListRoomsQuery,
+    PutRoomBody,
+    RestoreRecordingBody,
+    StartRecordingBody,
+)
+from recordings.http.responses import Document
 from tests.support.builders import NOON
 from tests.support.context import Context
 from tests.support.fakes import Memory, MemoryIdempotencyKeys, MemoryRecordings, MemoryRooms
@@ -47,8 +56,12 @@ def an_event(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
+class Answer(Document):
+    data: dict[str, Any]
+
+
 def ok(_: Any) -> Response:
-    return Response(HTTPStatus.OK, {"data": {}})
+    return Response(HTTPStatus.OK, Answer(data={}))
 
 
 def raising(error: Exception) -> Callable[[Any], Response]:
@@ -71,19 +84,21 @@ def answer_to(
 @pytest.mark.parametrize(
     ("event", "frame"),
     [
-        pytest.param({"body": json.dumps({LONG: 1})}, {"body": StartBody}, id="a key"),
-        pytest.param({"body": json.dumps({"name": "n", LONG: 1})}, {"body": RoomBody}, id="a key beside another"),
-        pytest.param({"body": json.dumps({"tier": LONG})}, {"body": RestoreBody}, id="a value of an enumeration"),
-        pytest.param({"body": json.dumps({"name": LONG})}, {"body": RoomBody}, id="a value"),
+        pytest.param({"body": json.dumps({LONG: 1})}, {"body": StartRecordingBody}, id="a key"),
+        pytest.param({"body": json.dumps({"name": "n", LONG: 1})}, {"body": PutRoomBody}, id="a key beside another"),
         pytest.param(
-            {"body": json.dumps({"name": "n", "cloudflare_meeting_id": LONG})}, {"body": RoomBody}, id="a meeting id"
+            {"body": json.dumps({"tier": LONG})}, {"body": RestoreRecordingBody}, id="a value of an enumeration"
         ),
-        pytest.param({"rawQueryString": f"{LONG}=1"}, {"query": ListQuery}, id="a parameter"),
-        pytest.param({"rawQueryString": f"{LONG}=1&{LONG}=2"}, {"query": ListQuery}, id="a parameter, twice"),
-        pytest.param({"rawQueryString": f"status={LONG}"}, {"query": ListQuery}, id="a parameter's value"),
-        pytest.param({"rawQueryString": f"created_after={LONG}"}, {"query": ListQuery}, id="a time"),
-        pytest.param({"rawQueryString": f"cursor={LONG}"}, {"query": ListQuery}, id="a cursor"),
-        pytest.param({"rawQueryString": f"offset={'9' * 3_999}"}, {"query": ListQuery}, id="a number"),
+        pytest.param({"body": json.dumps({"name": LONG})}, {"body": PutRoomBody}, id="a value"),
+        pytest.param(
+            {"body": json.dumps({"name": "n", "cloudflare_meeting_id": LONG})}, {"body": PutRoomBody}, id="a meeting id"
+        ),
+        pytest.param({"rawQueryString": f"{LONG}=1"}, {"query": ListRecordingsQuery}, id="a parameter"),
+        pytest.param({"rawQueryString": f"{LONG}=1&{LONG}=2"}, {"query": ListRecordingsQuery}, id="a parameter, twice"),
+        pytest.param({"rawQueryString": f"status={LONG}"}, {"query": ListRecordingsQuery}, id="a parameter's value"),
+        pytest.param({"rawQueryString": f"created_after={LONG}"}, {"query": ListRecordingsQuery}, id="a time"),
+        pytest.param({"rawQueryString": f"cursor={LONG}"}, {"query": ListRecordingsQuery}, id="a cursor"),
+        pytest.param({"rawQueryString": f"offset={'9' * 3_999}"}, {"query": ListRecordingsQuery}, id="a number"),
         pytest.param({"pathParameters": {"id": LONG}}, {"handle": lambda r: ok(r.room_id())}, id="a room"),
         pytest.param({"pathParameters": {"id": LONG}}, {"handle": lambda r: ok(r.recording_id())}, id="a recording"),
         pytest.param(
@@ -109,7 +124,9 @@ def test_what_is_refused_is_not_repeated_in_full(
 def test_a_detail_is_300_characters_at_most_whoever_says_it() -> None:
     for handle in (
         raising(RoomNotFound("x" * 1000)),
-        raising(Problem(HTTPStatus.CONFLICT, "odd", "x" * 1000, errors=[{"field": "f" * 99, "message": "m" * 999}])),
+        raising(
+            ProblemError(HTTPStatus.CONFLICT, "odd", "x" * 1000, errors=[FieldError(field="f" * 99, message="m" * 999)])
+        ),
     ):
         _, problem, _ = answer_to(an_event(), handle)
         assert len(problem["detail"]) == 300
@@ -126,17 +143,17 @@ def test_what_cloudflare_said_reaches_no_caller(kind: type[ProviderFailure]) -> 
 
 # ---------------------------------------------------------------- nothing is a failure of ours
 
-QUERY = [None, ListQuery, RoomsQuery, DownloadQuery]
-BODY = [None, StartBody, RoomBody, RestoreBody]
+QUERY = [None, ListRecordingsQuery, ListRoomsQuery, DownloadRecordingQuery]
+BODY = [None, StartRecordingBody, PutRoomBody, RestoreRecordingBody]
 
 
 def listing(request: Any) -> Response:
     """Use everything that a caller can say, as the functions do."""
     memory = Memory()
     query = request.query
-    if isinstance(query, ListQuery):
-        MemoryRecordings(memory).page("acme", query.only(), limit=query.limit, cursor=query.cursor)
-    if isinstance(query, RoomsQuery):
+    if isinstance(query, ListRecordingsQuery):
+        MemoryRecordings(memory).page("acme", query.filters(), limit=query.limit, cursor=query.cursor)
+    if isinstance(query, ListRoomsQuery):
         MemoryRooms(memory).list("acme", limit=query.limit, cursor=query.cursor)
     for read in (request.room_id, request.recording_id):
         try:

@@ -3,11 +3,11 @@ from collections.abc import Iterator
 import pytest
 
 from recordings.domain.errors import InfrastructureError, RecordingFailed, RecordingsError, RoomNotFound
-from recordings.http.problems import DETAIL_OF, STATUS_OF, detail_of, status_of
+from recordings.http.problems import MAX_DETAIL_CHARACTERS, PROBLEMS, detail_of, row_of
 
 
-def kinds(of: type[RecordingsError]) -> Iterator[type[RecordingsError]]:
-    for kind in of.__subclasses__():
+def kinds(base: type[RecordingsError]) -> Iterator[type[RecordingsError]]:
+    for kind in base.__subclasses__():
         yield kind
         yield from kinds(kind)
 
@@ -15,37 +15,39 @@ def kinds(of: type[RecordingsError]) -> Iterator[type[RecordingsError]]:
 EVERY = [*kinds(RecordingsError)]
 
 
+def test_every_domain_error_has_a_row_and_every_row_an_error() -> None:
+    assert PROBLEMS.keys() == {RecordingsError, *EVERY}
+
+
 @pytest.mark.parametrize("kind", EVERY)
-def test_every_domain_error_is_the_callers_to_understand(kind: type[RecordingsError]) -> None:
-    assert status_of(kind()) != 500 or kind is InfrastructureError
+def test_only_a_failure_of_ours_is_a_500(kind: type[RecordingsError]) -> None:
+    assert (row_of(kind).status == 500) is issubclass(kind, InfrastructureError)
     assert kind.code != RecordingsError.code
 
 
 @pytest.mark.parametrize("kind", EVERY)
-def test_every_domain_error_says_what_to_do_even_without_words(kind: type[RecordingsError]) -> None:
+def test_an_error_without_a_text_says_what_to_do(kind: type[RecordingsError]) -> None:
     detail = detail_of(kind())
     assert detail[0].isupper()
     assert detail.endswith(".")
+    assert len(detail) <= MAX_DETAIL_CHARACTERS
     assert detail != detail_of(RecordingsError())
 
 
-@pytest.mark.parametrize("status", sorted(set(STATUS_OF.values())))
-def test_every_status_is_reached(status: int) -> None:
-    assert status in {status_of(kind()) for kind in EVERY}
+def test_an_error_without_a_row_of_its_own_has_the_row_of_its_base() -> None:
+    class OtherRoomNotFound(RoomNotFound):
+        pass
 
-
-def test_nothing_is_listed_that_is_no_error_of_ours() -> None:
-    assert STATUS_OF.keys() <= set(EVERY)
-    assert DETAIL_OF.keys() <= {RecordingsError, *EVERY}
-
-
-def test_an_unlisted_error_is_a_bug() -> None:
-    assert status_of(RecordingsError()) == 500
+    assert row_of(OtherRoomNotFound) == PROBLEMS[RoomNotFound]
 
 
 @pytest.mark.parametrize(
-    ("own", "told"), [("no such room", "No such room."), ("It is lost.", "It is lost."), ("  gone ", "Gone.")]
+    ("own", "detail"), [("no such room", "No such room."), ("It is lost.", "It is lost."), ("  gone ", "Gone.")]
 )
-def test_an_errors_own_words_become_one_sentence(own: str, told: str) -> None:
-    assert detail_of(RoomNotFound(own)) == told
-    assert detail_of(RecordingFailed(own)) == told
+def test_the_text_of_an_error_becomes_a_sentence(own: str, detail: str) -> None:
+    assert detail_of(RoomNotFound(own)) == detail
+    assert detail_of(RecordingFailed(own)) == detail
+
+
+def test_the_text_of_a_failure_of_ours_is_not_returned() -> None:
+    assert "AccessDenied" not in detail_of(InfrastructureError("GetItem failed: AccessDenied"))

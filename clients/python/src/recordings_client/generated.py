@@ -10,7 +10,7 @@ from recordings_client.documents import Document, OpenEnum, PresignedUrl
 
 
 class Status(OpenEnum):
-    """`recording`: being recorded now; `processing`: stopped, the file is being finished, fetched and checked; `ready`: in our storage and downloadable; `archived`: moved to cold storage; `failed`: there will be no file."""
+    """`recording`: being recorded. `processing`: stopped, the file is being finished, copied and verified. `ready`: in our storage and downloadable. `archived`: moved to cold storage. `failed`: there will be no file."""
 
     RECORDING = "recording"
     PROCESSING = "processing"
@@ -21,19 +21,19 @@ class Status(OpenEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Archive(Document):
-    """The recording's place in cold storage."""
+    """The recording in cold storage."""
 
     state: str
-    """`moving`: on its way there, still downloadable; `stored`: there; `restoring`: a readable copy is being made; `restored`: it can be downloaded until `restored_until`."""
+    """`moving`: on its way to cold storage, and still downloadable. `stored`: in cold storage. `restoring`: a readable copy is being made. `restored`: downloadable until `restored_until`."""
 
     storage_class: str | None
-    """S3's storage class; null while it moves."""
+    """The S3 storage class. Null while the file moves."""
 
     restored_until: datetime | None
-    """When the readable copy ends."""
+    """When the readable copy expires."""
 
     expected_at: datetime | None
-    """When a readable copy that was asked for should be there."""
+    """When the requested copy should be readable."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,7 +41,7 @@ class Archived(Document):
     """A recording on its way to cold storage."""
 
     id: str
-    """The recording's id; opaque."""
+    """The recording's id. Opaque."""
 
     status: Status
     archived_at: datetime
@@ -49,17 +49,17 @@ class Archived(Document):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ActiveRecording(Document):
-    """The recording that is in the way."""
+    """The recording that blocks the request."""
 
     id: str
-    """The recording's id; opaque."""
+    """The recording's id. Opaque."""
 
     status: Status
     started_at: datetime
     """When the recording began."""
 
     origin: str
-    """`api`: started by a call; `auto`: by Cloudflare on its own."""
+    """`api`: started by an API call. `auto`: started by Cloudflare on its own."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,15 +69,15 @@ class Change(Document):
     status: Status
     at: datetime
     cause: str
-    """What made it enter; there may be new ones."""
+    """Why. New causes may appear."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Deleted(Document):
-    """A recording that is in no list any more; it can be undeleted."""
+    """A recording that is in no list. It can be undeleted."""
 
     id: str
-    """The recording's id; opaque."""
+    """The recording's id. Opaque."""
 
     deleted: bool
     """Always true."""
@@ -90,14 +90,14 @@ class Download(Document):
     """Where the file is. No envelope."""
 
     recording_id: str
-    """The recording's id; opaque."""
+    """The recording's id. Opaque."""
 
     download_url: PresignedUrl
-    """Presigned: needs no token, takes range requests, saves under a readable name."""
+    """Presigned. Needs no token, takes range requests, and saves under a readable file name."""
 
     status: Status
     duration: int | None
-    """Length of the file in whole seconds; null while it is unknown."""
+    """Length of the file in whole seconds. Null while it is unknown."""
 
     file_size: int
     """Size of the file in bytes."""
@@ -106,25 +106,25 @@ class Download(Document):
     """Where the file is: `r2`, or `s3` for cold storage and its copies."""
 
     expires_at: datetime
-    """When the URL truly ends; it may be sooner than asked for."""
+    """When the URL expires. May be sooner than requested."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Failure(Document):
-    """Why something failed for good: a stable code, and a sentence for people."""
+    """Why something failed permanently: a stable code and a sentence for people."""
 
     code: str
-    """A stable word in snake_case; there may be new ones."""
+    """A stable word in snake_case. New ones may appear."""
 
     message: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FieldError(Document):
-    """A field of the request that is not as it must be."""
+    """An invalid field of the request."""
 
     field: str
-    """A query parameter, a body field, a path parameter, a header, or `body`; a longer name is cut."""
+    """A query parameter, a body field, a path parameter, a header, or `body`. A longer name is cut."""
 
     message: str
     """What is wrong with it."""
@@ -132,53 +132,53 @@ class FieldError(Document):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Progress(Document):
-    """Where the work on a recording stands."""
+    """The current work on a recording."""
 
     step: str
-    """The running step; there may be new ones."""
+    """The current step. New ones may appear."""
 
     attempt: int
-    """1, and one more after each recovery."""
+    """Starts at 1. Every recovery adds 1."""
 
     bytes_done: int | None
     bytes_total: int | None
     next_step_due: datetime | None
-    """When the next step is expected; of a stalled recording, when its next attempt begins."""
+    """When the next step is expected. If the recording is stalled, when the next attempt begins."""
 
     stuck_after: datetime | None
-    """From when on the work counts as stuck: recover the recording."""
+    """If the work takes longer than this, it is stuck: recover the recording."""
 
     stalled: bool
-    """Whether no attempt at the file is at work: the last one failed or waited in vain."""
+    """Whether no attempt is at work, because the last one failed or waited in vain."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordingSummary(Document):
-    """A recording as lists show it."""
+    """A recording in a list."""
 
     id: str
-    """The recording's id; opaque."""
+    """The recording's id. Opaque."""
 
     room_id: str
     """The room's id."""
 
     status: Status
     duration_seconds: int | None
-    """Length of the file in whole seconds; null while it is unknown."""
+    """Length of the file in whole seconds. Null while it is unknown."""
 
     size_bytes: int | None
-    """Size of the file in bytes; null while there is none."""
+    """Size of the file in bytes. Null while there is no file."""
 
     created_at: datetime
-    """When the recording began; of an imported one, when Cloudflare began it. Lists are in this order."""
+    """When the recording began. If Cloudflare started it on its own, when Cloudflare began it. Lists are in this order."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recovering(Document):
-    """A recording whose processing begins anew."""
+    """A recording that is being processed again."""
 
     id: str
-    """The recording's id; opaque."""
+    """The recording's id. Opaque."""
 
     status: Status
     message: str
@@ -186,10 +186,10 @@ class Recovering(Document):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Restoring(Document):
-    """A recording of which a readable copy has been asked for."""
+    """A recording of which a readable copy was requested."""
 
     id: str
-    """The recording's id; opaque."""
+    """The recording's id. Opaque."""
 
     status: Status
     archive: Archive
@@ -197,22 +197,22 @@ class Restoring(Document):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Room(Document):
-    """A room: what you call a Cloudflare RealtimeKit meeting."""
+    """A room: your name for a Cloudflare RealtimeKit meeting."""
 
     id: str
     """The room's id."""
 
     name: str
-    """What people call the room."""
+    """The room's name, for people."""
 
     cloudflare_meeting_id: str
-    """The RealtimeKit meeting behind the room."""
+    """The RealtimeKit meeting of the room."""
 
     record_on_start: bool
-    """Whether Cloudflare records by itself when the first person joins."""
+    """Whether Cloudflare starts recording when the first participant joins."""
 
     active_recording_id: str | None
-    """The recording that runs now, or null."""
+    """The recording that is running, or null."""
 
     created_at: datetime
     updated_at: datetime
@@ -220,7 +220,7 @@ class Room(Document):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RoomName(Document):
-    """The room under the name it has now, or had last if it has been deleted."""
+    """The room with its current name, or with its last name if it was deleted."""
 
     id: str
     """The room's id."""
@@ -230,10 +230,10 @@ class RoomName(Document):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Started(Document):
-    """A recording that has just begun."""
+    """A recording that has just started."""
 
     id: str
-    """The recording's id; opaque."""
+    """The recording's id. Opaque."""
 
     room_id: str
     """The room's id."""
@@ -245,81 +245,83 @@ class Started(Document):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stopped(Document):
-    """A recording that has been stopped."""
+    """A recording that was stopped."""
 
     id: str
-    """The recording's id; opaque."""
+    """The recording's id. Opaque."""
 
     room_id: str
     """The room's id."""
 
     status: Status
-    """`processing`; a later one only where news of the recording's end came before this call."""
+    """`processing`. A later status only if Cloudflare reported the end before this call."""
 
     stopped_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordingStatus(Document):
-    """A recording that a sync imported or changed, and the status it has now."""
+    """A recording that a sync imported or changed, and its new status."""
 
     id: str
-    """The recording's id; opaque."""
+    """The recording's id. Opaque."""
 
     status: Status
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recording(Document):
-    """The whole of a recording."""
+    """A recording with everything that is known about it."""
 
     id: str
-    """The recording's id; opaque."""
+    """The recording's id. Opaque."""
 
     room_id: str
     """The room's id."""
 
-    room: RoomName
     status: Status
     duration_seconds: int | None
-    """Length of the file in whole seconds; null while it is unknown."""
+    """Length of the file in whole seconds. Null while it is unknown."""
 
     size_bytes: int | None
-    """Size of the file in bytes; null while there is none."""
+    """Size of the file in bytes. Null while there is no file."""
 
     created_at: datetime
-    """When the recording began; of an imported one, when Cloudflare began it. Lists are in this order."""
+    """When the recording began. If Cloudflare started it on its own, when Cloudflare began it. Lists are in this order."""
 
+    room: RoomName
     started_at: datetime
     """When the recording began."""
 
     stopped_at: datetime | None
-    """When it ended; null while it runs."""
+    """When it ended. Null while it is being recorded."""
 
     archived_at: datetime | None
     """When it was sent to cold storage."""
 
     provider: str | None
+    """Where the file is: `r2`, or `s3` for cold storage and its copies."""
+
     failure: Failure | None
-    """Why there will be no file; set when the status is `failed`."""
+    """Why there will be no file. Set if the status is `failed`."""
 
     origin: str
-    """`api`: started by a call; `auto`: by Cloudflare on its own."""
+    """`api`: started by an API call. `auto`: started by Cloudflare on its own."""
 
     version: int
-    """Grows with every change; of two views the higher one is newer."""
+    """Grows with every change. The higher version is newer."""
 
     partial: bool
-    """Whether Cloudflare called the recording errored and only part of it was saved."""
+    """Whether Cloudflare reported an error and only a part of the recording was saved."""
 
     progress: Progress | None
-    """The work that runs on it, or null."""
+    """The current work on it, or null."""
 
     archive: Archive | None
-    """Its place in cold storage, or null."""
+    """The recording in cold storage, or null."""
 
     archive_error: Failure | None
-    """Why the last move to cold storage was given up; the recording is `ready` again."""
+    """Why the last move to cold storage failed. The recording is `ready` again."""
 
     history: Sequence[Change]
     """Every status it entered, oldest first."""
@@ -330,6 +332,6 @@ class Synced(Document):
     """What a sync imported or changed."""
 
     synced_count: int
-    """How many; the length of `recordings`."""
+    """The length of `recordings`."""
 
     recordings: Sequence[RecordingStatus]

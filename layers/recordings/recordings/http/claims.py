@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from recordings import settings
 from recordings.domain.ids import is_tenant_id
-from recordings.http.problems import Problem
+from recordings.http.problems import ProblemError
 
 TENANT_INVALID: Final = (
     "The access token does not name a tenant as it must: one string of 1 to 128 characters of A-Z a-z 0-9 . _ @ : ~ -, "
@@ -26,14 +26,14 @@ def tenant_of(event: dict[str, Any]) -> str:
     """The caller's tenant.
 
     Raises:
-        Problem: 403 `tenant_missing` without the claim, 403 `tenant_invalid` when it is no tenant's name
+        ProblemError: 403 `tenant_missing` without the claim, 403 `tenant_invalid` when it is no tenant's name
     """
     claim = settings.TOKENS().tenant_claim
     delivered = _jwt(event)["claims"].get(claim)
     if delivered is None or delivered == "":
-        raise Problem(HTTPStatus.FORBIDDEN, "tenant_missing", "The access token names no tenant.")
+        raise ProblemError(HTTPStatus.FORBIDDEN, "tenant_missing", "The access token names no tenant.")
     if not isinstance(delivered, str) or not is_tenant_id(delivered):
-        raise Problem(HTTPStatus.FORBIDDEN, "tenant_invalid", TENANT_INVALID)
+        raise ProblemError(HTTPStatus.FORBIDDEN, "tenant_invalid", TENANT_INVALID)
     return delivered
 
 

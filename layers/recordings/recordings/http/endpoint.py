@@ -1,362 +1,273 @@
 """The frame around every HTTP function.
 
-`@endpoint` checks scope, tenant, size and schema before the function runs, logs under the request's id, and turns what
-the function returns or raises into an API Gateway response (HTTP API, payload format 2.0). What a function takes is
-named in the decorator, so that forgetting it means "takes nothing" and not "takes anything".
+`@endpoint` checks scope, tenant, size, query and body before the function runs, logs under the id of the request, and
+turns what the function returns or raises into a response of API Gateway (HTTP API, payload format 2.0). The decorator
+names what a function takes, so a function that names nothing takes nothing.
 """
 
 import base64
-import hashlib
-import json
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import wraps
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, cast, get_origin, get_type_hints
-from urllib.parse import parse_qsl
+from typing import TYPE_CHECKING, Any, Final, cast, get_args, get_type_hints
 
-import msgspec
-from msgspec import Struct
-
-from recordings.domain.errors import (
-    InfrastructureError,
-    Invalid,
-    ProviderThrottled,
-    RecordingNotFound,
-    RecordingsError,
-    RoomAlreadyRecording,
-    RoomIsRecording,
-    RoomNotFound,
-    Throttled,
-)
+from recordings.domain.errors import InfrastructureError, RecordingNotFound, RecordingsError, RoomNotFound
 from recordings.domain.ids import is_recording_id, is_room_id
 from recordings.http.claims import scopes_of, tenant_of
-from recordings.http.problems import Problem, detail_of, invalid, status_of
-from recordings.http.schemas import NUMBERS, TOGETHER, Document, Nothing, blocker_view
+from recordings.http.idempotency import ApiEvent, ApiResponse, Idempotency, RepeatableRequest, is_passing
+from recordings.http.problems import INTERNAL_ERROR, ProblemError, invalid_field
+from recordings.http.requests import NoBody, NoQuery, RequestBody, RequestQuery, parse_request, query_parameters
+from recordings.http.responses import Document, to_json
 from recordings.observability import count, identify, invocation, logger
-from recordings.ports.repositories import IdempotencyKeys
-from recordings.ports.system import Clock
 from recordings.request_context import request_context, request_seconds
 from recordings.startup import resume_collection
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-type Event = dict[str, Any]
-type LambdaHandler = Callable[[Event, LambdaContext], Event]
+type LambdaHandler = Callable[[ApiEvent, LambdaContext], ApiResponse]
 
-WHOLE: Final = re.compile(r"-?\d{1,4000}", re.ASCII)
-FIELD: Final = re.compile(r"Object (contains unknown|missing required) field `(.*)`", re.DOTALL)
-# msgspec quotes the value that is none of an enumeration's, however long it is.
-ENUM: Final = re.compile(r"Invalid enum value .*", re.DOTALL)
-# The name under which a handler says what it takes.
-TAKES: Final = "takes"
-LARGEST_BODY: Final = 64 * 1024
-LONGEST_KEY: Final = 128
+MAX_BODY_BYTES: Final = 64 * 1024
+# The attribute of a handler that holds its Contract.
+CONTRACT: Final = "contract"
 
 
 @dataclass(frozen=True, slots=True)
-class Request[Q: Struct, B: Struct]:
-    """What a function is given: checked query and body, the tenant, and the rest on request."""
+class Request[Q: RequestQuery, B: RequestBody]:
+    """A checked request."""
 
-    event: Event
+    event: ApiEvent
     tenant_id: str
     query: Q
     body: B
     raw_body: bytes
 
     def path(self, name: str) -> str:
+        """Return a parameter of the path, or an empty text."""
         found = str((self.event.get("pathParameters") or {}).get(name, ""))
-        # A lone surrogate cannot be sent to the store; replaced, it makes an id that nothing has.
+        # A lone surrogate cannot be sent to the table. Replaced, it is an id that nothing has.
         return found.encode("utf-8", "replace").decode()
 
     def room_id(self) -> str:
-        """The room that the path names. Raises RoomNotFound for what can be no room's id, in the words of the store."""
+        """Return the room id of the path.
+
+        Raises:
+            RoomNotFound: no room can have this id
+        """
         found = self.path("id")
         if not is_room_id(found):
             raise RoomNotFound("there is no such room")
         return found
 
     def recording_id(self) -> str:
-        """The recording that the path names. Raises RecordingNotFound for what can be no recording's id."""
+        """Return the recording id of the path.
+
+        Raises:
+            RecordingNotFound: no recording can have this id
+        """
         found = self.path("id")
         if not is_recording_id(found):
             raise RecordingNotFound("there is no such recording")
         return found
 
     def header(self, name: str) -> str | None:
-        return _header(self.event, name)
+        """Return a header, or None. `name` is in lower case."""
+        headers = self.event.get("headers") or {}
+        return next((str(value) for key, value in headers.items() if key.lower() == name), None)
 
     def has_scope(self, scope: str) -> bool:
-        """Whether the caller's token has a scope besides the one that the route asks for."""
+        """Return whether the access token has a scope besides the one that the route requires."""
         return scope in scopes_of(self.event)
 
 
 @dataclass(frozen=True, slots=True)
-class Response:
+class Response[D: Document = Document]:
+    """What a function returns. A handler's annotation names the documents, which are built at import."""
+
     status: HTTPStatus
-    body: Document
+    body: D
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Idempotency:
-    """Where the answers of repeatable requests are kept."""
+class Contract:
+    """What a handler takes and returns. tools/openapi describes the API with it.
 
-    keys: IdempotencyKeys
-    clock: Clock
-
-
-@dataclass(frozen=True, slots=True)
-class Takes:
-    """What a handler takes, for whoever describes the API. `body` None: raw bytes."""
-
-    scope: str | None
-    query: type[Struct] | None
-    body: type[Struct] | None
-    idempotent: bool
-
-
-def endpoint[Q: Struct, B: Struct](
-    *,
-    scope: str | None,
-    query: type[Q] | None = Nothing,  # type: ignore[assignment]  # a function that names no query takes none
-    body: type[B] | None = Nothing,  # type: ignore[assignment]
-    idempotency: Idempotency | None = None,
-) -> Callable[[Callable[[Request[Q, B]], Response]], LambdaHandler]:
-    """Make a Lambda handler.
-
-    `scope` None: no token (the function checks its caller itself); `query` None: any, unread; `body` None: raw bytes.
+    `scope` None: no access token. `query` None: any query string. `body` None: raw bytes.
     """
 
-    def frame(handle: Callable[[Request[Q, B]], Response]) -> LambdaHandler:
+    scope: str | None
+    query: type[RequestQuery] | None
+    body: type[RequestBody] | None
+    responses: tuple[type[Document], ...]
+    is_idempotent: bool
+
+
+def endpoint[Q: RequestQuery, B: RequestBody, D: Document](
+    *,
+    scope: str | None,
+    query: type[Q] | None = NoQuery,  # type: ignore[assignment]  # mypy does not allow a default for a type variable
+    body: type[B] | None = NoBody,  # type: ignore[assignment]
+    idempotency: Idempotency | None = None,
+) -> Callable[[Callable[[Request[Q, B]], Response[D]]], LambdaHandler]:
+    """Make a Lambda handler.
+
+    `scope` None: without access token, the function checks its caller itself. `query` None: any query string, which is
+    not parsed. `body` None: raw bytes of any length.
+    """
+
+    def frame(handle: Callable[[Request[Q, B]], Response[D]]) -> LambdaHandler:
+        responses = _documents(handle)
+        _build(query, body, *responses)
+
         @logger.inject_lambda_context(correlation_id_path="requestContext.requestId", clear_state=True)
         @wraps(handle)
-        def handler(event: Event, context: "LambdaContext") -> Event:
+        def handler(event: ApiEvent, context: "LambdaContext") -> ApiResponse:
             request_id = str(event["requestContext"].get("requestId", ""))
             seconds = request_seconds(context.get_remaining_time_in_millis() / 1000)
             with invocation(context):
                 try:
                     tenant_id = "" if scope is None else _tenant(event, scope)
                     identify(tenant_id=tenant_id, **_ids(event))
-                    raw = _raw_body(event, limited=body is not None)
-                    request = Request(
-                        event=event,
-                        tenant_id=tenant_id,
-                        query=cast(Q, Nothing()) if query is None else _query(query, event),
-                        body=cast(B, Nothing()) if body is None else _body(body, raw),
-                        raw_body=raw,
-                    )
+                    request = _request(event, tenant_id, query, body)
                     with request_context(tenant_id=tenant_id or None, seconds=seconds):
-                        return _once(idempotency, request, lambda: _answer(handle, request, request_id), request_id)
-                except Problem as problem:
-                    return _refusal(problem, request_id)
+                        return _respond(handle, request, request_id, idempotency)
+                except ProblemError as problem:
+                    return _refused(problem, request_id)
                 except RecordingsError as error:
                     return _failed(error, request_id)
                 except Exception:
                     logger.exception("failed")
-                    # What AWS or R2 refused for good is counted where it is translated; a bug only here.
+                    # What AWS or R2 refuses permanently is counted where it is translated. Here only bugs are counted.
                     count("InfrastructureErrors")
-                    return _bug(request_id)
+                    return _internal_error(request_id)
 
-        setattr(handler, TAKES, Takes(scope, query, body, idempotency is not None))
+        setattr(handler, CONTRACT, Contract(scope, query, body, responses, idempotency is not None))
         resume_collection()
         return handler
 
     return frame
 
 
-def _answer[Q: Struct, B: Struct](
-    handle: Callable[[Request[Q, B]], Response], request: Request[Q, B], request_id: str
-) -> tuple[Event, bool]:
-    """The answer, and whether it holds: whether a repeat of the same request is to be given it again."""
-    try:
-        response = handle(request)
-    except Problem as problem:
-        return _refusal(problem, request_id), not problem.is_passing
-    except RecordingsError as error:
-        return _failed(error, request_id), not _told(error).is_passing
-    return _reply(response.status, "application/json", response.body, request_id, response.headers), True
+def _documents(handle: Callable[..., Any]) -> tuple[type[Document], ...]:
+    """Return the documents that a handler's annotation names: `-> Response[Download | DownloadPending]` names two."""
+    annotation = get_type_hints(handle).get("return")
+    found: list[type[Document]] = []
+    for named in get_args(annotation):
+        found += get_args(named) or (named,)
+    return tuple(found)
 
 
-def _once[Q: Struct, B: Struct](
-    idempotency: Idempotency | None,
+def _build(*models: type[Document] | type[RequestQuery] | type[RequestBody] | None) -> None:
+    """Build the validators of these models now. All others wait for their first use, which is never in most functions.
+
+    At import, Lambda gives a function more CPU than later.
+    """
+    for model in models:
+        if model is not None:
+            model.model_rebuild()
+
+
+def _respond[Q: RequestQuery, B: RequestBody, D: Document](
+    handle: Callable[[Request[Q, B]], Response[D]],
     request: Request[Q, B],
-    answer: Callable[[], tuple[Event, bool]],
     request_id: str,
-) -> Event:
-    """Answer, or give the answer kept under the request's Idempotency-Key."""
+    idempotency: Idempotency | None,
+) -> ApiResponse:
     key = request.header("idempotency-key")
     if idempotency is None or key is None:
-        return answer()[0]
-    if not (0 < len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()):
-        raise invalid("Idempotency-Key", f"must be 1 to {LONGEST_KEY} printable ASCII characters")
-    keys, clock = idempotency.keys, idempotency.clock
-    http = request.event["requestContext"]["http"]
-    asked = [http["method"], request.event.get("rawPath", ""), request.event.get("rawQueryString", "")]
-    fingerprint = hashlib.sha256("\n".join(asked).encode("utf-8", "replace") + b"\n" + request.raw_body).hexdigest()
-    kept = keys.begin(request.tenant_id, key, fingerprint=fingerprint, now=clock())
-    if kept is not None:
-        return {**kept, "headers": {**kept["headers"], "x-request-id": request_id}}
+        return _answer(handle, request, request_id)[0]
+    repeatable = RepeatableRequest.of(request.event, tenant_id=request.tenant_id, key=key, raw_body=request.raw_body)
+    return idempotency.respond(repeatable, request_id, lambda: _answer(handle, request, request_id))
+
+
+def _answer[Q: RequestQuery, B: RequestBody, D: Document](
+    handle: Callable[[Request[Q, B]], Response[D]], request: Request[Q, B], request_id: str
+) -> tuple[ApiResponse, bool]:
+    """Call the function. Return its response, and whether the response settles the request."""
     try:
-        given, holds = answer()
-    except Exception:
-        _release(idempotency, request, key)
-        raise
-    if holds:
-        _keep(idempotency, request, key, given)
-    else:
-        # Nothing came of it: the caller's next try must be a real one.
-        _release(idempotency, request, key)
-    return given
+        response = handle(request)
+    except ProblemError as problem:
+        return _refused(problem, request_id), not is_passing(problem)
+    except RecordingsError as error:
+        return _failed(error, request_id), not is_passing(ProblemError.from_domain(error))
+    return _response(response.status, "application/json", response.body, request_id, response.headers), True
 
 
-def _keep[Q: Struct, B: Struct](idempotency: Idempotency, request: Request[Q, B], key: str, given: Event) -> None:
-    try:
-        idempotency.keys.finish(request.tenant_id, key, answer=given, now=idempotency.clock())
-    except Exception:
-        # The work is done, and its answer must reach the caller; a repeat finds the key free after a minute.
-        logger.exception("answer not kept")
-
-
-def _release[Q: Struct, B: Struct](idempotency: Idempotency, request: Request[Q, B], key: str) -> None:
-    try:
-        idempotency.keys.forget(request.tenant_id, key)
-    except Exception:
-        # Why the work failed is what the caller must hear; the key is free after a minute.
-        logger.exception("key not released")
-
-
-def _tenant(event: Event, scope: str) -> str:
+def _tenant(event: ApiEvent, scope: str) -> str:
     if scope not in scopes_of(event):
-        raise Problem(HTTPStatus.FORBIDDEN, "scope_missing", f"The access token lacks the scope {scope}.")
+        raise ProblemError(HTTPStatus.FORBIDDEN, "scope_missing", f"The access token lacks the scope {scope}.")
     return tenant_of(event)
 
 
-def _ids(event: Event) -> dict[str, str]:
-    """The room or the recording that the path names, if it can be the id of one."""
+def _ids(event: ApiEvent) -> dict[str, str]:
+    """Return the id of the path for the log, if a room or a recording can have it."""
     found = str((event.get("pathParameters") or {}).get("id", ""))
     if "/recordings/{id}" in event.get("routeKey", ""):
         return {"recording_id": found} if is_recording_id(found) else {}
     return {"room_id": found} if is_room_id(found) else {}
 
 
-def _header(event: Event, name: str) -> str | None:
-    headers = event.get("headers") or {}
-    return next((str(value) for key, value in headers.items() if key.lower() == name), None)
+def _request[Q: RequestQuery, B: RequestBody](
+    event: ApiEvent, tenant_id: str, query: type[Q] | None, body: type[B] | None
+) -> Request[Q, B]:
+    """Check size, query and body.
+
+    Raises:
+        ProblemError: 413 `body_too_large` or 400 `invalid_request`
+    """
+    raw_body = _raw_body(event)
+    if body is not None and len(raw_body) > MAX_BODY_BYTES:
+        detail = f"The body is over {MAX_BODY_BYTES} bytes."
+        raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", detail)
+    parsed_query, parsed_body = parse_request(
+        query or cast(type[Q], NoQuery),
+        [] if query is None else _parameters(event),
+        body or cast(type[B], NoBody),
+        b"" if body is None else raw_body,
+    )
+    return Request(event=event, tenant_id=tenant_id, query=parsed_query, body=parsed_body, raw_body=raw_body)
 
 
-def _raw_body(event: Event, *, limited: bool) -> bytes:
-    """The bytes as the caller sent them: signatures are checked on these."""
+def _parameters(event: ApiEvent) -> list[tuple[str, str]]:
+    raw_query = event.get("rawQueryString")
+    if raw_query is None:
+        return [*(event.get("queryStringParameters") or {}).items()]
+    return query_parameters(raw_query)
+
+
+def _raw_body(event: ApiEvent) -> bytes:
+    """Return the bytes that the caller sent. Signatures are checked on them."""
     body = event.get("body") or ""
     try:
-        raw = base64.b64decode(body) if event.get("isBase64Encoded") else body.encode("utf-8", "surrogatepass")
+        return base64.b64decode(body) if event.get("isBase64Encoded") else body.encode("utf-8", "surrogatepass")
     except ValueError:
-        # Characters outside ASCII raise this, a wrong length its subclass binascii.Error.
-        raise invalid("body", "could not be decoded") from None
-    if limited and len(raw) > LARGEST_BODY:
-        raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", f"The body is over {LARGEST_BODY} bytes.")
-    return raw
+        # Characters outside ASCII raise it. A wrong length raises its subclass binascii.Error.
+        raise invalid_field("body", "could not be decoded") from None
 
 
-def _query[Q: Struct](model: type[Q], event: Event) -> Q:
-    raw = event.get("rawQueryString")
-    if raw is None:
-        pairs = [*(event.get("queryStringParameters") or {}).items()]
-    else:
-        pairs = parse_qsl(raw, keep_blank_values=True)
-    repeatable = {name for name, kind in get_type_hints(model).items() if get_origin(kind) is list}
-    given: dict[str, object] = {}
-    for name, value in pairs:
-        if name in repeatable:
-            given[name] = [*cast("list[str]", given.get(name, [])), value]
-        elif name in given:
-            raise invalid(name, "is given more than once")
-        else:
-            # Plain digits only: int() would also take " 5", "+5", "5_0" and digits of other scripts.
-            given[name] = int(value) if name in NUMBERS and WHOLE.fullmatch(value) else value
-    try:
-        return msgspec.convert(given, model)
-    except msgspec.ValidationError as error:
-        raise _fault(error, "query") from error
-
-
-def _body[B: Struct](model: type[B], raw: bytes) -> B:
-    try:
-        return msgspec.json.decode(raw.strip() or b"{}", type=model)
-    except msgspec.ValidationError as error:
-        raise _fault(error, "body") from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise invalid("body", "is not valid JSON") from error
-
-
-def _fault(error: msgspec.ValidationError, place: str) -> Problem:
-    """What msgspec says of the first field at fault, in the contract's shape."""
-    named = FIELD.fullmatch(str(error))
-    if named is not None:
-        return invalid(named[2], "is not known" if named[1] == "contains unknown" else "is required")
-    text, _, path = str(error).rpartition(" - at `$")
-    if not text:
-        text, path = path, ""
-    text = ENUM.sub("none of the values that it may have", text)
-    inside = re.match(r"\.(\w+)", path)
-    if text == TOGETHER:
-        return invalid("cursor", "cannot be given together with offset")
-    return invalid(inside[1] if inside else place, f"is not as it must be: {text[0].lower()}{text[1:]}")
-
-
-def _told(error: RecordingsError) -> Problem:
-    """A domain error as the caller hears it."""
-    extra: dict[str, object] = {}
-    if isinstance(error, RoomAlreadyRecording | RoomIsRecording):
-        extra["recording"] = blocker_view(error.blocker) if error.blocker else None
-    if isinstance(error, Invalid):
-        extra["errors"] = [{"field": error.field, "message": detail_of(error)}]
-    if isinstance(error, Throttled | ProviderThrottled):
-        extra["retry_after"] = error.retry_after
-    return Problem(status_of(error), error.code, detail_of(error), **extra)
-
-
-def _failed(error: RecordingsError, request_id: str) -> Event:
-    """The answer to a domain error. Call it where the error is handled: one that is no refusal is logged whole."""
+def _failed(error: RecordingsError, request_id: str) -> ApiResponse:
+    """Return the response to a domain error. Call it where the error is handled: it logs the current exception."""
     if isinstance(error, InfrastructureError):
         logger.exception("failed")
-        return _bug(request_id)
-    return _refusal(_told(error), request_id)
+        return _internal_error(request_id)
+    return _refused(ProblemError.from_domain(error), request_id)
 
 
-def _refusal(problem: Problem, request_id: str) -> Event:
-    logger.info("refused", code=problem.code, reason=problem.detail)
-    extra = dict(problem.extra)
-    after = extra.pop("retry_after", None)
-    document = {
-        "type": "about:blank",
-        "title": problem.status.phrase,
-        "status": int(problem.status),
-        "code": problem.code,
-        "detail": problem.detail,
-        "request_id": request_id,
-        **extra,
-    }
-    headers = {} if after is None else {"retry-after": str(after)}
-    return _reply(problem.status, "application/problem+json", document, request_id, headers)
+def _internal_error(request_id: str) -> ApiResponse:
+    return _refused(ProblemError(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", INTERNAL_ERROR), request_id)
 
 
-def _bug(request_id: str) -> Event:
-    problem = Problem(
-        HTTPStatus.INTERNAL_SERVER_ERROR,
-        "internal_error",
-        "Something went wrong on our side; the request id leads to the cause.",
-    )
-    return _refusal(problem, request_id)
+def _refused(problem: ProblemError, request_id: str) -> ApiResponse:
+    fields: dict[str, Any] = {"fields": [error.field for error in problem.errors]} if problem.errors else {}
+    logger.info("refused", code=problem.code, reason=problem.detail, **fields)
+    headers = {} if problem.retry_after is None else {"retry-after": str(problem.retry_after)}
+    return _response(problem.status, "application/problem+json", problem.document(request_id), request_id, headers)
 
 
-def _reply(status: HTTPStatus, content_type: str, body: Document, request_id: str, headers: Mapping[str, str]) -> Event:
-    ours = {"content-type": content_type, "cache-control": "no-store", "x-request-id": request_id}
-    return {"statusCode": int(status), "headers": {**ours, **headers}, "body": json.dumps(body)}
-
-
-def listed(rows: Sequence[Document], meta: Document) -> Document:
-    """The envelope of a list."""
-    return {"data": list(rows), "meta": meta}
+def _response(
+    status: HTTPStatus, content_type: str, body: Document, request_id: str, headers: Mapping[str, str]
+) -> ApiResponse:
+    common = {"content-type": content_type, "cache-control": "no-store", "x-request-id": request_id}
+    return {"statusCode": int(status), "headers": {**common, **headers}, "body": to_json(body)}

@@ -1,132 +1,305 @@
-"""Domain errors as HTTP: the only place that knows both.
+"""Errors as HTTP: problem documents (RFC 9457), and the one table that maps domain errors to statuses.
 
-Whatever a problem document says of its cause is our own sentence and short: `Problem` keeps to that, whoever makes one.
+A document's sentences are ours and short, and never contain text from upstream. ProblemError ensures that they are
+short, whoever raises it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+from pydantic import Field
 
 from recordings.domain import errors
+from recordings.domain import recording as domain
+from recordings.domain.lifecycle import Status
+from recordings.http.responses import Document, Origin, RecordingId, StartedAt
 
 MAX_DETAIL_CHARACTERS: Final = 300
 MAX_FIELD_CHARACTERS: Final = 64
-# Conflicts that a moment later need not be there.
-TRY_AGAIN: Final = frozenset({"concurrent_update", "request_in_progress"})
+# A body can have thousands of unknown keys.
+MAX_REPORTED_ERRORS: Final = 20
 
-STATUS_OF: Final[Mapping[type[errors.RecordingsError], HTTPStatus]] = {
-    errors.NotFound: HTTPStatus.NOT_FOUND,
-    errors.Conflict: HTTPStatus.CONFLICT,
-    errors.TransitionNotAllowed: HTTPStatus.CONFLICT,
-    errors.NotPossible: HTTPStatus.BAD_REQUEST,
-    errors.IdempotencyKeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
-    errors.Invalid: HTTPStatus.BAD_REQUEST,
-    errors.ScopeMissing: HTTPStatus.FORBIDDEN,
-    errors.Throttled: HTTPStatus.SERVICE_UNAVAILABLE,
-    errors.InfrastructureError: HTTPStatus.INTERNAL_SERVER_ERROR,
-    errors.ProviderThrottled: HTTPStatus.SERVICE_UNAVAILABLE,
-    errors.ProviderTimeout: HTTPStatus.GATEWAY_TIMEOUT,
-    errors.ProviderFailure: HTTPStatus.BAD_GATEWAY,
+SHORT: Final[dict[str, Any]] = {"maxLength": MAX_DETAIL_CHARACTERS}
+
+
+# ---------------------------------------------------------------- documents
+
+
+class Problem(Document):
+    """What went wrong, as in RFC 9457."""
+
+    type: Annotated[str, Field(json_schema_extra={"const": "about:blank"})]
+    title: Annotated[str, Field(description="The status in words.")]
+    status: Annotated[
+        int, Field(description="The status of the response.", json_schema_extra={"minimum": 400, "maximum": 599})
+    ]
+    code: Annotated[
+        str,
+        Field(description="The cause. Stable: decide by this.", json_schema_extra={"pattern": "^[a-z]+(_[a-z]+)*$"}),
+    ]
+    detail: Annotated[
+        str, Field(description="A sentence for people: what is wrong, and what to do.", json_schema_extra=SHORT)
+    ]
+    request_id: Annotated[
+        str,
+        Field(
+            description="Finds the cause in our logs. The same as `X-Request-Id`. If the response is repeated because"
+            " of an `Idempotency-Key`, the id of the first request."
+        ),
+    ]
+
+
+class FieldError(Document):
+    """An invalid field of the request."""
+
+    field: Annotated[
+        str,
+        Field(
+            description="A query parameter, a body field, a path parameter, a header, or `body`. A longer name is cut.",
+            json_schema_extra={"maxLength": MAX_FIELD_CHARACTERS},
+        ),
+    ]
+    message: Annotated[str, Field(description="What is wrong with it.", json_schema_extra=SHORT)]
+
+
+class InvalidRequest(Problem):
+    """The request itself is invalid. The same request never succeeds."""
+
+    code: Annotated[str, Field(json_schema_extra={"const": "invalid_request"})]
+    errors: Annotated[list[FieldError], Field(json_schema_extra={"minItems": 1})]
+
+
+class Blocker(Document):
+    """The recording that blocks the request."""
+
+    id: RecordingId
+    status: Status
+    started_at: StartedAt
+    origin: Origin
+
+
+class RoomAlreadyRecording(Problem):
+    """The room is being recorded, because of a call or by Cloudflare on its own."""
+
+    code: Annotated[str, Field(json_schema_extra={"const": "room_already_recording"})]
+    recording: Annotated[
+        Blocker | None, Field(description="The recording that is running. Null while another call is starting one.")
+    ]
+
+
+class RoomRecording(Problem):
+    """The room is being recorded, so it keeps its meeting."""
+
+    code: Annotated[str, Field(json_schema_extra={"const": "room_recording"})]
+    recording: Annotated[
+        Blocker | None, Field(description="The recording that is running. Null while a call is starting one.")
+    ]
+
+
+# ---------------------------------------------------------------- domain errors
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The status of an error, and its sentence if it was raised without one."""
+
+    status: HTTPStatus
+    detail: str
+
+
+# Every error of the domain that a caller may receive. A test fails if one has no row.
+PROBLEMS: Final[Mapping[type[errors.RecordingsError], Row]] = {
+    errors.RecordingsError: Row(HTTPStatus.INTERNAL_SERVER_ERROR, "The request could not be carried out."),
+    errors.NotFound: Row(HTTPStatus.NOT_FOUND, "There is nothing at this address."),
+    errors.RoomNotFound: Row(HTTPStatus.NOT_FOUND, "There is no such room; create it with PUT /api/v1/rooms/{id}."),
+    errors.RecordingNotFound: Row(
+        HTTPStatus.NOT_FOUND, "There is no such recording. List the existing ones with GET /api/v1/recordings."
+    ),
+    errors.NoActiveRecording: Row(HTTPStatus.NOT_FOUND, "The room is not being recorded; start a recording first."),
+    errors.NotOurs: Row(HTTPStatus.NOT_FOUND, "There is nothing at this address."),
+    errors.Conflict: Row(HTTPStatus.CONFLICT, "The current state does not allow this. Read it again."),
+    errors.RoomAlreadyRecording: Row(
+        HTTPStatus.CONFLICT, "The room is already being recorded; stop that recording first."
+    ),
+    errors.RoomIsRecording: Row(
+        HTTPStatus.CONFLICT, "The room is being recorded. Stop that recording first, then make the call again."
+    ),
+    errors.MeetingInUse: Row(
+        HTTPStatus.CONFLICT, "This meeting belongs to another room; give another meeting, or none to have one made."
+    ),
+    errors.MeetingReleased: Row(
+        HTTPStatus.CONFLICT, "The meeting belongs to no room now. Sync again when its recording has ended."
+    ),
+    errors.RecordingFailed: Row(HTTPStatus.CONFLICT, "The recording failed and has no file; its failure says why."),
+    errors.RecordingInProgress: Row(HTTPStatus.CONFLICT, "The recording is in progress; stop it before deleting it."),
+    errors.ConcurrentUpdate: Row(
+        HTTPStatus.CONFLICT, "Another request changed this at the same time. Make the call again."
+    ),
+    errors.RequestInProgress: Row(
+        HTTPStatus.CONFLICT, "The first request with this Idempotency-Key is still running. Try again in a moment."
+    ),
+    errors.TransitionNotAllowed: Row(
+        HTTPStatus.CONFLICT, "The recording's status does not allow this; read the recording again."
+    ),
+    errors.NotPossible: Row(
+        HTTPStatus.BAD_REQUEST, "The recording does not allow this in its current state. Read it again."
+    ),
+    errors.RecordingNotArchivable: Row(
+        HTTPStatus.BAD_REQUEST, "Only a ready recording in R2 can be archived; read the recording again."
+    ),
+    errors.RecordingNotArchived: Row(
+        HTTPStatus.BAD_REQUEST, "Only a recording in cold storage can be restored; read the recording again."
+    ),
+    errors.RecordingNotRecoverable: Row(
+        HTTPStatus.BAD_REQUEST, "Only a recording in processing can be recovered; read the recording again."
+    ),
+    errors.IdempotencyKeyReused: Row(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "This Idempotency-Key was used for another request; use a new one."
+    ),
+    errors.Invalid: Row(HTTPStatus.BAD_REQUEST, "The request is not valid; its errors say why."),
+    errors.InvalidCursor: Row(
+        HTTPStatus.BAD_REQUEST, "This API did not issue the cursor. Omit it to begin with the first page."
+    ),
+    errors.MeetingUnknown: Row(
+        HTTPStatus.BAD_REQUEST, "Cloudflare has no such meeting. Name an existing one, or none to get a new one."
+    ),
+    errors.TierNotOffered: Row(
+        HTTPStatus.BAD_REQUEST, "The storage class of the file does not offer this tier. Choose another tier."
+    ),
+    errors.ScopeMissing: Row(
+        HTTPStatus.FORBIDDEN,
+        "The access token lacks the scope recordings:adopt, which naming an existing meeting needs.",
+    ),
+    errors.Throttled: Row(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "There are too many requests. Retry after the number of seconds in Retry-After.",
+    ),
+    errors.RetrievalRefused: Row(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "Cold storage has no capacity for this tier. Choose another tier, or retry after the time in Retry-After.",
+    ),
+    errors.InfrastructureError: Row(
+        HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong on our side; the request id leads to the cause."
+    ),
+    errors.InvalidTaskInput: Row(
+        HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong on our side; the request id leads to the cause."
+    ),
+    errors.ProviderFailure: Row(HTTPStatus.BAD_GATEWAY, "Cloudflare could not do this; make the call again."),
+    errors.ProviderError: Row(HTTPStatus.BAD_GATEWAY, "Cloudflare could not do this; make the call again."),
+    errors.ProviderNotFound: Row(HTTPStatus.BAD_GATEWAY, "Cloudflare could not do this; make the call again."),
+    errors.ProviderRefused: Row(HTTPStatus.BAD_GATEWAY, "Cloudflare could not do this; make the call again."),
+    errors.ProviderTimeout: Row(HTTPStatus.GATEWAY_TIMEOUT, "Cloudflare did not answer in time; make the call again."),
+    errors.ProviderThrottled: Row(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "Cloudflare's rate limit is reached. Retry after the number of seconds in Retry-After.",
+    ),
+    errors.TenantThrottled: Row(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "This tenant's share of the calls to Cloudflare is used. Retry after the number of seconds in Retry-After.",
+    ),
 }
-
-# What a person can do about an error that was raised without a sentence of its own.
-DETAIL_OF: Final[Mapping[type[errors.RecordingsError], str]] = {
-    errors.RoomNotFound: "There is no such room; create it with PUT /api/v1/rooms/{id}.",
-    errors.RecordingNotFound: "There is no such recording; GET /api/v1/recordings lists those there are.",
-    errors.NoActiveRecording: "The room is not being recorded; start a recording first.",
-    errors.NotFound: "There is nothing at this address.",
-    errors.RoomAlreadyRecording: "The room is already being recorded; stop that recording first.",
-    errors.RoomIsRecording: "The room is being recorded. Stop that recording first, then make the call again.",
-    errors.MeetingInUse: "This meeting belongs to another room; give another meeting, or none to have one made.",
-    errors.MeetingReleased: "The meeting belongs to no room now. Sync again when its recording has ended.",
-    errors.RecordingFailed: "The recording failed and has no file; its failure says why.",
-    errors.RecordingInProgress: "The recording is in progress; stop it before deleting it.",
-    errors.RecordingNotArchivable: "Only a ready recording in R2 can be archived; read the recording again.",
-    errors.RecordingNotArchived: "Only a recording in cold storage can be restored; read the recording again.",
-    errors.RecordingNotRecoverable: "Only a recording in processing can be recovered; read the recording again.",
-    errors.NotPossible: "The recording does not allow this as it is; read it again.",
-    errors.ConcurrentUpdate: "Somebody else changed this at the same moment; make the call again.",
-    errors.RequestInProgress: "The first request with this Idempotency-Key still runs; try again in a moment.",
-    errors.Conflict: "The present state does not allow this; read it again.",
-    errors.TransitionNotAllowed: "The recording's status does not allow this; read the recording again.",
-    errors.IdempotencyKeyReused: "This Idempotency-Key was used for another request; use a new one.",
-    errors.InvalidCursor: "The cursor was not issued by this API; leave it out to begin with the first page.",
-    errors.MeetingUnknown: "Cloudflare knows no such meeting; give the id of one, or none to have one made.",
-    errors.TierNotOffered: "The storage class that the file is in has no such tier; take another one.",
-    errors.Invalid: "The request is not valid; its errors say why.",
-    errors.ScopeMissing: "The access token lacks the scope recordings:adopt, which naming an existing meeting needs.",
-    errors.Throttled: "There are too many requests; try again after the time in Retry-After.",
-    errors.InfrastructureError: "Something went wrong on our side; the request id leads to the cause.",
-    errors.TenantThrottled: "This tenant's share of Cloudflare's calls is used; retry after the time in Retry-After.",
-    errors.ProviderThrottled: "Cloudflare takes no more requests now; try again after the time in Retry-After.",
-    errors.ProviderTimeout: "Cloudflare did not answer in time; make the call again.",
-    errors.ProviderFailure: "Cloudflare could not do this; make the call again.",
-    errors.RecordingsError: "The request could not be carried out.",
-}
+INTERNAL_ERROR: Final = PROBLEMS[errors.InfrastructureError].detail
 
 
-class Problem(Exception):
-    """What a caller is refused with. `extra` are further members of the document, and `retry_after` (seconds).
-
-    `detail` is cut at 300 characters; of `errors`, each field name at 64 and each message at 300.
-    """
-
-    def __init__(self, status: HTTPStatus, code: str, detail: str, **extra: Any) -> None:
-        super().__init__(code)
-        self.status, self.code, self.detail = status, code, shortened(detail, MAX_DETAIL_CHARACTERS)
-        self.extra = extra
-        if "errors" in extra:
-            self.extra["errors"] = [
-                {
-                    "field": shortened(one["field"], MAX_FIELD_CHARACTERS),
-                    "message": shortened(one["message"], MAX_DETAIL_CHARACTERS),
-                }
-                for one in extra["errors"]
-            ]
-
-    @property
-    def is_passing(self) -> bool:
-        """Whether it says "try again": such an answer decides nothing, and the same call must be a real one again."""
-        if self.code == "room_already_recording" and self.extra.get("recording") is None:
-            # A start is under way, and may come to nothing: there is no recording yet that could be stopped.
-            return True
-        return self.status >= HTTPStatus.INTERNAL_SERVER_ERROR or self.code in TRY_AGAIN
-
-
-def invalid(field_name: str, message: str) -> Problem:
-    """The refusal of one field of what the caller sent; raise it. The name may be the caller's own, the message not."""
-    name = shortened(field_name, MAX_FIELD_CHARACTERS)
-    return Problem(
-        HTTPStatus.BAD_REQUEST,
-        "invalid_request",
-        f"The request is not valid: {name} {message}.",
-        errors=[{"field": name, "message": message}],
-    )
-
-
-def refused(status: HTTPStatus, code: str, detail: str) -> Problem:
-    """Another refusal; raise it."""
-    return Problem(status, code, detail)
-
-
-def shortened(text: str, most: int) -> str:
-    """At most so many characters of a text; what is cut off is shown by a last one, `…`."""
-    return text if len(text) <= most else f"{text[: most - 1]}…"
-
-
-def status_of(error: errors.RecordingsError) -> HTTPStatus:
-    """The status of the nearest listed ancestor; an unlisted error is a bug, hence 500."""
-    return next(
-        (STATUS_OF[kind] for kind in type(error).__mro__ if kind in STATUS_OF), HTTPStatus.INTERNAL_SERVER_ERROR
-    )
+def row_of(kind: type[errors.RecordingsError]) -> Row:
+    """Return the row of an error, or of its nearest listed base."""
+    return next(PROBLEMS[base] for base in kind.__mro__ if base in PROBLEMS)
 
 
 def detail_of(error: errors.RecordingsError) -> str:
-    """The error's own words as one sentence, or the advice for its nearest listed ancestor.
+    """Return the error's own text as a sentence, or the sentence of its row.
 
-    A failure of Cloudflare is told by the advice alone: no word of what Cloudflare said can be in it.
+    The text of a ProviderFailure is never returned, because it can contain text from Cloudflare.
     """
-    own = "" if isinstance(error, errors.ProviderFailure) else str(error).strip()
+    own = "" if isinstance(error, errors.ProviderFailure | errors.InfrastructureError) else str(error).strip()
     if not own:
-        return next(DETAIL_OF[kind] for kind in type(error).__mro__ if kind in DETAIL_OF)
+        return row_of(type(error)).detail
     return f"{own[0].upper()}{own[1:]}" + ("" if own.endswith((".", "!", "?")) else ".")
+
+
+# ---------------------------------------------------------------- raising and answering
+
+
+class ProblemError(Exception):
+    """A refused request.
+
+    `blocker` counts only if `names_blocker` is true: then the document has the member `recording`, which may be null.
+    `retry_after` is in seconds.
+    """
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        code: str,
+        detail: str,
+        *,
+        errors: Sequence[FieldError] = (),
+        blocker: domain.Recording | None = None,
+        retry_after: int | None = None,
+    ) -> None:
+        super().__init__(code)
+        self.status, self.code = status, code
+        self.detail = shortened(detail, MAX_DETAIL_CHARACTERS)
+        self.errors = [_shortened(error) for error in dict.fromkeys(errors)][:MAX_REPORTED_ERRORS]
+        self.blocker = blocker
+        self.retry_after = retry_after
+
+    @classmethod
+    def from_domain(cls, error: errors.RecordingsError) -> "ProblemError":
+        """Translate a domain error."""
+        detail = detail_of(error)
+        match error:
+            case errors.Invalid():
+                extra: dict[str, Any] = {"errors": [FieldError(field=error.field, message=detail)]}
+            case errors.RoomAlreadyRecording() | errors.RoomIsRecording():
+                extra = {"blocker": error.blocker}
+            case errors.Throttled() | errors.ProviderThrottled():
+                extra = {"retry_after": error.retry_after}
+            case _:
+                extra = {}
+        return cls(row_of(type(error)).status, error.code, detail, **extra)
+
+    def document(self, request_id: str) -> Problem:
+        """Return the response body."""
+        members: dict[str, Any] = {
+            "type": "about:blank",
+            "title": self.status.phrase,
+            "status": int(self.status),
+            "code": self.code,
+            "detail": self.detail,
+            "request_id": request_id,
+        }
+        if self.errors:
+            return InvalidRequest(**members, errors=self.errors)
+        kind = {"room_already_recording": RoomAlreadyRecording, "room_recording": RoomRecording}.get(self.code)
+        if kind is not None:
+            return kind(**members, recording=Blocker.model_validate(self.blocker) if self.blocker else None)
+        return Problem(**members)
+
+
+def invalid_request(field_errors: Sequence[FieldError]) -> ProblemError:
+    """Return the 400 for invalid fields. A field's name may be the caller's text, the messages may not."""
+    return ProblemError(
+        HTTPStatus.BAD_REQUEST,
+        "invalid_request",
+        "The request is not valid. Correct the fields named in errors.",
+        errors=field_errors,
+    )
+
+
+def invalid_field(field: str, message: str) -> ProblemError:
+    """Return the 400 for one invalid field."""
+    return invalid_request([FieldError(field=field, message=message)])
+
+
+def shortened(text: str, max_characters: int) -> str:
+    """Cut a text. Its last character is then `…`."""
+    return text if len(text) <= max_characters else f"{text[: max_characters - 1]}…"
+
+
+def _shortened(error: FieldError) -> FieldError:
+    return FieldError(
+        field=shortened(error.field, MAX_FIELD_CHARACTERS), message=shortened(error.message, MAX_DETAIL_CHARACTERS)
+    )

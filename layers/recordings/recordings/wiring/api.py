@@ -7,7 +7,7 @@ from recordings.wiring.shared import CALL_CLOUDFLARE, RECONCILE, USE_FILES, prov
 
 if TYPE_CHECKING:
     from recordings.adapters.cloudflare.client import DirectDelivery
-    from recordings.http.endpoint import Idempotency
+    from recordings.http.idempotency import Idempotency
     from recordings.services.recordings.archive_recording import ArchiveRecording
     from recordings.services.recordings.delete_recording import DeleteRecording, UndeleteRecording
     from recordings.services.recordings.download_recording import DownloadRecording
@@ -34,7 +34,7 @@ def idempotency() -> "Idempotency":
     """Build the store of responses for repeated requests."""
     from recordings.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
     from recordings.adapters.system import now
-    from recordings.http.endpoint import Idempotency
+    from recordings.http.idempotency import Idempotency
 
     return Idempotency(DynamoIdempotencyKeys(), now)
 

@@ -46,10 +46,10 @@ def webhook_keys() -> "WebhookKeys":
 def announce_changes() -> "AnnounceChanges":
     settings.require(settings.TABLE, settings.EVENT_BUS)
     from recordings.adapters.aws.event_bus import EventBridgeBus
-    from recordings.http.schemas import change_view
+    from recordings.http.events import status_changed
     from recordings.services.recordings.announce_changes import AnnounceChanges
 
-    return AnnounceChanges(bus=EventBridgeBus(), event=change_view)
+    return AnnounceChanges(bus=EventBridgeBus(), event=status_changed)
 
 
 def read_change() -> "Callable[[StreamRecord], RecordingChange]":
@@ -68,7 +68,7 @@ def purge_recording() -> "PurgeRecording":
     from recordings.adapters.storage.bucket import R2Bucket
     from recordings.adapters.storage.erasable import ErasableBucket
     from recordings.adapters.system import now
-    from recordings.http.schemas import purged_view
+    from recordings.http.events import recording_purged
     from recordings.services.recordings.purge_recording import PurgeRecording
 
     return PurgeRecording(
@@ -79,7 +79,7 @@ def purge_recording() -> "PurgeRecording":
         },
         records=DynamoPurgeRecords(),
         bus=EventBridgeBus(),
-        event=purged_view,
+        event=recording_purged,
         clock=now,
         retention=settings.TABLE().retention or None,
     )

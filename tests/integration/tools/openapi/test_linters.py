@@ -53,7 +53,7 @@ def broken() -> Document:
     room, recordings = made["paths"]["/api/v1/rooms/{id}"], made["paths"]["/api/v1/recordings"]
     # A closed answer, an open request.
     made["components"]["schemas"]["Room"]["additionalProperties"] = False
-    del made["components"]["schemas"]["RoomBody"]["additionalProperties"]
+    del made["components"]["schemas"]["PutRoomBody"]["additionalProperties"]
     # Two media types, and a choice of exactly one.
     message = {
         "schema": {"$ref": "#/components/schemas/GatewayMessage"},

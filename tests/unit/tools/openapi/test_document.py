@@ -9,10 +9,10 @@ import yaml
 from jsonschema import Draft202012Validator, FormatChecker
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from recordings.http.problems import detail_of, status_of
-from recordings.http.schemas import Nothing
+from recordings.http.problems import detail_of, row_of
+from recordings.http.requests import NoBody
 from tests.support.template import resources
-from tools.openapi import ROOT, answers, examples, generate, operations
+from tools.openapi import ROOT, examples, generate, operations
 from tools.openapi.operations import FRAME, INTERNAL, OPERATIONS, error_classes, statuses
 
 type Document = dict[str, Any]
@@ -102,7 +102,7 @@ def test_routes_and_scopes_are_those_of_the_template() -> None:
 
 def test_a_function_checks_the_scope_that_the_template_names() -> None:
     for one in generate.served():
-        assert [one.takes.scope] == [*one.scopes] if one.token else one.takes.scope is None, one.name
+        assert [one.contract.scope] == [*one.scopes] if one.token else one.contract.scope is None, one.name
 
 
 def test_every_error_code_is_an_answer_of_some_operation_or_known_to_be_none() -> None:
@@ -119,7 +119,7 @@ def test_every_error_code_is_an_answer_of_some_operation_or_known_to_be_none() -
 
 def test_a_code_comes_with_the_status_that_the_api_gives_it() -> None:
     for kind in error_classes():
-        assert statuses()[kind.code] == status_of(kind())
+        assert statuses()[kind.code] == row_of(kind).status
         assert detail_of(kind())
     for _, _, operation in told_operations():
         for status in operation["responses"]:
@@ -130,8 +130,8 @@ def test_whatever_takes_a_key_tells_what_becomes_of_a_repeat() -> None:
     for one in generate.served():
         operation = DOCUMENT["paths"][one.path][one.method]
         names = {resolved(parameter)["name"] for parameter in operation.get("parameters", [])}
-        assert ("Idempotency-Key" in names) is one.takes.idempotent
-        assert ("422" in operation["responses"]) is one.takes.idempotent
+        assert ("Idempotency-Key" in names) is one.contract.is_idempotent
+        assert ("422" in operation["responses"]) is one.contract.is_idempotent
 
 
 def test_every_operation_is_described() -> None:
@@ -278,7 +278,7 @@ def test_a_retry_a_place_and_the_request_s_id_are_told_in_headers() -> None:
 
 
 def test_an_answer_always_has_all_its_fields() -> None:
-    taken = {"StartBody", "RoomBody", "RestoreBody"}
+    taken = {"StartRecordingBody", "PutRoomBody", "RestoreRecordingBody"}
     for name, schema in DOCUMENT["components"]["schemas"].items():
         if schema.get("type") == "object" and name not in taken:
             assert schema["required"] == [*schema["properties"]], name
@@ -328,13 +328,13 @@ def test_a_stale_file_is_noticed(monkeypatch: pytest.MonkeyPatch, capsys: pytest
 def test_the_tables_name_the_same_operations() -> None:
     served = {one.name for one in generate.served()}
     assert OPERATIONS.keys() == examples.answered().keys() == served
-    bodies = {one.name for one in generate.served() if one.takes.body is not Nothing}
+    bodies = {one.name for one in generate.served() if one.contract.body is not NoBody}
     assert examples.BODIES.keys() == bodies
 
 
-def test_every_model_is_the_answer_of_an_operation() -> None:
-    written = set(DOCUMENT["components"]["schemas"])
-    for name, model in vars(answers).items():
-        if isinstance(model, type) and issubclass(model, answers._Document) and not name.startswith("_"):
-            assert name in written
+def test_a_handler_returns_the_documents_of_its_operation() -> None:
+    for one in generate.served():
+        named = [model for success in one.operation.successes.values() for model in success.models]
+        assert one.contract.responses, one.name
+        assert not named or {*named} == {*one.contract.responses}, one.name
     assert operations.GATEWAY.keys() >= {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
