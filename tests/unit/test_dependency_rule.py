@@ -42,6 +42,7 @@ VIOLATIONS = {
     "aws": ("recordings.adapters.aws.errors", "recordings.adapters.storage.bucket"),
     "base": ("recordings.settings", "recordings.tracing"),
     "base-domain": ("recordings.request_context", "recordings.domain.room"),
+    "circles": ("recordings.http.problems", "recordings.http.endpoint"),
 }
 
 
@@ -76,6 +77,28 @@ def test_a_violation_breaks_its_contract(contract: str, graph: grimp.ImportGraph
     violated = deepcopy(graph)
     violated.add_import(importer=importer, imported=imported)
     assert not is_kept(contract, violated)
+
+
+def circles(graph: grimp.ImportGraph) -> set[tuple[str, str]]:
+    """Imports of one module by another that imports it in turn, by whatever detour."""
+    return {
+        (importer, imported)
+        for importer in graph.modules
+        if importer.startswith("recordings.")
+        for imported in graph.find_modules_directly_imported_by(importer)
+        if imported.startswith("recordings.") and graph.find_shortest_chain(imported, importer) is not None
+    }
+
+
+def test_no_module_imports_itself_by_a_detour(graph: grimp.ImportGraph) -> None:
+    """The contract looks at folders of services only as wholes, not into them."""
+    real = deepcopy(graph)
+    for ignored in CONTRACTS["circles"]["ignore_imports"]:
+        importer, imported = ignored.split(" -> ")
+        real.remove_import(importer=importer, imported=imported)
+    assert circles(real) == set()
+    real.add_import(importer="recordings.services.rooms.meeting_owner", imported="recordings.services.rooms.put_room")
+    assert circles(real) != set()
 
 
 def test_the_linter_reads_the_folders_of_functions(tmp_path: Path) -> None:
