@@ -34,7 +34,7 @@ def test_an_invocation_annotates_its_trace_with_its_ids(daemon: socket.socket) -
             identify(tenant_id="acme", recording_id="rec_1")
 
     handler({}, Context())
-    # Loopback keeps a datagram for its reader at once.
+    # A datagram on loopback is readable as soon as it is sent.
     header, segment = (json.loads(part) for part in daemon.recv(65536).split(b"\n", 1))
     assert header == {"format": "json", "version": 1}
     assert segment["annotations"] == {"tenant_id": "acme", "recording_id": "rec_1"}
@@ -44,7 +44,7 @@ def test_an_invocation_annotates_its_trace_with_its_ids(daemon: socket.socket) -
 
 
 @pytest.mark.parametrize("trace", [TRACE.replace("Sampled=1", "Sampled=0"), "", "Sampled=1", "nonsense"])
-def test_nothing_is_sent_for_an_invocation_that_is_not_traced(
+def test_nothing_is_sent_for_an_invocation_that_is_not_sampled(
     daemon: socket.socket, monkeypatch: pytest.MonkeyPatch, trace: str
 ) -> None:
     monkeypatch.setenv("_X_AMZN_TRACE_ID", trace)
@@ -54,7 +54,7 @@ def test_nothing_is_sent_for_an_invocation_that_is_not_traced(
 
 
 @pytest.mark.parametrize("address", ["", "nowhere", "127.0.0.1:none"])
-def test_a_daemon_that_cannot_be_reached_fails_nothing(
+def test_an_unreachable_daemon_is_no_error(
     daemon: socket.socket, monkeypatch: pytest.MonkeyPatch, address: str, log: io.StringIO
 ) -> None:
     monkeypatch.setenv("AWS_XRAY_DAEMON_ADDRESS", address)

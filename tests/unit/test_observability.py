@@ -23,7 +23,7 @@ from tests.support.context import Context
 from tests.support.template import ROOT, template
 
 
-def test_a_trace_is_logged_once_and_has_a_bound(log: io.StringIO) -> None:
+def test_a_stack_trace_is_logged_once_and_shortened(log: io.StringIO) -> None:
     try:
         raise ValueError("x" * 1_000_000 + " the end")
     except ValueError:
@@ -36,7 +36,7 @@ def test_a_trace_is_logged_once_and_has_a_bound(log: io.StringIO) -> None:
     assert line["exception_name"] == "ValueError"
 
 
-def test_a_short_trace_is_whole(log: io.StringIO) -> None:
+def test_a_short_stack_trace_is_complete(log: io.StringIO) -> None:
     try:
         raise ValueError("short")
     except ValueError:
@@ -46,7 +46,7 @@ def test_a_short_trace_is_whole(log: io.StringIO) -> None:
 
 # ---------------------------------------------------------------- levels
 
-# What a function's process is given: by the template, and by Lambda from the template's levels.
+# The levels that the template and Lambda set for a function's process.
 PROBE = """
 import logging, os
 logging.getLogger().setLevel(os.environ["AWS_LAMBDA_LOG_LEVEL"].replace("WARN", "WARNING"))
@@ -60,8 +60,8 @@ ORDER = ["DEBUG", "INFO", "WARNING", "ERROR"]
 
 
 @pytest.mark.parametrize("level", template()["Parameters"]["LogLevel"]["AllowedValues"])
-def test_a_log_level_shows_what_it_says_and_never_what_libraries_log_at_debug(level: str) -> None:
-    """botocore logs the whole answer of Secrets Manager at DEBUG."""
+def test_a_log_level_shows_its_lines_and_never_the_debug_lines_of_libraries(level: str) -> None:
+    """botocore logs whole responses of Secrets Manager at DEBUG."""
     environment = {**os.environ, "POWERTOOLS_LOG_LEVEL": level, "AWS_LAMBDA_LOG_LEVEL": LEVELS[level]["Application"],
                    "AWS_LAMBDA_LOG_FORMAT": "JSON", "PYTHONPATH": str(ROOT / "layers/recordings")}  # fmt: skip
     done = subprocess.run(
@@ -86,8 +86,8 @@ def published(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
     metrics.clear_metrics()
 
 
-def test_a_metric_is_one_number_however_often_it_was_counted(published: Callable[[], list[Any]]) -> None:
-    """Logs Insights cannot add up lists, and a list ends at a hundred values."""
+def test_a_metric_is_one_number_however_often_it_is_counted(published: Callable[[], list[Any]]) -> None:
+    """Logs Insights cannot add up lists, and Powertools cuts a list at a hundred values."""
     for _ in range(250):
         count("CloudflareCalls")
     count_bytes("BytesCopied", 7)
@@ -97,11 +97,11 @@ def test_a_metric_is_one_number_however_often_it_was_counted(published: Callable
     assert line["tenant_id"] == "acme"
     units = {one["Name"]: one["Unit"] for one in line["_aws"]["CloudWatchMetrics"][0]["Metrics"]}
     assert units == {"CloudflareCalls": "Count", "BytesCopied": "Bytes"}
-    # The tenant is no dimension: each value of one costs as a metric of its own.
+    # The tenant is no dimension: CloudWatch charges for each value of a dimension.
     assert line["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service"]]
 
 
-def test_what_was_counted_for_one_tenant_is_not_told_of_the_next(published: Callable[[], list[Any]]) -> None:
+def test_metrics_of_one_tenant_are_not_published_for_the_next(published: Callable[[], list[Any]]) -> None:
     count("A")
     flush(tenant_id="acme")
     count("B")
@@ -112,7 +112,7 @@ def test_what_was_counted_for_one_tenant_is_not_told_of_the_next(published: Call
     assert "A" not in second
 
 
-def test_a_cold_start_is_counted_once_with_the_functions_name(
+def test_a_cold_start_is_counted_once_with_the_function_name(
     published: Callable[[], list[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(observability, "_started_cold", False)

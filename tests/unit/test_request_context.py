@@ -1,4 +1,4 @@
-"""Whose work runs, and how long its calls may take."""
+"""The tenant and the deadline of the current request or task."""
 
 import math
 import threading
@@ -26,7 +26,7 @@ def test_without_a_context_there_is_no_tenant_and_no_deadline() -> None:
     assert remaining_seconds() == math.inf
 
 
-def test_a_context_ends_with_its_block_even_when_that_fails() -> None:
+def test_a_context_ends_with_its_block_also_after_an_error() -> None:
     def work() -> None:
         with request_context(tenant_id="acme", seconds=10):
             assert current_tenant() == "acme"
@@ -39,7 +39,7 @@ def test_a_context_ends_with_its_block_even_when_that_fails() -> None:
     assert remaining_seconds() == math.inf
 
 
-def test_a_context_is_not_seen_by_another_thread() -> None:
+def test_another_thread_sees_no_context() -> None:
     seen: list[str | None] = []
     with request_context(tenant_id="acme"):
         thread = threading.Thread(target=lambda: seen.append(current_tenant()))
@@ -48,7 +48,7 @@ def test_a_context_is_not_seen_by_another_thread() -> None:
     assert seen == [None]
 
 
-def test_what_releases_has_more_time_and_nothing_else_has() -> None:
+def test_only_a_cleanup_has_time_beyond_the_deadline() -> None:
     released = cleanup(remaining_seconds)
     with request_context(tenant_id="acme", seconds=0):
         assert CLEANUP_SECONDS - 1 < released() <= CLEANUP_SECONDS
@@ -57,11 +57,11 @@ def test_what_releases_has_more_time_and_nothing_else_has() -> None:
 
 
 @pytest.mark.parametrize(("function", "request_"), [(29, REQUEST_SECONDS), (60, REQUEST_SECONDS), (10, 6), (2, -2)])
-def test_a_request_ends_before_its_function(function: float, request_: float) -> None:
+def test_the_calls_of_a_request_end_before_lambda_stops_the_function(function: float, request_: float) -> None:
     assert request_seconds(function) == request_
 
 
-def test_the_time_of_a_request_fills_the_time_of_the_api_functions() -> None:
+def test_the_time_limits_add_up_to_the_time_out_of_the_api_functions() -> None:
     assert template()["Globals"]["Function"]["Timeout"] == REQUEST_SECONDS + CLEANUP_SECONDS + RESPONSE_SECONDS
 
 

@@ -42,7 +42,7 @@ type Answer = Callable[[socket.socket], None]
 
 @contextmanager
 def a_server(answer: Answer) -> Iterator[tuple[int, list[bytes]]]:
-    """A server on loopback: gives its port, and what it was asked. It answers each connection as it is told to."""
+    """A server on loopback: its port, and the requests that it received. `answer` handles each connection."""
     asked: list[bytes] = []
     over = threading.Event()
     listener = socket.create_server(("127.0.0.1", 0))

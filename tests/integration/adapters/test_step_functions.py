@@ -1,4 +1,4 @@
-"""Runs of the processing state machine: one per recording and attempt; dead tokens are no error."""
+"""Executions of the state machines: one for each recording and attempt. An invalid task token is no error."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from recordings.adapters.aws.executions import ArchivingStateMachine, Processing
 from recordings.domain.errors import InfrastructureError, Throttled
 from tests.support.builders import a_recording
 
-DEAD = ["TaskTimedOut", "TaskDoesNotExist", "InvalidToken"]
+INVALID_TOKEN = ["TaskTimedOut", "TaskDoesNotExist", "InvalidToken"]
 
 
 @pytest.fixture
@@ -39,31 +39,31 @@ def client() -> Iterator[Stubber]:
         stubber.assert_no_pending_responses()
 
 
-def runs_of(arn: str) -> list[str]:
+def executions_of(arn: str) -> list[str]:
     return sorted(
         run["name"] for run in boto3.client("stepfunctions").list_executions(stateMachineArn=arn)["executions"]
     )
 
 
-def test_a_run_is_named_after_recording_and_attempt_and_told_which(machine: str) -> None:
+def test_an_execution_has_the_name_and_the_input_of_its_attempt(machine: str) -> None:
     recording = a_recording(tenant_id="a#b/ü", attempt=2)
     ProcessingStateMachine().start(recording)
-    assert runs_of(machine) == [f"{recording.id}-2"]
+    assert executions_of(machine) == [f"{recording.id}-2"]
     arn = machine.replace("stateMachine", "execution") + f":{recording.id}-2"
     told = json.loads(boto3.client("stepfunctions").describe_execution(executionArn=arn)["input"])
     assert told == {"tenant_id": "a#b/ü", "recording_id": recording.id, "attempt": 2}
 
 
-def test_a_run_is_started_once_and_each_attempt_has_its_own(machine: str) -> None:
+def test_an_attempt_has_one_execution_and_each_attempt_its_own(machine: str) -> None:
     recording = a_recording()
     for one in (recording, recording, replace(recording, status=recording.status, partial=True)):
         ProcessingStateMachine().start(one)
-    assert len(runs_of(machine)) == 1
+    assert len(executions_of(machine)) == 1
     ProcessingStateMachine().start(replace(recording, attempt=2))
-    assert len(runs_of(machine)) == 2
+    assert len(executions_of(machine)) == 2
 
 
-def test_a_new_attempt_ends_the_run_before_it(machine: str) -> None:
+def test_a_new_attempt_stops_the_execution_before_it(machine: str) -> None:
     before = a_recording()
     after = replace(before, attempt=2)
     ProcessingStateMachine().start(before)
@@ -72,17 +72,17 @@ def test_a_new_attempt_ends_the_run_before_it(machine: str) -> None:
         ProcessingStateMachine().replace(before, after)
         assert not ProcessingStateMachine().is_running(before)
         assert ProcessingStateMachine().is_running(after)
-    assert len(runs_of(machine)) == 2
+    assert len(executions_of(machine)) == 2
 
 
-def test_a_run_that_never_was_is_replaced_too_and_counts_as_not_yet_started(machine: str) -> None:
+def test_an_attempt_without_execution_is_running_and_can_be_replaced(machine: str) -> None:
     before = a_recording()
     assert ProcessingStateMachine().is_running(before)
     ProcessingStateMachine().replace(before, replace(before, attempt=2))
-    assert runs_of(machine) == [f"{before.id}-2"]
+    assert executions_of(machine) == [f"{before.id}-2"]
 
 
-def test_a_run_that_has_ended_is_replaced_too(client: Stubber) -> None:
+def test_an_execution_that_has_ended_can_be_replaced(client: Stubber) -> None:
     client.add_client_error("stop_execution", "ValidationException", "Execution is not running")
     client.add_response("start_execution", {"executionArn": "arn:run", "startDate": datetime.now(UTC)})
     before = a_recording()
@@ -90,7 +90,7 @@ def test_a_run_that_has_ended_is_replaced_too(client: Stubber) -> None:
 
 
 @pytest.mark.parametrize("method", ["stop_execution", "describe_execution"])
-def test_a_run_that_cannot_be_asked_is_told(client: Stubber, method: str) -> None:
+def test_a_denied_stop_or_describe_is_an_error(client: Stubber, method: str) -> None:
     client.add_client_error(method, "AccessDeniedException")
     act = (
         ProcessingStateMachine().is_running
@@ -101,43 +101,43 @@ def test_a_run_that_cannot_be_asked_is_told(client: Stubber, method: str) -> Non
         act(a_recording())
 
 
-def test_a_move_to_the_archive_is_a_run_of_its_own(machine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_move_to_the_archive_is_an_execution_of_its_own(machine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ARCHIVING_ARN", machine)
     recording = a_recording(archive_attempt=3, attempt=2)
     for _ in range(2):
         ArchivingStateMachine().start(recording)
-    assert runs_of(machine) == [f"{recording.id}-3"]
+    assert executions_of(machine) == [f"{recording.id}-3"]
 
 
-def test_a_name_fits_what_step_functions_allows() -> None:
+def test_a_name_is_short_enough_for_step_functions() -> None:
     assert len(f"{a_recording().id}-{10**6}") <= 80
 
 
-def test_a_run_that_was_started_with_other_input_is_still_the_run(client: Stubber) -> None:
+def test_an_execution_that_exists_with_other_input_is_no_error(client: Stubber) -> None:
     client.add_client_error("start_execution", "ExecutionAlreadyExists")
     ProcessingStateMachine().start(a_recording())
 
 
 @pytest.mark.parametrize("code", ["StateMachineDoesNotExist", "AccessDeniedException"])
-def test_a_run_that_cannot_be_started_is_told(client: Stubber, code: str) -> None:
+def test_a_denied_start_is_an_error(client: Stubber, code: str) -> None:
     client.add_client_error("start_execution", code)
     with pytest.raises(InfrastructureError, match=code):
         ProcessingStateMachine().start(a_recording())
 
 
 @pytest.mark.parametrize("code", ["ThrottlingException", "ExecutionLimitExceeded"])
-def test_where_there_is_no_room_for_a_run_the_caller_comes_again(client: Stubber, code: str) -> None:
+def test_a_start_beyond_a_quota_is_throttled(client: Stubber, code: str) -> None:
     client.add_client_error("start_execution", code)
     with pytest.raises(Throttled):
         ProcessingStateMachine().start(a_recording())
 
 
-def test_waking_lets_the_run_look_again(client: Stubber) -> None:
+def test_a_completed_wait_checks_again(client: Stubber) -> None:
     client.add_response("send_task_success", {}, {"taskToken": "token", "output": json.dumps({"state": "look_again"})})
     ProcessingStateMachine().complete_task("token")
 
 
-def test_an_answer_is_json_and_a_failure_has_name_and_cause(client: Stubber) -> None:
+def test_a_result_is_json_and_a_failure_has_name_and_cause(client: Stubber) -> None:
     client.add_response("send_task_success", {}, {"taskToken": "t", "output": '{"state": "uploaded", "partial": true}'})
     client.add_response("send_task_failure", {}, {"taskToken": "t", "error": "ProviderRecordingFailed", "cause": "why"})
     answer_task("t", {"state": "uploaded", "partial": True})
@@ -151,15 +151,15 @@ SENDERS: list[tuple[str, Callable[[], None]]] = [
 ]
 
 
-@pytest.mark.parametrize("code", DEAD)
+@pytest.mark.parametrize("code", INVALID_TOKEN)
 @pytest.mark.parametrize(("method", "send"), SENDERS)
-def test_a_token_that_has_died_is_no_error(client: Stubber, method: str, send: Callable[[], None], code: str) -> None:
+def test_an_invalid_token_is_no_error(client: Stubber, method: str, send: Callable[[], None], code: str) -> None:
     client.add_client_error(method, code)
     send()
 
 
 @pytest.mark.parametrize(("method", "send"), SENDERS)
-def test_an_answer_that_was_not_taken_is_told(client: Stubber, method: str, send: Callable[[], None]) -> None:
+def test_a_denied_result_is_an_error(client: Stubber, method: str, send: Callable[[], None]) -> None:
     client.add_client_error(method, "AccessDeniedException")
     with pytest.raises(InfrastructureError):
         send()

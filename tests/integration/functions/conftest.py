@@ -16,12 +16,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
 
 @pytest.fixture
 def app(made: Deployed) -> Iterator[Deployed]:
-    """The functions are loaded once for a module. The table is emptied: moto copies it whole for each transaction."""
+    """The functions, loaded once for a module. The table is emptied after each test, because moto copies it often."""
     yield made
     made.empty()
 
 
 @pytest.fixture
 def tenant() -> str:
-    """A tenant that no other test knows: what is not in the table stays for a whole module."""
+    """A tenant of its own for each test: files stay for the whole module."""
     return f"tenant_{next(NUMBERS)}"

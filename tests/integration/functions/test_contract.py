@@ -1,4 +1,4 @@
-"""What a caller sees of each route: status, headers and body, through the deployed functions' own handlers."""
+"""Status, headers and body of each route, through the handlers of the functions."""
 
 import json
 import re
@@ -30,7 +30,7 @@ TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
 def in_vault(**facts: Any) -> dict[str, Any]:
-    """The facts of a recording in cold storage."""
+    """The attributes of an archived recording."""
     archive = {"state": "stored", "storage_class": "GLACIER"} | facts
     return {
         "status": Status.ARCHIVED,
@@ -44,17 +44,17 @@ def soon() -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
 
 
-# ---------------------------------------------------------------- who may see what
+# ---------------------------------------------------------------- tenants and scopes
 
 
 def without_request(answer: Answer) -> tuple[int, dict[str, str], str]:
-    """An answer but for what differs between any two."""
+    """A response without the members that differ each time."""
     headers = {name: value for name, value in answer.headers.items() if name != "x-request-id"}
     return answer.status, headers, json.dumps({**answer.body, "request_id": None})
 
 
 @pytest.mark.parametrize("name", OF_A_RECORDING)
-def test_what_is_not_the_callers_does_not_exist(app: Deployed, tenant: str, name: str) -> None:
+def test_another_tenants_recording_does_not_exist(app: Deployed, tenant: str, name: str) -> None:
     foreign = app.seed(tenant_id=f"{tenant}-other", status=Status.PROCESSING)
     deleted = app.seed(tenant_id=tenant, status=Status.PROCESSING, deleted_at=NOON)
     ids = [UNKNOWN, foreign.id, "rec_1", "room_1", "..", "x" * 2000, "\x00", ""]
@@ -68,7 +68,7 @@ def test_what_is_not_the_callers_does_not_exist(app: Deployed, tenant: str, name
 
 
 @pytest.mark.parametrize("name", OF_A_ROOM)
-def test_a_room_that_is_not_the_callers_does_not_exist(app: Deployed, tenant: str, name: str) -> None:
+def test_another_tenants_room_does_not_exist(app: Deployed, tenant: str, name: str) -> None:
     foreign = app.room(tenant_id=f"{tenant}-other", id="foreign")
     answers = {
         json.dumps(without_request(app.call(name, one, tenant=tenant))) for one in ["none", "foreign", "x" * 2000, ".."]
@@ -80,8 +80,8 @@ def test_a_room_that_is_not_the_callers_does_not_exist(app: Deployed, tenant: st
 
 
 @pytest.mark.parametrize("name", [*OF_A_RECORDING, *OF_A_ROOM, "PutRoom", "ListRecordings", "ListRooms"])
-def test_reading_needs_one_scope_and_changing_the_other(app: Deployed, name: str) -> None:
-    """What an audit of scopes would find: the gateway asks for the same, and each stands alone."""
+def test_reading_and_changing_need_different_scopes(app: Deployed, name: str) -> None:
+    """The gateway requires the same scopes. The function checks them too."""
     reads = name.startswith(("Get", "List", "Download"))
     has, lacks = ("recordings:read", "recordings:write") if reads else ("recordings:write", "recordings:read")
     answer = app.call(name, UNKNOWN, scope=lacks)
@@ -90,7 +90,7 @@ def test_reading_needs_one_scope_and_changing_the_other(app: Deployed, name: str
 
 
 @pytest.mark.parametrize("name", [*OF_A_RECORDING, *OF_A_ROOM, "PutRoom", "ListRecordings", "ListRooms"])
-def test_what_a_route_does_not_know_is_refused(app: Deployed, tenant: str, name: str) -> None:
+def test_an_unknown_query_parameter_or_key_is_refused(app: Deployed, tenant: str, name: str) -> None:
     for answer in (app.call(name, "x", tenant=tenant, query="unknwon=1"),):
         assert (answer.status, answer.code) == (400, "invalid_request")
         assert "unknwon" in [error["field"] for error in answer.body["errors"]]
@@ -101,7 +101,7 @@ def test_what_a_route_does_not_know_is_refused(app: Deployed, tenant: str, name:
 # ---------------------------------------------------------------- start, stop, sync
 
 
-def test_a_start_answers_201_with_the_place_of_the_recording(app: Deployed, tenant: str) -> None:
+def test_a_start_returns_201_with_a_location(app: Deployed, tenant: str) -> None:
     room = app.room(tenant_id=tenant)
     answer = app.call("StartRecording", room.id, tenant=tenant)
     assert answer.status == 201
@@ -114,14 +114,16 @@ def test_a_start_answers_201_with_the_place_of_the_recording(app: Deployed, tena
 
 
 @pytest.mark.parametrize(("asked", "seconds"), [({}, 86_400), ({"max_duration_seconds": 90}, 90)])
-def test_a_start_tells_cloudflare_when_to_end(app: Deployed, tenant: str, asked: Any, seconds: int) -> None:
+def test_a_start_passes_the_maximum_duration_to_cloudflare(
+    app: Deployed, tenant: str, asked: Any, seconds: int
+) -> None:
     room = app.room(tenant_id=tenant)
     assert app.call("StartRecording", room.id, tenant=tenant, body=asked).status == 201
     (capture,) = app.standin.world.by_meeting[room.meeting_id]
     assert capture.max_seconds == seconds
 
 
-def test_a_second_start_names_what_blocks_it(app: Deployed, tenant: str) -> None:
+def test_a_second_start_is_refused_and_names_the_first(app: Deployed, tenant: str) -> None:
     room = app.room(tenant_id=tenant)
     first = app.call("StartRecording", room.id, tenant=tenant).data
     answer = app.call("StartRecording", room.id, tenant=tenant)
@@ -131,7 +133,7 @@ def test_a_second_start_names_what_blocks_it(app: Deployed, tenant: str) -> None
     assert len(app.standin.world.by_meeting[room.meeting_id]) == 1
 
 
-def test_a_stop_answers_what_has_become_of_the_recording(app: Deployed, tenant: str) -> None:
+def test_a_stop_returns_the_recording_in_processing(app: Deployed, tenant: str) -> None:
     room = app.room(tenant_id=tenant)
     nothing = app.call("StopRecording", room.id, tenant=tenant)
     assert (nothing.status, nothing.code) == (404, "no_active_recording")
@@ -144,7 +146,7 @@ def test_a_stop_answers_what_has_become_of_the_recording(app: Deployed, tenant: 
     assert app.call("GetRoom", room.id, tenant=tenant).data["active_recording_id"] is None
 
 
-def test_a_second_sync_finds_nothing_new(app: Deployed, tenant: str) -> None:
+def test_a_second_sync_imports_nothing(app: Deployed, tenant: str) -> None:
     room = app.room(tenant_id=tenant)
     app.standin.begin(room.meeting_id)
     first = app.call("SyncRecordings", room.id, tenant=tenant)
@@ -165,7 +167,7 @@ def ids(answer: Answer) -> list[str]:
     return [row["id"] for row in answer.data]
 
 
-def test_a_list_has_twenty_rows_unless_told_and_is_paged_and_filtered(app: Deployed, tenant: str) -> None:
+def test_a_list_has_twenty_rows_by_default_and_is_paged_and_filtered(app: Deployed, tenant: str) -> None:
     made = [
         app.seed(tenant_id=tenant, room_id=f"room_{n % 2}", created_at=NOON + timedelta(hours=n), status=Status.READY)
         for n in range(20)
@@ -178,7 +180,7 @@ def test_a_list_has_twenty_rows_unless_told_and_is_paged_and_filtered(app: Deplo
     cursor = answer.body["meta"].pop("next_cursor")
     assert answer.body["meta"] == {"total": 21, "limit": 20, "offset": 0}
     assert answer.data[0].keys() == {"id", "room_id", "status", "duration_seconds", "size_bytes", "created_at"}
-    # Unknown is null, and not missing.
+    # An unknown value is null, not missing.
     assert (answer.data[0]["duration_seconds"], answer.data[0]["size_bytes"]) == (None, None)
     rest = app.call("ListRecordings", tenant=tenant, query=f"cursor={cursor}")
     assert ids(rest) == newest_first[20:]
@@ -198,7 +200,7 @@ def test_a_list_has_twenty_rows_unless_told_and_is_paged_and_filtered(app: Deplo
         assert (ids(answer), answer.body["meta"]["total"]) == (newest_first[chosen], total), query
 
 
-def test_a_deleted_recording_leaves_list_count_and_lookup_and_comes_back(app: Deployed, tenant: str) -> None:
+def test_a_deleted_recording_is_not_listed_counted_or_found_until_it_is_undeleted(app: Deployed, tenant: str) -> None:
     kept, gone = (
         app.seed(tenant_id=tenant, status=Status.READY),
         app.seed(tenant_id=tenant, status=Status.READY),
@@ -219,7 +221,7 @@ def test_a_deleted_recording_leaves_list_count_and_lookup_and_comes_back(app: De
     assert seen() == ([gone.id, kept.id], 2, 200)
 
 
-def test_what_records_is_not_deleted(app: Deployed, tenant: str) -> None:
+def test_a_running_recording_cannot_be_deleted(app: Deployed, tenant: str) -> None:
     room = app.room(tenant_id=tenant)
     began = app.call("StartRecording", room.id, tenant=tenant).data["id"]
     answer = app.call("DeleteRecording", began, tenant=tenant)
@@ -231,7 +233,7 @@ def test_what_records_is_not_deleted(app: Deployed, tenant: str) -> None:
 # ---------------------------------------------------------------- one recording
 
 
-def test_a_recording_shows_the_name_that_its_room_has_or_had(app: Deployed, tenant: str) -> None:
+def test_a_recording_shows_the_present_or_last_name_of_its_room(app: Deployed, tenant: str) -> None:
     room = app.room(tenant_id=tenant, name="First")
     began = app.call("StartRecording", room.id, tenant=tenant).data["id"]
     app.call("StopRecording", room.id, tenant=tenant)
@@ -248,7 +250,7 @@ def test_a_recording_shows_the_name_that_its_room_has_or_had(app: Deployed, tena
     assert told() == {"id": room.id, "name": "Second"}
 
 
-def test_what_is_unknown_of_a_recording_is_null(app: Deployed, tenant: str) -> None:
+def test_unknown_values_of_a_recording_are_null(app: Deployed, tenant: str) -> None:
     one = app.seed(tenant_id=tenant, status=Status.PROCESSING)
     told = app.call("GetRecording", one.id, tenant=tenant).data
     for name in ("duration_seconds", "size_bytes", "archived_at", "provider", "failure", "progress", "archive"):
@@ -261,9 +263,7 @@ def test_what_is_unknown_of_a_recording_is_null(app: Deployed, tenant: str) -> N
 
 
 @pytest.mark.parametrize("status", [Status.RECORDING, Status.PROCESSING])
-def test_a_download_before_the_file_is_stored_says_when_to_ask_again(
-    app: Deployed, tenant: str, status: Status
-) -> None:
+def test_a_download_before_the_file_is_stored_says_when_to_retry(app: Deployed, tenant: str, status: Status) -> None:
     app.room(tenant_id=tenant)
     one = app.seed(tenant_id=tenant, status=status)
     answer = app.call("DownloadRecording", one.id, tenant=tenant)
@@ -277,7 +277,7 @@ def test_a_download_before_the_file_is_stored_says_when_to_ask_again(
 
 
 @pytest.mark.parametrize(("query", "seconds"), [("", 3600), ("expires_in=60", 60), ("expires_in=604800", 604_800)])
-def test_a_download_of_a_ready_recording_has_no_envelope_and_lives_as_long_as_it_says(
+def test_a_download_of_a_ready_recording_has_no_envelope_and_expires_when_it_says(
     app: Deployed, tenant: str, query: str, seconds: int
 ) -> None:
     one = app.seed(tenant_id=tenant, status=Status.READY)
@@ -298,7 +298,7 @@ def test_a_download_of_a_ready_recording_has_no_envelope_and_lives_as_long_as_it
 
 
 @pytest.mark.parametrize("query", ["expires_in=59", "expires_in=604801", "expires_in=1e3", "expires_in="])
-def test_a_download_for_another_time_is_refused(app: Deployed, tenant: str, query: str) -> None:
+def test_a_download_with_an_invalid_expiry_is_refused(app: Deployed, tenant: str, query: str) -> None:
     one = app.seed(tenant_id=tenant, status=Status.READY)
     answer = app.call("DownloadRecording", one.id, tenant=tenant, query=query)
     assert (answer.status, [error["field"] for error in answer.body["errors"]]) == (400, ["expires_in"])
@@ -310,7 +310,7 @@ def test_a_failed_recording_has_no_download(app: Deployed, tenant: str) -> None:
     assert (answer.status, answer.code) == (409, "recording_failed")
 
 
-def test_a_download_from_cold_storage_says_how_to_get_it(app: Deployed, tenant: str) -> None:
+def test_a_download_from_the_archive_says_how_to_restore(app: Deployed, tenant: str) -> None:
     one = app.seed(tenant_id=tenant, **in_vault())
     answer = app.call("DownloadRecording", one.id, tenant=tenant)
     assert answer.status == 202
@@ -319,7 +319,7 @@ def test_a_download_from_cold_storage_says_how_to_get_it(app: Deployed, tenant: 
     assert f"/api/v1/recordings/{one.id}/restore" in answer.body["message"]
 
 
-def test_a_file_that_still_moves_is_served_from_r2(app: Deployed, tenant: str) -> None:
+def test_a_file_that_is_being_moved_is_served_from_r2(app: Deployed, tenant: str) -> None:
     moving = {"status": Status.ARCHIVED, "archived_at": NOON, "archive": Archive(state="moving", moved_from="key")}
     one = app.seed(tenant_id=tenant, **moving)
     answer = app.call("DownloadRecording", one.id, tenant=tenant)
@@ -329,7 +329,7 @@ def test_a_file_that_still_moves_is_served_from_r2(app: Deployed, tenant: str) -
 # ---------------------------------------------------------------- archive, restore, recover
 
 
-def test_an_archive_answers_at_once_and_its_run_moves_the_bytes(app: Deployed, tenant: str) -> None:
+def test_an_archive_responds_at_once_and_its_execution_moves_the_file(app: Deployed, tenant: str) -> None:
     one = app.seed(tenant_id=tenant, status=Status.READY)
     answer = app.call("ArchiveRecording", one.id, tenant=tenant)
     assert answer.status == 200
@@ -368,7 +368,9 @@ REFUSED: dict[str, tuple[str, Callable[[], dict[str, Any]], str]] = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_a_recording_does_not_allow_is_refused_and_begins_nothing(app: Deployed, tenant: str, case: str) -> None:
+def test_a_command_that_the_status_does_not_allow_is_refused_and_starts_nothing(
+    app: Deployed, tenant: str, case: str
+) -> None:
     name, facts, code = REFUSED[case]
     one = app.seed(tenant_id=tenant, **facts())
     runs = [app.runs(machine) for machine in ("PROCESSING_ARN", "ARCHIVING_ARN")]
@@ -398,7 +400,7 @@ def test_a_recover_starts_a_new_attempt(app: Deployed, tenant: str) -> None:
         ({"days": 1, "tier": "expedited"}, 1, 1),
     ],
 )
-def test_a_restore_asks_for_as_many_days_and_as_fast_as_was_said(
+def test_a_restore_requests_the_given_days_and_tier(
     app: Deployed, tenant: str, body: Any, days: int, hours: int
 ) -> None:
     key = f"recordings/{tenant}/restored"
@@ -418,7 +420,7 @@ def test_a_restore_asks_for_as_many_days_and_as_fast_as_was_said(
 # ---------------------------------------------------------------- rooms
 
 
-def test_a_room_is_made_once_and_then_changed(app: Deployed, tenant: str) -> None:
+def test_a_room_is_created_once_and_then_updated(app: Deployed, tenant: str) -> None:
     first = app.call("PutRoom", "lab", tenant=tenant, body={"name": "Lab", "record_on_start": True})
     assert first.status == 201
     assert first.data.keys() == {
@@ -435,7 +437,7 @@ def test_a_room_is_made_once_and_then_changed(app: Deployed, tenant: str) -> Non
 
 
 @pytest.mark.parametrize("id", ["", ".", "..", "a b", "a/b", "ä", "a\n", "x" * 129])
-def test_a_room_has_an_id_that_a_path_can_hold(app: Deployed, tenant: str, id: str) -> None:
+def test_a_room_id_must_fit_into_a_path(app: Deployed, tenant: str, id: str) -> None:
     answer = app.call("PutRoom", id, tenant=tenant, body={"name": "Lab"})
     assert (answer.status, [one["field"] for one in answer.body["errors"]]) == (400, ["id"])
 
@@ -449,7 +451,7 @@ def test_a_meeting_belongs_to_one_room_of_one_tenant(app: Deployed, tenant: str)
         assert app.call("GetRoom", "other", tenant=other).status == 404
 
 
-def test_rooms_are_listed_page_by_page(app: Deployed, tenant: str) -> None:
+def test_rooms_are_listed_in_pages(app: Deployed, tenant: str) -> None:
     for number in range(5):
         app.room(tenant_id=tenant, id=f"room_{number}")
     first = app.call("ListRooms", tenant=tenant, query="limit=3")
@@ -470,7 +472,7 @@ REPEATABLE = [
 
 
 @pytest.mark.parametrize("name", REPEATABLE)
-def test_each_post_and_delete_takes_an_idempotency_key(app: Deployed, tenant: str, name: str) -> None:
+def test_each_post_and_delete_accepts_an_idempotency_key(app: Deployed, tenant: str, name: str) -> None:
     key = {"idempotency-key": f"{name}-1"}
     first = app.call(name, UNKNOWN, tenant=tenant, headers=key)
     assert app.call(name, UNKNOWN, tenant=tenant, headers=key).body == first.body, "the kept answer, its id too"
@@ -480,7 +482,7 @@ def test_each_post_and_delete_takes_an_idempotency_key(app: Deployed, tenant: st
     assert (bad.status, bad.code) == (400, "invalid_request")
 
 
-def test_a_repeated_start_makes_no_second_recording(app: Deployed, tenant: str) -> None:
+def test_a_repeated_start_creates_no_second_recording(app: Deployed, tenant: str) -> None:
     room = app.room(tenant_id=tenant)
     key = {"idempotency-key": "once"}
     answers = [app.call("StartRecording", room.id, tenant=tenant, headers=key) for _ in range(2)]
@@ -490,17 +492,17 @@ def test_a_repeated_start_makes_no_second_recording(app: Deployed, tenant: str) 
     assert len(app.standin.world.by_meeting[room.meeting_id]) == 1
 
 
-def test_what_blocks_is_told_of_one_that_cloudflare_began(app: Deployed, tenant: str) -> None:
+def test_a_recording_that_cloudflare_started_blocks_a_start_too(app: Deployed, tenant: str) -> None:
     room = app.room(tenant_id=tenant)
     app.standin.begin(room.meeting_id)
     answer = app.call("StartRecording", room.id, tenant=tenant)
     assert (answer.status, answer.code, answer.body["recording"]["origin"]) == (409, "room_already_recording", "auto")
 
 
-def test_the_ends_of_a_restored_copy_bound_its_url(app: Deployed, tenant: str) -> None:
+def test_a_url_expires_no_later_than_the_restored_copy(app: Deployed, tenant: str) -> None:
     until = soon() + timedelta(minutes=10)
     key = f"recordings/{tenant}/copy"
-    # A class that needs no restore is promised for as long as was asked for.
+    # A storage class that needs no restore gives the URL its full time.
     app.archive.put_object(Bucket="archive", Key=key, Body=b"film", StorageClass="STANDARD_IA")
     facts = in_vault(state="restored", restored_until=until)
     one = app.seed(tenant_id=tenant, **facts | {"file": replace(facts["file"], key=key)})

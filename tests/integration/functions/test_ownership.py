@@ -1,4 +1,4 @@
-"""Ownership before effect: a call without a right to the thing calls nobody outside, and changes nothing anywhere."""
+"""Ownership before effect: a call about another tenant's resource makes no outside call and changes nothing."""
 
 import json
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ OF_A_ROOM = [
 
 @pytest.fixture
 def outside(app: Deployed, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Every call to anything but our own table, by its name: AWS, R2 and Cloudflare."""
+    """Every call except those to our table, by its name: AWS, R2 and Cloudflare."""
     called: list[str] = []
     call = BaseClient._make_api_call  # type: ignore[attr-defined]
 
@@ -50,7 +50,7 @@ def outside(app: Deployed, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str
 
 
 def rows() -> list[str]:
-    """The whole table."""
+    """All items of the table."""
     pages = client.get_paginator("scan").paginate(TableName=TABLE)
     return sorted(json.dumps(item, sort_keys=True) for page in pages for item in page["Items"])
 
@@ -75,14 +75,14 @@ def of_somebody_else(app: Deployed, tenant: str) -> tuple[list[str], list[str]]:
     return rooms, [app.seed(tenant_id=other, room_id=rooms[0], **one).id for one in facts]
 
 
-def test_every_route_is_asked_below() -> None:
+def test_every_route_is_tested_below() -> None:
     below = {*OF_A_RECORDING, *OF_A_ROOM, "PutRoom"}
-    # These show what is the caller's own, and name nothing; the webhook has no caller.
+    # These routes name no resource. The webhook has no tenant.
     assert set(ROUTES) - below == {"ListRecordings", "ListRooms", "ReceiveWebhook"}
 
 
 @pytest.mark.parametrize("name", [*OF_A_RECORDING, *OF_A_ROOM])
-def test_a_call_about_what_is_not_the_callers_calls_and_changes_nothing(
+def test_a_call_about_another_tenants_resource_calls_and_changes_nothing(
     app: Deployed, tenant: str, outside: list[str], name: str
 ) -> None:
     rooms, recordings = of_somebody_else(app, tenant)
@@ -127,12 +127,12 @@ def test_naming_another_tenants_meeting_calls_and_changes_nothing(
         pytest.param({"tenant": ".."}, id="a tenant that is no name"),
     ],
 )
-def test_a_caller_without_a_right_to_call_reaches_nothing(
+def test_a_caller_without_scope_or_tenant_reaches_nothing(
     app: Deployed, tenant: str, outside: list[str], name: str, wrong: dict[str, Any]
 ) -> None:
     before = rows()
     answer = app.call(name, UNKNOWN, body={"name": "Room"} if name == "PutRoom" else None, **wrong)
-    # The webhook's caller is known by its signature alone, and this one has none.
+    # A webhook is authenticated by its signature, and this one has none.
     assert answer.status == (401 if name == "ReceiveWebhook" else 403)
     assert rows() == before
     assert outside == []

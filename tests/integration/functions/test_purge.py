@@ -1,4 +1,4 @@
-"""The end of the retention: all of one recording goes, nothing of any other, and never without right."""
+"""A purge removes every file of one recording, nothing of any other, and only after its preconditions hold."""
 
 import io
 import json
@@ -57,12 +57,12 @@ class House:
             self.s3.put_object(Bucket=bucket, Key=key, Body=b"film")
 
     def begin(self, bucket: str, key: str) -> None:
-        """An upload with a part that nobody ends."""
+        """Start a multipart upload with one part, and leave it unfinished."""
         upload = self.s3.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
         self.s3.upload_part(Bucket=bucket, Key=key, UploadId=upload, PartNumber=1, Body=b"part")
 
     def left(self) -> list[tuple[str, str]]:
-        """All that the stores hold, down to the last version, marker and upload."""
+        """Everything in the stores: objects, versions, delete markers and uploads."""
         found = [("r2", one["Key"]) for one in self.s3.list_objects_v2(Bucket="files").get("Contents", [])]
         versions = self.s3.list_object_versions(Bucket="archive")
         found += [("s3", one["Key"]) for one in (*versions.get("Versions", []), *versions.get("DeleteMarkers", []))]
@@ -72,7 +72,7 @@ class House:
         return sorted(found)
 
     def deleted(self, **facts: Any) -> Recording:
-        """A recording of this tenant's that was deleted two days ago."""
+        """A recording that the tenant deleted two days ago."""
         told = {"status": Status.READY, "deleted_at": now() - 2 * DAY, "meeting_id": MEETING}
         recording = a_recording(**told | facts)
         self.recordings.add(recording, nonce=None)
@@ -84,7 +84,7 @@ class House:
         return item
 
     def remove(self, item: Json) -> Json:
-        """Take an item out of the table as DynamoDB does at its end; gives the stream's record of it."""
+        """Remove an item from the table as DynamoDB's TTL does, and return the stream record."""
         key = {"pk": item["pk"], "sk": item["sk"]}
         client.delete_item(TableName=TABLE, Key=key)
         return {
@@ -117,13 +117,13 @@ def house(monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
 
 
 def run(*records: Json) -> list[str]:
-    """The records that are to be sent again."""
+    """The sequence numbers of the records that failed."""
     failures = app.handler({"Records": list(records)}, Context())["batchItemFailures"]
     return [one["itemIdentifier"] for one in failures]
 
 
 def whole_family(house: House, recording: Recording) -> None:
-    """Everything that can ever be stored of a recording."""
+    """Store everything that a recording can ever have."""
     house.put("files", attempt_key(recording), attempt_key(recording).replace("/1/", "/2/"), quarantine_key(recording))
     house.begin("files", attempt_key(recording).replace("/1/", "/3/"))
     if recording.delivery_key is not None:
@@ -135,7 +135,7 @@ def whole_family(house: House, recording: Recording) -> None:
 
 
 def two(house: House, **facts: Any) -> tuple[Recording, Recording]:
-    """One that was deleted, and one like it that lives."""
+    """A deleted recording, and a similar one that is not deleted."""
     gone = house.deleted(delivery_key=f"delivered/tenant_1/room_1/{MEETING}_1767700800000.mp4", **facts)
     alive = a_recording(
         id=f"{gone.id[:-1]}1",
@@ -148,7 +148,7 @@ def two(house: House, **facts: Any) -> tuple[Recording, Recording]:
     return gone, alive
 
 
-def test_all_that_was_ever_stored_of_it_goes_and_nothing_of_any_other(house: House) -> None:
+def test_every_file_of_the_recording_is_removed_and_no_other(house: House) -> None:
     gone, alive = two(house, file=a_file(key="elsewhere/odd.mp4"))
     whole_family(house, alive)
     untouched = house.left()
@@ -173,8 +173,8 @@ def test_all_that_was_ever_stored_of_it_goes_and_nothing_of_any_other(house: Hou
     }
 
 
-def test_what_lies_in_the_other_store_under_its_key_is_not_its_own(house: House) -> None:
-    # The same key in R2: the file of an archived recording must be sought where it is.
+def test_an_object_under_its_key_in_the_other_store_stays(house: House) -> None:
+    # The same key in R2. The file of an archived recording is in the archive bucket.
     gone = house.deleted(
         status=Status.ARCHIVED, file=a_file(provider="s3", key="cold/odd.mp4"), archive=Archive(state="stored")
     )
@@ -184,7 +184,7 @@ def test_what_lies_in_the_other_store_under_its_key_is_not_its_own(house: House)
     assert house.left() == [("r2", "cold/odd.mp4")]
 
 
-def test_a_repeat_says_the_same_also_when_the_first_one_died_halfway(house: House) -> None:
+def test_a_repeat_announces_the_same_also_after_a_crash(house: House) -> None:
     gone, _ = two(house)
     whole_family(house, gone)
     record = house.remove(house.item(gone))
@@ -198,7 +198,7 @@ def test_a_repeat_says_the_same_also_when_the_first_one_died_halfway(house: Hous
     assert first["data"]["removed_count"] == 10
 
 
-def test_a_purge_that_fails_holds_up_no_other_of_its_batch(house: House, log: io.StringIO) -> None:
+def test_a_failing_purge_does_not_stop_the_batch(house: House, log: io.StringIO) -> None:
     gone, other = house.deleted(), house.deleted(id="rec_01JBBBBBBBBBBBBBBBBBBBBBBB", cloudflare_recording_id="other")
     records = [house.remove(house.item(gone)), house.remove(house.item(other))]
     records[1]["dynamodb"]["SequenceNumber"] = "8"
@@ -211,32 +211,32 @@ def test_a_purge_that_fails_holds_up_no_other_of_its_batch(house: House, log: io
     assert named["purged"] == (other.tenant_id, other.id)
 
 
-def test_a_failed_recording_has_a_family_too(house: House) -> None:
+def test_the_files_of_a_failed_recording_are_removed_too(house: House) -> None:
     gone, _ = two(house, status=Status.FAILED, file=None)
     whole_family(house, gone)
     assert run(house.remove(house.item(gone))) == []
     assert house.left() == []
 
 
-def test_what_was_expected_and_is_not_there_is_told_as_absent(house: House) -> None:
+def test_a_missing_file_is_announced_as_absent(house: House) -> None:
     gone = house.deleted(file=a_file(key="elsewhere/odd.mp4"))
     assert run(house.remove(house.item(gone))) == []
     data = house.events[0]["data"]
     assert (data["removed_count"], data["absent"]) == (0, [{"store": "r2", "key": "elsewhere/odd.mp4"}])
 
 
-# ---------------------------------------------------------------- the right to do it
+# ---------------------------------------------------------------- preconditions
 
 
-def test_the_removal_that_an_undelete_writes_purges_nothing(house: House) -> None:
+def test_the_removal_by_an_undelete_purges_nothing(house: House) -> None:
     gone, _ = two(house)
     whole_family(house, gone)
     item, before = house.item(gone), house.left()
     house.recordings.save(gone, gone.undeleted())
-    # As DynamoDB streams a removal by a transaction: without an identity.
+    # DynamoDB streams a removal by a transaction without an identity.
     undelete = {"eventName": "REMOVE", "dynamodb": {"OldImage": item, "SequenceNumber": "7"}}
     assert run(undelete) == []
-    # And should somebody claim that it was the time to live: the recording is there again.
+    # With the identity of the TTL too: the recording exists again.
     assert run({**undelete, "userIdentity": TTL}) == []
     assert (house.left(), house.events) == (before, [])
     assert house.recordings.get(gone.tenant_id, gone.id).deleted_at is None
@@ -252,7 +252,7 @@ def test_the_removal_that_an_undelete_writes_purges_nothing(house: House) -> Non
         {"principalId": "dynamodb.amazonaws.com"},
     ],
 )
-def test_what_anybody_but_the_time_to_live_removed_is_not_purged(house: House, identity: Json | None) -> None:
+def test_only_a_removal_by_the_ttl_is_purged(house: House, identity: Json | None) -> None:
     gone, _ = two(house)
     whole_family(house, gone)
     before, record = house.left(), house.remove(house.item(gone))
@@ -261,7 +261,7 @@ def test_what_anybody_but_the_time_to_live_removed_is_not_purged(house: House, i
 
 
 @pytest.mark.parametrize("change", ["not expired", "never expires", "not deleted", "not a removal"])
-def test_a_record_that_does_not_prove_its_right_purges_nothing(house: House, change: str) -> None:
+def test_a_record_that_misses_a_precondition_purges_nothing(house: House, change: str) -> None:
     gone, _ = two(house)
     whole_family(house, gone)
     before, record = house.left(), house.remove(house.item(gone))
@@ -280,7 +280,7 @@ def test_a_record_that_does_not_prove_its_right_purges_nothing(house: House, cha
 
 
 @pytest.mark.parametrize("days", ["0", "3"])
-def test_what_is_kept_longer_now_than_when_it_was_deleted_is_put_back(
+def test_a_recording_is_put_back_if_the_retention_is_longer_now(
     house: House, monkeypatch: pytest.MonkeyPatch, days: str
 ) -> None:
     gone, _ = two(house)
@@ -296,11 +296,11 @@ def test_what_is_kept_longer_now_than_when_it_was_deleted_is_put_back(
     expires = house.item(gone).get("expires_at")
     assert gone.deleted_at is not None
     assert expires == (None if days == "0" else {"N": str(int((gone.deleted_at + 3 * DAY).timestamp()))})
-    # It can come back, and is counted again then.
+    # It can be undeleted, and counts again then.
     house.recordings.save(gone, gone.undeleted())
 
 
-def test_items_of_other_kinds_are_nobodys_files(house: House) -> None:
+def test_items_of_other_kinds_purge_nothing(house: House) -> None:
     gone, _ = two(house)
     whole_family(house, gone)
     before, item = house.left(), house.item(gone)
@@ -314,14 +314,14 @@ def test_items_of_other_kinds_are_nobodys_files(house: House) -> None:
 # ---------------------------------------------------------------- deliveries
 
 
-def test_a_delivery_that_comes_after_the_purge_is_removed_when_its_record_ends(house: House) -> None:
+def test_a_delivery_after_the_purge_is_removed_when_the_purge_record_expires(house: House) -> None:
     gone, alive = two(house)
     assert run(house.remove(house.item(gone))) == []
     assert gone.delivery_key is not None
     assert alive.delivery_key is not None
     house.put("files", gone.delivery_key, alive.delivery_key, attempt_key(gone))
     kept = house.item(gone, "PURGED")
-    # Later than Cloudflare keeps anything that it could deliver, and of what the recording was about nothing is kept.
+    # Later than Cloudflare can deliver. The purge record has ids only, nothing about the content.
     assert int(kept["expires_at"]["N"]) > (now() + 8 * DAY).timestamp()
     assert "Room one" not in json.dumps(kept)
     record = house.remove(kept)
@@ -341,9 +341,7 @@ def milliseconds(recording: Recording, **before: int) -> int:
 @pytest.mark.parametrize(
     ("seconds", "is_its_own"), [(0, True), (3, True), (60, True), (61, False), (3600, False), (-5, False)]
 )
-def test_a_delivery_that_it_never_learned_of_is_known_by_meeting_and_time(
-    house: House, seconds: int, is_its_own: bool
-) -> None:
+def test_an_unknown_delivery_is_recognised_by_meeting_and_time(house: House, seconds: int, is_its_own: bool) -> None:
     gone = house.deleted(delivery_key=None)
     key = delivery_key("tenant_1", "room_1", f"{MEETING}_{milliseconds(gone, seconds=seconds)}.mp4")
     other = delivery_key("tenant_1", "room_1", f"{MEETING[:-1]}0_{milliseconds(gone, seconds=3)}.mp4")
@@ -356,7 +354,7 @@ def test_a_delivery_that_it_never_learned_of_is_known_by_meeting_and_time(
 
 
 @pytest.mark.parametrize("claim", ["names it", "nearer", "its file", "began by itself"])
-def test_a_delivery_that_may_be_anothers_stays(house: House, claim: str) -> None:
+def test_a_delivery_that_may_belong_to_another_recording_stays(house: House, claim: str) -> None:
     gone = house.deleted(delivery_key=None, origin="auto" if claim == "began by itself" else "api")
     key = delivery_key("tenant_1", "room_1", f"{MEETING}_{milliseconds(gone, seconds=30)}.mp4")
     assert key is not None
@@ -375,8 +373,8 @@ def test_a_delivery_that_may_be_anothers_stays(house: House, claim: str) -> None
 
 
 @pytest.mark.parametrize(("tenant", "room"), [("quarantine", "tenant_1"), ("delivered", "tenant_1")])
-def test_a_tenant_whose_folder_is_that_of_others_loses_its_own_files_only(house: House, tenant: str, room: str) -> None:
-    # Its recording's folder is where another tenant's room, named like the recording, has its own.
+def test_a_tenant_with_a_folder_like_others_loses_only_its_own_files(house: House, tenant: str, room: str) -> None:
+    # The folder of its recording is also that of another tenant's room with the recording's id as its name.
     gone = house.deleted(tenant_id=tenant, room_id=room, file=None, status=Status.FAILED)
     victim = a_recording(tenant_id="tenant_1", room_id=gone.id, id=f"{gone.id[:-1]}9")
     keys = [quarantine_key(victim), f"delivered/tenant_1/{gone.id}/capture.mp4"]

@@ -1,4 +1,4 @@
-"""Cloudflare's webhooks: only what Cloudflare signed counts, and nothing of ours loses an event for good."""
+"""Webhooks count only with Cloudflare's signature, and none of our responses makes Cloudflare drop an event."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -20,7 +20,7 @@ def send(app: Deployed, body: bytes, **headers: str) -> Answer:
     return app.call("ReceiveWebhook", tenant="", scope="", body=body, headers=signature | headers)
 
 
-def test_a_signed_webhook_brings_in_what_cloudflare_began(app: Deployed, tenant: str) -> None:
+def test_a_signed_webhook_imports_a_recording_that_cloudflare_started(app: Deployed, tenant: str) -> None:
     room = app.room(tenant_id=tenant)
     capture = app.standin.begin(room.meeting_id)
     answer = send(app, body_of(capture.id, room.meeting_id))
@@ -31,7 +31,9 @@ def test_a_signed_webhook_brings_in_what_cloudflare_began(app: Deployed, tenant:
 
 
 @pytest.mark.parametrize("kind", ["without a signature", "with an empty one", "no base64", "a stranger's", "altered"])
-def test_what_cloudflare_did_not_sign_is_refused_and_changes_nothing(app: Deployed, tenant: str, kind: str) -> None:
+def test_a_webhook_without_a_valid_signature_is_refused_and_changes_nothing(
+    app: Deployed, tenant: str, kind: str
+) -> None:
     room = app.room(tenant_id=tenant)
     capture = app.standin.begin(room.meeting_id)
     body = body_of(capture.id, room.meeting_id)
@@ -61,18 +63,18 @@ def test_what_cloudflare_did_not_sign_is_refused_and_changes_nothing(app: Deploy
     ],
     ids=["unknown meeting", "other event", "a list", "no JSON", "nothing", "no recording", "an id that is no text"],
 )
-def test_what_is_not_ours_is_taken_and_ignored(app: Deployed, body: bytes) -> None:
+def test_a_webhook_about_something_else_is_accepted_and_ignored(app: Deployed, body: bytes) -> None:
     answer = send(app, body)
     assert (answer.status, answer.data) == (200, {"handled": False})
 
 
-def test_a_webhook_larger_than_an_api_body_is_taken(app: Deployed) -> None:
-    """Its size is Cloudflare's to choose: a 413 would lose the event for good."""
+def test_a_webhook_larger_than_an_api_body_is_accepted(app: Deployed) -> None:
+    """Cloudflare chooses the size. After a 413 it would drop the event."""
     assert send(app, body_of("unknown", "unknown", padding="x" * 70_000)).status == 200
 
 
-def test_a_webhook_that_meets_another_change_is_asked_to_come_again(app: Deployed, tenant: str) -> None:
-    """A start of the room is under way. A 4xx would lose the event: Cloudflare sends again after a 5xx only."""
+def test_a_webhook_during_another_change_is_a_503(app: Deployed, tenant: str) -> None:
+    """A start holds the room. Cloudflare repeats a webhook after a 5xx, and drops it after a 4xx."""
     room = app.room(tenant_id=tenant)
     capture = app.standin.begin(room.meeting_id)
     now = datetime.now(UTC).replace(microsecond=0)
