@@ -23,7 +23,7 @@ VARIABLE_POLICIES = {
     "R2_SECRET_ARN": {"UseFiles"},
 }
 # Policies without an adapter: Lambda itself uses the function's role to send a stream's dead letters.
-WITHOUT_ADAPTER = {"KeepLostChanges"}
+WITHOUT_ADAPTER = {"SendToChangeDeadLetterQueue"}
 # Functions that answer task tokens.
 ANSWERS_TASKS = {"CheckUpload", "ReceiveWebhook"}
 # It reads the stream's images with the models of the table, and calls no table.

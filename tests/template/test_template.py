@@ -106,7 +106,7 @@ def test_nothing_is_fetched_from_elsewhere_unless_somebody_says_so() -> None:
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_what_reads_a_stream_may_keep_what_it_cannot_handle(name: str) -> None:
     streams = [e for e in FUNCTIONS[name].get("Events", {}).values() if e["Type"] == "DynamoDB"]
-    assert bool(streams) == ("KeepLostChanges" in granted(name))
+    assert bool(streams) == ("SendToChangeDeadLetterQueue" in granted(name))
     for event in streams:
         assert event["Properties"]["DestinationConfig"]["OnFailure"]
         assert event["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
