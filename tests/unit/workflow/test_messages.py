@@ -32,7 +32,7 @@ def event_of(function: str) -> Json:
     return event
 
 
-@pytest.mark.parametrize("function", INPUTS.keys() - SYNC)
+@pytest.mark.parametrize("function", sorted(INPUTS.keys() - SYNC))
 def test_an_input_of_the_last_release_means_what_it_meant(function: str) -> None:
     model, _ = models_of(function)
     for recorded in INPUTS[function]:
