@@ -54,7 +54,7 @@ def test_many_recordings_stored_at_once_are_counted_exactly(store: DynamoRecordi
         for n in range(64)
     ]
     with ThreadPoolExecutor(WRITERS) as pool:
-        list(pool.map(lambda one: store.add(one, nonce=None), made))
+        list(pool.map(lambda one: store.add(one, lease_nonce=None), made))
     assert store.page(tenant, limit=10).total == 64
     assert store.page(tenant, Filter(statuses=frozenset({Status.READY})), limit=10).total == 0
     with ThreadPoolExecutor(WRITERS) as pool:
@@ -68,7 +68,7 @@ def test_one_capture_is_imported_once_however_many_try(store: DynamoRecordings, 
             id=ids(number), tenant_id=tenant, status=Status.PROCESSING, cloudflare_recording_id=f"{tenant}-the-same"
         )
         try:
-            store.add(one, nonce=None)
+            store.add(one, lease_nonce=None)
         except ConcurrentUpdate:
             return False
         return True
@@ -96,7 +96,7 @@ def test_a_lease_is_one_callers(store: DynamoRecordings, tenant: str) -> None:
 
 def test_of_changes_at_once_one_is_stored(store: DynamoRecordings, tenant: str) -> None:
     before = a_recording(id=ids(0), tenant_id=tenant, status=Status.PROCESSING, cloudflare_recording_id=f"{tenant}-one")
-    store.add(before, nonce=None)
+    store.add(before, lease_nonce=None)
 
     def change(number: int) -> bool:
         try:

@@ -175,7 +175,7 @@ class Deployed:
         recording = a_recording(**unique | facts)
         if "id" not in facts:
             recording = a_recording(**unique | facts | {"id": f"{recording.id[:-6]}{self._count:06}"})
-        self.recordings.add(recording, nonce=None)
+        self.recordings.add(recording, lease_nonce=None)
         return self.recordings.get_including_deleted(recording.tenant_id, recording.id)
 
     def empty(self) -> None:

@@ -132,11 +132,11 @@ class MemoryRooms:
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
 
-    def add(self, room: Room, *, adopted: bool = False, walk: bool = False) -> None:
+    def add(self, room: Room, *, adopted: bool = False, sync_meeting: bool = False) -> None:
         with self._memory.lock:
             if (room.tenant_id, room.id) in self._memory.rooms:
                 raise ConcurrentUpdate
-            known = self.meeting_ownership(room.meeting_id)
+            known = self.find_meeting_ownership(room.meeting_id)
             if (known is not None and not adopted) or known != self._memory.meetings.get(room.meeting_id):
                 raise MeetingInUse
             taken = MeetingOwnership.begin(room, adopted=adopted) if known is None else known.taken_by(room)
@@ -145,7 +145,7 @@ class MemoryRooms:
             self._memory.claims.pop((room.tenant_id, room.id), None)
             self._memory.tenants.setdefault(room.tenant_id, None)
             self._memory.meetings[room.meeting_id] = taken
-            if adopted or walk:
+            if adopted or sync_meeting:
                 self._memory.keep(at_meeting(room.meeting_id))
 
     def acquire_creation_lock(
@@ -179,16 +179,20 @@ class MemoryRooms:
             except KeyError:
                 raise RoomNotFound from None
 
-    def last_name(self, tenant_id: str, room_id: str) -> str | None:
+    def find_last_name(self, tenant_id: str, room_id: str) -> str | None:
         with self._memory.lock:
             room = self._memory.rooms.get((tenant_id, room_id))
             return room.name if room is not None else self._memory.last_names.get((tenant_id, room_id))
 
-    def save(self, before: Room, after: Room, *, nonce: str | None = None) -> None:
+    def save(self, before: Room, after: Room, *, lease_nonce: str | None = None) -> None:
         key = before.tenant_id, before.id
         with self._memory.lock:
             now = self._memory.rooms.get(key)
-            if now is None or now.version != before.version or (nonce is not None and now.lease_nonce != nonce):
+            if (
+                now is None
+                or now.version != before.version
+                or (lease_nonce is not None and now.lease_nonce != lease_nonce)
+            ):
                 raise ConcurrentUpdate
             if after.meeting_id != before.meeting_id:
                 known = self._memory.meetings.get(after.meeting_id)
@@ -202,8 +206,8 @@ class MemoryRooms:
                 after,
                 created_at=now.created_at,
                 active_recording_id=now.active_recording_id,
-                lease_nonce=now.lease_nonce if nonce is None else None,
-                lease_until=now.lease_until if nonce is None else None,
+                lease_nonce=now.lease_nonce if lease_nonce is None else None,
+                lease_until=now.lease_until if lease_nonce is None else None,
             )
 
     def _release(self, room: Room, at: datetime) -> None:
@@ -212,12 +216,12 @@ class MemoryRooms:
             self._memory.meetings[room.meeting_id] = held.released_by(room, at=at)
         self._memory.keep(at_meeting(room.meeting_id))
 
-    def remove(self, room: Room, *, nonce: str | None = None) -> None:
+    def remove(self, room: Room, *, lease_nonce: str | None = None) -> None:
         with self._memory.lock:
             now = self.get(room.tenant_id, room.id)
             if now.version != room.version:
                 raise ConcurrentUpdate
-            held = _leased(now, self._memory.clock()) if nonce is None else now.lease_nonce != nonce
+            held = _leased(now, self._memory.clock()) if lease_nonce is None else now.lease_nonce != lease_nonce
             if now.active_recording_id is not None or held:
                 raise RoomIsRecording(blocker=self._memory.blocker(now))
             del self._memory.rooms[room.tenant_id, room.id]
@@ -247,7 +251,7 @@ class MemoryRooms:
             if room is not None and room.lease_nonce == nonce:
                 self._memory.rooms[tenant_id, room_id] = replace(room, lease_nonce=None, lease_until=None)
 
-    def meeting_ownership(self, meeting_id: str) -> MeetingOwnership | None:
+    def find_meeting_ownership(self, meeting_id: str) -> MeetingOwnership | None:
         with self._memory.lock:
             return self._memory.meetings.get(meeting_id)
 
@@ -281,7 +285,7 @@ class MemoryTenants:
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
 
-    def all(self) -> Mapping[str, datetime | None]:
+    def get_all(self) -> Mapping[str, datetime | None]:
         with self._memory.lock:
             return dict(self._memory.tenants)
 
@@ -297,15 +301,15 @@ class MemorySuspects:
         self.lock = threading.Lock()
         self.seen: dict[str, dict[str, datetime]] = {}
 
-    def of(self, tenant_id: str) -> Mapping[str, datetime]:
+    def get_all(self, tenant_id: str) -> Mapping[str, datetime]:
         with self.lock:
             return dict(self.seen.get(tenant_id, {}))
 
-    def note(self, tenant_id: str, names: Sequence[str], *, at: datetime) -> None:
+    def add(self, tenant_id: str, names: Sequence[str], *, at: datetime) -> None:
         with self.lock:
             self.seen.setdefault(tenant_id, {}).update(dict.fromkeys(names, at))
 
-    def forget(self, tenant_id: str, names: Sequence[str]) -> None:
+    def remove(self, tenant_id: str, names: Sequence[str]) -> None:
         with self.lock:
             for name in names:
                 self.seen.get(tenant_id, {}).pop(name, None)
@@ -317,13 +321,13 @@ class MemoryRecordings:
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
 
-    def add(self, recording: Recording, *, nonce: str | None) -> None:
+    def add(self, recording: Recording, *, lease_nonce: str | None) -> None:
         key = recording.tenant_id, recording.id
         with self._memory.lock:
             if key in self._memory.recordings or recording.cloudflare_recording_id in self._memory.links:
                 raise ConcurrentUpdate
             if recording.status is Status.RECORDING:
-                self._take(recording, nonce)
+                self._take(recording, lease_nonce)
             self._memory.recordings[key] = recording
             self._memory.count(recording, difference(None, recording))
             if recording.cloudflare_recording_id is not None:
@@ -371,6 +375,10 @@ class MemoryRecordings:
                 and room.active_recording_id == before.id
             ):
                 self._memory.rooms[room.tenant_id, room.id] = replace(room, active_recording_id=None)
+
+    def put_back(self, recording: Recording) -> None:
+        with self._memory.lock:
+            self._memory.recordings.setdefault((recording.tenant_id, recording.id), recording)
 
     def add_progress(self, tenant_id: str, recording_id: str, *, attempt: int, copied: int) -> None:
         with self._memory.lock:
@@ -438,10 +446,14 @@ class MemoryRecordings:
         mine = [one for one in mine if rooms.holds(one.room_id)]
         return iter(sorted(mine, key=lambda one: (one.deleted_at is None, one.id), reverse=True))
 
-    def find_by_cloudflare_recording_ids(self, cloudflare_ids: Sequence[str]) -> Mapping[str, Recording | None]:
+    def find_by_cloudflare_recording_ids(
+        self, cloudflare_recording_ids: Sequence[str]
+    ) -> Mapping[str, Recording | None]:
         with self._memory.lock:
             return {
-                one: self.find_by_cloudflare_recording_id(one) for one in cloudflare_ids if one in self._memory.links
+                one: self.find_by_cloudflare_recording_id(one)
+                for one in cloudflare_recording_ids
+                if one in self._memory.links
             }
 
     def store_task_token(self, recording: Recording, token: str) -> None:
@@ -465,7 +477,7 @@ class MemoryDownloadLinks:
         self._memory = memory
         self.noted: dict[tuple[str, str], datetime] = {}
 
-    def note(self, recording: Recording, *, until: datetime) -> bool:
+    def note_expiry(self, recording: Recording, *, until: datetime) -> bool:
         key = recording.tenant_id, recording.id
         with self._memory.lock:
             now = self._memory.recordings.get(key)
@@ -476,7 +488,7 @@ class MemoryDownloadLinks:
             self.noted[key] = max(until, self.noted.get(key, until))
             return True
 
-    def latest(self, recording: Recording) -> datetime | None:
+    def find_latest_expiry(self, recording: Recording) -> datetime | None:
         with self._memory.lock:
             return self.noted.get((recording.tenant_id, recording.id))
 
@@ -487,7 +499,7 @@ class MemoryIdempotencyKeys:
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
 
-    def begin(self, tenant_id: str, key: str, *, fingerprint: str, now: datetime) -> Mapping[str, Any] | None:
+    def reserve(self, tenant_id: str, key: str, *, fingerprint: str, now: datetime) -> Mapping[str, Any] | None:
         with self._memory.lock:
             kept = self._memory.answers.get((tenant_id, key))
             if kept is not None and kept["until"] > now:
@@ -500,12 +512,12 @@ class MemoryIdempotencyKeys:
             self._memory.answers[tenant_id, key] = {"fingerprint": fingerprint, "until": now + timedelta(seconds=60)}
             return None
 
-    def finish(self, tenant_id: str, key: str, *, answer: Mapping[str, Any], now: datetime) -> None:
+    def store_response(self, tenant_id: str, key: str, *, response: Mapping[str, Any], now: datetime) -> None:
         with self._memory.lock:
             kept = self._memory.answers.setdefault((tenant_id, key), {})
-            kept |= {"answer": json.dumps(answer), "until": now + timedelta(hours=24)}
+            kept |= {"answer": json.dumps(response), "until": now + timedelta(hours=24)}
 
-    def forget(self, tenant_id: str, key: str) -> None:
+    def release(self, tenant_id: str, key: str) -> None:
         with self._memory.lock:
             self._memory.answers.pop((tenant_id, key), None)
 

@@ -220,7 +220,7 @@ def register(room_id: str, meeting_id: str, capture_id: str) -> dict[str, Any]:
         at=at,
         cause="auto_started",
     ).ended(at=at, cause="capture_ended")
-    DynamoRecordings().add(recording, nonce=None)
+    DynamoRecordings().add(recording, lease_nonce=None)
     return {"tenant_id": TENANT, "recording_id": recording.id, "attempt": 1}
 
 

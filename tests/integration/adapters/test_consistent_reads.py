@@ -48,7 +48,7 @@ def test_every_read_asks_for_what_was_written_before_it(reads: list[tuple[str, b
     rooms.list("tenant_1", limit=1)
     rooms.find_by_meeting_id("meeting_1")
     recording = a_recording(status=Status.PROCESSING)
-    recordings.add(recording, nonce=None)
+    recordings.add(recording, lease_nonce=None)
     recordings.get("tenant_1", recording.id)
     recordings.get_including_deleted("tenant_1", recording.id)
     recordings.find_by_cloudflare_recording_id("capture_1")

@@ -33,18 +33,18 @@ def stores(request: pytest.FixtureRequest) -> Iterator[tuple[Recordings, Downloa
 
 
 def saved(recordings: Recordings, recording: Recording = READY) -> Recording:
-    recordings.add(recording, nonce=None)
+    recordings.add(recording, lease_nonce=None)
     return recording
 
 
 def test_the_latest_end_is_kept(stores: tuple[Recordings, DownloadLinks]) -> None:
     recordings, links = stores
     one = saved(recordings)
-    assert links.latest(one) is None
+    assert links.find_latest_expiry(one) is None
     for until, latest in ((NOON + HOUR, NOON + HOUR), (NOON + 3 * HOUR, NOON + 3 * HOUR), (NOON, NOON + 3 * HOUR)):
-        assert links.note(one, until=until) is True
-        assert links.latest(one) == latest
-    assert links.latest(replace(one, tenant_id="tenant_2")) is None
+        assert links.note_expiry(one, until=until) is True
+        assert links.find_latest_expiry(one) == latest
+    assert links.find_latest_expiry(replace(one, tenant_id="tenant_2")) is None
 
 
 def test_while_it_moves_the_file_is_where_it_was(stores: tuple[Recordings, DownloadLinks]) -> None:
@@ -52,14 +52,14 @@ def test_while_it_moves_the_file_is_where_it_was(stores: tuple[Recordings, Downl
     one = saved(recordings)
     moving = one.archiving(at=NOON)
     recordings.save(one, moving)
-    assert links.note(one, until=NOON + HOUR) is True
-    assert links.note(moving, until=NOON + 2 * HOUR) is True
+    assert links.note_expiry(one, until=NOON + HOUR) is True
+    assert links.note_expiry(moving, until=NOON + 2 * HOUR) is True
 
 
 def test_a_url_of_a_file_that_has_left_r2_is_not_promised(stores: tuple[Recordings, DownloadLinks]) -> None:
     recordings, links = stores
     one = saved(recordings)
-    assert links.note(one, until=NOON + HOUR) is True
+    assert links.note_expiry(one, until=NOON + HOUR) is True
     moving = one.archiving(at=NOON)
     recordings.save(one, moving)
     stored = moving.vaulted(a_file(provider="s3", key="cold"), storage_class="GLACIER", at=NOON)
@@ -67,8 +67,8 @@ def test_a_url_of_a_file_that_has_left_r2_is_not_promised(stores: tuple[Recordin
     for read in (one, moving, stored):
         # One that ends sooner than what is noted, and one that ends later.
         for until in (NOON, NOON + 9 * HOUR):
-            assert links.note(read, until=until) is False
-    assert links.latest(stored) == NOON + HOUR
+            assert links.note_expiry(read, until=until) is False
+    assert links.find_latest_expiry(stored) == NOON + HOUR
 
 
 @pytest.mark.parametrize("change", ["deleted", "purged", "another file"])
@@ -80,15 +80,15 @@ def test_a_url_of_what_is_gone_is_not_promised(stores: tuple[Recordings, Downloa
     if change == "deleted":
         recordings.save(one, one.deleted(at=NOON))
     other = replace(one, file=a_file(key="another")) if change == "another file" else one
-    assert links.note(other, until=NOON + HOUR) is False
-    assert links.latest(one) is None
-    assert links.note(replace(one, file=None), until=NOON) is False
+    assert links.note_expiry(other, until=NOON + HOUR) is False
+    assert links.find_latest_expiry(one) is None
+    assert links.note_expiry(replace(one, file=None), until=NOON) is False
 
 
 def test_an_end_is_removed_by_dynamodb_long_after_it_is_needed() -> None:
     with a_table():
         one = saved(DynamoRecordings())
-        DynamoDownloadLinks().note(one, until=NOON + HOUR)
+        DynamoDownloadLinks().note_expiry(one, until=NOON + HOUR)
         pages = client.get_paginator("scan").paginate(TableName=TABLE)
         (item,) = [item for page in pages for item in page["Items"] if item["pk"]["S"].endswith("#URLS")]
         expires = datetime.fromtimestamp(int(item["expires_at"]["N"]), UTC)

@@ -74,7 +74,7 @@ TABLE_CALLS: dict[str, Callable[[], object]] = {
     "rooms.acquire_lock": lambda: rooms.acquire_lock("tenant_1", "room_1", nonce="n", now=NOON, until=LATER),
     "rooms.release_lock": lambda: rooms.release_lock("tenant_1", "room_1", nonce="n"),
     "rooms.find_by_meeting_id": lambda: rooms.find_by_meeting_id("meeting_1"),
-    "recordings.add": lambda: recordings.add(RECORDING, nonce=None),
+    "recordings.add": lambda: recordings.add(RECORDING, lease_nonce=None),
     "recordings.get": lambda: recordings.get("tenant_1", RECORDING.id),
     "recordings.get_including_deleted": lambda: recordings.get_including_deleted("tenant_1", RECORDING.id),
     "recordings.save": lambda: recordings.save(RECORDING, replace(RECORDING, partial=True, version=2)),
@@ -88,19 +88,19 @@ TABLE_CALLS: dict[str, Callable[[], object]] = {
     "recordings.find_by_cloudflare_recording_ids": lambda: recordings.find_by_cloudflare_recording_ids(["cf_1"]),
     "recordings.store_task_token": lambda: recordings.store_task_token(RECORDING, "t"),
     "recordings.pop_task_token": lambda: recordings.pop_task_token(RECORDING),
-    "keys.begin": lambda: keys.begin("tenant_1", "k", fingerprint="f", now=NOON),
-    "keys.finish": lambda: keys.finish("tenant_1", "k", answer={}, now=NOON),
-    "keys.forget": lambda: keys.forget("tenant_1", "k"),
+    "keys.reserve": lambda: keys.reserve("tenant_1", "k", fingerprint="f", now=NOON),
+    "keys.store_response": lambda: keys.store_response("tenant_1", "k", response={}, now=NOON),
+    "keys.release": lambda: keys.release("tenant_1", "k"),
     "sums.note": lambda: sums.note("u", 1, 0),
     "sums.of": lambda: sums.of("u"),
     "kept.all": kept.all,
     "kept.keep": lambda: kept.keep(at_meeting("m")),
     "kept.drop": lambda: kept.drop(at_meeting("m")),
-    "tenants.all": DynamoTenants().all,
+    "tenants.get_all": DynamoTenants().get_all,
     "tenants.note_audit": lambda: DynamoTenants().note_audit("tenant_1", at=NOON),
-    "suspects.of": lambda: suspects.of("tenant_1"),
-    "suspects.note": lambda: suspects.note("tenant_1", ["k"], at=NOON),
-    "suspects.forget": lambda: suspects.forget("tenant_1", ["k"]),
+    "suspects.get_all": lambda: suspects.get_all("tenant_1"),
+    "suspects.add": lambda: suspects.add("tenant_1", ["k"], at=NOON),
+    "suspects.remove": lambda: suspects.remove("tenant_1", ["k"]),
     "state.begin": lambda: DynamoSyncLease().begin(nonce="n", now=NOON, until=LATER),
     "state.renew": lambda: DynamoSyncLease().renew(nonce="n", until=LATER),
     "state.end": lambda: DynamoSyncLease().end(nonce="n", watermark=None, full_at=None),
@@ -187,12 +187,12 @@ def test_a_claim_whose_taking_is_unknown_is_held_by_nobody() -> None:
 def test_a_key_whose_reservation_is_unknown_is_free() -> None:
     with a_table():
         with losing(client, "PutItem", times=3), pytest.raises(Throttled):
-            keys.begin("tenant_1", "k", fingerprint="f", now=NOON)
-        assert keys.begin("tenant_1", "k", fingerprint="f", now=NOON) is None
+            keys.reserve("tenant_1", "k", fingerprint="f", now=NOON)
+        assert keys.reserve("tenant_1", "k", fingerprint="f", now=NOON) is None
         with losing(client, "PutItem", times=3), pytest.raises(Throttled):
-            keys.begin("tenant_1", "k", fingerprint="f", now=NOON)
+            keys.reserve("tenant_1", "k", fingerprint="f", now=NOON)
         with pytest.raises(RequestInProgress):
-            keys.begin("tenant_1", "k", fingerprint="f", now=NOON)
+            keys.reserve("tenant_1", "k", fingerprint="f", now=NOON)
 
 
 def test_a_token_whose_removal_is_unknown_is_not_lost() -> None:
@@ -206,7 +206,7 @@ def test_a_token_whose_removal_is_unknown_is_not_lost() -> None:
 def test_a_change_of_one_item_whose_response_is_lost_is_stored_once() -> None:
     with a_table():
         stored = replace(RECORDING, status=Status.PROCESSING)
-        recordings.add(stored, nonce=None)
+        recordings.add(stored, lease_nonce=None)
         after = stored.recovered(at=LATER)
         with losing(client, "PutItem"):
             recordings.save(stored, after)
@@ -218,7 +218,7 @@ def test_a_change_of_one_item_whose_response_is_lost_is_stored_once() -> None:
 def test_progress_whose_response_is_lost_is_noted() -> None:
     with a_table():
         stored = replace(RECORDING, status=Status.PROCESSING)
-        recordings.add(stored, nonce=None)
+        recordings.add(stored, lease_nonce=None)
         with losing(client, "UpdateItem"):
             recordings.note_progress(stored, PROGRESS)
         with losing(client, "UpdateItem"):

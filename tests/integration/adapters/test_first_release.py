@@ -55,9 +55,9 @@ def written(pk: str, sk: str | None = None) -> dict[str, Any]:
 def test_keys_and_responses_are_read() -> None:
     keys = DynamoIdempotencyKeys()
     with pytest.raises(RequestInProgress):
-        keys.begin("tenant_1", "k1", fingerprint="f", now=NOON)
-    assert keys.begin("tenant_1", "k1", fingerprint="other", now=LATER) is None
-    assert keys.begin("tenant_1", "k2", fingerprint="f", now=LATER) == {"statusCode": 201}
+        keys.reserve("tenant_1", "k1", fingerprint="f", now=NOON)
+    assert keys.reserve("tenant_1", "k1", fingerprint="other", now=LATER) is None
+    assert keys.reserve("tenant_1", "k2", fingerprint="f", now=LATER) == {"statusCode": 201}
 
 
 @pytest.mark.usefixtures("stored")
@@ -72,8 +72,8 @@ def test_a_task_token_is_read_and_a_newer_attempt_replaces_it() -> None:
 @pytest.mark.usefixtures("stored")
 def test_checksums_tenants_findings_and_the_retry_queue_are_read() -> None:
     assert DynamoPartChecksums().of("upload") == {7: 123456789}
-    assert DynamoTenants().all() == {"tenant_1": NOON, "a#b": None}
-    assert DynamoOpenFindings().of("tenant_1") == {"k": NOON}
+    assert DynamoTenants().get_all() == {"tenant_1": NOON, "a#b": None}
+    assert DynamoOpenFindings().get_all("tenant_1") == {"k": NOON}
     assert at_meeting("meeting_7") in DynamoRetryQueue().all()
 
 
@@ -103,8 +103,8 @@ def test_rooms_their_locks_and_their_meetings_are_read() -> None:
     assert (room.meeting_id, room.record_on_start, room.version) == ("meeting_1", a_room().record_on_start, 1)
     assert rooms.find_by_meeting_id("meeting_1") == room
     assert [one.id for one in rooms.list("tenant_1", limit=10).items] == ["room_1"]
-    assert rooms.last_name("a#b", "room_2") == a_room().name
-    released = rooms.meeting_ownership("meeting_2")
+    assert rooms.find_last_name("a#b", "room_2") == a_room().name
+    released = rooms.find_meeting_ownership("meeting_2")
     assert released is not None
     assert (released.tenant_id, released.holder) == ("a#b", None)
     assert rooms.acquire_creation_lock("tenant_1", "room_9", nonce="m", now=LATER, until=LATER) == "meeting_9"
@@ -114,7 +114,7 @@ def test_a_meeting_of_the_first_release_names_its_room_alone() -> None:
     link = {"tenant_id": {"S": "tenant_1"}, "room_id": {"S": "room_1"}}
     with a_table():
         client.put_item(TableName=TABLE, Item={"pk": {"S": "MEETING#m"}, "sk": {"S": "LINK"}, **link})
-        ownership = DynamoRooms().meeting_ownership("m")
+        ownership = DynamoRooms().find_meeting_ownership("m")
     assert ownership is not None
     assert ownership.holder is not None
     assert (ownership.holder.room_id, ownership.version, ownership.owned_since) == ("room_1", 0, None)
@@ -140,14 +140,14 @@ def test_the_present_code_writes_what_the_first_release_wrote_and_a_kind() -> No
     """So an earlier version can be put back."""
     with a_table():
         keys, state = DynamoIdempotencyKeys(), DynamoSyncLease()
-        keys.begin("tenant_1", "k1", fingerprint="f", now=NOON)
-        keys.begin("tenant_1", "k2", fingerprint="f", now=NOON)
-        keys.finish("tenant_1", "k2", answer={"statusCode": 201}, now=NOON)
+        keys.reserve("tenant_1", "k1", fingerprint="f", now=NOON)
+        keys.reserve("tenant_1", "k2", fingerprint="f", now=NOON)
+        keys.store_response("tenant_1", "k2", response={"statusCode": 201}, now=NOON)
         store_task_token(WAITING, "token")
         DynamoPartChecksums().note("upload", 7, 123456789)
         DynamoRetryQueue().keep(at_meeting("meeting_7"))
         DynamoTenants().note_audit("tenant_1", at=NOON)
-        DynamoOpenFindings().note("tenant_1", ["k"], at=NOON)
+        DynamoOpenFindings().add("tenant_1", ["k"], at=NOON)
         state.begin(nonce="n0", now=NOON, until=LATER)
         state.end(nonce="n0", watermark=NOON, full_at=NOON)
         state.begin(nonce="n1", now=LATER, until=LATER + timedelta(minutes=9))

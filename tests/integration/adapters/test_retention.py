@@ -31,7 +31,7 @@ def stored(recording: Recording) -> dict[str, dict[str, str]]:
 
 def after_a_delete() -> Recording:
     recordings, recording = DynamoRecordings(), a_recording(status=Status.READY)
-    recordings.add(recording, nonce=None)
+    recordings.add(recording, lease_nonce=None)
     deleted = recording.deleted(at=NOON)
     recordings.save(recording, deleted)
     return deleted
@@ -60,5 +60,5 @@ def test_a_recording_that_is_not_deleted_or_came_back_never_expires(monkeypatch:
     DynamoRecordings().save(deleted, back)
     assert "expires_at" not in stored(back)
     live = a_recording(status=Status.READY, id=f"{deleted.id[:-1]}1", cloudflare_recording_id="capture_2")
-    DynamoRecordings().add(live, nonce=None)
+    DynamoRecordings().add(live, lease_nonce=None)
     assert "expires_at" not in stored(live)

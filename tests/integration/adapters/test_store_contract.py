@@ -43,8 +43,7 @@ from recordings.domain.meeting import MeetingOwnership, Tenure
 from recordings.domain.recording import Archive, Failure, HeldFile, Progress, Recording
 from recordings.domain.room_range import RoomRange
 from recordings.domain.tally import day_of, difference
-from recordings.ports.repositories import Filter, IdempotencyKeys, Recordings, RetryQueue, Rooms, Tenants
-from recordings.services.audit.audit_storage import OpenFindings
+from recordings.ports.repositories import Filter, IdempotencyKeys, OpenFindings, Recordings, RetryQueue, Rooms, Tenants
 from recordings.services.transfer.transfer_file import PartChecksums
 from tests.support.builders import NOON, a_file, a_recording, a_room
 from tests.support.fakes import (
@@ -281,12 +280,12 @@ def test_a_removed_room_leaves_its_meeting_free_for_its_tenant_alone(store: Stor
 
 
 def test_who_has_held_a_meeting_and_when_is_read_as_it_was_stored(store: Store, now: datetime) -> None:
-    assert store.rooms.meeting_ownership("meeting_1") is None
+    assert store.rooms.find_meeting_ownership("meeting_1") is None
     store.rooms.add(a_room(name="First"), adopted=True)
     began = MeetingOwnership.begin(a_room(), adopted=True)
-    assert store.rooms.meeting_ownership("meeting_1") == began
+    assert store.rooms.find_meeting_ownership("meeting_1") == began
     store.rooms.remove(store.rooms.get("tenant_1", "room_1"))
-    released = store.rooms.meeting_ownership("meeting_1")
+    released = store.rooms.find_meeting_ownership("meeting_1")
     assert released is not None
     (ended,) = released.tenures
     assert (ended.room_id, ended.room_name, ended.since) == ("room_1", "First", NOON)
@@ -294,14 +293,14 @@ def test_who_has_held_a_meeting_and_when_is_read_as_it_was_stored(store: Store, 
     assert ended.until >= now
     again = a_room(id="room_2", updated_at=NOON + timedelta(days=1))
     store.rooms.add(again, adopted=True)
-    held = store.rooms.meeting_ownership("meeting_1")
+    held = store.rooms.find_meeting_ownership("meeting_1")
     assert held == released.taken_by(again)
     assert (held.owned_since, held.holder) == (NOON, Tenure(room_id="room_2", since=NOON + timedelta(days=1)))
 
 
 def test_a_made_meeting_is_its_rooms_from_the_beginning(store: Store) -> None:
     store.rooms.add(a_room())
-    assert store.rooms.meeting_ownership("meeting_1") == MeetingOwnership.begin(a_room(), adopted=False)
+    assert store.rooms.find_meeting_ownership("meeting_1") == MeetingOwnership.begin(a_room(), adopted=False)
 
 
 @pytest.mark.parametrize("nonce", ["theirs", None])
@@ -310,12 +309,12 @@ def test_only_who_holds_the_lease_releases_the_meeting(store: Store, now: dateti
     store.rooms.acquire_lock("tenant_1", "room_1", nonce="ours", now=now, until=now + timedelta(seconds=60))
     room = store.rooms.get("tenant_1", "room_1")
     with pytest.raises(RoomIsRecording):
-        store.rooms.remove(room, nonce=nonce)
+        store.rooms.remove(room, lease_nonce=nonce)
     if nonce is not None:
         with pytest.raises(ConcurrentUpdate):
-            store.rooms.save(room, replace(room, meeting_id="meeting_2", version=2), nonce=nonce)
+            store.rooms.save(room, replace(room, meeting_id="meeting_2", version=2), lease_nonce=nonce)
     assert store.rooms.find_by_meeting_id("meeting_1") == room
-    store.rooms.remove(room, nonce="ours")
+    store.rooms.remove(room, lease_nonce="ours")
     assert store.rooms.find_by_meeting_id("meeting_1") is None
 
 
@@ -323,15 +322,15 @@ def test_a_recorded_room_under_our_lease_is_not_removed(store: Store, now: datet
     store.rooms.add(a_room())
     store.rooms.acquire_lock("tenant_1", "room_1", nonce="ours", now=now, until=now + timedelta(seconds=60))
     recording = a_recording()
-    store.recordings.add(recording, nonce="ours")
+    store.recordings.add(recording, lease_nonce="ours")
     with pytest.raises(RoomIsRecording) as refused:
-        store.rooms.remove(store.rooms.get("tenant_1", "room_1"), nonce="ours")
+        store.rooms.remove(store.rooms.get("tenant_1", "room_1"), lease_nonce="ours")
     assert refused.value.blocker == recording
 
 
 def test_a_meeting_that_was_taken_since_it_was_looked_at_is_refused(store: Store) -> None:
     """The link was free when it was read, and is another tenant's when the room is stored."""
-    look = store.rooms.meeting_ownership
+    look = store.rooms.find_meeting_ownership
     looked: list[MeetingOwnership | None] = []
 
     def late(meeting_id: str) -> MeetingOwnership | None:
@@ -341,7 +340,7 @@ def test_a_meeting_that_was_taken_since_it_was_looked_at_is_refused(store: Store
             store.rooms.add(a_room(tenant_id="tenant_2"), adopted=True)
         return found
 
-    store.rooms.meeting_ownership = late  # type: ignore[method-assign]
+    store.rooms.find_meeting_ownership = late  # type: ignore[method-assign]
     with pytest.raises(MeetingInUse):
         store.rooms.add(a_room(), adopted=True)
     ownership = look("meeting_1")
@@ -350,17 +349,17 @@ def test_a_meeting_that_was_taken_since_it_was_looked_at_is_refused(store: Store
 
 
 def test_the_last_name_of_a_room_outlives_it(store: Store) -> None:
-    assert store.rooms.last_name("tenant_1", "room_1") is None
+    assert store.rooms.find_last_name("tenant_1", "room_1") is None
     room = a_room()
     store.rooms.add(room)
     store.rooms.save(room, replace(room, name="Renamed", version=room.version + 1))
-    assert store.rooms.last_name("tenant_1", "room_1") == "Renamed"
+    assert store.rooms.find_last_name("tenant_1", "room_1") == "Renamed"
     store.rooms.remove(store.rooms.get("tenant_1", "room_1"))
-    assert store.rooms.last_name("tenant_1", "room_1") == "Renamed"
+    assert store.rooms.find_last_name("tenant_1", "room_1") == "Renamed"
     for tenant_id, room_id in (("tenant_2", "room_1"), ("tenant_1", "room_2"), ("tenant_1", "")):
-        assert store.rooms.last_name(tenant_id, room_id) is None
+        assert store.rooms.find_last_name(tenant_id, room_id) is None
     store.rooms.add(replace(room, name="Anew"), adopted=True)
-    assert store.rooms.last_name("tenant_1", "room_1") == "Anew"
+    assert store.rooms.find_last_name("tenant_1", "room_1") == "Anew"
 
 
 def test_a_room_is_removed_once(store: Store) -> None:
@@ -381,7 +380,7 @@ def test_a_stale_room_is_not_removed(store: Store) -> None:
 def test_a_room_that_is_recording_is_not_removed(store: Store) -> None:
     store.rooms.add(a_room())
     recording = a_recording()
-    store.recordings.add(recording, nonce=None)
+    store.recordings.add(recording, lease_nonce=None)
     with pytest.raises(RoomIsRecording):
         store.rooms.remove(store.rooms.get("tenant_1", "room_1"))
     store.recordings.save(recording, recording.stopped(at=NOON, cause="x"))
@@ -410,19 +409,19 @@ def test_a_room_whose_lease_ran_out_is_removed(store: Store, now: datetime) -> N
 
 
 def test_who_has_a_room_is_a_tenant_and_stays_one(store: Store) -> None:
-    assert store.tenants.all() == {}
+    assert store.tenants.get_all() == {}
     for number, tenant in enumerate([*TENANTS, "x" * 256, "🎬" * 120]):
         room = a_room(tenant_id=tenant, meeting_id=f"meeting_{number}")
         store.rooms.add(room)
         store.rooms.remove(room)
-    assert store.tenants.all() == dict.fromkeys([*TENANTS, "x" * 256, "🎬" * 120])
+    assert store.tenants.get_all() == dict.fromkeys([*TENANTS, "x" * 256, "🎬" * 120])
 
 
 def test_a_room_that_was_refused_makes_no_tenant(store: Store) -> None:
     store.rooms.add(a_room())
     with pytest.raises(MeetingInUse):
         store.rooms.add(a_room(tenant_id="tenant_2"))
-    assert store.tenants.all() == {"tenant_1": None}
+    assert store.tenants.get_all() == {"tenant_1": None}
 
 
 def test_an_audit_is_remembered_whatever_rooms_come_after_it(store: Store) -> None:
@@ -432,17 +431,17 @@ def test_an_audit_is_remembered_whatever_rooms_come_after_it(store: Store) -> No
         store.tenants.note_audit("tenant_1", at=at)
     store.tenants.note_audit("has only files", at=NOON)
     store.rooms.add(a_room(id="room_2", meeting_id="meeting_2"))
-    assert store.tenants.all() == {"tenant_1": later, "has only files": NOON}
+    assert store.tenants.get_all() == {"tenant_1": later, "has only files": NOON}
 
 
 def test_a_suspect_is_remembered_until_it_is_forgotten(store: Store) -> None:
     long = "r2:" + "k" * 1024
-    store.suspects.note("a", ["one", long], at=NOON)
-    store.suspects.note("a#SUSPECTS", ["theirs"], at=NOON)
-    assert store.suspects.of("a") == {"one": NOON, long: NOON}
-    store.suspects.forget("a", ["one", "never seen"])
-    assert store.suspects.of("a") == {long: NOON}
-    assert store.suspects.of("a#SUSPECTS") == {"theirs": NOON}
+    store.suspects.add("a", ["one", long], at=NOON)
+    store.suspects.add("a#SUSPECTS", ["theirs"], at=NOON)
+    assert store.suspects.get_all("a") == {"one": NOON, long: NOON}
+    store.suspects.remove("a", ["one", "never seen"])
+    assert store.suspects.get_all("a") == {long: NOON}
+    assert store.suspects.get_all("a#SUSPECTS") == {"theirs": NOON}
 
 
 # ---------------------------------------------------------------- the lease
@@ -493,7 +492,7 @@ def test_only_its_holder_releases_a_lease(store: Store, now: datetime) -> None:
 
 def test_a_lease_refused_by_a_recording_names_it(store: Store, now: datetime) -> None:
     store.rooms.add(a_room())
-    store.recordings.add(a_recording(), nonce=None)
+    store.recordings.add(a_recording(), lease_nonce=None)
     with pytest.raises(RoomAlreadyRecording) as refusal:
         store.rooms.acquire_lock("tenant_1", "room_1", nonce="n", now=now, until=now + timedelta(seconds=60))
     assert refusal.value.blocker == a_recording()
@@ -541,7 +540,7 @@ def test_a_claim_is_given_up_by_who_holds_it(store: Store, now: datetime) -> Non
 def test_a_recording_is_read_as_it_was_added(store: Store, status: Status) -> None:
     store.rooms.add(a_room())
     recording = a_recording(status=status, partial=True, attempt=3, room_name="Zoë 🎬")
-    store.recordings.add(recording, nonce=None)
+    store.recordings.add(recording, lease_nonce=None)
     assert store.recordings.get("tenant_1", recording.id) == recording
     assert store.recordings.find_by_cloudflare_recording_id("capture_1") == recording
     assert store.recordings.page("tenant_1", limit=5, offset=0).items == [recording]
@@ -558,7 +557,7 @@ def test_an_unknown_recording_is_not_found(store: Store, recording_id: str) -> N
 def test_a_running_recording_takes_the_room_and_ends_the_lease(store: Store, now: datetime) -> None:
     store.rooms.add(a_room())
     store.rooms.acquire_lock("tenant_1", "room_1", nonce="n", now=now, until=now + timedelta(seconds=60))
-    store.recordings.add(a_recording(), nonce="n")
+    store.recordings.add(a_recording(), lease_nonce="n")
     assert store.rooms.get("tenant_1", "room_1") == a_room(active_recording_id=a_recording().id)
 
 
@@ -566,7 +565,7 @@ def test_a_lease_that_ran_out_still_serves_while_nobody_else_took_it(store: Stor
     past = now - timedelta(hours=1)
     store.rooms.add(a_room())
     store.rooms.acquire_lock("tenant_1", "room_1", nonce="n", now=past, until=past + timedelta(seconds=60))
-    store.recordings.add(a_recording(), nonce="n")
+    store.recordings.add(a_recording(), lease_nonce="n")
     assert store.rooms.get("tenant_1", "room_1").active_recording_id == a_recording().id
 
 
@@ -576,7 +575,7 @@ def test_a_recording_cannot_take_a_room_that_another_start_holds(store: Store, n
     store.rooms.add(a_room())
     store.rooms.acquire_lock("tenant_1", "room_1", nonce="n", now=now, until=now + timedelta(seconds=60))
     with pytest.raises(RoomAlreadyRecording):
-        store.recordings.add(a_recording(), nonce=nonce)
+        store.recordings.add(a_recording(), lease_nonce=nonce)
     assert store.recordings.find_by_cloudflare_recording_id("capture_1") is None
     assert store.rooms.get("tenant_1", "room_1").lease_nonce == "n"
     assert_counts(store)
@@ -586,36 +585,36 @@ def test_without_nonce_an_expired_lease_is_no_obstacle(store: Store, now: dateti
     past = now - timedelta(seconds=90)
     store.rooms.add(a_room())
     store.rooms.acquire_lock("tenant_1", "room_1", nonce="n", now=past, until=past + timedelta(seconds=60))
-    store.recordings.add(a_recording(), nonce=None)
+    store.recordings.add(a_recording(), lease_nonce=None)
     assert store.rooms.get("tenant_1", "room_1") == a_room(active_recording_id=a_recording().id)
 
 
 def test_a_nonce_without_a_lease_takes_nothing(store: Store) -> None:
     store.rooms.add(a_room())
     with pytest.raises(RoomAlreadyRecording):
-        store.recordings.add(a_recording(), nonce="n")
+        store.recordings.add(a_recording(), lease_nonce="n")
     assert_counts(store)
 
 
 def test_a_room_holds_one_recording(store: Store) -> None:
     store.rooms.add(a_room())
-    store.recordings.add(a_recording(), nonce=None)
+    store.recordings.add(a_recording(), lease_nonce=None)
     with pytest.raises(RoomAlreadyRecording) as refusal:
-        store.recordings.add(a_recording(id="rec_02", cloudflare_recording_id="capture_2"), nonce=None)
+        store.recordings.add(a_recording(id="rec_02", cloudflare_recording_id="capture_2"), lease_nonce=None)
     assert refusal.value.blocker == a_recording()
     assert_counts(store, a_recording())
 
 
 def test_a_recording_needs_its_room(store: Store) -> None:
     with pytest.raises(RoomNotFound):
-        store.recordings.add(a_recording(), nonce=None)
+        store.recordings.add(a_recording(), lease_nonce=None)
     assert_counts(store)
 
 
 def test_an_ended_recording_leaves_the_room_as_it_is(store: Store) -> None:
     store.rooms.add(a_room())
-    store.recordings.add(a_recording(), nonce=None)
-    store.recordings.add(ended(id="rec_02", cloudflare_recording_id="capture_2"), nonce=None)
+    store.recordings.add(a_recording(), lease_nonce=None)
+    store.recordings.add(ended(id="rec_02", cloudflare_recording_id="capture_2"), lease_nonce=None)
     assert store.rooms.get("tenant_1", "room_1").active_recording_id == a_recording().id
 
 
@@ -625,10 +624,10 @@ def test_a_cloudflare_recording_is_imported_once(store: Store, tenant: str, stat
     store.rooms.add(a_room())
     store.rooms.add(a_room(tenant_id="tenant_2", id="room_2", meeting_id="meeting_2"))
     first = a_recording(status=status)
-    store.recordings.add(first, nonce=None)
+    store.recordings.add(first, lease_nonce=None)
     again = a_recording(id="rec_02", tenant_id=tenant, room_id="room_2", status=status)
     with pytest.raises(ConcurrentUpdate):
-        store.recordings.add(again, nonce=None)
+        store.recordings.add(again, lease_nonce=None)
     assert store.recordings.find_by_cloudflare_recording_id("capture_1") == first
     assert store.rooms.get("tenant_2", "room_2").active_recording_id is None
     assert_counts(store, first)
@@ -636,33 +635,33 @@ def test_a_cloudflare_recording_is_imported_once(store: Store, tenant: str, stat
 
 def test_a_known_cloudflare_recording_is_told_before_a_room_that_is_taken(store: Store) -> None:
     store.rooms.add(a_room())
-    store.recordings.add(a_recording(), nonce=None)
+    store.recordings.add(a_recording(), lease_nonce=None)
     with pytest.raises(ConcurrentUpdate):
-        store.recordings.add(a_recording(id="rec_02"), nonce=None)
+        store.recordings.add(a_recording(id="rec_02"), lease_nonce=None)
 
 
 @pytest.mark.parametrize("status", [Status.RECORDING, Status.PROCESSING])
 def test_an_id_is_given_once(store: Store, status: Status) -> None:
     store.rooms.add(a_room())
     first = a_recording(status=status)
-    store.recordings.add(first, nonce=None)
+    store.recordings.add(first, lease_nonce=None)
     with pytest.raises(ConcurrentUpdate):
-        store.recordings.add(replace(first, cloudflare_recording_id="capture_2"), nonce=None)
+        store.recordings.add(replace(first, cloudflare_recording_id="capture_2"), lease_nonce=None)
     assert store.recordings.find_by_cloudflare_recording_id("capture_2") is None
     assert_counts(store, first)
 
 
 def test_two_recordings_without_cloudflare_id_are_two(store: Store) -> None:
     first, second = ended(cloudflare_recording_id=None), ended(id="rec_02", cloudflare_recording_id=None)
-    store.recordings.add(first, nonce=None)
-    store.recordings.add(second, nonce=None)
+    store.recordings.add(first, lease_nonce=None)
+    store.recordings.add(second, lease_nonce=None)
     assert_counts(store, first, second)
 
 
 def test_a_recording_that_stops_frees_its_room(store: Store) -> None:
     store.rooms.add(a_room())
     before = a_recording()
-    store.recordings.add(before, nonce=None)
+    store.recordings.add(before, lease_nonce=None)
     after = before.stopped(at=NOON + timedelta(minutes=5), cause="api_stop")
     store.recordings.save(before, after)
     assert store.recordings.get("tenant_1", before.id) == after
@@ -673,11 +672,11 @@ def test_a_recording_that_stops_frees_its_room(store: Store) -> None:
 def test_a_recording_whose_room_holds_another_frees_nothing(store: Store) -> None:
     store.rooms.add(a_room())
     before = a_recording()
-    store.recordings.add(before, nonce=None)
+    store.recordings.add(before, lease_nonce=None)
     stopped = before.stopped(at=NOON, cause="x")
     store.recordings.save(before, stopped)
     other = a_recording(id="rec_02", cloudflare_recording_id="capture_2")
-    store.recordings.add(other, nonce=None)
+    store.recordings.add(other, lease_nonce=None)
     # Its late end, read before the room moved on.
     with pytest.raises(ConcurrentUpdate):
         store.recordings.save(before, before.ended(at=NOON, cause="late"))
@@ -694,7 +693,7 @@ def test_saving_the_same_writes_nothing(store: Store) -> None:
 def test_a_stale_recording_is_not_saved(store: Store) -> None:
     store.rooms.add(a_room())
     before = a_recording()
-    store.recordings.add(before, nonce=None)
+    store.recordings.add(before, lease_nonce=None)
     first = before.stopped(at=NOON, cause="first")
     store.recordings.save(before, first)
     with pytest.raises(ConcurrentUpdate):
@@ -706,7 +705,7 @@ def test_a_stale_recording_is_not_saved(store: Store) -> None:
 def test_a_stale_recording_is_not_saved_in_the_status_that_it_still_has(store: Store) -> None:
     """Two calls that leave the status as it is: the later one has not seen what the first one stored."""
     recording = ended()
-    store.recordings.add(recording, nonce=None)
+    store.recordings.add(recording, lease_nonce=None)
     first = recording.recovered(at=NOON)
     store.recordings.save(recording, first)
     with pytest.raises(ConcurrentUpdate):
@@ -716,7 +715,7 @@ def test_a_stale_recording_is_not_saved_in_the_status_that_it_still_has(store: S
 
 def test_a_save_needs_the_status_it_leaves_as_well_as_the_version(store: Store) -> None:
     stored = ended()
-    store.recordings.add(stored, nonce=None)
+    store.recordings.add(stored, lease_nonce=None)
     pretended = replace(stored, status=Status.READY)
     with pytest.raises(ConcurrentUpdate):
         store.recordings.save(pretended, replace(pretended, version=9))
@@ -726,7 +725,7 @@ def test_a_save_needs_the_status_it_leaves_as_well_as_the_version(store: Store) 
 def test_a_save_needs_the_version_as_well_as_the_status_it_leaves(store: Store) -> None:
     # Every one of these leaves and enters the same status: only the version tells that another write came first.
     stored = ended()
-    store.recordings.add(stored, nonce=None)
+    store.recordings.add(stored, lease_nonce=None)
     first = stored.recovered(at=NOON)
     store.recordings.save(stored, first)
     for late in (stored.recovered(at=NOON + timedelta(seconds=1)), stored.deleted(at=NOON)):
@@ -752,7 +751,7 @@ def test_a_recording_that_is_not_there_is_not_saved(store: Store) -> None:
 def test_a_whole_life_keeps_every_fact_and_the_tallies(store: Store) -> None:
     store.rooms.add(a_room())
     one = a_recording()
-    store.recordings.add(one, nonce=None)
+    store.recordings.add(one, lease_nonce=None)
     steps: list[Callable[[Recording], Recording]] = [
         lambda r: r.stopped(at=NOON + timedelta(seconds=90), cause="api_stop"),
         lambda r: r.stored(a_file(size_bytes=7 * 2**40), duration_seconds=90, partial=True, at=NOON, cause="verified"),
@@ -767,7 +766,7 @@ def test_a_whole_life_keeps_every_fact_and_the_tallies(store: Store) -> None:
 
 def test_progress_is_noted_without_a_new_version(store: Store) -> None:
     stored = ended()
-    store.recordings.add(stored, nonce=None)
+    store.recordings.add(stored, lease_nonce=None)
     progress = Progress(
         step="copying", attempt=1, bytes_done=5, bytes_total=2**40, next_step_due=NOON, stuck_after=NOON
     )
@@ -781,7 +780,7 @@ def test_progress_is_noted_without_a_new_version(store: Store) -> None:
 
 def test_progress_of_a_recording_that_moved_on_is_dropped(store: Store) -> None:
     before = ended()
-    store.recordings.add(before, nonce=None)
+    store.recordings.add(before, lease_nonce=None)
     after = before.failed(Failure("x", "y"), at=NOON, cause="z")
     store.recordings.save(before, after)
     store.recordings.note_progress(before, Progress(step="copying", attempt=1), stalled=True)
@@ -794,7 +793,7 @@ def test_progress_of_a_recording_that_moved_on_is_dropped(store: Store) -> None:
 
 def test_progress_of_a_move_that_another_one_replaced_is_dropped(store: Store) -> None:
     first = a_recording(status=Status.ARCHIVED, archive=Archive(state="moving"), archive_attempt=1)
-    store.recordings.add(first, nonce=None)
+    store.recordings.add(first, lease_nonce=None)
     second = replace(first, archive_attempt=2, version=first.version + 1)
     store.recordings.save(first, second)
     store.recordings.note_progress(first, Progress(step="copying", attempt=1))
@@ -807,7 +806,7 @@ def test_attempts_and_what_is_held_of_them_are_kept(store: Store) -> None:
         stored = ended(
             id=f"rec_0{number}", cloudflare_recording_id=f"capture_{number}", automatic_attempts=5, held=kept
         )
-        store.recordings.add(stored, nonce=None)
+        store.recordings.add(stored, lease_nonce=None)
         assert store.recordings.get("tenant_1", stored.id) == stored
 
 
@@ -815,7 +814,7 @@ def test_a_recording_of_the_first_release_has_made_one_attempt() -> None:
     with a_table():
         stored = ended()
         recordings = DynamoRecordings()
-        recordings.add(stored, nonce=None)
+        recordings.add(stored, lease_nonce=None)
         client.update_item(
             TableName=TABLE,
             Key={"pk": {"S": "T#tenant_1#REC"}, "sk": {"S": stored.id}},
@@ -828,7 +827,7 @@ def test_a_recording_of_the_first_release_has_made_one_attempt() -> None:
 
 def test_bad_news_is_noted_and_taken_back_without_a_new_version(store: Store) -> None:
     stored = ended()
-    store.recordings.add(stored, nonce=None)
+    store.recordings.add(stored, lease_nonce=None)
     store.recordings.note_missing(stored, NOON)
     noted = store.recordings.get("tenant_1", stored.id)
     assert noted == replace(stored, missing_since=NOON)
@@ -846,7 +845,7 @@ def test_bad_news_of_a_recording_of_the_first_release_is_noted() -> None:
     with a_table():
         stored = ended()
         recordings = DynamoRecordings()
-        recordings.add(stored, nonce=None)
+        recordings.add(stored, lease_nonce=None)
         client.update_item(
             TableName=TABLE,
             Key={"pk": {"S": "T#tenant_1#REC"}, "sk": {"S": stored.id}},
@@ -860,7 +859,7 @@ def test_bad_news_of_a_recording_of_the_first_release_is_noted() -> None:
 def test_bad_news_of_a_recording_that_moved_on_is_dropped(store: Store) -> None:
     before = a_recording()
     store.rooms.add(a_room())
-    store.recordings.add(before, nonce=None)
+    store.recordings.add(before, lease_nonce=None)
     store.recordings.note_missing(before, NOON)
     noted = store.recordings.get("tenant_1", before.id)
     after = noted.ended(at=NOON, cause="capture_ended")
@@ -876,7 +875,7 @@ def test_bad_news_of_a_recording_that_moved_on_is_dropped(store: Store) -> None:
 
 def test_bad_news_of_a_deleted_recording_is_noted_where_it_is(store: Store) -> None:
     before = ended()
-    store.recordings.add(before, nonce=None)
+    store.recordings.add(before, lease_nonce=None)
     gone = before.deleted(at=NOON)
     store.recordings.save(before, gone)
     store.recordings.note_missing(gone, NOON)
@@ -885,7 +884,7 @@ def test_bad_news_of_a_deleted_recording_is_noted_where_it_is(store: Store) -> N
 
 def test_copied_bytes_are_added_up_and_change_nothing_else(store: Store) -> None:
     stored = ended()
-    store.recordings.add(stored, nonce=None)
+    store.recordings.add(stored, lease_nonce=None)
     store.recordings.note_progress(stored, Progress(step="copying", attempt=1, bytes_done=0, bytes_total=100))
     for _ in range(8):
         store.recordings.add_progress("tenant_1", stored.id, attempt=1, copied=5)
@@ -895,7 +894,7 @@ def test_copied_bytes_are_added_up_and_change_nothing_else(store: Store) -> None
 
 def test_copied_bytes_never_exceed_the_total(store: Store) -> None:
     stored = ended()
-    store.recordings.add(stored, nonce=None)
+    store.recordings.add(stored, lease_nonce=None)
     store.recordings.note_progress(stored, Progress(step="copying", attempt=1, bytes_done=90, bytes_total=100))
     for copied in (11, 10, 1):
         store.recordings.add_progress("tenant_1", stored.id, attempt=1, copied=copied)
@@ -905,7 +904,7 @@ def test_copied_bytes_never_exceed_the_total(store: Store) -> None:
 
 def test_copied_bytes_of_what_is_over_are_not_added(store: Store) -> None:
     stored = ended()
-    store.recordings.add(stored, nonce=None)
+    store.recordings.add(stored, lease_nonce=None)
     store.recordings.add_progress("tenant_1", stored.id, attempt=1, copied=5)
     store.recordings.note_progress(stored, Progress(step="waiting", attempt=1))
     store.recordings.add_progress("tenant_1", stored.id, attempt=1, copied=5)
@@ -949,8 +948,10 @@ def test_every_page_is_a_slice_of_the_whole_list(store: Store) -> None:
         for n, at in enumerate(datetime(2026, 1, 30, tzinfo=UTC) + timedelta(hours=h) for h in hours)
     ]
     for one in made:
-        store.recordings.add(one, nonce=None)
-    store.recordings.add(ended(id=new_id(NOON), tenant_id="tenant_2", cloudflare_recording_id="other"), nonce=None)
+        store.recordings.add(one, lease_nonce=None)
+    store.recordings.add(
+        ended(id=new_id(NOON), tenant_id="tenant_2", cloudflare_recording_id="other"), lease_nonce=None
+    )
     newest_first = sorted(made, key=lambda one: (one.created_at, one.id), reverse=True)
     for limit in (1, 2, 3, 5, 11, 100):
         for offset in range(len(made) + 3):
@@ -969,7 +970,7 @@ def a_mixed_list(store: Store) -> list[Recording]:
         made.append(
             a_recording(id=new_id(at), cloudflare_recording_id=f"c{n}", created_at=at, status=status, room_id=room)
         )
-        store.recordings.add(made[-1], nonce=None)
+        store.recordings.add(made[-1], lease_nonce=None)
     return made[::-1]
 
 
@@ -1084,7 +1085,7 @@ def test_a_deleted_recording_leaves_every_page_count_and_lookup_and_comes_back(s
 
 def test_what_was_read_before_a_deletion_is_not_saved_after_it(store: Store) -> None:
     before = ended()
-    store.recordings.add(before, nonce=None)
+    store.recordings.add(before, lease_nonce=None)
     gone = before.deleted(at=NOON)
     store.recordings.save(before, gone)
     for late in (before.failed(Failure("x", "y"), at=NOON, cause="z"), before.deleted(at=NOON)):
@@ -1095,9 +1096,18 @@ def test_what_was_read_before_a_deletion_is_not_saved_after_it(store: Store) -> 
     assert_counts(store)
 
 
+def test_a_deleted_recording_is_put_back_unless_it_exists(store: Store) -> None:
+    for gone in (ended(deleted_at=NOON), a_recording(id="rec_02", status=Status.READY, deleted_at=NOON)):
+        store.recordings.put_back(gone)
+        store.recordings.put_back(replace(gone, version=99))
+        assert store.recordings.get_including_deleted("tenant_1", gone.id) == gone
+    assert [one.id for one in store.recordings.list_unfinished()] == [ended().id]
+    assert_counts(store)
+
+
 def test_a_deleted_recording_is_worked_on_to_its_end_and_stays_deleted(store: Store) -> None:
     before = ended()
-    store.recordings.add(before, nonce=None)
+    store.recordings.add(before, lease_nonce=None)
     gone = before.deleted(at=NOON)
     store.recordings.save(before, gone)
     store.recordings.note_progress(gone, Progress(step="copying", attempt=1))
@@ -1125,12 +1135,12 @@ def test_of_many_captures_the_known_ones_are_told(store: Store) -> None:
 def test_what_was_purged_is_known_without_a_recording() -> None:
     memory = Memory()
     recordings = MemoryRecordings(memory)
-    recordings.add(ended(), nonce=None)
+    recordings.add(ended(), lease_nonce=None)
     memory.purge(ended())
     assert recordings.find_by_cloudflare_recording_ids(["capture_1", "x"]) == {"capture_1": None}
     with a_table():
         real = DynamoRecordings()
-        real.add(ended(), nonce=None)
+        real.add(ended(), lease_nonce=None)
         client.delete_item(TableName=TABLE, Key=item_key("T#tenant_1#REC", ended().id))
         assert real.find_by_cloudflare_recording_ids(["capture_1", "x"]) == {"capture_1": None}
         assert real.find_by_cloudflare_recording_id("capture_1") is None
@@ -1150,7 +1160,7 @@ def test_open_ones_are_those_of_all_tenants_that_something_is_still_to_happen_to
             status=status,
             tenant_id="tenant_1" if n < 2 else "tenant_2",
         )
-        store.recordings.add(one, nonce=None)
+        store.recordings.add(one, lease_nonce=None)
         opened += [one] if one.open else []
     assert list(store.recordings.list_unfinished()) == opened[::-1]
     assert {one.status for one in opened} == {Status.RECORDING, Status.PROCESSING}
@@ -1160,7 +1170,7 @@ def test_of_everything_the_recordings_of_some_rooms_can_be_had(store: Store) -> 
     rooms, new_id = ("a", "a-b", "a:b", "a.b", "a1", "b", "b2"), CountingIds()
     for number, room in enumerate(rooms):
         one = a_recording(id=new_id(NOON), room_id=room, cloudflare_recording_id=f"c{number}", status=Status.READY)
-        store.recordings.add(one, nonce=None)
+        store.recordings.add(one, lease_nonce=None)
         if number % 2:
             store.recordings.save(one, one.deleted(at=NOON))
     ends = [None, "a%3Ab/", "a-b/", "a.b/", "a/", "a1/", "b/", None]
@@ -1178,7 +1188,7 @@ def test_many_open_ones_are_read_in_few_calls(monkeypatch: pytest.MonkeyPatch) -
         # One more than DynamoDB gives in one BatchGetItem.
         for n in range(101):
             one = a_recording(id=new_id(NOON), cloudflare_recording_id=f"c{n}", status=Status.PROCESSING)
-            real.add(one, nonce=None)
+            real.add(one, lease_nonce=None)
         client.meta.events.register("before-call.dynamodb", lambda model, **_: calls.append(model.name))
         found = [recording.id for recording in real.list_unfinished()]
     assert len(found) == 101
@@ -1189,7 +1199,7 @@ def test_many_open_ones_are_read_in_few_calls(monkeypatch: pytest.MonkeyPatch) -
 def test_a_recording_is_open_until_its_end_and_again_while_it_moves(store: Store) -> None:
     store.rooms.add(a_room())
     one = a_recording()
-    store.recordings.add(one, nonce=None)
+    store.recordings.add(one, lease_nonce=None)
 
     def go(after: Recording) -> list[Recording]:
         nonlocal one
@@ -1231,7 +1241,7 @@ def test_a_recording_is_found_with_every_fact_deleted_or_not(store: Store) -> No
         archive_error=Failure("archive_failed", "No."),
         archive_attempt=2,
     )
-    store.recordings.add(one, nonce=None)
+    store.recordings.add(one, lease_nonce=None)
     for change in (one.archiving(at=NOON), one.deleted(at=NOON)):
         assert store.recordings.get_including_deleted("tenant_1", one.id) == one
         store.recordings.save(one, change)
@@ -1393,9 +1403,9 @@ def test_tenants_never_meet_whatever_they_are_called(store: Store) -> None:
         made[tenant] = a_recording(
             id=shared, tenant_id=tenant, cloudflare_recording_id=f"capture_{n}", room_name=f"of {n}"
         )
-        store.recordings.add(made[tenant], nonce=None)
+        store.recordings.add(made[tenant], lease_nonce=None)
         store.recordings.store_task_token(made[tenant], f"token {n}")
-        assert store.keys.begin(tenant, "key", fingerprint=f"of {n}", now=NOON) is None
+        assert store.keys.reserve(tenant, "key", fingerprint=f"of {n}", now=NOON) is None
     for n, tenant in enumerate(TENANTS):
         assert [room.name for room in store.rooms.list(tenant, limit=50).items] == [f"of {n}"]
         assert store.rooms.get(tenant, "room_1").tenant_id == tenant
@@ -1409,47 +1419,47 @@ def test_tenants_never_meet_whatever_they_are_called(store: Store) -> None:
 
 
 def test_a_key_is_reserved_then_busy_then_answered(store: Store) -> None:
-    assert store.keys.begin("t", "k", fingerprint="f", now=NOON) is None
+    assert store.keys.reserve("t", "k", fingerprint="f", now=NOON) is None
     with pytest.raises(RequestInProgress):
-        store.keys.begin("t", "k", fingerprint="f", now=NOON)
+        store.keys.reserve("t", "k", fingerprint="f", now=NOON)
     answer = {"status": 201, "body": {"deep": [1, None, "é"]}, "headers": {}}
-    store.keys.finish("t", "k", answer=answer, now=NOON)
+    store.keys.store_response("t", "k", response=answer, now=NOON)
     for _ in range(2):
-        assert store.keys.begin("t", "k", fingerprint="f", now=NOON) == answer
+        assert store.keys.reserve("t", "k", fingerprint="f", now=NOON) == answer
 
 
 def test_a_key_of_another_request_is_refused_before_and_after_its_answer(store: Store) -> None:
-    store.keys.begin("t", "k", fingerprint="f", now=NOON)
+    store.keys.reserve("t", "k", fingerprint="f", now=NOON)
     with pytest.raises(IdempotencyKeyReused):
-        store.keys.begin("t", "k", fingerprint="other", now=NOON)
-    store.keys.finish("t", "k", answer={}, now=NOON)
+        store.keys.reserve("t", "k", fingerprint="other", now=NOON)
+    store.keys.store_response("t", "k", response={}, now=NOON)
     with pytest.raises(IdempotencyKeyReused):
-        store.keys.begin("t", "k", fingerprint="other", now=NOON)
-    assert store.keys.begin("t", "k", fingerprint="f", now=NOON) == {}
+        store.keys.reserve("t", "k", fingerprint="other", now=NOON)
+    assert store.keys.reserve("t", "k", fingerprint="f", now=NOON) == {}
 
 
 def test_a_forgotten_key_is_free_for_any_request(store: Store) -> None:
-    store.keys.begin("t", "k", fingerprint="f", now=NOON)
-    store.keys.forget("t", "k")
-    assert store.keys.begin("t", "k", fingerprint="other", now=NOON) is None
-    store.keys.forget("t", "unknown")
+    store.keys.reserve("t", "k", fingerprint="f", now=NOON)
+    store.keys.release("t", "k")
+    assert store.keys.reserve("t", "k", fingerprint="other", now=NOON) is None
+    store.keys.release("t", "unknown")
 
 
 def test_a_reservation_frees_itself_after_a_minute(store: Store) -> None:
-    store.keys.begin("t", "k", fingerprint="f", now=NOON)
+    store.keys.reserve("t", "k", fingerprint="f", now=NOON)
     with pytest.raises(RequestInProgress):
-        store.keys.begin("t", "k", fingerprint="f", now=NOON + timedelta(seconds=59))
-    assert store.keys.begin("t", "k", fingerprint="other", now=NOON + timedelta(seconds=60)) is None
+        store.keys.reserve("t", "k", fingerprint="f", now=NOON + timedelta(seconds=59))
+    assert store.keys.reserve("t", "k", fingerprint="other", now=NOON + timedelta(seconds=60)) is None
 
 
 def test_an_answer_is_kept_for_a_day(store: Store) -> None:
-    store.keys.begin("t", "k", fingerprint="f", now=NOON)
-    store.keys.finish("t", "k", answer={"n": 1}, now=NOON + timedelta(seconds=5))
+    store.keys.reserve("t", "k", fingerprint="f", now=NOON)
+    store.keys.store_response("t", "k", response={"n": 1}, now=NOON + timedelta(seconds=5))
     last = NOON + timedelta(hours=24, seconds=4)
-    assert store.keys.begin("t", "k", fingerprint="f", now=last) == {"n": 1}
-    assert store.keys.begin("t", "k", fingerprint="other", now=last + timedelta(seconds=1)) is None
+    assert store.keys.reserve("t", "k", fingerprint="f", now=last) == {"n": 1}
+    assert store.keys.reserve("t", "k", fingerprint="other", now=last + timedelta(seconds=1)) is None
     with pytest.raises(RequestInProgress):
-        store.keys.begin("t", "k", fingerprint="other", now=last + timedelta(seconds=1))
+        store.keys.reserve("t", "k", fingerprint="other", now=last + timedelta(seconds=1))
 
 
 # ---------------------------------------------------------------- checksums of parts
@@ -1512,7 +1522,7 @@ def do(store: Store, step: tuple[Any, ...], origin: datetime) -> str:
             case "release", [room_id, nonce]:
                 store.rooms.release_lock("tenant_1", room_id, nonce=nonce)
             case "add", [room_id, n, status, nonce]:
-                store.recordings.add(numbered(n, room_id=room_id, status=status), nonce=nonce)
+                store.recordings.add(numbered(n, room_id=room_id, status=status), lease_nonce=nonce)
             case "stale", [n]:
                 before = replace(store.recordings.get("tenant_1", numbered(n).id), version=99)
                 store.recordings.save(before, replace(before, version=100))

@@ -75,7 +75,7 @@ class House:
         """A recording that the tenant deleted two days ago."""
         told = {"status": Status.READY, "deleted_at": now() - 2 * DAY, "meeting_id": MEETING}
         recording = a_recording(**told | facts)
-        self.recordings.add(recording, nonce=None)
+        self.recordings.add(recording, lease_nonce=None)
         return recording
 
     def item(self, recording: Recording, kind: str = "TRASH") -> Json:
@@ -144,7 +144,7 @@ def two(house: House, **facts: Any) -> tuple[Recording, Recording]:
         meeting_id=MEETING,
         delivery_key=f"delivered/tenant_1/room_1/{MEETING}_1767700900000.mp4",
     )
-    house.recordings.add(alive, nonce=None)
+    house.recordings.add(alive, lease_nonce=None)
     return gone, alive
 
 
@@ -366,7 +366,7 @@ def test_a_delivery_that_may_belong_to_another_recording_stays(house: House, cla
     }
     if claim in facts:
         other = {"id": f"{gone.id[:-1]}3", "cloudflare_recording_id": "capture_3", "status": Status.READY}
-        house.recordings.add(a_recording(**other | facts[claim]), nonce=None)
+        house.recordings.add(a_recording(**other | facts[claim]), lease_nonce=None)
     assert run(house.remove(house.item(gone))) == []
     assert house.left() == [("r2", key)]
     assert house.events[0]["data"]["removed_count"] == 0

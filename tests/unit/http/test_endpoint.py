@@ -330,7 +330,7 @@ class Kept:
     def __init__(self) -> None:
         self.kept: dict[tuple[str, str], tuple[str, Mapping[str, Any] | None]] = {}
 
-    def begin(self, tenant_id: str, key: str, *, fingerprint: str, now: datetime) -> Mapping[str, Any] | None:
+    def reserve(self, tenant_id: str, key: str, *, fingerprint: str, now: datetime) -> Mapping[str, Any] | None:
         if (tenant_id, key) not in self.kept:
             self.kept[tenant_id, key] = (fingerprint, None)
             return None
@@ -341,10 +341,10 @@ class Kept:
             raise RequestInProgress
         return answer
 
-    def finish(self, tenant_id: str, key: str, *, answer: Mapping[str, Any], now: datetime) -> None:
-        self.kept[tenant_id, key] = (self.kept[tenant_id, key][0], json.loads(json.dumps(answer)))
+    def store_response(self, tenant_id: str, key: str, *, response: Mapping[str, Any], now: datetime) -> None:
+        self.kept[tenant_id, key] = (self.kept[tenant_id, key][0], json.loads(json.dumps(response)))
 
-    def forget(self, tenant_id: str, key: str) -> None:
+    def release(self, tenant_id: str, key: str) -> None:
         del self.kept[tenant_id, key]
 
 
@@ -379,8 +379,8 @@ def test_a_store_of_answers_that_fails_changes_no_answer(
     def fails(*_: Any, **__: Any) -> None:
         raise Throttled
 
-    monkeypatch.setattr(kept, "forget", fails)
-    monkeypatch.setattr(kept, "finish", fails)
+    monkeypatch.setattr(kept, "release", fails)
+    monkeypatch.setattr(kept, "store_response", fails)
     assert again(kept, ok if error is None else raising(error))[0] == status
 
 

@@ -16,7 +16,7 @@ from tests.unit.services.world import Killed, Trap, World, attempt
 def world() -> World:
     """A ready recording, its file in R2."""
     world = World()
-    world.recordings.add(a_recording(status=Status.READY), nonce=None)
+    world.recordings.add(a_recording(status=Status.READY), lease_nonce=None)
     world.files.put("key", b"film", content_type="video/mp4")
     return world
 
@@ -40,7 +40,7 @@ def test_the_move_is_stored_before_its_execution_starts(world: World) -> None:
 def test_only_a_ready_one_is_archived(status: Status) -> None:
     world = World()
     recording = a_recording(status=status)
-    world.recordings.add(recording, nonce=None)
+    world.recordings.add(recording, lease_nonce=None)
     with pytest.raises(RecordingNotArchivable):
         world.archive(recording)
     assert (world.all(), world.moves.started) == ([recording], {})
@@ -49,7 +49,7 @@ def test_only_a_ready_one_is_archived(status: Status) -> None:
 def test_only_what_lies_in_r2_is_archived() -> None:
     world = World()
     recording = a_recording(status=Status.READY, file=a_file(provider="s3"))
-    world.recordings.add(recording, nonce=None)
+    world.recordings.add(recording, lease_nonce=None)
     with pytest.raises(RecordingNotArchivable):
         world.archive(recording)
     assert world.moves.started == {}
@@ -160,7 +160,7 @@ def test_a_change_in_between_is_read_again_and_endless_ones_are_told(world: Worl
     assert world.archive(stored(world)).status is Status.ARCHIVED
     assert list(world.moves.started) == [(stored(world).id, 1)]
     world = World()
-    world.recordings.add(a_recording(status=Status.READY), nonce=None)
+    world.recordings.add(a_recording(status=Status.READY), lease_nonce=None)
 
     def save(*given: object) -> None:
         raise ConcurrentUpdate

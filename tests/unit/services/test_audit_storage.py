@@ -112,7 +112,7 @@ class House(World):
         key = f"{made.tenant_id}/{made.room_id}/{made.id}/1/recording.mp4"
         file = StoredFile(provider="r2", key=key, size_bytes=5, content_type="video/mp4", etag="sum")
         made = replace(made, file=file)
-        self.recordings.add(made, nonce=None)
+        self.recordings.add(made, lease_nonce=None)
         self.r2.files[key] = 5, "sum", OLD
         return made
 
@@ -159,7 +159,7 @@ def test_where_all_is_as_it_should_be_nothing_is_found(house: House) -> None:
     before = house.picture
     report = house.audited(repair=True)
     assert (report.recordings, report.files, report.counts.total(), report.compared) == (1, 1, 0, True)
-    assert (house.picture, house.suspects.of("tenant_1")) == (before, {})
+    assert (house.picture, house.suspects.get_all("tenant_1")) == (before, {})
 
 
 # ---------------------------------------------------------------- orphans
@@ -193,7 +193,7 @@ def test_only_what_was_an_orphan_hours_ago_is_removed(house: House) -> None:
     ]
     assert len(report.removed) == 3
     assert ([*house.r2.files], house.s3.files, house.r2.unfinished) == ([key_of(kept)], {}, {})
-    assert house.suspects.of("tenant_1") == {}
+    assert house.suspects.get_all("tenant_1") == {}
     assert house.audited(repair=True).counts.total() == 0
 
 
@@ -213,7 +213,7 @@ def test_what_is_in_quarantine_has_an_owner_until_cloudflares_copy_is_gone(
     made = a_recording(
         status=status, id=IDS[0], cloudflare_recording_id=None, created_at=NOON - age, started_at=NOON - age
     )
-    house.recordings.add(made, nonce=None)
+    house.recordings.add(made, lease_nonce=None)
     house.keep(1)
     key = quarantine_key(made)
     house.r2.files[key] = 9, "x", NOON - timedelta(days=3)
@@ -228,7 +228,7 @@ def test_an_orphan_that_has_found_its_owner_is_no_longer_suspected(house: House)
     other = house.keep(1)
     house.memory.purge(kept)
     assert len(house.audited(repair=True).orphans) == 1
-    house.recordings.add(replace(kept, cloudflare_recording_id=None), nonce=None)
+    house.recordings.add(replace(kept, cloudflare_recording_id=None), lease_nonce=None)
     house.clock.advance(seconds=APART.total_seconds())
     assert house.audited(repair=True).orphans == []
     house.memory.purge(kept)
@@ -242,13 +242,13 @@ def test_an_orphan_whose_owner_comes_while_we_look_stays(house: House) -> None:
     house.memory.purge(late)
     house.audited(repair=True)
     house.clock.advance(seconds=APART.total_seconds())
-    noted = house.suspects.note
+    noted = house.suspects.add
 
     def note(tenant_id: str, names: Any, *, at: datetime) -> None:
         noted(tenant_id, names, at=at)
-        house.recordings.add(replace(late, cloudflare_recording_id=None), nonce=None)
+        house.recordings.add(replace(late, cloudflare_recording_id=None), lease_nonce=None)
 
-    house.suspects.note = note  # type: ignore[method-assign]
+    house.suspects.add = note  # type: ignore[method-assign]
     report = house.audited(repair=True)
     assert ([one.key for one in report.orphans], report.removed) == ([key_of(late)], [])
     assert key_of(late) in house.r2.files
@@ -279,7 +279,7 @@ def test_what_a_recording_is_being_made_of_is_no_orphan(house: House) -> None:
     working = a_recording(
         status=Status.PROCESSING, delivery_key="delivered/tenant_1/room_1/a.mp4", cloudflare_recording_id=None
     )
-    house.recordings.add(working, nonce=None)
+    house.recordings.add(working, lease_nonce=None)
     house.r2.unfinished[f"tenant_1/room_1/{working.id}/1/recording.mp4", "upload"] = OLD
     house.r2.files["delivered/tenant_1/room_1/a.mp4"] = 9, "x", OLD
     assert house.audited().orphans == []
@@ -529,7 +529,7 @@ def test_a_capture_that_runs_is_adopted_unless_its_room_is_taken(house: House) -
     second = house.cloudflare.begin_by_itself("meeting_1")
     first = a_recording(cloudflare_recording_id="first")
     house.cloudflare.captured["first"] = a_capture(id="first")
-    house.recordings.add(first, nonce=None)
+    house.recordings.add(first, lease_nonce=None)
     report = house.audited(repair=True)
     assert ([one.key for one in report.orphans], report.adopted) == ([second.id], [])
     house.recordings.save(first, first.stopped(at=NOON, cause="test"))
@@ -662,7 +662,7 @@ def test_an_open_recording_that_ends_while_cloudflare_is_asked_is_not_absent(hou
 
     house.cloudflare.get = told  # type: ignore[method-assign]
     assert house.audited().counts.total() == 0
-    assert house.suspects.of("tenant_1") == {}
+    assert house.suspects.get_all("tenant_1") == {}
 
 
 def test_what_we_hold_is_not_touched_when_cloudflare_no_longer_knows_it(house: House) -> None:
@@ -825,7 +825,9 @@ def test_the_tenants_come_from_records_from_files_from_uploads_and_from_captures
     house.s3.files["recordings/d/r/x"] = 1, "x", OLD
     house.r2.unfinished["e/r/x", "upload"] = OLD
     house.s3.unfinished["recordings/f/r/x", "upload"] = OLD
-    house.recordings.add(a_recording(tenant_id="g", status=Status.PROCESSING, cloudflare_recording_id=None), nonce=None)
+    house.recordings.add(
+        a_recording(tenant_id="g", status=Status.PROCESSING, cloudflare_recording_id=None), lease_nonce=None
+    )
     # Rooms that were made before tenants were remembered.
     house.memory.tenants.clear()
     house.cloudflare.begin_by_itself("meeting_1")
@@ -858,7 +860,7 @@ def test_a_tenant_of_whom_there_is_nothing_is_not_known(house: House) -> None:
     for tenant, known in (("nobody", False), ("tenant_1", True)):
         audit, _ = house.run(tenant)
         assert audit.known is known
-    assert house.tenants.all().keys() == {"tenant_1"}
+    assert house.tenants.get_all().keys() == {"tenant_1"}
 
 
 def test_who_was_audited_longest_ago_comes_first_and_who_was_audited_since_then_not_at_all(house: House) -> None:
@@ -868,7 +870,7 @@ def test_who_was_audited_longest_ago_comes_first_and_who_was_audited_since_then_
         house.r2.files[f"{tenant}/r/x"] = 1, "x", OLD
     _, reports = house.run(unless_since=NOON - timedelta(days=1))
     assert [*reports] == ["tenant_1", "c", "b"]
-    assert house.tenants.all() == {"a": NOON - timedelta(days=1), "b": NOON, "c": NOON, "tenant_1": NOON}
+    assert house.tenants.get_all() == {"a": NOON - timedelta(days=1), "b": NOON, "c": NOON, "tenant_1": NOON}
 
 
 def test_a_run_that_cannot_finish_says_so_and_the_next_goes_on_from_there(house: House) -> None:
@@ -905,7 +907,7 @@ def test_a_tenant_that_takes_too_long_is_told_and_nothing_is_concluded_of_it(hou
     audit, reports = house.run(repair=True)
     assert (reports, audit.left, len(audit.incomplete)) == ({}, 1, 1)
     assert "tenant_1" in audit.incomplete[0]
-    assert house.suspects.of("tenant_1") == {}
+    assert house.suspects.get_all("tenant_1") == {}
     # It does not keep the others from being looked at for ever.
     _, reports = house.run(repair=True)
     assert [*reports] == ["tenant_2"]
@@ -926,7 +928,7 @@ def large(house: House) -> None:
             made = a_recording(
                 status=Status.READY, id=recording_id, cloudflare_recording_id=f"c{number}_{n}", room_id=room
             )
-            house.recordings.add(replace(made, file=file), nonce=None)
+            house.recordings.add(replace(made, file=file), lease_nonce=None)
             if n:
                 house.r2.files[key] = 5, "sum", OLD
         house.r2.files[f"{folder}/rec_gone/1/recording.mp4"] = 1, "x", OLD
@@ -983,7 +985,7 @@ def test_a_tenant_of_any_size_is_looked_at_in_parts_that_find_what_one_look_does
         assert all(audit.moved and audit.incomplete == [] for audit in audits)
         assert [audit.tenants for audit in audits] == [0] * (len(audits) - 1) + [1]
         assert facts(told) == facts(whole)
-        assert parted.suspects.of("tenant_1") == at_once.suspects.of("tenant_1")
+        assert parted.suspects.get_all("tenant_1") == at_once.suspects.get_all("tenant_1")
     assert (len(whole.phantoms), len(whole.orphans)) == (len(ROOMS), 3 * len(ROOMS))
     assert all(one.suspicion and one.suspicion.confirmed for one in whole.orphans)
     assert len(whole.removed) == (3 * len(ROOMS) if repair else 0)

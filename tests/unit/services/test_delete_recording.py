@@ -18,7 +18,7 @@ RESTING = [status for status in Status if status is not Status.RECORDING]
 
 def with_one(status: Status = Status.READY) -> World:
     world = World()
-    world.recordings.add(a_recording(status=status), nonce=None)
+    world.recordings.add(a_recording(status=status), lease_nonce=None)
     return world
 
 

@@ -20,7 +20,7 @@ HOUR = timedelta(hours=1)
 def with_one(**changes: Any) -> tuple[World, Recording]:
     world = World()
     recording = a_recording(**changes)
-    world.recordings.add(recording, nonce=None)
+    world.recordings.add(recording, lease_nonce=None)
     world.cold.put("cold", b"film", content_type="video/mp4")
     return world, recording
 
@@ -58,13 +58,13 @@ def test_while_it_moves_the_file_is_had_from_r2() -> None:
 
 def test_a_file_that_left_r2_between_two_reads_is_looked_for_again() -> None:
     world, recording = with_one(status=Status.READY)
-    note, moved = world.links.note, replace(recording, file=COLD, version=9, archive=Archive(state="stored"))
+    note, moved = world.links.note_expiry, replace(recording, file=COLD, version=9, archive=Archive(state="stored"))
 
     def late(one: Recording, *, until: Any) -> bool:
         world.memory.recordings["tenant_1", recording.id] = replace(moved, status=Status.ARCHIVED)
         return note(one, until=until)
 
-    world.links.note = late  # type: ignore[method-assign, assignment]
+    world.links.note_expiry = late  # type: ignore[method-assign, assignment]
     assert isinstance(world.download(recording), Archived)
     assert world.links.noted == {}
 

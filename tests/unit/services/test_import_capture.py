@@ -103,7 +103,7 @@ def test_one_that_became_known_meanwhile_is_given(world: World) -> None:
     def late(cloudflare_recording_id: str) -> Recording | None:
         found = look(cloudflare_recording_id)
         if not looks:
-            world.recordings.add(theirs, nonce=None)
+            world.recordings.add(theirs, lease_nonce=None)
         looks.append(found)
         return found
 
@@ -115,7 +115,7 @@ def test_one_that_became_known_meanwhile_is_given(world: World) -> None:
 
 def test_an_id_that_is_taken_is_not_taken_for_a_known_capture(world: World) -> None:
     taken = a_recording(id="rec_same", cloudflare_recording_id="another", status=Status.PROCESSING)
-    world.recordings.add(taken, nonce=None)
+    world.recordings.add(taken, lease_nonce=None)
     make = ImportRecording(recordings=world.recordings, new_id=lambda at: "rec_same")
     with pytest.raises(ConcurrentUpdate):
         make(RecordingOwner.of(world.room()), a_capture(), nonce=None)

@@ -32,7 +32,7 @@ def stored(world: World, **facts: Any) -> Recording:
     """A recording whose file of 1,000 bytes was fetched, while Cloudflare was asked to deliver it."""
     told = {"status": Status.READY, "file": a_file(key="fetched"), "delivery_key": DELIVERED}
     recording = a_recording(**told | facts)
-    world.recordings.add(recording, nonce=None)
+    world.recordings.add(recording, lease_nonce=None)
     if recording.file is not None:
         store = world.files if recording.file.provider == "r2" else world.cold
         store.put(recording.file.key, CONTENT, content_type="video/mp4")

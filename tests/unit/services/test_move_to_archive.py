@@ -35,7 +35,7 @@ class Store(World):
         self.content = content
         known = f"{crc32(content):08x}" if crc == "" else crc
         file = a_file(size_bytes=len(content), crc32=known, sha256="5" * 64, content_type="video/x-matroska")
-        self.recordings.add(a_recording(status=Status.READY, file=file), nonce=None)
+        self.recordings.add(a_recording(status=Status.READY, file=file), lease_nonce=None)
         self.files.put("key", content, content_type="video/mp4")
         self.moving = self.archive(self.now())
         self.work = Work(tenant_id="tenant_1", recording_id=self.moving.id, attempt=1)
@@ -383,7 +383,7 @@ def test_a_url_that_is_asked_for_while_the_move_ends_is_one_that_works_or_none_a
 
 def test_many_downloads_write_little() -> None:
     store = Store()
-    store.trap = Trap(10**6, only="links.note")
+    store.trap = Trap(10**6, only="links.note_expiry")
     for _ in range(60):
         assert isinstance(store.download(store.moving), Ready)
         store.clock.advance(seconds=10)

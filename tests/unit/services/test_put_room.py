@@ -97,9 +97,9 @@ class Contended(MemoryRooms):
             room = super().get("tenant_1", "room_1")
             super().save(room, a_room(name="theirs", meeting_id=room.meeting_id, version=room.version + 1))
 
-    def save(self, before: Room, after: Room, *, nonce: str | None = None) -> None:
+    def save(self, before: Room, after: Room, *, lease_nonce: str | None = None) -> None:
         self._meanwhile()
-        super().save(before, after, nonce=nonce)
+        super().save(before, after, lease_nonce=lease_nonce)
 
 
 def test_a_change_by_somebody_else_is_read_again_and_lost_by_nobody(world: World) -> None:
@@ -119,7 +119,7 @@ def test_endless_changes_by_others_are_told(world: World) -> None:
 class Flickering(MemoryRooms):
     """Somebody makes the room just before us, and removes it just after."""
 
-    def add(self, room: Room, *, adopted: bool = False, walk: bool = False) -> None:
+    def add(self, room: Room, *, adopted: bool = False, sync_meeting: bool = False) -> None:
         raise ConcurrentUpdate
 
 

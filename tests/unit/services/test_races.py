@@ -59,7 +59,7 @@ def processing(world: World) -> Recording:
 
 
 def ready(world: World) -> Recording:
-    world.recordings.add(READY, nonce=None)
+    world.recordings.add(READY, lease_nonce=None)
     world.files.put("key", b"film", content_type="video/mp4")
     return READY
 

@@ -72,7 +72,7 @@ def test_calls_that_come_together_are_one_attempt(world: World) -> None:
 def test_only_what_is_in_processing_is_recovered(status: Status) -> None:
     world = World()
     recording = a_recording(status=status)
-    world.recordings.add(recording, nonce=None)
+    world.recordings.add(recording, lease_nonce=None)
     with pytest.raises(RecordingNotRecoverable):
         world.recover(recording)
     assert world.all() == [recording]

@@ -160,7 +160,7 @@ class InterruptedMove:
         self.new: Recording | None = None
         self.seen: tuple[object, ...] = ()
         ready = a_recording(status=Status.READY, id="rec_" + "0" * 26, file=a_file(key="k", size_bytes=len(CONTENT)))
-        self.world.recordings.add(ready, nonce=None)
+        self.world.recordings.add(ready, lease_nonce=None)
         self.world.files.put("k", CONTENT, content_type="video/mp4")
         self.old = self.world.archive(ready)
 
@@ -361,7 +361,7 @@ def test_a_replaced_copy_notes_no_progress_of_the_move_that_came_after_it() -> N
             archive_attempt=1,
             progress=Progress(step="copying", attempt=1, bytes_done=0, bytes_total=9),
         )
-        world.recordings.add(moving, nonce=None)
+        world.recordings.add(moving, lease_nonce=None)
         note(recordings=world.recordings)(Work(tenant_id="tenant_1", recording_id=moving.id, attempt=1), 5)
         assert world.all() == [moving]
         note(recordings=world.recordings)(Work(tenant_id="tenant_1", recording_id="rec_x", attempt=1), 5)
@@ -371,7 +371,9 @@ def test_a_replaced_copy_notes_no_progress_of_the_move_that_came_after_it() -> N
 def test_a_move_is_wanted_while_it_is_the_present_one(moving: bool, attempt: int, fenced: bool) -> None:
     world = World()
     archive = Archive(state="moving" if moving else "stored")
-    world.recordings.add(a_recording(status=Status.ARCHIVED, archive=archive, archive_attempt=attempt), nonce=None)
+    world.recordings.add(
+        a_recording(status=Status.ARCHIVED, archive=archive, archive_attempt=attempt), lease_nonce=None
+    )
     work = Work(tenant_id="tenant_1", recording_id=world.all()[0].id, attempt=1)
     with pytest.raises(AttemptReplaced) if fenced else nullcontext():
         ArchiveFence(recordings=world.recordings)(work)

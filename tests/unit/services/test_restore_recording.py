@@ -27,7 +27,7 @@ def archived(storage_class: str = "GLACIER", **changes: Any) -> World:
     world = World()
     world.vault.storage_class = storage_class
     told = {"status": Status.ARCHIVED, "file": FILE, "archive": Archive(state="stored", storage_class=storage_class)}
-    world.recordings.add(a_recording(**told | changes), nonce=None)
+    world.recordings.add(a_recording(**told | changes), lease_nonce=None)
     world.cold.put("cold", b"film", content_type="video/mp4")
     return world
 
@@ -286,7 +286,7 @@ def test_a_deleted_recording_is_followed_and_one_that_is_not_archived_is_left(wo
     world.vault.arrive("cold", until=NOON + DAY)
     assert archive_of(world.track_restore(stored(world))).state == "restored"
     ready = World()
-    ready.recordings.add(a_recording(status=Status.READY), nonce=None)
+    ready.recordings.add(a_recording(status=Status.READY), lease_nonce=None)
     assert ready.track_restore(stored(ready)) == stored(ready)
     with pytest.raises(RecordingNotFound):
         world.track_restore(a_recording(id="rec_x"))

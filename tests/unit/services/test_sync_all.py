@@ -343,7 +343,7 @@ def test_a_file_that_expired_and_an_upload_that_never_ended_are_told(world: Worl
 
 def test_a_recording_without_a_capture_is_no_stumbling_block(world: World) -> None:
     lost = a_recording(status=Status.PROCESSING, cloudflare_recording_id=None)
-    world.recordings.add(lost, nonce=None)
+    world.recordings.add(lost, lease_nonce=None)
     assert ids(looked_at(world)) == [None]
     assert world.sync() == 0
     world.clock.advance(minutes=10)
@@ -425,7 +425,7 @@ def test_what_is_gone_since_the_walk_holds_up_nothing(world: World) -> None:
     assert world.memory.looks == {}
     remove = world.memory.rooms.pop
 
-    def removed(recording: Recording, *, nonce: str | None) -> None:
+    def removed(recording: Recording, *, lease_nonce: str | None) -> None:
         remove((recording.tenant_id, recording.room_id), None)
         raise RoomNotFound
 
@@ -449,7 +449,7 @@ def test_a_scan_hands_on_no_more_than_a_workflows_state_holds(world: World, tena
                 stalled=True,
                 created_at=at,
             ),
-            nonce=None,
+            lease_nonce=None,
         )
         if number < 500:
             # Of these the list tells that their file is there.
@@ -655,7 +655,8 @@ def add_ready(world: World, name: str, at: datetime) -> None:
         url_expires_at=at + timedelta(days=7),
     )
     world.recordings.add(
-        a_recording(id=world.new_id(at), status=Status.READY, cloudflare_recording_id=name, created_at=at), nonce=None
+        a_recording(id=world.new_id(at), status=Status.READY, cloudflare_recording_id=name, created_at=at),
+        lease_nonce=None,
     )
 
 
@@ -688,5 +689,5 @@ def test_a_scan_counts_what_is_not_final_by_state(world: World) -> None:
             status=status, id=f"rec_{name}", cloudflare_recording_id=name, room_id=name, stalled=stalled
         )
         world.rooms.add(a_room(id=name, meeting_id=f"meeting_{name}"))
-        world.recordings.add(recording, nonce=None)
+        world.recordings.add(recording, lease_nonce=None)
     assert world.scan(None).unfinished == Counter({"recording": 1, "processing": 1, "stalled": 1})

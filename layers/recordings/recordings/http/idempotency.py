@@ -73,7 +73,7 @@ class Idempotency:
             IdempotencyKeyReused: the key belongs to another request
             RequestInProgress: the first request with this key is still running
         """
-        stored = self.keys.begin(request.tenant_id, request.key, fingerprint=request.fingerprint, now=self.clock())
+        stored = self.keys.reserve(request.tenant_id, request.key, fingerprint=request.fingerprint, now=self.clock())
         if stored is not None:
             return {**stored, "headers": {**stored["headers"], "x-request-id": request_id}}
         try:
@@ -89,14 +89,14 @@ class Idempotency:
 
     def _store(self, request: RepeatableRequest, response: ApiResponse) -> None:
         try:
-            self.keys.finish(request.tenant_id, request.key, answer=response, now=self.clock())
+            self.keys.store_response(request.tenant_id, request.key, response=response, now=self.clock())
         except Exception:
             # The work is done, and the caller must receive its response. The reservation of the key expires.
             logger.exception("response not stored")
 
     def _release(self, request: RepeatableRequest) -> None:
         try:
-            self.keys.forget(request.tenant_id, request.key)
+            self.keys.release(request.tenant_id, request.key)
         except Exception:
             # The caller must receive the reason of the failure. The reservation of the key expires.
             logger.exception("key not released")

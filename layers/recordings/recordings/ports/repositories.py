@@ -1,4 +1,4 @@
-"""What is stored: rooms, recordings, idempotency keys, tenants and the retry queue."""
+"""What is stored in the table: rooms, recordings, and what belongs to them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypedDict
 
 from recordings.domain.lifecycle import Status
 from recordings.domain.meeting import MeetingOwnership
+from recordings.domain.purge import PurgeRecord
 from recordings.domain.recording import Progress, Recording
 from recordings.domain.room import Room
 from recordings.domain.room_range import EVERY_ROOM, RoomRange
@@ -14,7 +15,7 @@ from recordings.domain.room_range import EVERY_ROOM, RoomRange
 
 @dataclass(frozen=True, slots=True)
 class Page[T]:
-    """Some items, and the cursor of the page after them (None at the end)."""
+    """Items in order, and the cursor of the next page (None: this is the last one)."""
 
     items: Sequence[T]
     cursor: str | None
@@ -22,7 +23,7 @@ class Page[T]:
 
 @dataclass(frozen=True, slots=True)
 class CountedPage:
-    """Some recordings, how many there are in all, and the cursor of the page after them (None at the end)."""
+    """Recordings in order, the total of the filter, and the cursor of the next page (None: this is the last one)."""
 
     items: Sequence[Recording]
     total: int
@@ -31,7 +32,7 @@ class CountedPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """Which recordings; None and empty mean all. Both times are exclusive."""
+    """Which recordings a page has. None and an empty set mean all. Both times are exclusive."""
 
     room_id: str | None = None
     statuses: frozenset[Status] = frozenset()
@@ -70,167 +71,271 @@ class RetryQueue(Protocol):
 
 
 class Rooms(Protocol):
-    """The rooms of all tenants."""
+    """The rooms of all tenants, their locks, and the meetings that they hold.
 
-    def add(self, room: Room, *, adopted: bool = False, walk: bool = False) -> None:
-        """Store a new room and that it holds its meeting. Raises ConcurrentUpdate (room exists) or MeetingInUse.
+    Every method may raise Throttled (DynamoDB is busy or does not respond; the outcome of a write is unknown) and
+    InfrastructureError (a permission, a bug). A meeting has one owner, a tenant, for ever. At most one room holds it.
+    """
 
-        An `adopted` meeting is older than the room. Nobody may have owned it before, or this tenant must own it and no
-        room hold it. The next sync walks it, as it does with `walk`: it brings in what was recorded in the meeting
-        while it was this tenant's, and makes it record by itself as the room says.
+    def add(self, room: Room, *, adopted: bool = False, sync_meeting: bool = False) -> None:
+        """Store a new room, make it hold its meeting, and end the room's creation lock, in one transaction.
+
+        An `adopted` meeting is older than the room: it must have no owner, or this tenant must own it and no room hold
+        it. The next sync processes an adopted meeting, and any meeting if `sync_meeting` is True: it imports what was
+        recorded in the meeting since the tenant owns it, and sets whether Cloudflare records it on start.
+
+        Raises:
+            ConcurrentUpdate: the room exists
+            MeetingInUse: another tenant owns the meeting, or another room holds it
         """
 
     def get(self, tenant_id: str, room_id: str) -> Room:
-        """Read one, strongly consistent. Raises RoomNotFound."""
+        """Read a room, strongly consistent.
 
-    def last_name(self, tenant_id: str, room_id: str) -> str | None:
-        """The name of a room, or the last one that it had before it was deleted; None when neither is known."""
-
-    def save(self, before: Room, after: Room, *, nonce: str | None = None) -> None:
-        """Replace the version that was read (name, meeting, record_on_start, updated_at; never the lock).
-
-        A changed meeting is adopted as by `add`, the old one is released, and the next sync walks both; it also walks
-        the meeting of a changed record_on_start. With `nonce` the room must still be under that lease, which ends.
-        Raises ConcurrentUpdate or MeetingInUse.
+        Raises:
+            RoomNotFound: the room does not exist
         """
 
-    def remove(self, room: Room, *, nonce: str | None = None) -> None:
-        """Delete a room, keep its name, and release its meeting, which the next sync walks once more.
+    def find_last_name(self, tenant_id: str, room_id: str) -> str | None:
+        """Return the name of a room, or the last name of a deleted one; None if the room never existed."""
 
-        The room must be under the lease `nonce`, or, with None, under none. Raises RoomIsRecording, RoomNotFound or
-        ConcurrentUpdate.
+    def save(self, before: Room, after: Room, *, lease_nonce: str | None = None) -> None:
+        """Replace the name, the meeting, `record_on_start`, `updated_at` and the version of a room; never its lock.
+
+        A new meeting is adopted as by `add`, and the old one is released; the next sync processes both. It also
+        processes the meeting of a changed `record_on_start`. With `lease_nonce` the room must hold that lease, which
+        ends.
+
+        Raises:
+            ConcurrentUpdate: the room changed since it was read, or lost the lease
+            MeetingInUse: another tenant owns the new meeting, or another room holds it
+        """
+
+    def remove(self, room: Room, *, lease_nonce: str | None = None) -> None:
+        """Delete a room, keep its name, and release its meeting, which the next sync processes once more.
+
+        The room must hold the lease `lease_nonce`. If `lease_nonce` is None, it must hold no unexpired lease.
+
+        Raises:
+            RoomNotFound: the room does not exist
+            RoomIsRecording: a recording or another lease holds the room
+            ConcurrentUpdate: the room or its meeting changed since it was read
         """
 
     def list(self, tenant_id: str, *, limit: int, cursor: str | None = None) -> Page[Room]:
-        """By id. Raises InvalidCursor."""
+        """Return a page of a tenant's rooms, ordered by id.
+
+        Raises:
+            InvalidCursor: the cursor is not one of this list
+        """
 
     def acquire_creation_lock(
         self, tenant_id: str, room_id: str, *, nonce: str, now: datetime, until: datetime
     ) -> str | None:
-        """Claim the making of a room's meeting, for a while; give the meeting that a claim before this one made.
+        """Acquire the lock under which a room's meeting is created at Cloudflare; `add` ends it.
 
-        Raises Throttled while somebody else's claim runs. `add` ends the claim.
+        Return None, or the meeting that was created under an earlier lock and belongs to no room yet.
+
+        Raises:
+            Throttled: another call holds the lock
         """
 
     def note_meeting(self, tenant_id: str, room_id: str, *, nonce: str, meeting_id: str) -> None:
-        """Keep the meeting that was made under this claim; nothing when the claim is over."""
+        """Store the meeting that was created under this lock. Do nothing if another call holds the lock."""
 
     def release_creation_lock(self, tenant_id: str, room_id: str, *, nonce: str) -> None:
-        """Give the claim up: no meeting was made. Nothing when it is over."""
+        """Release the lock: no meeting was created. Do nothing if another call holds the lock."""
 
     def acquire_lock(self, tenant_id: str, room_id: str, *, nonce: str, now: datetime, until: datetime) -> Room:
-        """Take the lease that a start needs; give the room as it is now.
+        """Acquire the lease that a start needs, and return the room as it is now.
 
-        Raises RoomNotFound, or RoomAlreadyRecording while a recording or an unexpired lease holds the room.
+        A repeated call with the same nonce acquires the lease again.
+
+        Raises:
+            RoomNotFound: the room does not exist
+            RoomAlreadyRecording: a recording or an unexpired lease holds the room
         """
 
     def release_lock(self, tenant_id: str, room_id: str, *, nonce: str) -> None:
-        """Give the lease back, if it is still ours."""
+        """Release the lease. Do nothing if another call holds it."""
 
-    def meeting_ownership(self, meeting_id: str) -> MeetingOwnership | None:
-        """Who owns a meeting, strongly consistent; None for one that nobody has ever owned."""
+    def find_meeting_ownership(self, meeting_id: str) -> MeetingOwnership | None:
+        """Read who owns a meeting, strongly consistent; None if it never had an owner."""
 
     def find_by_meeting_id(self, meeting_id: str) -> Room | None:
-        """The room that holds a meeting, whoever its tenant is."""
+        """Return the room, of any tenant, that holds a meeting; None if no room does."""
 
 
 class Tenants(Protocol):
-    """Every tenant that has ever had a room. `Rooms.add` adds to them, and nothing is taken away."""
+    """Every tenant that ever had a room. `Rooms.add` adds them; nothing removes them."""
 
-    def all(self) -> Mapping[str, datetime | None]:
-        """Each of them, and when it was audited last."""
+    def get_all(self) -> Mapping[str, datetime | None]:
+        """Return the tenants, each with the time of its last audit (None: never)."""
 
     def note_audit(self, tenant_id: str, *, at: datetime) -> None:
-        """Remember that it was audited; one that only has files becomes one of them."""
+        """Store the time of a tenant's audit. A tenant that has files only is added."""
+
+
+class OpenFindings(Protocol):
+    """Findings of audits that wait for confirmation by a later audit."""
+
+    def get_all(self, tenant_id: str) -> Mapping[str, datetime]:
+        """Return the names of a tenant's findings, each with the time when it was first found."""
+
+    def add(self, tenant_id: str, names: Sequence[str], *, at: datetime) -> None:
+        """Store findings."""
+
+    def remove(self, tenant_id: str, names: Sequence[str]) -> None:
+        """Delete findings. Ignore those that do not exist."""
 
 
 class Recordings(Protocol):
-    """The recordings of all tenants. Every write is one transaction with its tallies, links and lock."""
+    """The recordings of all tenants. Reads are strongly consistent.
 
-    def add(self, recording: Recording, *, nonce: str | None) -> None:
-        """Store a new recording with its Cloudflare link and day tally.
+    Every method may raise Throttled (DynamoDB is busy or does not respond; the outcome of a write is unknown) and
+    InfrastructureError (a permission, a bug).
+    """
 
-        One in status `recording` takes the room: its lease must still be `nonce`, or, with None, the room must be free.
-        Raises RoomAlreadyRecording (the room is not ours to take) or ConcurrentUpdate (its Cloudflare id is known).
+    def add(self, recording: Recording, *, lease_nonce: str | None) -> None:
+        """Store a new recording, its Cloudflare link and its tallies in one transaction.
+
+        A recording in status `recording` also locks its room. The room must hold the lease `lease_nonce`. If
+        `lease_nonce` is None, it must hold neither an unexpired lease nor a recording.
+
+        Raises:
+            RoomNotFound: the room does not exist
+            RoomAlreadyRecording: another recording or lease holds the room
+            ConcurrentUpdate: a recording with this id or this `cloudflare_recording_id` exists
         """
 
     def get(self, tenant_id: str, recording_id: str) -> Recording:
-        """Read one that is not deleted, strongly consistent. Raises RecordingNotFound."""
+        """Read a recording that is not deleted.
+
+        Raises:
+            RecordingNotFound: the recording does not exist, or is deleted
+        """
 
     def get_including_deleted(self, tenant_id: str, recording_id: str) -> Recording:
-        """Read one, deleted or not, strongly consistent. Raises RecordingNotFound."""
+        """Read a recording, deleted or not.
+
+        Raises:
+            RecordingNotFound: the recording does not exist
+        """
 
     def save(self, before: Recording, after: Recording) -> None:
-        """Replace what was read, conditional on its version and status; frees the room when it leaves `recording`.
+        """Replace a recording, with its tallies and its place in every list; do nothing if `after` is `before`.
 
-        One that is now deleted leaves every page and tally, one that no longer is comes back, in the same transaction.
-        Raises ConcurrentUpdate.
+        A recording that leaves the status `recording` frees its room. One that is now deleted leaves every page and
+        tally; one that no longer is returns to them.
+
+        Raises:
+            ConcurrentUpdate: the recording has another version or status than `before`
+        """
+
+    def put_back(self, recording: Recording) -> None:
+        """Store a deleted recording again that TTL removed too early. Do nothing if it exists.
+
+        It expires at the end of the retention that is configured now.
         """
 
     def note_progress(self, recording: Recording, progress: Progress | None, *, stalled: bool = False) -> None:
-        """Set progress and the stalled flag, unless the recording moved on; neither status nor version changes."""
+        """Set progress and the stalled flag, without a new version.
+
+        Do nothing if the recording has another status, attempt or archive attempt by now.
+        """
 
     def note_missing(self, recording: Recording, since: datetime | None) -> None:
-        """Set since when Cloudflare says that there is no file, or None; neither status nor version changes.
+        """Set the time since when Cloudflare reports no file (None: it reports one), without a new version.
 
-        Nothing when the recording was changed since it was read, or somebody else noted something.
+        Do nothing if the recording changed since it was read, or another call noted something.
         """
 
     def add_progress(self, tenant_id: str, recording_id: str, *, attempt: int, copied: int) -> None:
-        """Add to the bytes done of this attempt's copy; nothing when it is over. Several may add at once."""
+        """Add bytes to `bytes_done` of this attempt's copy, up to `bytes_total`. Several calls may add at once.
+
+        Do nothing if the copy has ended or DynamoDB is busy. A call whose response is lost may count twice.
+        """
 
     def page(
         self, tenant_id: str, only: Filter = Filter(), *, limit: int, offset: int = 0, cursor: str | None = None
     ) -> CountedPage:
-        """Newest first by `created_at`, then id; the price grows neither with `offset` nor with the total.
+        """Return a page of recordings that are not deleted, newest first by `created_at`, then by id.
 
-        With a cursor the page begins after it and `offset` is 0. Raises InvalidCursor.
+        The cost grows neither with `offset` nor with the total. With a cursor the page begins after it, and `offset`
+        must be 0.
+
+        Raises:
+            InvalidCursor: the cursor is not one of this list
         """
 
     def find_by_cloudflare_recording_id(self, cloudflare_recording_id: str) -> Recording | None:
-        """Our recording of a Cloudflare recording, whoever its tenant is, deleted or not."""
+        """Return the recording, of any tenant, deleted or not, of a Cloudflare recording; None if there is none."""
+
+    def find_by_cloudflare_recording_ids(
+        self, cloudflare_recording_ids: Sequence[str]
+    ) -> Mapping[str, Recording | None]:
+        """Return the recordings of those Cloudflare recordings that were imported; None for one that was purged."""
 
     def list_unfinished(self) -> Iterator[Recording]:
-        """The recordings of all tenants, deleted or not, that are still being worked on; oldest last."""
+        """Iterate over the recordings of all tenants, deleted or not, that are not final, newest first."""
 
     def list_all(self, tenant_id: str, rooms: RoomRange = EVERY_ROOM) -> Iterator[Recording]:
-        """All recordings of a tenant's rooms, the deleted ones too."""
-
-    def find_by_cloudflare_recording_ids(self, cloudflare_ids: Sequence[str]) -> Mapping[str, Recording | None]:
-        """Of these captures the ones we know, each with our recording, or None when that has been purged."""
+        """Iterate over the recordings of a tenant's rooms, newest first, and then over the deleted ones."""
 
     def store_task_token(self, recording: Recording, token: str) -> None:
-        """Remember the task token of the run that waits for this recording's upload, unless a newer attempt waits."""
+        """Store the task token of the execution that waits for this recording's upload.
+
+        Do nothing if the token of a newer attempt is stored.
+        """
 
     def pop_task_token(self, recording: Recording, *, only: str | None = None) -> str | None:
-        """Give the token kept last, once; with `only` nothing but that one."""
+        """Return the stored task token and delete it; None if there is none, or if it is another than `only`."""
 
 
 class IdempotencyKeys(Protocol):
-    """Answers kept for repeated requests, per tenant."""
+    """The responses to requests with an `Idempotency-Key`, per tenant."""
 
-    def begin(self, tenant_id: str, key: str, *, fingerprint: str, now: datetime) -> Mapping[str, Any] | None:
-        """Reserve the key and give None, or give the answer kept under it.
+    def reserve(self, tenant_id: str, key: str, *, fingerprint: str, now: datetime) -> Mapping[str, Any] | None:
+        """Reserve a key and return None, or return the response that is stored for it.
 
-        Raises IdempotencyKeyReused (another request has it) or RequestInProgress (the first still runs; a reservation
-        whose function died frees itself after a minute). Answers are kept 24 hours.
+        A reservation ends after a minute, so that a function that died does not block the key.
+
+        Raises:
+            IdempotencyKeyReused: the key was used for a request with another fingerprint
+            RequestInProgress: the first request with this key is still running
         """
 
-    def finish(self, tenant_id: str, key: str, *, answer: Mapping[str, Any], now: datetime) -> None:
-        """Keep the answer."""
+    def store_response(self, tenant_id: str, key: str, *, response: Mapping[str, Any], now: datetime) -> None:
+        """Store the response to the request that reserved the key, for 24 hours."""
 
-    def forget(self, tenant_id: str, key: str) -> None:
-        """Free a reservation: nothing came of the request that another try could not change."""
+    def release(self, tenant_id: str, key: str) -> None:
+        """Delete a reservation: the request had no effect, and its repeat may have another result."""
 
 
 class DownloadLinks(Protocol):
-    """Until when the URLs work that were given out of files in R2."""
+    """When the URLs end that were given out for files in R2."""
 
-    def note(self, recording: Recording, *, until: datetime) -> bool:
-        """Remember that a URL of the file works until then, before it is given out.
+    def note_expiry(self, recording: Recording, *, until: datetime) -> bool:
+        """Store, before a URL of the file is given out, that it ends at `until`.
 
-        False when this file is no longer the recording's, or is no longer in R2: then the URL may end at any time.
+        Return False if this file is no longer the recording's, or no longer in R2: the URL may then end at any time.
         """
 
-    def latest(self, recording: Recording) -> datetime | None:
-        """When the last of them ends. Complete once the recording's file is no longer in R2."""
+    def find_latest_expiry(self, recording: Recording) -> datetime | None:
+        """Return when the last URL ends; None if none was given out.
+
+        Once the recording's file is no longer in R2, no later one follows.
+        """
+
+
+class PurgeRecords(Protocol):
+    """What purges removed, until the second purge."""
+
+    def note(self, record: PurgeRecord) -> PurgeRecord:
+        """Store a record before anything is removed, and return what is stored now.
+
+        A repeated purge keeps the time of the first one, and adds what it found.
+
+        Raises:
+            ConcurrentUpdate: other purges of this recording store records at the same time
+        """

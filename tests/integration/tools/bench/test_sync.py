@@ -51,7 +51,7 @@ def test_what_is_stored_in_batches_is_what_adding_each_stores() -> None:
     recordings = [*known("room", "meeting", [f"capture-{n}" for n in range(30)], AT.isoformat())]
 
     for one in recordings:
-        DynamoRecordings().add(one, nonce=None)
+        DynamoRecordings().add(one, lease_nonce=None)
     added = items()
     for item in added:
         client.delete_item(TableName=TABLE, Key={"pk": item["pk"], "sk": item["sk"]})

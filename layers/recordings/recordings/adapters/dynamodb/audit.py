@@ -17,7 +17,7 @@ TENANTS: Final = "TENANTS"
 class DynamoTenants:
     """Implements ports.Tenants."""
 
-    def all(self) -> Mapping[str, datetime | None]:
+    def get_all(self) -> Mapping[str, datetime | None]:
         return {item.tenant_id: item.audited_at for item in query_items(TenantItem, TENANTS)}
 
     def note_audit(self, tenant_id: str, *, at: datetime) -> None:
@@ -27,14 +27,14 @@ class DynamoTenants:
 class DynamoOpenFindings:
     """Implements audit_storage.Suspects."""
 
-    def of(self, tenant_id: str) -> Mapping[str, datetime]:
+    def get_all(self, tenant_id: str) -> Mapping[str, datetime]:
         return {item.name: item.at for item in query_items(FindingItem, partition(tenant_id, "SUSPECTS"))}
 
-    def note(self, tenant_id: str, names: Sequence[str], *, at: datetime) -> None:
+    def add(self, tenant_id: str, names: Sequence[str], *, at: datetime) -> None:
         for name in names:
             put_item(FindingItem(partition(tenant_id, "SUSPECTS"), _digest(name), name=name, at=at))
 
-    def forget(self, tenant_id: str, names: Sequence[str]) -> None:
+    def remove(self, tenant_id: str, names: Sequence[str]) -> None:
         for name in names:
             delete_item(FindingItem(partition(tenant_id, "SUSPECTS"), _digest(name)))
 

@@ -26,7 +26,7 @@ class _LaterKnown(Exception):
 class DynamoDownloadLinks:
     """Implements ports.DownloadLinks."""
 
-    def note(self, recording: Recording, *, until: datetime) -> bool:
+    def note_expiry(self, recording: Recording, *, until: datetime) -> bool:
         file = recording.file
         if file is None or file.provider != "r2":
             return False
@@ -54,7 +54,7 @@ class DynamoDownloadLinks:
             return True
         return True
 
-    def latest(self, recording: Recording) -> datetime | None:
+    def find_latest_expiry(self, recording: Recording) -> datetime | None:
         item = get_item(DownloadLinkItem, *_key(recording))
         return item.ends_at if item is not None else None
 

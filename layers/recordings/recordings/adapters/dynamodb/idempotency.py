@@ -28,7 +28,7 @@ class _Taken(Exception):
 class DynamoIdempotencyKeys:
     """Implements ports.IdempotencyKeys."""
 
-    def begin(self, tenant_id: str, key: str, *, fingerprint: str, now: datetime) -> Mapping[str, Any] | None:
+    def reserve(self, tenant_id: str, key: str, *, fingerprint: str, now: datetime) -> Mapping[str, Any] | None:
         nonce = secrets.token_hex(8)
         item = _item(tenant_id, key)
         item.fingerprint, item.nonce, item.expires_at = fingerprint, nonce, now + IDEMPOTENCY_RESERVATION_TTL
@@ -58,15 +58,15 @@ class DynamoIdempotencyKeys:
             return
 
     @cleanup
-    def finish(self, tenant_id: str, key: str, *, answer: Mapping[str, Any], now: datetime) -> None:
+    def store_response(self, tenant_id: str, key: str, *, response: Mapping[str, Any], now: datetime) -> None:
         expires = now + IDEMPOTENCY_RESPONSE_TTL
         update_item(
             _item(tenant_id, key),
-            [IdempotencyItem.response.set(json.dumps(answer)), IdempotencyItem.expires_at.set(expires)],
+            [IdempotencyItem.response.set(json.dumps(response)), IdempotencyItem.expires_at.set(expires)],
         )
 
     @cleanup
-    def forget(self, tenant_id: str, key: str) -> None:
+    def release(self, tenant_id: str, key: str) -> None:
         delete_item(_item(tenant_id, key))
 
 

@@ -58,7 +58,7 @@ class _RoomMovedOn(Exception):
 class DynamoRecordings:
     """Implements ports.Recordings."""
 
-    def add(self, recording: Recording, *, nonce: str | None) -> None:
+    def add(self, recording: Recording, *, lease_nonce: str | None) -> None:
         def known(_: object) -> Exception:
             return ConcurrentUpdate("this Cloudflare recording is already imported")
 
@@ -68,7 +68,7 @@ class DynamoRecordings:
                 link = CloudflareLinkItem.from_domain(recording)
                 transaction.save(link, CloudflareLinkItem.pk.does_not_exist(), otherwise=known)
             if recording.status is Status.RECORDING:
-                _occupy_room(transaction, recording, nonce)
+                _occupy_room(transaction, recording, lease_nonce)
             transaction.save(RoomListItem.from_domain(recording))
             add_to_tallies(transaction, recording, difference(None, recording))
             _note_unfinished(transaction, None, recording)
@@ -172,8 +172,10 @@ class DynamoRecordings:
         link = read_link(cloudflare_recording_id)
         return read_including_deleted(link.tenant_id, link.recording_id) if link is not None else None
 
-    def find_by_cloudflare_recording_ids(self, cloudflare_ids: Sequence[str]) -> Mapping[str, Recording | None]:
-        links = read_links(cloudflare_ids)
+    def find_by_cloudflare_recording_ids(
+        self, cloudflare_recording_ids: Sequence[str]
+    ) -> Mapping[str, Recording | None]:
+        links = read_links(cloudflare_recording_ids)
         recordings = read_all_including_deleted((link.tenant_id, link.recording_id) for link in links)
         return dict(zip((link.cloudflare_recording_id for link in links), recordings, strict=True))
 

@@ -45,8 +45,8 @@ class _Held(Exception):
 class DynamoRooms:
     """Implements ports.Rooms."""
 
-    def add(self, room: Room, *, adopted: bool = False, walk: bool = False) -> None:
-        known = self.meeting_ownership(room.meeting_id) if adopted else None
+    def add(self, room: Room, *, adopted: bool = False, sync_meeting: bool = False) -> None:
+        known = self.find_meeting_ownership(room.meeting_id) if adopted else None
         taken = MeetingOwnership.begin(room, adopted=adopted) if known is None else known.taken_by(room)
         tenant = tenant_item(room.tenant_id)
         is_first = get_item(TenantItem, tenant.pk, tenant.sk) is None
@@ -58,7 +58,7 @@ class DynamoRooms:
             )
             _save_ownership(transaction, known, taken, lambda _: MeetingInUse())
             transaction.delete(_creation_lock(room.tenant_id, room.id))
-            if adopted or walk:
+            if adopted or sync_meeting:
                 transaction.save(retry_item(at_meeting(room.meeting_id)))
             if is_first:
                 # The rooms of a tenant that are made together must not meet on this item.
@@ -70,14 +70,14 @@ class DynamoRooms:
             raise RoomNotFound("there is no such room")
         return item.to_domain()
 
-    def last_name(self, tenant_id: str, room_id: str) -> str | None:
+    def find_last_name(self, tenant_id: str, room_id: str) -> str | None:
         room = get_item(RoomItem, partition(tenant_id, "ROOM"), room_id)
         if room is not None:
             return room.name
         deleted = get_item(RoomNameItem, partition(tenant_id, "ROOMNAME"), room_id)
         return deleted.name if deleted is not None else None
 
-    def save(self, before: Room, after: Room, *, nonce: str | None = None) -> None:
+    def save(self, before: Room, after: Room, *, lease_nonce: str | None = None) -> None:
         def changed(_: object) -> Exception:
             return ConcurrentUpdate(f"room {before.id} was changed by somebody else")
 
@@ -89,13 +89,13 @@ class DynamoRooms:
             RoomItem.version.set(after.version),
         ]
         condition = RoomItem.version == before.version
-        if nonce is not None:
+        if lease_nonce is not None:
             actions += [RoomItem.lease_nonce.remove(), RoomItem.lease_until.remove()]
-            condition &= RoomItem.lease_nonce == nonce
+            condition &= RoomItem.lease_nonce == lease_nonce
         with Transaction() as transaction:
             transaction.update(RoomItem.at(before.tenant_id, before.id), actions, condition, otherwise=changed)
             if before.meeting_id != after.meeting_id:
-                known = self.meeting_ownership(after.meeting_id)
+                known = self.find_meeting_ownership(after.meeting_id)
                 taken = MeetingOwnership.begin(after, adopted=True) if known is None else known.taken_by(after)
                 _save_ownership(transaction, known, taken, lambda _: MeetingInUse())
                 self._release_meeting(transaction, before, after.updated_at, changed)
@@ -108,13 +108,13 @@ class DynamoRooms:
         self, transaction: Transaction, room: Room, at: datetime, otherwise: Callable[[object], Exception]
     ) -> None:
         """Let the meeting of a room go; its tenant stays the owner."""
-        held = self.meeting_ownership(room.meeting_id)
+        held = self.find_meeting_ownership(room.meeting_id)
         released = held.released_by(room, at=at) if held is not None else None
         # A link that names another room is that room's.
         if held is not None and released is not None and released is not held:
             _save_ownership(transaction, held, released, otherwise)
 
-    def remove(self, room: Room, *, nonce: str | None = None) -> None:
+    def remove(self, room: Room, *, lease_nonce: str | None = None) -> None:
         def error(held: RoomItem | None) -> Exception:
             if held is None:
                 return RoomNotFound("there is no such room")
@@ -126,10 +126,10 @@ class DynamoRooms:
             return ConcurrentUpdate(f"the meeting of room {room.id} was changed by somebody else")
 
         now = datetime.now(UTC).replace(microsecond=0)
-        if nonce is None:
+        if lease_nonce is None:
             free = RoomItem.lease_until.does_not_exist() | (RoomItem.lease_until <= now)
         else:
-            free = RoomItem.lease_nonce == nonce
+            free = RoomItem.lease_nonce == lease_nonce
         with Transaction() as transaction:
             transaction.delete(
                 RoomItem.at(room.tenant_id, room.id),
@@ -229,12 +229,12 @@ class DynamoRooms:
             # It expired and another call holds it, or the room was taken or removed: nothing of ours is left.
             return
 
-    def meeting_ownership(self, meeting_id: str) -> MeetingOwnership | None:
+    def find_meeting_ownership(self, meeting_id: str) -> MeetingOwnership | None:
         link = get_item(MeetingLinkItem, f"MEETING#{meeting_id}", LINK)
         return link.to_domain() if link is not None else None
 
     def find_by_meeting_id(self, meeting_id: str) -> Room | None:
-        ownership = self.meeting_ownership(meeting_id)
+        ownership = self.find_meeting_ownership(meeting_id)
         if ownership is None or ownership.holder is None:
             return None
         try:

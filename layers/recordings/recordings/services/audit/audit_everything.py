@@ -141,7 +141,7 @@ class AuditEverything:
             report, after = None, None
         if report is not None:
             something = report.recordings or report.files or report.counts.total()
-            if not (something or before or after or tenant_id in self.tenants.all()):
+            if not (something or before or after or tenant_id in self.tenants.get_all()):
                 audit.known = False
                 return True
             audit.totals.update(report.counts)
@@ -173,7 +173,7 @@ class AuditEverything:
                 # It is in no folder, or in one that is spelled as no tenant's is.
                 strays[store, root + name] = None
         audit.strays = [Stray(store=store, key=key) for store, key in strays]
-        known |= self.tenants.all()
+        known |= self.tenants.get_all()
         waiting = [one for one, at in known.items() if unless_since is None or at is None or at < unless_since]
         return sorted(waiting, key=lambda one: (known[one] or NEVER, one))
 

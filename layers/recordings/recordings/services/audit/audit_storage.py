@@ -33,7 +33,7 @@ from recordings.domain.room_range import RoomRange
 from recordings.domain.storage_keys import ROOTS, FileKind, is_below, owner_of
 from recordings.ports.executions import ProcessingExecutions
 from recordings.ports.provider import RecordingProvider
-from recordings.ports.repositories import Recordings, Rooms
+from recordings.ports.repositories import OpenFindings, Recordings, Rooms
 from recordings.ports.system import Clock
 from recordings.services.audit.audit_captures import Captures, Patience
 from recordings.services.audit.audit_report import (
@@ -80,14 +80,6 @@ class Shelf(Protocol):
 
     def abort(self, key: str, upload_id: str) -> None:
         """Drop an unfinished upload; one that is gone is no error."""
-
-
-class OpenFindings(Protocol):
-    """What earlier looks found missing or without an owner, and when they first did."""
-
-    def of(self, tenant_id: str) -> Mapping[str, datetime]: ...
-    def note(self, tenant_id: str, names: Sequence[str], *, at: datetime) -> None: ...
-    def forget(self, tenant_id: str, names: Sequence[str]) -> None: ...
 
 
 class OutOfTime(Exception):
@@ -405,7 +397,7 @@ class AuditStorage:
     def _judge(self, look: _Look) -> None:
         """Report what is suspected, with what earlier looks say of it, and remember it for the next one."""
         tenant_id = look.report.tenant_id
-        before = self.suspects.of(tenant_id)
+        before = self.suspects.get_all(tenant_id)
         for name, tell in look.suspected.items():
             since = before.get(name, look.now)
             tell(Suspicion(since=since, confirmed=look.now - since >= APART))
@@ -417,8 +409,8 @@ class AuditStorage:
             # Of Cloudflare only a whole comparison can clear anybody.
             and not (name.startswith(f"{ABSENT}:") and look.captures.incomplete is not None)
         ]
-        self.suspects.forget(tenant_id, gone)
-        self.suspects.note(tenant_id, [name for name in look.suspected if name not in before], at=look.now)
+        self.suspects.remove(tenant_id, gone)
+        self.suspects.add(tenant_id, [name for name in look.suspected if name not in before], at=look.now)
 
     def _tell_orphan(self, look: _Look, one: _Stored, suspicion: Suspicion) -> None:
         look.report.orphans.append(
@@ -456,7 +448,7 @@ class AuditStorage:
             else:
                 shelf.delete(orphan.key)
             report.removed.append(orphan)
-            self.suspects.forget(report.tenant_id, [_suspect(orphan.store, orphan.key, orphan.upload_id)])
+            self.suspects.remove(report.tenant_id, [_suspect(orphan.store, orphan.key, orphan.upload_id)])
 
     def _has_recordings(self, tenant_id: str) -> bool:
         return next(iter(self.recordings.list_all(tenant_id)), None) is not None

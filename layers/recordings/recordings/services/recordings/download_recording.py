@@ -104,10 +104,10 @@ class DownloadRecording:
 
         The end is noted before the URL is given out, and some minutes ahead: of many downloads few write.
         """
-        noted = self.links.latest(recording)
+        noted = self.links.find_latest_expiry(recording)
         if noted is not None and noted >= until:
             return True
-        return self.links.note(recording, until=until + NOTED_AHEAD)
+        return self.links.note_expiry(recording, until=until + NOTED_AHEAD)
 
     def _readable_until(self, recording: Recording, file: StoredFile) -> datetime | None:
         """When the restored copy ends, asked of S3 itself: its event may be late."""

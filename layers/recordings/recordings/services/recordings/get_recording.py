@@ -19,4 +19,4 @@ class GetRecording:
         """
         recording = self.recordings.get(tenant_id, recording_id)
         # Early releases did not store the last name of a deleted room: then the name at the start is all that is known.
-        return recording, self.rooms.last_name(tenant_id, recording.room_id) or recording.room_name
+        return recording, self.rooms.find_last_name(tenant_id, recording.room_id) or recording.room_name

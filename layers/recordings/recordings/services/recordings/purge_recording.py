@@ -19,7 +19,7 @@ from recordings.domain.purge import (
     StoreItem,
     may_be_purged,
 )
-from recordings.domain.recording import Recording, Store
+from recordings.domain.recording import Store
 from recordings.domain.room_range import EVERY_ROOM
 from recordings.domain.storage_keys import (
     FileKind,
@@ -31,7 +31,7 @@ from recordings.domain.storage_keys import (
     recording_prefix,
 )
 from recordings.ports.events import EventBus
-from recordings.ports.repositories import Recordings
+from recordings.ports.repositories import PurgeRecords, Recordings
 from recordings.ports.system import Clock
 
 DETAIL_TYPE: Final = "recording.purged"
@@ -46,16 +46,6 @@ class ErasableStore(Protocol):
 
     def erase(self, item: StoreItem) -> None:
         """Remove one for good; one that is gone is no error."""
-
-
-class PurgeRecords(Protocol):
-    """What is kept of purged recordings."""
-
-    def note(self, record: PurgeRecord) -> PurgeRecord:
-        """Keep it before anything is removed, for some days.
-
-        Of one that is kept already the first time and all that was ever found are kept; gives what is kept now.
-        """
 
 
 class PurgeEvent(Protocol):
@@ -88,18 +78,11 @@ class Purged:
         return {"removed": len(self.record.found), "absent": absent}
 
 
-class RemovableRecordings(Recordings, Protocol):
-    """Recordings whose removal can be undone."""
-
-    def put_back(self, recording: Recording) -> None:
-        """Store a deleted recording again that was removed too early, unless it is there; it expires as is set now."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PurgeRecording:
     """`retention`: how long a deleted recording is kept as it is deployed now; None for ever."""
 
-    recordings: RemovableRecordings
+    recordings: Recordings
     stores: Mapping[Store, ErasableStore]
     records: PurgeRecords
     bus: EventBus

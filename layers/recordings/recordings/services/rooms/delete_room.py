@@ -18,5 +18,5 @@ class DeleteRoom:
         Raises RoomNotFound, RoomIsRecording, ConcurrentUpdate, Throttled or ProviderFailure.
         """
         with self.release(tenant_id, room_id) as (room, nonce):
-            self.rooms.remove(room, nonce=nonce)
+            self.rooms.remove(room, lease_nonce=nonce)
         return room

@@ -26,7 +26,7 @@ class FindOwner:
 
         `room` is the room that holds the meeting, where that has just been read. Raises Throttled.
         """
-        ownership = self.rooms.meeting_ownership(meeting_id)
+        ownership = self.rooms.find_meeting_ownership(meeting_id)
         if ownership is None:
             return None
         return owner_of(ownership, capture, holding_room=room or _holding_room(self.rooms, ownership))
@@ -71,7 +71,7 @@ class SettleMeeting:
         self(meeting_id)
 
     def _wanted(self, meeting_id: str) -> bool | None:
-        ownership = self.rooms.meeting_ownership(meeting_id)
+        ownership = self.rooms.find_meeting_ownership(meeting_id)
         if ownership is None:
             return None
         room = _holding_room(self.rooms, ownership)

@@ -93,7 +93,7 @@ class PutRoom:
         meeting_id, made_now = self._made(tenant_id, room_id, asked.name, auto)
         room = self._new(tenant_id, room_id, asked.name, meeting_id, auto)
         # A meeting that an earlier call made was made for what that call asked for.
-        self.rooms.add(room, walk=not made_now)
+        self.rooms.add(room, sync_meeting=not made_now)
         self._settle(room, send=not made_now)
         return room
 
@@ -145,7 +145,7 @@ class PutRoom:
             if room.version != before.version:
                 raise ConcurrentUpdate(f"room {room.id} was changed by somebody else")
             after = self._changed(room, meeting_id, asked)
-            self.rooms.save(room, after, nonce=nonce)
+            self.rooms.save(room, after, lease_nonce=nonce)
         self._settle(after, send=True)
         return replace(after, lease_nonce=None, lease_until=None)
 
@@ -163,7 +163,7 @@ class PutRoom:
         """Whether the meeting records by itself, if the caller may name it. Nothing is changed by asking."""
         if not asked.may_adopt:
             raise ScopeMissing
-        ownership = self.rooms.meeting_ownership(meeting_id)
+        ownership = self.rooms.find_meeting_ownership(meeting_id)
         if ownership is not None and not ownership.may_take(tenant_id):
             raise MeetingInUse
         try:

@@ -52,7 +52,7 @@ class ImportRecording:
         elif not capture.status.running:
             recording = recording.ended(at=capture.stopped_at or began, cause="capture_ended")
         try:
-            self.recordings.add(recording, nonce=nonce)
+            self.recordings.add(recording, lease_nonce=nonce)
         except ConcurrentUpdate:
             known = self.recordings.find_by_cloudflare_recording_id(capture.id)
             if known is None:

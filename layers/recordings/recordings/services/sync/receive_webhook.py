@@ -34,7 +34,7 @@ class ReceiveWebhook:
         recording = self.recordings.find_by_cloudflare_recording_id(capture_id)
         if recording is not None and recording.status not in {Status.RECORDING, Status.PROCESSING}:
             return True
-        if recording is None and (meeting_id is None or self.rooms.meeting_ownership(meeting_id) is None):
+        if recording is None and (meeting_id is None or self.rooms.find_meeting_ownership(meeting_id) is None):
             return False
         try:
             capture = self.recorder.get(capture_id)

@@ -161,7 +161,7 @@ class ScanProviderRecordings:
     ) -> SyncItem | None:
         if capture.id not in known:
             meeting_id = capture.meeting_id or capture.likely_meeting_id
-            ownership = self.rooms.meeting_ownership(meeting_id) if meeting_id is not None else None
+            ownership = self.rooms.find_meeting_ownership(meeting_id) if meeting_id is not None else None
             if owner_of(ownership, capture, holding_room=None) is None:
                 scan.unregistered += 1
                 return None
@@ -328,7 +328,7 @@ class LookClosely:
 
     def _walk(self, meeting_id: str, looked: Looked) -> bool:
         """Bring in all that was recorded in a meeting while it was its tenant's, and have it do what its room says."""
-        if self.rooms.meeting_ownership(meeting_id) is None:
+        if self.rooms.find_meeting_ownership(meeting_id) is None:
             return True
         SettleMeeting(rooms=self.rooms, recorder=self.recorder).repair(meeting_id)
         done = True
@@ -379,7 +379,7 @@ class LookClosely:
     def _is_of_its_meeting(self, look: SyncItem) -> bool:
         """Whether what nobody knows yet was recorded in the meeting that the look names."""
         meeting_id = look["meeting_id"]
-        if meeting_id is None or self.rooms.meeting_ownership(meeting_id) is None:
+        if meeting_id is None or self.rooms.find_meeting_ownership(meeting_id) is None:
             return False
         # Only its file's name hinted at the meeting: the meeting itself must list it.
         return look["sure"] or look["capture_id"] in {one.id for one in self.recorder.captures(meeting_id)}

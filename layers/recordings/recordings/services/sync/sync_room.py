@@ -51,7 +51,7 @@ class SyncRoom:
     def _walk(self, room: Room, listed: Iterable[ProviderRecording], changed: list[Recording]) -> set[str]:
         """Compare what is listed with what we have; give the ids of it."""
         end = self.clock() + LONGEST
-        ownership = self.rooms.meeting_ownership(room.meeting_id)
+        ownership = self.rooms.find_meeting_ownership(room.meeting_id)
         seen: set[str] = set()
         for captures in batched(listed, AT_A_TIME, strict=False):
             known = self.recordings.find_by_cloudflare_recording_ids([capture.id for capture in captures])

@@ -192,7 +192,7 @@ class EmptySource:
         if moved.file is None or moved.file.provider != "s3" or archive is None or archive.moved_from is None:
             return False
         # No URL is given out of a file that the recording no longer points to: these are all there will ever be.
-        until = self.links.latest(moved)
+        until = self.links.find_latest_expiry(moved)
         if until is not None and until > self.clock():
             return self._stored(moved, lambda one: one.source_kept(until=until))
         self.source.delete(archive.moved_from)

@@ -1,9 +1,8 @@
 """The budget of calls to Cloudflare in moto's table: never exceeded, and shared fairly, whoever calls."""
 
-import re
+import gc
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,13 +16,19 @@ from recordings.domain.errors import ProviderThrottled, TenantThrottled, Throttl
 from recordings.domain.fair_share import TICK_SECONDS, Caller
 from recordings.observability import metrics
 from recordings.request_context import request_context
+from tests.support.functions import handler_of
 from tests.support.table import a_table, atomic, interrupted, recorded
-from tests.support.template import template
+from tests.support.template import ROOT, template
 from tools.bench.sync import size_of
 
-APPS = sorted(Path("functions").glob("*/*/app.py"))
-KINDS = {path.parent.name: path.parent.parent.name for path in APPS}
-SWEEPS = {"scan_provider_recordings", "reconcile_batch", "audit_storage"}
+FOLDERS = sorted(str(path.parent.relative_to(ROOT / "functions")) for path in ROOT.glob("functions/*/*/app.py"))
+# The others answer a person, or belong to a recording's workflow.
+CALLERS: dict[str, Caller] = {
+    "api/stop_recording": "stop",
+    "trigger/audit_storage": "background",
+    "workflow/reconcile_batch": "background",
+    "workflow/scan_provider_recordings": "background",
+}
 CALLS = 60
 # What one caller, alone, may have at once: half of its limit. Then it has what drains: a twelfth in each tick.
 PEOPLE_CALLS, RUN_CALLS, SWEEP_CALLS, STOP_CALLS, TICK_CALLS = 27, 24, 18, 30, 5
@@ -169,12 +174,20 @@ def test_a_flood_of_stops_leaves_stops_to_others(clock: Time) -> None:
     assert sum(acquire(1, "stop", f"tenant-{n}") for n in range(10)) == 10
 
 
-def test_only_who_answers_a_person_takes_all_of_it() -> None:
-    takes = {path.parent.name: re.search(r"DynamoRateLimiter\((.*?)\)", path.read_text()) for path in APPS}
-    for name, found in takes.items():
-        if found is not None:
-            wanted = {"api": ""}.get(KINDS[name], '"background"' if name in SWEEPS else '"workflow"')
-            assert found[1] == ('"stop"' if name == "stop_recording" else wanted), name
+def limiters() -> list[DynamoRateLimiter]:
+    return [one for one in gc.get_objects() if type(one) is DynamoRateLimiter]
+
+
+def test_every_function_calls_as_the_caller_that_it_is() -> None:
+    calling = 0
+    for folder in FOLDERS:
+        before = limiters()
+        handler = handler_of(folder)
+        callers = {one.caller for one in limiters() if all(one is not other for other in before)}
+        calling += bool(callers)
+        wanted = CALLERS.get(folder) or ("interactive" if folder.startswith("api/") else "workflow")
+        assert callers <= {wanted}, (folder, handler)
+    assert calling > 10
 
 
 @pytest.mark.parametrize("tenants", [1, 3, 25])

@@ -216,7 +216,7 @@ def kind_of(item: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("release", [LAST], indirect=True)
 def test_links_and_purge_records_are_read(release: str) -> None:
-    assert DynamoDownloadLinks().latest(READY) == LATER
+    assert DynamoDownloadLinks().find_latest_expiry(READY) == LATER
     again = replace(PURGED, purged_at=LATER + timedelta(hours=1), found=())
     assert DynamoPurgeRecords().note(again) == PURGED
 
@@ -242,10 +242,10 @@ def test_the_present_code_writes_what_the_last_release_wrote_and_a_kind(monkeypa
         DynamoRooms().add(a_room())
         recordings = DynamoRecordings()
         for one in RECORDINGS:
-            recordings.add(one, nonce=None)
+            recordings.add(one, lease_nonce=None)
             if one.id in DELETED:
                 recordings.save(one, one.deleted(at=LATER))
-        assert DynamoDownloadLinks().note(READY, until=LATER)
+        assert DynamoDownloadLinks().note_expiry(READY, until=LATER)
         DynamoPurgeRecords().note(PURGED)
         now = {(item["pk"]["S"], item["sk"]["S"]): item for item in items()}
     for then in stored_by(LAST):
@@ -257,7 +257,7 @@ def test_the_present_code_writes_what_the_last_release_wrote_and_a_kind(monkeypa
 def test_a_plain_write_adds_only_its_nonce_until_the_next_transaction() -> None:
     with a_table():
         recordings, one = DynamoRecordings(), made(10, Status.PROCESSING)
-        recordings.add(one, nonce=None)
+        recordings.add(one, lease_nonce=None)
         (before,) = [item for item in items() if "history" in item]
         again = one.recovered(at=LATER)
         recordings.save(one, again)
