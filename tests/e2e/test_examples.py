@@ -51,7 +51,7 @@ ANSWERS: dict[str, object] = {
     "ReconcileBatch": {"changed": 0, "kept": 0},
     "EndSync": {},
     "AuditStorage": dict.fromkeys(KINDS, 0),
-    "TrackRestore": {},
+    "TrackRestore": {"recording_id": None, "version": None},
     "AnnounceChanges": {"batchItemFailures": []},
     "PurgeRecording": {"batchItemFailures": []},
 }

@@ -2,8 +2,7 @@
 
 from recordings.observability import count, logger
 from recordings.wiring import trigger as wiring
-from recordings.workflow.messages.base import Payload
-from recordings.workflow.stream import handle_records
+from recordings.workflow.stream import StreamEvent, StreamOutput, StreamRecord, handle_records
 from recordings.workflow.task import task
 
 purge_recording, read_removal = wiring.purge_recording(), wiring.read_removal()
@@ -11,13 +10,13 @@ METRICS = {"purged": "RecordingsPurged", "purge refused": "PurgesRefused"}
 
 
 @task
-def handler(payload: Payload) -> Payload:
+def handler(event: StreamEvent) -> StreamOutput:
     # The records are independent: one that fails does not stop the others.
-    return handle_records(payload, purge, failure="not purged", metric="PurgesFailed", ids=ids_of)
+    return handle_records(event, purge, failure="not purged", metric="PurgesFailed", ids=ids_of)
 
 
-def purge(record: Payload) -> None:
-    removal = read_removal(record)
+def purge(record: StreamRecord) -> None:
+    removal = read_removal(record.removed_image, record.is_by_time_to_live)
     if removal is None:
         return
     purged = purge_recording(removal)
@@ -29,6 +28,6 @@ def purge(record: Payload) -> None:
         count("FilesPurged", len(purged.record.found))
 
 
-def ids_of(record: Payload) -> dict[str, str | None]:
-    removal = read_removal(record)
+def ids_of(record: StreamRecord) -> dict[str, str | None]:
+    removal = read_removal(record.removed_image, record.is_by_time_to_live)
     return removal.ids if removal is not None else {}

@@ -14,7 +14,7 @@ import pytest
 
 from recordings.adapters.dynamodb.connection import client
 from recordings.adapters.dynamodb.download_links import DynamoDownloadLinks
-from recordings.adapters.dynamodb.purge_records import TIME_TO_LIVE, DynamoPurgeRecords, removal_of
+from recordings.adapters.dynamodb.purge_records import DynamoPurgeRecords, removal_of
 from recordings.adapters.dynamodb.recording_items import recording_of
 from recordings.adapters.dynamodb.recordings import DynamoRecordings
 from recordings.adapters.dynamodb.rooms import DynamoRooms
@@ -224,7 +224,7 @@ def test_links_and_purge_records_are_read(release: str) -> None:
 def test_removed_items_are_read_from_the_stream() -> None:
     def removed(pk: str, recording_id: str) -> Removal | PurgeRecord | None:
         (image,) = [item for item in stored_by(LAST) if (item["pk"]["S"], item["sk"]["S"]) == (pk, recording_id)]
-        return removal_of({"eventName": "REMOVE", "userIdentity": TIME_TO_LIVE, "dynamodb": {"OldImage": image}})
+        return removal_of(image, by_time_to_live=True)
 
     deleted = as_stored(RECORDINGS[9], LAST)
     expires_at = datetime(2026, 2, 5, 13, tzinfo=UTC)

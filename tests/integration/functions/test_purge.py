@@ -305,7 +305,12 @@ def test_items_of_other_kinds_purge_nothing(house: House) -> None:
     whole_family(house, gone)
     before, item = house.left(), house.item(gone)
     for pk in ("T#tenant_1#DAY#REC", "MEETING#1", "PARTS#x", "T#tenant_1#URLS"):
-        record = {"eventName": "REMOVE", "userIdentity": TTL, "dynamodb": {"OldImage": {**item, "pk": {"S": pk}}}}
+        image = {**item, "pk": {"S": pk}}
+        record = {
+            "eventName": "REMOVE",
+            "userIdentity": TTL,
+            "dynamodb": {"SequenceNumber": "1", "OldImage": image},
+        }
         assert run(record) == []
     assert run({"eventName": "REMOVE", "userIdentity": TTL, "dynamodb": {"SequenceNumber": "1"}}) == []
     assert house.left() == before

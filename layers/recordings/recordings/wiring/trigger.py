@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from recordings.services.recordings.restore_recording import TrackRestore
     from recordings.services.sync.receive_webhook import ReceiveWebhook
 
-type StreamRecord = Mapping[str, Any]
+# An item in the table's stream.
+type Image = Mapping[str, Any]
 
 
 def receive_webhook() -> "ReceiveWebhook":
@@ -52,8 +53,8 @@ def announce_changes() -> "AnnounceChanges":
     return AnnounceChanges(bus=EventBridgeBus(), event=status_changed)
 
 
-def read_change() -> "Callable[[StreamRecord], RecordingChange]":
-    """Return what reads a record of the table's stream."""
+def read_change() -> "Callable[[Image | None, Image | None], RecordingChange]":
+    """Return what reads the images of an item before and after a write."""
     from recordings.adapters.dynamodb.stream import recording_change
 
     return recording_change
@@ -85,8 +86,8 @@ def purge_recording() -> "PurgeRecording":
     )
 
 
-def read_removal() -> "Callable[[StreamRecord], Removal | PurgeRecord | None]":
-    """Return what reads a removal from a record of the table's stream."""
+def read_removal() -> "Callable[[Image | None, bool], Removal | PurgeRecord | None]":
+    """Return what reads the image of a removed item, and whether TTL removed it."""
     from recordings.adapters.dynamodb.purge_records import removal_of
 
     return removal_of

@@ -1,30 +1,77 @@
-"""Partial failures of a batch of the table's stream, by Powertools' BatchProcessor.
+"""Events of the table's stream, and partial failures of a batch by Powertools' BatchProcessor.
 
-The answer names the records that failed. Lambda sends the stream again from the first of them on (Lambda Developer
-Guide, "Configuring partial batch response with DynamoDB"), so whatever came after it may be handled twice.
+The output names the records that failed. Lambda sends the stream again from the first of them (Lambda Developer Guide,
+"Configuring partial batch response with DynamoDB"), so records after it may be handled twice.
 """
 
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Final
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
+from pydantic import AliasPath, BaseModel, ConfigDict, Field, ValidationError
 
+from recordings.domain.errors import InvalidTaskInput
 from recordings.observability import count, identify_during, logger
-from recordings.workflow.messages.base import Payload
+from recordings.workflow.messages.base import TaskInput, TaskOutput
+
+# An item as DynamoDB writes it: each attribute with its type.
+type Image = Mapping[str, Any]
+
+# Who deletes an item whose time to live has passed (DynamoDB Developer Guide, "DynamoDB Streams and TTL").
+TIME_TO_LIVE: Final = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
+
+
+class StreamRecord(BaseModel):
+    """One write to the table. The images are the item before and after it, None where there was no such item."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
+
+    event_name: Annotated[str, Field(validation_alias="eventName")]
+    sequence_number: Annotated[str, Field(validation_alias=AliasPath("dynamodb", "SequenceNumber"))]
+    old_image: Annotated[dict[str, Any] | None, Field(validation_alias=AliasPath("dynamodb", "OldImage"))] = None
+    new_image: Annotated[dict[str, Any] | None, Field(validation_alias=AliasPath("dynamodb", "NewImage"))] = None
+    user_identity: Annotated[dict[str, Any] | None, Field(validation_alias="userIdentity")] = None
+
+    @property
+    def removed_image(self) -> Image | None:
+        """The item that this write removed, or None if it removed nothing."""
+        return self.old_image if self.event_name == "REMOVE" else None
+
+    @property
+    def is_by_time_to_live(self) -> bool:
+        """Whether DynamoDB itself removed the item at the end of its time to live."""
+        return self.user_identity == TIME_TO_LIVE
+
+
+class StreamEvent(TaskInput):
+    """A batch of records in the order of their writes."""
+
+    raw_records: Annotated[list[dict[str, Any]], Field(validation_alias="Records")]
+
+    @property
+    def records(self) -> list[StreamRecord]:
+        """The records, parsed."""
+        return [StreamRecord.model_validate(record) for record in self.raw_records]
+
+
+class StreamOutput(TaskOutput):
+    """The sequence numbers of the records that failed."""
+
+    batch_item_failures: Annotated[list[dict[str, str]], Field(alias="batchItemFailures")]
 
 
 class Skipped(Exception):
-    """A record before this one failed."""
+    """An earlier record of the batch failed."""
 
 
-SKIPPED: Final = (Skipped, Skipped("a record before this one failed"), None)
+SKIPPED: Final = (Skipped, Skipped("an earlier record failed"), None)
 
 
 class InOrder(BatchProcessor):
-    """Handles the records up to the first that fails; it and all after it come again, so nothing overtakes it.
+    """Stops at the first record that fails. Lambda sends it and all later ones again, so no record overtakes another.
 
-    Powertools has this for queues alone (SqsFifoPartialProcessor).
+    Powertools offers this for queues only (SqsFifoPartialProcessor).
     """
 
     def _process_record(self, record: dict[str, Any]) -> Any:
@@ -34,36 +81,49 @@ class InOrder(BatchProcessor):
 
 
 def handle_records(
-    payload: Payload,
-    handle: Callable[[Payload], None],
+    event: StreamEvent,
+    handle: Callable[[StreamRecord], None],
     *,
     failure: str,
     metric: str,
     in_order: bool = False,
-    ids: Callable[[Payload], dict[str, str | None]] = lambda record: {},
-) -> Payload:
-    """Handle each record, and give the answer that names those that failed.
+    ids: Callable[[StreamRecord], Mapping[str, str | None]] = lambda record: {},
+) -> StreamOutput:
+    """Handle each record, and return those that failed.
 
-    A failure is a line `failure` and one more in `metric`. `ids`: what the lines about a record name.
+    Each failure is logged as `failure` and counted in `metric`. `ids` returns the ids that a record's log lines show.
     """
-    # A batch of which nothing succeeded is answered like any other: an error would have Lambda cut it in two.
+    # Without this, a batch in which every record failed would be an error, and Lambda would split the batch.
     processor = (InOrder if in_order else BatchProcessor)(
         event_type=EventType.DynamoDBStreams, raise_on_entire_batch_failure=False
     )
 
     def record_handler(record: DynamoDBRecord) -> None:
-        try:
-            named = ids(record.raw_event)
-        except Exception:
-            # `handle` meets the same fault, and that is logged.
-            named = {}
-        with identify_during(**named):
+        write, known_ids = _parsed(record.raw_event), dict[str, str | None]()
+        if write is not None:
             try:
-                handle(record.raw_event)
+                known_ids |= ids(write)
+            except Exception:
+                # `handle` meets the same fault, which is then logged.
+                pass
+        with identify_during(**known_ids):
+            try:
+                if write is None:
+                    raise InvalidTaskInput("the record is not one of a DynamoDB stream")
+                handle(write)
             except Exception:
                 logger.exception(failure)
                 count(metric)
                 raise
 
-    answer = process_partial_response(event=payload, record_handler=record_handler, processor=processor)
-    return {**answer}
+    response = process_partial_response(
+        event={"Records": event.raw_records}, record_handler=record_handler, processor=processor
+    )
+    return StreamOutput.model_validate(response)
+
+
+def _parsed(record: dict[str, Any]) -> StreamRecord | None:
+    try:
+        return StreamRecord.model_validate(record)
+    except ValidationError:
+        return None

@@ -16,8 +16,6 @@ from recordings.adapters.dynamodb.writes import update_item
 from recordings.domain.errors import ConcurrentUpdate
 from recordings.domain.purge import SWEPT_AGAIN_AFTER, ItemKind, PurgeRecord, Removal, StoreItem
 
-# Who deletes an item whose time has come (Developer Guide, "DynamoDB Streams and TTL").
-TIME_TO_LIVE: Final = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
 MAX_ATTEMPTS: Final = 5
 _TIMES: Final = ("created_at", "deleted_at", "purged_at")
 
@@ -50,15 +48,13 @@ class DynamoPurgeRecords:
         raise ConcurrentUpdate("another purge of this recording is running")
 
 
-def removal_of(record: Mapping[str, Any]) -> Removal | PurgeRecord | None:
-    """Return what a record of the table's stream says was removed: a recording, or a purge record; None for the rest.
+def removal_of(image: Mapping[str, Any] | None, by_time_to_live: bool) -> Removal | PurgeRecord | None:
+    """Return what a removed item was: a recording, or a purge record. None for other items, and without an image.
 
     A purge record counts only if DynamoDB's TTL deleted it.
     """
-    image = record.get("dynamodb", {}).get("OldImage")
-    if record.get("eventName") != "REMOVE" or not image:
+    if not image:
         return None
-    by_time_to_live = record.get("userIdentity") == TIME_TO_LIVE
     if "purge" in image:
         purged = _decode(image["purge"][STRING])
         has_its_key = (image["pk"][STRING], image["sk"][STRING]) == _key(purged)

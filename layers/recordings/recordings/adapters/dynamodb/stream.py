@@ -1,4 +1,4 @@
-"""Records of the table's stream."""
+"""Images of items in the table's stream."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,10 +8,9 @@ from recordings.domain.change import RecordingChange
 from recordings.domain.recording import Recording
 
 
-def recording_change(record: Mapping[str, Any]) -> RecordingChange:
+def recording_change(old_image: Mapping[str, Any] | None, new_image: Mapping[str, Any] | None) -> RecordingChange:
     """Return the recording before and after a write; both None if the item is no recording."""
-    images = record["dynamodb"]
-    return RecordingChange(before=_recording(images.get("OldImage")), after=_recording(images.get("NewImage")))
+    return RecordingChange(before=_recording(old_image), after=_recording(new_image))
 
 
 def _recording(image: Mapping[str, Any] | None) -> Recording | None:

@@ -42,7 +42,7 @@ class TaskOutput(BaseModel):
 
     def to_payload(self) -> Payload:
         """Return the output as JSON values, with the keys that definitions of the last release read."""
-        payload = self.model_dump(mode="json")
+        payload = self.model_dump(mode="json", by_alias=True)
         return payload | self.last_release_keys(payload)
 
     def last_release_keys(self, payload: Payload) -> Payload:
