@@ -203,10 +203,10 @@ def test_every_policy_of_today_is_looked_at(template: Template, reference: iam.R
 
 def test_a_stack_that_is_too_large_is_found(template: Template, monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(quotas.faults(template)) == []
-    monkeypatch.setattr(quotas, "MOST", {"Resources": 40, "Parameters": 30})
+    monkeypatch.setattr(quotas, "MAX_IN_STACK", {"Resources": 40, "Parameters": 30})
     assert [(one.rule, re.sub(r"\d+", "n", one.text, count=1)) for one in quotas.faults(template)] == [
-        ("Resources", "n Resources; CloudFormation takes 40 in a stack"),
-        ("Parameters", "n Parameters; CloudFormation takes 30 in a stack"),
+        ("Resources", "n Resources; CloudFormation allows 40 in a stack"),
+        ("Parameters", "n Parameters; CloudFormation allows 30 in a stack"),
     ]
 
 

@@ -1,10 +1,10 @@
 """Gates over the template as `sam deploy` expands it: `python -m tools.checks [template.yaml]`, a part of `make check`.
 
 * cfn-lint    what CloudFormation would refuse
-* names       what would keep a second stack out of the account and region
-* quotas      what a stack may have no more of
-* iam         actions, resources and condition keys of every policy, held against AWS's service authorization data
+* names       fixed names, which a second stack could not use
+* quotas      of resources, parameters, mappings and outputs
+* iam         actions, resources and condition keys of every policy, compared with AWS's service authorization data
 * checkov     its rules for CloudFormation
 
-`checks.machines` does the same for the state machines. `excused.toml` says what is kept all the same, and why.
+`tools.checks.machines` checks the state machines. `excused.toml` lists the accepted faults with reasons.
 """

@@ -1,4 +1,4 @@
-"""Run the gates over a template. Exits with 1 after printing what they found, a line each."""
+"""Run the gates over a template. Prints each fault on a line, and exits with 1 if there is one."""
 
 import json
 import subprocess
@@ -27,11 +27,11 @@ def service_authorization() -> iam.Reference:
 
 
 def expansions(path: Path) -> Sequence[str]:
-    """The templates that CloudFormation gets. Ends the program, and says why, where the translator refuses this one."""
+    """Return the templates that CloudFormation receives. Ends the program with the translator's error if it has one."""
     command = [ROOT / ".tools/sam/bin/python", ROOT / "tools/checks/expand.py", path]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        # Otherwise the SAM CLI only says there that nobody has published its own metrics.
+        # Without an error the SAM CLI only writes about its own metrics there.
         sys.stderr.write(done.stderr)
         raise SystemExit(done.returncode)
     texts: list[str] = json.loads(done.stdout)
@@ -47,11 +47,11 @@ def linted(text: str, template: dict[str, Any]) -> Iterator[Fault]:
 
 
 def found(path: Path, excused: Path = EXCUSED) -> Iterator[str]:
-    """What the gates find in a template, a line each."""
+    """Yield the faults that the gates find in a template, a line each."""
     texts = expansions(path)
     reference = service_authorization()
     with tempfile.TemporaryDirectory() as folder:
-        # What is deployed to production has all that the others have.
+        # The template for production contains everything that the others contain.
         written = Path(folder) / "expanded.yaml"
         written.write_text(texts[-1])
         checkov = Checkov(GATES / "bin/python", written)

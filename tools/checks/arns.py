@@ -1,6 +1,6 @@
-"""What a value of an expanded template becomes when CloudFormation resolves it: text with examples in place of names.
+"""Resolve values of an expanded template as CloudFormation does, with examples in place of names.
 
-Only as exact as policies need it: of which service and type an ARN is, and which parts of it are wildcards.
+The result is as exact as the checks of policies need: service and type of an ARN, and its wildcards.
 """
 
 import re
@@ -34,7 +34,7 @@ ARNS: Final = {
     "AWS::Scheduler::Schedule": f"arn:aws:scheduler:{ACCOUNT}:schedule/default/{{0}}",
     "AWS::StepFunctions::StateMachine": f"arn:aws:states:{ACCOUNT}:stateMachine:{{0}}",
 }
-# Whose `Ref` is the ARN, not the name.
+# Types whose `Ref` is the ARN, not the name.
 REF_IS_ARN: Final = frozenset(
     {
         "AWS::IAM::ManagedPolicy",
@@ -44,7 +44,7 @@ REF_IS_ARN: Final = frozenset(
         "AWS::StepFunctions::StateMachine",
     }
 )
-# Of a parameter that is an ARN: the first that its AllowedPattern takes.
+# Examples for parameters that are ARNs. The first that matches the AllowedPattern is used.
 PARAMETERS: Final = (
     f"arn:aws:secretsmanager:{ACCOUNT}:secret:name-AbCdEf",
     f"arn:aws:sns:{ACCOUNT}:name",
@@ -53,11 +53,11 @@ PARAMETERS: Final = (
 
 
 class Unknown(Exception):
-    """A value of which it cannot be told what it becomes."""
+    """A value that cannot be resolved."""
 
 
 def resolved(value: Any, template: dict[str, Any]) -> list[str]:
-    """The texts that a value may become; of a condition both. Raises Unknown."""
+    """Return the texts that a value may become; both of a condition. Raises Unknown."""
     match value:
         case str():
             return [value]
@@ -65,21 +65,27 @@ def resolved(value: Any, template: dict[str, Any]) -> list[str]:
             return [text for one in value for text in resolved(one, template)]
         case {"Ref": "AWS::NoValue"}:
             return []
-        case {"Ref": str(name)}:
-            return [_referred(name, template)]
-        case {"Fn::GetAtt": [str(name), str(attribute)]}:
-            return [_attribute(name, attribute, template)]
-        case {"Fn::GetAtt": str(path)}:
-            name, _, attribute = path.partition(".")
-            return [_attribute(name, attribute, template)]
-        case {"Fn::Sub": str(text)}:
-            return [_substituted(text, {}, template)]
-        case {"Fn::Sub": [str(text), dict(given)]}:
-            return [_substituted(text, given, template)]
-        case {"Fn::Join": [str(between), list(parts)]}:
-            return [between.join(_single(part, template) for part in parts)]
         case {"Fn::If": [_, then, other]}:
             return resolved(then, template) + resolved(other, template)
+    return [_text(value, template)]
+
+
+def _text(value: Any, template: dict[str, Any]) -> str:
+    """Return the text of a function that has one. Raises Unknown."""
+    match value:
+        case {"Ref": str(name)}:
+            return _referred(name, template)
+        case {"Fn::GetAtt": [str(name), str(attribute)]}:
+            return _attribute(name, attribute, template)
+        case {"Fn::GetAtt": str(path)}:
+            name, _, attribute = path.partition(".")
+            return _attribute(name, attribute, template)
+        case {"Fn::Sub": str(text)}:
+            return _substituted(text, {}, template)
+        case {"Fn::Sub": [str(text), dict(given)]}:
+            return _substituted(text, given, template)
+        case {"Fn::Join": [str(between), list(parts)]}:
+            return between.join(_single(part, template) for part in parts)
     raise Unknown(f"{value} is not understood")
 
 

@@ -1,4 +1,4 @@
-"""What a gate finds, and what is excused of it."""
+"""Faults that a gate finds, and their excuses."""
 
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,7 +28,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Excuse:
-    """`where` holds logical ids, as shell patterns, or types of resources."""
+    """`where` contains logical ids, as shell patterns, or types of resources."""
 
     gate: str
     rule: str
@@ -36,7 +36,7 @@ class Excuse:
     reason: str
 
     def covers(self, fault: Fault) -> Iterator[str]:
-        """The entries of `where` that a fault is kept by."""
+        """Yield the entries of `where` that excuse a fault."""
         if (fault.gate, fault.rule) == (self.gate, self.rule):
             for one in self.where:
                 if fnmatchcase(fault.logical_id, one) or fault.resource_type == one:
@@ -44,12 +44,12 @@ class Excuse:
 
 
 def excuses(path: Path = EXCUSED) -> Sequence[Excuse]:
-    """Every excuse of the file. Raises KeyError or TypeError where one is incomplete."""
+    """Return every excuse of the file. Raises KeyError or TypeError if one is incomplete."""
     return [Excuse(**one) for one in tomllib.loads(path.read_text())["excused"]]
 
 
 def kept(faults: Iterable[Fault], allowed: Sequence[Excuse]) -> Iterator[str]:
-    """A line for each fault without an excuse, and for each excuse that has no reason or excuses nothing."""
+    """Yield a line for each fault without an excuse, and for each excuse without a reason or a fault."""
     used: set[tuple[str, str, str]] = set()
     for fault in faults:
         covered = [(fault.gate, fault.rule, one) for excuse in allowed for one in excuse.covers(fault)]

