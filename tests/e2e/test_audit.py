@@ -87,9 +87,9 @@ def begin_upload(running: Json, key: str) -> None:
     stack.client(running, "r2").create_multipart_upload(Bucket=running["buckets"]["r2"], Key=key)
 
 
-def in_cloudflare(cloudflare: httpx.Client, capture_id: str, status: str) -> None:
+def in_cloudflare(cloudflare: httpx.Client, cloudflare_recording_id: str, status: str) -> None:
     """Wait for what the stand-in says of a capture."""
-    until(lambda: cloudflare.get(f"/recordings/{capture_id}").json()["data"]["status"] == status)
+    until(lambda: cloudflare.get(f"/recordings/{cloudflare_recording_id}").json()["data"]["status"] == status)
 
 
 def make_hours_pass(running: Json, tenant: str) -> None:

@@ -29,7 +29,7 @@ from tests.e2e.support import (
 from tools.local import stack
 
 CALLERS = 32
-LOST, KEPT = 188, 12
+LOST, FILE_RETENTION = 188, 12
 
 
 def at_once(call: Callable[[], httpx.Response], callers: int = CALLERS) -> list[httpx.Response]:
@@ -199,7 +199,7 @@ def test_two_hundred_imports_under_syncs_and_webhooks_happen_once_and_are_counte
     room = a_room(api)
     # Most are lost ones, so that the test is about importing and not about fetching.
     ids = make(cloudflare, room["cloudflare_meeting_id"], count=LOST, status="ERRORED", apart_seconds=600)
-    ids += make(cloudflare, room["cloudflare_meeting_id"], count=KEPT, apart_seconds=3600)
+    ids += make(cloudflare, room["cloudflare_meeting_id"], count=FILE_RETENTION, apart_seconds=3600)
 
     def webhooks() -> None:
         for one in ids[::4]:
@@ -215,19 +215,26 @@ def test_two_hundred_imports_under_syncs_and_webhooks_happen_once_and_are_counte
     assert all(answer.headers["retry-after"] for answer in answers if answer.status_code == 503)
     until(lambda: api.post("/rooms/room_1/recordings/sync").status_code == 200, every=1)
     until(lambda: delivered(cloudflare, ids[::4]), seconds=120, every=1)
-    until(lambda: total(api, status="ready") == KEPT, seconds=120, every=1)
-    whole = {"all": LOST + KEPT, "recording": 0, "processing": 0, "ready": KEPT, "archived": 0, "failed": LOST}
+    until(lambda: total(api, status="ready") == FILE_RETENTION, seconds=120, every=1)
+    whole = {
+        "all": LOST + FILE_RETENTION,
+        "recording": 0,
+        "processing": 0,
+        "ready": FILE_RETENTION,
+        "archived": 0,
+        "failed": LOST,
+    }
     assert tallies(api) == whole
-    assert total(api, room_id="room_1", status=["ready", "failed"]) == LOST + KEPT
+    assert total(api, room_id="room_1", status=["ready", "failed"]) == LOST + FILE_RETENTION
     links = [row for row in scanned(running, of="CLOUDFLARE#") if row["pk"]["S"].removeprefix("CLOUDFLARE#") in ids]
-    assert len({row["recording_id"]["S"] for row in links}) == len(links) == LOST + KEPT
+    assert len({row["recording_id"]["S"] for row in links}) == len(links) == LOST + FILE_RETENTION
 
-    assert len(keys(running, "r2", f"{tenant}/room_1/")) == KEPT
+    assert len(keys(running, "r2", f"{tenant}/room_1/")) == FILE_RETENTION
 
     before = scanned(running, of=tenant)
     again = api.post("/rooms/room_1/recordings/sync")
     assert again.json()["data"] == {"synced_count": 0, "recordings": []}
-    assert len(before) > LOST + KEPT
+    assert len(before) > LOST + FILE_RETENTION
     assert scanned(running, of=tenant) == before
 
 

@@ -136,10 +136,10 @@ def step_of(api: httpx.Client, recording_id: str) -> str | None:
     return progress and str(progress["step"])
 
 
-def media_calls(cloudflare: httpx.Client, capture_id: str) -> int:
+def media_calls(cloudflare: httpx.Client, cloudflare_recording_id: str) -> int:
     """How often the recording's file was asked for."""
     asked = cloudflare.get("/requests").json()["data"]
-    return sum(one["operation"] == "media" and capture_id in one["path"] for one in asked)
+    return sum(one["operation"] == "media" and cloudflare_recording_id in one["path"] for one in asked)
 
 
 def executions_under_way(running: Json, api: httpx.Client, cloudflare: httpx.Client) -> Json:

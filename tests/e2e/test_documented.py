@@ -41,7 +41,7 @@ def executions(running: dict[str, Any]) -> Iterator[None]:
 
 
 def replaced(block: Block, running: dict[str, Any]) -> str:
-    theirs = {
+    provider_recording = {
         "recordings-dev": f"recordings-{NAME}",
         "recordings-prod": f"recordings-{NAME}",
         API: running["api_url"],
@@ -49,8 +49,8 @@ def replaced(block: Block, running: dict[str, Any]) -> str:
         "--local ": f"--local {NAME} ",
     }
     text = block.text
-    for name, ours in theirs.items():
-        text = text.replace(name, ours)
+    for name, recording in provider_recording.items():
+        text = text.replace(name, recording)
     return text
 
 

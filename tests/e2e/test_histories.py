@@ -574,10 +574,10 @@ def changes_of(running: Json) -> dict[str, list[Json]]:
 
 
 def each_capture_is_one_recording(one: Played, found: Found) -> None:
-    made, ours = {capture["id"]: capture for capture in one.look()}, found.recordings(one.tenant)
-    assert Counter(row["cloudflare_id"] for row in ours) == Counter(made.keys())
+    made, recording = {capture["id"]: capture for capture in one.look()}, found.recordings(one.tenant)
+    assert Counter(row["cloudflare_id"] for row in recording) == Counter(made.keys())
     rooms = {meeting: room for room, meeting in one.meetings.items()}
-    for row in ours:
+    for row in recording:
         capture = made[row["cloudflare_id"]]
         assert (row["room_id"], row["meeting_id"]) == (rooms[capture["meeting_id"]], capture["meeting_id"])
         assert row["origin"] == ("auto" if capture["auto"] else "api")

@@ -164,9 +164,9 @@ def test_another_tenants_things_do_not_exist(client: Client, api: httpx.Client) 
     stranger = client(of="stranger")
 
     for path in (f"/recordings/{recording['id']}", f"/recordings/{recording['id']}/download"):
-        theirs, unknown = stranger.get(path), stranger.get(path.replace(recording["id"], "rec_unknown"))
-        assert (theirs.status_code, unknown.status_code) == (404, 404)
-        assert theirs.json() | {"request_id": ""} == unknown.json() | {"request_id": ""}
+        provider_recording, unknown = stranger.get(path), stranger.get(path.replace(recording["id"], "rec_unknown"))
+        assert (provider_recording.status_code, unknown.status_code) == (404, 404)
+        assert provider_recording.json() | {"request_id": ""} == unknown.json() | {"request_id": ""}
     assert stranger.get("/rooms/room_1").json()["code"] == "room_not_found"
     assert stranger.post("/rooms/room_1/recordings/stop").json()["code"] == "room_not_found"
     assert stranger.get("/recordings").json()["meta"]["total"] == 0

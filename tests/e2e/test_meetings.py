@@ -28,7 +28,7 @@ ADOPT = "recordings:read recordings:write recordings:adopt"
 
 
 @pytest.fixture
-def theirs(client: Client, tenant: str) -> httpx.Client:
+def provider_recording(client: Client, tenant: str) -> httpx.Client:
     """The tenant that is attacked; `api` is the one that attacks."""
     return client(of=f"victim-of-{tenant}", scope=ADOPT)
 
@@ -59,12 +59,12 @@ def a_meeting(cloudflare: httpx.Client, *, record_on_start: bool = False) -> str
 
 
 def test_a_start_and_a_stop_do_not_reach_another_tenants_recording(
-    running: Json, theirs: httpx.Client, attacker: httpx.Client, cloudflare: httpx.Client
+    running: Json, provider_recording: httpx.Client, attacker: httpx.Client, cloudflare: httpx.Client
 ) -> None:
     """Also not where the table of an earlier release lets the meeting go while it is recorded."""
-    meeting_id = a_room(theirs)["cloudflare_meeting_id"]
-    recording_id = start(theirs)
-    moved = put(theirs, cloudflare_meeting_id=a_meeting(cloudflare))
+    meeting_id = a_room(provider_recording)["cloudflare_meeting_id"]
+    recording_id = start(provider_recording)
+    moved = put(provider_recording, cloudflare_meeting_id=a_meeting(cloudflare))
     assert refusal(moved) == (409, "room_recording")
     assert moved.json()["recording"]["id"] == recording_id
     assert refusal(put(attacker, cloudflare_meeting_id=meeting_id)) == (409, "meeting_in_use")
@@ -83,17 +83,17 @@ def test_a_start_and_a_stop_do_not_reach_another_tenants_recording(
     assert sync(attacker)["recordings"] == []
     (capture,) = captures(cloudflare, meeting_id)
     assert capture["status"] in {"INVOKED", "RECORDING"}
-    assert get(theirs, recording_id)["status"] == "recording"
-    stop(theirs)
-    in_status(theirs, recording_id, "ready")
+    assert get(provider_recording, recording_id)["status"] == "recording"
+    stop(provider_recording)
+    in_status(provider_recording, recording_id, "ready")
     assert total(attacker) == 0
 
 
 @pytest.mark.parametrize("wanted", [True, False])
 def test_a_refused_call_leaves_a_strangers_meeting_as_it_is(
-    theirs: httpx.Client, attacker: httpx.Client, cloudflare: httpx.Client, wanted: bool
+    provider_recording: httpx.Client, attacker: httpx.Client, cloudflare: httpx.Client, wanted: bool
 ) -> None:
-    made = put(theirs, record_on_start=not wanted).json()["data"]
+    made = put(provider_recording, record_on_start=not wanted).json()["data"]
     meeting_id = made["cloudflare_meeting_id"]
 
     refused = put(attacker, cloudflare_meeting_id=meeting_id, record_on_start=wanted)
@@ -104,25 +104,25 @@ def test_a_refused_call_leaves_a_strangers_meeting_as_it_is(
 
 
 def test_nobody_inherits_what_was_recorded_in_a_deleted_rooms_meeting(
-    theirs: httpx.Client, attacker: httpx.Client, cloudflare: httpx.Client
+    provider_recording: httpx.Client, attacker: httpx.Client, cloudflare: httpx.Client
 ) -> None:
     settle(cloudflare, webhooks=False)
-    meeting_id = a_room(theirs)["cloudflare_meeting_id"]
+    meeting_id = a_room(provider_recording)["cloudflare_meeting_id"]
     made = make(cloudflare, meeting_id)
-    assert theirs.delete("/rooms/room_1").status_code == 200
+    assert provider_recording.delete("/rooms/room_1").status_code == 200
 
     assert refusal(put(attacker, cloudflare_meeting_id=meeting_id)) == (409, "meeting_in_use")
     a_room(attacker)
     assert sync(attacker)["synced_count"] == 0
 
     # The room let its meeting go only after what it held was imported.
-    (row,) = theirs.get("/recordings").json()["data"]
-    assert in_status(theirs, row["id"], "ready")["room"] == {"id": "room_1", "name": "Room room_1"}
+    (row,) = provider_recording.get("/recordings").json()["data"]
+    assert in_status(provider_recording, row["id"], "ready")["room"] == {"id": "room_1", "name": "Room room_1"}
     assert made["meeting_id"] == meeting_id
     assert total(attacker) == 0
     # Its own tenant may take it up again.
-    assert put(theirs, "room_2", cloudflare_meeting_id=meeting_id).status_code == 201
-    assert sync(theirs, "room_2")["synced_count"] == 0
+    assert put(provider_recording, "room_2", cloudflare_meeting_id=meeting_id).status_code == 201
+    assert sync(provider_recording, "room_2")["synced_count"] == 0
 
 
 def test_what_was_recorded_before_a_meeting_was_adopted_is_nobodys(
@@ -202,10 +202,10 @@ def test_what_is_recorded_by_itself_ends_the_same_here_and_at_cloudflare(
 
 
 def test_a_meeting_that_a_deleted_room_had_stays_its_tenants(
-    running: Json, theirs: httpx.Client, attacker: httpx.Client, tenant: str
+    running: Json, provider_recording: httpx.Client, attacker: httpx.Client, tenant: str
 ) -> None:
-    meeting_id = a_room(theirs)["cloudflare_meeting_id"]
-    assert theirs.delete("/rooms/room_1").status_code == 200
+    meeting_id = a_room(provider_recording)["cloudflare_meeting_id"]
+    assert provider_recording.delete("/rooms/room_1").status_code == 200
     (link,) = [row for row in scanned(running, of="") if row["pk"]["S"] == f"MEETING#{meeting_id}"]
     assert link["tenant_id"]["S"] == f"victim-of-{tenant}"
     for _ in range(2):

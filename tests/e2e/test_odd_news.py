@@ -50,16 +50,16 @@ def tidy(running: Json, cloudflare: httpx.Client) -> Iterator[None]:
     free_the_sync(running)
     yield
     cloudflare.delete("/rows").raise_for_status()
-    for capture_id in [*CHANGED]:
-        change(cloudflare, capture_id, raw={}, raw_in=["start", "get", "list", "active"], hidden=[])
-        cloudflare.post(f"/recordings/{capture_id}/end").raise_for_status()
+    for cloudflare_recording_id in [*CHANGED]:
+        change(cloudflare, cloudflare_recording_id, raw={}, raw_in=["start", "get", "list", "active"], hidden=[])
+        cloudflare.post(f"/recordings/{cloudflare_recording_id}/end").raise_for_status()
     CHANGED.clear()
     lose_unfinished(cloudflare)
 
 
-def change(cloudflare: httpx.Client, capture_id: str, **facts: Any) -> None:
-    cloudflare.patch(f"/recordings/{capture_id}", json=facts).raise_for_status()
-    CHANGED.add(capture_id)
+def change(cloudflare: httpx.Client, cloudflare_recording_id: str, **facts: Any) -> None:
+    cloudflare.patch(f"/recordings/{cloudflare_recording_id}", json=facts).raise_for_status()
+    CHANGED.add(cloudflare_recording_id)
 
 
 def only(cloudflare: httpx.Client, room: Json) -> Json:
@@ -75,9 +75,9 @@ def test_odd_rows_hold_up_neither_their_rooms_sync_nor_everybodys(
     meeting_id = room["cloudflare_meeting_id"]
     wanted = {make(cloudflare, meeting_id)["id"]: "ready"}
     for raw, right in ODD:
-        capture_id = make(cloudflare, meeting_id)["id"]
-        change(cloudflare, capture_id, raw=raw)
-        wanted[capture_id] = right
+        cloudflare_recording_id = make(cloudflare, meeting_id)["id"]
+        change(cloudflare, cloudflare_recording_id, raw=raw)
+        wanted[cloudflare_recording_id] = right
     for row in WITHOUT_ID:
         cloudflare.post("/rows", json={"row": row, "meeting_id": meeting_id}).raise_for_status()
 
@@ -107,10 +107,10 @@ def test_a_recording_that_reads_do_not_show_yet_goes_on(
 ) -> None:
     room = a_room(api)
     recording_id = start(api)
-    capture_id = only(cloudflare, room)["id"]
-    change(cloudflare, capture_id, hidden=["get", "list", "active"])
+    cloudflare_recording_id = only(cloudflare, room)["id"]
+    change(cloudflare, cloudflare_recording_id, hidden=["get", "list", "active"])
     assert sync(api)["synced_count"] == 0
-    change(cloudflare, capture_id, hidden=[])
+    change(cloudflare, cloudflare_recording_id, hidden=[])
 
     sync_all(running)
 
@@ -142,11 +142,11 @@ def test_a_url_that_comes_after_the_end_was_told_is_waited_for(api: httpx.Client
     room = a_room(api)
     recording_id = start(api)
     stop(api)
-    capture_id = only(cloudflare, room)["id"]
+    cloudflare_recording_id = only(cloudflare, room)["id"]
     # Whoever looks first, a webhook or the run, sees no URL; nor does the next one.
     lies: Json = {"download_url": None, "download_url_expiry": None}
-    change(cloudflare, capture_id, raw=[lies, lies, {}], raw_in=["get"])
+    change(cloudflare, cloudflare_recording_id, raw=[lies, lies, {}], raw_in=["get"])
 
-    cloudflare.post(f"/recordings/{capture_id}/status", json={"status": "UPLOADED"}).raise_for_status()
+    cloudflare.post(f"/recordings/{cloudflare_recording_id}/status", json={"status": "UPLOADED"}).raise_for_status()
 
     assert in_status(api, recording_id, "ready")["partial"] is False

@@ -34,10 +34,10 @@ def test_a_recording_that_is_paused_at_cloudflare_is_recording_and_becomes_ready
     command = commands(operator)
     room = a_room(api)
     recording_id = start(api)
-    (theirs,) = captures(cloudflare, room["cloudflare_meeting_id"])
+    (provider_recording,) = captures(cloudflare, room["cloudflare_meeting_id"])
     until(lambda: captures(cloudflare, room["cloudflare_meeting_id"])[0]["status"] == "RECORDING")
     for action in ("pause", "resume", "pause"):
-        command(theirs["id"], action=action)
+        command(provider_recording["id"], action=action)
         assert sync(api)["synced_count"] == 0
         assert get(api, recording_id)["status"] == "recording"
     refused = api.post("/rooms/room_1/recordings/start")

@@ -50,10 +50,10 @@ LINES: dict[str, Json | None] = {
 }
 
 
-def media_calls(cloudflare: httpx.Client, capture_id: str) -> int:
+def media_calls(cloudflare: httpx.Client, cloudflare_recording_id: str) -> int:
     """How often a recording's file was asked for."""
     asked = cloudflare.get("/requests").json()["data"]
-    return sum(one["operation"] == "media" and capture_id in one["path"] for one in asked)
+    return sum(one["operation"] == "media" and cloudflare_recording_id in one["path"] for one in asked)
 
 
 def only(cloudflare: httpx.Client, room: Json) -> Json:
@@ -62,18 +62,20 @@ def only(cloudflare: httpx.Client, room: Json) -> Json:
     return made
 
 
-def change(cloudflare: httpx.Client, capture_id: str, **facts: Any) -> None:
-    cloudflare.patch(f"/recordings/{capture_id}", json=facts).raise_for_status()
+def change(cloudflare: httpx.Client, cloudflare_recording_id: str, **facts: Any) -> None:
+    cloudflare.patch(f"/recordings/{cloudflare_recording_id}", json=facts).raise_for_status()
 
 
-def state(cloudflare: httpx.Client, capture_id: str, status: str) -> None:
-    cloudflare.post(f"/recordings/{capture_id}/status", json={"status": status}).raise_for_status()
+def state(cloudflare: httpx.Client, cloudflare_recording_id: str, status: str) -> None:
+    cloudflare.post(f"/recordings/{cloudflare_recording_id}/status", json={"status": status}).raise_for_status()
 
 
-def check_whole(running: Json, api: httpx.Client, cloudflare: httpx.Client, recording_id: str, capture_id: str) -> Json:
+def check_whole(
+    running: Json, api: httpx.Client, cloudflare: httpx.Client, recording_id: str, cloudflare_recording_id: str
+) -> Json:
     """The recording is ready with exactly Cloudflare's bytes, kept once, and nothing is left half uploaded."""
     found = in_status(api, recording_id, "ready", seconds=150)
-    truth = cloudflare.get(f"/recordings/{capture_id}").json()["data"]
+    truth = cloudflare.get(f"/recordings/{cloudflare_recording_id}").json()["data"]
     assert found["size_bytes"] == truth["size"]
     assert downloaded(api, recording_id) == truth["sha256"]
     assert unfinished(running, "r2", recording_id) == []
@@ -159,16 +161,16 @@ def copied(running: Json) -> Iterator[Copied]:
     ("line", "name"), [(line, name) for line in LINES for name in SIZES if line == "good" or SIZES[name] > MIB]
 )
 def test_a_file_of_any_size_arrives_whole_over_any_line(running: Json, copied: Copied, line: str, name: str) -> None:
-    recording_id, capture_id = copied.ids[line, name]
+    recording_id, cloudflare_recording_id = copied.ids[line, name]
 
-    found = check_whole(running, copied.api, copied.control, recording_id, capture_id)
+    found = check_whole(running, copied.api, copied.control, recording_id, cloudflare_recording_id)
 
     assert found["size_bytes"] == SIZES[name]
     assert len(keys(running, "r2", recording_id)) == 1
     assert [entry["status"] for entry in found["history"]] == ["recording", "processing", "ready"]
     if line == "cut" and SIZES[name] > 16 * MIB:
         # One to measure, one for each part, and one more for each connection that broke.
-        assert media_calls(copied.control, capture_id) > 1 + -(-SIZES[name] // (16 * MIB))
+        assert media_calls(copied.control, cloudflare_recording_id) > 1 + -(-SIZES[name] // (16 * MIB))
 
 
 def test_files_that_cannot_be_read_in_ranges_arrive_whole(
@@ -287,8 +289,13 @@ def answers_to(cloudflare: httpx.Client, mark: str) -> list[list[Any]]:
     return [one["answers"] for one in cloudflare.get("/deliveries").json()["data"] if mark in one["body"]]
 
 
-def hook(capture_id: str, meeting_id: str, status: str, mark: str) -> Json:
-    told = {"id": capture_id, "recordingId": capture_id, "status": status, "meetingId": meeting_id}
+def hook(cloudflare_recording_id: str, meeting_id: str, status: str, mark: str) -> Json:
+    told = {
+        "id": cloudflare_recording_id,
+        "recordingId": cloudflare_recording_id,
+        "status": status,
+        "meetingId": meeting_id,
+    }
     return {"event": "recording.statusUpdate", "recording": told, "meeting": {"id": meeting_id}, "mark": mark}
 
 

@@ -58,7 +58,7 @@ def rows_of(running: Json, tenant: str) -> list[Json]:
 
 
 @pytest.fixture
-def theirs(api: httpx.Client, cloudflare: httpx.Client) -> list[str]:
+def provider_recording(api: httpx.Client, cloudflare: httpx.Client) -> list[str]:
     """Recordings of the first tenant: one that records, one that is ready and one that is deleted."""
     running_id = (a_room(api), start(api))[1]
     ready, _ = imported(api, cloudflare, a_room(api, "room_2"))
@@ -70,7 +70,7 @@ def theirs(api: httpx.Client, cloudflare: httpx.Client) -> list[str]:
 
 
 def test_another_tenants_recordings_answer_as_unknown_and_malformed_ids_do(
-    running: dict[str, Any], client: Client, api: httpx.Client, tenant: str, theirs: list[str]
+    running: dict[str, Any], client: Client, api: httpx.Client, tenant: str, provider_recording: list[str]
 ) -> None:
     stranger = client(of=f"other-{tenant}")
     for number in (1, 2, 3):
@@ -82,7 +82,7 @@ def test_another_tenants_recordings_answer_as_unknown_and_malformed_ids_do(
         assert unknown[0] == 404, (method, path, unknown)
         assert b'"recording_not_found"' in unknown[1]
         assert as_seen(ask(stranger, method, path, body, MALFORMED)) == unknown
-        for id in theirs:
+        for id in provider_recording:
             assert as_seen(ask(stranger, method, path, body, id)) == unknown, (method, path, id)
 
     assert rows_of(running, tenant) == before
@@ -91,7 +91,7 @@ def test_another_tenants_recordings_answer_as_unknown_and_malformed_ids_do(
 
 
 def test_another_tenants_rooms_answer_as_unknown_and_malformed_ids_do(
-    running: dict[str, Any], client: Client, api: httpx.Client, tenant: str, theirs: list[str]
+    running: dict[str, Any], client: Client, api: httpx.Client, tenant: str, provider_recording: list[str]
 ) -> None:
     stranger = client(of=f"other-{tenant}")
     before = rows_of(running, tenant)
@@ -129,7 +129,7 @@ def test_two_tenants_with_the_same_room_ids_record_apart(
 
 
 def test_the_filter_of_a_room_shows_no_other_tenants_recordings(
-    client: Client, api: httpx.Client, theirs: list[str], tenant: str
+    client: Client, api: httpx.Client, provider_recording: list[str], tenant: str
 ) -> None:
     stranger = client(of=f"other-{tenant}")
     a_room(stranger, "room_2")

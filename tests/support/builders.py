@@ -8,8 +8,9 @@ from ulid import ULID
 from recordings.domain.admission import Proof
 from recordings.domain.lifecycle import Status
 from recordings.domain.provider_recording import ProviderRecording, ProviderStatus
-from recordings.domain.recording import Change, Failure, Recording, StoredFile
+from recordings.domain.recording import Change, Failure, Recording
 from recordings.domain.room import Room
+from recordings.domain.stored_file import StoredFile
 from recordings.services.transfer.admit_file import VerifiedFile
 
 NOON = datetime(2026, 1, 6, 12, tzinfo=UTC)
@@ -54,7 +55,7 @@ def a_recording(**changes: Any) -> Recording:
 
 
 def a_file(**changes: Any) -> StoredFile:
-    told: dict[str, Any] = {"provider": "r2", "key": "key", "size_bytes": 1000, "content_type": "video/mp4"}
+    told: dict[str, Any] = {"store": "r2", "key": "key", "size_bytes": 1000, "content_type": "video/mp4"}
     return StoredFile(**told | changes)
 
 
@@ -75,7 +76,7 @@ def a_room(**changes: Any) -> Room:
 def a_capture(**changes: Any) -> ProviderRecording:
     """A capture that Cloudflare is making on request."""
     told: dict[str, Any] = {
-        "id": "capture_1",
+        "cloudflare_recording_id": "capture_1",
         "status": ProviderStatus.RECORDING,
         "invoked_at": NOON,
         "started_at": NOON,

@@ -126,8 +126,8 @@ class Crashes(Relay):
 
     async def _kill(self, function: str, writer: asyncio.StreamWriter) -> None:
         """Kill the worker at the other end of a connection."""
-        (_, port), (_, ours) = writer.get_extra_info("peername"), writer.get_extra_info("sockname")
-        pid = await asyncio.to_thread(holder_of, port, ours)
+        (_, port), (_, recording) = writer.get_extra_info("peername"), writer.get_extra_info("sockname")
+        pid = await asyncio.to_thread(holder_of, port, recording)
         # Never anybody but a worker of this very function.
         told = f"AWS_LAMBDA_FUNCTION_NAME={self._functions[function]}\0".encode()
         if pid is not None and told in Path(f"/proc/{pid}/environ").read_bytes():

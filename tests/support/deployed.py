@@ -99,9 +99,9 @@ class StandIn:
 
     def begin(self, meeting_id: str) -> ProviderRecording:
         """A recording that Cloudflare began by itself and that runs."""
-        capture = self.world.begin(meeting_id, auto=True)
-        capture.status, capture.started_at = "RECORDING", capture.invoked_at
-        return capture
+        provider_recording = self.world.begin(meeting_id, auto=True)
+        provider_recording.status, provider_recording.started_at = "RECORDING", provider_recording.invoked_at
+        return provider_recording
 
 
 @dataclass

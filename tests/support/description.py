@@ -33,7 +33,7 @@ def as_sent() -> Document:
         content = response["content"]
         choices = content.get(PROBLEM, {}).get("schema", {}).get("anyOf", [])
         if GATEWAY in choices:
-            ours = [one for one in choices if one != GATEWAY]
-            content[PROBLEM]["schema"] = ours[0] if len(ours) == 1 else {"anyOf": ours}
+            recording = [one for one in choices if one != GATEWAY]
+            content[PROBLEM]["schema"] = recording[0] if len(recording) == 1 else {"anyOf": recording}
             content[JSON] = {"schema": GATEWAY, "examples": {"gateway": content[PROBLEM]["examples"].pop("gateway")}}
     return document

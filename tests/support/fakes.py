@@ -13,6 +13,7 @@ from typing import Any
 from ulid import ULID
 
 from recordings.adapters.dynamodb.cursors import decode_cursor, encode_cursor
+from recordings.domain.archive import Tier
 from recordings.domain.errors import (
     ChecksumMismatch,
     ConcurrentUpdate,
@@ -33,14 +34,14 @@ from recordings.domain.errors import (
 from recordings.domain.lifecycle import Status
 from recordings.domain.meeting import MeetingOwnership
 from recordings.domain.provider_recording import ProviderRecording, ProviderStatus
-from recordings.domain.recording import Progress, Recording, Tier
+from recordings.domain.recording import Progress, Recording
 from recordings.domain.room import Room
-from recordings.domain.room_range import EVERY_ROOM, RoomRange
+from recordings.domain.room_range import ALL_ROOMS, RoomRange
+from recordings.domain.sync import FULL_SYNC_INTERVAL, SyncItem, SyncWindow
 from recordings.domain.tally import day_of, difference
-from recordings.ports.repositories import CountedPage, Filter, Page, SyncItem, at_meeting
+from recordings.ports.repositories import CountedPage, Filter, Page
 from recordings.ports.storage import RestoreStatus
 from recordings.ports.system import Clock
-from recordings.services.sync.sync_all import FULL_EVERY, SyncWindow
 from recordings.services.transfer.transfer_file import Plan
 from tests.support.builders import NOON
 
@@ -101,10 +102,10 @@ class Memory:
         self.tokens: dict[tuple[str, str], str] = {}
         self.token_attempts: dict[tuple[str, str], int] = {}
         self.answers: dict[tuple[str, str], dict[str, Any]] = {}
-        self.looks: dict[str, SyncItem] = {}
+        self.retry_queue: dict[str, SyncItem] = {}
 
-    def keep(self, look: SyncItem) -> None:
-        self.looks[look["capture_id"] or f"MEETING#{look['meeting_id']}"] = look
+    def add_to_retry_queue(self, item: SyncItem) -> None:
+        self.retry_queue[retry_key(item)] = item
 
     def count(self, recording: Recording, counters: Mapping[str, int]) -> None:
         for room_id in (None, recording.room_id):
@@ -146,7 +147,7 @@ class MemoryRooms:
             self._memory.tenants.setdefault(room.tenant_id, None)
             self._memory.meetings[room.meeting_id] = taken
             if adopted or sync_meeting:
-                self._memory.keep(at_meeting(room.meeting_id))
+                self._memory.add_to_retry_queue(SyncItem.of_meeting(room.meeting_id))
 
     def acquire_creation_lock(
         self, tenant_id: str, room_id: str, *, nonce: str, now: datetime, until: datetime
@@ -199,9 +200,9 @@ class MemoryRooms:
                 taken = MeetingOwnership.begin(after, adopted=True) if known is None else known.taken_by(after)
                 self._release(before, after.updated_at)
                 self._memory.meetings[after.meeting_id] = taken
-                self._memory.keep(at_meeting(after.meeting_id))
+                self._memory.add_to_retry_queue(SyncItem.of_meeting(after.meeting_id))
             elif after.record_on_start is not before.record_on_start:
-                self._memory.keep(at_meeting(after.meeting_id))
+                self._memory.add_to_retry_queue(SyncItem.of_meeting(after.meeting_id))
             self._memory.rooms[key] = replace(
                 after,
                 created_at=now.created_at,
@@ -214,7 +215,7 @@ class MemoryRooms:
         held = self._memory.meetings.get(room.meeting_id)
         if held is not None:
             self._memory.meetings[room.meeting_id] = held.released_by(room, at=at)
-        self._memory.keep(at_meeting(room.meeting_id))
+        self._memory.add_to_retry_queue(SyncItem.of_meeting(room.meeting_id))
 
     def remove(self, room: Room, *, lease_nonce: str | None = None) -> None:
         with self._memory.lock:
@@ -438,12 +439,12 @@ class MemoryRecordings:
     def list_unfinished(self) -> Iterator[Recording]:
         with self._memory.lock:
             found = sorted(self._memory.recordings.values(), key=lambda one: one.id, reverse=True)
-        return (one for one in found if one.open)
+        return (one for one in found if one.unfinished)
 
-    def list_all(self, tenant_id: str, rooms: RoomRange = EVERY_ROOM) -> Iterator[Recording]:
+    def list_all(self, tenant_id: str, rooms: RoomRange = ALL_ROOMS) -> Iterator[Recording]:
         with self._memory.lock:
             mine = [one for (tenant, _), one in self._memory.recordings.items() if tenant == tenant_id]
-        mine = [one for one in mine if rooms.holds(one.room_id)]
+        mine = [one for one in mine if rooms.contains(one.room_id)]
         return iter(sorted(mine, key=lambda one: (one.deleted_at is None, one.id), reverse=True))
 
     def find_by_cloudflare_recording_ids(
@@ -483,7 +484,7 @@ class MemoryDownloadLinks:
             now = self._memory.recordings.get(key)
             if now is None or _moved(now, recording) or now.file is None or recording.file is None:
                 return False
-            if now.file.provider != "r2" or now.file.key != recording.file.key:
+            if now.file.store != "r2" or now.file.key != recording.file.key:
                 return False
             self.noted[key] = max(until, self.noted.get(key, until))
             return True
@@ -550,33 +551,33 @@ class Cloudflare:
         begun = self._begin(meeting_id, auto=False)
         if self.bucket is None or folder is None:
             return begun
-        self._folders[begun.id] = f"{folder}/{begun.id}.mp4"
-        return replace(begun, delivery_key=self._folders[begun.id])
+        self._folders[begun.cloudflare_recording_id] = f"{folder}/{begun.cloudflare_recording_id}.mp4"
+        return replace(begun, delivery_key=self._folders[begun.cloudflare_recording_id])
 
-    def stop(self, capture_id: str) -> ProviderRecording:
+    def stop(self, cloudflare_recording_id: str) -> ProviderRecording:
         with self.lock:
-            capture = self.get(capture_id)
-            if capture_id in self.deaf and capture.status.running:
+            provider_recording = self.get(cloudflare_recording_id)
+            if cloudflare_recording_id in self.deaf and provider_recording.status.running:
                 raise ProviderRefused("it will not stop")
-            return self.end(capture_id) if capture.status.running else capture
+            return self.end(cloudflare_recording_id) if provider_recording.status.running else provider_recording
 
-    def get(self, capture_id: str) -> ProviderRecording:
+    def get(self, cloudflare_recording_id: str) -> ProviderRecording:
         with self.lock:
             try:
-                return self.captured[capture_id]
+                return self.captured[cloudflare_recording_id]
             except KeyError:
                 raise ProviderNotFound from None
 
-    def active(self, meeting_id: str) -> ProviderRecording | None:
+    def find_active(self, meeting_id: str) -> ProviderRecording | None:
         with self.lock:
             # It does not tell why the capture began.
             running = [one for one in self.running() if one.meeting_id == meeting_id and not one.tracks]
             return replace(running[0], auto_started=None) if running else None
 
-    def captures(self, meeting_id: str) -> Iterator[ProviderRecording]:
+    def list_by_meeting(self, meeting_id: str) -> Iterator[ProviderRecording]:
         return (_as_listed(one) for one in self._newest_first() if one.meeting_id == meeting_id)
 
-    def recent(self, number: int) -> tuple[Sequence[ProviderRecording], bool]:
+    def list_page(self, number: int) -> tuple[Sequence[ProviderRecording], bool]:
         every, end = self._newest_first(), number * self.page_size
         rows = [_as_listed(one) for one in every[end - self.page_size : end]]
         if not self.names_meetings:
@@ -588,7 +589,7 @@ class Cloudflare:
         with self.lock:
             return sorted(self.captured.values(), key=lambda one: one.invoked_at)[::-1]
 
-    def session_ended_at(self, session_id: str) -> datetime | None:
+    def find_session_end(self, session_id: str) -> datetime | None:
         return self.sessions_ended.get(session_id)
 
     def create_meeting(self, title: str, *, record_on_start: bool) -> str:
@@ -597,13 +598,13 @@ class Cloudflare:
             self.recording_on_start[self.meetings[-1]] = record_on_start
             return self.meetings[-1]
 
-    def meeting_records_on_start(self, meeting_id: str) -> bool | None:
+    def get_record_on_start(self, meeting_id: str) -> bool | None:
         with self.lock:
             if meeting_id == "nowhere":
                 raise ProviderNotFound
             return self.recording_on_start.get(meeting_id, False)
 
-    def set_meeting(self, meeting_id: str, *, record_on_start: bool) -> None:
+    def set_record_on_start(self, meeting_id: str, *, record_on_start: bool) -> None:
         with self.lock:
             if meeting_id == "nowhere":
                 raise ProviderNotFound
@@ -620,69 +621,73 @@ class Cloudflare:
 
     def record_tracks(self, meeting_id: str) -> ProviderRecording:
         """Somebody else starts a track recording."""
-        return self._change(self._begin(meeting_id, auto=False).id, status=ProviderStatus.RECORDING, tracks=True)
-
-    def go(self, capture_id: str) -> ProviderRecording:
-        """What was invoked begins to record."""
-        return self._change(capture_id, status=ProviderStatus.RECORDING, started_at=self.clock())
-
-    def end(self, capture_id: str) -> ProviderRecording:
-        return self._change(capture_id, status=ProviderStatus.UPLOADING, stopped_at=self.clock())
-
-    def deliver(self, capture_id: str) -> None:
-        """Put the file into our own bucket, if it is to go there."""
-        if self.bucket is not None and capture_id in self._folders:
-            self.bucket.put(self._folders[capture_id], self.content, content_type="video/mp4")
-
-    def upload(self, capture_id: str, *, seconds: int | None = 60, url: str | None = None) -> ProviderRecording:
-        self.deliver(capture_id)
         return self._change(
-            capture_id,
+            self._begin(meeting_id, auto=False).cloudflare_recording_id, status=ProviderStatus.RECORDING, tracks=True
+        )
+
+    def go(self, cloudflare_recording_id: str) -> ProviderRecording:
+        """What was invoked begins to record."""
+        return self._change(cloudflare_recording_id, status=ProviderStatus.RECORDING, started_at=self.clock())
+
+    def end(self, cloudflare_recording_id: str) -> ProviderRecording:
+        return self._change(cloudflare_recording_id, status=ProviderStatus.UPLOADING, stopped_at=self.clock())
+
+    def deliver(self, cloudflare_recording_id: str) -> None:
+        """Put the file into our own bucket, if it is to go there."""
+        if self.bucket is not None and cloudflare_recording_id in self._folders:
+            self.bucket.put(self._folders[cloudflare_recording_id], self.content, content_type="video/mp4")
+
+    def upload(
+        self, cloudflare_recording_id: str, *, seconds: int | None = 60, url: str | None = None
+    ) -> ProviderRecording:
+        self.deliver(cloudflare_recording_id)
+        return self._change(
+            cloudflare_recording_id,
             status=ProviderStatus.UPLOADED,
-            stopped_at=self.get(capture_id).stopped_at or self.clock(),
+            stopped_at=self.get(cloudflare_recording_id).stopped_at or self.clock(),
             duration_seconds=seconds,
-            download_url=url or f"https://files/{capture_id}",
+            download_url=url or f"https://files/{cloudflare_recording_id}",
             url_expires_at=self.clock() + timedelta(days=7),
         )
 
-    def lose(self, capture_id: str, *, url: str | None = None) -> ProviderRecording:
+    def lose(self, cloudflare_recording_id: str, *, url: str | None = None) -> ProviderRecording:
         return self._change(
-            capture_id,
+            cloudflare_recording_id,
             status=ProviderStatus.ERRORED,
-            stopped_at=self.get(capture_id).stopped_at or self.clock(),
+            stopped_at=self.get(cloudflare_recording_id).stopped_at or self.clock(),
             download_url=url,
             duration_seconds=None,
         )
 
-    def forget(self, capture_id: str) -> None:
+    def forget(self, cloudflare_recording_id: str) -> None:
         with self.lock:
-            del self.captured[capture_id]
+            del self.captured[cloudflare_recording_id]
 
     def _begin(self, meeting_id: str, *, auto: bool) -> ProviderRecording:
         with self.lock:
             if any(one.meeting_id == meeting_id and not one.tracks for one in self.running()):
                 raise ProviderRefused("a recording of this meeting is running")
             self._begun += 1
-            capture = ProviderRecording(
-                id=f"capture_{self._begun}",
+            provider_recording = ProviderRecording(
+                cloudflare_recording_id=f"capture_{self._begun}",
                 status=ProviderStatus.INVOKED,
                 invoked_at=self.clock(),
                 auto_started=auto,
                 meeting_id=meeting_id,
                 session_id=f"session_{self._begun}",
             )
-            self.captured[capture.id] = capture
-            return capture
+            self.captured[provider_recording.cloudflare_recording_id] = provider_recording
+            return provider_recording
 
-    def _change(self, capture_id: str, **changes: Any) -> ProviderRecording:
+    def _change(self, cloudflare_recording_id: str, **changes: Any) -> ProviderRecording:
         with self.lock:
-            self.captured[capture_id] = replace(self.get(capture_id), **changes)
-            return self.captured[capture_id]
+            self.captured[cloudflare_recording_id] = replace(self.get(cloudflare_recording_id), **changes)
+            return self.captured[cloudflare_recording_id]
 
 
-def _as_listed(capture: ProviderRecording) -> ProviderRecording:
+def _as_listed(provider_recording: ProviderRecording) -> ProviderRecording:
     """A listing does not tell why a capture began."""
-    return replace(capture, auto_started=None)
+    return replace(provider_recording, auto_started=None)
 
 
 class Runs:
@@ -748,8 +753,8 @@ class ArchiveMoves:
             self.ended.add((recording.id, recording.archive_attempt))
 
 
-class MemorySyncState:
-    """Implements sync_all.SyncState."""
+class MemorySyncLease:
+    """Implements ports.repositories.SyncLease."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -759,20 +764,20 @@ class MemorySyncState:
         self.watermark: datetime | None = None
         self.full_at: datetime | None = None
 
-    def begin(self, *, nonce: str, now: datetime, until: datetime) -> SyncWindow | None:
+    def acquire(self, *, nonce: str, now: datetime, until: datetime) -> SyncWindow | None:
         with self.lock:
             if self.until is not None and self.until > now and self.nonce != nonce:
                 return None
             self.nonce, self.until = nonce, until
             last, self.last = self.last, now
-            return SyncWindow(self.watermark, self.full_at is None or now - self.full_at >= FULL_EVERY, last)
+            return SyncWindow(self.watermark, self.full_at is None or now - self.full_at >= FULL_SYNC_INTERVAL, last)
 
     def renew(self, *, nonce: str, until: datetime) -> None:
         with self.lock:
             if self.nonce == nonce:
                 self.until = until
 
-    def end(self, *, nonce: str, watermark: datetime | None, full_at: datetime | None) -> None:
+    def release(self, *, nonce: str, watermark: datetime | None, full_at: datetime | None) -> None:
         with self.lock:
             if self.nonce != nonce:
                 return
@@ -781,23 +786,28 @@ class MemorySyncState:
             self.full_at = full_at or self.full_at
 
 
-class MemoryKeptLooks:
-    """Implements ports.KeptLooks."""
+class MemoryRetryQueue:
+    """Implements ports.repositories.RetryQueue."""
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
 
-    def all(self) -> Sequence[SyncItem]:
+    def list_all(self) -> Sequence[SyncItem]:
         with self._memory.lock:
-            return [*self._memory.looks.values()]
+            return [*self._memory.retry_queue.values()]
 
-    def keep(self, look: SyncItem) -> None:
+    def add(self, item: SyncItem) -> None:
         with self._memory.lock:
-            self._memory.keep(look)
+            self._memory.add_to_retry_queue(item)
 
-    def drop(self, look: SyncItem) -> None:
+    def remove(self, item: SyncItem) -> None:
         with self._memory.lock:
-            self._memory.looks.pop(look["capture_id"] or f"MEETING#{look['meeting_id']}", None)
+            self._memory.retry_queue.pop(retry_key(item), None)
+
+
+def retry_key(item: SyncItem) -> str:
+    """Return the name of an item in the retry queue."""
+    return item.cloudflare_recording_id or f"MEETING#{item.meeting_id}"
 
 
 class Purse:

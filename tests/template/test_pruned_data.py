@@ -138,11 +138,11 @@ def test_no_documentation_is_left(packages: Path) -> None:
 def test_a_client_calls_the_same_endpoint_and_retries_alike(sessions: tuple[Session, Session]) -> None:
     for service in services():
         for region in REGIONS:
-            ours, theirs = (client_of(session, service, region).meta for session in sessions)
-            assert ours.endpoint_url == theirs.endpoint_url
-            assert ours.partition == theirs.partition
-            assert ours.config.retries == theirs.config.retries
-            assert ours.service_model.operation_names == theirs.service_model.operation_names
+            recording, provider_recording = (client_of(session, service, region).meta for session in sessions)
+            assert recording.endpoint_url == provider_recording.endpoint_url
+            assert recording.partition == provider_recording.partition
+            assert recording.config.retries == provider_recording.config.retries
+            assert recording.service_model.operation_names == provider_recording.service_model.operation_names
 
 
 def test_a_presigned_url_is_the_same(sessions: tuple[Session, Session]) -> None:

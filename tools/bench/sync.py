@@ -92,7 +92,7 @@ class NewItems:
         from recordings.adapters.dynamodb.recording_items import CloudflareLinkItem, RecordingItem, RoomListItem
         from recordings.domain.tally import day_of, difference
 
-        if recording.open:
+        if recording.unfinished:
             raise BenchError(f"recording {recording.id} is not finished")
         for item_class in (RecordingItem, CloudflareLinkItem, RoomListItem):
             self.items.append(item_class.from_domain(recording).serialize())
@@ -120,22 +120,23 @@ class NewItems:
                 pass
 
 
-def known(room_id: str, meeting_id: str, capture_ids: Sequence[str], newest: str) -> "Iterator[Recording]":
+def known(room_id: str, meeting_id: str, cloudflare_recording_ids: Sequence[str], newest: str) -> "Iterator[Recording]":
     """Recordings of these captures, oldest first, that are in R2."""
     from recordings.adapters.system import new_id
-    from recordings.domain.recording import Recording, StoredFile
+    from recordings.domain.recording import Recording
+    from recordings.domain.stored_file import StoredFile
 
     last = datetime.fromisoformat(newest).replace(microsecond=0)
-    for number, capture_id in enumerate(reversed(capture_ids)):
+    for number, cloudflare_recording_id in enumerate(reversed(cloudflare_recording_ids)):
         at = last - timedelta(seconds=APART_SECONDS * number)
-        file = StoredFile(provider="r2", key=f"{capture_id}.mp4", size_bytes=1000, content_type="video/mp4")
+        file = StoredFile(store="r2", key=f"{cloudflare_recording_id}.mp4", size_bytes=1000, content_type="video/mp4")
         recording = Recording.begin(
             id=new_id(at),
             tenant_id=TENANT,
             room_id=room_id,
             room_name=room_id,
             meeting_id=meeting_id,
-            cloudflare_recording_id=capture_id,
+            cloudflare_recording_id=cloudflare_recording_id,
             origin="auto",
             at=at,
             cause="auto_started",
@@ -154,9 +155,9 @@ def store(recordings: "Iterator[Recording]") -> None:
     items.write(client, TABLE, TENANT)
 
 
-def populate(room_id: str, meeting_id: str, capture_ids: Sequence[str], newest: str) -> None:
+def populate(room_id: str, meeting_id: str, cloudflare_recording_ids: Sequence[str], newest: str) -> None:
     """In the engine's process."""
-    store(known(room_id, meeting_id, capture_ids, newest))
+    store(known(room_id, meeting_id, cloudflare_recording_ids, newest))
 
 
 class Writes:

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Final
 
-from recordings.domain.recording import Failure, Progress, Recording, StoredFile
+from recordings.domain.recording import Failure, Progress, Recording
 from recordings.domain.room import Room
+from recordings.domain.stored_file import StoredFile
 from recordings.http import responses
 from recordings.http.claims import TENANT_INVALID
 from recordings.http.endpoint import MAX_BODY_BYTES
@@ -24,8 +25,8 @@ LATER: Final = BEGAN + timedelta(days=30)
 REQUEST_ID: Final = "JKJaXmPLvHcESHA="
 CURSOR: Final = "cmVjXzAxS0U5RURZODA2UzJUR1o3WjNRSFNCWU1H"
 ID: Final = "rec_01KE9EDY806S2TGZ7Z3QHSBYMG"
-FILE: Final = StoredFile(provider="r2", key="recordings/a.mp4", size_bytes=524_288_000, content_type="video/mp4")
-IN_VAULT: Final = StoredFile(provider="s3", key="recordings/a.mp4", size_bytes=524_288_000, content_type="video/mp4")
+FILE: Final = StoredFile(store="r2", key="recordings/a.mp4", size_bytes=524_288_000, content_type="video/mp4")
+IN_VAULT: Final = StoredFile(store="s3", key="recordings/a.mp4", size_bytes=524_288_000, content_type="video/mp4")
 
 ROOM: Final = Room(
     id="room_abc123",
@@ -53,7 +54,7 @@ FAILED: Final = PROCESSING.failed(
     Failure("capture_failed", "Cloudflare lost the recording; there is no file of it."), at=STORED, cause="lost"
 )
 MOVING: Final = READY.archiving(at=LATER)
-ARCHIVED: Final = MOVING.vaulted(IN_VAULT, storage_class="GLACIER", at=LATER)
+ARCHIVED: Final = MOVING.archive_completed(IN_VAULT, storage_class="GLACIER", at=LATER)
 RESTORING: Final = ARCHIVED.restoring(tier="standard", days=7, expected_at=LATER + timedelta(hours=5), at=LATER)
 RESTORED: Final = RESTORING.restored(until=LATER + timedelta(days=7))
 COPYING: Final = Progress(

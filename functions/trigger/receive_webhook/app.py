@@ -25,7 +25,7 @@ def handler(request: Request[NoQuery, NoBody]) -> Response[WebhookResponse]:
         identify(cloudflare_recording_id=notification.cloudflare_recording_id)
     try:
         handled = notification is not None and receive_webhook(
-            capture_id=notification.cloudflare_recording_id, meeting_id=notification.meeting_id
+            cloudflare_recording_id=notification.cloudflare_recording_id, meeting_id=notification.meeting_id
         )
     except Conflict as error:
         # Another change came first. Cloudflare repeats a webhook after a 5xx, never after a 4xx.

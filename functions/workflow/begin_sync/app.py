@@ -1,26 +1,24 @@
-"""Sync task: take the run, unless another one is at work."""
+"""Sync task: acquire the lease, unless another sync holds it."""
 
-from recordings.adapters.dynamodb.sync_lease import DynamoSyncLease
-from recordings.adapters.system import now
-from recordings.services.sync.sync_all import LEASE
+from recordings.wiring import sync as wiring
 from recordings.workflow.messages.base import Payload
 from recordings.workflow.task import task
 
-state = DynamoSyncLease()
+begin_sync = wiring.begin_sync()
 
 
 @task
 def handler(payload: Payload) -> Payload:
-    nonce, began = payload["nonce"], now()
-    begun = state.begin(nonce=nonce, now=began, until=began + LEASE)
-    if begun is None:
+    start = begin_sync(nonce=payload["nonce"])
+    if start is None:
         return {"begun": False}
-    watermark, last = (at.isoformat() if at else None for at in (begun.watermark, begun.last))
+    window = start.window
+    watermark, last = (at.isoformat() if at else None for at in (window.watermark, window.previous_started_at))
     return {
         "begun": True,
-        "nonce": nonce,
-        "at": began.isoformat(),
+        "nonce": start.nonce,
+        "at": start.started_at.isoformat(),
         "watermark": watermark,
-        "full": begun.full,
+        "full": window.full,
         "last": last,
     }

@@ -1,19 +1,19 @@
-"""Sync task: give the run back, and move the watermark when all of it is safe."""
+"""Sync task: release the lease, and move the watermark after a successful sync."""
 
 from datetime import datetime
 
-from recordings.adapters.dynamodb.sync_lease import DynamoSyncLease
 from recordings.observability import count
+from recordings.wiring import sync as wiring
 from recordings.workflow.messages.base import Payload
 from recordings.workflow.task import task
 
-state = DynamoSyncLease()
+end_sync = wiring.end_sync()
 
 
 @task
 def handler(payload: Payload) -> Payload:
     newest, full_at = payload["newest"], payload["full_at"]
-    state.end(
+    end_sync(
         nonce=payload["nonce"],
         watermark=datetime.fromisoformat(newest) if newest else None,
         full_at=datetime.fromisoformat(full_at) if full_at else None,

@@ -227,7 +227,7 @@ def test_a_start_at_a_hanging_cloudflare_ends_in_time_and_leaves_the_room_free(
         start = StartRecording(
             rooms=rooms,
             recordings=recordings,
-            recorder=kit_of(port),
+            provider=kit_of(port),
             clock=now,
             new_id=new_id,
             new_nonce=new_nonce,

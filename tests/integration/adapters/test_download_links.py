@@ -11,8 +11,9 @@ from recordings.adapters.dynamodb.download_links import DynamoDownloadLinks
 from recordings.adapters.dynamodb.recording_items import recording_of
 from recordings.adapters.dynamodb.recordings import DynamoRecordings
 from recordings.adapters.dynamodb.settings import TABLE
+from recordings.domain.archive import Archive
 from recordings.domain.lifecycle import Status
-from recordings.domain.recording import Archive, Recording
+from recordings.domain.recording import Recording
 from recordings.ports.repositories import DownloadLinks, Recordings
 from tests.support.builders import NOON, a_file, a_recording
 from tests.support.fakes import Memory, MemoryDownloadLinks, MemoryRecordings
@@ -62,7 +63,7 @@ def test_a_url_of_a_file_that_has_left_r2_is_not_promised(stores: tuple[Recordin
     assert links.note_expiry(one, until=NOON + HOUR) is True
     moving = one.archiving(at=NOON)
     recordings.save(one, moving)
-    stored = moving.vaulted(a_file(provider="s3", key="cold"), storage_class="GLACIER", at=NOON)
+    stored = moving.archive_completed(a_file(store="s3", key="cold"), storage_class="GLACIER", at=NOON)
     recordings.save(moving, stored)
     for read in (one, moving, stored):
         # One that ends sooner than what is noted, and one that ends later.
@@ -99,7 +100,7 @@ def test_an_end_is_removed_by_dynamodb_long_after_it_is_needed() -> None:
 
 def test_what_is_unfinished_of_an_archive_is_stored_and_listed(stores: tuple[Recordings, DownloadLinks]) -> None:
     recordings, _ = stores
-    file = a_file(provider="s3", key="cold")
+    file = a_file(store="s3", key="cold")
     one = saved(
         recordings,
         a_recording(status=Status.ARCHIVED, file=file, archive=Archive(state="stored", storage_class="GLACIER")),

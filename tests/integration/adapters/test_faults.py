@@ -39,7 +39,7 @@ from recordings.domain.errors import (
 )
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Progress
-from recordings.ports.repositories import at_meeting
+from recordings.domain.sync import SyncItem
 from tests.support.builders import NOON, a_recording, a_room
 from tests.support.context import Context
 from tests.support.faults import failing, losing, no_pauses
@@ -93,17 +93,17 @@ TABLE_CALLS: dict[str, Callable[[], object]] = {
     "keys.release": lambda: keys.release("tenant_1", "k"),
     "sums.note": lambda: sums.note("u", 1, 0),
     "sums.of": lambda: sums.of("u"),
-    "kept.all": kept.all,
-    "kept.keep": lambda: kept.keep(at_meeting("m")),
-    "kept.drop": lambda: kept.drop(at_meeting("m")),
+    "retry_queue.list_all": kept.list_all,
+    "retry_queue.add": lambda: kept.add(SyncItem.of_meeting("m")),
+    "retry_queue.remove": lambda: kept.remove(SyncItem.of_meeting("m")),
     "tenants.get_all": DynamoTenants().get_all,
     "tenants.note_audit": lambda: DynamoTenants().note_audit("tenant_1", at=NOON),
     "suspects.get_all": lambda: suspects.get_all("tenant_1"),
     "suspects.add": lambda: suspects.add("tenant_1", ["k"], at=NOON),
     "suspects.remove": lambda: suspects.remove("tenant_1", ["k"]),
-    "state.begin": lambda: DynamoSyncLease().begin(nonce="n", now=NOON, until=LATER),
-    "state.renew": lambda: DynamoSyncLease().renew(nonce="n", until=LATER),
-    "state.end": lambda: DynamoSyncLease().end(nonce="n", watermark=None, full_at=None),
+    "lease.acquire": lambda: DynamoSyncLease().acquire(nonce="n", now=NOON, until=LATER),
+    "lease.renew": lambda: DynamoSyncLease().renew(nonce="n", until=LATER),
+    "lease.release": lambda: DynamoSyncLease().release(nonce="n", watermark=None, full_at=None),
     "budget.spend": lambda: DynamoRateLimiter().acquire(),
     "budget.block": lambda: DynamoRateLimiter().block(300),
 }
@@ -232,16 +232,16 @@ def test_progress_whose_response_is_lost_is_noted() -> None:
 
 def test_a_sync_that_begins_takes_its_own_write_for_its_own() -> None:
     with a_table():
-        assert DynamoSyncLease().begin(nonce="a", now=NOON, until=LATER) is not None
-        DynamoSyncLease().end(nonce="a", watermark=NOON, full_at=NOON)
+        assert DynamoSyncLease().acquire(nonce="a", now=NOON, until=LATER) is not None
+        DynamoSyncLease().release(nonce="a", watermark=NOON, full_at=NOON)
         with losing(client, "UpdateItem"):
-            begun = DynamoSyncLease().begin(nonce="b", now=LATER, until=LATER + timedelta(minutes=9))
+            begun = DynamoSyncLease().acquire(nonce="b", now=LATER, until=LATER + timedelta(minutes=9))
         assert begun is not None
         # When the one before it began was in the answer that got lost: not known, and not now.
-        assert (begun.watermark, begun.full, begun.last) == (NOON, False, None)
+        assert (begun.watermark, begun.full, begun.previous_started_at) == (NOON, False, None)
         with losing(client, "UpdateItem"):
-            DynamoSyncLease().end(nonce="b", watermark=LATER, full_at=None)
-        assert DynamoSyncLease().begin(nonce="c", now=LATER, until=LATER) is not None
+            DynamoSyncLease().release(nonce="b", watermark=LATER, full_at=None)
+        assert DynamoSyncLease().acquire(nonce="c", now=LATER, until=LATER) is not None
 
 
 def test_a_budget_counts_a_call_whose_answer_is_lost() -> None:

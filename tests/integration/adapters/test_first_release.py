@@ -21,9 +21,8 @@ from recordings.adapters.dynamodb.settings import TABLE
 from recordings.adapters.dynamodb.sync_lease import DynamoSyncLease
 from recordings.adapters.dynamodb.task_tokens import pop_task_token, store_task_token
 from recordings.domain.errors import ProviderThrottled, RequestInProgress
-from recordings.ports.repositories import at_meeting
+from recordings.domain.sync import SyncItem, SyncWindow
 from recordings.request_context import request_context
-from recordings.services.sync.sync_all import SyncWindow
 from tests.support.builders import NOON, a_recording, a_room
 from tests.support.table import a_table, items
 from tests.support.template import ROOT
@@ -74,15 +73,15 @@ def test_checksums_tenants_findings_and_the_retry_queue_are_read() -> None:
     assert DynamoPartChecksums().of("upload") == {7: 123456789}
     assert DynamoTenants().get_all() == {"tenant_1": NOON, "a#b": None}
     assert DynamoOpenFindings().get_all("tenant_1") == {"k": NOON}
-    assert at_meeting("meeting_7") in DynamoRetryQueue().all()
+    assert SyncItem.of_meeting("meeting_7") in DynamoRetryQueue().list_all()
 
 
 @pytest.mark.usefixtures("stored")
 def test_the_lease_of_a_running_sync_holds_and_its_watermark_is_read() -> None:
     state = DynamoSyncLease()
-    assert state.begin(nonce="n2", now=LATER, until=LATER + timedelta(minutes=9)) is None
+    assert state.acquire(nonce="n2", now=LATER, until=LATER + timedelta(minutes=9)) is None
     after = LATER + timedelta(minutes=9)
-    assert state.begin(nonce="n2", now=after, until=after) == SyncWindow(NOON, False, LATER)
+    assert state.acquire(nonce="n2", now=after, until=after) == SyncWindow(NOON, False, LATER)
 
 
 @pytest.mark.usefixtures("stored")
@@ -145,12 +144,12 @@ def test_the_present_code_writes_what_the_first_release_wrote_and_a_kind() -> No
         keys.store_response("tenant_1", "k2", response={"statusCode": 201}, now=NOON)
         store_task_token(WAITING, "token")
         DynamoPartChecksums().note("upload", 7, 123456789)
-        DynamoRetryQueue().keep(at_meeting("meeting_7"))
+        DynamoRetryQueue().add(SyncItem.of_meeting("meeting_7"))
         DynamoTenants().note_audit("tenant_1", at=NOON)
         DynamoOpenFindings().add("tenant_1", ["k"], at=NOON)
-        state.begin(nonce="n0", now=NOON, until=LATER)
-        state.end(nonce="n0", watermark=NOON, full_at=NOON)
-        state.begin(nonce="n1", now=LATER, until=LATER + timedelta(minutes=9))
+        state.acquire(nonce="n0", now=NOON, until=LATER)
+        state.release(nonce="n0", watermark=NOON, full_at=NOON)
+        state.acquire(nonce="n1", now=LATER, until=LATER + timedelta(minutes=9))
         with request_context(tenant_id="acme"):
             DynamoRateLimiter().acquire()
             DynamoRateLimiter("stop").acquire()

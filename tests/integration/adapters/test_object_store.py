@@ -85,9 +85,9 @@ def test_an_upload_that_is_dropped_is_gone_and_may_be_dropped_again(files: R2Buc
 
 
 def test_unfinished_uploads_are_found_by_the_beginning_of_their_key(files: R2Bucket) -> None:
-    ours = {(key, files.create_upload(key, content_type="video/mp4")) for key in ("a/1/x.mp4", "a/2/x.mp4")}
+    recording = {(key, files.create_upload(key, content_type="video/mp4")) for key in ("a/1/x.mp4", "a/2/x.mp4")}
     files.create_upload("b/1/x.mp4", content_type="video/mp4")
-    assert set(files.uploads("a/")) == ours
+    assert set(files.uploads("a/")) == recording
     assert list(files.uploads("c/")) == []
 
 

@@ -92,7 +92,7 @@ def ok(data: object, status: int = 200) -> tuple[int, dict[str, str], bytes]:
 def test_a_start_names_the_meeting_and_both_codecs(server: Server, kit: realtimekit.RealtimeKitClient) -> None:
     server.answers = [ok(ROW, 201)]
 
-    capture = kit.start("m1", max_seconds=60)
+    provider_recording = kit.start("m1", max_seconds=60)
 
     method, path, body, authorization = server.asked[0]
     assert (method, path) == ("POST", "/client/v4/accounts/account/realtime/kit/app/recordings")
@@ -100,8 +100,8 @@ def test_a_start_names_the_meeting_and_both_codecs(server: Server, kit: realtime
     assert body["max_seconds"] == 60
     assert body.keys() >= {"audio_config", "video_config"}
     assert authorization == "Bearer token"
-    assert (capture.id, capture.status) == ("c1", ProviderStatus.RECORDING)
-    assert capture.invoked_at == datetime(2026, 9, 1, 10, tzinfo=UTC)
+    assert (provider_recording.cloudflare_recording_id, provider_recording.status) == ("c1", ProviderStatus.RECORDING)
+    assert provider_recording.invoked_at == datetime(2026, 9, 1, 10, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -167,8 +167,8 @@ def test_an_answer_nested_without_end_is_one_that_cannot_be_read(
 @pytest.mark.parametrize("id", ["", "..", "a/b", "a#b", "a?b", "é", "x" * 129, None, 7, ["c1"]])
 def test_an_id_that_could_lead_elsewhere_is_none(server: Server, kit: realtimekit.RealtimeKitClient, id: Any) -> None:
     server.answers = [ok(ROW | {"session_id": id, "meeting": {"id": id}})]
-    capture = kit.start("m1", max_seconds=None)
-    assert (capture.session_id, capture.meeting_id) == (None, None)
+    provider_recording = kit.start("m1", max_seconds=None)
+    assert (provider_recording.session_id, provider_recording.meeting_id) == (None, None)
     server.answers = [ok(ROW | {"id": id})]
     with pytest.raises(ProviderError):
         kit.start("m1", max_seconds=None)
@@ -194,7 +194,7 @@ def test_without_a_pause_the_whole_block_is_assumed(server: Server, kit: realtim
 
 def test_reading_is_repeated_after_a_fault(server: Server, kit: realtimekit.RealtimeKitClient) -> None:
     server.answers = [(502, {}, b"<html>"), ok(ROW)]
-    assert kit.get("c1").id == "c1"
+    assert kit.get("c1").cloudflare_recording_id == "c1"
     assert len(server.asked) == 2
 
 
@@ -229,7 +229,7 @@ def test_a_connection_that_closes_without_an_answer_is_tried_again(
             answer(handler)
 
     monkeypatch.setattr(Handler, "do_GET", now_and_then)
-    assert kit.get("c1").id == "c1"
+    assert kit.get("c1").cloudflare_recording_id == "c1"
     assert purse.spent == 2
 
 
@@ -260,7 +260,7 @@ def test_a_refused_stop_of_a_running_capture_is_told(server: Server, kit: realti
 
 def test_nothing_active_is_none(server: Server, kit: realtimekit.RealtimeKitClient) -> None:
     server.answers = [(404, {}, b'{"success":false,"error":{"code":404,"message":"none"}}')]
-    assert kit.active("m1") is None
+    assert kit.find_active("m1") is None
 
 
 def test_ids_cannot_leave_their_place_in_the_path(server: Server, kit: realtimekit.RealtimeKitClient) -> None:
@@ -327,7 +327,10 @@ def test_the_captures_of_a_meeting_are_asked_for_newest_first(
     server: Server, kit: realtimekit.RealtimeKitClient
 ) -> None:
     server.answers = [page(range(2), 2, 1)]
-    assert [capture.id for capture in kit.captures("m1")] == ["c0", "c1"]
+    assert [provider_recording.cloudflare_recording_id for provider_recording in kit.list_by_meeting("m1")] == [
+        "c0",
+        "c1",
+    ]
     query = parse_qs(urlsplit(server.asked[0][1]).query)
     assert query["meeting_id"] == ["m1"]
     assert (query["sort_by"], query["sort_order"]) == (["invokedTime"], ["DESC"])
@@ -335,7 +338,9 @@ def test_the_captures_of_a_meeting_are_asked_for_newest_first(
 
 def test_pages_that_begin_with_one_are_walked_to_the_end(server: Server, kit: realtimekit.RealtimeKitClient) -> None:
     server.answers = [page(range(100), 150, 1), page(range(100, 150), 150, 101)]
-    assert [capture.id for capture in kit.captures("m1")] == [f"c{number}" for number in range(150)]
+    assert [provider_recording.cloudflare_recording_id for provider_recording in kit.list_by_meeting("m1")] == [
+        f"c{number}" for number in range(150)
+    ]
     assert numbers_asked(server) == ["1", "2"]
 
 
@@ -343,7 +348,9 @@ def test_pages_that_begin_with_zero_are_walked_from_their_beginning(
     server: Server, kit: realtimekit.RealtimeKitClient
 ) -> None:
     server.answers = [page(range(100, 150), 150, 101), page(range(100), 150, 1)]
-    assert [capture.id for capture in kit.captures("m1")] == [f"c{number}" for number in range(150)]
+    assert [provider_recording.cloudflare_recording_id for provider_recording in kit.list_by_meeting("m1")] == [
+        f"c{number}" for number in range(150)
+    ]
     assert numbers_asked(server) == ["1", "0"]
 
 
@@ -352,7 +359,7 @@ def test_pages_without_an_account_of_themselves_end_with_a_short_one(
 ) -> None:
     refused: Answer = (422, {}, b'{"success": false, "error": {"code": 422, "message": "page_no"}}')
     server.answers = [page(range(100), 0, None), refused, page(range(100, 130), 0, None)]
-    assert len([*kit.captures("m1")]) == 130
+    assert len([*kit.list_by_meeting("m1")]) == 130
     assert numbers_asked(server) == ["1", "0", "2"]
 
 
@@ -371,24 +378,26 @@ def test_pages_without_an_account_of_themselves_end_with_a_short_one(
 def test_rows_are_read_with_any_paging(server: Server, kit: realtimekit.RealtimeKitClient, paging: object) -> None:
     answer = json.dumps({"success": True, "data": rows(1), "paging": paging}).encode()
     server.answers = [(200, {}, answer), ok(rows(0))]
-    listed, more = kit.recent(1)
-    assert ([one.id for one in listed], more) == ([rows(0)[0]["id"], rows(1)[0]["id"]], False)
+    listed, more = kit.list_page(1)
+    assert ([one.cloudflare_recording_id for one in listed], more) == ([rows(0)[0]["id"], rows(1)[0]["id"]], False)
     assert numbers_asked(server) == ["1", "0"]
 
 
 def test_a_server_that_gives_shorter_pages_is_walked_on(server: Server, kit: realtimekit.RealtimeKitClient) -> None:
     server.answers = [page(range(30), 70, 1), page(range(30, 60), 70, 31), page(range(60, 70), 70, 61)]
-    assert len([*kit.captures("m1")]) == 70
+    assert len([*kit.list_by_meeting("m1")]) == 70
 
 
 def test_rows_that_shift_between_pages_come_once(server: Server, kit: realtimekit.RealtimeKitClient) -> None:
     server.answers = [page(range(100), 151, 1), page(range(98, 150), 151, 101)]
-    assert [capture.id for capture in kit.captures("m1")] == [f"c{number}" for number in range(150)]
+    assert [provider_recording.cloudflare_recording_id for provider_recording in kit.list_by_meeting("m1")] == [
+        f"c{number}" for number in range(150)
+    ]
 
 
 def test_the_walk_asks_no_further_than_it_is_read(server: Server, kit: realtimekit.RealtimeKitClient) -> None:
     server.answers = [page(range(100), 1000, 1)]
-    assert next(iter(kit.captures("m1"))).id == "c0"
+    assert next(iter(kit.list_by_meeting("m1"))).cloudflare_recording_id == "c0"
     assert len(server.asked) == 1
 
 
@@ -396,10 +405,16 @@ def test_one_page_of_all_captures_tells_whether_there_are_more(
     server: Server, kit: realtimekit.RealtimeKitClient
 ) -> None:
     server.answers = [page(range(100), 150, 1), page(range(100, 150), 150, 101)]
-    first, more = kit.recent(1)
-    assert ([capture.id for capture in first], more) == ([f"c{number}" for number in range(100)], True)
-    last, more = kit.recent(2)
-    assert ([capture.id for capture in last], more) == ([f"c{number}" for number in range(100, 150)], False)
+    first, more = kit.list_page(1)
+    assert ([provider_recording.cloudflare_recording_id for provider_recording in first], more) == (
+        [f"c{number}" for number in range(100)],
+        True,
+    )
+    last, more = kit.list_page(2)
+    assert ([provider_recording.cloudflare_recording_id for provider_recording in last], more) == (
+        [f"c{number}" for number in range(100, 150)],
+        False,
+    )
     assert numbers_asked(server) == ["1", "2"]
     assert all("meeting_id" not in parse_qs(urlsplit(path).query) for _, path, _, _ in server.asked)
 
@@ -408,8 +423,11 @@ def test_the_first_page_of_a_list_that_begins_with_zero_holds_both(
     server: Server, kit: realtimekit.RealtimeKitClient
 ) -> None:
     server.answers = [page(range(100, 150), 150, 101), page(range(100), 150, 1)]
-    captures, more = kit.recent(1)
-    assert ([capture.id for capture in captures], more) == ([f"c{number}" for number in range(150)], False)
+    provider_recordings, more = kit.list_page(1)
+    assert ([provider_recording.cloudflare_recording_id for provider_recording in provider_recordings], more) == (
+        [f"c{number}" for number in range(150)],
+        False,
+    )
 
 
 @pytest.mark.parametrize("total", [3, None])
@@ -418,15 +436,18 @@ def test_a_list_that_begins_with_zero_and_is_short_has_an_empty_first_page(
 ) -> None:
     first, empty = (page(some, 3, 1 if total else None) for some in (range(3), range(0)))
     server.answers = [empty, first]
-    captures, more = kit.recent(1)
-    assert ([capture.id for capture in captures], more) == (["c0", "c1", "c2"], False)
+    provider_recordings, more = kit.list_page(1)
+    assert ([provider_recording.cloudflare_recording_id for provider_recording in provider_recordings], more) == (
+        ["c0", "c1", "c2"],
+        False,
+    )
     assert numbers_asked(server) == ["1", "0"]
 
 
 def test_a_page_of_nothing_is_the_end(server: Server, kit: realtimekit.RealtimeKitClient) -> None:
     server.answers = [page(range(0), 0, 1)]
-    assert kit.recent(1) == ([], False)
-    assert kit.recent(7) == ([], False)
+    assert kit.list_page(1) == ([], False)
+    assert kit.list_page(7) == ([], False)
     assert len(server.asked) == 2
 
 
@@ -449,8 +470,11 @@ def test_a_files_name_hints_at_its_meeting(
     server: Server, kit: realtimekit.RealtimeKitClient, name: object, hint: str | None
 ) -> None:
     server.answers = [ok([ROW | {"output_file_name": name}])]
-    captures, _ = kit.recent(2)
-    assert [(capture.meeting_id, capture.likely_meeting_id) for capture in captures] == [(None, hint)]
+    provider_recordings, _ = kit.list_page(2)
+    assert [
+        (provider_recording.meeting_id, provider_recording.likely_meeting_id)
+        for provider_recording in provider_recordings
+    ] == [(None, hint)]
 
 
 ENDED = "2026-09-01T10:30:00.000Z"
@@ -474,7 +498,7 @@ def test_a_session_is_over_when_cloudflare_says_so_and_not_before(
     server: Server, kit: realtimekit.RealtimeKitClient, session: object, told: datetime | None
 ) -> None:
     server.answers = [ok(session)]
-    assert kit.session_ended_at("../s1") == told
+    assert kit.find_session_end("../s1") == told
     assert server.asked[0][1].endswith("/sessions/..%2Fs1")
 
 
@@ -482,7 +506,7 @@ def test_a_session_that_cloudflare_does_not_know_is_not_over(
     server: Server, kit: realtimekit.RealtimeKitClient
 ) -> None:
     server.answers = [(404, {}, b'{"success":false,"error":{"code":404,"message":"no"}}')]
-    assert kit.session_ended_at("s1") is None
+    assert kit.find_session_end("s1") is None
 
 
 # ---------------------------------------------------------------- the budget
@@ -492,11 +516,11 @@ CALLS: dict[str, Callable[[realtimekit.RealtimeKitClient], object]] = {
     "start": lambda kit: kit.start("m1", max_seconds=None),
     "stop": lambda kit: kit.stop("c1"),
     "get": lambda kit: kit.get("c1"),
-    "active": lambda kit: kit.active("m1"),
-    "captures": lambda kit: list(kit.captures("m1")),
-    "recent": lambda kit: kit.recent(1),
+    "active": lambda kit: kit.find_active("m1"),
+    "captures": lambda kit: list(kit.list_by_meeting("m1")),
+    "recent": lambda kit: kit.list_page(1),
     "create_meeting": lambda kit: kit.create_meeting("title", record_on_start=False),
-    "set_meeting": lambda kit: kit.set_meeting("m1", record_on_start=True),
+    "set_meeting": lambda kit: kit.set_record_on_start("m1", record_on_start=True),
 }
 
 
@@ -513,7 +537,7 @@ def test_each_call_spends_one(server: Server, kit: realtimekit.RealtimeKitClient
 
 def test_each_page_spends_one(server: Server, kit: realtimekit.RealtimeKitClient, purse: Purse) -> None:
     server.answers = [page(range(100), 250, 1), page(range(100, 200), 250, 101), page(range(200, 250), 250, 201)]
-    assert len([*kit.captures("m1")]) == 250
+    assert len([*kit.list_by_meeting("m1")]) == 250
     assert purse.spent == 3
 
 
@@ -530,8 +554,8 @@ def test_nothing_is_sent_when_the_budget_is_spent(
 
 def test_a_walk_ends_where_the_budget_does(server: Server, kit: realtimekit.RealtimeKitClient, purse: Purse) -> None:
     server.answers, purse.calls = [page(range(100), 1000, 1)], 1
-    walk = kit.captures("m1")
-    assert [next(walk).id for _ in range(100)] == [f"c{number}" for number in range(100)]
+    walk = kit.list_by_meeting("m1")
+    assert [next(walk).cloudflare_recording_id for _ in range(100)] == [f"c{number}" for number in range(100)]
     with pytest.raises(ProviderThrottled):
         next(walk)
     assert len(server.asked) == 1
@@ -576,7 +600,7 @@ def test_the_last_call_that_cloudflare_allows_blocks_the_next(
 ) -> None:
     status, _, content = ok(ROW)
     server.answers = [(status, {"Ratelimit": told}, content)]
-    assert kit.get("c1").id == "c1"
+    assert kit.get("c1").cloudflare_recording_id == "c1"
     assert purse.blocks == blocks
 
 

@@ -62,10 +62,10 @@ def beside_a_good_one(
     """What is listed of all meetings, and of the meeting: without the good row, which must be in both."""
     good = control(origin, "/recordings", "{}")
     control(origin, "/rows", f'{{"row": {row}, "meeting_id": "{good["meeting_id"]}"}}')
-    listings = [[*kit.recent(1)[0]], [*kit.captures(good["meeting_id"])]]
+    listings = [[*kit.list_page(1)[0]], [*kit.list_by_meeting(good["meeting_id"])]]
     for listing in listings:
-        assert [one.status for one in listing if one.id == good["id"]] == [ProviderStatus.UPLOADED]
-    of_all, of_meeting = ([one for one in listing if one.id != good["id"]] for listing in listings)
+        assert [one.status for one in listing if one.cloudflare_recording_id == good["id"]] == [ProviderStatus.UPLOADED]
+    of_all, of_meeting = ([one for one in listing if one.cloudflare_recording_id != good["id"]] for listing in listings)
     return of_all, of_meeting
 
 
@@ -241,7 +241,7 @@ def test_an_odd_field_counts_as_not_told(
     of_all, of_meeting = beside_a_good_one(origin, kit, row)
     assert [read(one) for one in of_all] == [right]
     assert of_meeting == of_all
-    assert (of_all[0].id, of_all[0].invoked_at) == ("odd", INVOKED)
+    assert (of_all[0].cloudflare_recording_id, of_all[0].invoked_at) == ("odd", INVOKED)
     assert unreadable() == 0
 
 
@@ -258,8 +258,8 @@ def test_a_recording_that_was_asked_for_has_the_id_that_it_was_asked_by(
 ) -> None:
     made = control(origin, "/recordings", '{"status": "RECORDING"}')["id"]
     requests.patch(f"{origin}/_control/recordings/{made}", json={"raw": raw}, timeout=20).raise_for_status()
-    assert kit.get(made).id == made
-    assert kit.stop(made).id == made
+    assert kit.get(made).cloudflare_recording_id == made
+    assert kit.stop(made).cloudflare_recording_id == made
 
 
 @pytest.mark.parametrize("digits", ["9" * 18, "9" * 5000, "-" + "9" * 5000])

@@ -66,7 +66,7 @@ def assert_same(read: ProviderRecording, row: Any) -> None:
     """Our reading of a recording is that of the SDK."""
     reason = getattr(row, "start_reason", None)
     meeting = getattr(row, "meeting", None)
-    assert (read.id, read.status.value, read.session_id) == (row.id, row.status, row.session_id)
+    assert (read.cloudflare_recording_id, read.status.value, read.session_id) == (row.id, row.status, row.session_id)
     assert (read.file_name, read.duration_seconds) == (row.output_file_name, row.recording_duration)
     assert read.invoked_at == seconds(row.invoked_time)
     assert (read.started_at, read.stopped_at) == (seconds(row.started_time), seconds(row.stopped_time))
@@ -85,7 +85,7 @@ def test_one_recording_is_read_as_the_sdk_reads_it(
         START: lambda: kit.start("meeting", max_seconds=60),
         GET: lambda: kit.get("recording"),
         STOP: lambda: kit.stop("recording"),
-        ACTIVE: lambda: kit.active("meeting"),
+        ACTIVE: lambda: kit.find_active("meeting"),
     }
     documents = variants(name)
     for document in documents:
@@ -113,8 +113,8 @@ def test_every_row_of_a_listing_is_read_as_the_sdk_reads_it(
         paging = {"total_count": float(len(page)), "start_offset": 1.0, "end_offset": float(len(page))}
         server.responses[LIST] = {"success": True, "data": page, "paging": paging}
         told = parsed(LIST, server.responses[LIST]).data
-        for read in (list(kit.captures("meeting")), list(kit.recent(1)[0])):
-            assert [one.id for one in read] == [row.id for row in told]
+        for read in (list(kit.list_by_meeting("meeting")), list(kit.list_page(1)[0])):
+            assert [one.cloudflare_recording_id for one in read] == [row.id for row in told]
             for one, row in zip(read, told, strict=True):
                 assert_same(one, row)
     assert server.refused == []
@@ -128,7 +128,7 @@ def test_a_listing_ends_whatever_it_says_of_itself(server: SdkServer, kit: realt
             paging = {"start_offset": start, "end_offset": end, "total_count": total}
             server.responses[LIST] = {"success": True, "data": rows, "paging": paging}
             server.called.clear()
-            assert len(list(kit.captures("meeting"))) == len(rows)
+            assert len(list(kit.list_by_meeting("meeting"))) == len(rows)
             assert len(server.called) <= 4
     assert server.refused == []
 
@@ -146,10 +146,10 @@ def test_the_end_of_a_session_is_read_as_the_sdk_reads_it(
         told = parsed(SESSION, document).data
         if told is None:
             with pytest.raises(ProviderError):
-                kit.session_ended_at("session")
+                kit.find_session_end("session")
             continue
         wanted = seconds(datetime.fromisoformat(sdk.TIME)) if told.status == "ENDED" else None
-        assert kit.session_ended_at("session") == wanted
+        assert kit.find_session_end("session") == wanted
     assert server.refused == []
 
 
@@ -162,15 +162,15 @@ def test_meetings_are_made_read_and_changed_as_the_sdk_would(
         if told is None:
             for call in (
                 lambda: kit.create_meeting("Lab", record_on_start=True),
-                lambda: kit.meeting_records_on_start("meeting"),
-                lambda: kit.set_meeting("meeting", record_on_start=False),
+                lambda: kit.get_record_on_start("meeting"),
+                lambda: kit.set_record_on_start("meeting", record_on_start=False),
             ):
                 with pytest.raises(ProviderError):
                     call()
             continue
         assert kit.create_meeting("Lab", record_on_start=True) == told.id
-        assert kit.meeting_records_on_start("meeting") is told.record_on_start
-        kit.set_meeting("meeting", record_on_start=False)
+        assert kit.get_record_on_start("meeting") is told.record_on_start
+        kit.set_record_on_start("meeting", record_on_start=False)
     assert {*server.called} == {MEETING, NEW_MEETING, SET_MEETING}
     assert server.refused == []
 

@@ -43,14 +43,19 @@ def elsewhere(origin: str, method: str, path: str, **body: Any) -> Any:
     return answer.json()["data"]
 
 
-def reaches(kit: realtimekit.RealtimeKitClient, capture_id: str, status: ProviderStatus) -> None:
-    until(lambda: kit.get(capture_id).status is status)
+def reaches(kit: realtimekit.RealtimeKitClient, cloudflare_recording_id: str, status: ProviderStatus) -> None:
+    until(lambda: kit.get(cloudflare_recording_id).status is status)
 
 
-def everywhere(kit: realtimekit.RealtimeKitClient, meeting_id: str, capture_id: str) -> list[ProviderRecording]:
+def everywhere(
+    kit: realtimekit.RealtimeKitClient, meeting_id: str, cloudflare_recording_id: str
+) -> list[ProviderRecording]:
     """A recording as each read shows it that shows one which has ended, too."""
-    listed = [*kit.captures(meeting_id), *kit.recent(1)[0]]
-    return [kit.get(capture_id), *(one for one in listed if one.id == capture_id)]
+    listed = [*kit.list_by_meeting(meeting_id), *kit.list_page(1)[0]]
+    return [
+        kit.get(cloudflare_recording_id),
+        *(one for one in listed if one.cloudflare_recording_id == cloudflare_recording_id),
+    ]
 
 
 def test_a_recording_that_somebody_else_pauses_runs_and_can_be_stopped(
@@ -58,16 +63,16 @@ def test_a_recording_that_somebody_else_pauses_runs_and_can_be_stopped(
 ) -> None:
     meeting = kit.create_meeting("Lab", record_on_start=False)
     begun = kit.start(meeting, max_seconds=None)
-    reaches(kit, begun.id, ProviderStatus.RECORDING)
+    reaches(kit, begun.cloudflare_recording_id, ProviderStatus.RECORDING)
     for action, status in (("pause", ProviderStatus.PAUSED), ("resume", ProviderStatus.RECORDING)) * 2:
-        elsewhere(origin, "PUT", f"/recordings/{begun.id}", action=action)
-        active = kit.active(meeting)
+        elsewhere(origin, "PUT", f"/recordings/{begun.cloudflare_recording_id}", action=action)
+        active = kit.find_active(meeting)
         assert active is not None
-        for read in (active, *everywhere(kit, meeting, begun.id)):
+        for read in (active, *everywhere(kit, meeting, begun.cloudflare_recording_id)):
             assert (read.status, read.status.running, read.stopped_at) == (status, True, None)
-    elsewhere(origin, "PUT", f"/recordings/{begun.id}", action="pause")
-    assert kit.stop(begun.id).status is ProviderStatus.UPLOADING
-    reaches(kit, begun.id, ProviderStatus.UPLOADED)
+    elsewhere(origin, "PUT", f"/recordings/{begun.cloudflare_recording_id}", action="pause")
+    assert kit.stop(begun.cloudflare_recording_id).status is ProviderStatus.UPLOADING
+    reaches(kit, begun.cloudflare_recording_id, ProviderStatus.UPLOADED)
 
 
 @pytest.mark.parametrize("rows", ["guide", "reference"])
@@ -98,9 +103,9 @@ def test_a_track_recording_is_not_what_runs_in_a_meeting(
     meeting = kit.create_meeting("Lab", record_on_start=False)
     control(origin, "/join", meeting_id=meeting)
     elsewhere(origin, "POST", "/recordings/track", meeting_id=meeting)
-    assert kit.active(meeting) is None
+    assert kit.find_active(meeting) is None
     whole = kit.start(meeting, max_seconds=None)
     elsewhere(origin, "POST", "/recordings/track", meeting_id=meeting)
-    active = kit.active(meeting)
+    active = kit.find_active(meeting)
     assert active is not None
-    assert active.id == whole.id
+    assert active.cloudflare_recording_id == whole.cloudflare_recording_id

@@ -25,6 +25,7 @@ from recordings.adapters.dynamodb.recordings import DynamoRecordings
 from recordings.adapters.dynamodb.retry_queue import DynamoRetryQueue
 from recordings.adapters.dynamodb.rooms import DynamoRooms
 from recordings.adapters.dynamodb.settings import TABLE
+from recordings.domain.archive import Archive
 from recordings.domain.errors import (
     ConcurrentUpdate,
     IdempotencyKeyReused,
@@ -40,8 +41,9 @@ from recordings.domain.errors import (
 )
 from recordings.domain.lifecycle import Status
 from recordings.domain.meeting import MeetingOwnership, Tenure
-from recordings.domain.recording import Archive, Failure, HeldFile, Progress, Recording
+from recordings.domain.recording import Failure, Progress, Recording
 from recordings.domain.room_range import RoomRange
+from recordings.domain.stored_file import HeldFile
 from recordings.domain.tally import day_of, difference
 from recordings.ports.repositories import Filter, IdempotencyKeys, OpenFindings, Recordings, RetryQueue, Rooms, Tenants
 from recordings.services.transfer.transfer_file import PartChecksums
@@ -50,9 +52,9 @@ from tests.support.fakes import (
     CountingIds,
     Memory,
     MemoryIdempotencyKeys,
-    MemoryKeptLooks,
     MemoryPartSums,
     MemoryRecordings,
+    MemoryRetryQueue,
     MemoryRooms,
     MemorySuspects,
     MemoryTenants,
@@ -97,7 +99,7 @@ def in_memory() -> Store:
         MemoryPartSums(),
         MemoryTenants(memory),
         MemorySuspects(),
-        MemoryKeptLooks(memory),
+        MemoryRetryQueue(memory),
         tallies,
     )
 
@@ -234,7 +236,7 @@ def test_a_room_that_changes_its_meeting_lets_the_old_one_go(store: Store) -> No
     store.rooms.save(before, after)
     assert store.rooms.find_by_meeting_id("meeting_1") is None
     assert store.rooms.find_by_meeting_id("meeting_2") == after
-    assert [look["meeting_id"] for look in store.kept.all()] == ["meeting_1", "meeting_2"]
+    assert [item.meeting_id for item in store.kept.list_all()] == ["meeting_1", "meeting_2"]
     store.rooms.add(a_room(id="room_2", meeting_id="meeting_1"), adopted=True)
 
 
@@ -1161,7 +1163,7 @@ def test_open_ones_are_those_of_all_tenants_that_something_is_still_to_happen_to
             tenant_id="tenant_1" if n < 2 else "tenant_2",
         )
         store.recordings.add(one, lease_nonce=None)
-        opened += [one] if one.open else []
+        opened += [one] if one.unfinished else []
     assert list(store.recordings.list_unfinished()) == opened[::-1]
     assert {one.status for one in opened} == {Status.RECORDING, Status.PROCESSING}
 
@@ -1177,7 +1179,7 @@ def test_of_everything_the_recordings_of_some_rooms_can_be_had(store: Store) -> 
     for low, high in itertools.combinations_with_replacement(ends, 2):
         some = RoomRange(low, high)
         found = {one.room_id for one in store.recordings.list_all("tenant_1", some)}
-        assert found == {room for room in rooms if some.holds(room)}
+        assert found == {room for room in rooms if some.contains(room)}
     assert {one.room_id for one in store.recordings.list_all("tenant_1")} == set(rooms)
 
 
@@ -1217,11 +1219,11 @@ def test_a_recording_is_open_until_its_end_and_again_while_it_moves(store: Store
     assert go(one.stored(a_file(), duration_seconds=1, partial=False, at=NOON, cause="x")) == []
     assert go(one.archiving(at=NOON)) == [one]
     assert go(one.deleted(at=NOON)) == [one]
-    assert go(one.not_archived(Failure("x", "y"), at=NOON)) == []
+    assert go(one.archive_abandoned(Failure("x", "y"), at=NOON)) == []
     assert go(one.undeleted()) == []
     assert go(one.archiving(at=NOON)) == [one]
     # R2 is to be emptied, and then Glacier to be asked for a copy.
-    assert go(one.vaulted(a_file(provider="s3"), storage_class="GLACIER", at=NOON)) == [one]
+    assert go(one.archive_completed(a_file(store="s3"), storage_class="GLACIER", at=NOON)) == [one]
     assert go(one.source_emptied()) == []
     assert go(one.restoring(tier="bulk", days=2, expected_at=NOON, at=NOON)) == [one]
     assert one.archive is not None
@@ -1568,8 +1570,8 @@ def assert_whole(store: Store) -> None:
     running = {(one.room_id, one.id) for one in recordings if one.status is Status.RECORDING}
     held = {(room.id, room.active_recording_id) for room in store.rooms.list("tenant_1", limit=100).items}
     assert running == {pair for pair in held if pair[1] is not None}
-    captures = [one.cloudflare_recording_id for one in recordings]
-    assert len(captures) == len(set(captures))
+    provider_recordings = [one.cloudflare_recording_id for one in recordings]
+    assert len(provider_recordings) == len(set(provider_recordings))
 
 
 @settings(max_examples=300)

@@ -19,9 +19,11 @@ from recordings.adapters.dynamodb.recording_items import recording_of
 from recordings.adapters.dynamodb.recordings import DynamoRecordings
 from recordings.adapters.dynamodb.rooms import DynamoRooms
 from recordings.adapters.dynamodb.settings import TABLE
+from recordings.domain.archive import Archive
 from recordings.domain.lifecycle import Status
 from recordings.domain.purge import ItemKind, PurgeRecord, Removal, StoreItem
-from recordings.domain.recording import Archive, Failure, HeldFile, Progress, Recording
+from recordings.domain.recording import Failure, Progress, Recording
+from recordings.domain.stored_file import HeldFile
 from recordings.ports.repositories import Filter
 from tests.support.builders import NOON, a_file, a_recording, a_room
 from tests.support.table import a_table, items
@@ -32,7 +34,7 @@ type Stored = list[dict[str, Any]]
 LATER = NOON + timedelta(hours=1)
 FIRST, LAST = "f4069c0", "a507efa"
 FILE = a_file(crc32="0badcafe", sha256="5" * 64, etag="e-2")
-COLD = replace(FILE, provider="s3", key="recordings/t/r/1/recording.mp4")
+COLD = replace(FILE, store="s3", key="recordings/t/r/1/recording.mp4")
 
 
 def made(number: int, status: Status, **facts: Any) -> Recording:
@@ -162,7 +164,7 @@ def test_lists_and_tallies_are_read(release: str) -> None:
         wanted = [one for one in live if one.status in only.statuses or not only.statuses]
         page = recordings.page("tenant_1", only, limit=3, offset=1)
         assert (page.items, page.total) == (wanted[1:4], len(wanted))
-    unfinished = {one.id for one in (as_stored(one, release) for one in RECORDINGS) if one.open}
+    unfinished = {one.id for one in (as_stored(one, release) for one in RECORDINGS) if one.unfinished}
     listed = [one.id for one in recordings.list_unfinished()]
     assert (len(listed), {*listed}) == (len(unfinished), unfinished)
 

@@ -15,14 +15,14 @@ from recordings.adapters.dynamodb.retry_queue import DynamoRetryQueue
 from recordings.adapters.dynamodb.settings import TABLE
 from recordings.adapters.dynamodb.sync_lease import DynamoSyncLease
 from recordings.domain.errors import InfrastructureError
-from recordings.ports.repositories import RetryQueue, SyncItem, at_meeting
-from recordings.services.sync.sync_all import FULL_EVERY, SyncLease, SyncWindow
+from recordings.domain.sync import FULL_SYNC_INTERVAL, SyncItem, SyncWindow
+from recordings.ports.repositories import RetryQueue, SyncLease
 from tests.support.builders import NOON
-from tests.support.fakes import Memory, MemoryKeptLooks, MemorySyncState
+from tests.support.fakes import Memory, MemoryRetryQueue, MemorySyncLease
 from tests.support.table import a_table, atomic
 
 KINDS: dict[str, tuple[Callable[[], AbstractContextManager[Any]], Callable[[], SyncLease]]] = {
-    "memory": (nullcontext, MemorySyncState),
+    "memory": (nullcontext, MemorySyncLease),
     "dynamo": (a_table, DynamoSyncLease),
 }
 MINUTE = timedelta(minutes=1)
@@ -36,7 +36,7 @@ def state(request: pytest.FixtureRequest) -> Iterator[SyncLease]:
 
 
 def begun(state: SyncLease, nonce: str = "a", after: timedelta = timedelta(0)) -> SyncWindow | None:
-    return state.begin(nonce=nonce, now=NOON + after, until=NOON + after + 30 * MINUTE)
+    return state.acquire(nonce=nonce, now=NOON + after, until=NOON + after + 30 * MINUTE)
 
 
 def test_the_first_run_has_no_watermark_and_walks_everything(state: SyncLease) -> None:
@@ -53,29 +53,31 @@ def test_one_run_at_a_time_until_its_lease_ends(state: SyncLease) -> None:
 
 def test_what_a_run_leaves_is_where_the_next_begins(state: SyncLease) -> None:
     begun(state)
-    state.end(nonce="a", watermark=NOON - MINUTE, full_at=NOON)
+    state.release(nonce="a", watermark=NOON - MINUTE, full_at=NOON)
     assert begun(state, "b", MINUTE) == SyncWindow(NOON - MINUTE, False, NOON)
-    state.end(nonce="b", watermark=None, full_at=None)
+    state.release(nonce="b", watermark=None, full_at=None)
     assert begun(state, "c", 2 * MINUTE) == SyncWindow(NOON - MINUTE, False, NOON + MINUTE)
-    state.end(nonce="c", watermark=NOON, full_at=None)
+    state.release(nonce="c", watermark=NOON, full_at=None)
     assert begun(state, "d", 3 * MINUTE) == SyncWindow(NOON, False, NOON + 2 * MINUTE)
 
 
 def test_the_whole_list_is_walked_again_after_its_time(state: SyncLease) -> None:
     begun(state)
-    state.end(nonce="a", watermark=NOON, full_at=NOON)
-    assert begun(state, "b", FULL_EVERY - timedelta(seconds=1)) == SyncWindow(NOON, False, NOON)
-    state.end(nonce="b", watermark=None, full_at=None)
-    assert begun(state, "c", FULL_EVERY) == SyncWindow(NOON, True, NOON + FULL_EVERY - timedelta(seconds=1))
+    state.release(nonce="a", watermark=NOON, full_at=NOON)
+    assert begun(state, "b", FULL_SYNC_INTERVAL - timedelta(seconds=1)) == SyncWindow(NOON, False, NOON)
+    state.release(nonce="b", watermark=None, full_at=None)
+    assert begun(state, "c", FULL_SYNC_INTERVAL) == SyncWindow(
+        NOON, True, NOON + FULL_SYNC_INTERVAL - timedelta(seconds=1)
+    )
 
 
 def test_a_run_that_lost_its_lease_ends_nothing_and_leaves_nothing(state: SyncLease) -> None:
     begun(state)
     assert begun(state, "b", 30 * MINUTE) is not None
-    state.end(nonce="a", watermark=NOON + timedelta(days=9), full_at=NOON)
+    state.release(nonce="a", watermark=NOON + timedelta(days=9), full_at=NOON)
     assert begun(state, "c", 31 * MINUTE) is None
-    state.end(nonce="b", watermark=NOON, full_at=None)
-    state.end(nonce="b", watermark=NOON + timedelta(days=9), full_at=None)
+    state.release(nonce="b", watermark=NOON, full_at=None)
+    state.release(nonce="b", watermark=NOON + timedelta(days=9), full_at=None)
     assert begun(state, "c", 31 * MINUTE) == SyncWindow(NOON, True, NOON + 30 * MINUTE)
 
 
@@ -97,7 +99,7 @@ def test_a_run_is_held_as_long_as_it_is_renewed(state: SyncLease) -> None:
 
 
 def test_an_end_without_a_beginning_is_nothing(state: SyncLease) -> None:
-    state.end(nonce="a", watermark=NOON, full_at=NOON)
+    state.release(nonce="a", watermark=NOON, full_at=NOON)
     assert begun(state) == SyncWindow(None, True)
 
 
@@ -126,7 +128,7 @@ def test_a_fault_of_the_table_is_told() -> None:
         with pytest.raises(InfrastructureError):
             begun(DynamoSyncLease())
         with pytest.raises(InfrastructureError):
-            DynamoSyncLease().end(nonce="a", watermark=None, full_at=None)
+            DynamoSyncLease().release(nonce="a", watermark=None, full_at=None)
 
 
 # ---------------------------------------------------------------- looks that are kept
@@ -135,36 +137,41 @@ def test_a_fault_of_the_table_is_told() -> None:
 @pytest.fixture(params=["memory", "dynamo"])
 def kept(request: pytest.FixtureRequest) -> Iterator[RetryQueue]:
     with a_table() if request.param == "dynamo" else nullcontext():
-        yield DynamoRetryQueue() if request.param == "dynamo" else MemoryKeptLooks(Memory())
+        yield DynamoRetryQueue() if request.param == "dynamo" else MemoryRetryQueue(Memory())
 
 
-def a_look(capture_id: str) -> SyncItem:
+def a_look(cloudflare_recording_id: str) -> SyncItem:
     return SyncItem(
-        capture_id=capture_id, meeting_id="meeting_1", sure=True, tenant_id="tenant_1", recording_id="rec_1", kept=True
+        cloudflare_recording_id=cloudflare_recording_id,
+        meeting_id="meeting_1",
+        meeting_confirmed=True,
+        tenant_id="tenant_1",
+        recording_id="rec_1",
+        queued=True,
     )
 
 
 def by_name(looks: Sequence[SyncItem]) -> list[SyncItem]:
-    return sorted(looks, key=lambda look: (look["capture_id"] or "", look["meeting_id"] or ""))
+    return sorted(looks, key=lambda item: (item.cloudflare_recording_id or "", item.meeting_id or ""))
 
 
 def test_looks_are_kept_each_once_until_they_are_dropped(kept: RetryQueue) -> None:
-    assert [*kept.all()] == []
-    wanted = [at_meeting("capture_1"), a_look("capture_1"), a_look("capture_2")]
-    for look in [*wanted, *wanted]:
-        kept.keep(look)
-    assert by_name(kept.all()) == by_name(wanted)
-    kept.drop(a_look("capture_1"))
-    kept.drop(a_look("capture_3"))
-    assert by_name(kept.all()) == by_name([at_meeting("capture_1"), a_look("capture_2")])
-    kept.drop(at_meeting("capture_1"))
-    kept.drop(a_look("capture_2"))
-    assert [*kept.all()] == []
+    assert [*kept.list_all()] == []
+    wanted = [SyncItem.of_meeting("capture_1"), a_look("capture_1"), a_look("capture_2")]
+    for item in [*wanted, *wanted]:
+        kept.add(item)
+    assert by_name(kept.list_all()) == by_name(wanted)
+    kept.remove(a_look("capture_1"))
+    kept.remove(a_look("capture_3"))
+    assert by_name(kept.list_all()) == by_name([SyncItem.of_meeting("capture_1"), a_look("capture_2")])
+    kept.remove(SyncItem.of_meeting("capture_1"))
+    kept.remove(a_look("capture_2"))
+    assert [*kept.list_all()] == []
 
 
 def test_a_kept_look_is_forgotten_when_cloudflare_keeps_no_file_any_more() -> None:
     with a_table():
-        DynamoRetryQueue().keep(a_look("capture_1"))
+        DynamoRetryQueue().add(a_look("capture_1"))
         (item,) = client.scan(TableName=TABLE)["Items"]
     seconds = int(item["expires_at"]["N"]) - time.time()
     assert 7 * 86_400 < seconds <= 8 * 86_400

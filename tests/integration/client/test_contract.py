@@ -26,8 +26,9 @@ from recordings_client.models import (
 )
 
 from recordings.domain import errors as served
+from recordings.domain.archive import Archive
 from recordings.domain.lifecycle import Status
-from recordings.domain.recording import Archive, Failure, Progress
+from recordings.domain.recording import Failure, Progress
 from recordings.http import problems, responses
 from recordings.http.responses import Document, to_dict
 from tests.support.builders import NOON, a_file, a_recording, a_room

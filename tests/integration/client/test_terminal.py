@@ -30,19 +30,19 @@ class Terminal:
     """The command in a pseudo terminal of a width; what it shows can be waited for."""
 
     def __init__(self, server: Server, columns: int, *words: str) -> None:
-        self._ours, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        self._ours, provider_recording = pty.openpty()
+        fcntl.ioctl(provider_recording, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         environment = {"PATH": os.environ["PATH"], "PYTHONPATH": PYTHONPATH, "TERM": "xterm", "NO_PROXY": "127.0.0.1"}
         environment |= {"RECORDINGS_URL": server.url, "RECORDINGS_TOKEN": "secret", "PYTHONDONTWRITEBYTECODE": "1"}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "recordings_client", *words],
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
+            stdin=provider_recording,
+            stdout=provider_recording,
+            stderr=provider_recording,
             env=environment,
             start_new_session=True,
         )
-        os.close(theirs)
+        os.close(provider_recording)
         self.shown = ""
 
     def until(self, words: str) -> str:

@@ -10,8 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from recordings.domain.archive import Archive
 from recordings.domain.lifecycle import Status
-from recordings.domain.recording import Archive
 from tests.support.builders import NOON, a_file
 from tests.support.deployed import FUNCTIONS, Answer, Deployed
 
@@ -35,7 +35,7 @@ def in_vault(**facts: Any) -> dict[str, Any]:
     return {
         "status": Status.ARCHIVED,
         "archived_at": NOON,
-        "file": a_file(provider="s3", key="vault"),
+        "file": a_file(store="s3", key="vault"),
         "archive": Archive(**archive),
     }
 
@@ -119,8 +119,8 @@ def test_a_start_passes_the_maximum_duration_to_cloudflare(
 ) -> None:
     room = app.room(tenant_id=tenant)
     assert app.call("StartRecording", room.id, tenant=tenant, body=asked).status == 201
-    (capture,) = app.standin.world.by_meeting[room.meeting_id]
-    assert capture.max_seconds == seconds
+    (provider_recording,) = app.standin.world.by_meeting[room.meeting_id]
+    assert provider_recording.max_seconds == seconds
 
 
 def test_a_second_start_is_refused_and_names_the_first(app: Deployed, tenant: str) -> None:
@@ -348,7 +348,7 @@ REFUSED: dict[str, tuple[str, Callable[[], dict[str, Any]], str]] = {
     "archive what is archived": ("ArchiveRecording", in_vault, "recording_not_archivable"),
     "archive what is not in R2": (
         "ArchiveRecording",
-        lambda: {"status": Status.READY, "file": a_file(provider="s3")},
+        lambda: {"status": Status.READY, "file": a_file(store="s3")},
         "recording_not_archivable",
     ),
     "recover what is ready": ("RecoverRecording", lambda: {"status": Status.READY}, "recording_not_recoverable"),
@@ -405,7 +405,7 @@ def test_a_restore_requests_the_given_days_and_tier(
 ) -> None:
     key = f"recordings/{tenant}/restored"
     app.archive.put_object(Bucket="archive", Key=key, Body=b"film", StorageClass="GLACIER")
-    one = app.seed(tenant_id=tenant, **in_vault() | {"file": a_file(provider="s3", key=key)})
+    one = app.seed(tenant_id=tenant, **in_vault() | {"file": a_file(store="s3", key=key)})
     answer = app.call("RestoreRecording", one.id, tenant=tenant, body=body)
     assert answer.status == 202
     assert answer.data.keys() == {"id", "status", "archive"}

@@ -9,8 +9,8 @@ from botocore.client import BaseClient
 
 from recordings.adapters.dynamodb.connection import client
 from recordings.adapters.dynamodb.settings import TABLE
+from recordings.domain.archive import Archive
 from recordings.domain.lifecycle import Status
-from recordings.domain.recording import Archive
 from tests.support.builders import NOON, a_file
 from tests.support.deployed import FUNCTIONS, Deployed
 
@@ -67,7 +67,7 @@ def of_somebody_else(app: Deployed, tenant: str) -> tuple[list[str], list[str]]:
         {
             "status": Status.ARCHIVED,
             "archived_at": NOON,
-            "file": a_file(provider="s3", key="vault"),
+            "file": a_file(store="s3", key="vault"),
             "archive": Archive(state="stored", storage_class="GLACIER"),
         },
         {"status": Status.READY, "file": a_file(key="file"), "deleted_at": NOON},

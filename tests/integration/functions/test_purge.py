@@ -17,8 +17,9 @@ from recordings.adapters.dynamodb.connection import client
 from recordings.adapters.dynamodb.recordings import DynamoRecordings
 from recordings.adapters.dynamodb.settings import TABLE
 from recordings.adapters.system import now
+from recordings.domain.archive import Archive
 from recordings.domain.lifecycle import Status
-from recordings.domain.recording import Archive, Recording
+from recordings.domain.recording import Recording
 from recordings.domain.storage_keys import archive_key, attempt_key, delivery_key, quarantine_key
 from recordings.wiring import trigger as wiring
 from tests.support.builders import a_file, a_recording
@@ -176,7 +177,7 @@ def test_every_file_of_the_recording_is_removed_and_no_other(house: House) -> No
 def test_an_object_under_its_key_in_the_other_store_stays(house: House) -> None:
     # The same key in R2. The file of an archived recording is in the archive bucket.
     gone = house.deleted(
-        status=Status.ARCHIVED, file=a_file(provider="s3", key="cold/odd.mp4"), archive=Archive(state="stored")
+        status=Status.ARCHIVED, file=a_file(store="s3", key="cold/odd.mp4"), archive=Archive(state="stored")
     )
     house.put("archive", "cold/odd.mp4")
     house.put("files", "cold/odd.mp4")

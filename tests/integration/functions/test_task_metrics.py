@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from recordings.adapters.dynamodb.connection import client
+from recordings.domain.archive import Archive
 from recordings.domain.errors import Throttled
 from recordings.domain.lifecycle import Status
-from recordings.domain.recording import Archive
 from recordings.observability import metrics
 from tests.support.builders import NOON
 from tests.support.context import Context

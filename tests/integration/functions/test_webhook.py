@@ -10,8 +10,13 @@ from recordings.domain.lifecycle import Status
 from tests.support.deployed import Answer, Deployed
 
 
-def body_of(capture: str, meeting: str, **more: Any) -> bytes:
-    recording = {"id": capture, "recordingId": capture, "meetingId": meeting, "status": "RECORDING"}
+def body_of(provider_recording: str, meeting: str, **more: Any) -> bytes:
+    recording = {
+        "id": provider_recording,
+        "recordingId": provider_recording,
+        "meetingId": meeting,
+        "status": "RECORDING",
+    }
     return json.dumps({"event": "recording.statusUpdate", "recording": recording, **more}).encode()
 
 
@@ -22,10 +27,10 @@ def send(app: Deployed, body: bytes, **headers: str) -> Answer:
 
 def test_a_signed_webhook_imports_a_recording_that_cloudflare_started(app: Deployed, tenant: str) -> None:
     room = app.room(tenant_id=tenant)
-    capture = app.standin.begin(room.meeting_id)
-    answer = send(app, body_of(capture.id, room.meeting_id))
+    provider_recording = app.standin.begin(room.meeting_id)
+    answer = send(app, body_of(provider_recording.id, room.meeting_id))
     assert (answer.status, answer.data) == (200, {"handled": True})
-    recording = app.recordings.find_by_cloudflare_recording_id(capture.id)
+    recording = app.recordings.find_by_cloudflare_recording_id(provider_recording.id)
     assert recording is not None
     assert (recording.tenant_id, recording.status) == (tenant, Status.RECORDING)
 
@@ -35,8 +40,8 @@ def test_a_webhook_without_a_valid_signature_is_refused_and_changes_nothing(
     app: Deployed, tenant: str, kind: str
 ) -> None:
     room = app.room(tenant_id=tenant)
-    capture = app.standin.begin(room.meeting_id)
-    body = body_of(capture.id, room.meeting_id)
+    provider_recording = app.standin.begin(room.meeting_id)
+    body = body_of(provider_recording.id, room.meeting_id)
     signer = app.standin.world.signer
     headers = {
         "without a signature": {},
@@ -47,7 +52,7 @@ def test_a_webhook_without_a_valid_signature_is_refused_and_changes_nothing(
     }[kind]
     answer = app.call("ReceiveWebhook", tenant="", scope="", body=body, headers=headers)
     assert (answer.status, answer.code) == (401, "signature_invalid")
-    assert app.recordings.find_by_cloudflare_recording_id(capture.id) is None
+    assert app.recordings.find_by_cloudflare_recording_id(provider_recording.id) is None
 
 
 @pytest.mark.parametrize(
@@ -76,10 +81,10 @@ def test_a_webhook_larger_than_an_api_body_is_accepted(app: Deployed) -> None:
 def test_a_webhook_during_another_change_is_a_503(app: Deployed, tenant: str) -> None:
     """A start holds the room. Cloudflare repeats a webhook after a 5xx, and drops it after a 4xx."""
     room = app.room(tenant_id=tenant)
-    capture = app.standin.begin(room.meeting_id)
+    provider_recording = app.standin.begin(room.meeting_id)
     now = datetime.now(UTC).replace(microsecond=0)
     app.rooms.acquire_lock(tenant, room.id, nonce="a start", now=now, until=now + timedelta(seconds=60))
-    body = body_of(capture.id, room.meeting_id)
+    body = body_of(provider_recording.id, room.meeting_id)
     answer = send(app, body)
     assert answer.status == 503
     assert int(answer.headers["retry-after"]) >= 1

@@ -81,7 +81,7 @@ MODELLED: dict[str, object] = {
     "RegionDisabledException": PERMANENT,
 }
 # R2's list (developers.cloudflare.com/r2/api/error-codes), with its statuses.
-R2: dict[str, tuple[int, object]] = {
+R2Bucket: dict[str, tuple[int, object]] = {
     "Unauthorized": (401, PERMANENT),
     "AccessDenied": (403, PERMANENT),
     "ExpiredRequest": (400, PERMANENT),
@@ -277,7 +277,7 @@ def test_every_error_of_the_calls_in_use_has_its_class() -> None:
     assert {code: class_of(code) for code in codes} == {code: MODELLED[code] for code in codes}
 
 
-@pytest.mark.parametrize("table", [R2, COMMON], ids=["R2", "AWS"])
+@pytest.mark.parametrize("table", [R2Bucket, COMMON], ids=["R2Bucket", "AWS"])
 def test_every_documented_error_has_its_class(table: dict[str, tuple[int, object]]) -> None:
     assert {code: class_of(code, status) for code, (status, _) in table.items()} == {
         code: wanted for code, (_, wanted) in table.items()

@@ -162,7 +162,7 @@ def test_every_kind_of_finding_has_a_line_that_says_what_it_is() -> None:
         ],
         stalled=[Stalled(recording_id="rec_4", step="archiving", since=NOON)],
         removed=[file],
-        adopted=[Adopted(capture_id="capture_1", recording_id="rec_5")],
+        adopted=[Adopted(cloudflare_recording_id="capture_1", recording_id="rec_5")],
         reconciled=["rec_6"],
         held=True,
     )
@@ -201,8 +201,8 @@ def test_every_kind_of_finding_has_a_line_that_says_what_it_is() -> None:
 
 
 def test_a_capture_has_its_room_in_its_line() -> None:
-    capture = Orphan(store="cloudflare", key="capture_1", size=None, at=NOON, room_id="room_1")
-    told = list(lines(an_answer(Report("a", orphans=[capture])), repair=False))
+    provider_recording = Orphan(store="cloudflare", key="capture_1", size=None, at=NOON, room_id="room_1")
+    told = list(lines(an_answer(Report("a", orphans=[provider_recording])), repair=False))
     assert told[1] == "  orphan     cloudflare capture_1 (room room_1, began 2026-01-06T12:00:00Z)"
     assert told[-1].startswith("Nothing was changed.")
 

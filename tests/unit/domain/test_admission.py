@@ -23,8 +23,10 @@ from recordings.domain.admission import (
 )
 from recordings.domain.lifecycle import Status
 from recordings.domain.provider_recording import ProviderStatus
-from recordings.domain.reconciliation import Act, reconcile
-from recordings.domain.recording import HeldFile, Progress, Recording
+from recordings.domain.reconciliation import Action as SyncAction
+from recordings.domain.reconciliation import reconcile
+from recordings.domain.recording import Progress, Recording
+from recordings.domain.stored_file import HeldFile
 from tests.support.builders import NOON, a_capture, a_file, a_recording
 
 LIMITS = AttemptLimits(max_attempts=12, first_pause=timedelta(minutes=5), max_pause=timedelta(hours=12))
@@ -187,27 +189,34 @@ def test_media_that_is_held_becomes_the_file_in_place_of_a_failure() -> None:
 def test_only_what_is_in_processing_is_tried_again() -> None:
     for status in Status:
         recording = a_recording(status=status)
-        after = recording.to_be_tried_again(at=NOON, held=None)
+        after = recording.retry_scheduled(at=NOON, held=None)
         assert (after is recording) == (status is not Status.PROCESSING)
-    after = processing().to_be_tried_again(at=NOON + MINUTE, held=None)
+    after = processing().retry_scheduled(at=NOON + MINUTE, held=None)
     assert (after.status, after.stalled, after.next_attempt_at) == (Status.PROCESSING, True, NOON + MINUTE)
 
 
 @pytest.mark.parametrize(
-    ("attempts", "delivered", "act"),
+    ("attempts", "delivered", "action"),
     [
-        (1, False, Act.RESTART),
-        (11, False, Act.RESTART),
-        (12, False, Act.NOTHING),
+        (1, False, SyncAction.RESTART),
+        (11, False, SyncAction.RESTART),
+        (12, False, SyncAction.NOTHING),
         # Cloudflare's copy is gone, and what it delivered is not the file yet.
-        (12, True, Act.RESTART),
-        (13, True, Act.FAIL),
+        (12, True, SyncAction.RESTART),
+        (13, True, SyncAction.FAIL),
     ],
 )
-def test_the_comparison_with_cloudflare_heeds_the_end_of_attempts(attempts: int, delivered: bool, act: Act) -> None:
+def test_the_comparison_with_cloudflare_heeds_the_end_of_attempts(
+    attempts: int, delivered: bool, action: SyncAction
+) -> None:
     there = a_capture(status=ProviderStatus.UPLOADED, download_url="https://files/1")
-    theirs = None if delivered else there
-    verdict = reconcile(failed(attempts, timedelta(0)), theirs, now=NOON + timedelta(hours=1), delivered=delivered)
-    assert verdict.act is act
-    assert (verdict.failure is not None) == (act is Act.FAIL)
-    assert reconcile(failed(1, 2 * MINUTE), theirs, now=NOON + MINUTE, delivered=delivered).act is Act.NOTHING
+    provider_recording = None if delivered else there
+    decision = reconcile(
+        failed(attempts, timedelta(0)), provider_recording, now=NOON + timedelta(hours=1), delivered=delivered
+    )
+    assert decision.action is action
+    assert (decision.failure is not None) == (action is SyncAction.FAIL)
+    assert (
+        reconcile(failed(1, 2 * MINUTE), provider_recording, now=NOON + MINUTE, delivered=delivered).action
+        is SyncAction.NOTHING
+    )

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from recordings.domain.provider_recording import ODD_ROWS, ProviderRecording, begun_since, reaches_beyond
+from recordings.domain.provider_recording import OLD_ROWS_AT_END, ProviderRecording, ends_before, started_since
 from tests.support.builders import NOON, a_capture
 
 HOUR = timedelta(hours=1)
@@ -12,16 +12,19 @@ HOUR = timedelta(hours=1)
 
 def listed(*hours: int) -> list[ProviderRecording]:
     """Captures that were invoked so many hours ago."""
-    return [a_capture(id=f"capture_{number}", invoked_at=NOON - ago * HOUR) for number, ago in enumerate(hours)]
+    return [
+        a_capture(cloudflare_recording_id=f"capture_{number}", invoked_at=NOON - ago * HOUR)
+        for number, ago in enumerate(hours)
+    ]
 
 
-def ages(captures: list[ProviderRecording]) -> list[float]:
-    return [(NOON - one.invoked_at) / HOUR for one in captures]
+def ages(provider_recordings: list[ProviderRecording]) -> list[float]:
+    return [(NOON - one.invoked_at) / HOUR for one in provider_recordings]
 
 
 def test_rows_with_odd_times_do_not_end_a_listing() -> None:
-    rows = listed(0, 1, 50_000, 2, *[60_000] * (ODD_ROWS - 1), 3, 11, 4, *[12] * ODD_ROWS, 5)
-    assert ages([*begun_since(rows, NOON - 10 * HOUR)]) == [0, 1, 2, 3, 4]
+    rows = listed(0, 1, 50_000, 2, *[60_000] * (OLD_ROWS_AT_END - 1), 3, 11, 4, *[12] * OLD_ROWS_AT_END, 5)
+    assert ages([*started_since(rows, NOON - 10 * HOUR)]) == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize(
@@ -40,7 +43,7 @@ def test_rows_with_odd_times_do_not_end_a_listing() -> None:
     ],
 )
 def test_a_page_is_the_last_one_when_its_end_is_too_old(hours: list[int], beyond: bool) -> None:
-    assert reaches_beyond(listed(*hours), NOON - 10 * HOUR) is beyond
+    assert ends_before(listed(*hours), NOON - 10 * HOUR) is beyond
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ def a_life() -> list[Recording]:
         lambda one: one.stopped(at=NOON, cause="api_stop"),
         lambda one: one.stored(a_file(), duration_seconds=5, partial=False, at=NOON, cause="file_verified"),
         lambda one: one.archiving(at=NOON),
-        lambda one: one.not_archived(Failure("archive_failed", "No."), at=NOON),
+        lambda one: one.archive_abandoned(Failure("archive_failed", "No."), at=NOON),
         lambda one: one.archiving(at=NOON),
     ]
     for change in changes:
@@ -55,7 +55,7 @@ def test_an_import_has_no_status_before(status: Status) -> None:
 STOPPED = a_recording(status=Status.RECORDING).stopped(at=NOON, cause="x")
 READY = STOPPED.stored(a_file(), duration_seconds=5, partial=False, at=NOON, cause="x")
 MOVING = READY.archiving(at=NOON)
-MOVED = MOVING.vaulted(a_file(provider="s3"), storage_class="GLACIER", at=NOON)
+MOVED = MOVING.archive_completed(a_file(store="s3"), storage_class="GLACIER", at=NOON)
 RESTORING = MOVED.restoring(tier="bulk", days=1, expected_at=NOON, at=NOON)
 DELETED = READY.deleted(at=NOON)
 

@@ -10,7 +10,16 @@ import pytest
 from recordings.domain.admission import AttemptLimits
 from recordings.domain.lifecycle import TRANSITIONS, Status
 from recordings.domain.provider_recording import ProviderRecording, ProviderStatus
-from recordings.domain.reconciliation import EXPIRED, LOST, NEVER_BEGAN, NEVER_UPLOADED, TRACKS, Act, Deadlines, Verdict
+from recordings.domain.reconciliation import (
+    EXPIRED,
+    LOST,
+    NEVER_BEGAN,
+    NEVER_UPLOADED,
+    TRACKS,
+    Action,
+    Deadlines,
+    Decision,
+)
 from recordings.domain.reconciliation import reconcile as decide
 from recordings.domain.recording import Failure, Recording
 from tests.support.builders import NOON, a_capture, a_recording
@@ -47,9 +56,9 @@ KINDS = {
 }
 
 # How long ago a recording began, while it records, or was stopped, once it was: at each deadline and just past it.
-FRESH, UNSTOPPED, DEAF, LONGEST, NEVER = 5 * MINUTE, 15 * MINUTE, 30 * MINUTE, DAY + 15 * MINUTE, 7 * DAY
+GRACE_PERIOD, UNSTOPPED, DEAF, LONGEST, NEVER = 5 * MINUTE, 15 * MINUTE, 30 * MINUTE, DAY + 15 * MINUTE, 7 * DAY
 OLD = timedelta.max
-AGES = [timedelta(0), *(age for end in (FRESH, UNSTOPPED, DEAF, LONGEST, NEVER) for age in (end, end + SECOND))]
+AGES = [timedelta(0), *(age for end in (GRACE_PERIOD, UNSTOPPED, DEAF, LONGEST, NEVER) for age in (end, end + SECOND))]
 # When the capture's session ended, as far as Cloudflare says; the last one so long ago that it should have stopped.
 SESSIONS = [None, NOON, NOON - 5 * MINUTE, NOON - 5 * MINUTE - SECOND]
 # Who speaks of the later end: that must make no difference.
@@ -72,8 +81,8 @@ TABLE: dict[tuple[str, str], list[Cell]] = {
     ("recording", "tracks"): [(OLD, "fail", TRACKS)],
     ("recording", "lost"): [(OLD, "fail", LOST)],
     ("recording", "unknown"): [(OLD, "nothing", LOST)],
-    ("processing", "invoked"): [(FRESH, "run", None), (UNSTOPPED, "stop", None), (OLD, "stop", NEVER_BEGAN)],
-    ("processing", "running"): [(FRESH, "run", None), (NEVER, "stop", None), (OLD, "stop", NEVER_UPLOADED)],
+    ("processing", "invoked"): [(GRACE_PERIOD, "run", None), (UNSTOPPED, "stop", None), (OLD, "stop", NEVER_BEGAN)],
+    ("processing", "running"): [(GRACE_PERIOD, "run", None), (NEVER, "stop", None), (OLD, "stop", NEVER_UPLOADED)],
     ("processing", "uploading"): [(NEVER, "run", None), (OLD, "run", NEVER_UPLOADED)],
     ("processing", "there"): [(OLD, "run", None)],
     ("processing", "expired"): [(OLD, "nothing", EXPIRED)],
@@ -132,28 +141,28 @@ def wanted(
     works: bool,
     session: datetime | None = None,
     missing: datetime | None = None,
-) -> Verdict:
+) -> Decision:
     if status == "failed" and not delivered and told is not None and KINDS[told] in {"invoked", "running"}:
         # The builder's has `capture_failed`: that it runs refutes it, and nobody is cut off.
-        return Verdict(Act.NOTHING)
+        return Decision(Action.NOTHING)
     if status not in {"none", "recording", "processing"} or (status == "none" and told is None):
-        return Verdict(Act.NOTHING)
+        return Decision(Action.NOTHING)
     kind = "there" if delivered else "unknown" if told is None else KINDS[told]
     act, failure = next((act, failure) for upto, act, failure in TABLE[status, kind] if age <= upto)
     if act == "run" and not works:
         act = DEAD[kind]
     if status == "none":
-        return Verdict(Act(act), failure)
+        return Decision(Action(act), failure)
     if failure is not None and act == "end":
         # That it has ended is no bad news; only what was missing before already fails it at once.
         confirmed = age >= 10 * MINUTE and missing == CONFIRMED
-        return Verdict(Act.FAIL, failure, missing) if confirmed else Verdict(Act.END)
+        return Decision(Action.FAIL, failure, missing) if confirmed else Decision(Action.END)
     if failure is not None:
         confirmed = act == "fail" or (age >= 10 * MINUTE and missing == CONFIRMED)
-        return Verdict(Act.FAIL if confirmed else Act(act), failure if confirmed else None, missing or NOON)
+        return Decision(Action.FAIL if confirmed else Action(act), failure if confirmed else None, missing or NOON)
     if (status, kind, act, session) == ("recording", "running", "nothing", SESSIONS[-1]):
         act = "stop"
-    return Verdict(Act(act), failure)
+    return Decision(Action(act), failure)
 
 
 def every_case() -> Iterator[tuple[str, tuple[ProviderStatus, str] | None, timedelta, bool, bool, bool]]:
@@ -164,9 +173,11 @@ def test_every_verdict_is_the_one_in_the_table() -> None:
     seen = 0
     told_apart = [*product(SESSIONS, NEWER, [None]), *product([None], [DAY], MISSING[1:])]
     for (status, told, age, delivered, alive, stalled), (session, newer, missing) in product(every_case(), told_apart):
-        ours = ours_of(status, age, stalled=stalled, delivered=delivered, missing=missing)
-        theirs = theirs_of(told, newer)
-        verdict = reconcile(ours, theirs, delivered=delivered, now=NOON, run_alive=alive, session_ended_at=session)
+        recording = ours_of(status, age, stalled=stalled, delivered=delivered, missing=missing)
+        provider_recording = theirs_of(told, newer)
+        verdict = reconcile(
+            recording, provider_recording, delivered=delivered, now=NOON, is_running=alive, session_ended_at=session
+        )
         case = status, told, str(age), delivered, alive, stalled, session, newer, missing
         assert verdict == wanted(status, told, age, delivered, alive and not stalled, session, missing), case
         seen += 1
@@ -174,37 +185,37 @@ def test_every_verdict_is_the_one_in_the_table() -> None:
 
 
 # The status after each act; one that is not named here leaves it.
-INTO = {Act.END: Status.PROCESSING, Act.FAIL: Status.FAILED}
+INTO = {Action.END: Status.PROCESSING, Action.FAIL: Status.FAILED}
 
 
 def test_no_verdict_goes_backwards_or_where_the_lifecycle_does_not_lead() -> None:
     for status, told, age, delivered, alive, stalled in every_case():
-        ours = ours_of(status, age, stalled=stalled, delivered=delivered)
-        verdict = reconcile(ours, theirs_of(told), delivered=delivered, now=NOON, run_alive=alive)
-        assert (verdict.act is Act.IMPORT) <= (ours is None), (status, told)
-        assert (verdict.failure is not None) <= (verdict.act in {Act.FAIL, Act.IMPORT})
-        if ours is None:
+        recording = ours_of(status, age, stalled=stalled, delivered=delivered)
+        verdict = reconcile(recording, theirs_of(told), delivered=delivered, now=NOON, is_running=alive)
+        assert (verdict.action is Action.IMPORT) <= (recording is None), (status, told)
+        assert (verdict.failure is not None) <= (verdict.action in {Action.FAIL, Action.IMPORT})
+        if recording is None:
             continue
-        assert (verdict.act is Act.FAIL) <= (verdict.failure is not None)
-        if verdict.act in INTO:
-            assert INTO[verdict.act] in TRANSITIONS[ours.status].values(), (status, told, verdict)
-        if verdict.act in {Act.RUN, Act.RESTART}:
-            assert ours.status is Status.PROCESSING
+        assert (verdict.action is Action.FAIL) <= (verdict.failure is not None)
+        if verdict.action in INTO:
+            assert INTO[verdict.action] in TRANSITIONS[recording.status].values(), (status, told, verdict)
+        if verdict.action in {Action.RUN, Action.RESTART}:
+            assert recording.status is Status.PROCESSING
 
 
 @pytest.mark.parametrize(
     ("status", "wanted"),
     [
-        (ProviderStatus.INVOKED, Verdict(Act.NOTHING)),
-        (ProviderStatus.RECORDING, Verdict(Act.NOTHING)),
-        (ProviderStatus.PAUSED, Verdict(Act.NOTHING)),
-        (ProviderStatus.UPLOADING, Verdict(Act.NOTHING)),
-        (ProviderStatus.UPLOADED, Verdict(Act.IMPORT, TRACKS)),
-        (ProviderStatus.ERRORED, Verdict(Act.IMPORT, TRACKS)),
+        (ProviderStatus.INVOKED, Decision(Action.NOTHING)),
+        (ProviderStatus.RECORDING, Decision(Action.NOTHING)),
+        (ProviderStatus.PAUSED, Decision(Action.NOTHING)),
+        (ProviderStatus.UPLOADING, Decision(Action.NOTHING)),
+        (ProviderStatus.UPLOADED, Decision(Action.IMPORT, TRACKS)),
+        (ProviderStatus.ERRORED, Decision(Action.IMPORT, TRACKS)),
     ],
 )
 def test_an_unknown_track_recording_takes_no_room_and_is_imported_as_failed(
-    status: ProviderStatus, wanted: Verdict
+    status: ProviderStatus, wanted: Decision
 ) -> None:
     assert reconcile(None, a_capture(status=status, tracks=True), now=NOON) == wanted
 
@@ -212,8 +223,8 @@ def test_an_unknown_track_recording_takes_no_room_and_is_imported_as_failed(
 @pytest.mark.parametrize("status", [Status.READY, Status.ARCHIVED])
 def test_what_is_over_is_left_alone_whatever_cloudflare_says(status: Status) -> None:
     for told, age, alive, stalled in product(THEIRS, AGES, (False, True), (False, True)):
-        ours = ours_of(status, age, stalled=stalled, delivered=False)
-        assert reconcile(ours, theirs_of(told), now=NOON, run_alive=alive) == Verdict(Act.NOTHING)
+        recording = ours_of(status, age, stalled=stalled, delivered=False)
+        assert reconcile(recording, theirs_of(told), now=NOON, is_running=alive) == Decision(Action.NOTHING)
 
 
 def test_a_file_that_is_there_is_never_given_up() -> None:
@@ -222,39 +233,39 @@ def test_a_file_that_is_there_is_never_given_up() -> None:
     ):
         there = delivered or (told is not None and KINDS[told] == "there")
         if there:
-            ours = ours_of(status, age, stalled=False, delivered=delivered)
-            verdict = reconcile(ours, theirs_of(told), delivered=delivered, now=NOON, run_alive=alive)
-            assert verdict.act in {Act.END, Act.RUN, Act.RESTART}, (status, told, age, delivered)
+            recording = ours_of(status, age, stalled=False, delivered=delivered)
+            verdict = reconcile(recording, theirs_of(told), delivered=delivered, now=NOON, is_running=alive)
+            assert verdict.action in {Action.END, Action.RUN, Action.RESTART}, (status, told, age, delivered)
 
 
 def test_a_recording_that_cloudflare_ended_by_itself_is_waited_for_from_its_end_as_it_was_told() -> None:
-    def act(stopped_at: datetime) -> Act:
-        ours = a_recording(
+    def act(stopped_at: datetime) -> Action:
+        recording = a_recording(
             status=Status.PROCESSING, created_at=NOON - 8 * DAY, stopped_at=stopped_at, missing_since=CONFIRMED
         )
-        return reconcile(ours, a_capture(status=ProviderStatus.UPLOADING), now=NOON).act
+        return reconcile(recording, a_capture(status=ProviderStatus.UPLOADING), now=NOON).action
 
-    assert act(NOON - 7 * DAY) is Act.RUN
-    assert act(NOON - 7 * DAY - SECOND) is Act.FAIL
+    assert act(NOON - 7 * DAY) is Action.RUN
+    assert act(NOON - 7 * DAY - SECOND) is Action.FAIL
 
 
 @pytest.mark.parametrize(
     ("failure", "act"),
     [
-        (NEVER_BEGAN, Act.STOP),
-        (NEVER_UPLOADED, Act.STOP),
-        (TRACKS, Act.STOP),
-        (None, Act.STOP),
-        (LOST, Act.NOTHING),
-        (EXPIRED, Act.NOTHING),
+        (NEVER_BEGAN, Action.STOP),
+        (NEVER_UPLOADED, Action.STOP),
+        (TRACKS, Action.STOP),
+        (None, Action.STOP),
+        (LOST, Action.NOTHING),
+        (EXPIRED, Action.NOTHING),
     ],
 )
 @pytest.mark.parametrize("status", [ProviderStatus.INVOKED, ProviderStatus.RECORDING, ProviderStatus.PAUSED])
 def test_what_was_given_up_and_runs_is_stopped_unless_that_refutes_the_failure(
-    failure: Failure | None, act: Act, status: ProviderStatus
+    failure: Failure | None, act: Action, status: ProviderStatus
 ) -> None:
-    ours = a_recording(status=Status.FAILED, failure=failure, created_at=NOON - DAY)
-    assert reconcile(ours, a_capture(status=status), now=NOON).act is act
+    recording = a_recording(status=Status.FAILED, failure=failure, created_at=NOON - DAY)
+    assert reconcile(recording, a_capture(status=status), now=NOON).action is act
 
 
 @pytest.mark.parametrize("url", ["no file", "expired"])
@@ -263,33 +274,33 @@ def test_a_file_that_cloudflare_may_still_have_is_not_given_up_when_it_is_import
     url: str, age: timedelta, failure: Failure | None
 ) -> None:
     named, until = URLS[url]
-    theirs = a_capture(
+    provider_recording = a_capture(
         status=ProviderStatus.UPLOADED,
         invoked_at=NOON - age - DAY,
         stopped_at=NOON - age,
         download_url=named,
         url_expires_at=until,
     )
-    assert reconcile(None, theirs, now=NOON) == Verdict(Act.IMPORT, failure)
+    assert reconcile(None, provider_recording, now=NOON) == Decision(Action.IMPORT, failure)
 
 
 @pytest.mark.parametrize("status", [Status.RECORDING, Status.PROCESSING])
 def test_no_young_recording_is_given_up_for_want_of_an_answer(status: Status) -> None:
     # Noted long ago, as it may be after an import: the recording itself must be old enough, too.
-    for age, act in ((10 * MINUTE - SECOND, Act.NOTHING), (10 * MINUTE, Act.FAIL)):
-        ours = a_recording(status=status, created_at=NOON - age, missing_since=NOON - DAY)
-        assert reconcile(ours, None, now=NOON).act is act
+    for age, act in ((10 * MINUTE - SECOND, Action.NOTHING), (10 * MINUTE, Action.FAIL)):
+        recording = a_recording(status=status, created_at=NOON - age, missing_since=NOON - DAY)
+        assert reconcile(recording, None, now=NOON).action is act
 
 
 def test_the_times_of_a_second_look_can_be_others() -> None:
-    ours = a_recording(status=Status.PROCESSING, created_at=NOON - 5 * SECOND, missing_since=NOON - 5 * SECOND)
-    assert reconcile(ours, None, now=NOON, deadlines=Deadlines(second_look=5 * SECOND)).act is Act.FAIL
-    assert reconcile(ours, None, now=NOON, deadlines=Deadlines(second_look=6 * SECOND)).act is Act.NOTHING
+    recording = a_recording(status=Status.PROCESSING, created_at=NOON - 5 * SECOND, missing_since=NOON - 5 * SECOND)
+    assert reconcile(recording, None, now=NOON, deadlines=Deadlines(second_look=5 * SECOND)).action is Action.FAIL
+    assert reconcile(recording, None, now=NOON, deadlines=Deadlines(second_look=6 * SECOND)).action is Action.NOTHING
 
 
 def test_good_news_takes_bad_news_back() -> None:
-    ours = a_recording(status=Status.RECORDING, created_at=NOON - DAY / 2, missing_since=NOON - SECOND)
-    assert reconcile(ours, a_capture(status=ProviderStatus.RECORDING), now=NOON) == Verdict(Act.NOTHING)
-    ours = a_recording(status=Status.PROCESSING, created_at=NOON - DAY / 2, missing_since=NOON - DAY / 4)
-    assert reconcile(ours, a_capture(status=ProviderStatus.UPLOADING), now=NOON) == Verdict(Act.RUN)
-    assert reconcile(ours, None, delivered=True, now=NOON) == Verdict(Act.RUN)
+    recording = a_recording(status=Status.RECORDING, created_at=NOON - DAY / 2, missing_since=NOON - SECOND)
+    assert reconcile(recording, a_capture(status=ProviderStatus.RECORDING), now=NOON) == Decision(Action.NOTHING)
+    recording = a_recording(status=Status.PROCESSING, created_at=NOON - DAY / 2, missing_since=NOON - DAY / 4)
+    assert reconcile(recording, a_capture(status=ProviderStatus.UPLOADING), now=NOON) == Decision(Action.RUN)
+    assert reconcile(recording, None, delivered=True, now=NOON) == Decision(Action.RUN)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from recordings.domain.archive import Archive
 from recordings.domain.errors import (
     RecordingInProgress,
     RecordingNotArchivable,
@@ -18,13 +19,14 @@ from recordings.domain.errors import (
     TransitionNotAllowed,
 )
 from recordings.domain.lifecycle import TRANSITIONS, Status
-from recordings.domain.recording import Archive, Change, Failure, Progress, Recording, StoredFile
+from recordings.domain.recording import Change, Failure, Progress, Recording
+from recordings.domain.stored_file import StoredFile
 from recordings.domain.tally import day_of, difference
 from tests.support.builders import a_recording
 
 NOON = datetime(2026, 1, 6, 12, tzinfo=UTC)
 LATER = NOON + timedelta(minutes=30)
-FILE = StoredFile(provider="r2", key="k", size_bytes=1000, content_type="video/mp4")
+FILE = StoredFile(store="r2", key="k", size_bytes=1000, content_type="video/mp4")
 
 
 def begun() -> Recording:
@@ -91,7 +93,7 @@ def test_a_tally_changes_by_what_the_recording_changes() -> None:
 
 # ---------------------------------------------------------------- cold storage
 
-VAULTED = StoredFile(provider="s3", key="v", size_bytes=1000, content_type="video/mp4", crc32="0badcafe")
+VAULTED = StoredFile(store="s3", key="v", size_bytes=1000, content_type="video/mp4", crc32="0badcafe")
 ERROR = Failure("archive_failed", "No.")
 UNTIL = LATER + timedelta(days=7)
 
@@ -105,7 +107,7 @@ def moving() -> Recording:
 
 
 def vaulted() -> Recording:
-    return moving().vaulted(VAULTED, storage_class="GLACIER", at=LATER)
+    return moving().archive_completed(VAULTED, storage_class="GLACIER", at=LATER)
 
 
 def emptied() -> Recording:
@@ -130,7 +132,7 @@ def test_a_move_begins_at_once_and_is_served_from_r2_until_it_is_over() -> None:
     assert one.archive_error is None
     assert (one.version, one.history[-1]) == (before.version + 1, Change(Status.ARCHIVED, LATER, "api_archive"))
     assert one.moving
-    assert one.open
+    assert one.unfinished
 
 
 @pytest.mark.parametrize("status", [status for status in Status if status is not Status.READY])
@@ -147,26 +149,26 @@ def test_only_what_lies_in_r2_is_archived(file: StoredFile | None) -> None:
 
 def test_a_verified_copy_is_the_file_from_then_on() -> None:
     before = replace(moving(), progress=Progress(step="copying", attempt=1))
-    one = before.vaulted(VAULTED, storage_class="GLACIER", at=LATER)
+    one = before.archive_completed(VAULTED, storage_class="GLACIER", at=LATER)
     assert (one.file, one.status, one.progress) == (VAULTED, Status.ARCHIVED, None)
     assert one.archive == Archive(state="stored", storage_class="GLACIER", moved_from="k", source_kept_until=LATER)
     assert (one.version, one.history) == (before.version + 1, before.history)
     assert not one.moving
     # R2 is still to be emptied.
-    assert one.open
+    assert one.unfinished
     kept = one.source_kept(until=UNTIL)
     assert kept.archive == replace(one.archive, source_kept_until=UNTIL)
     assert kept.source_kept(until=LATER) is kept
     gone = kept.source_emptied()
     assert gone.archive == Archive(state="stored", storage_class="GLACIER", moved_from="k")
-    assert (gone.open, gone.version) == (False, one.version + 2)
+    assert (gone.unfinished, gone.version) == (False, one.version + 2)
     assert gone.source_emptied() is gone
     assert gone.source_kept(until=UNTIL) is gone
 
 
 def test_a_move_that_failed_for_good_loses_nothing() -> None:
     before = moving()
-    one = before.not_archived(ERROR, at=UNTIL)
+    one = before.archive_abandoned(ERROR, at=UNTIL)
     assert (one.status, one.file, one.archive, one.archived_at) == (Status.READY, FILE, None, None)
     assert (one.archive_error, one.archive_attempt) == (ERROR, 1)
     assert (one.version, one.history[-1]) == (before.version + 1, Change(Status.READY, UNTIL, "archive_failed"))
@@ -176,8 +178,8 @@ def test_a_move_that_failed_for_good_loses_nothing() -> None:
 
 @pytest.mark.parametrize("one", [begun(), ready(), vaulted(), restoring(), a_recording(status=Status.FAILED)])
 def test_the_end_of_a_move_that_does_not_run_is_old_news(one: Recording) -> None:
-    assert one.vaulted(VAULTED, storage_class="GLACIER", at=LATER) is one
-    assert one.not_archived(ERROR, at=LATER) is one
+    assert one.archive_completed(VAULTED, storage_class="GLACIER", at=LATER) is one
+    assert one.archive_abandoned(ERROR, at=LATER) is one
 
 
 def test_a_copy_is_asked_for_comes_and_goes() -> None:
@@ -337,11 +339,11 @@ def test_what_cloudflare_gave_no_id_is_not_recovered() -> None:
         (emptied(), False),
         (asked(), True),
         (restoring(), False),
-        (moving().not_archived(ERROR, at=LATER), False),
+        (moving().archive_abandoned(ERROR, at=LATER), False),
     ],
 )
 def test_open_is_what_something_is_still_to_happen_to(one: Recording, is_open: bool) -> None:
-    assert one.open is is_open
+    assert one.unfinished is is_open
 
 
 STEPS: dict[str, Callable[[Recording], Recording]] = {
@@ -354,8 +356,8 @@ STEPS: dict[str, Callable[[Recording], Recording]] = {
     "failed": lambda one: one.failed(ERROR, at=LATER, cause="x"),
     "stored": lambda one: one.stored(FILE, duration_seconds=1, partial=False, at=LATER, cause="x"),
     "archiving": lambda one: one.archiving(at=LATER),
-    "vaulted": lambda one: one.vaulted(VAULTED, storage_class="GLACIER", at=LATER),
-    "not_archived": lambda one: one.not_archived(ERROR, at=LATER),
+    "vaulted": lambda one: one.archive_completed(VAULTED, storage_class="GLACIER", at=LATER),
+    "not_archived": lambda one: one.archive_abandoned(ERROR, at=LATER),
     "restoring": lambda one: one.restoring(tier="bulk", days=1, expected_at=UNTIL, at=LATER),
     "restored": lambda one: one.restored(until=UNTIL),
     "restore_expired": lambda one: one.restore_expired(at=UNTIL),

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recordings.domain.recording import Recording, Store
+from recordings.domain.recording import Recording
 from recordings.domain.storage_keys import (
     ROOTS,
     FileKind,
@@ -21,6 +21,7 @@ from recordings.domain.storage_keys import (
     quarantine_prefix,
     recording_prefix,
 )
+from recordings.domain.stored_file import Store
 from tests.support.builders import a_recording
 
 MEETING = "8a5d9a5c-1a2b-4c3d-9e8f-0123456789ab"

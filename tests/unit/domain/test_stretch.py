@@ -6,7 +6,7 @@ from urllib.parse import quote
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recordings.domain.room_range import EVERY_ROOM, RoomRange
+from recordings.domain.room_range import ALL_ROOMS, RoomRange
 
 IDS = st.text(alphabet="aZ09_.:-", min_size=1, max_size=5)
 
@@ -19,15 +19,15 @@ def folder(room_id: str) -> str:
 def test_every_room_lies_in_one_stretch(room_id: str, ends: set[str]) -> None:
     bounds = [None, *sorted(map(folder, ends)), None]
     stretches = [RoomRange(low, high) for low, high in pairwise(bounds)]
-    assert sum(stretch.holds(room_id) for stretch in stretches) == 1
-    assert EVERY_ROOM.holds(room_id)
+    assert sum(stretch.contains(room_id) for stretch in stretches) == 1
+    assert ALL_ROOMS.contains(room_id)
 
 
 @given(IDS, st.none() | IDS, st.none() | IDS)
 def test_the_ids_of_a_stretch_are_those_of_its_rooms_at_least(room_id: str, low: str | None, high: str | None) -> None:
     stretch = RoomRange(*(folder(end) if end is not None else None for end in (low, high)))
-    first, last = stretch.ids
-    if stretch.holds(room_id):
+    first, last = stretch.id_bounds
+    if stretch.contains(room_id):
         assert first <= room_id
         assert high is None or room_id <= last or ":" in room_id
 

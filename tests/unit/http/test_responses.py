@@ -11,8 +11,9 @@ import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
 from recordings.domain import errors
+from recordings.domain.archive import Archive
 from recordings.domain.lifecycle import Status
-from recordings.domain.recording import Archive, Failure, Progress, Recording
+from recordings.domain.recording import Failure, Progress, Recording
 from recordings.http import events, problems, responses
 from recordings.http.endpoint import Response, endpoint
 from recordings.http.problems import ProblemError
@@ -34,7 +35,7 @@ ARCHIVES = [
     Archive(state="restored", storage_class="DEEP_ARCHIVE", restored_until=LATER, tier="bulk", days=7),
 ]
 ARCHIVED = [
-    a_recording(status=Status.ARCHIVED, archived_at=LATER, archive=archive, file=a_file(provider="s3"))
+    a_recording(status=Status.ARCHIVED, archived_at=LATER, archive=archive, file=a_file(store="s3"))
     for archive in ARCHIVES
 ]
 ALL = [

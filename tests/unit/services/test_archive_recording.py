@@ -48,7 +48,7 @@ def test_only_a_ready_one_is_archived(status: Status) -> None:
 
 def test_only_what_lies_in_r2_is_archived() -> None:
     world = World()
-    recording = a_recording(status=Status.READY, file=a_file(provider="s3"))
+    recording = a_recording(status=Status.READY, file=a_file(store="s3"))
     world.recordings.add(recording, lease_nonce=None)
     with pytest.raises(RecordingNotArchivable):
         world.archive(recording)
@@ -120,7 +120,7 @@ def test_a_run_that_is_faster_than_its_call_changes_nothing_of_the_answer(world:
     given, after = world.archive(recording), stored(world)
     assert (given.status, given.archived_at) == (after.status, after.archived_at)
     assert after.file is not None
-    assert after.file.provider == "s3"
+    assert after.file.store == "s3"
 
 
 def test_a_delete_that_is_faster_refuses_the_move_and_nothing_moves(world: World) -> None:

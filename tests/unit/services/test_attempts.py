@@ -305,10 +305,10 @@ def test_waiting_for_the_next_attempt_asks_cloudflare_nothing() -> None:
     asked = 0
     get = world.cloudflare.get
 
-    def counted(capture_id: str) -> object:
+    def counted(cloudflare_recording_id: str) -> object:
         nonlocal asked
         asked += 1
-        return get(capture_id)
+        return get(cloudflare_recording_id)
 
     world.cloudflare.get = counted  # type: ignore[method-assign, assignment]
     before = only(world)
@@ -402,7 +402,7 @@ def test_a_late_repeat_clears_nothing_of_a_file_that_has_moved_on() -> None:
     world.move(world.archive(ready))
     # Somebody still downloads it from there.
     world.files.put(ready.file.key, CONTENT, content_type="video/mp4")
-    admit = AdmitFile(**world.ports("recordings", "recorder", "files"), limits=world.limits)
+    admit = AdmitFile(**world.ports("recordings", "provider", "files"), limits=world.limits)
     repeated = Work(tenant_id="tenant_1", recording_id=ready.id, attempt=ready.attempt)
     assert admit(repeated, a_verified_file(file=ready.file), errored=False) is Status.ARCHIVED
     assert list(world.files.objects) == [ready.file.key]

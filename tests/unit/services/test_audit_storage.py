@@ -11,11 +11,12 @@ import pytest
 
 from recordings.domain.errors import ProviderError, ProviderThrottled, ProviderTimeout
 from recordings.domain.lifecycle import Status
-from recordings.domain.provider_recording import KEPT, ProviderRecording, ProviderStatus
+from recordings.domain.provider_recording import FILE_RETENTION, ProviderRecording, ProviderStatus
 from recordings.domain.reconciliation import TRACKS
-from recordings.domain.recording import Progress, Recording, Store, StoredFile
-from recordings.domain.room_range import EVERY_ROOM, RoomRange
+from recordings.domain.recording import Progress, Recording
+from recordings.domain.room_range import ALL_ROOMS, RoomRange
 from recordings.domain.storage_keys import quarantine_key
+from recordings.domain.stored_file import Store, StoredFile
 from recordings.services.audit import audit_storage
 from recordings.services.audit.audit_captures import ListProviderRecordings, Patience
 from recordings.services.audit.audit_everything import LONGEST, Audit, AuditEverything, Checkpoint
@@ -81,9 +82,9 @@ class House(World):
         return {"r2": self.r2, "s3": self.s3}
 
     def run(self, tenant_id: str | None = None, **asked: Any) -> tuple[Audit, dict[str, Report]]:
-        ports = self.ports("rooms", "recordings", "recorder", "workflow")
+        ports = self.ports("rooms", "recordings", "provider", "executions")
         patience = Patience(clock=self.clock, wait=self.wait)
-        known = {name: ports[name] for name in ("rooms", "recordings", "recorder", "clock")}
+        known = {name: ports[name] for name in ("rooms", "recordings", "provider", "clock")}
         storage = AuditStorage(
             **ports, shelves=self.shelves, suspects=self.suspects, reconcile=self.reconcile(), patience=patience
         )
@@ -91,7 +92,7 @@ class House(World):
             tenants=self.tenants,
             recordings=ports["recordings"],
             shelves=self.shelves,
-            captures=ListProviderRecordings(**known, patience=patience),
+            provider_recordings=ListProviderRecordings(**known, patience=patience),
             storage=storage,
             clock=self.clock,
         )
@@ -110,7 +111,7 @@ class House(World):
         """A ready recording whose file is where it says."""
         made = a_recording(status=Status.READY, id=IDS[number], cloudflare_recording_id=f"kept_{number}", **changes)
         key = f"{made.tenant_id}/{made.room_id}/{made.id}/1/recording.mp4"
-        file = StoredFile(provider="r2", key=key, size_bytes=5, content_type="video/mp4", etag="sum")
+        file = StoredFile(store="r2", key=key, size_bytes=5, content_type="video/mp4", etag="sum")
         made = replace(made, file=file)
         self.recordings.add(made, lease_nonce=None)
         self.r2.files[key] = 5, "sum", OLD
@@ -200,9 +201,9 @@ def test_only_what_was_an_orphan_hours_ago_is_removed(house: House) -> None:
 @pytest.mark.parametrize(
     ("status", "age", "owned"),
     [
-        (Status.FAILED, KEPT, True),
-        (Status.FAILED, KEPT + timedelta(seconds=1), False),
-        (Status.PROCESSING, KEPT * 2, True),
+        (Status.FAILED, FILE_RETENTION, True),
+        (Status.FAILED, FILE_RETENTION + timedelta(seconds=1), False),
+        (Status.PROCESSING, FILE_RETENTION * 2, True),
         # Whoever has a file needs no rejected one.
         (Status.READY, timedelta(days=1), False),
     ],
@@ -297,11 +298,11 @@ def test_a_deleted_recording_owns_its_file_and_can_be_a_phantom(house: House) ->
 def test_what_an_archived_recording_left_in_r2_is_an_orphan(house: House) -> None:
     ready = house.keep()
     assert ready.file is not None
-    moved = replace(ready.file, provider="s3", key=f"recordings/{ready.file.key}", etag="sum-2")
+    moved = replace(ready.file, store="s3", key=f"recordings/{ready.file.key}", etag="sum-2")
     house.s3.files[moved.key] = 5, "sum-2", OLD
     going = ready.archiving(at=NOON)
     house.recordings.save(ready, going)
-    kept = going.vaulted(moved, storage_class="GLACIER", at=NOON)
+    kept = going.archive_completed(moved, storage_class="GLACIER", at=NOON)
     house.recordings.save(going, kept)
     # A URL of it may work still.
     assert house.audited().counts.total() == 0
@@ -316,11 +317,11 @@ def test_what_was_delivered_and_moved_is_no_orphan_while_a_url_of_it_works(house
     assert ready.file is not None
     delivered = "delivered/tenant_1/room_1/capture.mp4"
     house.r2.files[delivered] = house.r2.files.pop(ready.file.key)
-    moved = replace(ready.file, provider="s3", key=f"recordings/{ready.file.key}")
+    moved = replace(ready.file, store="s3", key=f"recordings/{ready.file.key}")
     house.s3.files[moved.key] = house.r2.files[delivered]
     house.recordings.save(ready, there := replace(ready, version=9, file=replace(ready.file, key=delivered)))
     house.recordings.save(there, going := there.archiving(at=NOON))
-    house.recordings.save(going, kept := going.vaulted(moved, storage_class="GLACIER", at=NOON))
+    house.recordings.save(going, kept := going.archive_completed(moved, storage_class="GLACIER", at=NOON))
     assert house.audited().orphans == []
     house.recordings.save(kept, kept.source_emptied())
     assert [one.key for one in house.audited().orphans] == [delivered]
@@ -403,8 +404,8 @@ def test_a_recording_that_has_moved_while_we_look_is_no_phantom(house: House) ->
         going = ready.archiving(at=NOON)
         house.recordings.save(ready, going)
         assert ready.file is not None
-        moved = replace(ready.file, provider="s3", key=f"recordings/{ready.file.key}")
-        house.recordings.save(going, going.vaulted(moved, storage_class="GLACIER", at=NOON))
+        moved = replace(ready.file, store="s3", key=f"recordings/{ready.file.key}")
+        house.recordings.save(going, going.archive_completed(moved, storage_class="GLACIER", at=NOON))
 
     house.r2.before_head = move
     assert house.audited().counts.total() == 0
@@ -496,69 +497,81 @@ def test_a_move_that_takes_longer_than_any_is_stalled(house: House) -> None:
 
 
 def test_a_capture_that_nobody_knows_is_an_orphan_and_is_adopted(house: House) -> None:
-    capture = house.cloudflare.begin_by_itself("meeting_1")
-    house.cloudflare.end(capture.id)
-    house.cloudflare.upload(capture.id)
+    provider_recording = house.cloudflare.begin_by_itself("meeting_1")
+    house.cloudflare.end(provider_recording.cloudflare_recording_id)
+    house.cloudflare.upload(provider_recording.cloudflare_recording_id)
     before = house.picture
-    wanted = [Orphan(store="cloudflare", key=capture.id, size=None, at=NOON, room_id="room_1")]
+    wanted = [
+        Orphan(store="cloudflare", key=provider_recording.cloudflare_recording_id, size=None, at=NOON, room_id="room_1")
+    ]
     assert house.audited().orphans == wanted
     assert house.picture == before
     report = house.audited(repair=True)
     assert report.orphans == wanted
-    ours = house.recordings.find_by_cloudflare_recording_id(capture.id)
-    assert ours is not None
-    assert [(one.capture_id, one.recording_id) for one in report.adopted] == [(capture.id, ours.id)]
-    assert (ours.status, ours.origin) == (Status.PROCESSING, "auto")
-    assert house.runs.is_running(ours)
+    recording = house.recordings.find_by_cloudflare_recording_id(provider_recording.cloudflare_recording_id)
+    assert recording is not None
+    assert [(one.cloudflare_recording_id, one.recording_id) for one in report.adopted] == [
+        (provider_recording.cloudflare_recording_id, recording.id)
+    ]
+    assert (recording.status, recording.origin) == (Status.PROCESSING, "auto")
+    assert house.runs.is_running(recording)
     assert house.audited(repair=True).counts.total() == 0
-    assert house.cloudflare.captured.keys() == {capture.id}
+    assert house.cloudflare.captured.keys() == {provider_recording.cloudflare_recording_id}
 
 
 def test_a_track_recording_is_no_orphan_before_it_has_ended(house: House) -> None:
     track = house.cloudflare.record_tracks("meeting_1")
     report = house.audited(repair=True)
     assert (report.orphans, report.adopted, house.all()) == ([], [], [])
-    house.cloudflare.upload(track.id)
-    house.cloudflare._change(track.id, download_url=None)
+    house.cloudflare.upload(track.cloudflare_recording_id)
+    house.cloudflare._change(track.cloudflare_recording_id, download_url=None)
     report = house.audited(repair=True)
-    assert [one.key for one in report.orphans] == [one.capture_id for one in report.adopted] == [track.id]
+    assert (
+        [one.key for one in report.orphans]
+        == [one.cloudflare_recording_id for one in report.adopted]
+        == [track.cloudflare_recording_id]
+    )
     assert [one.failure for one in house.all()] == [TRACKS]
 
 
 def test_a_capture_that_runs_is_adopted_unless_its_room_is_taken(house: House) -> None:
     second = house.cloudflare.begin_by_itself("meeting_1")
     first = a_recording(cloudflare_recording_id="first")
-    house.cloudflare.captured["first"] = a_capture(id="first")
+    house.cloudflare.captured["first"] = a_capture(cloudflare_recording_id="first")
     house.recordings.add(first, lease_nonce=None)
     report = house.audited(repair=True)
-    assert ([one.key for one in report.orphans], report.adopted) == ([second.id], [])
+    assert ([one.key for one in report.orphans], report.adopted) == ([second.cloudflare_recording_id], [])
     house.recordings.save(first, first.stopped(at=NOON, cause="test"))
-    assert [one.capture_id for one in house.audited(repair=True).adopted] == [second.id]
+    assert [one.cloudflare_recording_id for one in house.audited(repair=True).adopted] == [
+        second.cloudflare_recording_id
+    ]
 
 
 def test_what_a_start_has_just_begun_is_no_orphan(house: House) -> None:
     house.rooms.acquire_lock("tenant_1", "room_1", nonce="n", now=NOON, until=NOON + timedelta(seconds=60))
-    capture = house.cloudflare.start("meeting_1", max_seconds=None)
+    provider_recording = house.cloudflare.start("meeting_1", max_seconds=None)
     assert house.audited(repair=True).counts.total() == 0
     house.clock.advance(seconds=60)
-    assert [one.key for one in house.audited().orphans] == [capture.id]
+    assert [one.key for one in house.audited().orphans] == [provider_recording.cloudflare_recording_id]
 
 
 def test_a_capture_that_was_imported_meanwhile_is_no_orphan(house: House) -> None:
-    capture = house.cloudflare.begin_by_itself("meeting_1")
+    provider_recording = house.cloudflare.begin_by_itself("meeting_1")
     blocks = iter([ProviderThrottled("spent", retry_after=30)])
-    recent = house.cloudflare.recent
+    recent = house.cloudflare.list_page
 
     def throttled_on_page_two(number: int) -> Any:
         if number == 2 and (block := next(blocks, None)) is not None:
             raise block
         return recent(number)
 
-    house.cloudflare.recent = throttled_on_page_two  # type: ignore[method-assign]
+    house.cloudflare.list_page = throttled_on_page_two  # type: ignore[method-assign]
     house.cloudflare.page_size = 1
     earlier = house.clock() - timedelta(seconds=1)
-    house.cloudflare.captured["elsewhere"] = a_capture(id="elsewhere", meeting_id="x", invoked_at=earlier)
-    house.meanwhile = lambda: house.webhook(capture.id)
+    house.cloudflare.captured["elsewhere"] = a_capture(
+        cloudflare_recording_id="elsewhere", meeting_id="x", invoked_at=earlier
+    )
+    house.meanwhile = lambda: house.webhook(provider_recording.cloudflare_recording_id)
     audit, reports = house.run()
     assert (house.waited, audit.unregistered) == ([30], 1)
     assert reports["tenant_1"].counts.total() == 0
@@ -579,12 +592,14 @@ def test_captures_are_told_to_the_tenant_of_their_room_and_counted_when_there_is
 @pytest.mark.parametrize("truly", [True, False])
 def test_a_meeting_that_only_a_file_name_hints_at_is_checked(house: House, truly: bool) -> None:
     house.cloudflare.names_meetings = False
-    capture = house.cloudflare.begin_by_itself("meeting_1")
+    provider_recording = house.cloudflare.begin_by_itself("meeting_1")
     if not truly:
         # A prefix of the file's name can say anything.
-        house.cloudflare.captures = lambda meeting_id: iter(())  # type: ignore[method-assign]
+        house.cloudflare.list_by_meeting = lambda meeting_id: iter(())  # type: ignore[method-assign]
     audit, reports = house.run()
-    assert [one.key for one in reports["tenant_1"].orphans] == ([capture.id] if truly else [])
+    assert [one.key for one in reports["tenant_1"].orphans] == (
+        [provider_recording.cloudflare_recording_id] if truly else []
+    )
     assert audit.unregistered == (0 if truly else 1)
 
 
@@ -628,10 +643,10 @@ def test_news_that_comes_while_we_look_is_no_mismatch(house: House) -> None:
     house.cloudflare.end(recording.cloudflare_recording_id or "")
     get = house.cloudflare.get
 
-    def told(capture_id: str) -> ProviderRecording:
+    def told(cloudflare_recording_id: str) -> ProviderRecording:
         house.cloudflare.get = get  # type: ignore[method-assign]
-        house.webhook(capture_id)
-        return get(capture_id)
+        house.webhook(cloudflare_recording_id)
+        return get(cloudflare_recording_id)
 
     house.cloudflare.get = told  # type: ignore[method-assign]
     assert house.audited(repair=True).counts.total() == 0
@@ -656,9 +671,9 @@ def test_an_open_recording_that_ends_while_cloudflare_is_asked_is_not_absent(hou
     house.cloudflare.forget(recording.cloudflare_recording_id or "")
     get = house.cloudflare.get
 
-    def told(capture_id: str) -> ProviderRecording:
+    def told(cloudflare_recording_id: str) -> ProviderRecording:
         house.change(recording, status=Status.FAILED)
-        return get(capture_id)
+        return get(cloudflare_recording_id)
 
     house.cloudflare.get = told  # type: ignore[method-assign]
     assert house.audited().counts.total() == 0
@@ -675,7 +690,7 @@ def test_what_we_hold_is_not_touched_when_cloudflare_no_longer_knows_it(house: H
 def test_what_is_too_old_for_the_listing_is_asked_for_by_its_id(house: House) -> None:
     house.start()
     house.cloudflare.go("capture_1")
-    house.clock.advance(seconds=KEPT.total_seconds() + 1)
+    house.clock.advance(seconds=FILE_RETENTION.total_seconds() + 1)
     house.cloudflare.begin_by_itself("elsewhere")
     # It says that it still records, which it cannot after so long.
     assert [one.found for one in house.audited().mismatches] == ["RECORDING"]
@@ -690,28 +705,35 @@ def captured(house: House, *ages: timedelta, meeting_id: str = "elsewhere") -> N
     for age in ages:
         at = house.clock() - age
         name = f"{meeting_id}_{len(house.cloudflare.captured)}"
-        house.cloudflare.captured[name] = a_capture(id=name, invoked_at=at, meeting_id=meeting_id)
+        house.cloudflare.captured[name] = a_capture(cloudflare_recording_id=name, invoked_at=at, meeting_id=meeting_id)
 
 
 def calls(house: House, tenant_id: str | None = None) -> list[str]:
-    house.trap = Trap(-1, only="recorder")
+    house.trap = Trap(-1, only="provider")
     house.run(tenant_id)
-    return [name.removeprefix("recorder.") for name in house.trap.calls]
+    return [name.removeprefix("provider.") for name in house.trap.calls]
 
 
 def test_the_list_is_walked_as_far_back_as_it_can_hold_a_file(house: House) -> None:
     house.cloudflare.page_size = 2
-    captured(house, timedelta(0), timedelta(days=1), KEPT, KEPT + timedelta(seconds=1), timedelta(days=30))
+    captured(
+        house,
+        timedelta(0),
+        timedelta(days=1),
+        FILE_RETENTION,
+        FILE_RETENTION + timedelta(seconds=1),
+        timedelta(days=30),
+    )
     audit, _ = house.run()
     assert audit.unregistered == 3
-    assert calls(house) == ["recent", "recent"]
+    assert calls(house) == ["list_page", "list_page"]
 
 
 def test_a_tenant_with_few_rooms_in_a_busy_app_costs_one_call_a_room(house: House) -> None:
     house.cloudflare.page_size = 10
     captured(house, *(timedelta(hours=hours) for hours in range(200)))
-    captured(house, timedelta(hours=150), KEPT + timedelta(1), meeting_id="meeting_1")
-    assert calls(house, "tenant_1") == ["recent", "captures"]
+    captured(house, timedelta(hours=150), FILE_RETENTION + timedelta(1), meeting_id="meeting_1")
+    assert calls(house, "tenant_1") == ["list_page", "list_by_meeting"]
     assert [one.key for one in house.audited().orphans] == ["meeting_1_200"]
 
 
@@ -721,29 +743,29 @@ def test_a_tenant_with_many_rooms_in_a_quiet_app_costs_the_apps_list(house: Hous
         house.rooms.add(a_room(id=f"room_{number}", meeting_id=f"meeting_{number}"))
     captured(house, *(timedelta(hours=12 * number) for number in range(12)))
     captured(house, timedelta(hours=150), meeting_id="meeting_229")
-    assert calls(house, "tenant_1") == ["recent", "recent"]
+    assert calls(house, "tenant_1") == ["list_page", "list_page"]
     assert [one.room_id for one in house.audited().orphans] == ["room_229"]
 
 
 def test_a_capture_that_is_pushed_on_to_the_next_page_is_told_once(house: House) -> None:
     house.cloudflare.page_size = 1
     first = house.cloudflare.begin_by_itself("meeting_1")
-    recent = house.cloudflare.recent
+    recent = house.cloudflare.list_page
 
     def pushed(number: int) -> Any:
         rows, more = recent(number)
         if number == 1:
-            house.cloudflare.captured["newer"] = a_capture(id="newer", meeting_id="elsewhere")
+            house.cloudflare.captured["newer"] = a_capture(cloudflare_recording_id="newer", meeting_id="elsewhere")
             return rows, True
         return rows, more
 
-    house.cloudflare.recent = pushed  # type: ignore[method-assign]
-    assert [one.key for one in house.audited().orphans] == [first.id]
+    house.cloudflare.list_page = pushed  # type: ignore[method-assign]
+    assert [one.key for one in house.audited().orphans] == [first.cloudflare_recording_id]
 
 
 def test_when_the_budget_is_spent_the_listing_waits_for_more(house: House) -> None:
     house.cloudflare.begin_by_itself("meeting_1")
-    house.trap = Trap(0, ProviderThrottled("spent", retry_after=42), only="recorder.recent")
+    house.trap = Trap(0, ProviderThrottled("spent", retry_after=42), only="provider.list_page")
     assert len(house.audited().orphans) == 1
     assert house.waited == [42]
 
@@ -759,7 +781,7 @@ def test_an_incomplete_listing_says_so_and_makes_nobody_absent(house: House, fai
     house.cloudflare.forget(recording.cloudflare_recording_id or "")
     kept = house.keep()
     house.r2.files.clear()
-    house.trap = Trap(0, failure, only="recorder")
+    house.trap = Trap(0, failure, only="provider")
     audit, reports = house.run(repair=True)
     report = reports["tenant_1"]
     assert (report.mismatches, report.compared) == ([], False)
@@ -774,7 +796,7 @@ def test_who_was_suspected_stays_so_through_an_incomplete_listing(house: House) 
     house.cloudflare.forget(recording.cloudflare_recording_id or "")
     house.audited()
     house.clock.advance(seconds=APART.total_seconds() / 2)
-    house.trap = Trap(0, ProviderTimeout("slow"), only="recorder")
+    house.trap = Trap(0, ProviderTimeout("slow"), only="provider")
     assert house.run("tenant_1")[1]["tenant_1"].mismatches == []
     house.clock.advance(seconds=APART.total_seconds() / 2)
     house.trap = Trap(-1)
@@ -788,7 +810,7 @@ def test_what_was_seen_before_cloudflare_failed_holds(house: House) -> None:
     house.cloudflare.end(first.cloudflare_recording_id or "")
     house.cloudflare.begin_by_itself("meeting_1")
     # The list and the first look succeed; the adoption does not.
-    house.trap = Trap(2, ProviderTimeout("slow"), only="recorder")
+    house.trap = Trap(2, ProviderTimeout("slow"), only="provider")
     audit, reports = house.run("tenant_1", repair=True)
     report = reports["tenant_1"]
     assert ([one.found for one in report.mismatches], report.reconciled) == (["UPLOADING"], [first.id])
@@ -800,10 +822,12 @@ def test_what_was_listed_before_the_budget_was_spent_is_looked_at(house: House) 
     house.cloudflare.page_size = 1
     house.cloudflare.begin_by_itself("elsewhere")
     house.clock.advance(seconds=1)
-    capture = house.cloudflare.begin_by_itself("meeting_1")
-    house.trap = Trap(1, ProviderThrottled("blocked", retry_after=300), only="recorder")
+    provider_recording = house.cloudflare.begin_by_itself("meeting_1")
+    house.trap = Trap(1, ProviderThrottled("blocked", retry_after=300), only="provider")
     audit, reports = house.run(repair=True)
-    assert [one.capture_id for one in reports["tenant_1"].adopted] == [capture.id]
+    assert [one.cloudflare_recording_id for one in reports["tenant_1"].adopted] == [
+        provider_recording.cloudflare_recording_id
+    ]
     assert (reports["tenant_1"].compared, len(audit.incomplete)) == (False, 1)
 
 
@@ -811,10 +835,10 @@ def test_a_cloudflare_that_has_failed_is_asked_no_more(house: House) -> None:
     house.rooms.add(a_room(id="room_2", meeting_id="meeting_2"))
     for room in ("room_1", "room_2"):
         house.cloudflare.end(house.start(room_id=room).cloudflare_recording_id or "")
-    for at, made in ((0, ["recent"]), (1, ["recent", "get"])):
-        house.trap = Trap(at, ProviderTimeout("slow"), only="recorder")
+    for at, made in ((0, ["list_page"]), (1, ["list_page", "get"])):
+        house.trap = Trap(at, ProviderTimeout("slow"), only="provider")
         assert house.run()[1]["tenant_1"].mismatches == []
-        assert [name.removeprefix("recorder.") for name in house.trap.calls] == made
+        assert [name.removeprefix("provider.") for name in house.trap.calls] == made
 
 
 # ---------------------------------------------------------------- which tenants, and how long
@@ -879,7 +903,7 @@ def test_a_run_that_cannot_finish_says_so_and_the_next_goes_on_from_there(house:
     house.trap = Trap(-1, only="recordings.list_all")
     look_at = house.recordings.list_all
 
-    def slow(tenant_id: str, rooms: RoomRange = EVERY_ROOM) -> Iterator[Recording]:
+    def slow(tenant_id: str, rooms: RoomRange = ALL_ROOMS) -> Iterator[Recording]:
         found = list(look_at(tenant_id, rooms))
         house.clock.advance(seconds=LONGEST.total_seconds() / 2)
         return iter(found)
@@ -898,7 +922,7 @@ def test_a_tenant_that_takes_too_long_is_told_and_nothing_is_concluded_of_it(hou
     house.r2.files.clear()
     look_at = house.recordings.list_all
 
-    def slow(tenant_id: str, rooms: RoomRange = EVERY_ROOM) -> Iterator[Recording]:
+    def slow(tenant_id: str, rooms: RoomRange = ALL_ROOMS) -> Iterator[Recording]:
         if tenant_id == "tenant_1":
             house.clock.advance(seconds=LONGEST.total_seconds())
         return look_at(tenant_id, rooms)
@@ -924,7 +948,7 @@ def large(house: House) -> None:
         for n in range(2):
             recording_id = house.new_id(NOON)
             key = f"{folder}/{recording_id}/1/recording.mp4"
-            file = StoredFile(provider="r2", key=key, size_bytes=5, content_type="video/mp4", etag="sum")
+            file = StoredFile(store="r2", key=key, size_bytes=5, content_type="video/mp4", etag="sum")
             made = a_recording(
                 status=Status.READY, id=recording_id, cloudflare_recording_id=f"c{number}_{n}", room_id=room
             )
@@ -942,7 +966,7 @@ def in_parts(house: House, monkeypatch: pytest.MonkeyPatch, **asked: Any) -> tup
     audits, whole, goes_on = list[Audit](), Report("tenant_1"), None
     look_at, seen = house.recordings.list_all, list[RoomRange]()
 
-    def slow(tenant_id: str, rooms: RoomRange = EVERY_ROOM) -> Iterator[Recording]:
+    def slow(tenant_id: str, rooms: RoomRange = ALL_ROOMS) -> Iterator[Recording]:
         if not rooms.whole:
             seen.append(rooms)
             if len(seen) % 2 == 0:
@@ -1037,15 +1061,15 @@ def test_a_tenant_that_is_half_done_is_gone_on_with_before_others(
 def test_a_look_that_is_out_of_time_raises(house: House) -> None:
     house.keep()
     house.trap = Trap(-1)
-    ports = house.ports("rooms", "recordings", "recorder", "workflow")
+    ports = house.ports("rooms", "recordings", "provider", "executions")
     patience = Patience(clock=house.clock, wait=house.wait)
     storage = AuditStorage(
         **ports, shelves=house.shelves, suspects=house.suspects, reconcile=house.reconcile(), patience=patience
     )
-    known = {name: ports[name] for name in ("rooms", "recordings", "recorder", "clock")}
-    captures = ListProviderRecordings(**known, patience=patience)(None, until=NOON)
+    known = {name: ports[name] for name in ("rooms", "recordings", "provider", "clock")}
+    provider_recordings = ListProviderRecordings(**known, patience=patience)(None, until=NOON)
     with pytest.raises(OutOfTime):
-        storage("tenant_1", captures, repair=True, until=NOON)
+        storage("tenant_1", provider_recordings, repair=True, until=NOON)
 
 
 # ---------------------------------------------------------------- the answer

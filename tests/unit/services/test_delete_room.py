@@ -39,18 +39,18 @@ def test_a_deleted_room_is_gone_and_its_meeting_records_no_more(world: World) ->
         world.delete_room()
 
 
-@pytest.mark.parametrize("ours", [True, False], ids=["started by us", "by itself"])
-def test_a_room_that_is_recorded_is_not_deleted_and_names_what_blocks(world: World, ours: bool) -> None:
-    if ours:
+@pytest.mark.parametrize("recording", [True, False], ids=["started by us", "by itself"])
+def test_a_room_that_is_recorded_is_not_deleted_and_names_what_blocks(world: World, recording: bool) -> None:
+    if recording:
         world.start()
     else:
         world.cloudflare.begin_by_itself("meeting_1")
-    world.trap = Trap(999, only="recorder")
+    world.trap = Trap(999, only="provider")
     with pytest.raises(RoomIsRecording) as refused:
         world.delete_room()
     (running,) = world.cloudflare.running()
     assert refused.value.blocker == world.of(running)
-    assert "recorder.set_meeting" not in world.trap.calls
+    assert "provider.set_record_on_start" not in world.trap.calls
     assert world.cloudflare.recording_on_start == {"meeting_1": True}
     # It can be stopped, and then the room can go.
     world.trap = Trap(-1)
@@ -76,7 +76,7 @@ def test_a_room_whose_start_is_under_way_is_not_deleted(world: World) -> None:
 
 
 def test_a_room_that_is_being_deleted_is_not_started(world: World) -> None:
-    look = world.cloudflare.captures
+    look = world.cloudflare.list_by_meeting
     refused: list[BaseException] = []
 
     def meanwhile(meeting_id: str) -> object:
@@ -85,16 +85,16 @@ def test_a_room_that_is_being_deleted_is_not_started(world: World) -> None:
         refused.append(error.value)
         return look(meeting_id)
 
-    world.cloudflare.captures = meanwhile  # type: ignore[method-assign, assignment]
+    world.cloudflare.list_by_meeting = meanwhile  # type: ignore[method-assign, assignment]
     world.delete_room()
     assert len(refused) == 1
     assert world.cloudflare.captured == {}
 
 
 def test_what_has_ended_and_is_not_ours_yet_is_imported_first(world: World) -> None:
-    first = world.cloudflare.upload(world.cloudflare.begin_by_itself("meeting_1").id)
+    first = world.cloudflare.upload(world.cloudflare.begin_by_itself("meeting_1").cloudflare_recording_id)
     world.clock.advance(minutes=1)
-    second = world.cloudflare.end(world.cloudflare.begin_by_itself("meeting_1").id)
+    second = world.cloudflare.end(world.cloudflare.begin_by_itself("meeting_1").cloudflare_recording_id)
     world.delete_room()
     assert {world.of(first).status, world.of(second).status} == {Status.PROCESSING}
     assert {one.room_name for one in world.all()} == {"Name"}
@@ -104,33 +104,33 @@ def test_what_has_ended_and_is_not_ours_yet_is_imported_first(world: World) -> N
 @pytest.mark.parametrize("tenant_id", ["tenant_1", "tenant_2"])
 def test_nobody_inherits_what_was_recorded(world: World, tenant_id: str) -> None:
     """A listing that lacks a capture for a while: it comes late, and to nobody but the tenant it was made for."""
-    late = world.cloudflare.upload(world.cloudflare.begin_by_itself("meeting_1").id)
-    hidden = world.cloudflare.captured.pop(late.id)
+    late = world.cloudflare.upload(world.cloudflare.begin_by_itself("meeting_1").cloudflare_recording_id)
+    hidden = world.cloudflare.captured.pop(late.cloudflare_recording_id)
     world.delete_room()
-    world.cloudflare.captured[late.id] = hidden
+    world.cloudflare.captured[late.cloudflare_recording_id] = hidden
     if tenant_id == "tenant_1":
         world.put_room(tenant_id=tenant_id, room_id="other", meeting_id="meeting_1")
-        world.sync_room("other", tenant_id)
+        world.sync_recordings("other", tenant_id)
         assert (world.of(late).tenant_id, world.of(late).room_id) == ("tenant_1", "room_1")
         return
     with pytest.raises(MeetingInUse):
         world.put_room(tenant_id=tenant_id, room_id="other", meeting_id="meeting_1")
     world.put_room(tenant_id=tenant_id, room_id="other")
-    assert world.sync_room("other", tenant_id) == []
+    assert world.sync_recordings("other", tenant_id) == []
     assert world.sync() == 1
     assert world.of(late).tenant_id == "tenant_1"
 
 
 def test_a_webhook_that_comes_after_the_room_has_gone_brings_its_recording_in(world: World) -> None:
     late = world.cloudflare.begin_by_itself("meeting_1")
-    hidden = world.cloudflare.captured.pop(late.id)
+    hidden = world.cloudflare.captured.pop(late.cloudflare_recording_id)
     world.delete_room()
-    world.cloudflare.captured[late.id] = hidden
+    world.cloudflare.captured[late.cloudflare_recording_id] = hidden
     # While it runs no room can hold it.
-    assert world.webhook(late.id, "meeting_1") is True
+    assert world.webhook(late.cloudflare_recording_id, "meeting_1") is True
     assert world.all() == []
-    world.cloudflare.upload(late.id)
-    assert world.webhook(late.id, "meeting_1") is True
+    world.cloudflare.upload(late.cloudflare_recording_id)
+    assert world.webhook(late.cloudflare_recording_id, "meeting_1") is True
     assert world.of(late).room_id == "room_1"
 
 
@@ -140,9 +140,9 @@ def test_a_capture_from_before_the_meeting_was_adopted_holds_nothing_up_and_stay
     world.clock.advance(minutes=1)
     world.put_room(room_id="room_2", meeting_id="theirs")
     world.delete_room(room_id="room_2")
-    world.cloudflare.upload(early.id)
+    world.cloudflare.upload(early.cloudflare_recording_id)
     world.sync()
-    assert world.webhook(early.id, "theirs") is False
+    assert world.webhook(early.cloudflare_recording_id, "theirs") is False
     assert world.all() == []
 
 
@@ -152,7 +152,7 @@ def test_a_meeting_that_cloudflare_no_longer_knows_is_let_go(world: World) -> No
     def gone(*_: object, **__: object) -> None:
         raise ProviderNotFound
 
-    world.cloudflare.set_meeting = gone  # type: ignore[method-assign]
+    world.cloudflare.set_record_on_start = gone  # type: ignore[method-assign]
     world.delete_room(room_id="room_2")
     with pytest.raises(RoomNotFound):
         world.rooms.get("tenant_1", "room_2")
@@ -163,7 +163,7 @@ def test_a_meeting_that_cloudflare_no_longer_knows_is_let_go(world: World) -> No
 def test_a_failure_of_cloudflare_leaves_the_room_and_its_meeting_as_they_were(
     world: World, n: int, error: type[Exception]
 ) -> None:
-    world.trap = Trap(n, error(), only="recorder")
+    world.trap = Trap(n, error(), only="provider")
     with pytest.raises(error):
         world.delete_room()
     world.trap = Trap(-1)
@@ -176,7 +176,7 @@ def test_a_failure_of_cloudflare_leaves_the_room_and_its_meeting_as_they_were(
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("n", range(12))
 def test_a_deletion_that_dies_anywhere_can_be_repeated(world: World, n: int, after: bool) -> None:
-    ended = world.cloudflare.upload(world.cloudflare.begin_by_itself("meeting_1").id)
+    ended = world.cloudflare.upload(world.cloudflare.begin_by_itself("meeting_1").cloudflare_recording_id)
     world.trap = Trap(n, Killed(), after=after)
     try:
         world.delete_room()

@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 
+from recordings.domain.archive import Archive
 from recordings.domain.errors import RecordingFailed, RecordingNotFound
 from recordings.domain.lifecycle import Status
-from recordings.domain.recording import Archive, Recording
+from recordings.domain.recording import Recording
 from recordings.services.recordings.download_recording import Archived, NotYet, Ready, file_name_of
 from tests.support.builders import NOON, a_file, a_recording
 from tests.unit.services.world import World
 
-COLD = a_file(provider="s3", key="cold")
+COLD = a_file(store="s3", key="cold")
 HOUR = timedelta(hours=1)
 
 
@@ -53,7 +54,7 @@ def test_while_it_moves_the_file_is_had_from_r2() -> None:
     )
     given = world.download(recording)
     assert isinstance(given, Ready)
-    assert given.file.provider == "r2"
+    assert given.file.store == "r2"
 
 
 def test_a_file_that_left_r2_between_two_reads_is_looked_for_again() -> None:
@@ -101,7 +102,7 @@ def test_a_copy_is_had_until_its_true_end(seconds: int, lasts: timedelta, wanted
     given = world.download(recording, seconds)
     assert isinstance(given, Ready)
     assert given.expires_at == NOON + wanted
-    assert given.file.provider == "s3"
+    assert given.file.store == "s3"
 
 
 @pytest.mark.parametrize("state", ["restoring", "restored"])
@@ -123,7 +124,7 @@ def test_what_can_be_read_at_once_is_had_when_it_has_been_asked_for() -> None:
     asked = world.restore(recording, days=2)
     given = world.download(asked)
     assert isinstance(given, Ready)
-    assert given.file.provider == "s3"
+    assert given.file.store == "s3"
     world.clock.advance(days=2)
     assert world.download(asked) == Archived(asked)
 

@@ -20,9 +20,9 @@ def world() -> World:
     return World()
 
 
-def imported(world: World, *, nonce: str | None = None, **capture: Any) -> Recording:
+def imported(world: World, *, nonce: str | None = None, **provider_recording: Any) -> Recording:
     make = ImportRecording(recordings=world.recordings, new_id=world.new_id)
-    return make(RecordingOwner.of(world.room()), a_capture(**capture), nonce=nonce)
+    return make(RecordingOwner.of(world.room()), a_capture(**provider_recording), nonce=nonce)
 
 
 def test_a_running_capture_is_a_recording_that_holds_the_room(world: World) -> None:
@@ -97,20 +97,20 @@ def test_a_known_capture_is_given_as_it_is(world: World) -> None:
 
 
 def test_one_that_became_known_meanwhile_is_given(world: World) -> None:
-    look, theirs = world.recordings.find_by_cloudflare_recording_id, a_recording(id="rec_theirs")
+    look, provider_recording = world.recordings.find_by_cloudflare_recording_id, a_recording(id="rec_theirs")
     looks: list[Recording | None] = []
 
     def late(cloudflare_recording_id: str) -> Recording | None:
         found = look(cloudflare_recording_id)
         if not looks:
-            world.recordings.add(theirs, lease_nonce=None)
+            world.recordings.add(provider_recording, lease_nonce=None)
         looks.append(found)
         return found
 
     world.recordings.find_by_cloudflare_recording_id = late  # type: ignore[method-assign]
-    assert imported(world) == theirs
-    assert looks == [None, theirs]
-    assert world.all() == [theirs]
+    assert imported(world) == provider_recording
+    assert looks == [None, provider_recording]
+    assert world.all() == [provider_recording]
 
 
 def test_an_id_that_is_taken_is_not_taken_for_a_known_capture(world: World) -> None:
@@ -125,8 +125,10 @@ def test_an_id_that_is_taken_is_not_taken_for_a_known_capture(world: World) -> N
 def test_a_room_that_is_held_refuses_what_runs_and_takes_what_is_over(world: World) -> None:
     imported(world)
     with pytest.raises(RoomAlreadyRecording):
-        imported(world, id="capture_2")
-    assert imported(world, id="capture_3", status=ProviderStatus.UPLOADED).status is Status.PROCESSING
+        imported(world, cloudflare_recording_id="capture_2")
+    assert (
+        imported(world, cloudflare_recording_id="capture_3", status=ProviderStatus.UPLOADED).status is Status.PROCESSING
+    )
 
 
 def test_a_lease_lets_in_only_its_holder(world: World) -> None:

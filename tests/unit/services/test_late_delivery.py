@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from recordings.domain.archive import Archive
 from recordings.domain.lifecycle import Status
 from recordings.domain.provider_recording import ProviderStatus
-from recordings.domain.recording import Archive, Recording
+from recordings.domain.recording import Recording
 from tests.support.builders import NOON, a_capture, a_file, a_recording
 from tests.unit.services.world import Trap, World
 
@@ -34,7 +35,7 @@ def stored(world: World, **facts: Any) -> Recording:
     recording = a_recording(**told | facts)
     world.recordings.add(recording, lease_nonce=None)
     if recording.file is not None:
-        store = world.files if recording.file.provider == "r2" else world.cold
+        store = world.files if recording.file.store == "r2" else world.cold
         store.put(recording.file.key, CONTENT, content_type="video/mp4")
     return world.recordings.get_including_deleted("tenant_1", recording.id)
 
@@ -47,7 +48,7 @@ def in_archive(**facts: Any) -> dict[str, Any]:
     return {
         "status": Status.ARCHIVED,
         "archived_at": NOON,
-        "file": a_file(provider="s3", key="cold"),
+        "file": a_file(store="s3", key="cold"),
         "archive": Archive(**{"state": "stored", "storage_class": "GLACIER"} | facts),
     }
 
@@ -58,7 +59,7 @@ def test_a_late_delivery_goes_with_the_next_full_sync(world: World, facts: dict[
     delivered(world)
     assert world.sync() == 0
     assert DELIVERED not in world.files.objects
-    assert world.looked.removed == 1
+    assert world.batch_result.removed == 1
     assert world.recordings.get_including_deleted("tenant_1", recording.id) == recording
     assert "fetched" in world.files.objects or "cold" in world.cold.objects
 
@@ -72,7 +73,7 @@ def test_only_the_full_sync_asks_and_asks_no_more_than_it_must(world: World) -> 
     world.sync()
     assert world.trap.calls == []
     assert DELIVERED in world.files.objects
-    world.trap = Trap(9999, only="recorder.get")
+    world.trap = Trap(9999, only="provider.get")
     world.clock.advance(days=1)
     world.sync()
     # Cloudflare is not asked about it.
@@ -107,7 +108,7 @@ def test_a_delivery_that_holds_more_than_our_file_is_left_to_a_person(world: Wor
 def test_a_delivery_stays_while_our_own_file_is_missing(world: World, facts: dict[str, Any]) -> None:
     recording = stored(world, **facts)
     assert recording.file is not None
-    (world.files if recording.file.provider == "r2" else world.cold).delete(recording.file.key)
+    (world.files if recording.file.store == "r2" else world.cold).delete(recording.file.key)
     delivered(world)
     world.sync()
     assert DELIVERED in world.files.objects
@@ -126,7 +127,7 @@ def test_what_was_delivered_nowhere_costs_one_question(world: World) -> None:
     world.trap = Trap(9999, only="files")
     world.sync()
     assert world.trap.calls == ["files.head"]
-    assert replace(world.looked, kept=0).removed == 0
+    assert replace(world.batch_result, queued=0).removed == 0
 
 
 def test_a_file_that_urls_still_need_after_it_moved_is_no_late_delivery() -> None:

@@ -33,7 +33,7 @@ FAULTS = st.one_of(
     st.none(),
     st.builds(lambda n, after: Trap(n, Killed(), after=after), st.integers(0, 14), st.booleans()),
     st.builds(
-        lambda n, after, kind: Trap(n, kind(), after=after, only="recorder"),
+        lambda n, after, kind: Trap(n, kind(), after=after, only="provider"),
         st.integers(0, 5),
         st.booleans(),
         st.sampled_from([ProviderError, ProviderTimeout]),
@@ -60,27 +60,27 @@ class Tenants(World):
         super().__init__()
         self.delete_room()
         self.memory.meetings.clear()
-        self.memory.looks.clear()
+        self.memory.retry_queue.clear()
         self.cloudflare.recording_on_start.clear()
         self.hidden: set[str] = set()
         # The first tenant that a room of it was seen to hold a meeting, and from when on: None from its beginning.
         self.owner: dict[str, tuple[str, datetime | None]] = {}
-        listed, recent, active = self.cloudflare.captures, self.cloudflare.recent, self.cloudflare.active
+        listed, recent, active = self.cloudflare.list_by_meeting, self.cloudflare.list_page, self.cloudflare.find_active
 
-        def shown(captures: Iterable[ProviderRecording]) -> list[ProviderRecording]:
-            return [one for one in captures if one.id not in self.hidden]
+        def shown(provider_recordings: Iterable[ProviderRecording]) -> list[ProviderRecording]:
+            return [one for one in provider_recordings if one.cloudflare_recording_id not in self.hidden]
 
         def shown_active(meeting_id: str) -> ProviderRecording | None:
             found = active(meeting_id)
-            return None if found is None or found.id in self.hidden else found
+            return None if found is None or found.cloudflare_recording_id in self.hidden else found
 
         def shown_recent(number: int) -> tuple[list[ProviderRecording], bool]:
             rows, more = recent(number)
             return shown(rows), more
 
-        self.cloudflare.captures = lambda meeting_id: iter(shown(listed(meeting_id)))  # type: ignore[method-assign]
-        self.cloudflare.recent = shown_recent  # type: ignore[method-assign]
-        self.cloudflare.active = shown_active  # type: ignore[method-assign]
+        self.cloudflare.list_by_meeting = lambda meeting_id: iter(shown(listed(meeting_id)))  # type: ignore[method-assign]
+        self.cloudflare.list_page = shown_recent  # type: ignore[method-assign]
+        self.cloudflare.find_active = shown_active  # type: ignore[method-assign]
 
     # ------------------------------------------------------------ what happens
 
@@ -88,7 +88,7 @@ class Tenants(World):
         every = [*ELSEWHERE, *self.cloudflare.meetings]
         return every[n % len(every)]
 
-    def capture(self, n: int) -> ProviderRecording | None:
+    def provider_recording(self, n: int) -> ProviderRecording | None:
         every = list(self.cloudflare.captured.values())[::-1]
         return every[n % len(every)] if every else None
 
@@ -112,7 +112,7 @@ class Tenants(World):
             case "stop", tenant, room, _:
                 self.ask(tenant, lambda: self.stop(tenant_id=tenant, room_id=room))
             case "sync room", tenant, room, _:
-                self.ask(tenant, lambda: self.sync_room(room, tenant))
+                self.ask(tenant, lambda: self.sync_recordings(room, tenant))
             case "sync", _:
                 self.ask(None, self.sync)
             case "begins by itself", n:
@@ -122,24 +122,27 @@ class Tenants(World):
             case "time passes", seconds:
                 self.clock.advance(seconds=seconds)
             case what, n:
-                capture = self.capture(n)
-                if capture is not None:
-                    self.happens(what, capture)
+                provider_recording = self.provider_recording(n)
+                if provider_recording is not None:
+                    self.happens(what, provider_recording)
         self.trap = Trap(-1)
         self.note_owners(named=step[0] == "name")
 
-    def happens(self, what: str, capture: ProviderRecording) -> None:
+    def happens(self, what: str, provider_recording: ProviderRecording) -> None:
         match what:
-            case "ends" if capture.status.running:
-                self.cloudflare.end(capture.id)
-            case "uploads" if not capture.status.running:
-                self.cloudflare.upload(capture.id)
+            case "ends" if provider_recording.status.running:
+                self.cloudflare.end(provider_recording.cloudflare_recording_id)
+            case "uploads" if not provider_recording.status.running:
+                self.cloudflare.upload(provider_recording.cloudflare_recording_id)
             case "is hidden":
-                self.hidden.add(capture.id)
+                self.hidden.add(provider_recording.cloudflare_recording_id)
             case "is shown":
-                self.hidden.discard(capture.id)
+                self.hidden.discard(provider_recording.cloudflare_recording_id)
             case "webhook":
-                self.ask(None, lambda: self.webhook(capture.id, capture.meeting_id))
+                self.ask(
+                    None,
+                    lambda: self.webhook(provider_recording.cloudflare_recording_id, provider_recording.meeting_id),
+                )
 
     def ask(self, tenant: str | None, call: Callable[[], Any]) -> None:
         """Make a call; whatever recording its answer shows must be the caller's."""
@@ -168,26 +171,28 @@ class Tenants(World):
         held = [room.meeting_id for room in self.memory.rooms.values()]
         assert len(held) == len(set(held))
 
-    def is_owned(self, capture: ProviderRecording) -> bool:
-        _, since = self.owner.get(capture.meeting_id or "", ("", datetime.max.replace(tzinfo=self.clock().tzinfo)))
-        return since is None or capture.invoked_at >= since
+    def is_owned(self, provider_recording: ProviderRecording) -> bool:
+        _, since = self.owner.get(
+            provider_recording.meeting_id or "", ("", datetime.max.replace(tzinfo=self.clock().tzinfo))
+        )
+        return since is None or provider_recording.invoked_at >= since
 
     def assert_nobody_sees_anothers(self) -> None:
         for recording in self.all():
-            capture = self.cloudflare.captured[recording.cloudflare_recording_id or ""]
-            assert self.is_owned(capture), (recording, self.owner)
-            assert recording.tenant_id == self.owner[capture.meeting_id or ""][0]
-            assert recording.meeting_id == capture.meeting_id
+            provider_recording = self.cloudflare.captured[recording.cloudflare_recording_id or ""]
+            assert self.is_owned(provider_recording), (recording, self.owner)
+            assert recording.tenant_id == self.owner[provider_recording.meeting_id or ""][0]
+            assert recording.meeting_id == provider_recording.meeting_id
 
     def end(self) -> None:
         """All that runs ends, all is shown, and the scheduled syncs of two days pass. No webhook comes."""
         self.let_go()
         self.hidden.clear()
-        for capture in self.cloudflare.running():
-            self.cloudflare.end(capture.id)
-        for capture in list(self.cloudflare.captured.values()):
-            if capture.status is ProviderStatus.UPLOADING:
-                self.cloudflare.upload(capture.id)
+        for provider_recording in self.cloudflare.running():
+            self.cloudflare.end(provider_recording.cloudflare_recording_id)
+        for provider_recording in list(self.cloudflare.captured.values()):
+            if provider_recording.status is ProviderStatus.UPLOADING:
+                self.cloudflare.upload(provider_recording.cloudflare_recording_id)
         for _ in range(3):
             self.clock.advance(minutes=15)
             self.sync()
@@ -195,7 +200,7 @@ class Tenants(World):
         self.sync()
 
     def assert_nothing_is_lost(self) -> None:
-        owned = {one.id for one in self.cloudflare.captured.values() if self.is_owned(one)}
+        owned = {one.cloudflare_recording_id for one in self.cloudflare.captured.values() if self.is_owned(one)}
         assert {one.cloudflare_recording_id for one in self.all()} == owned
         assert len(self.all()) == len(owned)
         for room in self.memory.rooms.values():

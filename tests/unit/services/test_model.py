@@ -49,7 +49,7 @@ class Fault:
             return Trap(self.n, Killed(), after=self.after)
         if self.kind == "overtaken":
             return Trap(self.n, ConcurrentUpdate(), only="recordings.save")
-        return Trap(self.n, FAILURES[self.kind](), after=self.after, only="recorder")
+        return Trap(self.n, FAILURES[self.kind](), after=self.after, only="provider")
 
 
 FAILURES: dict[str, Any] = {
@@ -98,9 +98,9 @@ class Model(World):
         self.recordings = Watched(self.memory)
         self.rooms.add(a_room(id="room_2", meeting_id="meeting_2"))
 
-    def capture(self, n: int) -> ProviderRecording | None:
-        captures = list(self.cloudflare.captured.values())[::-1]
-        return captures[n % len(captures)] if captures else None
+    def provider_recording(self, n: int) -> ProviderRecording | None:
+        provider_recordings = list(self.cloudflare.captured.values())[::-1]
+        return provider_recordings[n % len(provider_recordings)] if provider_recordings else None
 
     def recording(self, n: int) -> Recording | None:
         recordings = self.all()[::-1]
@@ -124,19 +124,19 @@ class Model(World):
             case "begins by itself", room:
                 self.cloudflare.begin_by_itself(ROOMS[room])
             case ("goes" | "ends" | "uploads" | "is lost" | "is lost in part") as what, n:
-                capture = self.capture(n)
-                if capture is not None:
-                    self.happens(what, capture)
+                provider_recording = self.provider_recording(n)
+                if provider_recording is not None:
+                    self.happens(what, provider_recording)
             case "webhook", n, _:
-                capture = self.capture(n)
-                if capture is not None:
-                    self.webhook(capture.id, capture.meeting_id)
+                provider_recording = self.provider_recording(n)
+                if provider_recording is not None:
+                    self.webhook(provider_recording.cloudflare_recording_id, provider_recording.meeting_id)
             case "start", room, _:
                 self.start(room_id=room)
             case "stop", room, _:
                 self.stop(room_id=room)
             case "sync room", room, _:
-                self.sync_room(room)
+                self.sync_recordings(room)
             case ("a whole recording" | "a whole archived recording") as what, room:
                 recording = self.start(room_id=room)
                 self.clock.advance(seconds=30)
@@ -171,19 +171,19 @@ class Model(World):
                     act = {"recover": self.recover, "archive": self.archive}.get(what)
                     (act or {"delete": self.delete, "undelete": self.undelete}[what])(found)
 
-    def happens(self, what: str, capture: ProviderRecording) -> None:
+    def happens(self, what: str, provider_recording: ProviderRecording) -> None:
         """As Cloudflare does it: a capture goes on, ends, and then its file is there or is not."""
-        match what, capture.status:
+        match what, provider_recording.status:
             case "goes", ProviderStatus.INVOKED:
-                self.cloudflare.go(capture.id)
+                self.cloudflare.go(provider_recording.cloudflare_recording_id)
             case "ends", ProviderStatus.INVOKED | ProviderStatus.RECORDING:
-                self.cloudflare.end(capture.id)
+                self.cloudflare.end(provider_recording.cloudflare_recording_id)
             case "uploads", ProviderStatus.UPLOADING:
-                self.cloudflare.upload(capture.id)
+                self.cloudflare.upload(provider_recording.cloudflare_recording_id)
             case "is lost", status if status not in {ProviderStatus.UPLOADED, ProviderStatus.ERRORED}:
-                self.cloudflare.lose(capture.id)
+                self.cloudflare.lose(provider_recording.cloudflare_recording_id)
             case "is lost in part", ProviderStatus.RECORDING | ProviderStatus.UPLOADING:
-                self.cloudflare.lose(capture.id, url="https://files/part")
+                self.cloudflare.lose(provider_recording.cloudflare_recording_id, url="https://files/part")
 
     def everything_goes_on(self) -> None:
         """An hour in which no webhook comes: the scheduled syncs and the runs do their work."""
@@ -198,15 +198,15 @@ class Model(World):
     def end(self, ends: list[str]) -> None:
         """Whatever still runs comes to its end at Cloudflare, and time passes."""
         self.clock.advance(minutes=5)
-        for n, capture in enumerate(self.cloudflare.running()):
+        for n, provider_recording in enumerate(self.cloudflare.running()):
             # One that was invoked and never goes is for us to stop.
-            if ends[n % len(ends)] != "never goes" or capture.status is not ProviderStatus.INVOKED:
-                self.cloudflare.end(capture.id)
+            if ends[n % len(ends)] != "never goes" or provider_recording.status is not ProviderStatus.INVOKED:
+                self.cloudflare.end(provider_recording.cloudflare_recording_id)
         self.everything_goes_on()
-        for n, capture in enumerate(list(self.cloudflare.captured.values())):
-            if capture.status is ProviderStatus.UPLOADING:
+        for n, provider_recording in enumerate(list(self.cloudflare.captured.values())):
+            if provider_recording.status is ProviderStatus.UPLOADING:
                 what = ends[n % len(ends)]
-                self.happens("uploads" if what == "never goes" else what, capture)
+                self.happens("uploads" if what == "never goes" else what, provider_recording)
         for _ in range(3):
             self.everything_goes_on()
         # A day later the whole list is walked, not only what is new.
@@ -221,31 +221,31 @@ class Model(World):
         for room in self.memory.rooms.values():
             assert room.active_recording_id is None
             assert room.lease_until is None or room.lease_until <= now
-        assert self.state.until is None or self.state.until <= now
+        assert self.lease.until is None or self.lease.until <= now
         assert {one.cloudflare_recording_id for one in self.all()} == set(self.cloudflare.captured)
         assert len(self.all()) == len(self.cloudflare.captured)
         for recording in self.all():
             self.assert_follows(recording, self.cloudflare.get(recording.cloudflare_recording_id or ""))
 
-    def assert_follows(self, recording: Recording, capture: ProviderRecording) -> None:
-        assert not recording.open, recording
-        assert recording.meeting_id == capture.meeting_id
-        assert recording.created_at >= capture.invoked_at
-        assert recording.created_at <= (capture.stopped_at or capture.invoked_at)
-        assert (recording.origin == "auto") == capture.auto_started
-        if capture.download_url is None:
+    def assert_follows(self, recording: Recording, provider_recording: ProviderRecording) -> None:
+        assert not recording.unfinished, recording
+        assert recording.meeting_id == provider_recording.meeting_id
+        assert recording.created_at >= provider_recording.invoked_at
+        assert recording.created_at <= (provider_recording.stopped_at or provider_recording.invoked_at)
+        assert (recording.origin == "auto") == provider_recording.auto_started
+        if provider_recording.download_url is None:
             assert (recording.status, recording.file) == (Status.FAILED, None)
             assert recording.failure is not None
             return
-        assert recording.status in {Status.READY, Status.ARCHIVED}, (recording, capture)
-        assert recording.partial == (capture.status is ProviderStatus.ERRORED)
-        assert recording.duration_seconds == capture.duration_seconds
+        assert recording.status in {Status.READY, Status.ARCHIVED}, (recording, provider_recording)
+        assert recording.partial == (provider_recording.status is ProviderStatus.ERRORED)
+        assert recording.duration_seconds == provider_recording.duration_seconds
         assert recording.failure is None
         assert recording.file is not None
         stores = {"r2": self.files, "s3": self.cold}
-        here = stores.pop(recording.file.provider)
+        here = stores.pop(recording.file.store)
         assert here.head(recording.file.key) is not None
-        assert (recording.file.provider == "s3") == (recording.status is Status.ARCHIVED)
+        assert (recording.file.store == "s3") == (recording.status is Status.ARCHIVED)
         # One copy: what has moved is gone from R2, and a move that was given up left nothing behind.
         (there,) = stores.values()
         assert not any(recording.id in key for key in there.objects), (recording, list(there.objects))

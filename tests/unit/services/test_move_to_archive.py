@@ -48,7 +48,7 @@ class Store(World):
         """The bytes are where the recording says they are."""
         file = self.now().file
         assert file is not None
-        here = self.files if file.provider == "r2" else self.cold
+        here = self.files if file.store == "r2" else self.cold
         assert here.objects[file.key][0] == self.content
 
     def assert_one_copy(self, provider: str) -> None:
@@ -77,7 +77,7 @@ def test_a_file_moves_and_the_recording_with_it(content: bytes) -> None:
     assert store.move(store.moving) == "done"
     after = store.now()
     assert after.file is not None
-    assert after.file == replace(after.file, provider="s3", size_bytes=len(content), content_type="video/x-matroska")
+    assert after.file == replace(after.file, store="s3", size_bytes=len(content), content_type="video/x-matroska")
     assert store.cold.types[after.file.key] == "video/x-matroska"
     assert after.file.key.startswith(f"recordings/tenant_1/room_1/{after.id}/1/")
     assert (after.file.crc32, after.file.sha256) == (f"{crc32(content):08x}", "5" * 64)
@@ -86,7 +86,7 @@ def test_a_file_moves_and_the_recording_with_it(content: bytes) -> None:
     assert (after.archive.state, after.archive.storage_class) == ("stored", "GLACIER")
     # Once for the copy that is the file now, once for R2 that was emptied.
     assert after.version == store.moving.version + 2
-    assert not after.open
+    assert not after.unfinished
     store.assert_one_copy("s3")
 
 
@@ -94,7 +94,7 @@ def test_while_it_moves_it_is_served_from_r2_and_then_it_is_archived() -> None:
     store = Store()
     before = store.download(store.moving)
     assert isinstance(before, Ready)
-    assert before.file.provider == "r2"
+    assert before.file.store == "r2"
     store.move(store.moving)
     assert isinstance(store.download(store.moving), Archived)
 
@@ -140,7 +140,7 @@ def test_a_run_that_dies_for_good_anywhere_is_revived_and_arrives(after: bool) -
             # One that died when the copy was the file may have left R2 full: the sync empties it.
             store.sync()
         store.assert_one_copy("s3")
-        assert not store.now().open
+        assert not store.now().unfinished
         sprung = trap.sprung
         n += 1
     assert n > 10
@@ -173,7 +173,7 @@ def test_a_source_that_was_damaged_is_not_archived(content: bytes) -> None:
     assert after.archive_error is not None
     assert after.archive_error.code == "archive_failed"
     assert after.file is not None
-    assert after.file.provider == "r2"
+    assert after.file.store == "r2"
     assert store.cold.uploaded == {}
     store.assert_readable()
     store.assert_sound()
@@ -199,7 +199,7 @@ def test_a_move_abandoned_after_its_copy_was_stored_is_served_from_r2() -> None:
     assert abandon(store.work) is Status.READY
     file = store.now().file
     assert file is not None
-    assert (file.provider, file.key) == ("r2", "key")
+    assert (file.store, file.key) == ("r2", "key")
     store.assert_readable()
     # Nothing is left of it.
     assert store.cold.objects == {}
@@ -252,7 +252,7 @@ def test_a_copy_that_is_not_the_source_never_becomes_the_file(damage: str) -> No
     assert store.move(store.moving) == "abandoned"
     file = store.now().file
     assert file is not None
-    assert file.provider == "r2"
+    assert file.store == "r2"
     store.assert_readable()
     store.assert_sound()
 
@@ -351,7 +351,7 @@ def test_a_url_works_to_its_end_also_when_the_file_moves(when: str, seconds: int
     store.clock.advance(minutes=11)
     assert store.sync() == 1
     store.assert_one_copy("s3")
-    assert not store.now().open
+    assert not store.now().unfinished
     assert store.sync() == 0
 
 

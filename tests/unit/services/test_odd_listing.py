@@ -18,7 +18,7 @@ def world() -> World:
 
 
 def listing(world: World, monkeypatch: pytest.MonkeyPatch, rows: Sequence[ProviderRecording]) -> None:
-    monkeypatch.setattr(world.cloudflare, "recent", lambda number: (rows, False))
+    monkeypatch.setattr(world.cloudflare, "list_page", lambda number: (rows, False))
 
 
 def test_a_row_with_an_odd_old_time_does_not_end_the_walk(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,7 +26,7 @@ def test_a_row_with_an_odd_old_time_does_not_end_the_walk(world: World, monkeypa
     world.sync()
     world.clock.advance(hours=3)
     captured(world, timedelta(minutes=1), timedelta(minutes=2))
-    rows, _ = world.cloudflare.recent(1)
+    rows, _ = world.cloudflare.list_page(1)
     odd = replace(world.cloudflare.begin_by_itself("meeting_1"), invoked_at=datetime(2021, 1, 1, tzinfo=UTC))
     listing(world, monkeypatch, [odd, *rows])
     world.sync()
@@ -40,9 +40,9 @@ def test_what_becomes_readable_later_comes_in_with_the_daily_walk(
     world.sync()
     world.clock.advance(hours=3)
     captured(world, timedelta(hours=2), timedelta(minutes=1))
-    rows, _ = world.cloudflare.recent(1)
+    rows, _ = world.cloudflare.list_page(1)
     with monkeypatch.context() as unreadable:
-        listing(world, unreadable, [row for row in rows if row.id != "past_2"])
+        listing(world, unreadable, [row for row in rows if row.cloudflare_recording_id != "past_2"])
         world.sync()
     assert {one.cloudflare_recording_id for one in world.all()} == {"past_1", "past_3"}
     # The watermark has passed it by now.
@@ -57,8 +57,8 @@ def test_what_becomes_readable_later_comes_in_with_the_daily_walk(
 
 def test_a_page_of_nothing_readable_is_no_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     captured(world, timedelta(minutes=1))
-    rows, _ = world.cloudflare.recent(1)
+    rows, _ = world.cloudflare.list_page(1)
     pages = {1: ([], True), 2: (rows, False)}
-    monkeypatch.setattr(world.cloudflare, "recent", lambda number: pages[number])
+    monkeypatch.setattr(world.cloudflare, "list_page", lambda number: pages[number])
     world.sync()
     assert [one.cloudflare_recording_id for one in world.all()] == ["past_1"]

@@ -11,7 +11,7 @@ from tests.unit.services.world import World
 
 # Everything that may hear of it.
 HEARERS: dict[str, Callable[[World], object]] = {
-    "room sync": lambda world: world.sync_room(),
+    "room sync": lambda world: world.sync_recordings(),
     "scheduled sync": lambda world: world.sync(),
     "webhook": lambda world: world.webhook("capture_1"),
 }

@@ -76,7 +76,7 @@ class Job(World):
         self.work = Work(tenant_id="tenant_1", recording_id=self.recording.id, attempt=1)
 
     def plan(self, *, ranges: bool = True) -> Plan:
-        ports = self.ports("recordings", "recorder", "files")
+        ports = self.ports("recordings", "provider", "files")
         planned = PlanTransfer(**ports, reader=self.reader, read_media_facts=facts_by_content)
         return planned(self.work, ranges=ranges)
 
@@ -98,15 +98,15 @@ class Job(World):
         return Plan(**plan | {"part_size": part_size, "upload_id": upload_id, "segments": segments})
 
     def copy(self, plan: Plan, segment: list[int]) -> int:
-        ports = self.ports("recordings", "recorder", "files")
-        locate = CloudflareUrl(recordings=ports["recordings"], recorder=ports["recorder"], clock=self.clock)
+        ports = self.ports("recordings", "provider", "files")
+        locate = CloudflareUrl(recordings=ports["recordings"], provider=ports["provider"], clock=self.clock)
         noted = NoteCopied(recordings=ports["recordings"])
         made = {"locate": locate, "files": ports["files"], "reader": self.reader, "sums": self.sums}
         return CopySegment(**made, fence=self.fence, progressing=noted)(self.work, plan, segment)
 
     def check_again(self, plan: Plan, segment: list[int]) -> int:
-        ports = self.ports("recordings", "recorder", "files")
-        locate = CloudflareUrl(recordings=ports["recordings"], recorder=ports["recorder"], clock=self.clock)
+        ports = self.ports("recordings", "provider", "files")
+        locate = CloudflareUrl(recordings=ports["recordings"], provider=ports["provider"], clock=self.clock)
         made = {"locate": locate, "files": ports["files"], "reader": self.reader, "sums": self.sums}
         return CheckSegment(**made, fence=self.fence)(self.work, plan, segment)
 
@@ -953,7 +953,7 @@ def test_a_run_whose_recording_is_over_has_nothing_to_do() -> None:
 def test_a_failing_cloudflare_is_for_the_workflow_to_repeat() -> None:
     job = Job()
 
-    def down(capture_id: str) -> object:
+    def down(cloudflare_recording_id: str) -> object:
         raise ProviderTimeout
 
     job.cloudflare.get = down  # type: ignore[method-assign, assignment]
@@ -966,7 +966,7 @@ def test_a_failing_cloudflare_is_for_the_workflow_to_repeat() -> None:
 
 
 def mark_ready(job: Job, seconds: int | None = 59) -> Status:
-    admit = AdmitFile(**job.ports("recordings", "recorder", "files"), limits=job.limits)
+    admit = AdmitFile(**job.ports("recordings", "provider", "files"), limits=job.limits)
     found = a_verified_file(file=a_file(key="k", size_bytes=1024), duration_seconds=seconds)
     return admit(job.work, found, errored=False)
 

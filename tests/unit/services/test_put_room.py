@@ -77,7 +77,7 @@ def test_a_meeting_of_another_room_is_refused(world: World, exists: bool) -> Non
 
 
 def test_no_room_is_made_when_cloudflare_makes_no_meeting(world: World) -> None:
-    world.trap = Trap(0, ProviderTimeout(), only="recorder")
+    world.trap = Trap(0, ProviderTimeout(), only="provider")
     with pytest.raises(ProviderTimeout):
         world.put_room()
     with pytest.raises(RoomNotFound):
@@ -210,7 +210,7 @@ def test_what_is_named_is_sent_whatever_cloudflare_has(world: World, before: boo
 
 def test_a_new_name_alone_calls_nobody(world: World) -> None:
     world.put_room()
-    world.trap = Trap(999, only="recorder")
+    world.trap = Trap(999, only="provider")
     world.put_room(name="New")
     assert world.trap.calls == []
 
@@ -257,7 +257,7 @@ def test_a_setting_that_cloudflare_did_not_take_is_sent_by_the_repeat_and_by_the
     world.put_room(record_on_start=False)
     for send in (lambda: world.put_room(record_on_start=True), world.sync):
         world.cloudflare.recording_on_start["made_1"] = False
-        world.trap = Trap(0, ProviderTimeout(), only="recorder.set_meeting")
+        world.trap = Trap(0, ProviderTimeout(), only="provider.set_record_on_start")
         with pytest.raises(ProviderTimeout):
             world.put_room(record_on_start=True)
         world.trap = Trap(-1)
@@ -268,14 +268,14 @@ def test_a_setting_that_cloudflare_did_not_take_is_sent_by_the_repeat_and_by_the
 
 def test_a_setting_that_was_stored_while_ours_was_on_its_way_is_what_stays(world: World) -> None:
     world.put_room(record_on_start=False)
-    send = world.cloudflare.set_meeting
+    send = world.cloudflare.set_record_on_start
 
     def overtaken(meeting_id: str, *, record_on_start: bool) -> None:
-        world.cloudflare.set_meeting = send  # type: ignore[method-assign]
+        world.cloudflare.set_record_on_start = send  # type: ignore[method-assign]
         world.put_room(record_on_start=False)
         send(meeting_id, record_on_start=record_on_start)
 
-    world.cloudflare.set_meeting = overtaken  # type: ignore[method-assign]
+    world.cloudflare.set_record_on_start = overtaken  # type: ignore[method-assign]
     world.put_room(record_on_start=True)
     assert world.room().record_on_start is False
     assert world.cloudflare.recording_on_start == {"made_1": False}
@@ -286,7 +286,7 @@ def test_a_setting_that_was_stored_while_ours_was_on_its_way_is_what_stays(world
 
 def changes(world: World) -> list[str]:
     """The calls that have changed something at Cloudflare."""
-    return [call for call in world.trap.calls if call in {"recorder.create_meeting", "recorder.set_meeting"}]
+    return [call for call in world.trap.calls if call in {"provider.create_meeting", "provider.set_record_on_start"}]
 
 
 @pytest.mark.parametrize("exists", [False, True])
@@ -301,7 +301,7 @@ def test_a_refused_call_changes_nothing_in_a_strangers_meeting(
     if exists:
         world.put_room()
     before = dict(world.cloudflare.recording_on_start)
-    world.trap = Trap(999, only="recorder")
+    world.trap = Trap(999, only="provider")
     with pytest.raises(MeetingInUse):
         world.put_room(meeting_id="theirs", record_on_start=auto)
     # Not even asked: the answer is in our own table.
@@ -310,14 +310,14 @@ def test_a_refused_call_changes_nothing_in_a_strangers_meeting(
 
 
 def test_a_meeting_that_somebody_took_meanwhile_is_left_alone(world: World) -> None:
-    look = world.cloudflare.meeting_records_on_start
+    look = world.cloudflare.get_record_on_start
 
     def overtaken(meeting_id: str) -> bool | None:
-        world.cloudflare.meeting_records_on_start = look  # type: ignore[method-assign]
+        world.cloudflare.get_record_on_start = look  # type: ignore[method-assign]
         world.put_room(tenant_id="tenant_2", meeting_id="theirs", record_on_start=True)
         return look(meeting_id)
 
-    world.cloudflare.meeting_records_on_start = overtaken  # type: ignore[method-assign]
+    world.cloudflare.get_record_on_start = overtaken  # type: ignore[method-assign]
     with pytest.raises(MeetingInUse):
         world.put_room(meeting_id="theirs", record_on_start=False)
     assert world.cloudflare.recording_on_start == {"theirs": True}
@@ -354,7 +354,7 @@ def test_a_room_that_is_recorded_keeps_its_meeting(world: World) -> None:
 def test_a_room_that_cloudflare_records_by_itself_keeps_its_meeting(world: World) -> None:
     world.put_room(record_on_start=True)
     running = world.cloudflare.begin_by_itself("made_1")
-    world.trap = Trap(999, only="recorder")
+    world.trap = Trap(999, only="provider")
     with pytest.raises(RoomIsRecording) as refused:
         world.put_room(meeting_id="theirs")
     assert refused.value.blocker == world.of(running)
@@ -365,7 +365,7 @@ def test_a_room_that_cloudflare_records_by_itself_keeps_its_meeting(world: World
 def test_what_has_ended_in_the_meeting_is_imported_before_it_is_let_go(world: World) -> None:
     world.put_room(name="Before")
     for end in (world.cloudflare.upload, world.cloudflare.end, world.cloudflare.lose):
-        end(world.cloudflare.begin_by_itself("made_1").id)
+        end(world.cloudflare.begin_by_itself("made_1").cloudflare_recording_id)
         world.clock.advance(minutes=1)
     world.put_room(meeting_id="theirs", name="After")
     assert {(one.meeting_id, one.room_id, one.room_name) for one in world.all()} == {("made_1", "room_1", "Before")}
@@ -375,14 +375,14 @@ def test_what_has_ended_in_the_meeting_is_imported_before_it_is_let_go(world: Wo
 
 def test_what_began_between_the_looks_takes_the_switch_back(world: World) -> None:
     world.put_room(record_on_start=True)
-    switch = world.cloudflare.set_meeting
+    switch = world.cloudflare.set_record_on_start
 
     def begun_meanwhile(meeting_id: str, *, record_on_start: bool) -> None:
-        world.cloudflare.set_meeting = switch  # type: ignore[method-assign]
+        world.cloudflare.set_record_on_start = switch  # type: ignore[method-assign]
         world.cloudflare.begin_by_itself(meeting_id)
         switch(meeting_id, record_on_start=record_on_start)
 
-    world.cloudflare.set_meeting = begun_meanwhile  # type: ignore[method-assign]
+    world.cloudflare.set_record_on_start = begun_meanwhile  # type: ignore[method-assign]
     with pytest.raises(RoomIsRecording):
         world.put_room(meeting_id="theirs")
     assert world.room().meeting_id == "made_1"
@@ -395,7 +395,7 @@ def test_a_move_that_dies_anywhere_can_be_repeated_and_leaves_no_recording_behin
     world: World, n: int, after: bool
 ) -> None:
     world.put_room(record_on_start=True)
-    ended = world.cloudflare.upload(world.cloudflare.begin_by_itself("made_1").id)
+    ended = world.cloudflare.upload(world.cloudflare.begin_by_itself("made_1").cloudflare_recording_id)
     world.trap = Trap(n, Killed(), after=after)
     try:
         world.put_room(meeting_id="theirs")
@@ -415,8 +415,8 @@ def test_a_move_that_dies_anywhere_can_be_repeated_and_leaves_no_recording_behin
 @pytest.mark.parametrize("n", range(9))
 def test_a_move_that_cloudflare_fails_changes_nothing_for_good(world: World, n: int) -> None:
     world.put_room(record_on_start=True)
-    world.cloudflare.upload(world.cloudflare.begin_by_itself("made_1").id)
-    world.trap = Trap(n, ProviderTimeout(), only="recorder")
+    world.cloudflare.upload(world.cloudflare.begin_by_itself("made_1").cloudflare_recording_id)
+    world.trap = Trap(n, ProviderTimeout(), only="provider")
     try:
         world.put_room(meeting_id="theirs")
     except ProviderTimeout:

@@ -231,7 +231,7 @@ def settled(world: World) -> None:
         world.move(moving)
     for one in everything(world):
         assert one.status is before[one.id].status or before[one.id].status is Status.RECORDING
-        moved = one.file is not None and one.file.provider == "s3"
+        moved = one.file is not None and one.file.store == "s3"
         assert moved == (one.status is Status.ARCHIVED)
         assert not one.archive_unfinished
     restoring = [one for one in everything(world) if one.archive is not None and one.archive.state == "restoring"]

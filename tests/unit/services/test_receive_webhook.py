@@ -44,10 +44,10 @@ def test_a_hint_without_a_capture_is_not_ours(world: World) -> None:
 
 
 def test_an_unknown_meeting_is_not_ours_and_never_asked_about(world: World) -> None:
-    capture = world.cloudflare.begin_by_itself("elsewhere")
-    world.trap = Trap(99, only="recorder")
-    assert not world.webhook(capture.id, "elsewhere")
-    assert not world.webhook(capture.id, None)
+    provider_recording = world.cloudflare.begin_by_itself("elsewhere")
+    world.trap = Trap(99, only="provider")
+    assert not world.webhook(provider_recording.cloudflare_recording_id, "elsewhere")
+    assert not world.webhook(provider_recording.cloudflare_recording_id, None)
     assert world.trap.calls == []
 
 
@@ -58,8 +58,8 @@ def test_an_unknown_capture_of_a_known_meeting_is_not_ours(world: World) -> None
 
 def test_a_capture_of_another_meeting_is_not_imported_because_a_body_says_so(world: World) -> None:
     world.rooms.add(a_room(id="room_2", tenant_id="tenant_2", meeting_id="meeting_2"))
-    capture = world.cloudflare.begin_by_itself("meeting_2")
-    assert not world.webhook(capture.id, "meeting_1")
+    provider_recording = world.cloudflare.begin_by_itself("meeting_2")
+    assert not world.webhook(provider_recording.cloudflare_recording_id, "meeting_1")
     assert world.all() == []
 
 
@@ -127,7 +127,7 @@ def test_a_hint_that_comes_after_the_end_changes_nothing(ended: World, status: S
         else before.failed(Failure("c", "m"), at=now, cause="x")
     )
     ended.recordings.save(before, after)
-    ended.trap = Trap(99, only="recorder")
+    ended.trap = Trap(99, only="provider")
     assert ended.webhook()
     assert ended.all() == [after]
     assert ended.trap.calls == []
@@ -156,7 +156,7 @@ def test_a_hint_during_a_start_is_sent_again_and_then_understood(world: World) -
 
 @pytest.mark.parametrize("n", range(3))
 def test_a_failing_cloudflare_makes_it_send_again(ended: World, n: int) -> None:
-    ended.trap = Trap(n, ProviderTimeout(), only="recorder")
+    ended.trap = Trap(n, ProviderTimeout(), only="provider")
     outcome = attempt(ended.webhook)
     assert outcome is True or isinstance(outcome, ProviderFailure)
     ended.trap = Trap(-1)

@@ -12,7 +12,7 @@ from recordings.domain.errors import ProviderTimeout, RoomAlreadyRecording
 from recordings.domain.lifecycle import Status
 from recordings.domain.meeting import RecordingOwner
 from recordings.domain.provider_recording import ProviderRecording, ProviderStatus
-from recordings.domain.reconciliation import LOST, NEVER_BEGAN, NEVER_UPLOADED, Act
+from recordings.domain.reconciliation import LOST, NEVER_BEGAN, NEVER_UPLOADED, Action
 from recordings.domain.recording import Recording
 from tests.support.builders import NOON, a_capture
 from tests.unit.services.world import Killed, Trap, World, attempt
@@ -37,8 +37,8 @@ def stored(world: World) -> Recording:
 
 def test_what_runs_is_imported_and_takes_the_room() -> None:
     world = World()
-    capture = world.cloudflare.begin_by_itself("meeting_1")
-    listed = replace(capture, auto_started=None)
+    provider_recording = world.cloudflare.begin_by_itself("meeting_1")
+    listed = replace(provider_recording, auto_started=None)
     recording = world.reconcile()(owner(world), None, listed)
     assert recording is not None
     assert (recording.status, recording.origin) == (Status.RECORDING, "auto")
@@ -49,11 +49,13 @@ def test_what_runs_is_imported_and_takes_the_room() -> None:
 
 def test_what_is_over_is_imported_with_its_times_and_fetched() -> None:
     world = World()
-    capture = world.cloudflare.begin_by_itself("meeting_1")
+    provider_recording = world.cloudflare.begin_by_itself("meeting_1")
     world.clock.advance(minutes=2)
-    world.cloudflare.end(capture.id)
+    world.cloudflare.end(provider_recording.cloudflare_recording_id)
     world.clock.advance(minutes=2)
-    recording = world.reconcile()(owner(world), None, world.cloudflare.upload(capture.id))
+    recording = world.reconcile()(
+        owner(world), None, world.cloudflare.upload(provider_recording.cloudflare_recording_id)
+    )
     assert recording is not None
     assert (recording.status, recording.created_at) == (Status.PROCESSING, NOON)
     assert recording.stopped_at == NOON + timedelta(minutes=2)
@@ -63,8 +65,8 @@ def test_what_is_over_is_imported_with_its_times_and_fetched() -> None:
 
 def test_what_is_lost_is_imported_as_failed_and_not_fetched() -> None:
     world = World()
-    capture = world.cloudflare.begin_by_itself("meeting_1")
-    recording = world.reconcile()(owner(world), None, world.cloudflare.lose(capture.id))
+    provider_recording = world.cloudflare.begin_by_itself("meeting_1")
+    recording = world.reconcile()(owner(world), None, world.cloudflare.lose(provider_recording.cloudflare_recording_id))
     assert recording is not None
     assert (recording.status, recording.failure) == (Status.FAILED, LOST)
     assert [change.status for change in recording.history] == [Status.RECORDING, Status.FAILED]
@@ -74,42 +76,42 @@ def test_what_is_lost_is_imported_as_failed_and_not_fetched() -> None:
 
 def test_without_a_room_nothing_is_imported() -> None:
     world = World()
-    capture = world.cloudflare.begin_by_itself("meeting_1")
-    assert world.reconcile()(None, None, capture) is None
+    provider_recording = world.cloudflare.begin_by_itself("meeting_1")
+    assert world.reconcile()(None, None, provider_recording) is None
     assert world.reconcile()(None, None, None) is None
     assert world.all() == []
 
 
 def test_what_runs_is_not_imported_into_a_room_that_is_taken(world: World) -> None:
-    other = a_capture(id="capture_9")
+    other = a_capture(cloudflare_recording_id="capture_9")
     with pytest.raises(RoomAlreadyRecording):
         world.reconcile()(owner(world), None, other)
     world.assert_sound()
 
 
 def test_what_was_purged_here_does_not_come_back(world: World) -> None:
-    capture = world.cloudflare.end("capture_1")
-    ours = stored(world)
-    world.reconcile()(None, ours, capture)
+    provider_recording = world.cloudflare.end("capture_1")
+    recording = stored(world)
+    world.reconcile()(None, recording, provider_recording)
     world.memory.purge(stored(world))
-    assert world.reconcile()(owner(world), None, capture) is None
+    assert world.reconcile()(owner(world), None, provider_recording) is None
     assert world.all() == []
 
 
 def test_an_end_is_stored_before_its_run_starts(world: World) -> None:
-    capture = world.cloudflare.end("capture_1")
+    provider_recording = world.cloudflare.end("capture_1")
     world.trap = Trap(99)
-    recording = world.reconcile()(None, stored(world), capture)
-    assert world.trap.calls == ["recordings.save", "workflow.start"]
+    recording = world.reconcile()(None, stored(world), provider_recording)
+    assert world.trap.calls == ["recordings.save", "executions.start"]
     assert recording == stored(world)
     assert (recording.status, recording.history[-1].cause) == (Status.PROCESSING, "capture_ended")
     assert world.room().active_recording_id is None
 
 
 def test_an_end_that_another_stored_first_starts_nothing(world: World) -> None:
-    before, capture = stored(world), world.cloudflare.end("capture_1")
+    before, provider_recording = stored(world), world.cloudflare.end("capture_1")
     world.recordings.save(before, before.failed(LOST, at=world.clock(), cause="x"))
-    assert world.reconcile()(None, before, capture) is None
+    assert world.reconcile()(None, before, provider_recording) is None
     assert world.runs.started == {}
 
 
@@ -119,7 +121,7 @@ def test_a_stop_that_was_decided_is_made_good_at_once(world: World) -> None:
     for status in (ProviderStatus.INVOKED, ProviderStatus.PAUSED, ProviderStatus.RECORDING, ProviderStatus.UNKNOWN):
         world.cloudflare._change("capture_1", status=status)
         assert world.reconcile()(None, stored(world), world.cloudflare.get("capture_1")) is None
-        assert world.acts[-1] is Act.STOP
+        assert world.actions[-1] is Action.STOP
         assert world.cloudflare.running() == []
 
 
@@ -134,9 +136,9 @@ def test_a_capture_that_never_began_is_stopped_after_its_time(world: World) -> N
 
 def test_a_capture_that_is_gone_when_it_is_to_be_stopped_is_left_to_the_next_look(world: World) -> None:
     world.clock.advance(hours=1)
-    capture = world.cloudflare.get("capture_1")
+    provider_recording = world.cloudflare.get("capture_1")
     world.cloudflare.forget("capture_1")
-    assert world.reconcile()(None, world.all()[0], capture) is None
+    assert world.reconcile()(None, world.all()[0], provider_recording) is None
     world.clock.advance(minutes=10)
     recording = world.reconcile()(None, world.all()[0], None)
     assert recording is not None
@@ -156,11 +158,11 @@ def test_a_stop_that_did_not_arrive_is_sent_again(world: World) -> None:
 
 def test_a_dead_run_is_followed_by_a_new_attempt(world: World) -> None:
     before = world.stop()
-    capture = world.cloudflare.upload("capture_1")
+    provider_recording = world.cloudflare.upload("capture_1")
     world.runs.end(before)
-    assert world.reconcile()(None, before, capture, run_alive=False) is None
+    assert world.reconcile()(None, before, provider_recording, is_running=False) is None
     world.clock.advance(minutes=5)
-    after = world.reconcile()(None, before, capture, run_alive=False)
+    after = world.reconcile()(None, before, provider_recording, is_running=False)
     assert after is not None
     assert (after.attempt, after.version) == (before.attempt + 1, before.version + 1)
     assert world.runs.is_running(after)
@@ -169,9 +171,9 @@ def test_a_dead_run_is_followed_by_a_new_attempt(world: World) -> None:
 
 def test_the_recording_itself_is_written_only_when_it_changes(world: World) -> None:
     before = world.stop()
-    capture = world.cloudflare.upload("capture_1")
+    provider_recording = world.cloudflare.upload("capture_1")
     for _ in range(3):
-        assert world.reconcile()(None, before, capture) is None
+        assert world.reconcile()(None, before, provider_recording) is None
     assert stored(world) == before
     assert len(world.runs.started) == 1
 
@@ -195,7 +197,7 @@ def test_bytes_that_lie_nowhere_are_given_up(world: World) -> None:
     after = world.reconcile()(None, stored(world), world.cloudflare.lose("capture_1"))
     assert after is not None
     assert (after.status, after.failure) == (Status.FAILED, LOST)
-    assert world.acts == [Act.FAIL]
+    assert world.actions == [Action.FAIL]
 
 
 @pytest.mark.parametrize("delivers", [False, True])
@@ -209,7 +211,7 @@ def test_a_capture_that_never_begins_and_never_stops_is_given_up_and_holds_nothi
         assert stored(world).status is status
     assert stored(world).failure == NEVER_BEGAN
     assert world.room().active_recording_id is None
-    assert world.acts == [Act.STOP, Act.STOP, Act.FAIL]
+    assert world.actions == [Action.STOP, Action.STOP, Action.FAIL]
     # Nor does it hold up the sync from then on.
     assert world.sync() == 0
     world.assert_sound()
@@ -234,7 +236,7 @@ def test_a_recording_whose_session_is_over_is_stopped(world: World) -> None:
     world.clock.advance(minutes=1)
     world.sync()
     assert world.cloudflare.running() == []
-    assert world.acts == [Act.STOP]
+    assert world.actions == [Action.STOP]
     world.sync()
     assert stored(world).status is Status.PROCESSING
 
@@ -245,9 +247,9 @@ def test_a_recording_whose_session_goes_on_or_is_not_known_is_left_alone_and_ask
     for _ in range(24):
         world.clock.advance(minutes=5)
         world.sync()
-    assert trap.calls.count("recorder.session_ended_at") == 4
+    assert trap.calls.count("provider.find_session_end") == 4
     assert len(world.cloudflare.running()) == 1
-    assert world.acts == []
+    assert world.actions == []
 
 
 def test_a_session_that_has_just_ended_is_left_to_cloudflare(world: World) -> None:
@@ -255,7 +257,7 @@ def test_a_session_that_has_just_ended_is_left_to_cloudflare(world: World) -> No
     world.clock.advance(minutes=30)
     world.cloudflare.sessions_ended["session_1"] = world.clock() - timedelta(minutes=5)
     world.sync()
-    assert world.acts == []
+    assert world.actions == []
 
 
 def test_a_recording_that_runs_longer_than_cloudflare_can_record_gives_its_room_back(world: World) -> None:
@@ -299,13 +301,13 @@ def test_news_that_somebody_else_stored_first_is_dropped(world: World) -> None:
 
 
 def test_many_looks_at_the_same_moment_change_it_once(world: World) -> None:
-    capture, ours = world.cloudflare.end("capture_1"), stored(world)
+    provider_recording, recording = world.cloudflare.end("capture_1"), stored(world)
     outcomes: list[Recording | None] = []
     barrier = threading.Barrier(16)
 
     def go() -> None:
         barrier.wait()
-        outcomes.append(world.reconcile()(owner(world), ours, capture))
+        outcomes.append(world.reconcile()(owner(world), recording, provider_recording))
 
     threads = [threading.Thread(target=go) for _ in range(16)]
     for thread in threads:
@@ -319,9 +321,11 @@ def test_many_looks_at_the_same_moment_change_it_once(world: World) -> None:
 
 SCENES: dict[str, Callable[[World], ProviderRecording]] = {
     "runs": lambda world: world.cloudflare.begin_by_itself("meeting_1"),
-    "over": lambda world: world.cloudflare.end(world.cloudflare.begin_by_itself("meeting_1").id),
-    "uploaded": lambda world: world.cloudflare.upload(world.cloudflare.begin_by_itself("meeting_1").id),
-    "lost": lambda world: world.cloudflare.lose(world.cloudflare.begin_by_itself("meeting_1").id),
+    "over": lambda world: world.cloudflare.end(world.cloudflare.begin_by_itself("meeting_1").cloudflare_recording_id),
+    "uploaded": lambda world: world.cloudflare.upload(
+        world.cloudflare.begin_by_itself("meeting_1").cloudflare_recording_id
+    ),
+    "lost": lambda world: world.cloudflare.lose(world.cloudflare.begin_by_itself("meeting_1").cloudflare_recording_id),
 }
 
 
@@ -332,11 +336,11 @@ def test_a_look_that_dies_anywhere_is_made_good_by_the_next(scene: str, known: b
     for n in range(7):
         for after in (False, True):
             world = World()
-            capture = SCENES[scene](world)
-            listed = replace(capture, auto_started=None)
+            provider_recording = SCENES[scene](world)
+            listed = replace(provider_recording, auto_started=None)
             if known:
                 world.reconcile()(owner(world), None, replace(listed, status=ProviderStatus.RECORDING))
-            only = "recorder" if isinstance(error, ProviderTimeout) else ""
+            only = "provider" if isinstance(error, ProviderTimeout) else ""
             world.trap = Trap(n, error, after=after, only=only)
             try:
                 attempt(partial(look, world, listed))
@@ -345,11 +349,15 @@ def test_a_look_that_dies_anywhere_is_made_good_by_the_next(scene: str, known: b
             world.let_go()
             look(world, listed)
             world.assert_sound()
-            recording = world.of(capture)
+            recording = world.of(provider_recording)
             wanted = {"runs": Status.RECORDING, "lost": Status.FAILED}.get(scene, Status.PROCESSING)
             assert recording.status is wanted
             assert wanted is not Status.PROCESSING or (recording.id, 1) in world.runs.started
 
 
-def look(world: World, capture: ProviderRecording) -> None:
-    world.reconcile()(owner(world), world.recordings.find_by_cloudflare_recording_id(capture.id), capture)
+def look(world: World, provider_recording: ProviderRecording) -> None:
+    world.reconcile()(
+        owner(world),
+        world.recordings.find_by_cloudflare_recording_id(provider_recording.cloudflare_recording_id),
+        provider_recording,
+    )

@@ -10,7 +10,7 @@ from recordings.domain.errors import ConcurrentUpdate, RecordingNotFound, Record
 from recordings.domain.lifecycle import Status
 from recordings.domain.reconciliation import LOST
 from recordings.domain.recording import Recording
-from recordings.services.recordings.recover_recording import SAME
+from recordings.services.recordings.recover_recording import SAME_CALL
 from recordings.services.transfer.admit_file import AdmitFile
 from recordings.services.transfer.process_recording import MarkFailed, MarkStalled
 from recordings.services.transfer.transfer_file import Work
@@ -39,7 +39,7 @@ def test_a_new_attempt_is_stored_and_its_run_replaces_the_old_one(world: World) 
     before = stored(world)
     world.trap = Trap(99)
     after = world.recover(before)
-    assert world.trap.calls == ["recordings.get", "recordings.save", "workflow.replace", "recorder.get"]
+    assert world.trap.calls == ["recordings.get", "recordings.save", "executions.replace", "provider.get"]
     assert after == replace(before, attempt=2, version=before.version + 1, recovered_at=world.clock())
     assert stored(world) == after
     assert (world.runs.ended, world.runs.is_running(after)) == ([(before.id, 1)], True)
@@ -62,7 +62,7 @@ def test_a_stalled_recording_waits_anew(world: World) -> None:
 
 def test_calls_that_come_together_are_one_attempt(world: World) -> None:
     first = world.recover(stored(world))
-    world.clock.advance(seconds=SAME.total_seconds() - 1)
+    world.clock.advance(seconds=SAME_CALL.total_seconds() - 1)
     assert world.recover(first) == first
     world.clock.advance(seconds=1)
     assert world.recover(first).attempt == 3
@@ -113,7 +113,7 @@ def test_the_old_runs_tasks_change_nothing(world: World) -> None:
     work = Work(tenant_id="tenant_1", recording_id=old.id, attempt=1)
     after = world.recover(old)
     ports = world.ports("recordings")
-    admit = AdmitFile(**world.ports("recordings", "recorder", "files"), limits=world.limits)
+    admit = AdmitFile(**world.ports("recordings", "provider", "files"), limits=world.limits)
     assert admit(work, a_verified_file(), errored=False) is Status.PROCESSING
     assert MarkFailed(**ports)(work, LOST) is Status.PROCESSING
     MarkStalled(**world.ports("recordings", "files"), limits=world.limits)(work)

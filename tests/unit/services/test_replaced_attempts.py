@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from recordings.domain.admission import FILE_INVALID
+from recordings.domain.archive import Archive
 from recordings.domain.errors import AttemptReplaced
 from recordings.domain.lifecycle import Status
-from recordings.domain.recording import Archive, Progress, Recording
+from recordings.domain.recording import Progress, Recording
 from recordings.domain.storage_keys import archive_key, attempt_key
 from recordings.services.transfer import transfer_file
 from recordings.services.transfer.admit_file import AdmitFile
@@ -260,7 +261,7 @@ class Fenced:
         self.world.cloudflare.upload("capture_1")
         self.work = Work(tenant_id="tenant_1", recording_id=self.recording.id, attempt=1)
         self.reader = MemoryReader(CONTENT)
-        ports = self.world.ports("recordings", "recorder", "files")
+        ports = self.world.ports("recordings", "provider", "files")
         planned = PlanTransfer(**ports, reader=self.reader, read_media_facts=facts_by_content)
         self.plan = planned(self.work)
         assert bool(self.plan["upload_id"]) == large
@@ -343,7 +344,7 @@ def test_a_new_plan_removes_what_older_attempts_left_and_nothing_else() -> None:
     others = [attempt_key(replace(after, id=f"{after.id}0")), attempt_key(replace(after, attempt=3)), "delivered/t/r/x"]
     for key in (old, *others):
         files.put(key, b"left", content_type="x")
-    ports = fenced.world.ports("recordings", "recorder", "files")
+    ports = fenced.world.ports("recordings", "provider", "files")
     planned = PlanTransfer(**ports, reader=fenced.reader, read_media_facts=facts_by_content)
     with pytest.raises(AttemptReplaced):
         planned(fenced.work)
@@ -399,10 +400,10 @@ def test_a_check_that_is_overtaken_leaves_the_token_of_the_new_attempt() -> None
 def test_a_decision_that_is_taken_twice_at_the_same_moment_is_stored_once() -> None:
     fenced = Fenced(large=False)
     world = fenced.world
-    admit = AdmitFile(**world.ports("recordings", "recorder", "files"), limits=world.limits)
+    admit = AdmitFile(**world.ports("recordings", "provider", "files"), limits=world.limits)
     found = a_verified_file(is_media=False)
     world.trap = Meanwhile(1, lambda: admit(fenced.work, found, errored=False), after=False)
-    racing = AdmitFile(**world.ports("recordings", "recorder", "files"), limits=world.limits)
+    racing = AdmitFile(**world.ports("recordings", "provider", "files"), limits=world.limits)
     world.clock.advance(minutes=1)
     assert racing(fenced.work, found, errored=False) is Status.PROCESSING
     (now,) = world.all()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from recordings.domain.archive import Archive
 from recordings.domain.errors import (
     RecordingNotArchived,
     RecordingNotFound,
@@ -15,11 +16,11 @@ from recordings.domain.errors import (
     TierNotOffered,
 )
 from recordings.domain.lifecycle import Status
-from recordings.domain.recording import Archive, Recording
+from recordings.domain.recording import Recording
 from tests.support.builders import NOON, a_file, a_recording
 from tests.unit.services.world import Killed, Trap, World
 
-FILE = a_file(provider="s3", key="cold")
+FILE = a_file(store="s3", key="cold")
 DAY = timedelta(days=1)
 
 

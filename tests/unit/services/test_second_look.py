@@ -41,18 +41,18 @@ def looking_again(world: World) -> None:
 
 def never_listed(world: World, monkeypatch: pytest.MonkeyPatch, get: Callable[[str], ProviderRecording]) -> None:
     """Cloudflare lists nothing, and answers as `get` does when it is asked for one recording."""
-    monkeypatch.setattr(world.cloudflare, "captures", lambda meeting_id: iter([]))
-    monkeypatch.setattr(world.cloudflare, "recent", lambda number: ([], False))
+    monkeypatch.setattr(world.cloudflare, "list_by_meeting", lambda meeting_id: iter([]))
+    monkeypatch.setattr(world.cloudflare, "list_page", lambda number: ([], False))
     monkeypatch.setattr(world.cloudflare, "get", get)
 
 
-def unknown(capture_id: str) -> ProviderRecording:
+def unknown(cloudflare_recording_id: str) -> ProviderRecording:
     raise ProviderNotFound
 
 
 # Everything that may hear the news.
 HEARERS: dict[str, Callable[[World], object]] = {
-    "room sync": lambda world: world.sync_room(),
+    "room sync": lambda world: world.sync_recordings(),
     "scheduled sync": lambda world: world.sync(),
     "webhook": lambda world: world.webhook("capture_1"),
 }
@@ -74,8 +74,8 @@ def test_one_answer_that_it_is_unknown_ends_no_recording_and_stops_no_capture(
         HEARERS[hearer](world)
     assert stored(world).status is Status.RECORDING
     assert stored(world).missing_since is None
-    assert [one.id for one in world.cloudflare.running()] == ["capture_1"]
-    assert world.acts == []
+    assert [one.cloudflare_recording_id for one in world.cloudflare.running()] == ["capture_1"]
+    assert world.actions == []
 
 
 @pytest.mark.parametrize("hearer", ["room sync", "scheduled sync"])
@@ -109,7 +109,7 @@ def test_a_listing_that_shows_it_again_has_it_looked_at(world: World, monkeypatc
     with monkeypatch.context() as lagging:
         never_listed(world, lagging, unknown)
         world.sync()
-    assert [look["capture_id"] for batch in world.scan().batches for look in batch] == ["capture_1"]
+    assert [item.cloudflare_recording_id for batch in world.scan().batches for item in batch] == ["capture_1"]
     world.sync()
     assert world.scan().batches == []
 
@@ -150,7 +150,7 @@ def uploaded_without_url(world: World) -> Recording:
     return stored(world)
 
 
-@pytest.mark.parametrize("hearer", [*HEARERS, "workflow"])
+@pytest.mark.parametrize("hearer", [*HEARERS, "executions"])
 def test_a_url_that_comes_late_is_waited_for(world: World, hearer: str) -> None:
     recording = uploaded_without_url(world)
     hear = HEARERS.get(hearer) or (lambda world: world.process(recording))
@@ -162,7 +162,7 @@ def test_a_url_that_comes_late_is_waited_for(world: World, hearer: str) -> None:
     assert world.process(recording) == "ready"
 
 
-@pytest.mark.parametrize("hearer", [*HEARERS, "workflow"])
+@pytest.mark.parametrize("hearer", [*HEARERS, "executions"])
 def test_a_url_that_never_comes_is_given_up(world: World, hearer: str) -> None:
     recording = uploaded_without_url(world)
     hear = HEARERS.get(hearer) or (lambda world: world.process(recording))
@@ -187,7 +187,7 @@ def test_a_webhook_and_the_workflow_confirm_each_other(world: World) -> None:
 def test_an_end_that_is_told_without_a_url_is_an_end(world: World) -> None:
     world.cloudflare.upload("capture_1")
     told(world, download_url=None)
-    world.sync_room()
+    world.sync_recordings()
     assert stored(world).status is Status.PROCESSING
     assert list(world.runs.started) == [(stored(world).id, 1)]
 
@@ -214,7 +214,7 @@ def test_our_own_bucket_is_looked_into_before_it_is_doubted() -> None:
     world.cloudflare.end("capture_1")
     world.cloudflare.deliver("capture_1")
     told(world, status=ProviderStatus.UPLOADED, download_url=None)
-    world.sync_room()
+    world.sync_recordings()
     assert stored(world).missing_since is None
     assert world.process(stored(world)) == "ready"
 
@@ -224,16 +224,16 @@ def test_our_own_bucket_is_looked_into_before_it_is_doubted() -> None:
 
 def test_what_cloudflare_calls_errored_is_final_at_once(world: World) -> None:
     world.cloudflare.lose("capture_1")
-    (failed,) = world.sync_room()
+    (failed,) = world.sync_recordings()
     assert (failed.status, failed.failure) == (Status.FAILED, LOST)
 
 
-@pytest.mark.parametrize("hearer", [*HEARERS, "workflow"])
+@pytest.mark.parametrize("hearer", [*HEARERS, "executions"])
 def test_separate_tracks_are_told_as_that_and_not_fetched(world: World, hearer: str) -> None:
     recording = world.stop()
     world.cloudflare.upload("capture_1")
     told(world, download_url=None, tracks=True)
-    if hearer == "workflow":
+    if hearer == "executions":
         assert world.process(recording) == "failed"
     else:
         HEARERS[hearer](world)
@@ -250,7 +250,7 @@ def test_separate_tracks_are_told_as_that_and_not_fetched(world: World, hearer: 
 
 def locate(world: World) -> str:
     work = Work(tenant_id="tenant_1", recording_id=stored(world).id, attempt=1)
-    return CloudflareUrl(**world.ports("recordings", "recorder"))(work, {})  # type: ignore[typeddict-item]  # the plan plays no part
+    return CloudflareUrl(**world.ports("recordings", "provider"))(work, {})  # type: ignore[typeddict-item]  # the plan plays no part
 
 
 @pytest.mark.parametrize(
@@ -290,7 +290,9 @@ def test_a_url_that_is_found_takes_the_bad_news_back(world: World) -> None:
 def test_the_second_of_two_looks_takes_back_what_the_first_noted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     recording = world.stop()
     answers = [unknown, world.cloudflare.get]
-    monkeypatch.setattr(world.cloudflare, "get", lambda capture_id: answers.pop(0)(capture_id))
+    monkeypatch.setattr(
+        world.cloudflare, "get", lambda cloudflare_recording_id: answers.pop(0)(cloudflare_recording_id)
+    )
     assert world.check(recording) is None
     assert (answers, stored(world).missing_since) == ([], None)
 
@@ -317,9 +319,9 @@ def test_a_listing_and_an_answer_that_disagree_import_nothing(world: World, monk
     world.cloudflare.lose("capture_2")
     with monkeypatch.context() as lagging:
         lagging.setattr(world.cloudflare, "get", unknown)
-        assert world.sync_room() == []
+        assert world.sync_recordings() == []
     assert len(world.all()) == 1
-    assert [one.cloudflare_recording_id for one in world.sync_room()] == ["capture_2"]
+    assert [one.cloudflare_recording_id for one in world.sync_recordings()] == ["capture_2"]
 
 
 def test_what_is_imported_is_what_the_last_answer_says(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -328,5 +330,5 @@ def test_what_is_imported_is_what_the_last_answer_says(world: World, monkeypatch
     world.cloudflare.begin_by_itself("meeting_1")
     listed = replace(world.cloudflare.lose("capture_2"), auto_started=None)
     world.cloudflare.lose("capture_2", url="https://rest")
-    monkeypatch.setattr(world.cloudflare, "captures", lambda meeting_id: iter([listed]))
-    assert [one.status for one in world.sync_room()] == [Status.PROCESSING]
+    monkeypatch.setattr(world.cloudflare, "list_by_meeting", lambda meeting_id: iter([listed]))
+    assert [one.status for one in world.sync_recordings()] == [Status.PROCESSING]

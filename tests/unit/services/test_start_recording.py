@@ -39,11 +39,11 @@ def world() -> World:
 
 def test_a_start_gives_a_recording_that_holds_the_room(world: World) -> None:
     recording = world.start()
-    (capture,) = world.cloudflare.running()
+    (provider_recording,) = world.cloudflare.running()
     assert (recording.status, recording.origin, recording.cloudflare_recording_id) == (
         Status.RECORDING,
         "api",
-        capture.id,
+        provider_recording.cloudflare_recording_id,
     )
     assert (recording.created_at, recording.started_at) == (NOON, NOON)
     assert [change.cause for change in recording.history] == ["api_start"]
@@ -54,7 +54,7 @@ def test_a_start_gives_a_recording_that_holds_the_room(world: World) -> None:
 
 def test_an_unknown_room_is_never_told_to_cloudflare(world: World) -> None:
     world.rooms.remove(world.room())
-    world.trap = Trap(99, only="recorder")
+    world.trap = Trap(99, only="provider")
     with pytest.raises(RoomNotFound):
         world.start()
     assert world.trap.calls == []
@@ -73,18 +73,18 @@ def test_a_start_while_another_holds_the_lease_reaches_nobody(world: World) -> N
     world.trap = Trap(1, Killed())
     with pytest.raises(Killed):
         world.start()
-    world.trap = Trap(99, only="recorder")
+    world.trap = Trap(99, only="provider")
     with pytest.raises(RoomAlreadyRecording):
         world.start()
     assert world.trap.calls == []
 
 
 def test_what_cloudflare_began_by_itself_is_taken_over_and_refuses_the_start(world: World) -> None:
-    capture = world.cloudflare.begin_by_itself("meeting_1")
+    provider_recording = world.cloudflare.begin_by_itself("meeting_1")
     world.clock.advance(seconds=10)
     with pytest.raises(RoomAlreadyRecording) as refusal:
         world.start()
-    blocker = world.of(capture)
+    blocker = world.of(provider_recording)
     assert refusal.value.blocker == blocker
     assert (blocker.origin, blocker.created_at) == ("auto", NOON)
     assert [change.cause for change in blocker.history] == ["auto_started"]
@@ -275,7 +275,7 @@ FAILURES = [ProviderTimeout, ProviderError, ProviderThrottled, ProviderRefused, 
 def test_a_provider_failure_leaves_nothing_half_done(
     world: World, n: int, failure: type[ProviderFailure], after: bool
 ) -> None:
-    world.trap = Trap(n, failure(), after=after, only="recorder")
+    world.trap = Trap(n, failure(), after=after, only="provider")
     outcome = attempt(world.start)
     world.trap = Trap(-1)
     # No lease: the very same call can be made at once.
@@ -290,16 +290,16 @@ def test_a_provider_failure_leaves_nothing_half_done(
 
 @pytest.mark.parametrize("failure", [ProviderTimeout, ProviderError, ProviderThrottled])
 def test_an_order_whose_answer_was_lost_is_found_and_counts(world: World, failure: type[ProviderFailure]) -> None:
-    world.trap = Trap(1, failure(), after=True, only="recorder")
+    world.trap = Trap(1, failure(), after=True, only="provider")
     recording = world.start()
-    (capture,) = world.cloudflare.running()
-    assert (recording.cloudflare_recording_id, recording.origin) == (capture.id, "api")
+    (provider_recording,) = world.cloudflare.running()
+    assert (recording.cloudflare_recording_id, recording.origin) == (provider_recording.cloudflare_recording_id, "api")
     assert world.room().active_recording_id == recording.id
 
 
 @pytest.mark.parametrize("failure", FAILURES)
 def test_an_order_that_never_arrived_is_told_as_it_is(world: World, failure: type[ProviderFailure]) -> None:
-    world.trap = Trap(1, failure(), only="recorder")
+    world.trap = Trap(1, failure(), only="provider")
     with pytest.raises(failure):
         world.start()
     assert world.cloudflare.captured == {}
@@ -339,24 +339,24 @@ def test_what_can_neither_be_stored_nor_stopped_is_found_by_the_sync(world: Worl
 
 
 def test_an_order_is_sent_once(world: World) -> None:
-    world.trap = Trap(1, ProviderTimeout(), only="recorder")
+    world.trap = Trap(1, ProviderTimeout(), only="provider")
     with pytest.raises(ProviderTimeout):
         world.start()
-    assert world.trap.calls.count("recorder.start") == 1
+    assert world.trap.calls.count("provider.start") == 1
 
 
 def test_an_answer_lost_twice_is_found_by_the_next_call(world: World) -> None:
-    world.trap = Trap(1, ProviderTimeout(), after=True, only="recorder")
-    world.cloudflare.active = _fails_from(2, world.cloudflare.active)  # type: ignore[method-assign, assignment]
+    world.trap = Trap(1, ProviderTimeout(), after=True, only="provider")
+    world.cloudflare.find_active = _fails_from(2, world.cloudflare.find_active)  # type: ignore[method-assign, assignment]
     with pytest.raises(ProviderTimeout):
         world.start()
     assert world.all() == []
-    del world.cloudflare.active
+    del world.cloudflare.find_active
     world.trap = Trap(-1)
     with pytest.raises(RoomAlreadyRecording):
         world.start()
-    (capture,) = world.cloudflare.running()
-    assert world.room().active_recording_id == world.of(capture).id
+    (provider_recording,) = world.cloudflare.running()
+    assert world.room().active_recording_id == world.of(provider_recording).id
 
 
 def _fails_from(n: int, method: Callable[..., object]) -> Callable[..., object]:

@@ -109,9 +109,9 @@ def test_a_capture_that_cloudflare_forgot_is_still_stopped(world: World) -> None
 def test_an_end_that_the_webhook_stored_first_is_the_answer(world: World) -> None:
     stop = world.cloudflare.stop
 
-    def stop_and_tell(capture_id: str) -> object:
-        stop(capture_id)
-        return world.webhook(capture_id)
+    def stop_and_tell(cloudflare_recording_id: str) -> object:
+        stop(cloudflare_recording_id)
+        return world.webhook(cloudflare_recording_id)
 
     world.cloudflare.stop = stop_and_tell  # type: ignore[assignment,method-assign]
     recording = world.stop()
@@ -237,7 +237,7 @@ def test_what_refuses_a_stop_at_the_table_leaves_cloudflare_alone(world: World) 
 
 
 def test_a_run_that_step_functions_does_not_take_is_started_by_the_sync(world: World) -> None:
-    world.trap = Trap(0, Throttled(), only="workflow.start")
+    world.trap = Trap(0, Throttled(), only="executions.start")
     recording = world.stop()
     assert (recording.status, world.runs.started) == (Status.PROCESSING, {})
     world.trap = Trap(-1)
@@ -255,7 +255,7 @@ def test_a_stop_that_cloudflare_fails_is_still_wanted_and_can_be_repeated(
     world: World, failure: type[ProviderFailure], after: bool
 ) -> None:
     (before,) = world.all()
-    world.trap = Trap(0, failure(), after=after, only="recorder")
+    world.trap = Trap(0, failure(), after=after, only="provider")
     with pytest.raises(failure):
         world.stop()
     assert world.all() == [before.stop_requested(at=world.clock())]
@@ -273,7 +273,7 @@ def test_a_stop_that_cloudflare_fails_is_still_wanted_and_can_be_repeated(
 def test_a_stop_of_a_foreign_capture_that_fails_can_be_repeated(
     foreign: World, n: int, failure: type[ProviderFailure], after: bool
 ) -> None:
-    foreign.trap = Trap(n, failure(), after=after, only="recorder")
+    foreign.trap = Trap(n, failure(), after=after, only="provider")
     with pytest.raises(failure):
         foreign.stop()
     foreign.assert_sound()
@@ -284,24 +284,24 @@ def test_a_stop_of_a_foreign_capture_that_fails_can_be_repeated(
 
 
 def test_a_capture_that_vanishes_while_it_is_imported_is_told(foreign: World) -> None:
-    foreign.trap = Trap(1, ProviderNotFound(), only="recorder")
+    foreign.trap = Trap(1, ProviderNotFound(), only="provider")
     with pytest.raises((ProviderNotFound, NoActiveRecording)):
         foreign.stop()
     assert foreign.all() == []
 
 
 def test_a_capture_that_ends_while_it_is_imported_is_kept_and_needs_no_stop(foreign: World) -> None:
-    active = foreign.cloudflare.active
+    active = foreign.cloudflare.find_active
 
     def just_before_the_end(meeting_id: str) -> object:
         found = active(meeting_id)
         foreign.cloudflare.upload("capture_1")
         return found
 
-    foreign.cloudflare.active = just_before_the_end  # type: ignore[assignment,method-assign]
+    foreign.cloudflare.find_active = just_before_the_end  # type: ignore[assignment,method-assign]
     with pytest.raises(NoActiveRecording):
         foreign.stop()
-    del foreign.cloudflare.active
+    del foreign.cloudflare.find_active
     assert foreign.of(foreign.cloudflare.get("capture_1")).status is Status.PROCESSING
     foreign.settle()
     foreign.assert_settled()

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -19,10 +19,11 @@ from recordings.domain.errors import (
     RoomNotFound,
 )
 from recordings.domain.lifecycle import Status
-from recordings.domain.provider_recording import KEPT, ProviderRecording, ProviderStatus
+from recordings.domain.provider_recording import FILE_RETENTION, ProviderRecording, ProviderStatus
 from recordings.domain.recording import Recording
-from recordings.ports.repositories import SyncItem, at_meeting
-from recordings.services.sync.sync_all import BATCH, FULL_EVERY, LEASE, OVERLAP, PAGES, SyncWindow
+from recordings.domain.sync import FULL_SYNC_INTERVAL, SyncItem, SyncWindow
+from recordings.services.sync.begin_sync import LEASE_DURATION
+from recordings.services.sync.scan_provider_recordings import BATCH_SIZE, MAX_PAGES, OVERLAP
 from tests.support.builders import NOON, a_capture, a_recording, a_room
 from tests.unit.services.world import Killed, Trap, World, attempt
 
@@ -32,12 +33,12 @@ def world() -> World:
     return World()
 
 
-def looked_at(world: World, begun: SyncWindow | None = None) -> list[SyncItem]:
-    return [look for batch in world.scan(begun).batches for look in batch]
+def scanned_items(world: World, window: SyncWindow | None = None) -> list[SyncItem]:
+    return [item for batch in world.scan(window).batches for item in batch]
 
 
 def ids(looks: list[SyncItem]) -> list[str | None]:
-    return [look["capture_id"] for look in looks]
+    return [item.cloudflare_recording_id for item in looks]
 
 
 def captured(world: World, *ages: timedelta, meeting_id: str = "meeting_1") -> None:
@@ -46,7 +47,7 @@ def captured(world: World, *ages: timedelta, meeting_id: str = "meeting_1") -> N
         at = world.clock() - age
         number = len(world.cloudflare.captured) + 1
         world.cloudflare.captured[f"past_{number}"] = a_capture(
-            id=f"past_{number}",
+            cloudflare_recording_id=f"past_{number}",
             status=ProviderStatus.UPLOADED,
             invoked_at=at,
             started_at=at,
@@ -77,7 +78,7 @@ def test_a_walk_ends_a_while_before_the_watermark(world: World) -> None:
 
 
 def test_the_daily_walk_goes_as_far_back_as_cloudflare_keeps_files_and_the_first_to_the_end(world: World) -> None:
-    captured(world, timedelta(0), KEPT, KEPT + timedelta(seconds=1), timedelta(days=300))
+    captured(world, timedelta(0), FILE_RETENTION, FILE_RETENTION + timedelta(seconds=1), timedelta(days=300))
     assert world.scan(SyncWindow(None, True)).seen == 4
     assert world.scan(SyncWindow(NOON, True)).seen == 2
     # Unless the last good run is longer ago than that.
@@ -87,47 +88,48 @@ def test_the_daily_walk_goes_as_far_back_as_cloudflare_keeps_files_and_the_first
 def test_a_walk_asks_for_no_page_behind_its_end(world: World) -> None:
     world.cloudflare.page_size = 2
     captured(world, *(timedelta(hours=hours) for hours in range(10)))
-    world.trap = Trap(999, only="recorder.recent")
+    world.trap = Trap(999, only="provider.list_page")
     assert world.scan(SyncWindow(NOON - timedelta(hours=1), False)).next_page is None
     assert len(world.trap.calls) == 2
 
 
 def test_a_long_walk_is_handed_on_and_its_newest_is_of_the_first_part(world: World) -> None:
     world.cloudflare.page_size = 2
-    captured(world, *(timedelta(minutes=minutes) for minutes in range(2 * PAGES + 3)))
+    captured(world, *(timedelta(minutes=minutes) for minutes in range(2 * MAX_PAGES + 3)))
     first = world.scan()
-    assert (first.seen, first.newest, first.next_page) == (2 * PAGES, NOON, PAGES + 1)
-    rest = world.scan(page=PAGES + 1)
+    assert (first.seen, first.newest, first.next_page) == (2 * MAX_PAGES, NOON, MAX_PAGES + 1)
+    rest = world.scan(page=MAX_PAGES + 1)
     assert (rest.seen, rest.next_page) == (3, None)
-    assert {*ids(looked_at(world)), *(look["capture_id"] for batch in rest.batches for look in batch)} == set(
-        world.cloudflare.captured
-    )
+    assert {
+        *ids(scanned_items(world)),
+        *(item.cloudflare_recording_id for batch in rest.batches for item in batch),
+    } == set(world.cloudflare.captured)
 
 
 def test_what_ends_on_a_page_is_not_asked_on(world: World) -> None:
     world.cloudflare.page_size = 2
-    captured(world, *(timedelta(minutes=minutes) for minutes in range(2 * PAGES)))
+    captured(world, *(timedelta(minutes=minutes) for minutes in range(2 * MAX_PAGES)))
     assert world.scan().next_page is None
 
 
 def test_looks_come_in_batches(world: World) -> None:
-    captured(world, *(timedelta(minutes=minutes) for minutes in range(2 * BATCH + 5)))
-    assert [len(batch) for batch in world.scan().batches] == [BATCH, BATCH, 5]
+    captured(world, *(timedelta(minutes=minutes) for minutes in range(2 * BATCH_SIZE + 5)))
+    assert [len(batch) for batch in world.scan().batches] == [BATCH_SIZE, BATCH_SIZE, 5]
 
 
 def test_a_list_that_shifts_between_pages_loses_nothing(world: World) -> None:
     world.cloudflare.page_size = 3
     captured(world, *(timedelta(minutes=minutes) for minutes in range(1, 10)))
-    recent = world.cloudflare.recent
+    recent = world.cloudflare.list_page
 
     def shifting(number: int) -> object:
         page = recent(number)
         captured(world, timedelta(0))
         return page
 
-    world.cloudflare.recent = shifting  # type: ignore[assignment,method-assign]
-    assert {f"past_{n}" for n in range(1, 10)} <= set(ids(looked_at(world)))
-    assert max(Counter(ids(looked_at(world))).values()) == 1
+    world.cloudflare.list_page = shifting  # type: ignore[assignment,method-assign]
+    assert {f"past_{n}" for n in range(1, 10)} <= set(ids(scanned_items(world)))
+    assert max(Counter(ids(scanned_items(world))).values()) == 1
 
 
 # ---------------------------------------------------------------- what is looked at
@@ -139,11 +141,11 @@ def test_what_is_as_it_should_be_is_not_looked_at(world: World) -> None:
     for recording in list(world.runs.started.values()):
         assert world.process(recording) == "ready"
     running = world.start()
-    assert looked_at(world) == []
+    assert scanned_items(world) == []
     assert world.sync() == 0
     world.clock.advance(minutes=1)
     assert world.stop().id == running.id
-    assert looked_at(world) == []
+    assert scanned_items(world) == []
 
 
 @pytest.mark.parametrize("names", [True, False], ids=["named", "hinted at"])
@@ -160,7 +162,7 @@ def test_captures_of_nobodys_meeting_are_counted_and_only_later_ones_come_in(wor
     assert world.sync() == 1
     assert world.sync() == 0
     assert {one.cloudflare_recording_id: one.room_id for one in world.all()} == {"past_3": "room_2"}
-    assert world.memory.looks == {}
+    assert world.memory.retry_queue == {}
     assert world.scan().unregistered == 2
     world.assert_sound()
 
@@ -171,23 +173,23 @@ def test_a_released_meeting_that_is_taken_up_again_brings_in_what_no_walk_would_
     world.sync()
     world.clock.advance(seconds=10)
     late = world.cloudflare.begin_by_itself("meeting_2")
-    world.cloudflare.upload(late.id)
+    world.cloudflare.upload(late.cloudflare_recording_id)
     world.clock.advance(hours=3)
     captured(world, timedelta(0))
     # A listing that lacks it for so long that the watermark passes it.
-    hidden = world.cloudflare.captured.pop(late.id)
+    hidden = world.cloudflare.captured.pop(late.cloudflare_recording_id)
     world.sync()
-    world.cloudflare.captured[late.id] = hidden
+    world.cloudflare.captured[late.cloudflare_recording_id] = hidden
     world.clock.advance(hours=3)
     world.put_room(room_id="room_3", meeting_id="meeting_2")
     assert world.sync() == 1
     assert world.of(hidden).room_id == "room_3"
-    assert world.memory.looks == {}
+    assert world.memory.retry_queue == {}
 
 
 def test_a_capture_that_names_no_meeting_at_all_is_counted(world: World) -> None:
     captured(world, timedelta(0))
-    world.cloudflare.captured["past_1"] = a_capture(id="past_1", meeting_id=None)
+    world.cloudflare.captured["past_1"] = a_capture(cloudflare_recording_id="past_1", meeting_id=None)
     assert world.scan().unregistered == 1
 
 
@@ -195,12 +197,17 @@ def test_a_meeting_that_a_name_hints_at_is_verified_before_it_is_believed(world:
     captured(world, timedelta(0), meeting_id="meeting_2")
     (forged,) = world.cloudflare.captured
     hinted = SyncItem(
-        capture_id=forged, meeting_id="meeting_1", sure=False, tenant_id=None, recording_id=None, kept=False
+        cloudflare_recording_id=forged,
+        meeting_id="meeting_1",
+        meeting_confirmed=False,
+        tenant_id=None,
+        recording_id=None,
+        queued=False,
     )
-    assert world.look([hinted]) == 0
+    assert world.reconcile_batch([hinted]) == 0
     assert world.all() == []
     captured(world, timedelta(0))
-    assert world.look([{**hinted, "capture_id": "past_2"}]) == 1
+    assert world.reconcile_batch([replace(hinted, cloudflare_recording_id="past_2")]) == 1
     (recording,) = world.all()
     assert (recording.cloudflare_recording_id, recording.room_id) == ("past_2", "room_1")
 
@@ -212,13 +219,18 @@ def test_what_was_purged_does_not_come_back(world: World) -> None:
     world.process(recording)
     world.delete(recording)
     world.memory.purge(recording)
-    assert looked_at(world) == []
+    assert scanned_items(world) == []
     assert world.sync() == 0
     assert world.all() == []
     late = SyncItem(
-        capture_id="past_1", meeting_id="meeting_1", sure=True, tenant_id=None, recording_id=None, kept=False
+        cloudflare_recording_id="past_1",
+        meeting_id="meeting_1",
+        meeting_confirmed=True,
+        tenant_id=None,
+        recording_id=None,
+        queued=False,
     )
-    assert world.look([late]) == 0
+    assert world.reconcile_batch([late]) == 0
     assert world.all() == []
 
 
@@ -304,7 +316,7 @@ def test_a_move_whose_run_died_is_revived(world: World) -> None:
     assert world.moves.revived == [(moving.id, 1)]
     assert world.move(moving) == "done"
     assert world.sync() == 0
-    assert looked_at(world) == []
+    assert scanned_items(world) == []
 
 
 def a_ready_one(world: World) -> Recording:
@@ -320,7 +332,7 @@ def test_what_cloudflare_no_longer_lists_is_asked_for_by_its_id(world: World) ->
     world.start()
     world.cloudflare.forget("capture_1")
     captured(world, timedelta(0))
-    assert ids(looked_at(world)) == ["past_1", "capture_1"]
+    assert ids(scanned_items(world)) == ["past_1", "capture_1"]
     assert world.sync() == 1
     world.clock.advance(minutes=10)
     assert world.sync() == 1
@@ -344,7 +356,7 @@ def test_a_file_that_expired_and_an_upload_that_never_ended_are_told(world: Worl
 def test_a_recording_without_a_capture_is_no_stumbling_block(world: World) -> None:
     lost = a_recording(status=Status.PROCESSING, cloudflare_recording_id=None)
     world.recordings.add(lost, lease_nonce=None)
-    assert ids(looked_at(world)) == [None]
+    assert ids(scanned_items(world)) == [None]
     assert world.sync() == 0
     world.clock.advance(minutes=10)
     assert world.sync() == 1
@@ -356,26 +368,44 @@ def test_a_recording_without_a_capture_is_no_stumbling_block(world: World) -> No
 
 def test_one_run_at_a_time_and_a_dead_one_holds_it_for_its_lease(world: World) -> None:
     captured(world, timedelta(0))
-    begun = world.state.begin(nonce="other", now=world.clock(), until=world.clock() + LEASE)
+    begun = world.lease.acquire(nonce="other", now=world.clock(), until=world.clock() + LEASE_DURATION)
     assert begun == SyncWindow(None, True)
     world.trap = Trap(999)
     assert world.sync() is None
-    assert world.trap.calls == ["state.begin"]
-    world.clock.advance(seconds=LEASE.total_seconds())
+    assert world.trap.calls == ["lease.acquire"]
+    world.clock.advance(seconds=LEASE_DURATION.total_seconds())
     assert world.sync() == 1
-    world.state.end(nonce="other", watermark=NOON + timedelta(days=99), full_at=None)
-    assert world.state.watermark == NOON
-    assert world.state.until is None
+    world.lease.release(nonce="other", watermark=NOON + timedelta(days=99), full_at=None)
+    assert world.lease.watermark == NOON
+    assert world.lease.until is None
 
 
-def failing(world: World, failure: type[RecordingsError], *capture_ids: str) -> Callable[[str], ProviderRecording]:
+def test_each_scan_and_each_batch_renews_the_lease_of_its_sync(world: World) -> None:
+    world.lease.acquire(nonce="first", now=world.clock(), until=world.clock() + LEASE_DURATION)
+    steps: list[Callable[[], object]] = [
+        lambda: world.scan(nonce="first"),
+        lambda: world.reconcile_batch([], nonce="first"),
+    ]
+    for step in steps:
+        world.clock.advance(minutes=1)
+        step()
+        assert world.lease.until == world.clock() + LEASE_DURATION
+    held_until = world.lease.until
+    world.clock.advance(minutes=1)
+    world.scan(nonce="another")
+    assert world.lease.until == held_until
+
+
+def failing(
+    world: World, failure: type[RecordingsError], *cloudflare_recording_ids: str
+) -> Callable[[str], ProviderRecording]:
     """Cloudflare fails when it is asked for these captures, or (none named) for any."""
     get = world.cloudflare.get
 
-    def fails(capture_id: str) -> ProviderRecording:
-        if not capture_ids or capture_id in capture_ids:
+    def fails(cloudflare_recording_id: str) -> ProviderRecording:
+        if not cloudflare_recording_ids or cloudflare_recording_id in cloudflare_recording_ids:
             raise failure
-        return get(capture_id)
+        return get(cloudflare_recording_id)
 
     world.cloudflare.get = fails  # type: ignore[method-assign]
     return get
@@ -384,15 +414,15 @@ def failing(world: World, failure: type[RecordingsError], *capture_ids: str) -> 
 def test_a_run_that_is_throttled_keeps_the_watermark_and_gives_the_lease_back(world: World) -> None:
     captured(world, timedelta(hours=3))
     assert world.sync() == 1
-    mark = world.state.watermark
+    mark = world.lease.watermark
     assert mark == NOON - timedelta(hours=3)
     captured(world, timedelta(hours=1), timedelta(hours=2))
     get = failing(world, ProviderThrottled)
     assert world.sync() is None
-    assert (world.state.watermark, world.state.until) == (mark, None)
+    assert (world.lease.watermark, world.lease.until) == (mark, None)
     world.cloudflare.get = get  # type: ignore[method-assign, assignment]
     assert world.sync() == 2
-    assert world.state.watermark == NOON - timedelta(hours=1)
+    assert world.lease.watermark == NOON - timedelta(hours=1)
 
 
 @pytest.mark.parametrize("failure", [ProviderTimeout, ProviderError, ProviderRefused, InfrastructureError])
@@ -402,15 +432,15 @@ def test_what_fails_alone_holds_up_nothing_and_is_looked_at_until_it_succeeds(
     captured(world, *(timedelta(minutes=minutes) for minutes in range(5)))
     get = failing(world, failure, "past_2", "past_4")
     assert world.sync() == 3
-    assert world.looked.kept == 2
-    assert world.state.watermark == NOON
+    assert world.batch_result.queued == 2
+    assert world.lease.watermark == NOON
     # Long after the walks have left it behind.
     world.clock.advance(hours=5)
     captured(world, timedelta(0))
     assert world.sync() == 1
     world.cloudflare.get = get  # type: ignore[method-assign, assignment]
     assert world.sync() == 2
-    assert world.memory.looks == {}
+    assert world.memory.retry_queue == {}
     assert {one.cloudflare_recording_id for one in world.all()} == set(world.cloudflare.captured)
     world.assert_sound()
 
@@ -418,11 +448,16 @@ def test_what_fails_alone_holds_up_nothing_and_is_looked_at_until_it_succeeds(
 def test_what_is_gone_since_the_walk_holds_up_nothing(world: World) -> None:
     captured(world, timedelta(0), timedelta(minutes=1))
     gone = SyncItem(
-        capture_id="c", meeting_id="meeting_1", sure=True, tenant_id="tenant_1", recording_id="rec_gone", kept=True
+        cloudflare_recording_id="c",
+        meeting_id="meeting_1",
+        meeting_confirmed=True,
+        tenant_id="tenant_1",
+        recording_id="rec_gone",
+        queued=True,
     )
-    world.kept.keep(gone)
+    world.retry_queue.add(gone)
     assert world.sync() == 2
-    assert world.memory.looks == {}
+    assert world.memory.retry_queue == {}
     remove = world.memory.rooms.pop
 
     def removed(recording: Recording, *, lease_nonce: str | None) -> None:
@@ -437,13 +472,13 @@ def test_what_is_gone_since_the_walk_holds_up_nothing(world: World) -> None:
 @pytest.mark.parametrize("tenant", ["acme", "t" * 256, "\N{VIDEO CAMERA}" * 46])
 def test_a_scan_hands_on_no_more_than_a_workflows_state_holds(world: World, tenant: str) -> None:
     for number in range(800):
-        capture_id = f"{number:08}-0000-0000-0000-000000000000"
+        cloudflare_recording_id = f"{number:08}-0000-0000-0000-000000000000"
         at = NOON - timedelta(hours=2, seconds=number)
         world.recordings.add(
             a_recording(
                 id=world.new_id(at),
                 tenant_id=tenant,
-                cloudflare_recording_id=capture_id,
+                cloudflare_recording_id=cloudflare_recording_id,
                 meeting_id="0" * 36,
                 status=Status.PROCESSING,
                 stalled=True,
@@ -451,10 +486,10 @@ def test_a_scan_hands_on_no_more_than_a_workflows_state_holds(world: World, tena
             ),
             lease_nonce=None,
         )
-        if number < 500:
+        if number < 400:
             # Of these the list tells that their file is there.
-            world.cloudflare.captured[capture_id] = a_capture(
-                id=capture_id,
+            world.cloudflare.captured[cloudflare_recording_id] = a_capture(
+                cloudflare_recording_id=cloudflare_recording_id,
                 status=ProviderStatus.UPLOADED,
                 invoked_at=at,
                 download_url="https://files/1",
@@ -463,17 +498,17 @@ def test_a_scan_hands_on_no_more_than_a_workflows_state_holds(world: World, tena
     scan, listed, seen = world.scan(), set[str | None](), set[str | None]()
     page = scan.next_page
     while True:
-        assert len(json.dumps({"batches": scan.batches})) < 250 * 1024
-        listed |= {look["capture_id"] for batch in scan.batches for look in batch}
+        assert len(json.dumps([[asdict(item) for item in batch] for batch in scan.batches])) < 250 * 1024
+        listed |= {item.cloudflare_recording_id for batch in scan.batches for item in batch}
         if scan.next_page is None:
             break
         scan = world.scan(page=scan.next_page)
     # The walk goes on where it was, and everybody of our own has a turn.
     assert (page is None) == (tenant == "acme")
-    assert {f"{number:08}-0000-0000-0000-000000000000" for number in range(500)} <= listed
+    assert {f"{number:08}-0000-0000-0000-000000000000" for number in range(400)} <= listed
     # By lot: some sixty runs do as a rule, four hundred but once in ages.
     for _ in range(400):
-        seen |= {look["recording_id"] for batch in world.scan().batches for look in batch}
+        seen |= {item.recording_id for batch in world.scan().batches for item in batch}
         if len(seen - {None}) == 800:
             break
     assert len(seen - {None}) == 800
@@ -488,14 +523,18 @@ def test_a_capture_that_meets_a_busy_room_comes_in_when_the_room_is_free(world: 
     world.start()
     world.cloudflare.go("capture_1")
     world.cloudflare.captured["second"] = a_capture(
-        id="second", status=ProviderStatus.RECORDING, invoked_at=NOON, started_at=NOON, auto_started=True
+        cloudflare_recording_id="second",
+        status=ProviderStatus.RECORDING,
+        invoked_at=NOON,
+        started_at=NOON,
+        auto_started=True,
     )
     assert world.sync() == 0
     world.clock.advance(hours=5)
     assert world.sync() == 0
     world.stop()
     assert world.sync() == 1
-    assert world.memory.looks == {}
+    assert world.memory.retry_queue == {}
     assert {one.cloudflare_recording_id for one in world.all()} == {"capture_1", "second"}
     world.assert_sound()
 
@@ -509,18 +548,18 @@ def test_what_was_recorded_before_its_room_was_deleted_comes_in_for_that_room(wo
     world.clock.advance(minutes=1)
     # Nothing can hold it while it runs.
     assert world.sync() == 0
-    assert world.looked.kept == 0 or world.memory.looks
-    world.cloudflare.upload(running.id)
+    assert world.batch_result.queued == 0 or world.memory.retry_queue
+    world.cloudflare.upload(running.cloudflare_recording_id)
     assert world.sync() == 1
     recording = world.of(running)
     assert (recording.tenant_id, recording.room_id, recording.room_name) == ("tenant_1", "room_2", "Two")
     assert world.sync() == 0
-    assert world.memory.looks == {}
+    assert world.memory.retry_queue == {}
 
 
 def test_a_look_at_a_meeting_that_nobody_owns_touches_nothing(world: World) -> None:
-    world.trap = Trap(9999, only="recorder")
-    assert world.look([at_meeting("meeting_of_nobody")]) == 0
+    world.trap = Trap(9999, only="provider")
+    assert world.reconcile_batch([SyncItem.of_meeting("meeting_of_nobody")]) == 0
     assert world.trap.calls == []
 
 
@@ -529,7 +568,7 @@ def test_a_walk_has_the_meeting_record_by_itself_as_its_room_says(world: World, 
     room = world.room()
     world.rooms.save(room, replace(room, record_on_start=stored, version=2))
     world.cloudflare.recording_on_start["meeting_1"] = not stored
-    world.look([at_meeting("meeting_1")])
+    world.reconcile_batch([SyncItem.of_meeting("meeting_1")])
     assert world.cloudflare.recording_on_start["meeting_1"] is stored
 
 
@@ -542,9 +581,9 @@ def test_a_walk_of_a_released_meeting_switches_automatic_recording_off(world: Wo
 
 def test_a_room_whose_meeting_was_made_for_it_costs_no_walk(world: World) -> None:
     world.put_room(room_id="room_2")
-    assert world.memory.looks == {}
+    assert world.memory.retry_queue == {}
     world.put_room(room_id="room_3", meeting_id="meeting_3")
-    assert [look["meeting_id"] for look in world.memory.looks.values()] == ["meeting_3"]
+    assert [item.meeting_id for item in world.memory.retry_queue.values()] == ["meeting_3"]
 
 
 @pytest.mark.parametrize(("left", "told"), [(timedelta(hours=48), 0), (timedelta(hours=48, seconds=-1), 1)])
@@ -557,19 +596,19 @@ def test_a_file_that_expires_soon_and_is_not_ours_yet_is_told_by_every_run(
     for days in (timedelta(days=7) - left, timedelta(0)):
         world.clock.advance(seconds=days.total_seconds())
         world.sync()
-        assert world.looked.expiring == told
+        assert world.batch_result.expiring == told
 
 
 def test_the_whole_list_is_walked_once_a_day(world: World) -> None:
     def full() -> bool:
-        begun = world.state.begin(nonce="x", now=world.clock(), until=world.clock())
+        begun = world.lease.acquire(nonce="x", now=world.clock(), until=world.clock())
         assert begun is not None
         return begun.full
 
     assert full()
     world.sync()
     assert not full()
-    world.clock.advance(seconds=FULL_EVERY.total_seconds() - 1)
+    world.clock.advance(seconds=FULL_SYNC_INTERVAL.total_seconds() - 1)
     assert not full()
     world.clock.advance(seconds=1)
     assert full()
@@ -591,7 +630,7 @@ def test_a_run_that_dies_anywhere_is_made_good_by_the_next(after: bool) -> None:
             world.clock.advance(minutes=11)
         assert len(world.all()) == 3
         assert {key[0] for key in world.runs.started} == {one.id for one in world.all()}
-        assert world.state.until is None or world.state.until <= world.clock() + LEASE
+        assert world.lease.until is None or world.lease.until <= world.clock() + LEASE_DURATION
         world.assert_sound()
         sprung = trap.sprung
         n += 1
@@ -608,10 +647,10 @@ def attempt_killed(world: World) -> None:
     """A run without repeats: it dies and stays dead."""
     scan = None
     try:
-        begun = world.ports("state")["state"].begin(nonce="dead", now=world.clock(), until=world.clock())
+        begun = world.ports("lease")["lease"].acquire(nonce="dead", now=world.clock(), until=world.clock())
         scan = world.scan(begun)
         for batch in scan.batches:
-            attempt(partial(world.look, batch))
+            attempt(partial(world.reconcile_batch, batch))
     except Killed:
         pass
 
@@ -629,7 +668,7 @@ def test_ten_thousand_captures_of_which_fifty_are_new_cost_little(world: World) 
     assert world.sync() == 50
     calls = Counter(world.trap.calls)
     pages = -(-10_050 // world.cloudflare.page_size)
-    asked = {name: number for name, number in calls.items() if name.startswith("recorder")}
+    asked = {name: number for name, number in calls.items() if name.startswith("provider")}
     assert sum(asked.values()) <= pages + 50, asked
     assert (calls["recordings.add"], calls["recordings.save"]) == (50, 0)
     assert {key: one for key, one in world.memory.recordings.items() if key in written} == written
@@ -639,16 +678,16 @@ def test_ten_thousand_captures_of_which_fifty_are_new_cost_little(world: World) 
     world.trap = Trap(10**6)
     assert world.sync() == 0
     again = Counter(world.trap.calls)
-    assert again["recorder.recent"] == 1
+    assert again["provider.list_page"] == 1
     assert again.keys() <= {
-        "state.begin", "state.renew", "state.end", "recorder.recent", "kept.all",
+        "lease.acquire", "lease.renew", "lease.release", "provider.list_page", "retry_queue.list_all",
         "recordings.find_by_cloudflare_recording_ids", "recordings.list_unfinished",
     }  # fmt: skip
 
 
 def add_ready(world: World, name: str, at: datetime) -> None:
     world.cloudflare.captured[name] = a_capture(
-        id=name,
+        cloudflare_recording_id=name,
         status=ProviderStatus.UPLOADED,
         invoked_at=at,
         download_url="https://files/1",

@@ -27,21 +27,21 @@ def world() -> World:
 def a_past(world: World, number: int = 3) -> None:
     """Captures that Cloudflare made by itself while nobody listened: uploaded, lost, and one that still uploads."""
     for n in range(number):
-        capture = world.cloudflare.begin_by_itself("meeting_1")
+        provider_recording = world.cloudflare.begin_by_itself("meeting_1")
         world.clock.advance(minutes=1)
-        world.cloudflare.end(capture.id)
+        world.cloudflare.end(provider_recording.cloudflare_recording_id)
         world.clock.advance(minutes=1)
         if n % 3 == 0:
-            world.cloudflare.upload(capture.id)
+            world.cloudflare.upload(provider_recording.cloudflare_recording_id)
         elif n % 3 == 1:
-            world.cloudflare.lose(capture.id)
+            world.cloudflare.lose(provider_recording.cloudflare_recording_id)
 
 
 def test_everything_comes_in_once_and_a_second_sync_writes_nothing(world: World) -> None:
     a_past(world)
     world.cloudflare.begin_by_itself("meeting_1")
     world.cloudflare.begin_by_itself("meeting_2")
-    changed = world.sync_room()
+    changed = world.sync_recordings()
     assert [one.cloudflare_recording_id for one in changed] == ["capture_4", "capture_3", "capture_2", "capture_1"]
     assert [one.status for one in changed] == [
         Status.RECORDING, Status.PROCESSING, Status.FAILED, Status.PROCESSING
@@ -51,21 +51,21 @@ def test_everything_comes_in_once_and_a_second_sync_writes_nothing(world: World)
     assert {key[0] for key in world.runs.started} == {changed[1].id, changed[3].id}
     world.assert_sound()
     world.trap = Trap(999)
-    assert world.sync_room() == []
+    assert world.sync_recordings() == []
     assert {"recordings.save", "recordings.add"} & set(world.trap.calls) == set()
 
 
 def test_an_unknown_room_is_not_synced(world: World) -> None:
     for tenant, room in (("tenant_1", "room_9"), ("tenant_2", "room_1")):
         with pytest.raises(RoomNotFound):
-            world.sync_room(room, tenant)
+            world.sync_recordings(room, tenant)
 
 
 def test_a_change_is_told_as_an_import_is(world: World) -> None:
     recording = world.start()
     world.clock.advance(minutes=1)
     world.cloudflare.end("capture_1")
-    (changed,) = world.sync_room()
+    (changed,) = world.sync_recordings()
     assert (changed.id, changed.status) == (recording.id, Status.PROCESSING)
     assert world.room().active_recording_id is None
 
@@ -73,23 +73,23 @@ def test_a_change_is_told_as_an_import_is(world: World) -> None:
 def test_what_holds_the_room_and_is_not_listed_is_asked_for(world: World) -> None:
     world.start()
     world.cloudflare.captured["capture_1"] = world.cloudflare.get("capture_1")
-    listing = world.cloudflare.captures
-    world.cloudflare.captures = lambda meeting_id: iter([])  # type: ignore[method-assign]
-    assert world.sync_room() == []
+    listing = world.cloudflare.list_by_meeting
+    world.cloudflare.list_by_meeting = lambda meeting_id: iter([])  # type: ignore[method-assign]
+    assert world.sync_recordings() == []
     world.cloudflare.lose("capture_1")
-    (changed,) = world.sync_room()
+    (changed,) = world.sync_recordings()
     assert changed.status is Status.FAILED
     assert world.room().active_recording_id is None
-    world.cloudflare.captures = listing  # type: ignore[method-assign]
-    assert world.sync_room() == []
+    world.cloudflare.list_by_meeting = listing  # type: ignore[method-assign]
+    assert world.sync_recordings() == []
 
 
 def test_what_holds_the_room_and_cloudflare_forgot_fails(world: World) -> None:
     world.start()
     world.cloudflare.forget("capture_1")
-    assert world.sync_room() == []
+    assert world.sync_recordings() == []
     world.clock.advance(minutes=10)
-    (changed,) = world.sync_room()
+    (changed,) = world.sync_recordings()
     assert changed.status is Status.FAILED
     assert world.room().active_recording_id is None
     world.assert_sound()
@@ -100,36 +100,36 @@ def test_a_running_capture_beside_a_start_is_left_to_a_later_sync(world: World) 
     world.cloudflare.begin_by_itself("meeting_1")
     now = world.clock()
     world.rooms.acquire_lock("tenant_1", "room_1", nonce="x", now=now, until=now + timedelta(seconds=60))
-    assert [one.cloudflare_recording_id for one in world.sync_room()] == ["capture_1"]
+    assert [one.cloudflare_recording_id for one in world.sync_recordings()] == ["capture_1"]
     world.clock.advance(seconds=60)
-    assert [one.cloudflare_recording_id for one in world.sync_room()] == ["capture_2"]
+    assert [one.cloudflare_recording_id for one in world.sync_recordings()] == ["capture_2"]
     world.assert_sound()
 
 
 def test_deleted_ones_follow_unseen_and_purged_ones_do_not_come_back(world: World) -> None:
     a_past(world, 3)
-    one, _, three = world.sync_room()
+    one, _, three = world.sync_recordings()
     world.delete(one)
     world.cloudflare.lose(one.cloudflare_recording_id or "")
-    assert world.sync_room() == []
+    assert world.sync_recordings() == []
     assert world.recordings.get_including_deleted("tenant_1", one.id).status is Status.FAILED
     world.delete(three)
     world.memory.purge(three)
-    assert world.sync_room() == []
+    assert world.sync_recordings() == []
     assert len(world.all()) == 2
 
 
 def test_a_link_to_another_tenants_recording_brings_nothing(world: World) -> None:
     """Data of earlier releases: a meeting that went from one tenant to another."""
     a_past(world, 2)
-    world.sync_room()
+    world.sync_recordings()
     before = world.all()
     world.rooms.remove(world.room())
     del world.memory.meetings["meeting_1"]
     world.rooms.add(a_room(id="room_2", tenant_id="tenant_2", meeting_id="meeting_1"))
     for one in before:
         world.cloudflare.lose(one.cloudflare_recording_id or "")
-    assert world.sync_room("room_2", "tenant_2") == []
+    assert world.sync_recordings("room_2", "tenant_2") == []
     assert world.all() == before
 
 
@@ -138,7 +138,7 @@ def test_a_sync_has_the_meeting_record_by_itself_as_its_room_says(world: World, 
     room = world.room()
     world.rooms.save(room, replace(room, record_on_start=stored, version=2))
     world.cloudflare.recording_on_start["meeting_1"] = not stored
-    assert world.sync_room() == []
+    assert world.sync_recordings() == []
     assert world.cloudflare.recording_on_start["meeting_1"] is stored
 
 
@@ -152,23 +152,23 @@ def test_what_does_not_fit_one_call_is_stored_and_the_next_goes_on(world: World)
 
     world.recordings.add = slow  # type: ignore[method-assign]
     with pytest.raises(Throttled) as told:
-        world.sync_room()
+        world.sync_recordings()
     assert told.value.retry_after == 1
     first = len(world.all())
     assert 0 < first < 7
-    assert len(world.sync_room()) == 7 - first
+    assert len(world.sync_recordings()) == 7 - first
     world.assert_sound()
 
 
 def test_a_long_past_is_walked_with_few_calls(world: World) -> None:
     a_past(world, 250)
-    world.trap = Trap(9999, only="recorder")
-    assert len(world.sync_room()) == 250
+    world.trap = Trap(9999, only="provider")
+    assert len(world.sync_recordings()) == 250
     # One walk, one for each whose listing does not tell why it began, and whether the meeting records by itself.
     assert len(world.trap.calls) == 252
     world.trap = Trap(9999)
-    assert world.sync_room() == []
-    assert len([call for call in world.trap.calls if call.startswith("recorder")]) == 2
+    assert world.sync_recordings() == []
+    assert len([call for call in world.trap.calls if call.startswith("provider")]) == 2
     assert world.trap.calls.count("recordings.find_by_cloudflare_recording_ids") == 3
 
 
@@ -180,7 +180,7 @@ def test_many_syncs_at_the_same_moment_import_once(world: World) -> None:
 
     def go() -> None:
         barrier.wait()
-        outcomes.append(attempt(world.sync_room))
+        outcomes.append(attempt(world.sync_recordings))
 
     threads = [threading.Thread(target=go) for _ in range(16)]
     for thread in threads:
@@ -200,11 +200,11 @@ def test_a_sync_that_dies_anywhere_is_finished_by_the_next(after: bool) -> None:
         a_past(world, 3)
         world.trap = trap = Trap(n, Killed(), after=after)
         try:
-            world.sync_room()
+            world.sync_recordings()
         except Killed:
             pass
         world.let_go()
-        world.sync_room()
+        world.sync_recordings()
         assert len(world.all()) == 3
         waiting = {one.id for one in world.all() if one.status is Status.PROCESSING}
         assert {key[0] for key in world.runs.started} == waiting
@@ -218,10 +218,10 @@ def test_a_sync_that_dies_anywhere_is_finished_by_the_next(after: bool) -> None:
 @pytest.mark.parametrize("failure", [ProviderTimeout, ProviderError, ProviderThrottled])
 def test_a_failing_cloudflare_is_told_and_what_came_in_stays(world: World, failure: type[ProviderFailure]) -> None:
     a_past(world, 3)
-    world.trap = Trap(2, failure(), only="recorder")
+    world.trap = Trap(2, failure(), only="provider")
     with pytest.raises(failure):
-        world.sync_room()
+        world.sync_recordings()
     assert len(world.all()) == 1
     world.trap = Trap(-1)
-    assert len(world.sync_room()) == 2
+    assert len(world.sync_recordings()) == 2
     world.assert_sound()

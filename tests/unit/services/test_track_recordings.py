@@ -13,9 +13,9 @@ from tests.unit.services.world import World
 
 # Everything that may import what Cloudflare has.
 IMPORTERS: dict[str, Callable[[World, str], object]] = {
-    "room sync": lambda world, capture_id: world.sync_room(),
-    "scheduled sync": lambda world, capture_id: world.sync(),
-    "webhook": lambda world, capture_id: world.webhook(capture_id),
+    "room sync": lambda world, cloudflare_recording_id: world.sync_recordings(),
+    "scheduled sync": lambda world, cloudflare_recording_id: world.sync(),
+    "webhook": lambda world, cloudflare_recording_id: world.webhook(cloudflare_recording_id),
 }
 
 
@@ -27,23 +27,23 @@ def world() -> World:
 @pytest.mark.parametrize("importer", IMPORTERS)
 def test_one_that_runs_is_not_imported_and_leaves_the_room_free(world: World, importer: str) -> None:
     track = world.cloudflare.record_tracks("meeting_1")
-    IMPORTERS[importer](world, track.id)
+    IMPORTERS[importer](world, track.cloudflare_recording_id)
     assert world.all() == []
     with pytest.raises(NoActiveRecording):
         world.stop()
     assert world.start().status is Status.RECORDING
-    IMPORTERS[importer](world, track.id)
+    IMPORTERS[importer](world, track.cloudflare_recording_id)
     assert [one.cloudflare_recording_id for one in world.all()] == ["capture_2"]
-    assert {one.id for one in world.cloudflare.running()} == {"capture_1", "capture_2"}
+    assert {one.cloudflare_recording_id for one in world.cloudflare.running()} == {"capture_1", "capture_2"}
     world.assert_sound()
 
 
 @pytest.mark.parametrize("importer", IMPORTERS)
 def test_one_that_has_ended_is_imported_as_failed_and_not_fetched(world: World, importer: str) -> None:
     track = world.cloudflare.record_tracks("meeting_1")
-    world.cloudflare.upload(track.id)
-    world.cloudflare._change(track.id, download_url=None)
-    IMPORTERS[importer](world, track.id)
+    world.cloudflare.upload(track.cloudflare_recording_id)
+    world.cloudflare._change(track.cloudflare_recording_id, download_url=None)
+    IMPORTERS[importer](world, track.cloudflare_recording_id)
     (imported,) = world.all()
     assert (imported.status, imported.failure) == (Status.FAILED, TRACKS)
     assert world.runs.started == {}
@@ -56,11 +56,11 @@ def test_one_that_only_the_listing_shows_as_such_is_one_all_the_same(
     world: World, monkeypatch: pytest.MonkeyPatch, status: ProviderStatus
 ) -> None:
     """A listing names the file; the answer of one recording may tell less."""
-    track = world.cloudflare._change(world.cloudflare.record_tracks("meeting_1").id, status=status)
+    track = world.cloudflare._change(world.cloudflare.record_tracks("meeting_1").cloudflare_recording_id, status=status)
     listed = [replace(track, auto_started=None)]
-    monkeypatch.setattr(world.cloudflare, "captures", lambda meeting_id: iter(listed))
-    world.cloudflare._change(track.id, tracks=False)
-    world.sync_room()
+    monkeypatch.setattr(world.cloudflare, "list_by_meeting", lambda meeting_id: iter(listed))
+    world.cloudflare._change(track.cloudflare_recording_id, tracks=False)
+    world.sync_recordings()
     assert [one.failure for one in world.all()] == ([] if status is ProviderStatus.RECORDING else [TRACKS])
     assert world.room().active_recording_id is None
 
@@ -68,4 +68,4 @@ def test_one_that_only_the_listing_shows_as_such_is_one_all_the_same(
 def test_a_room_can_let_go_of_a_meeting_in_which_only_tracks_are_recorded(world: World) -> None:
     world.cloudflare.record_tracks("meeting_1")
     world.delete_room()
-    assert [one.id for one in world.cloudflare.running()] == ["capture_1"]
+    assert [one.cloudflare_recording_id for one in world.cloudflare.running()] == ["capture_1"]

@@ -28,28 +28,30 @@ from recordings.domain.errors import (
 from recordings.domain.lifecycle import TRANSITIONS, Status
 from recordings.domain.media import Container, MediaFacts
 from recordings.domain.provider_recording import ProviderRecording
-from recordings.domain.reconciliation import EXPIRED, LOST, TRACKS, Act, Deadlines
+from recordings.domain.reconciliation import EXPIRED, LOST, TRACKS, Action, Deadlines
 from recordings.domain.recording import Recording
 from recordings.domain.room import Room
+from recordings.domain.sync import BatchResult, SyncItem, SyncWindow
 from recordings.domain.tally import day_of, difference
-from recordings.ports.repositories import SyncItem
 from recordings.services.recordings.archive_recording import ArchiveRecording
 from recordings.services.recordings.delete_recording import DeleteRecording, UndeleteRecording
 from recordings.services.recordings.download_recording import Archived, DownloadRecording, NotYet, Ready
 from recordings.services.recordings.recover_recording import RecoverRecording
 from recordings.services.recordings.restore_recording import RestoreRecording, TrackRestore
-from recordings.services.recordings.start_recording import LEASE, StartRecording
+from recordings.services.recordings.start_recording import LEASE_DURATION, StartRecording
 from recordings.services.recordings.stop_recording import StopRecording
 from recordings.services.rooms.delete_room import DeleteRoom
 from recordings.services.rooms.put_room import PutRoom, RoomRequest
 from recordings.services.rooms.release_meeting import ReleaseMeeting
-from recordings.services.sync import sync_all
+from recordings.services.sync.begin_sync import BeginSync
+from recordings.services.sync.end_sync import EndSync
 from recordings.services.sync.import_recording import ImportRecording
 from recordings.services.sync.receive_webhook import ReceiveWebhook
+from recordings.services.sync.reconcile_batch import ReconcileBatch
 from recordings.services.sync.reconcile_recording import ReconcileRecording
 from recordings.services.sync.resume_archive import ResumeArchive
-from recordings.services.sync.sync_all import LookClosely, Looked, Scan, ScanProviderRecordings, SyncWindow
-from recordings.services.sync.sync_room import SyncRoom
+from recordings.services.sync.scan_provider_recordings import Scan, ScanProviderRecordings
+from recordings.services.sync.sync_recordings import SyncRecordings
 from recordings.services.transfer.admit_file import AdmitFile, VerifiedFile
 from recordings.services.transfer.late_delivery import RemoveLateDelivery
 from recordings.services.transfer.move_to_archive import (
@@ -90,12 +92,12 @@ from tests.support.fakes import (
     Memory,
     MemoryDownloadLinks,
     MemoryFiles,
-    MemoryKeptLooks,
     MemoryPartSums,
     MemoryReader,
     MemoryRecordings,
+    MemoryRetryQueue,
     MemoryRooms,
-    MemorySyncState,
+    MemorySyncLease,
     Runs,
     SetClock,
     StoredReader,
@@ -172,17 +174,18 @@ class World:
         self.memory = Memory(self.clock)
         self.rooms, self.recordings = MemoryRooms(self.memory), MemoryRecordings(self.memory)
         self.cloudflare, self.runs, self.files = Cloudflare(self.clock), Runs(), MemoryFiles()
-        self.moves, self.cold, self.state = ArchiveMoves(), MemoryFiles(), MemorySyncState()
-        self.sums, self.vault, self.kept = MemoryPartSums(), Glacier(self.cold), MemoryKeptLooks(self.memory)
+        self.moves, self.cold, self.lease = ArchiveMoves(), MemoryFiles(), MemorySyncLease()
+        self.sums, self.vault = MemoryPartSums(), Glacier(self.cold)
+        self.retry_queue = MemoryRetryQueue(self.memory)
         self.links = MemoryDownloadLinks(self.memory)
-        self.acts: list[Act] = []
+        self.actions: list[Action] = []
         self.limits = LIMITS
         # What Cloudflare's files hold; a run makes one reader.
         self.make_reader: Callable[[], Reader] = lambda: MemoryReader(CONTENT)
         self.read_media_facts: ReadMediaFacts = facts_by_content
         # The last plan of each attempt.
         self.plans: dict[tuple[str, int], Plan] = {}
-        self.looked = Looked()
+        self.batch_result = BatchResult()
         if delivers:
             self.cloudflare.bucket, self.cloudflare.content = self.files, CONTENT
         self.new_id = CountingIds()
@@ -196,16 +199,16 @@ class World:
         everything: dict[str, Any] = {
             "rooms": self.rooms,
             "recordings": self.recordings,
-            "recorder": self.cloudflare,
-            "workflow": self.runs,
+            "provider": self.cloudflare,
+            "executions": self.runs,
             "files": self.files,
             "archiving": self.moves,
-            "state": self.state,
+            "lease": self.lease,
             "source": self.files,
             "cold": self.cold,
             "sums": self.sums,
             "vault": self.vault,
-            "kept": self.kept,
+            "retry_queue": self.retry_queue,
             "links": self.links,
         }
         told: dict[str, Any] = {name: Trapped(name, everything[name], self.trap) for name in names}
@@ -227,22 +230,22 @@ class World:
         self, *, max_seconds: int | None = None, room_id: str = "room_1", tenant_id: str = "tenant_1"
     ) -> Recording:
         service = StartRecording(
-            **self.ports("rooms", "recordings", "recorder"), new_id=self.new_id, new_nonce=self.new_nonce
+            **self.ports("rooms", "recordings", "provider"), new_id=self.new_id, new_nonce=self.new_nonce
         )
         return service(tenant_id=tenant_id, room_id=room_id, max_duration_seconds=max_seconds)
 
     def stop(self, *, room_id: str = "room_1", tenant_id: str = "tenant_1") -> Recording:
-        service = StopRecording(**self.ports("rooms", "recordings", "recorder", "workflow"), new_id=self.new_id)
+        service = StopRecording(**self.ports("rooms", "recordings", "provider", "executions"), new_id=self.new_id)
         return service(tenant_id=tenant_id, room_id=room_id)
 
-    def webhook(self, capture_id: str | None = None, meeting_id: str | None = "meeting_1") -> bool:
+    def webhook(self, cloudflare_recording_id: str | None = None, meeting_id: str | None = "meeting_1") -> bool:
         """Cloudflare tells of one capture; by default of the last one."""
-        if capture_id is None:
-            capture_id = next(reversed(self.cloudflare.captured), "capture_of_nobody")
-        ports = self.ports("rooms", "recordings", "recorder", "workflow")
+        if cloudflare_recording_id is None:
+            cloudflare_recording_id = next(reversed(self.cloudflare.captured), "capture_of_nobody")
+        ports = self.ports("rooms", "recordings", "provider", "executions")
         del ports["clock"]
         service = ReceiveWebhook(**ports, reconcile=self.reconcile())
-        return service(capture_id=capture_id, meeting_id=meeting_id)
+        return service(cloudflare_recording_id=cloudflare_recording_id, meeting_id=meeting_id)
 
     def check(self, recording: Recording | None = None, token: str = "token") -> dict[str, object] | None:
         """The run of a recording looks; by default of the last one that was started."""
@@ -250,63 +253,61 @@ class World:
             if not self.runs.started:
                 return None
             recording = list(self.runs.started.values())[-1]
-        service = CheckUpload(**self.ports("recordings", "recorder", "files"), stall_after=STALL_AFTER)
+        service = CheckUpload(**self.ports("recordings", "provider", "files"), stall_after=STALL_AFTER)
         work = _work(recording, recording.attempt)
         return service(work, token=token, wait=timedelta(seconds=5))
 
     def reconcile(self) -> ReconcileRecording:
-        ports = self.ports("recordings", "recorder", "workflow", "files")
+        ports = self.ports("recordings", "provider", "executions", "files")
         deadlines = Deadlines(attempts=self.limits)
-        return ReconcileRecording(**ports, new_id=self.new_id, acting=self.acts.append, deadlines=deadlines)
+        return ReconcileRecording(**ports, new_id=self.new_id, on_action=self.actions.append, deadlines=deadlines)
 
-    def sync_room(self, room_id: str = "room_1", tenant_id: str = "tenant_1") -> Sequence[Recording]:
-        service = SyncRoom(**self.ports("rooms", "recordings", "recorder"), reconcile=self.reconcile())
+    def sync_recordings(self, room_id: str = "room_1", tenant_id: str = "tenant_1") -> Sequence[Recording]:
+        service = SyncRecordings(**self.ports("rooms", "recordings", "provider"), reconcile=self.reconcile())
         return service(tenant_id=tenant_id, room_id=room_id)
 
-    def scan(self, begun: SyncWindow | None = None, page: int = 1) -> Scan:
-        return ScanProviderRecordings(**self.ports("rooms", "recordings", "recorder", "kept"))(
-            begun or SyncWindow(None, True), page
-        )
+    def scan(self, window: SyncWindow | None = None, page: int = 1, *, nonce: str = "nonce") -> Scan:
+        service = ScanProviderRecordings(**self.ports("lease", "rooms", "recordings", "provider", "retry_queue"))
+        return service(window or SyncWindow(None, True), page, nonce=nonce)
 
-    def look(self, looks: Sequence[SyncItem]) -> int:
-        """Give how many recordings changed; `looked` has the rest of what came of it."""
-        ports = self.ports("rooms", "recordings", "recorder", "workflow", "kept")
+    def reconcile_batch(self, items: Sequence[SyncItem], *, nonce: str = "nonce") -> int:
+        """Return how many recordings changed. `batch_result` has the other counts."""
+        ports = self.ports("lease", "rooms", "recordings", "provider", "executions", "retry_queue")
         resume = ResumeArchive(**self.ports("recordings", "archiving", "vault", "source", "links"))
         known = self.ports("files", "vault")
         late = RemoveLateDelivery(files=known["files"], vault=known["vault"])
-        look = LookClosely(**ports, resume_archive=resume, remove_late_delivery=late, reconcile=self.reconcile())
-        self.looked = look(looks)
-        return self.looked.changed
+        service = ReconcileBatch(**ports, resume_archive=resume, remove_late_delivery=late, reconcile=self.reconcile())
+        self.batch_result = service(items, nonce=nonce)
+        return self.batch_result.changed
 
     def sync(self) -> int | None:
-        """A run of statemachines/sync.asl.json; gives how many recordings changed, or None when it had to give up.
+        """Run statemachines/sync.asl.json. Return how many recordings changed, or None if the sync failed.
 
-        A task that dies is repeated by the state machine.
+        The state machine repeats a task that dies.
         """
-        state, nonce, now = self.ports("state")["state"], self.new_nonce(), self.clock()
-        begun = self.again(lambda: state.begin(nonce=nonce, now=now, until=now + sync_all.LEASE))
-        if begun is None:
+        nonce = self.new_nonce()
+        begin, end = BeginSync(**self.ports("lease")), EndSync(lease=self.ports("lease")["lease"])
+        start = self.again(lambda: begin(nonce=nonce))
+        if start is None:
             return None
         page: int | None = 1
         changed, newest = 0, None
         try:
             while page is not None:
-                at = page
-                self.again(lambda: state.renew(nonce=nonce, until=self.clock() + sync_all.LEASE))
-                scan = self.again(partial(self.scan, begun, at))
+                scan = self.again(partial(self.scan, start.window, page, nonce=nonce))
                 newest = newest or scan.newest
-                for some in scan.batches:
-                    self.again(lambda: state.renew(nonce=nonce, until=self.clock() + sync_all.LEASE))
-                    changed += self.again(partial(self.look, some))
+                for batch in scan.batches:
+                    changed += self.again(partial(self.reconcile_batch, batch, nonce=nonce))
                 page = scan.next_page
         except RecordingsError:
-            self.again(lambda: state.end(nonce=nonce, watermark=None, full_at=None))
+            self.again(lambda: end(nonce=nonce, watermark=None, full_at=None))
             return None
-        self.again(lambda: state.end(nonce=nonce, watermark=newest, full_at=now if begun.full else None))
+        full_at = start.started_at if start.window.full else None
+        self.again(lambda: end(nonce=nonce, watermark=newest, full_at=full_at))
         return changed
 
     def recover(self, recording: Recording) -> Recording:
-        service = RecoverRecording(**self.ports("recordings", "recorder", "workflow"))
+        service = RecoverRecording(**self.ports("recordings", "provider", "executions"))
         return service(tenant_id=recording.tenant_id, recording_id=recording.id)
 
     def delete(self, recording: Recording) -> Recording:
@@ -392,8 +393,8 @@ class World:
             self.files.abort(plan["key"], plan["upload_id"])
 
     def _transfer(self, work: Work, *, partial: bool) -> str:
-        ports = self.ports("recordings", "recorder", "files", "sums")
-        known = {name: ports[name] for name in ("recordings", "recorder", "clock")}
+        ports = self.ports("recordings", "provider", "files", "sums")
+        known = {name: ports[name] for name in ("recordings", "provider", "clock")}
         reader = self.make_reader()
         planning = PlanTransfer(**known, files=ports["files"], reader=reader, read_media_facts=self.read_media_facts)
         plan = self.again(lambda: planning(work))
@@ -463,21 +464,25 @@ class World:
         self.again(lambda: abandon(_work(recording, recording.archive_attempt)))
         self.moves.end(recording)
 
-    def release(self) -> ReleaseMeeting:
-        ports = self.ports("rooms", "recorder", "kept")
-        sync = SyncRoom(**self.ports("rooms", "recordings", "recorder"), reconcile=self.reconcile())
-        importing = ImportRecording(recordings=self.ports("recordings")["recordings"], new_id=self.new_id)
-        return ReleaseMeeting(**ports, sync=sync, importing=importing, new_nonce=self.new_nonce)
+    def release_meeting(self) -> ReleaseMeeting:
+        ports = self.ports("rooms", "provider", "retry_queue")
+        sync = SyncRecordings(**self.ports("rooms", "recordings", "provider"), reconcile=self.reconcile())
+        import_recording = ImportRecording(recordings=self.ports("recordings")["recordings"], new_id=self.new_id)
+        return ReleaseMeeting(
+            **ports, sync_recordings=sync, import_recording=import_recording, new_nonce=self.new_nonce
+        )
 
     def put_room(
         self, *, tenant_id: str = "tenant_1", room_id: str = "room_1", may_adopt: bool = True, **asked: Any
     ) -> tuple[Room, bool]:
-        service = PutRoom(**self.ports("rooms", "recorder"), release=self.release(), new_nonce=self.new_nonce)
+        service = PutRoom(
+            **self.ports("rooms", "provider"), release_meeting=self.release_meeting(), new_nonce=self.new_nonce
+        )
         named = {"name": "Name"} | asked
         return service(tenant_id=tenant_id, room_id=room_id, asked=RoomRequest(may_adopt=may_adopt, **named))
 
     def delete_room(self, *, tenant_id: str = "tenant_1", room_id: str = "room_1") -> Room:
-        service = DeleteRoom(rooms=self.ports("rooms")["rooms"], release=self.release())
+        service = DeleteRoom(rooms=self.ports("rooms")["rooms"], release_meeting=self.release_meeting())
         return service(tenant_id=tenant_id, room_id=room_id)
 
     def room(self) -> Room:
@@ -486,14 +491,16 @@ class World:
     def all(self) -> list[Recording]:
         return list(self.memory.recordings.values())
 
-    def of(self, capture: ProviderRecording) -> Recording:
-        (found,) = [one for one in self.all() if one.cloudflare_recording_id == capture.id]
+    def of(self, provider_recording: ProviderRecording) -> Recording:
+        (found,) = [
+            one for one in self.all() if one.cloudflare_recording_id == provider_recording.cloudflare_recording_id
+        ]
         return found
 
     def let_go(self) -> None:
         """No trap any more, and whoever died holds nothing any longer."""
         self.trap = Trap(-1)
-        self.clock.advance(seconds=LEASE.total_seconds() + 1)
+        self.clock.advance(seconds=LEASE_DURATION.total_seconds() + 1)
 
     def settle(self) -> None:
         """What the world does in the end whatever went wrong: somebody stops, Cloudflare tells, the runs look."""
@@ -503,8 +510,8 @@ class World:
                 self.stop()
             except NoActiveRecording:
                 break
-        for capture_id in list(self.cloudflare.captured):
-            self.webhook(capture_id)
+        for cloudflare_recording_id in list(self.cloudflare.captured):
+            self.webhook(cloudflare_recording_id)
         for recording in self.runs.started.values():
             try:
                 self.check(recording)
@@ -518,8 +525,8 @@ class World:
         room, now = self.room(), self.clock()
         assert room.active_recording_id is None
         assert room.lease_until is None or room.lease_until <= now
-        for capture_id in self.cloudflare.captured:
-            recording = self.of(self.cloudflare.get(capture_id))
+        for cloudflare_recording_id in self.cloudflare.captured:
+            recording = self.of(self.cloudflare.get(cloudflare_recording_id))
             assert recording.status is not Status.RECORDING
             assert (recording.id, recording.attempt) in self.runs.started
         assert len(self.all()) == len(self.cloudflare.captured)

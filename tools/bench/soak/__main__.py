@@ -99,7 +99,8 @@ def block(soaked: Soaked, *, minutes: float, seed: int) -> tuple[str, bool]:
     counts = ", ".join(f"{statuses.count(name)} {name}" for name in dict.fromkeys(statuses))
     paragraphs: Sequence[Sequence[str]] = (
         [
-            f"`make soak MINUTES={minutes:g} SEED={seed}`: {len(found.captures)} captures, {len(found.recordings)} "
+            f"`make soak MINUTES={minutes:g} SEED={seed}`: {len(found.provider_recordings)} captures, "
+            f"{len(found.recordings)} "
             f"recordings ({counts}), {sum(found.answers.values())} API calls, "
             f"{sum(soaked.chooser.seen.values())} calls outside, {sum(soaked.chooser.struck.values())} of them struck; "
             f"quiet after {soaked.rounds} rounds of sync."

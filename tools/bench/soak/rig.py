@@ -278,7 +278,7 @@ def _unfinished(control: httpx.Client) -> list[Json]:
 def found(running: Json, tenants: Sequence[Tenant], told: Told, control: httpx.Client) -> Found:
     """Look at everything."""
     table = rows(running)
-    captures = [
+    provider_recordings = [
         ProviderRecording(id=one["id"], meeting_id=one["meeting_id"], sha256=one["sha256"], size_bytes=one["size"])
         for one in control.get("/recordings").raise_for_status().json()["data"]
     ]
@@ -287,7 +287,7 @@ def found(running: Json, tenants: Sequence[Tenant], told: Told, control: httpx.C
     orphans, phantoms = audited(running)
     ask_for_copies(running, [row["file"]["key"] for row in stored if row["file"] and row["file"]["provider"] == "s3"])
     return Found(
-        captures=captures,
+        provider_recordings=provider_recordings,
         recordings=[_held(row, _bytes_of(running, row)) for row in stored],
         owners={row["meeting_id"]: (row["tenant_id"], row["sk"]) for row in rooms},
         tallies=_tallies(table),
@@ -380,8 +380,8 @@ def repaired(running: Json) -> list[str]:
 def keep(running: Json, control: httpx.Client, relay: FaultyRelay, killer: Killer, path: Path) -> None:
     """Write down what is there and what struck, for whoever looks into what went wrong."""
     table = [row for row in rows(running) if not row["pk"].startswith("PARTS#")]
-    captures = control.get("/recordings").raise_for_status().json()["data"]
-    kept = {"rows": table, "captures": captures, "strikes": relay.log, "killed": killer.log}
+    provider_recordings = control.get("/recordings").raise_for_status().json()["data"]
+    kept = {"rows": table, "captures": provider_recordings, "strikes": relay.log, "killed": killer.log}
     path.write_text(json.dumps(kept, indent=1, default=str))
 
 

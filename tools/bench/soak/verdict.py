@@ -55,7 +55,7 @@ class Answer:
 class Found:
     """Everything there is when all is quiet. `open`: what is still listed as being worked on."""
 
-    captures: Sequence[ProviderRecording]
+    provider_recordings: Sequence[ProviderRecording]
     recordings: Sequence[Held]
     # The tenant and the room that own each meeting.
     owners: Mapping[str, tuple[str, str]]
@@ -88,32 +88,32 @@ def everything_is_final(found: Found) -> Iterator[str]:
 
 def each_capture_is_one_recording(found: Found) -> Iterator[str]:
     known = Counter(one.cloudflare_recording_id for one in found.recordings)
-    made = {capture.id for capture in found.captures}
-    for capture in found.captures:
-        if known[capture.id] != 1:
-            yield f"capture {capture.id} is {known[capture.id]} recordings"
+    made = {provider_recording.id for provider_recording in found.provider_recordings}
+    for provider_recording in found.provider_recordings:
+        if known[provider_recording.id] != 1:
+            yield f"capture {provider_recording.id} is {known[provider_recording.id]} recordings"
     for one in found.recordings:
         if one.cloudflare_recording_id not in made:
             yield f"{one.id} is of no capture: {one.cloudflare_recording_id}"
 
 
 def each_recording_is_the_truth(found: Found) -> Iterator[str]:
-    made = {capture.id: capture for capture in found.captures}
+    made = {provider_recording.id: provider_recording for provider_recording in found.provider_recordings}
     for one in found.recordings:
-        capture = made.get(one.cloudflare_recording_id or "")
-        if capture is None or one.status not in FINAL:
+        provider_recording = made.get(one.cloudflare_recording_id or "")
+        if provider_recording is None or one.status not in FINAL:
             # Told by the other rules.
             continue
-        if found.owners.get(capture.meeting_id) != (one.tenant_id, one.room_id):
+        if found.owners.get(provider_recording.meeting_id) != (one.tenant_id, one.room_id):
             yield f"{one.id} is in {one.room_id} of {one.tenant_id}, and its meeting is not"
-        if capture.sha256 is None:
+        if provider_recording.sha256 is None:
             if one.status != "failed":
                 yield f"{one.id} is {one.status}, and Cloudflare has no file"
         elif one.status == "failed":
             yield f"{one.id} failed, and Cloudflare has its file"
-        elif one.size_bytes != capture.size_bytes:
-            yield f"{one.id} has {one.size_bytes} bytes, and Cloudflare {capture.size_bytes}"
-        elif one.sha256 != capture.sha256:
+        elif one.size_bytes != provider_recording.size_bytes:
+            yield f"{one.id} has {one.size_bytes} bytes, and Cloudflare {provider_recording.size_bytes}"
+        elif one.sha256 != provider_recording.sha256:
             yield f"{one.id} ({one.status}) gives other bytes than Cloudflare: {one.sha256}"
 
 

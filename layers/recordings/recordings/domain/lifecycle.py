@@ -1,11 +1,10 @@
-"""The life of a recording, as a table.
+"""The lifecycle of a recording, as a table.
 
     recording → processing → ready → archived
          └──────────┴─────→ failed
 
-Commands are strict: what the table does not list is refused.
-Observations are lenient: Cloudflare repeats and reorders its messages, so what the table does not
-list is old news and changes nothing.
+A command that the table does not list is refused. An observation that the table does not list changes nothing, because
+Cloudflare repeats and reorders its messages.
 """
 
 from collections.abc import Mapping
@@ -25,14 +24,14 @@ class Status(StrEnum):
 
 
 class Command(StrEnum):
-    """Somebody asks."""
+    """A request of a caller."""
 
     STOP = "stop"
     ARCHIVE = "archive"
 
 
 class Observation(StrEnum):
-    """Somebody tells: Cloudflare, S3 or our own workflow."""
+    """A fact that Cloudflare, S3 or one of our workflows reports."""
 
     CAPTURE_ENDED = "capture_ended"
     CAPTURE_FAILED = "capture_failed"
@@ -55,7 +54,7 @@ TRANSITIONS: Final[Mapping[Status, Row]] = MappingProxyType(
             Observation.FILE_STORED: Status.READY,
         },
         Status.READY: {Command.ARCHIVE: Status.ARCHIVED},
-        # The one way back: an archive move that failed for good loses nothing.
+        # The only way back: an archive move that failed permanently has lost nothing.
         Status.ARCHIVED: {Observation.ARCHIVE_ABANDONED: Status.READY},
         Status.FAILED: {},
     }
@@ -63,7 +62,11 @@ TRANSITIONS: Final[Mapping[Status, Row]] = MappingProxyType(
 
 
 def allowed(status: Status, command: Command) -> Status:
-    """Return the status after `command`, or refuse with TransitionNotAllowed."""
+    """Return the status after a command.
+
+    Raises:
+        TransitionNotAllowed: the table does not list the command
+    """
     try:
         return TRANSITIONS[status][command]
     except KeyError:
@@ -71,5 +74,5 @@ def allowed(status: Status, command: Command) -> Status:
 
 
 def observed(status: Status, observation: Observation) -> Status:
-    """Return the status after `observation`; the same status when it is old news."""
+    """Return the status after an observation. It is the same status if the table does not list the observation."""
     return TRANSITIONS[status].get(observation, status)

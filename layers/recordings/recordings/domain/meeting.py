@@ -115,14 +115,14 @@ class MeetingOwnership:
 
 
 def owner_of(
-    ownership: MeetingOwnership | None, capture: ProviderRecording, *, holding_room: Room | None
+    ownership: MeetingOwnership | None, provider_recording: ProviderRecording, *, holding_room: Room | None
 ) -> RecordingOwner | None:
     """The owner of a recording that Cloudflare made in this meeting; None when it is nobody's.
 
     `holding_room` is the room that holds the meeting as it is stored; None when there is none.
     """
-    began = capture.started_at or capture.invoked_at
-    tenure = ownership.tenure_of(began, running=capture.status.running) if ownership is not None else None
+    began = provider_recording.started_at or provider_recording.invoked_at
+    tenure = ownership.tenure_of(began, running=provider_recording.status.running) if ownership is not None else None
     if ownership is None or tenure is None:
         return None
     holds = tenure is ownership.holder and holding_room is not None and holding_room.id == tenure.room_id

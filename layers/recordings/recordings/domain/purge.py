@@ -5,11 +5,12 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, Self
 
-from recordings.domain.provider_recording import KEPT
-from recordings.domain.recording import Recording, Store
+from recordings.domain.provider_recording import FILE_RETENTION
+from recordings.domain.recording import Recording
+from recordings.domain.stored_file import Store
 
 # Cloudflare delivers nothing any more of what it has dropped: what comes after a purge has come by then.
-SWEPT_AGAIN_AFTER: Final = KEPT
+SWEPT_AGAIN_AFTER: Final = FILE_RETENTION
 # Cloudflare's file name tells when it took the order; a recording's time is that of its first picture, seconds later
 # (RealtimeKit, recording object: invoked_time and started_time).
 ORDER_TO_BEGIN: Final = timedelta(minutes=1)
@@ -78,7 +79,7 @@ class PurgeRecord:
     def of(cls, recording: Recording, *, deleted_at: datetime, at: datetime) -> Self:
         known: list[tuple[Store, str]] = []
         if recording.file is not None:
-            known.append((recording.file.provider, recording.file.key))
+            known.append((recording.file.store, recording.file.key))
         if recording.archive is not None and recording.archive.moved_from is not None:
             known.append(("r2", recording.archive.moved_from))
         if recording.delivery_key is not None:

@@ -1,36 +1,35 @@
-"""What to do when our recording and Cloudflare's capture are laid side by side.
+"""What to do about a recording in our table and the same recording at Cloudflare.
 
-    ours \\ theirs   running     finishing   file there   errored, no file   ended, no file   unknown to Cloudflare
-    (none)          import ⁸    import ⁸    import       import as failed   import ⁷         nothing
-    recording       nothing ¹   end         end          fail               end              nothing ⁶
-    processing      run ²       run ³       run ⁴        fail               nothing ⁶        nothing ⁶
-    ready           nothing     nothing     nothing      nothing            nothing          nothing
-    archived        nothing     nothing     nothing      nothing            nothing          nothing
-    failed          stop ⁵      nothing     nothing      nothing            nothing          nothing
+    table \\ Cloudflare  running     finishing   file available   errored, no file   ended, no file   not found
+    (none)              import ⁸    import ⁸    import           import as failed   import ⁷         nothing
+    recording           nothing ¹   end         end              fail               end              nothing ⁶
+    processing          run ²       run ³       run ⁴            fail               nothing ⁶        nothing ⁶
+    ready               nothing     nothing     nothing          nothing            nothing          nothing
+    archived            nothing     nothing     nothing          nothing            nothing          nothing
+    failed              stop ⁵      nothing     nothing          nothing            nothing          nothing
 
-    ¹ stop, when a stop was decided and Cloudflare has not heeded it, when its session is over, or when it was asked for
-      long ago and has never begun (it may stay so for ever and hold the room), and fail ⁶, when that did not help; end,
-      when it runs longer than Cloudflare can record
-    ² stop again, when the stop is old and Cloudflare records on; fail ⁶, when it never began at all, or still records
-      when its file would be gone
-    ³ fail ⁶, when the upload is older than Cloudflare keeps a file; nothing, when the run has given up
-    ⁴ restart, when the run has given up or died, after a pause and not without end (domain/admission.py)
-    ⁵ given up by us, it would hold the room. Nothing, when we had called its file lost or expired: that it runs
-      refutes that, and nobody's meeting is cut off for a mistake of ours
-    ⁶ fail, when a second answer confirms it: see below
-    ⁷ and looked at again by its run; as failed, when it ended longer ago than Cloudflare keeps a file
-    ⁸ nothing, when it is a track recording: it records participants, not the meeting, so it must not take the room.
-      Once it has ended it is imported as failed, which says why there is no file
+    ¹ stop if a stop was decided and Cloudflare still records, if the session has ended, or if Cloudflare accepted the
+      recording long ago and never began it. Such a recording may stay forever and lock the room, so fail ⁶ if the stop
+      has no effect. End if it runs longer than Cloudflare can record.
+    ² stop again if the stop is old and Cloudflare still records. Fail ⁶ if it never began, or still records when its
+      file would have expired.
+    ³ fail ⁶ if the upload is older than Cloudflare keeps a file. Nothing if the execution has given up.
+    ⁴ restart if the execution has given up or died, after a pause and a limited number of times (domain/admission.py).
+    ⁵ we gave it up, and it would lock the room. Nothing if its failure is that the file is lost or expired: a running
+      recording disproves that, and our mistake must not end a meeting's recording.
+    ⁶ fail if a second response confirms it, see below.
+    ⁷ its execution checks again. Import as failed if it ended longer ago than Cloudflare keeps a file.
+    ⁸ nothing for a track recording. It records participants and not the meeting, so it must not lock the room. After
+      its end it is imported as failed, and the failure says why there is no file.
 
-**A second look.** Reads of Cloudflare may lag or come in another order, URLs may come late, and times may not be set.
-So one answer that there is no recording, no URL any more, no beginning or no end to the upload settles nothing. The
-first one is noted (`missing_since`). It counts when the recording is old enough and another one, long enough after it,
-says so too; any answer in between that says otherwise takes it back. Two things are final at once, because Cloudflare
-says them of its own accord and does not merely lack something: it calls the recording errored and has no file of it, or
-it names several files (a track recording). Our own bucket is always looked into before.
+**A second response.** Reads from Cloudflare may lag or arrive out of order, URLs may come late, and times may be
+missing. So one response without a recording, a URL, a beginning or an end of the upload proves nothing. The first one
+is stored as `missing_since`. It counts if the recording is old enough and a second response, long enough after it, says
+the same. Any other response in between resets it. Two responses are final at once: Cloudflare calls the recording
+errored and has no file, or it names several files (a track recording). Our own bucket is always checked first.
 
-Old news changes nothing: no row leads back. A webhook, a room's sync, the scheduled sync, the processing workflow, the
-audit and recover all ask here.
+No transition leads back, so an outdated response changes nothing. The webhook, the sync of a room, the scheduled sync,
+the processing workflow, the audit and recover all decide here.
 """
 
 from collections.abc import Mapping
@@ -54,7 +53,7 @@ NEVER_BEGAN: Final = Failure("never_started", "Cloudflare accepted the recording
 NEVER_UPLOADED: Final = Failure("upload_never_finished", "Cloudflare never finished uploading the recording.")
 
 
-class Act(StrEnum):
+class Action(StrEnum):
     NOTHING = "nothing"
     IMPORT = "import"
     END = "end"
@@ -64,54 +63,30 @@ class Act(StrEnum):
     FAIL = "fail"
 
 
-# What a comparison may say of a recording that is as it should be: a run that is due is at work.
-SETTLED: Final = frozenset({Act.NOTHING, Act.RUN})
-# What each act is counted as when the sync carries it out.
-METRICS: Final[Mapping[Act, str]] = MappingProxyType(
+# The actions for a recording that is as it should be. With RUN its execution is running, or starts if it is not.
+SETTLED: Final = frozenset({Action.NOTHING, Action.RUN})
+# The metric that counts an action of the sync.
+METRICS: Final[Mapping[Action, str]] = MappingProxyType(
     {
-        Act.IMPORT: "CapturesImported",
-        Act.END: "EndsFound",
-        Act.RESTART: "RunsRestarted",
-        Act.STOP: "StopsRepeated",
-        Act.FAIL: "RecordingsGivenUp",
+        Action.IMPORT: "CapturesImported",
+        Action.END: "EndsFound",
+        Action.RESTART: "RunsRestarted",
+        Action.STOP: "StopsRepeated",
+        Action.FAIL: "RecordingsGivenUp",
     }
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """The act, the failure to store with a FAIL or the import of what is lost, and what `missing_since` is from now."""
+class Decision:
+    """What to do. `failure` is set for FAIL, and for an IMPORT of a recording whose file is lost.
 
-    act: Act
+    `missing_since` is the new value of the recording's field of this name.
+    """
+
+    action: Action
     failure: Failure | None = None
     missing_since: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class News:
-    """What an answer of Cloudflare says of a file. `failure` is why there is none, `settled` whether that is final."""
-
-    state: "FileState"
-    missing_since: datetime | None = None
-    failure: Failure | None = None
-    settled: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deadlines:
-    """After these a state that should pass counts as stuck."""
-
-    begin: timedelta = timedelta(minutes=15)
-    stop: timedelta = timedelta(minutes=5)
-    # How long a recording runs before its session is asked after, and between two times.
-    session: timedelta = timedelta(minutes=30)
-    # Cloudflare records for 24 hours at most (RealtimeKit, recording-guide/stop-recording), and its end takes a while.
-    longest: timedelta = timedelta(hours=24, minutes=15)
-    # Cloudflare keeps a file for seven days (RealtimeKit, data-retention).
-    upload: timedelta = timedelta(days=7)
-    # How old a recording must be, and how far apart two answers, before they settle that there will be no file.
-    second_look: timedelta = timedelta(minutes=10)
-    attempts: AttemptLimits = field(default_factory=AttemptLimits)
 
 
 class FileState(StrEnum):
@@ -121,167 +96,226 @@ class FileState(StrEnum):
     GONE = "gone"
 
 
-def file_state(capture: ProviderRecording | None, *, delivered: bool, now: datetime) -> FileState:
-    """Where a capture's file is. `delivered`: it lies in our own bucket. None: Cloudflare knows no such capture."""
+@dataclass(frozen=True, slots=True)
+class FileAssessment:
+    """What one response of Cloudflare says about a file. `failure` is set if the file is gone, `settled` if for good.
+
+    `missing_since` is the new value of the recording's field of this name.
+    """
+
+    state: FileState
+    missing_since: datetime | None = None
+    failure: Failure | None = None
+    settled: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deadlines:
+    """How long a temporary state may last before it counts as stuck."""
+
+    begin: timedelta = timedelta(minutes=15)
+    stop: timedelta = timedelta(minutes=5)
+    # How long a recording runs before the first check of its session, and between two checks.
+    session: timedelta = timedelta(minutes=30)
+    # Cloudflare records for 24 hours at most (RealtimeKit, recording-guide/stop-recording), and takes a while to end.
+    longest: timedelta = timedelta(hours=24, minutes=15)
+    # Cloudflare keeps a file for seven days (RealtimeKit, data-retention).
+    upload: timedelta = timedelta(days=7)
+    # The minimum age of a recording, and the minimum time between two responses, that prove that there will be no file.
+    second_look: timedelta = timedelta(minutes=10)
+    attempts: AttemptLimits = field(default_factory=AttemptLimits)
+
+
+def file_state(provider_recording: ProviderRecording | None, *, delivered: bool, now: datetime) -> FileState:
+    """Return where the file is. `delivered`: it is in our bucket. None: Cloudflare does not know the recording."""
     if delivered:
         return FileState.THERE
-    if capture is None:
+    if provider_recording is None:
         return FileState.GONE
-    if capture.status.running:
+    if provider_recording.status.running:
         return FileState.RUNNING
-    if capture.status is ProviderStatus.UPLOADING:
+    if provider_recording.status is ProviderStatus.UPLOADING:
         return FileState.FINISHING
-    expired = capture.expires_at is not None and capture.expires_at <= now
-    return FileState.THERE if capture.download_url is not None and not expired else FileState.GONE
+    expired = provider_recording.expires_at is not None and provider_recording.expires_at <= now
+    return FileState.THERE if provider_recording.download_url is not None and not expired else FileState.GONE
 
 
-def why_gone(capture: ProviderRecording | None) -> Failure:
-    """The failure that fits a file which is gone."""
-    if capture is not None and capture.tracks:
+def why_gone(provider_recording: ProviderRecording | None) -> Failure:
+    """Return the failure of a recording whose file is gone."""
+    if provider_recording is not None and provider_recording.tracks:
         return TRACKS
-    return EXPIRED if capture is not None and capture.status is ProviderStatus.UPLOADED else LOST
+    uploaded = provider_recording is not None and provider_recording.status is ProviderStatus.UPLOADED
+    return EXPIRED if uploaded else LOST
 
 
-def weigh(
-    ours: Recording, theirs: ProviderRecording | None, *, now: datetime, delivered: bool = False, deadlines: Deadlines
-) -> News:
-    """Say where the file is, and if nowhere, whether that is settled."""
-    state = file_state(theirs, delivered=delivered, now=now)
-    if state is not FileState.GONE:
-        return News(state)
-    settled = _is_final(theirs) or _is_confirmed(ours, now, deadlines)
-    return News(state, ours.missing_since or now, why_gone(theirs), settled)
-
-
-def _is_final(theirs: ProviderRecording | None) -> bool:
-    """Whether Cloudflare says by itself that there is no file, and will be none."""
-    return theirs is not None and (theirs.status is ProviderStatus.ERRORED or theirs.tracks)
-
-
-def _is_confirmed(ours: Recording, now: datetime, deadlines: Deadlines) -> bool:
-    """Whether a negative answer at this time is the second one, of a recording that is old enough."""
-    age = now - (ours.stopped_at or ours.started_at)
-    since = ours.missing_since
-    return since is not None and min(age, now - since) >= deadlines.second_look
-
-
-def reconcile(
-    ours: Recording | None,
-    theirs: ProviderRecording | None,
+def assess_file(
+    recording: Recording,
+    provider_recording: ProviderRecording | None,
     *,
     now: datetime,
     delivered: bool = False,
-    run_alive: bool = True,
+    deadlines: Deadlines,
+) -> FileAssessment:
+    """Return where the file is and, if it is gone, whether that is settled."""
+    state = file_state(provider_recording, delivered=delivered, now=now)
+    if state is not FileState.GONE:
+        return FileAssessment(state)
+    settled = _is_final(provider_recording) or _is_confirmed(recording, now, deadlines)
+    return FileAssessment(state, recording.missing_since or now, why_gone(provider_recording), settled)
+
+
+def _is_final(provider_recording: ProviderRecording | None) -> bool:
+    """Return whether Cloudflare says that there is no file, and does not merely omit it."""
+    if provider_recording is None:
+        return False
+    return provider_recording.status is ProviderStatus.ERRORED or provider_recording.tracks
+
+
+def _is_confirmed(recording: Recording, now: datetime, deadlines: Deadlines) -> bool:
+    """Return whether a negative response at this time confirms an earlier one, and the recording is old enough."""
+    age = now - (recording.stopped_at or recording.started_at)
+    since = recording.missing_since
+    return since is not None and min(age, now - since) >= deadlines.second_look
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Comparison:
+    """A recording in our table beside the same recording at Cloudflare."""
+
+    recording: Recording
+    provider_recording: ProviderRecording | None
+    assessment: FileAssessment
+    now: datetime
+    delivered: bool
+    deadlines: Deadlines
+
+    @property
+    def is_invoked(self) -> bool:
+        """Whether Cloudflare has accepted the recording and not begun it."""
+        return self.provider_recording is not None and self.provider_recording.status is ProviderStatus.INVOKED
+
+    def fail_if_confirmed(self, failure: Failure, *, otherwise: Action) -> Decision:
+        since = self.recording.missing_since or self.now
+        if _is_confirmed(self.recording, self.now, self.deadlines):
+            return Decision(Action.FAIL, failure, since)
+        return Decision(otherwise, missing_since=since)
+
+    def fail_if_settled(self) -> Decision:
+        found = self.assessment
+        if found.settled:
+            return Decision(Action.FAIL, found.failure, found.missing_since)
+        return Decision(Action.NOTHING, missing_since=found.missing_since)
+
+
+def reconcile(
+    recording: Recording | None,
+    provider_recording: ProviderRecording | None,
+    *,
+    now: datetime,
+    delivered: bool = False,
+    is_running: bool = True,
     session_ended_at: datetime | None = None,
     deadlines: Deadlines = Deadlines(),  # frozen
-) -> Verdict:
-    """Say what to do. `run_alive`: whether the run of this attempt may still be at work. `session_ended_at`: when the
-    capture's session ended, if Cloudflare says that it has."""
-    if ours is None:
-        return _of_unknown(theirs, now, delivered, deadlines)
-    news = weigh(ours, theirs, now=now, delivered=delivered, deadlines=deadlines)
-    match ours.status:
+) -> Decision:
+    """Return what to do. Pass None for a recording that the table or Cloudflare does not have.
+
+    `delivered`: the file is in our bucket. `is_running`: the execution of this attempt may be running.
+    `session_ended_at`: when the session ended, if Cloudflare says that it has.
+    """
+    if recording is None:
+        return _decide_unknown(provider_recording, now, delivered, deadlines)
+    comparison = _Comparison(
+        recording=recording,
+        provider_recording=provider_recording,
+        assessment=assess_file(recording, provider_recording, now=now, delivered=delivered, deadlines=deadlines),
+        now=now,
+        delivered=delivered,
+        deadlines=deadlines,
+    )
+    match recording.status:
         case Status.RECORDING:
-            over = session_ended_at is not None and now - session_ended_at > deadlines.stop
-            return _while_recording(news, ours, theirs, now, over, deadlines)
+            session_over = session_ended_at is not None and now - session_ended_at > deadlines.stop
+            return _decide_recording(comparison, session_over=session_over)
         case Status.PROCESSING:
-            alive = run_alive and not ours.stalled
-            return _while_processing(news, ours, theirs, now, alive, delivered, deadlines)
-        case Status.FAILED if news.state is FileState.RUNNING and not _is_refuted(ours):
-            return Verdict(Act.STOP)
+            return _decide_processing(comparison, is_running=is_running and not recording.stalled)
+        case Status.FAILED if comparison.assessment.state is FileState.RUNNING and not _is_disproved(recording):
+            return Decision(Action.STOP)
         case _:
-            return Verdict(Act.NOTHING)
+            return Decision(Action.NOTHING)
 
 
-def _is_refuted(ours: Recording) -> bool:
-    """Whether a capture that runs proves that we should not have given it up."""
-    return ours.failure is not None and ours.failure.code in {LOST.code, EXPIRED.code}
+def _is_disproved(recording: Recording) -> bool:
+    """Return whether a running recording shows that the stored failure is wrong."""
+    return recording.failure is not None and recording.failure.code in {LOST.code, EXPIRED.code}
 
 
-def _of_unknown(theirs: ProviderRecording | None, now: datetime, delivered: bool, deadlines: Deadlines) -> Verdict:
-    """What becomes of a capture that no recording of ours belongs to."""
-    if theirs is None:
-        return Verdict(Act.NOTHING)
-    state = file_state(theirs, delivered=delivered, now=now)
-    if theirs.tracks and state in {FileState.RUNNING, FileState.FINISHING}:
-        return Verdict(Act.NOTHING)
+def _decide_unknown(
+    provider_recording: ProviderRecording | None, now: datetime, delivered: bool, deadlines: Deadlines
+) -> Decision:
+    """Decide about a recording that is not in our table."""
+    if provider_recording is None:
+        return Decision(Action.NOTHING)
+    state = file_state(provider_recording, delivered=delivered, now=now)
+    if provider_recording.tracks and state in {FileState.RUNNING, FileState.FINISHING}:
+        return Decision(Action.NOTHING)
     if state is not FileState.GONE:
-        return Verdict(Act.IMPORT)
-    if _is_final(theirs) or now - theirs.ended_at > deadlines.upload:
-        return Verdict(Act.IMPORT, why_gone(theirs))
-    return Verdict(Act.IMPORT)
+        return Decision(Action.IMPORT)
+    if _is_final(provider_recording) or now - provider_recording.ended_at > deadlines.upload:
+        return Decision(Action.IMPORT, why_gone(provider_recording))
+    return Decision(Action.IMPORT)
 
 
-def _doubted(meanwhile: Act, failure: Failure, ours: Recording, now: datetime, deadlines: Deadlines) -> Verdict:
-    """What to do upon an answer that there will be no file: to fail once it is confirmed, else `meanwhile`."""
-    since = ours.missing_since or now
-    if _is_confirmed(ours, now, deadlines):
-        return Verdict(Act.FAIL, failure, since)
-    return Verdict(meanwhile, missing_since=since)
-
-
-def _gone(news: News, meanwhile: Act) -> Verdict:
-    if news.settled:
-        return Verdict(Act.FAIL, news.failure, news.missing_since)
-    return Verdict(meanwhile, missing_since=news.missing_since)
-
-
-def _while_recording(
-    news: News, ours: Recording, theirs: ProviderRecording | None, now: datetime, over: bool, deadlines: Deadlines
-) -> Verdict:
-    age = now - ours.started_at
-    match news.state:
+def _decide_recording(comparison: _Comparison, *, session_over: bool) -> Decision:
+    match comparison.assessment.state:
         case FileState.RUNNING:
-            assert theirs is not None
-            if theirs.status is ProviderStatus.INVOKED:
-                if age > 2 * deadlines.begin:
-                    return _doubted(Act.STOP, NEVER_BEGAN, ours, now, deadlines)
-                return Verdict(Act.STOP if age > deadlines.begin or ours.stop_requested_at else Act.NOTHING)
-            if age > deadlines.longest:
-                return Verdict(Act.END)
-            return Verdict(Act.STOP if over or ours.stop_requested_at else Act.NOTHING)
-        case FileState.GONE if theirs is None or news.settled:
-            return _gone(news, Act.NOTHING)
+            return _decide_running(comparison, session_over=session_over)
+        case FileState.GONE if comparison.provider_recording is None or comparison.assessment.settled:
+            return comparison.fail_if_settled()
         case _:
-            # That it has ended is no bad news, whatever is said of its file.
-            return Verdict(Act.END)
+            # It has ended, whatever the response says about its file.
+            return Decision(Action.END)
 
 
-def _while_processing(
-    news: News,
-    ours: Recording,
-    theirs: ProviderRecording | None,
-    now: datetime,
-    alive: bool,
-    delivered: bool,
-    deadlines: Deadlines,
-) -> Verdict:
-    waited = now - (ours.stopped_at or ours.started_at)
-    match news.state:
+def _decide_running(comparison: _Comparison, *, session_over: bool) -> Decision:
+    """Decide about a recording that runs at Cloudflare and in our table."""
+    recording, deadlines = comparison.recording, comparison.deadlines
+    age = comparison.now - recording.started_at
+    stop_requested = recording.stop_requested_at is not None
+    if comparison.is_invoked:
+        if age > 2 * deadlines.begin:
+            return comparison.fail_if_confirmed(NEVER_BEGAN, otherwise=Action.STOP)
+        return Decision(Action.STOP if age > deadlines.begin or stop_requested else Action.NOTHING)
+    if age > deadlines.longest:
+        return Decision(Action.END)
+    return Decision(Action.STOP if session_over or stop_requested else Action.NOTHING)
+
+
+def _decide_processing(comparison: _Comparison, *, is_running: bool) -> Decision:
+    recording, deadlines = comparison.recording, comparison.deadlines
+    waited = comparison.now - (recording.stopped_at or recording.started_at)
+    match comparison.assessment.state:
         case FileState.RUNNING:
-            assert theirs is not None
-            if theirs.status is ProviderStatus.INVOKED and waited > deadlines.begin:
-                return _doubted(Act.STOP, NEVER_BEGAN, ours, now, deadlines)
+            if comparison.is_invoked and waited > deadlines.begin:
+                return comparison.fail_if_confirmed(NEVER_BEGAN, otherwise=Action.STOP)
             if waited > deadlines.upload:
-                return _doubted(Act.STOP, NEVER_UPLOADED, ours, now, deadlines)
-            return Verdict(Act.STOP if waited > deadlines.stop else Act.RUN)
+                return comparison.fail_if_confirmed(NEVER_UPLOADED, otherwise=Action.STOP)
+            return Decision(Action.STOP if waited > deadlines.stop else Action.RUN)
         case FileState.FINISHING:
-            meanwhile = Act.RUN if alive else Act.NOTHING
+            otherwise = Action.RUN if is_running else Action.NOTHING
             if waited > deadlines.upload:
-                return _doubted(meanwhile, NEVER_UPLOADED, ours, now, deadlines)
-            return Verdict(meanwhile)
+                return comparison.fail_if_confirmed(NEVER_UPLOADED, otherwise=otherwise)
+            return Decision(otherwise)
         case FileState.THERE:
-            return Verdict(Act.RUN) if alive else _next_attempt(ours, theirs, now, delivered, deadlines)
+            return Decision(Action.RUN) if is_running else _decide_next_attempt(comparison)
         case FileState.GONE:
-            return _gone(news, Act.NOTHING)
+            return comparison.fail_if_settled()
 
 
-def _next_attempt(
-    ours: Recording, theirs: ProviderRecording | None, now: datetime, delivered: bool, deadlines: Deadlines
-) -> Verdict:
-    """What follows an attempt that failed or died, while there is a file. `delivered`: only in our own bucket."""
-    if may_restart(ours, now=now, limits=deadlines.attempts, last_chance=delivered):
-        return Verdict(Act.RESTART)
-    if delivered and ours.automatic_attempts > deadlines.attempts.max_attempts:
-        return Verdict(Act.FAIL, why_gone(theirs))
-    return Verdict(Act.NOTHING)
+def _decide_next_attempt(comparison: _Comparison) -> Decision:
+    """Decide what follows an attempt that failed or died while there is a file, in our bucket or at Cloudflare."""
+    recording, limits, delivered = comparison.recording, comparison.deadlines.attempts, comparison.delivered
+    if may_restart(recording, now=comparison.now, limits=limits, last_chance=delivered):
+        return Decision(Action.RESTART)
+    if delivered and recording.automatic_attempts > limits.max_attempts:
+        return Decision(Action.FAIL, why_gone(comparison.provider_recording))
+    return Decision(Action.NOTHING)

@@ -1,4 +1,4 @@
-"""A room: what a tenant calls a meeting, and the holder of the lock that allows one recording at a time."""
+"""A room: a tenant's name for a meeting, and the lock that allows one recording at a time."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,7 +6,11 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Room:
-    """`lease_nonce` is set while a start is under way; the lease frees itself at `lease_until`."""
+    """A room as it is stored.
+
+    `active_recording_id` or `lease_nonce` is set while the room is locked. A start in progress holds the lease, which
+    expires at `lease_until`.
+    """
 
     id: str
     tenant_id: str

@@ -18,7 +18,8 @@ from enum import StrEnum
 from typing import Final, Protocol
 from urllib.parse import quote, unquote
 
-from recordings.domain.recording import Recording, Store
+from recordings.domain.recording import Recording
+from recordings.domain.stored_file import Store
 
 DELIVERED: Final = "delivered"
 QUARANTINE: Final = "quarantine"

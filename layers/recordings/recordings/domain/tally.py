@@ -1,4 +1,4 @@
-"""Day tallies: what the live recordings created on one day add up to."""
+"""Day tallies: counters of the recordings that were created on one day and are not deleted."""
 
 from datetime import datetime
 
@@ -6,14 +6,14 @@ from recordings.domain.recording import Recording
 
 
 def day_of(at: datetime) -> str:
-    """The day a recording is counted under: the UTC date of its `created_at`."""
+    """Return the day that counts a recording with this `created_at`, as a UTC date: `2026-01-06`."""
     return at.strftime("%Y-%m-%d")
 
 
 def difference(before: Recording | None, after: Recording | None) -> dict[str, int]:
-    """What a change adds to its day's counters (`total`, `status_<status>`, `seconds`, `bytes`); zeroes left out.
+    """Return what a change adds to the counters of its day, without zeros.
 
-    A deleted recording counts as none.
+    The counters are `total`, `status_<status>`, `seconds` and `bytes`. A deleted recording counts as None.
     """
     counters: dict[str, int] = {}
     for recording, sign in ((before, -1), (after, 1)):

@@ -15,6 +15,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerialize
 from recordings.domain import recording as domain
 from recordings.domain.lifecycle import Status
 from recordings.domain.room import Room as DomainRoom
+from recordings.domain.stored_file import StoredFile
 
 INSTANT_PATTERN: Final = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$"
 
@@ -337,7 +338,7 @@ class Recording(RecordingRow):
                 "started_at": recording.started_at,
                 "stopped_at": recording.stopped_at,
                 "archived_at": recording.archived_at,
-                "provider": recording.file.provider if recording.file else None,
+                "provider": recording.file.store if recording.file else None,
                 "failure": recording.failure,
                 "origin": recording.origin,
                 "version": recording.version,
@@ -539,9 +540,7 @@ class Download(Document):
     expires_at: Annotated[Instant, Field(description="When the URL expires. May be sooner than requested.")]
 
     @classmethod
-    def from_domain(
-        cls, recording: domain.Recording, *, file: domain.StoredFile, url: str, expires_at: datetime
-    ) -> Self:
+    def from_domain(cls, recording: domain.Recording, *, file: StoredFile, url: str, expires_at: datetime) -> Self:
         """Build the document. `status` is the status of the download, so it is `ready` for a restored copy too."""
         return cls(
             recording_id=recording.id,
@@ -549,7 +548,7 @@ class Download(Document):
             status=Status.READY,
             duration=recording.duration_seconds,
             file_size=file.size_bytes,
-            provider=file.provider,
+            provider=file.store,
             expires_at=expires_at,
         )
 

@@ -16,22 +16,22 @@ class RecordingProvider(Protocol):
         The file is to be delivered into `folder` of our own bucket, where that can be had (Capture.delivery_key).
         """
 
-    def stop(self, capture_id: str) -> ProviderRecording:
+    def stop(self, cloudflare_recording_id: str) -> ProviderRecording:
         """Ask to stop; an already ended one is given as it is. Raises ProviderNotFound."""
 
-    def get(self, capture_id: str) -> ProviderRecording:
+    def get(self, cloudflare_recording_id: str) -> ProviderRecording:
         """Read one. Raises ProviderNotFound."""
 
-    def active(self, meeting_id: str) -> ProviderRecording | None:
+    def find_active(self, meeting_id: str) -> ProviderRecording | None:
         """The capture now running in a meeting. A track recording does not count."""
 
-    def captures(self, meeting_id: str) -> Iterator[ProviderRecording]:
+    def list_by_meeting(self, meeting_id: str) -> Iterator[ProviderRecording]:
         """Every capture of a meeting, newest first, each once; asks for a page at a time."""
 
-    def session_ended_at(self, session_id: str) -> datetime | None:
+    def find_session_end(self, session_id: str) -> datetime | None:
         """When a session ended; None unless Cloudflare says that it has."""
 
-    def recent(self, number: int) -> tuple[Sequence[ProviderRecording], bool]:
+    def list_page(self, number: int) -> tuple[Sequence[ProviderRecording], bool]:
         """One page, counted from 1, of the app's captures, newest first, and whether there are more.
 
         Captures that begin meanwhile push others to the next page: one may come twice, none is missed.
@@ -40,10 +40,10 @@ class RecordingProvider(Protocol):
     def create_meeting(self, title: str, *, record_on_start: bool) -> str:
         """Make a meeting; gives its id."""
 
-    def meeting_records_on_start(self, meeting_id: str) -> bool | None:
+    def get_record_on_start(self, meeting_id: str) -> bool | None:
         """Whether a meeting records by itself; None when Cloudflare does not say. Raises ProviderNotFound."""
 
-    def set_meeting(self, meeting_id: str, *, record_on_start: bool) -> None:
+    def set_record_on_start(self, meeting_id: str, *, record_on_start: bool) -> None:
         """Set whether a meeting records by itself. Raises ProviderNotFound."""
 
 

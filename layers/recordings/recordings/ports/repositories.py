@@ -3,14 +3,15 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol, TypedDict
+from typing import Any, Protocol
 
 from recordings.domain.lifecycle import Status
 from recordings.domain.meeting import MeetingOwnership
 from recordings.domain.purge import PurgeRecord
 from recordings.domain.recording import Progress, Recording
 from recordings.domain.room import Room
-from recordings.domain.room_range import EVERY_ROOM, RoomRange
+from recordings.domain.room_range import ALL_ROOMS, RoomRange
+from recordings.domain.sync import SyncItem, SyncWindow
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,34 +41,33 @@ class Filter:
     created_before: datetime | None = None
 
 
-class SyncItem(TypedDict):
-    """One thing that a sync looks at: a capture (with its meeting when it is not ours yet), a recording of ours, or
-    with its meeting alone all that was ever captured in it. One that is `kept` is looked at until it succeeds."""
-
-    capture_id: str | None
-    meeting_id: str | None
-    sure: bool
-    tenant_id: str | None
-    recording_id: str | None
-    kept: bool
-
-
-def at_meeting(meeting_id: str) -> SyncItem:
-    """Look at all that was captured in a meeting."""
-    return SyncItem(capture_id=None, meeting_id=meeting_id, sure=True, tenant_id=None, recording_id=None, kept=True)
-
-
 class RetryQueue(Protocol):
-    """What the next sync is to look at whatever its watermark."""
+    """The items that the next sync processes, whatever its watermark."""
 
-    def all(self) -> Sequence[SyncItem]:
-        """Every look that is kept."""
+    def list_all(self) -> Sequence[SyncItem]:
+        """Return all items."""
 
-    def keep(self, look: SyncItem) -> None:
-        """Keep a look for the syncs to come, eight days at most: Cloudflare keeps no file longer."""
+    def add(self, item: SyncItem) -> None:
+        """Store an item, for eight days at most: Cloudflare keeps no file longer than seven."""
 
-    def drop(self, look: SyncItem) -> None:
-        """It succeeded; nothing when it is not kept."""
+    def remove(self, item: SyncItem) -> None:
+        """Delete an item. Do nothing if the queue does not hold it."""
+
+
+class SyncLease(Protocol):
+    """The lease of the scheduled sync, and its watermark."""
+
+    def acquire(self, *, nonce: str, now: datetime, until: datetime) -> SyncWindow | None:
+        """Acquire the lease and return the window of this sync, or return None while another sync holds the lease.
+
+        A repeated call with the same nonce acquires the lease again.
+        """
+
+    def renew(self, *, nonce: str, until: datetime) -> None:
+        """Extend the lease. Do nothing if another sync holds it."""
+
+    def release(self, *, nonce: str, watermark: datetime | None, full_at: datetime | None) -> None:
+        """Release the lease, and store the times that are not None. Do nothing if another sync holds the lease."""
 
 
 class Rooms(Protocol):
@@ -279,7 +279,7 @@ class Recordings(Protocol):
     def list_unfinished(self) -> Iterator[Recording]:
         """Iterate over the recordings of all tenants, deleted or not, that are not final, newest first."""
 
-    def list_all(self, tenant_id: str, rooms: RoomRange = EVERY_ROOM) -> Iterator[Recording]:
+    def list_all(self, tenant_id: str, rooms: RoomRange = ALL_ROOMS) -> Iterator[Recording]:
         """Iterate over the recordings of a tenant's rooms, newest first, and then over the deleted ones."""
 
     def store_task_token(self, recording: Recording, token: str) -> None:

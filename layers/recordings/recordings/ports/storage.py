@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from recordings.domain.recording import Tier
+from recordings.domain.archive import Tier
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
     api        functions/api: one builder for each endpoint
     trigger    functions/trigger: webhook, stream, restore events, audit
     workflow   functions/workflow: tasks of the state machines
+    sync       functions/workflow: tasks of the scheduled sync
     shared     what several of these build
 
 A builder has the name of its function's folder. It first requires the settings that its function reads, so that a

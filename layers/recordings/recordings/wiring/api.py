@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from recordings.services.rooms.list_rooms import ListRooms
     from recordings.services.rooms.put_room import PutRoom
     from recordings.services.rooms.release_meeting import ReleaseMeeting
-    from recordings.services.sync.sync_room import SyncRoom
+    from recordings.services.sync.sync_recordings import SyncRecordings
 
 
 def _require(*groups: settings.Group[Any]) -> None:
@@ -48,7 +48,9 @@ def put_room() -> "PutRoom":
     from recordings.adapters.system import new_nonce, now
     from recordings.services.rooms.put_room import PutRoom
 
-    return PutRoom(rooms=DynamoRooms(), recorder=provider(), release=_release_meeting(), clock=now, new_nonce=new_nonce)
+    return PutRoom(
+        rooms=DynamoRooms(), provider=provider(), release_meeting=_release_meeting(), clock=now, new_nonce=new_nonce
+    )
 
 
 def get_room() -> "GetRoom":
@@ -72,7 +74,7 @@ def delete_room() -> "DeleteRoom":
     from recordings.adapters.dynamodb.rooms import DynamoRooms
     from recordings.services.rooms.delete_room import DeleteRoom
 
-    return DeleteRoom(rooms=DynamoRooms(), release=_release_meeting())
+    return DeleteRoom(rooms=DynamoRooms(), release_meeting=_release_meeting())
 
 
 def _release_meeting() -> "ReleaseMeeting":
@@ -85,10 +87,10 @@ def _release_meeting() -> "ReleaseMeeting":
 
     return ReleaseMeeting(
         rooms=DynamoRooms(),
-        recorder=provider(),
-        kept=DynamoRetryQueue(),
-        sync=_sync_recordings(),
-        importing=ImportRecording(recordings=DynamoRecordings(), new_id=new_id),
+        provider=provider(),
+        retry_queue=DynamoRetryQueue(),
+        sync_recordings=_sync_recordings(),
+        import_recording=ImportRecording(recordings=DynamoRecordings(), new_id=new_id),
         clock=now,
         new_nonce=new_nonce,
     )
@@ -107,7 +109,7 @@ def start_recording() -> "StartRecording":
     return StartRecording(
         rooms=DynamoRooms(),
         recordings=DynamoRecordings(),
-        recorder=provider(delivery=_direct_delivery()),
+        provider=provider(delivery=_direct_delivery()),
         clock=now,
         new_id=new_id,
         new_nonce=new_nonce,
@@ -135,28 +137,28 @@ def stop_recording() -> "StopRecording":
     return StopRecording(
         rooms=DynamoRooms(),
         recordings=DynamoRecordings(),
-        recorder=provider("stop"),
-        workflow=ProcessingStateMachine(),
+        provider=provider("stop"),
+        executions=ProcessingStateMachine(),
         clock=now,
         new_id=new_id,
     )
 
 
-def sync_recordings() -> "SyncRoom":
+def sync_recordings() -> "SyncRecordings":
     _require(*RECONCILE)
     return _sync_recordings()
 
 
-def _sync_recordings() -> "SyncRoom":
+def _sync_recordings() -> "SyncRecordings":
     from recordings.adapters.dynamodb.recordings import DynamoRecordings
     from recordings.adapters.dynamodb.rooms import DynamoRooms
     from recordings.adapters.system import now
-    from recordings.services.sync.sync_room import SyncRoom
+    from recordings.services.sync.sync_recordings import SyncRecordings
 
-    return SyncRoom(
+    return SyncRecordings(
         rooms=DynamoRooms(),
         recordings=DynamoRecordings(),
-        recorder=provider(),
+        provider=provider(),
         reconcile=reconcile_recording("interactive"),
         clock=now,
     )
@@ -229,7 +231,7 @@ def recover_recording() -> "RecoverRecording":
     from recordings.services.recordings.recover_recording import RecoverRecording
 
     return RecoverRecording(
-        recordings=DynamoRecordings(), recorder=provider(), workflow=ProcessingStateMachine(), clock=now
+        recordings=DynamoRecordings(), provider=provider(), executions=ProcessingStateMachine(), clock=now
     )
 
 

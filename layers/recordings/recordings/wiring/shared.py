@@ -1,5 +1,6 @@
 """What several builders need: groups of settings, and parts of services."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from recordings import settings
@@ -8,8 +9,10 @@ if TYPE_CHECKING:
     from recordings.adapters.cloudflare.client import DirectDelivery, RealtimeKitClient
     from recordings.domain.admission import AttemptLimits
     from recordings.domain.fair_share import Caller
-    from recordings.domain.reconciliation import Deadlines
+    from recordings.domain.reconciliation import Action, Deadlines
     from recordings.services.sync.reconcile_recording import ReconcileRecording
+
+type OnAction = Callable[["Action"], object]
 
 # What a function reads that has the ability.
 CALL_CLOUDFLARE: Final = (settings.TABLE, settings.CLOUDFLARE, settings.RATE_LIMIT, settings.SECRETS)
@@ -49,8 +52,8 @@ def attempt_limits() -> "AttemptLimits":
     return AttemptLimits(max_attempts=configured.max_attempts, first_pause=configured.first_pause)
 
 
-def reconcile_recording(caller: "Caller") -> "ReconcileRecording":
-    """Build what webhook, sync and audit share."""
+def reconcile_recording(caller: "Caller", *, on_action: OnAction | None = None) -> "ReconcileRecording":
+    """Build what webhook, sync and audit share. `on_action` is called after each action that had an effect."""
     from recordings.adapters.aws.executions import ProcessingStateMachine
     from recordings.adapters.dynamodb.recordings import DynamoRecordings
     from recordings.adapters.storage.bucket import R2Bucket
@@ -59,10 +62,11 @@ def reconcile_recording(caller: "Caller") -> "ReconcileRecording":
 
     return ReconcileRecording(
         recordings=DynamoRecordings(),
-        recorder=provider(caller),
-        workflow=ProcessingStateMachine(),
+        provider=provider(caller),
+        executions=ProcessingStateMachine(),
         files=R2Bucket(),
         clock=now,
         new_id=new_id,
         deadlines=deadlines(),
+        on_action=on_action or (lambda action: None),
     )

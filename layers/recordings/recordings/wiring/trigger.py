@@ -31,8 +31,8 @@ def receive_webhook() -> "ReceiveWebhook":
     return ReceiveWebhook(
         rooms=DynamoRooms(),
         recordings=DynamoRecordings(),
-        recorder=provider("workflow"),
-        workflow=ProcessingStateMachine(),
+        provider=provider("workflow"),
+        executions=ProcessingStateMachine(),
         reconcile=reconcile_recording("workflow"),
     )
 
@@ -116,15 +116,15 @@ def audit_storage() -> "AuditEverything":
     from recordings.services.audit.audit_everything import AuditEverything
     from recordings.services.audit.audit_storage import AuditStorage
 
-    rooms, recordings, recorder = DynamoRooms(), DynamoRecordings(), provider("background")
+    rooms, recordings, cloudflare = DynamoRooms(), DynamoRecordings(), provider("background")
     # Waiting costs a few minutes of one small function a week, and makes the comparison whole.
     patience = Patience(clock=now, wait=time.sleep)
     shelves: Any = {"r2": R2Bucket(), "s3": ArchiveBucket()}
     storage = AuditStorage(
         rooms=rooms,
         recordings=recordings,
-        recorder=recorder,
-        workflow=ProcessingStateMachine(),
+        provider=cloudflare,
+        executions=ProcessingStateMachine(),
         shelves=shelves,
         suspects=DynamoOpenFindings(),
         reconcile=reconcile_recording("background"),
@@ -132,9 +132,14 @@ def audit_storage() -> "AuditEverything":
         clock=now,
         deadlines=deadlines(),
     )
-    captures = ListProviderRecordings(
-        rooms=rooms, recordings=recordings, recorder=recorder, patience=patience, clock=now
+    provider_recordings = ListProviderRecordings(
+        rooms=rooms, recordings=recordings, provider=cloudflare, patience=patience, clock=now
     )
     return AuditEverything(
-        tenants=DynamoTenants(), recordings=recordings, shelves=shelves, captures=captures, storage=storage, clock=now
+        tenants=DynamoTenants(),
+        recordings=recordings,
+        shelves=shelves,
+        provider_recordings=provider_recordings,
+        storage=storage,
+        clock=now,
     )

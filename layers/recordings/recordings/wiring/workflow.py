@@ -56,7 +56,7 @@ def check_upload() -> "CheckUpload":
 
     return CheckUpload(
         recordings=DynamoRecordings(),
-        recorder=provider("workflow"),
+        provider=provider("workflow"),
         files=R2Bucket(),
         clock=now,
         stall_after=settings.UPLOAD().stall_after,
@@ -75,7 +75,7 @@ def plan_transfer() -> "PlanTransfer":
 
     return PlanTransfer(
         recordings=DynamoRecordings(),
-        recorder=provider("workflow"),
+        provider=provider("workflow"),
         files=R2Bucket(),
         reader=UrlReader(),
         read_media_facts=read_media_facts,
@@ -136,7 +136,7 @@ def _cloudflare_url() -> "CloudflareUrl":
 
     return CloudflareUrl(
         recordings=DynamoRecordings(),
-        recorder=provider("workflow"),
+        provider=provider("workflow"),
         clock=now,
         deadlines=deadlines(),
     )
@@ -174,7 +174,7 @@ def mark_ready(*, on_stored: OnStored) -> "AdmitFile":
 
     return AdmitFile(
         recordings=DynamoRecordings(),
-        recorder=provider("workflow"),
+        provider=provider("workflow"),
         files=R2Bucket(),
         clock=now,
         limits=attempt_limits(),

@@ -39,7 +39,7 @@ def held(**facts: Any) -> Held:
     return Held(**made | facts)
 
 
-def capture(**facts: Any) -> ProviderRecording:
+def provider_recording(**facts: Any) -> ProviderRecording:
     made: dict[str, Any] = {"id": "capture_1", "meeting_id": "meeting_1", "sha256": FILE, "size_bytes": 1000}
     return ProviderRecording(**made | facts)
 
@@ -58,9 +58,13 @@ def good(**facts: Any) -> Found:
         ),
         held(id="rec_3", cloudflare_recording_id="capture_3", status="archived", deleted=True),
     ]
-    captures = [capture(), capture(id="capture_2", sha256=None, size_bytes=None), capture(id="capture_3")]
+    provider_recordings = [
+        provider_recording(),
+        provider_recording(id="capture_2", sha256=None, size_bytes=None),
+        provider_recording(id="capture_3"),
+    ]
     found = Found(
-        captures=captures,
+        provider_recordings=provider_recordings,
         recordings=recordings,
         owners={"meeting_1": ("a", "room_1")},
         tallies=tallies_of(recordings),
@@ -101,7 +105,7 @@ PLANTED: dict[str, tuple[Callable[[], Found], set[str]]] = {
     "an entry of the open list": (lambda: good(open=["rec_1"]), {"everything is final"}),
     "a room that is still held": (lambda: good(held_rooms=["room_1"]), {"everything is final"}),
     "a capture without a recording": (
-        lambda: good(captures=[*good().captures, capture(id="capture_4")]),
+        lambda: good(provider_recordings=[*good().provider_recordings, provider_recording(id="capture_4")]),
         {"each capture is one recording"},
     ),
     "a capture that is two recordings": (
@@ -121,7 +125,9 @@ PLANTED: dict[str, tuple[Callable[[], Found], set[str]]] = {
         {"each recording is the truth"},
     ),
     "a ready one without a file at Cloudflare": (
-        lambda: good(captures=[capture(sha256=None, size_bytes=None), *good().captures[1:]]),
+        lambda: good(
+            provider_recordings=[provider_recording(sha256=None, size_bytes=None), *good().provider_recordings[1:]]
+        ),
         {"each recording is the truth"},
     ),
     "a file of another size": (counted(held(size_bytes=999)), {"each recording is the truth"}),

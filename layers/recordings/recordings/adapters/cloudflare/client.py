@@ -74,28 +74,28 @@ class RealtimeKitClient:
             started = _recording(self._api.call("POST", "/recordings", body={**body, "storage_config": storage}))
         except ProviderRefused:
             # Cloudflare may reject the storage, or the start itself because a recording is running.
-            if self.active(meeting_id) is not None:
+            if self.find_active(meeting_id) is not None:
                 raise
             return _recording(self._api.call("POST", "/recordings", body=body))
         return replace(started, delivery_key=f"{folder}/{started.file_name}" if started.file_name else None)
 
-    def stop(self, capture_id: str) -> ProviderRecording:
-        path = f"/recordings/{_quoted(capture_id)}"
+    def stop(self, cloudflare_recording_id: str) -> ProviderRecording:
+        path = f"/recordings/{_quoted(cloudflare_recording_id)}"
         try:
             data = self._api.call("PUT", path, body={"action": "stop"})
         except ProviderRefused:
             # The response to a second stop is not documented, so the recording's status decides.
-            provider_recording = self.get(capture_id)
+            provider_recording = self.get(cloudflare_recording_id)
             if provider_recording.status.running:
                 raise
             return provider_recording
-        return _recording(data, capture_id)
+        return _recording(data, cloudflare_recording_id)
 
-    def get(self, capture_id: str) -> ProviderRecording:
-        data = self._api.call("GET", f"/recordings/{_quoted(capture_id)}")
-        return _recording(data, capture_id)
+    def get(self, cloudflare_recording_id: str) -> ProviderRecording:
+        data = self._api.call("GET", f"/recordings/{_quoted(cloudflare_recording_id)}")
+        return _recording(data, cloudflare_recording_id)
 
-    def active(self, meeting_id: str) -> ProviderRecording | None:
+    def find_active(self, meeting_id: str) -> ProviderRecording | None:
         try:
             active = _recording(self._api.call("GET", f"/recordings/active-recording/{_quoted(meeting_id)}"))
         except ProviderNotFound:
@@ -103,20 +103,20 @@ class RealtimeKitClient:
         if not active.tracks:
             return active
         # It is not documented whether a track recording is the active one. A composite one may run beside it.
-        newest = islice(self.captures(meeting_id), PAGE_SIZE)
+        newest = islice(self.list_by_meeting(meeting_id), PAGE_SIZE)
         return next((listed for listed in newest if listed.status.running and not listed.tracks), None)
 
-    def captures(self, meeting_id: str) -> Iterator[ProviderRecording]:
+    def list_by_meeting(self, meeting_id: str) -> Iterator[ProviderRecording]:
         return self._list_all({"meeting_id": meeting_id})
 
-    def session_ended_at(self, session_id: str) -> datetime | None:
+    def find_session_end(self, session_id: str) -> datetime | None:
         try:
             return Session.parse(self._api.call("GET", f"/sessions/{_quoted(session_id)}")).end
         except ProviderNotFound:
             # An unknown session is no reason to stop a recording.
             return None
 
-    def recent(self, number: int) -> tuple[Sequence[ProviderRecording], bool]:
+    def list_page(self, number: int) -> tuple[Sequence[ProviderRecording], bool]:
         return self._read_page({}, number)
 
     def create_meeting(self, title: str, *, record_on_start: bool) -> str:
@@ -126,10 +126,10 @@ class RealtimeKitClient:
             raise ProviderError("Cloudflare created a meeting without an id.")
         return meeting.id
 
-    def meeting_records_on_start(self, meeting_id: str) -> bool | None:
+    def get_record_on_start(self, meeting_id: str) -> bool | None:
         return Meeting.model_validate(self._api.call("GET", f"/meetings/{_quoted(meeting_id)}")).record_on_start
 
-    def set_meeting(self, meeting_id: str, *, record_on_start: bool) -> None:
+    def set_record_on_start(self, meeting_id: str, *, record_on_start: bool) -> None:
         self._api.call("PATCH", f"/meetings/{_quoted(meeting_id)}", body={"record_on_start": record_on_start})
 
     def _list_all(self, filters: Mapping[str, str]) -> Iterator[ProviderRecording]:
@@ -142,13 +142,13 @@ class RealtimeKitClient:
         repeated_pages = 0
         for number in range(1, MAX_PAGES + 1):
             listed, has_more = self._read_page(filters, number)
-            new = [row for row in listed if row.id not in seen]
+            new = [row for row in listed if row.cloudflare_recording_id not in seen]
             # A page without readable rows does not count: readable ones may follow.
             repeated_pages = repeated_pages + 1 if listed and not new else 0
             for row in new:
                 # Cloudflare can list a row twice on one page.
-                if row.id not in seen:
-                    seen.add(row.id)
+                if row.cloudflare_recording_id not in seen:
+                    seen.add(row.cloudflare_recording_id)
                     yield row
             if not has_more or repeated_pages == MAX_REPEATED_PAGES:
                 return

@@ -160,7 +160,7 @@ class RecordingRow(Response):
         urls = [*_urls(self.download_url)]
         tracks = len(urls) > 1 or self._has_tracks()
         return ProviderRecording(
-            id=self.id,
+            cloudflare_recording_id=self.id,
             status=self.status,
             invoked_at=invoked or now,
             started_at=_between(self.started_time, earliest, latest),

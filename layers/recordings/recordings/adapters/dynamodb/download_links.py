@@ -28,14 +28,14 @@ class DynamoDownloadLinks:
 
     def note_expiry(self, recording: Recording, *, until: datetime) -> bool:
         file = recording.file
-        if file is None or file.provider != "r2":
+        if file is None or file.store != "r2":
             return False
         stored = RecordingItem.file
         try:
             with Transaction() as transaction:
                 transaction.require(
                     RecordingItem.at(recording),
-                    (nested(stored.store) == file.provider) & (nested(stored.key) == file.key),
+                    (nested(stored.store) == file.store) & (nested(stored.key) == file.key),
                     otherwise=lambda _: _FileMoved(),
                 )
                 transaction.update(

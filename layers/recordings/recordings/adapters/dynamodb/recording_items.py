@@ -26,18 +26,9 @@ from recordings.adapters.dynamodb.attributes import (
 from recordings.adapters.dynamodb.connection import Item, NullKeepingMap
 from recordings.adapters.dynamodb.keys import LINK, partition
 from recordings.adapters.dynamodb.settings import retention
-from recordings.domain.recording import (
-    Archive,
-    ArchiveState,
-    Failure,
-    HeldFile,
-    Origin,
-    Progress,
-    Recording,
-    Store,
-    StoredFile,
-    Tier,
-)
+from recordings.domain.archive import Archive, ArchiveState, Tier
+from recordings.domain.recording import Failure, Origin, Progress, Recording
+from recordings.domain.stored_file import HeldFile, Store, StoredFile
 
 OPEN: Final = "OPEN"
 
@@ -71,7 +62,7 @@ class FileMap(NullKeepingMap):
     @classmethod
     def from_domain(cls, file: StoredFile) -> Self:
         return cls(
-            store=file.provider,
+            store=file.store,
             key=file.key,
             size_bytes=file.size_bytes,
             content_type=file.content_type,
@@ -82,7 +73,7 @@ class FileMap(NullKeepingMap):
 
     def to_domain(self) -> StoredFile:
         return StoredFile(
-            provider=self.store,
+            store=self.store,
             key=self.key,
             size_bytes=self.size_bytes,
             content_type=self.content_type,

@@ -46,7 +46,7 @@ from recordings.domain.errors import (
 )
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Progress, Recording
-from recordings.domain.room_range import EVERY_ROOM, RoomRange
+from recordings.domain.room_range import ALL_ROOMS, RoomRange
 from recordings.domain.tally import difference
 from recordings.ports.repositories import CountedPage, Filter
 
@@ -101,7 +101,7 @@ class DynamoRecordings:
     def put_back(self, recording: Recording) -> None:
         item, absent = RecordingItem.from_domain(recording), RecordingItem.pk.does_not_exist()
         try:
-            if not recording.open:
+            if not recording.unfinished:
                 put_item(item, absent)
                 return
             with Transaction() as transaction:
@@ -187,15 +187,15 @@ class DynamoRecordings:
                 if recording is None:
                     # Purged before it was finished.
                     delete_item(item)
-                elif recording.open:
+                elif recording.unfinished:
                     yield recording
 
-    def list_all(self, tenant_id: str, rooms: RoomRange = EVERY_ROOM) -> Iterator[Recording]:
+    def list_all(self, tenant_id: str, rooms: RoomRange = ALL_ROOMS) -> Iterator[Recording]:
         for name in ("REC", "TRASH"):
             for item in query_items(
                 RecordingItem, partition(tenant_id, name), only=_in_rooms(rooms), newest_first=True
             ):
-                if rooms.holds(item.room_id):
+                if rooms.contains(item.room_id):
                     yield item.to_domain()
 
     def store_task_token(self, recording: Recording, token: str) -> None:
@@ -239,10 +239,10 @@ def _free_room(transaction: Transaction, recording: Recording) -> None:
 
 def _note_unfinished(transaction: Transaction, before: Recording | None, after: Recording) -> None:
     """Add a recording to the unfinished ones, or remove it, where the change does so."""
-    was_open = before is not None and before.open
-    if after.open and not was_open:
+    was_open = before is not None and before.unfinished
+    if after.unfinished and not was_open:
         transaction.save(UnfinishedItem.from_domain(after))
-    elif was_open and not after.open:
+    elif was_open and not after.unfinished:
         transaction.delete(UnfinishedItem.from_domain(after))
 
 
@@ -251,7 +251,7 @@ def _changes_one_item(before: Recording, after: Recording) -> bool:
     return (
         (before.deleted_at is None) == (after.deleted_at is None)
         and before.status is after.status
-        and before.open == after.open
+        and before.unfinished == after.unfinished
         and not difference(before, after)
     )
 
@@ -301,7 +301,7 @@ def _in_rooms(rooms: RoomRange) -> Condition | None:
     """
     if rooms.whole:
         return None
-    first, last = rooms.ids
+    first, last = rooms.id_bounds
     condition: Condition = RecordingItem.room_id >= first
     if rooms.high is not None:
         up_to_last: Condition = RecordingItem.room_id <= last

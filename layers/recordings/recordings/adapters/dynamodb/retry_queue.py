@@ -1,4 +1,8 @@
-"""What the next sync processes, whatever its watermark."""
+"""The items that the next sync processes, whatever its watermark.
+
+An item is stored as JSON with the keys of the first release, so that both releases can read it after a deployment and
+after a rollback.
+"""
 
 import json
 from collections.abc import Sequence
@@ -8,7 +12,7 @@ from typing import Final
 from recordings.adapters.dynamodb.items import RetryItem
 from recordings.adapters.dynamodb.queries import query_items
 from recordings.adapters.dynamodb.writes import delete_item, put_item
-from recordings.ports.repositories import SyncItem
+from recordings.domain.sync import SyncItem
 
 PARTITION: Final = "LOOKS"
 # Cloudflare keeps no file longer than seven days.
@@ -16,19 +20,44 @@ RETRY_QUEUE_TTL: Final = timedelta(days=8)
 
 
 class DynamoRetryQueue:
-    """Implements ports.KeptLooks."""
+    """Implements ports.repositories.RetryQueue."""
 
-    def all(self) -> Sequence[SyncItem]:
-        return [json.loads(item.look) for item in query_items(RetryItem, PARTITION)]
+    def list_all(self) -> Sequence[SyncItem]:
+        return [_from_json(item.look) for item in query_items(RetryItem, PARTITION)]
 
-    def keep(self, look: SyncItem) -> None:
-        put_item(retry_item(look))
+    def add(self, item: SyncItem) -> None:
+        put_item(retry_item(item))
 
-    def drop(self, look: SyncItem) -> None:
-        delete_item(retry_item(look))
+    def remove(self, item: SyncItem) -> None:
+        delete_item(retry_item(item))
 
 
-def retry_item(look: SyncItem) -> RetryItem:
-    """Return the item that keeps a look for the syncs to come."""
-    name = look["capture_id"] or f"MEETING#{look['meeting_id']}"
-    return RetryItem(PARTITION, name, look=json.dumps(look), expires_at=RETRY_QUEUE_TTL)
+def retry_item(item: SyncItem) -> RetryItem:
+    """Return the table's item for an item of the retry queue."""
+    name = item.cloudflare_recording_id or f"MEETING#{item.meeting_id}"
+    return RetryItem(PARTITION, name, look=_to_json(item), expires_at=RETRY_QUEUE_TTL)
+
+
+def _to_json(item: SyncItem) -> str:
+    return json.dumps(
+        {
+            "capture_id": item.cloudflare_recording_id,
+            "meeting_id": item.meeting_id,
+            "sure": item.meeting_confirmed,
+            "tenant_id": item.tenant_id,
+            "recording_id": item.recording_id,
+            "kept": item.queued,
+        }
+    )
+
+
+def _from_json(text: str) -> SyncItem:
+    document = json.loads(text)
+    return SyncItem(
+        cloudflare_recording_id=document["capture_id"],
+        meeting_id=document["meeting_id"],
+        meeting_confirmed=document["sure"],
+        tenant_id=document["tenant_id"],
+        recording_id=document["recording_id"],
+        queued=document["kept"],
+    )

@@ -28,7 +28,8 @@ from recordings.domain.errors import (
 )
 from recordings.domain.meeting import MeetingOwnership
 from recordings.domain.room import Room
-from recordings.ports.repositories import Page, at_meeting
+from recordings.domain.sync import SyncItem
+from recordings.ports.repositories import Page
 from recordings.request_context import cleanup
 
 CREATION_LOCK_TTL: Final = timedelta(hours=24)
@@ -59,7 +60,7 @@ class DynamoRooms:
             _save_ownership(transaction, known, taken, lambda _: MeetingInUse())
             transaction.delete(_creation_lock(room.tenant_id, room.id))
             if adopted or sync_meeting:
-                transaction.save(retry_item(at_meeting(room.meeting_id)))
+                transaction.save(retry_item(SyncItem.of_meeting(room.meeting_id)))
             if is_first:
                 # The rooms of a tenant that are made together must not meet on this item.
                 transaction.update(tenant, [TenantItem.tenant_id.set(room.tenant_id)])
@@ -99,10 +100,10 @@ class DynamoRooms:
                 taken = MeetingOwnership.begin(after, adopted=True) if known is None else known.taken_by(after)
                 _save_ownership(transaction, known, taken, lambda _: MeetingInUse())
                 self._release_meeting(transaction, before, after.updated_at, changed)
-                transaction.save(retry_item(at_meeting(after.meeting_id)))
-                transaction.save(retry_item(at_meeting(before.meeting_id)))
+                transaction.save(retry_item(SyncItem.of_meeting(after.meeting_id)))
+                transaction.save(retry_item(SyncItem.of_meeting(before.meeting_id)))
             elif before.record_on_start is not after.record_on_start:
-                transaction.save(retry_item(at_meeting(after.meeting_id)))
+                transaction.save(retry_item(SyncItem.of_meeting(after.meeting_id)))
 
     def _release_meeting(
         self, transaction: Transaction, room: Room, at: datetime, otherwise: Callable[[object], Exception]
@@ -137,7 +138,7 @@ class DynamoRooms:
                 otherwise=error,
             )
             self._release_meeting(transaction, room, now, changed)
-            transaction.save(retry_item(at_meeting(room.meeting_id)))
+            transaction.save(retry_item(SyncItem.of_meeting(room.meeting_id)))
             # Its recordings go on showing the name.
             transaction.save(RoomNameItem(partition(room.tenant_id, "ROOMNAME"), room.id, name=room.name))
 

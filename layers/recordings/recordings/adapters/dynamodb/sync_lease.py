@@ -1,4 +1,4 @@
-"""The watermark of the scheduled sync, and who runs it."""
+"""The lease of the scheduled sync, and its watermark."""
 
 from datetime import datetime
 from typing import Final
@@ -6,15 +6,15 @@ from typing import Final
 from recordings.adapters.dynamodb.items import SyncLeaseItem
 from recordings.adapters.dynamodb.writes import update_item
 from recordings.domain.errors import ConcurrentUpdate
-from recordings.services.sync.sync_all import FULL_EVERY, SyncWindow
+from recordings.domain.sync import FULL_SYNC_INTERVAL, SyncWindow
 
 KEY: Final = ("SYNC", "STATE")
 
 
 class DynamoSyncLease:
-    """Implements sync_all.SyncState."""
+    """Implements ports.repositories.SyncLease."""
 
-    def begin(self, *, nonce: str, now: datetime, until: datetime) -> SyncWindow | None:
+    def acquire(self, *, nonce: str, now: datetime, until: datetime) -> SyncWindow | None:
         lease = SyncLeaseItem.lease_until
         try:
             before = update_item(
@@ -30,7 +30,7 @@ class DynamoSyncLease:
         # With its own nonce this call wrote it before, and the response was lost: when the previous sync began is no
         # longer known.
         last = before.began_at if before.nonce != nonce else None
-        return SyncWindow(before.watermark, before.full_at is None or now - before.full_at >= FULL_EVERY, last)
+        return SyncWindow(before.watermark, before.full_at is None or now - before.full_at >= FULL_SYNC_INTERVAL, last)
 
     def renew(self, *, nonce: str, until: datetime) -> None:
         try:
@@ -39,7 +39,7 @@ class DynamoSyncLease:
             # Another sync holds it.
             return
 
-    def end(self, *, nonce: str, watermark: datetime | None, full_at: datetime | None) -> None:
+    def release(self, *, nonce: str, watermark: datetime | None, full_at: datetime | None) -> None:
         actions = [
             SyncLeaseItem.ended_by.set(nonce),
             SyncLeaseItem.nonce.remove(),

@@ -14,8 +14,8 @@ from recordings import settings
 from recordings.adapters.aws.deadline import bounded
 from recordings.adapters.aws.errors import NO_EXPEDITED, NO_OBJECT, RESTORING, Refused, translated_errors
 from recordings.adapters.storage.bucket import Bucket, presigned
+from recordings.domain.archive import Tier
 from recordings.domain.errors import RetrievalRefused
-from recordings.domain.recording import Tier
 from recordings.ports.storage import RestoreStatus
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from recordings.adapters.aws.errors import translated_errors
 from recordings.adapters.storage.bucket import Bucket
 from recordings.domain.purge import ItemKind, StoreItem
-from recordings.domain.recording import Store
+from recordings.domain.stored_file import Store
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Final
 
 from recordings.domain.errors import ProviderFailure, ProviderThrottled, Throttled
 from recordings.domain.meeting import RecordingOwner
-from recordings.domain.provider_recording import KEPT, ProviderRecording, begun_since, reaches_beyond
+from recordings.domain.provider_recording import FILE_RETENTION, ProviderRecording, ends_before, started_since
 from recordings.domain.room import Room
 from recordings.ports.provider import RecordingProvider
 from recordings.ports.repositories import Recordings, Rooms
@@ -71,7 +71,7 @@ class Patience:
 class ListProviderRecordings:
     rooms: Rooms
     recordings: Recordings
-    recorder: RecordingProvider
+    provider: RecordingProvider
     patience: Patience
     clock: Clock
 
@@ -80,10 +80,10 @@ class ListProviderRecordings:
 
         Never raises what Cloudflare raises: the listing is incomplete then.
         """
-        found = Captures(self.clock() - KEPT)
+        found = Captures(self.clock() - FILE_RETENTION)
         try:
-            for captures in self._pages(tenant_id, found.oldest, until):
-                self._sort(captures, found, until)
+            for provider_recordings in self._pages(tenant_id, found.oldest, until):
+                self._sort(provider_recordings, found, until)
         except (ProviderThrottled, Throttled) as failure:
             # There was too much to list. What was seen can still be looked at, a call at a time.
             found.incomplete = said(failure)
@@ -94,10 +94,10 @@ class ListProviderRecordings:
     def _pages(self, tenant_id: str | None, oldest: datetime, until: datetime) -> Iterator[Sequence[ProviderRecording]]:
         number = 1
         while True:
-            captures, more = self.patience(partial(self.recorder.recent, number), until=until)
-            new = [*begun_since(captures, oldest)]
+            provider_recordings, more = self.patience(partial(self.provider.list_page, number), until=until)
+            new = [*started_since(provider_recordings, oldest)]
             yield new
-            if not more or reaches_beyond(captures, oldest):
+            if not more or ends_before(provider_recordings, oldest):
                 return
             if number == 1 and tenant_id is not None and new:
                 rooms = list(self._rooms_of(tenant_id))
@@ -107,7 +107,7 @@ class ListProviderRecordings:
                     for room in rooms:
                         # Whether a row names its meeting is not certain; this one's is known.
                         mine = self._of_meeting(room.meeting_id, oldest, until)
-                        yield [replace(capture, meeting_id=room.meeting_id) for capture in mine]
+                        yield [replace(provider_recording, meeting_id=room.meeting_id) for provider_recording in mine]
                     return
             number += 1
 
@@ -121,32 +121,36 @@ class ListProviderRecordings:
 
     def _of_meeting(self, meeting_id: str, oldest: datetime, until: datetime) -> list[ProviderRecording]:
         def ask() -> list[ProviderRecording]:
-            return list(begun_since(self.recorder.captures(meeting_id), oldest))
+            return list(started_since(self.provider.list_by_meeting(meeting_id), oldest))
 
         return self.patience(ask, until=until)
 
-    def _sort(self, captures: Sequence[ProviderRecording], found: Captures, until: datetime) -> None:
-        known = self.recordings.find_by_cloudflare_recording_ids([capture.id for capture in captures])
-        for capture in captures:
-            if capture.id in found.listed:
+    def _sort(self, provider_recordings: Sequence[ProviderRecording], found: Captures, until: datetime) -> None:
+        known = self.recordings.find_by_cloudflare_recording_ids(
+            [provider_recording.cloudflare_recording_id for provider_recording in provider_recordings]
+        )
+        for provider_recording in provider_recordings:
+            if provider_recording.cloudflare_recording_id in found.listed:
                 # Captures that began meanwhile pushed it on to this page.
                 continue
-            found.listed[capture.id] = capture
-            if capture.id in known:
+            found.listed[provider_recording.cloudflare_recording_id] = provider_recording
+            if provider_recording.cloudflare_recording_id in known:
                 continue
-            owner = self._owner_of(capture, found, until)
+            owner = self._owner_of(provider_recording, found, until)
             if owner is None:
                 found.unregistered += 1
             else:
-                found.unknown.setdefault(owner.tenant_id, []).append((owner, capture))
+                found.unknown.setdefault(owner.tenant_id, []).append((owner, provider_recording))
 
-    def _owner_of(self, capture: ProviderRecording, found: Captures, until: datetime) -> RecordingOwner | None:
-        meeting_id = capture.meeting_id or capture.likely_meeting_id
-        owner = FindOwner(rooms=self.rooms)(meeting_id, capture) if meeting_id is not None else None
-        if owner is None or capture.meeting_id is not None:
+    def _owner_of(
+        self, provider_recording: ProviderRecording, found: Captures, until: datetime
+    ) -> RecordingOwner | None:
+        meeting_id = provider_recording.meeting_id or provider_recording.likely_meeting_id
+        owner = FindOwner(rooms=self.rooms)(meeting_id, provider_recording) if meeting_id is not None else None
+        if owner is None or provider_recording.meeting_id is not None:
             return owner
         # Only its file's name hints at the meeting: the meeting itself must list it.
         if owner.meeting_id not in found.of_meeting:
             mine = self._of_meeting(owner.meeting_id, found.oldest, until)
-            found.of_meeting[owner.meeting_id] = {one.id for one in mine}
-        return owner if capture.id in found.of_meeting[owner.meeting_id] else None
+            found.of_meeting[owner.meeting_id] = {one.cloudflare_recording_id for one in mine}
+        return owner if provider_recording.cloudflare_recording_id in found.of_meeting[owner.meeting_id] else None

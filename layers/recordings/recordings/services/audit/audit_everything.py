@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
-from recordings.domain.recording import Store
 from recordings.domain.storage_keys import DELIVERED, QUARANTINE, ROOTS
+from recordings.domain.stored_file import Store
 from recordings.ports.repositories import Recordings, Tenants
 from recordings.ports.system import Clock
 from recordings.services.audit.audit_captures import Captures, ListProviderRecordings
@@ -71,7 +71,7 @@ class AuditEverything:
     tenants: Tenants
     recordings: Recordings
     shelves: Mapping[Store, Shelf]
-    captures: ListProviderRecordings
+    provider_recordings: ListProviderRecordings
     storage: AuditStorage
     clock: Clock
 
@@ -91,15 +91,17 @@ class AuditEverything:
         """
         audit = Audit(began=self.clock(), goes_on=goes_on)
         until = audit.began + LONGEST
-        captures = self.captures(tenant_id, until=audit.began + LONGEST_LISTING)
-        look = partial(self.storage, captures=captures, repair=repair, until=until, min_age=min_age)
+        provider_recordings = self.provider_recordings(tenant_id, until=audit.began + LONGEST_LISTING)
+        look = partial(
+            self.storage, provider_recordings=provider_recordings, repair=repair, until=until, min_age=min_age
+        )
         if tenant_id is not None:
             self._look_at_all([tenant_id], look, audit, tell, until)
         else:
-            self._look_at_all(self._waiting(captures, audit, unless_since), look, audit, tell, until)
-            audit.unregistered = captures.unregistered
-        if captures.incomplete is not None:
-            audit.incomplete.append(f"Cloudflare could not be compared whole ({captures.incomplete})")
+            self._look_at_all(self._waiting(provider_recordings, audit, unless_since), look, audit, tell, until)
+            audit.unregistered = provider_recordings.unregistered
+        if provider_recordings.incomplete is not None:
+            audit.incomplete.append(f"Cloudflare could not be compared whole ({provider_recordings.incomplete})")
         return audit
 
     def _look_at_all(
@@ -159,9 +161,9 @@ class AuditEverything:
         self.tenants.note_audit(tenant_id, at=began)
         return True
 
-    def _waiting(self, captures: Captures, audit: Audit, unless_since: datetime | None) -> Sequence[str]:
+    def _waiting(self, provider_recordings: Captures, audit: Audit, unless_since: datetime | None) -> Sequence[str]:
         """Whoever has, or has had, a room, an open recording, a file, an unfinished upload or a capture."""
-        known: dict[str, datetime | None] = dict.fromkeys(captures.unknown)
+        known: dict[str, datetime | None] = dict.fromkeys(provider_recordings.unknown)
         known |= dict.fromkeys(recording.tenant_id for recording in self.recordings.list_unfinished())
         strays: dict[tuple[Store, str], None] = {}
         for store, root, name in self._entries():

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
-from recordings.domain.recording import Store
+from recordings.domain.stored_file import Store
 
 # What is missing, or owned by nobody, counts only when two complete listings this far apart say so.
 APART: Final = timedelta(hours=6)
@@ -78,7 +78,7 @@ class Stalled:
 class Adopted:
     """A capture that became a recording."""
 
-    capture_id: str
+    cloudflare_recording_id: str
     recording_id: str
 
 

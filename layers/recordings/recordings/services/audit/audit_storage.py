@@ -26,11 +26,12 @@ from recordings.domain.errors import (
 )
 from recordings.domain.lifecycle import Status
 from recordings.domain.meeting import RecordingOwner
-from recordings.domain.provider_recording import KEPT, ProviderRecording
-from recordings.domain.reconciliation import SETTLED, Act, Deadlines, reconcile
-from recordings.domain.recording import Recording, Store, StoredFile
+from recordings.domain.provider_recording import FILE_RETENTION, ProviderRecording
+from recordings.domain.reconciliation import SETTLED, Action, Deadlines, reconcile
+from recordings.domain.recording import Recording
 from recordings.domain.room_range import RoomRange
 from recordings.domain.storage_keys import ROOTS, FileKind, is_below, owner_of
+from recordings.domain.stored_file import Store, StoredFile
 from recordings.ports.executions import ProcessingExecutions
 from recordings.ports.provider import RecordingProvider
 from recordings.ports.repositories import OpenFindings, Recordings, Rooms
@@ -106,7 +107,7 @@ class _Look:
 
     report: Report
     rooms: RoomRange
-    captures: Captures
+    provider_recordings: Captures
     now: datetime
     until: datetime
     repair: bool
@@ -126,8 +127,8 @@ class _Look:
 class AuditStorage:
     rooms: Rooms
     recordings: Recordings
-    recorder: RecordingProvider
-    workflow: ProcessingExecutions
+    provider: RecordingProvider
+    executions: ProcessingExecutions
     shelves: Mapping[Store, Shelf]
     suspects: OpenFindings
     reconcile: ReconcileRecording
@@ -138,7 +139,7 @@ class AuditStorage:
     def __call__(
         self,
         tenant_id: str,
-        captures: Captures,
+        provider_recordings: Captures,
         *,
         repair: bool,
         until: datetime,
@@ -155,7 +156,7 @@ class AuditStorage:
 
         def compare(high: str | None, stored: Sequence[_Stored]) -> None:
             rooms = RoomRange(low, high)
-            look = _Look(Report(tenant_id), rooms, captures, self.clock(), until, repair)
+            look = _Look(Report(tenant_id), rooms, provider_recordings, self.clock(), until, repair)
             self._look_at_rooms(look, stored, min_age)
             report.add(look.report)
 
@@ -190,7 +191,7 @@ class AuditStorage:
         self._judge(look)
         if look.repair:
             self._clear(look)
-        look.report.compared = look.captures.incomplete is None
+        look.report.compared = look.provider_recordings.incomplete is None
 
     def _in_time(self, until: datetime) -> None:
         if self.clock() >= until:
@@ -215,7 +216,7 @@ class AuditStorage:
         report.recordings += 1
         look.read.add(recording.id)
         look.owned |= _owned_by(recording)
-        if recording.open:
+        if recording.unfinished:
             look.busy.add(recording.id)
         if _keeps_quarantine(recording, look.now):
             look.quarantined.add(recording.id)
@@ -224,7 +225,7 @@ class AuditStorage:
             if look.now - since > LONGEST_MOVE:
                 report.stalled.append(Stalled(recording_id=recording.id, step="archiving", since=since))
             return
-        if file is not None and _fault(file, files.get((file.provider, file.key))) is not None:
+        if file is not None and _fault(file, files.get((file.store, file.key))) is not None:
             look.doubtful.append(recording)
         if self._is_stuck(recording, look.now):
             look.stuck[recording.id] = recording
@@ -245,15 +246,15 @@ class AuditStorage:
         file = recording.file
         if closely:
             file = self._file_of(recording)
-            found = self.shelves[file.provider].head(file.key) if file is not None else None
+            found = self.shelves[file.store].head(file.key) if file is not None else None
             if file is None or self._file_of(recording) != file:
                 return
         elif file is not None:
-            found = files.get((file.provider, file.key))
+            found = files.get((file.store, file.key))
         if file is None or (fault := _fault(file, found)) is None:
             return
         if found is None:
-            name = f"phantom:{recording.id}:{file.provider}:{file.key}"
+            name = f"phantom:{recording.id}:{file.store}:{file.key}"
             look.suspected[name] = partial(self._tell_phantom, look, recording.id, file)
         elif fault == "size":
             mismatch = Mismatch(recording_id=recording.id, kind="size", recorded=file.size_bytes, found=found[0])
@@ -275,122 +276,132 @@ class AuditStorage:
         """Whether its run has given up, or has died."""
         if recording.status is not Status.PROCESSING:
             return False
-        return recording.stalled or (not recording.fresh(now) and not self.workflow.is_running(recording))
+        return recording.stalled or (not recording.recently_started(now) and not self.executions.is_running(recording))
 
     def _differs(self, recording: Recording, look: _Look) -> bool:
         """Whether the listing tells something else of it, or should tell of it and does not."""
-        theirs = look.captures.listed.get(recording.cloudflare_recording_id or "")
-        if theirs is None:
+        provider_recording = look.provider_recordings.listed.get(recording.cloudflare_recording_id or "")
+        if provider_recording is None:
             # What is not in a listing is asked for by its id, but only a whole listing can lack anything.
-            return recording.status in OPEN and look.captures.incomplete is None
+            return recording.status in OPEN and look.provider_recordings.incomplete is None
         if recording.id in look.stuck:
             return False
-        return self._act(recording, theirs) not in SETTLED
+        return self._act(recording, provider_recording) not in SETTLED
 
-    def _act(self, ours: Recording, theirs: ProviderRecording) -> Act:
-        return reconcile(ours, theirs, now=self.clock(), deadlines=self.deadlines).act
+    def _act(self, recording: Recording, provider_recording: ProviderRecording) -> Action:
+        return reconcile(recording, provider_recording, now=self.clock(), deadlines=self.deadlines).action
 
     def _look_at_cloudflare(self, look: _Look) -> None:
         unknown = [
-            (owner, capture)
-            for owner, capture in look.captures.unknown.get(look.report.tenant_id, [])
-            if look.rooms.holds(owner.room_id)
+            (owner, provider_recording)
+            for owner, provider_recording in look.provider_recordings.unknown.get(look.report.tenant_id, [])
+            if look.rooms.contains(owner.room_id)
         ]
         closer = [
             *(partial(self._compare, look, recording) for recording in look.differing),
-            *(partial(self._look_at_unknown, look, owner, capture) for owner, capture in unknown),
+            *(partial(self._look_at_unknown, look, owner, provider_recording) for owner, provider_recording in unknown),
             *(partial(self._bring, look, recording) for recording in look.stuck.values() if look.repair),
         ]
         for step in closer:
-            if look.captures.failed:
+            if look.provider_recordings.failed:
                 return
             if self.clock() >= look.until:
-                look.captures.incomplete = "the time was over"
+                look.provider_recordings.incomplete = "the time was over"
                 return
             try:
                 step()
             except (ProviderFailure, Throttled) as failure:
-                look.captures.fail(failure)
+                look.provider_recordings.fail(failure)
             except (RoomAlreadyRecording, ConcurrentUpdate, RecordingNotFound):
                 # Somebody else is at this very room or recording; the next look sees what they made of it.
                 continue
 
-    def _asked(self, look: _Look, capture_id: str | None) -> ProviderRecording | None:
+    def _asked(self, look: _Look, cloudflare_recording_id: str | None) -> ProviderRecording | None:
         """The capture as Cloudflare tells it now, or None when it knows no such capture."""
-        if capture_id is None:
+        if cloudflare_recording_id is None:
             return None
         try:
-            return self.patience(partial(self.recorder.get, capture_id), until=look.until)
+            return self.patience(partial(self.provider.get, cloudflare_recording_id), until=look.until)
         except ProviderNotFound:
             return None
 
     def _compare(self, look: _Look, recording: Recording) -> None:
         # Cloudflare first: what it told a moment ago is then in the records, if a webhook or a sync brought it in.
-        theirs = self._asked(look, recording.cloudflare_recording_id)
+        provider_recording = self._asked(look, recording.cloudflare_recording_id)
         ours = self.recordings.get_including_deleted(recording.tenant_id, recording.id)
-        if theirs is None:
+        if provider_recording is None:
             if ours.status in OPEN:
                 name = f"{ABSENT}:{ours.id}:{ours.cloudflare_recording_id}"
                 look.suspected[name] = partial(self._tell_absent, look, ours)
             return
-        if ours.id in look.stuck or self._act(ours, theirs) in SETTLED:
+        if ours.id in look.stuck or self._act(ours, provider_recording) in SETTLED:
             return
         look.report.mismatches.append(
-            Mismatch(recording_id=ours.id, kind="status", recorded=ours.status.value, found=theirs.status.value)
+            Mismatch(
+                recording_id=ours.id, kind="status", recorded=ours.status.value, found=provider_recording.status.value
+            )
         )
         if look.repair:
-            self._carry_out(look, ours, theirs)
+            self._carry_out(look, ours, provider_recording)
 
     def _bring(self, look: _Look, recording: Recording) -> None:
         """Bring a stuck recording in line; one that Cloudflare does not know (any more) is left to a person."""
-        theirs = self._asked(look, recording.cloudflare_recording_id)
-        if theirs is not None:
-            self._carry_out(look, self.recordings.get_including_deleted(recording.tenant_id, recording.id), theirs)
+        provider_recording = self._asked(look, recording.cloudflare_recording_id)
+        if provider_recording is not None:
+            self._carry_out(
+                look, self.recordings.get_including_deleted(recording.tenant_id, recording.id), provider_recording
+            )
 
-    def _carry_out(self, look: _Look, ours: Recording, theirs: ProviderRecording) -> None:
-        alive = ours.status is not Status.PROCESSING or self.workflow.is_running(ours)
-        act = reconcile(ours, theirs, now=self.clock(), run_alive=alive, deadlines=self.deadlines).act
-        changed = self.patience(partial(self.reconcile, None, ours, theirs, run_alive=alive), until=look.until)
+    def _carry_out(self, look: _Look, recording: Recording, provider_recording: ProviderRecording) -> None:
+        alive = recording.status is not Status.PROCESSING or self.executions.is_running(recording)
+        act = reconcile(
+            recording, provider_recording, now=self.clock(), is_running=alive, deadlines=self.deadlines
+        ).action
+        changed = self.patience(
+            partial(self.reconcile, None, recording, provider_recording, is_running=alive), until=look.until
+        )
         # A stop changes nothing here: Cloudflare tells of it.
-        if changed is not None or act is Act.STOP:
-            look.report.reconciled.append(ours.id)
+        if changed is not None or act is Action.STOP:
+            look.report.reconciled.append(recording.id)
 
-    def _look_at_unknown(self, look: _Look, listed: RecordingOwner, capture: ProviderRecording) -> None:
+    def _look_at_unknown(self, look: _Look, listed: RecordingOwner, provider_recording: ProviderRecording) -> None:
         """Tell a capture that no recording belongs to, and adopt it; unless one came after the listing."""
-        owner = FindOwner(rooms=self.rooms)(listed.meeting_id, capture)
+        owner = FindOwner(rooms=self.rooms)(listed.meeting_id, provider_recording)
         if (
             owner is None
             or owner.tenant_id != look.report.tenant_id
-            or self.recordings.find_by_cloudflare_recording_ids([capture.id])
+            or self.recordings.find_by_cloudflare_recording_ids([provider_recording.cloudflare_recording_id])
         ):
             return
         room = self.rooms.find_by_meeting_id(listed.meeting_id)
         if room is not None and room.lease_until is not None and room.lease_until > self.clock():
             # A start is under way, and this may be what it has just begun.
             return
-        if reconcile(None, capture, now=self.clock(), deadlines=self.deadlines).act is Act.NOTHING:
+        if reconcile(None, provider_recording, now=self.clock(), deadlines=self.deadlines).action is Action.NOTHING:
             # A track recording that runs: it is not imported before it has ended.
             return
         look.report.orphans.append(
             Orphan(
                 store="cloudflare",
-                key=capture.id,
-                size=capture.size_bytes,
-                at=capture.invoked_at,
+                key=provider_recording.cloudflare_recording_id,
+                size=provider_recording.size_bytes,
+                at=provider_recording.invoked_at,
                 room_id=owner.room_id,
             )
         )
         if look.repair:
-            theirs = self._asked(look, capture.id)
-            if theirs is None:
+            found = self._asked(look, provider_recording.cloudflare_recording_id)
+            if found is None:
                 return
             try:
-                made = self.patience(partial(self.reconcile, owner, None, theirs), until=look.until)
+                made = self.patience(partial(self.reconcile, owner, None, found), until=look.until)
             except MeetingReleased:
                 # It still runs where no room is: the sync brings it in when it has ended.
                 return
             if made is not None:
-                look.report.adopted.append(Adopted(capture_id=capture.id, recording_id=made.id))
+                look.report.adopted.append(
+                    Adopted(cloudflare_recording_id=provider_recording.cloudflare_recording_id, recording_id=made.id)
+                )
 
     # ---------------------------------------------------------------- judging, and clearing away
 
@@ -407,7 +418,7 @@ class AuditStorage:
             if name not in look.suspected
             and _is_in(look, name)
             # Of Cloudflare only a whole comparison can clear anybody.
-            and not (name.startswith(f"{ABSENT}:") and look.captures.incomplete is not None)
+            and not (name.startswith(f"{ABSENT}:") and look.provider_recordings.incomplete is not None)
         ]
         self.suspects.remove(tenant_id, gone)
         self.suspects.add(tenant_id, [name for name in look.suspected if name not in before], at=look.now)
@@ -419,12 +430,18 @@ class AuditStorage:
 
     def _tell_phantom(self, look: _Look, recording_id: str, file: StoredFile, suspicion: Suspicion) -> None:
         look.report.phantoms.append(
-            Phantom(recording_id=recording_id, store=file.provider, key=file.key, suspicion=suspicion)
+            Phantom(recording_id=recording_id, store=file.store, key=file.key, suspicion=suspicion)
         )
 
-    def _tell_absent(self, look: _Look, ours: Recording, suspicion: Suspicion) -> None:
+    def _tell_absent(self, look: _Look, recording: Recording, suspicion: Suspicion) -> None:
         look.report.mismatches.append(
-            Mismatch(recording_id=ours.id, kind="status", recorded=ours.status.value, found=ABSENT, suspicion=suspicion)
+            Mismatch(
+                recording_id=recording.id,
+                kind="status",
+                recorded=recording.status.value,
+                found=ABSENT,
+                suspicion=suspicion,
+            )
         )
 
     def _clear(self, look: _Look) -> None:
@@ -464,7 +481,7 @@ class AuditStorage:
             return False
         if owner.kind is FileKind.QUARANTINE:
             return _keeps_quarantine(recording, self.clock())
-        return recording.open or (store, key) in _owned_by(recording)
+        return recording.unfinished or (store, key) in _owned_by(recording)
 
 
 OPEN: Final = frozenset({Status.RECORDING, Status.PROCESSING})
@@ -473,7 +490,7 @@ OPEN: Final = frozenset({Status.RECORDING, Status.PROCESSING})
 def _owned_by(recording: Recording) -> set[tuple[Store, str]]:
     owned: set[tuple[Store, str]] = set()
     if recording.file is not None:
-        owned.add((recording.file.provider, recording.file.key))
+        owned.add((recording.file.store, recording.file.key))
     if recording.delivery_key is not None and (recording.file is None or recording.file.key == recording.delivery_key):
         owned.add(("r2", recording.delivery_key))
     archive = recording.archive
@@ -495,7 +512,7 @@ def _has_owner(one: _Stored, look: _Look) -> bool:
 
 def _keeps_quarantine(recording: Recording, now: datetime) -> bool:
     """Whether what was not accepted is still kept: until Cloudflare's copy is gone, or the recording has its file."""
-    return recording.open or (recording.status is Status.FAILED and now - recording.created_at <= KEPT)
+    return recording.unfinished or (recording.status is Status.FAILED and now - recording.created_at <= FILE_RETENTION)
 
 
 def _fault(file: StoredFile, found: tuple[int, str] | None) -> str | None:
@@ -542,7 +559,7 @@ def _is_in(look: _Look, name: str) -> bool:
         f"{root}{tenant}/" for store, roots in ROOTS.items() for root in roots if store == kind and is_below(root, key)
     )
     prefix = next((one for one in prefixes if key.startswith(one)), None)
-    return prefix is not None and look.rooms.has_folder(_folder(key, prefix))
+    return prefix is not None and look.rooms.contains_folder(_folder(key, prefix))
 
 
 def _name(one: _Stored) -> str:

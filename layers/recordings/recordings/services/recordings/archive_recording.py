@@ -8,7 +8,7 @@ from recordings.domain.recording import Recording
 from recordings.ports.executions import ArchivingExecutions
 from recordings.ports.repositories import Recordings
 from recordings.ports.system import Clock
-from recordings.services.recordings.change_recording import TRIES, start_now_or_by_sync
+from recordings.services.recordings.change_recording import MAX_ATTEMPTS, start_now_or_by_sync
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,13 +28,13 @@ class ArchiveRecording:
 
     def _stored(self, tenant_id: str, recording_id: str) -> Recording:
         before = self.recordings.get(tenant_id, recording_id)
-        for attempt in range(TRIES):
+        for attempt in range(MAX_ATTEMPTS):
             after = before.archiving(at=self.clock())
             try:
                 self.recordings.save(before, after)
                 return after
             except ConcurrentUpdate:
-                if attempt == TRIES - 1:
+                if attempt == MAX_ATTEMPTS - 1:
                     raise
             before = self.recordings.get(tenant_id, recording_id)
             if before.status is Status.ARCHIVED and before.archive_attempt == after.archive_attempt:

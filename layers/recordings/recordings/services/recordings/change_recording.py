@@ -1,8 +1,8 @@
-"""Change a recording that others may be changing too, and act on what was decided.
+"""Change a recording that other calls may change at the same time.
 
-Every command keeps one order: decide on what was read, store the decision on the condition that nothing has changed
-since, and only then act on it outside. Who is refused has therefore started nothing, and who dies after the store has
-left a decision that can be read: the same call, or the next sync, carries it out.
+Each command decides from what it read, stores the decision on the condition that nothing has changed since, and then
+acts. So a rejected call has started nothing. A call that dies after the write leaves a stored decision: the same call
+or the next sync carries it out.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from recordings.domain.errors import ConcurrentUpdate, Throttled
 from recordings.domain.recording import Recording
 from recordings.ports.repositories import Recordings
 
-TRIES: Final = 5
+MAX_ATTEMPTS: Final = 5
 
 
 def changed(
@@ -23,19 +23,22 @@ def changed(
     known: Recording | None = None,
     on_stored: Callable[[Recording], object] = lambda recording: None,
 ) -> Recording:
-    """Load, change and save, from the beginning when somebody else was faster; give the recording as it is then.
+    """Load, change and save a recording, again if another call was faster. Return it as it is stored then.
 
-    `change` may give what it was given: then nothing is written. With `known` the first try takes that instead of
-    loading it again. `on_stored` receives the recording that this call has stored. Raises ConcurrentUpdate when others
-    are faster each time, and what `load` and `change` raise.
+    If `change` returns its argument, nothing is written. The first attempt uses `known` instead of loading it.
+    `on_stored` receives the recording that this call has stored.
+
+    Raises:
+        ConcurrentUpdate: another call was faster in each attempt
+        Throttled: DynamoDB is busy or does not respond
     """
     before = known if known is not None else load()
-    for attempt in range(1, TRIES + 1):
+    for attempt in range(1, MAX_ATTEMPTS + 1):
         after = change(before)
         try:
             recordings.save(before, after)
         except ConcurrentUpdate:
-            if attempt == TRIES:
+            if attempt == MAX_ATTEMPTS:
                 raise
             before = load()
         else:
@@ -46,10 +49,9 @@ def changed(
 
 
 def start_now_or_by_sync(start: Callable[[], None]) -> None:
-    """Start the execution of a decision that is stored.
+    """Start the execution of a stored decision. If Step Functions is throttled, the next sync starts it.
 
-    The caller's wish is granted and cannot be asked for again. If Step Functions takes no execution now, the next sync
-    finds the decision without one and starts it.
+    The caller gets a success in both cases: the decision is stored, so the same call would be refused.
     """
     try:
         start()

@@ -1,4 +1,4 @@
-"""Delete a recording so that it can come back, and bring it back."""
+"""Delete and undelete a recording."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,14 @@ class DeleteRecording:
     clock: Clock
 
     def __call__(self, *, tenant_id: str, recording_id: str) -> Recording:
-        """Raises RecordingNotFound, RecordingInProgress or ConcurrentUpdate."""
+        """Delete a recording. Its files stay, and UndeleteRecording brings it back.
+
+        Raises:
+            RecordingNotFound: it does not exist, or is deleted
+            RecordingInProgress: it is being recorded
+            ConcurrentUpdate: other calls changed it at the same time
+            Throttled: DynamoDB is busy or does not respond
+        """
         return changed(
             self.recordings,
             lambda: self.recordings.get(tenant_id, recording_id),
@@ -27,7 +34,13 @@ class UndeleteRecording:
     recordings: Recordings
 
     def __call__(self, *, tenant_id: str, recording_id: str) -> Recording:
-        """One that is not deleted is given as it is. Raises RecordingNotFound or ConcurrentUpdate."""
+        """Bring a deleted recording back. One that is not deleted is returned unchanged.
+
+        Raises:
+            RecordingNotFound: it does not exist, or was purged
+            ConcurrentUpdate: other calls changed it at the same time
+            Throttled: DynamoDB is busy or does not respond
+        """
         return changed(
             self.recordings,
             lambda: self.recordings.get_including_deleted(tenant_id, recording_id),

@@ -7,11 +7,12 @@ from typing import Final, Protocol
 from recordings.domain.errors import RecordingFailed, Throttled
 from recordings.domain.lifecycle import Status
 from recordings.domain.media import file_extension
-from recordings.domain.recording import Recording, StoredFile
+from recordings.domain.recording import Recording
+from recordings.domain.stored_file import StoredFile
 from recordings.ports.repositories import DownloadLinks, Recordings
 from recordings.ports.storage import ArchiveStore
 from recordings.ports.system import Clock
-from recordings.services.recordings.change_recording import TRIES
+from recordings.services.recordings.change_recording import MAX_ATTEMPTS
 from recordings.services.recordings.restore_recording import WAITS
 
 NOTED_AHEAD: Final = timedelta(minutes=10)
@@ -66,7 +67,7 @@ class DownloadRecording:
 
     def __call__(self, *, tenant_id: str, recording_id: str, seconds: int) -> Ready | NotYet | Archived:
         """Raises RecordingNotFound, RecordingFailed or Throttled."""
-        for _ in range(TRIES):
+        for _ in range(MAX_ATTEMPTS):
             found = self._found(tenant_id, recording_id, seconds)
             if found is not None:
                 return found
@@ -81,7 +82,7 @@ class DownloadRecording:
         if file is None:
             return NotYet(recording)
         name = file_name_of(recording, file)
-        if file.provider == "r2":
+        if file.store == "r2":
             until = now + timedelta(seconds=seconds)
             if not self._is_kept(recording, until):
                 return None

@@ -19,8 +19,7 @@ from recordings.domain.purge import (
     StoreItem,
     may_be_purged,
 )
-from recordings.domain.recording import Store
-from recordings.domain.room_range import EVERY_ROOM
+from recordings.domain.room_range import ALL_ROOMS
 from recordings.domain.storage_keys import (
     FileKind,
     archive_prefix,
@@ -30,6 +29,7 @@ from recordings.domain.storage_keys import (
     quarantine_prefix,
     recording_prefix,
 )
+from recordings.domain.stored_file import Store
 from recordings.ports.events import EventBus
 from recordings.ports.repositories import PurgeRecords, Recordings
 from recordings.ports.system import Clock
@@ -187,7 +187,7 @@ class PurgeRecording:
             return
         others = [
             one
-            for one in self.recordings.list_all(record.tenant_id, EVERY_ROOM)
+            for one in self.recordings.list_all(record.tenant_id, ALL_ROOMS)
             if one.room_id == record.room_id and one.id != record.id
         ]
         for item in fitting:

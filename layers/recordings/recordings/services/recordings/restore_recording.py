@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from recordings.domain.archive import Archive, Tier
 from recordings.domain.errors import RecordingNotArchived, RetrievalRefused, TierNotOffered
 from recordings.domain.lifecycle import Status
-from recordings.domain.recording import Archive, Recording, Tier
+from recordings.domain.recording import Recording
 from recordings.ports.repositories import Recordings
 from recordings.ports.storage import ArchiveStore
 from recordings.ports.system import Clock
@@ -141,7 +142,7 @@ class TrackRestore:
         )
 
     def _seen(self, recording: Recording, now: datetime) -> Recording:
-        if recording.file is None or recording.file.provider != "s3" or recording.archive is None:
+        if recording.file is None or recording.file.store != "s3" or recording.archive is None:
             return recording
         found = self.vault.look(recording.file.key)
         if found is None or found.ongoing:

@@ -1,4 +1,4 @@
-"""Begin recording a room."""
+"""Start recording a room."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,98 +24,108 @@ from recordings.ports.system import Clock, Ids
 from recordings.services.rooms.meeting_owner import FindOwner
 from recordings.services.sync.import_recording import ImportRecording
 
-# Longer than the function may run, so that a lease only ends under a start that has died.
-LEASE: Final = timedelta(seconds=60)
+# Longer than the function's time-out, so that the lease expires only if the start has died.
+LEASE_DURATION: Final = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartRecording:
-    """Lock, ask Cloudflare, store: a crash after any of these is healed by the lease and by `active`.
+    """Locks the room, calls Cloudflare, stores the recording.
 
-    The lock is the stored decision, and its nonce the attempt: only who holds it still may store what it began.
+    After a crash in between the lease expires, and the next start or sync finds the recording at Cloudflare. Only the
+    call that still holds the lease can store what it started.
     """
 
     rooms: Rooms
     recordings: Recordings
-    recorder: RecordingProvider
+    provider: RecordingProvider
     clock: Clock
     new_id: Ids
     new_nonce: Callable[[], str]
 
     def __call__(self, *, tenant_id: str, room_id: str, max_duration_seconds: int | None) -> Recording:
-        """Raises RoomNotFound, RoomAlreadyRecording or a ProviderFailure; after any of these nothing is half done."""
+        """Return the recording that has started. After an error nothing remains half done.
+
+        Raises:
+            RoomNotFound: the room does not exist
+            RoomAlreadyRecording: another recording or start holds the room; the error has the recording if it is known
+            ProviderFailure: Cloudflare did not start it
+            Throttled: DynamoDB is busy or does not respond
+        """
         now, nonce = self.clock(), self.new_nonce()
-        room = self.rooms.acquire_lock(tenant_id, room_id, nonce=nonce, now=now, until=now + LEASE)
+        room = self.rooms.acquire_lock(tenant_id, room_id, nonce=nonce, now=now, until=now + LEASE_DURATION)
         try:
             return self._start(room, nonce, max_duration_seconds)
         except RecordingsError:
-            # Given back at once, so that the same call can be made again; a recording that took the room meanwhile
-            # has ended the lease, and then this changes nothing.
+            # The caller can repeat the call at once. If a recording holds the room meanwhile, this changes nothing.
             self.rooms.release_lock(tenant_id, room_id, nonce=nonce)
             raise
 
     def _start(self, room: Room, nonce: str, max_seconds: int | None) -> Recording:
-        running = self.recorder.active(room.meeting_id)
-        if running is not None:
-            self._refuse(room, running, nonce)
-        begun = self._begin(room, nonce, max_seconds)
+        active = self.provider.find_active(room.meeting_id)
+        if active is not None:
+            self._refuse(room, active, nonce)
+        started = self._start_at_provider(room, nonce, max_seconds)
         try:
-            # Nothing ran in the meeting of a room that we hold before we asked: it is this room's, whatever its times.
-            return self._import(RecordingOwner.of(room), begun, nonce)
+            # Nothing ran in the meeting before this call, so the recording is this room's, whatever its times are.
+            return self._import(RecordingOwner.of(room), started, nonce)
         except RecordingsError:
-            self._take_back(begun)
+            self._stop_unstored(started)
             raise
 
-    def _take_back(self, begun: ProviderRecording) -> None:
-        """End a capture that could not be stored: the caller is refused, and what nobody can see must not run."""
+    def _stop_unstored(self, started: ProviderRecording) -> None:
+        """Stop a recording that could not be stored. The caller gets an error, and could not see that it runs."""
         try:
-            self.recorder.stop(begun.id)
+            self.provider.stop(started.cloudflare_recording_id)
         except ProviderFailure:
-            # It runs on; the next call finds it running, or the next sync imports it.
+            # It keeps running. The next start finds it, or the next sync imports it.
             pass
 
-    def _begin(self, room: Room, nonce: str, max_seconds: int | None) -> ProviderRecording:
+    def _start_at_provider(self, room: Room, nonce: str, max_seconds: int | None) -> ProviderRecording:
         try:
-            return self.recorder.start(
+            return self.provider.start(
                 room.meeting_id, max_seconds=max_seconds, folder=delivery_folder(room.tenant_id, room.id)
             )
         except ProviderRefused:
-            # A running recording is one reason to refuse, and its status is not documented: look.
-            running = self.recorder.active(room.meeting_id)
-            if running is not None:
-                self._refuse(room, running, nonce)
+            # Cloudflare refuses a second recording, but does not document with which status.
+            active = self.provider.find_active(room.meeting_id)
+            if active is not None:
+                self._refuse(room, active, nonce)
             raise
         except ProviderFailure:
-            # The order may have been carried out and its answer lost. We hold the room and saw nothing running
-            # before we asked, so what runs now is ours.
-            running = self.recorder.active(room.meeting_id)
-            if running is None:
+            # The recording may have started although the response was lost. This call holds the room, and nothing ran
+            # before it, so a recording that runs now is its own.
+            active = self.provider.find_active(room.meeting_id)
+            if active is None:
                 raise
-            told = self._told(running)
-            if told.auto_started:
-                # Cloudflare began by itself at the same moment.
-                self._refuse(room, told, nonce)
-            return told
+            complete = self._complete(active)
+            if complete.auto_started:
+                # Cloudflare started it automatically at the same time.
+                self._refuse(room, complete, nonce)
+            return complete
 
-    def _refuse(self, room: Room, running: ProviderRecording, nonce: str) -> NoReturn:
+    def _refuse(self, room: Room, active: ProviderRecording, nonce: str) -> NoReturn:
         raise RoomAlreadyRecording(
             "the room is already being recorded; stop that recording first",
-            blocker=self._blocker(room, running, nonce),
+            blocker=self._blocker(room, active, nonce),
         )
 
-    def _blocker(self, room: Room, running: ProviderRecording, nonce: str) -> Recording | None:
-        """What runs, as a recording of ours; None when it is not this tenant's to see."""
-        owner = FindOwner(rooms=self.rooms)(room.meeting_id, running, room=room)
+    def _blocker(self, room: Room, active: ProviderRecording, nonce: str) -> Recording | None:
+        """Import the running recording. Return None if it does not belong to this tenant."""
+        owner = FindOwner(rooms=self.rooms)(room.meeting_id, active, room=room)
         if owner is None:
             return None
         try:
-            return self._import(owner, self._told(running), nonce)
+            return self._import(owner, active, nonce)
         except (ConcurrentUpdate, NotOurs):
             return None
 
-    def _import(self, owner: RecordingOwner, capture: ProviderRecording, nonce: str) -> Recording:
-        return ImportRecording(recordings=self.recordings, new_id=self.new_id)(owner, self._told(capture), nonce=nonce)
+    def _import(self, owner: RecordingOwner, provider_recording: ProviderRecording, nonce: str) -> Recording:
+        import_recording = ImportRecording(recordings=self.recordings, new_id=self.new_id)
+        return import_recording(owner, self._complete(provider_recording), nonce=nonce)
 
-    def _told(self, capture: ProviderRecording) -> ProviderRecording:
-        # `active` does not tell why the capture began; `get` and `start` do.
-        return capture if capture.auto_started is not None else self.recorder.get(capture.id)
+    def _complete(self, provider_recording: ProviderRecording) -> ProviderRecording:
+        # `find_active` does not return whether a recording started automatically. `get` and `start` do.
+        if provider_recording.auto_started is not None:
+            return provider_recording
+        return self.provider.get(provider_recording.cloudflare_recording_id)

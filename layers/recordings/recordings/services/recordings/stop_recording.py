@@ -24,61 +24,70 @@ from recordings.services.sync.import_recording import ImportRecording
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopRecording:
-    """Store that it is to stop, tell Cloudflare, store the end, start the workflow.
+    """Stores that the recording must stop, stops it at Cloudflare, stores its end, starts the execution.
 
-    A stop must not get lost: once it is decided it holds, also when Cloudflare fails or this function dies. The
-    recording stays `recording` and keeps its room until Cloudflare has stopped; the same call or the next sync goes on.
+    A stop must not get lost. Once stored it holds, even if Cloudflare fails or this function dies. The recording stays
+    `recording` and locks its room until Cloudflare has stopped. The same call or the next sync continues.
     """
 
     rooms: Rooms
     recordings: Recordings
-    recorder: RecordingProvider
-    workflow: ProcessingExecutions
+    provider: RecordingProvider
+    executions: ProcessingExecutions
     clock: Clock
     new_id: Ids
 
     def __call__(self, *, tenant_id: str, room_id: str) -> Recording:
-        """Raises RoomNotFound, NoActiveRecording, ConcurrentUpdate or a ProviderFailure."""
+        """Return the stopped recording.
+
+        Raises:
+            RoomNotFound: the room does not exist
+            NoActiveRecording: nothing of this tenant is recorded in the room
+            ConcurrentUpdate: other calls changed the recording at the same time
+            ProviderFailure: Cloudflare did not stop it
+            Throttled: DynamoDB is busy or does not respond
+        """
         recording = self._active(self.rooms.get(tenant_id, room_id))
-        decided = self._changed(recording, lambda one: one.stop_requested(at=self.clock()))
+        decided = self._changed(recording, lambda current: current.stop_requested(at=self.clock()))
         if decided.status is not Status.RECORDING:
-            # Its end came in between the reads; the caller's wish is fulfilled.
+            # It ended between the reads, which is what the caller wants.
             return decided
         if decided.cloudflare_recording_id is not None:
             self._stop(decided.cloudflare_recording_id)
-        ended = self._changed(decided, lambda one: one.stopped(at=self.clock(), cause="api_stop"))
+        ended = self._changed(decided, lambda current: current.stopped(at=self.clock(), cause="api_stop"))
         if ended.status is Status.PROCESSING:
-            start_now_or_by_sync(lambda: self.workflow.start(ended))
+            start_now_or_by_sync(lambda: self.executions.start(ended))
         return ended
 
-    def _stop(self, capture_id: str) -> None:
+    def _stop(self, cloudflare_recording_id: str) -> None:
         try:
-            self.recorder.stop(capture_id)
+            self.provider.stop(cloudflare_recording_id)
         except ProviderNotFound:
-            # Cloudflare no longer knows it: it does not run, and processing finds out what is left of it.
+            # Cloudflare no longer has it, so it does not run. Processing finds out whether there is a file.
             pass
 
     def _changed(self, known: Recording, change: Callable[[Recording], Recording]) -> Recording:
-        """Change it, unless its end was stored meanwhile: by the webhook, a sync, or another stop."""
+        """Change it, unless the webhook, a sync or another stop has stored its end."""
         return changed(
             self.recordings,
             lambda: self.recordings.get_including_deleted(known.tenant_id, known.id),
-            lambda one: change(one) if one.status is Status.RECORDING else one,
+            lambda current: change(current) if current.status is Status.RECORDING else current,
             known=known,
         )
 
     def _active(self, room: Room) -> Recording:
         if room.active_recording_id is not None:
-            # Ended and even deleted since the room was read, it is still the one that the caller means.
+            # The caller means this recording, even if it has ended or was deleted since the room was read.
             return self.recordings.get_including_deleted(room.tenant_id, room.active_recording_id)
-        running = self.recorder.active(room.meeting_id)
-        owner = FindOwner(rooms=self.rooms)(room.meeting_id, running, room=room) if running is not None else None
-        if running is None or owner is None:
-            # What runs there may be somebody's, but not this tenant's to stop.
+        active = self.provider.find_active(room.meeting_id)
+        owner = FindOwner(rooms=self.rooms)(room.meeting_id, active, room=room) if active is not None else None
+        if active is None or owner is None:
+            # A recording without this owner is not this tenant's to stop.
             raise NoActiveRecording("the room is not being recorded")
-        told = self.recorder.get(running.id)
+        complete = self.provider.get(active.cloudflare_recording_id)
+        import_recording = ImportRecording(recordings=self.recordings, new_id=self.new_id)
         try:
-            recording = ImportRecording(recordings=self.recordings, new_id=self.new_id)(owner, told, nonce=None)
+            recording = import_recording(owner, complete, nonce=None)
         except NotOurs:
             raise NoActiveRecording("the room is not being recorded") from None
         except RoomAlreadyRecording as error:
@@ -86,7 +95,7 @@ class StopRecording:
         if recording.room_id != room.id:
             raise NoActiveRecording("the room is not being recorded")
         if recording.status is not Status.RECORDING:
-            # It has ended here and runs there all the same: whoever stops the room must be able to end it.
-            self._stop(running.id)
+            # It has ended in our table and still runs at Cloudflare. A stop of the room must end it.
+            self._stop(active.cloudflare_recording_id)
             raise NoActiveRecording("the room is not being recorded")
         return recording

@@ -1,4 +1,4 @@
-"""Delete a room; its recordings stay, and its meeting stays its tenant's."""
+"""Delete a room. Its recordings stay, and its tenant still owns its meeting."""
 
 from dataclasses import dataclass
 
@@ -10,13 +10,18 @@ from recordings.services.rooms.release_meeting import ReleaseMeeting
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteRoom:
     rooms: Rooms
-    release: ReleaseMeeting
+    release_meeting: ReleaseMeeting
 
     def __call__(self, *, tenant_id: str, room_id: str) -> Room:
-        """Give the room as it was.
+        """Delete the room and return it as it was.
 
-        Raises RoomNotFound, RoomIsRecording, ConcurrentUpdate, Throttled or ProviderFailure.
+        Raises:
+            RoomNotFound: the room does not exist
+            RoomIsRecording: a recording runs in the room
+            ConcurrentUpdate: another call changed the room
+            ProviderFailure: Cloudflare did not do what it was asked for
+            Throttled: there is more to import than one call can, or a service is busy or does not respond
         """
-        with self.release(tenant_id, room_id) as (room, nonce):
+        with self.release_meeting(tenant_id, room_id) as (room, nonce):
             self.rooms.remove(room, lease_nonce=nonce)
         return room

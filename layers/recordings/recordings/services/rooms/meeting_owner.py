@@ -1,4 +1,4 @@
-"""Whose a recording of Cloudflare is, and what a meeting is to do by itself."""
+"""Find the owner of a recording at Cloudflare, and set a meeting's record-on-start."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -15,56 +15,64 @@ MAX_ROUNDS: Final = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindOwner:
-    """Reads the owner of a meeting anew each time: what was true a moment ago lets nobody into another's recording."""
+    """Reads the owner of the meeting in each call. An outdated owner could get access to another tenant's recording."""
 
     rooms: Rooms
 
     def __call__(
-        self, meeting_id: str, capture: ProviderRecording, *, room: Room | None = None
+        self, meeting_id: str, provider_recording: ProviderRecording, *, room: Room | None = None
     ) -> RecordingOwner | None:
-        """Give the owner of a recording made in this meeting; None when it is nobody's.
+        """Return the owner of a recording that was made in this meeting, or None if it has no owner.
 
-        `room` is the room that holds the meeting, where that has just been read. Raises Throttled.
+        `room` is the room that holds the meeting, if the caller has just read it.
+
+        Raises:
+            Throttled: DynamoDB is busy or does not respond
         """
         ownership = self.rooms.find_meeting_ownership(meeting_id)
         if ownership is None:
             return None
-        return owner_of(ownership, capture, holding_room=room or _holding_room(self.rooms, ownership))
+        return owner_of(ownership, provider_recording, holding_room=room or _holding_room(self.rooms, ownership))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettleMeeting:
-    """Makes a meeting record by itself exactly if the room that holds it says so; one that no room holds does not.
+    """Sets record-on-start of a meeting as its room has it. A meeting that no room holds does not record on start.
 
-    Meetings that no tenant owns are never touched.
+    Meetings that no tenant owns are never changed.
     """
 
     rooms: Rooms
-    recorder: RecordingProvider
+    provider: RecordingProvider
 
     def __call__(self, meeting_id: str) -> None:
-        """Send what is stored, until what was sent is what is stored. Raises ProviderFailure or Throttled."""
+        """Send the stored value, until the value that was sent is the stored one.
+
+        Raises:
+            ProviderFailure: Cloudflare did not do what it was asked for
+            Throttled: DynamoDB is busy or does not respond
+        """
         wanted = self._wanted(meeting_id)
         for _ in range(MAX_ROUNDS):
             if wanted is None:
                 return
             try:
-                self.recorder.set_meeting(meeting_id, record_on_start=wanted)
+                self.provider.set_record_on_start(meeting_id, record_on_start=wanted)
             except ProviderNotFound:
-                # A meeting that is gone records nothing.
+                # A deleted meeting records nothing.
                 return
-            # A change that was stored and sent meanwhile may have been overtaken by this one on its way.
+            # This request may have arrived after a newer one that another call sent meanwhile.
             sent, wanted = wanted, self._wanted(meeting_id)
             if wanted == sent:
                 return
 
     def repair(self, meeting_id: str) -> None:
-        """The same, if Cloudflare says something else than what is stored. Raises ProviderFailure or Throttled."""
+        """Send the stored value only if Cloudflare has another one. Raises as the call does."""
         wanted = self._wanted(meeting_id)
         if wanted is None:
             return
         try:
-            if self.recorder.meeting_records_on_start(meeting_id) == wanted:
+            if self.provider.get_record_on_start(meeting_id) == wanted:
                 return
         except ProviderNotFound:
             return
@@ -79,7 +87,7 @@ class SettleMeeting:
 
 
 def _holding_room(rooms: Rooms, ownership: MeetingOwnership) -> Room | None:
-    """The room that holds a meeting: Rooms.of_meeting would read the ownership once more."""
+    """Return the room that holds a meeting. `Rooms.find_by_meeting_id` would read the ownership again."""
     if ownership.holder is None:
         return None
     try:

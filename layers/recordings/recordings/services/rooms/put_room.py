@@ -1,7 +1,7 @@
 """Create or update a room.
 
-The caller's right to a meeting is stored before anything at Cloudflare changes, and what a meeting is to do by itself
-is sent whenever the caller names it: what Cloudflare has made of earlier calls is not assumed.
+The room's right to a meeting is stored before anything at Cloudflare changes. A record-on-start that the caller names
+is always sent to Cloudflare, because the result of earlier calls is not known.
 """
 
 from collections.abc import Callable
@@ -25,14 +25,14 @@ from recordings.ports.system import Clock
 from recordings.services.rooms.meeting_owner import SettleMeeting
 from recordings.services.rooms.release_meeting import ReleaseMeeting
 
-TRIES: Final = 5
-# Longer than the function may run, so that a claim only ends under a call that has died.
-CLAIM: Final = timedelta(seconds=60)
+MAX_ATTEMPTS: Final = 5
+# Longer than the function's time-out, so that the lock expires only if the call has died.
+CREATION_LOCK_DURATION: Final = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomRequest:
-    """What a caller asks a room to be; what is None stays as it is, or takes its default.
+    """The properties that a caller wants. None keeps the present value, or takes the default for a new room.
 
     `may_adopt`: whether the caller may name a meeting that the room does not hold.
     """
@@ -45,26 +45,27 @@ class RoomRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PutRoom:
-    """A room without a meeting gets one made: under a claim, so that calls at the same moment make one and not each."""
+    """A room without a meeting gets a new one. The creation lock lets concurrent calls create one meeting only."""
 
     rooms: Rooms
-    recorder: RecordingProvider
-    release: ReleaseMeeting
+    provider: RecordingProvider
+    release_meeting: ReleaseMeeting
     clock: Clock
     new_nonce: Callable[[], str]
 
     def __call__(self, *, tenant_id: str, room_id: str, asked: RoomRequest) -> tuple[Room, bool]:
-        """Give the room and whether it is new.
+        """Return the room, and whether it is new.
 
         Raises:
-            ScopeMissing: the caller names a meeting and may not
-            MeetingInUse: another room holds the meeting, or it is another tenant's
-            MeetingUnknown: Cloudflare knows no such meeting
-            RoomIsRecording: the room changes its meeting, and something is recorded in the old one
-            Throttled: another call makes this room now, or there is more to import than one call can
-            ConcurrentUpdate, ProviderFailure: the same call can be made again
+            ScopeMissing: the caller names a meeting without the right to
+            MeetingInUse: another room or another tenant holds the meeting
+            MeetingUnknown: Cloudflare has no such meeting
+            RoomIsRecording: the room changes its meeting, and a recording runs in the old one
+            ConcurrentUpdate: other calls changed the room at the same time
+            ProviderFailure: Cloudflare did not do what it was asked for
+            Throttled: another call creates this room, or there is more to import than one call can
         """
-        for attempt in range(TRIES):
+        for attempt in range(MAX_ATTEMPTS):
             try:
                 before = self.rooms.get(tenant_id, room_id)
             except RoomNotFound:
@@ -76,25 +77,25 @@ class PutRoom:
                     return self._update(before, asked), False
                 return self._move(before, asked.meeting_id or "", asked), False
             except ConcurrentUpdate:
-                if attempt == TRIES - 1:
+                if attempt == MAX_ATTEMPTS - 1:
                     raise
-        raise AssertionError("unreachable: the last try returns or raises")
+        raise AssertionError("unreachable: the last attempt returns or raises")
 
     def _create(self, tenant_id: str, room_id: str, asked: RoomRequest) -> Room:
         if asked.meeting_id is not None:
-            told = self._adoptable(tenant_id, asked.meeting_id, asked)
-            # What the caller does not name is left as the meeting has it.
-            auto = bool(told) if asked.record_on_start is None else asked.record_on_start
+            present = self._check_adoptable(tenant_id, asked.meeting_id, asked)
+            # Without a value from the caller the meeting keeps its own.
+            auto = bool(present) if asked.record_on_start is None else asked.record_on_start
             room = self._new(tenant_id, room_id, asked.name, asked.meeting_id, auto)
             self.rooms.add(room, adopted=True)
-            self._settle(room, send=told != auto or asked.record_on_start is not None)
+            self._settle(room, send=present != auto or asked.record_on_start is not None)
             return room
         auto = bool(asked.record_on_start)
-        meeting_id, made_now = self._made(tenant_id, room_id, asked.name, auto)
+        meeting_id, created_now = self._create_meeting(tenant_id, room_id, asked.name, auto)
         room = self._new(tenant_id, room_id, asked.name, meeting_id, auto)
-        # A meeting that an earlier call made was made for what that call asked for.
-        self.rooms.add(room, sync_meeting=not made_now)
-        self._settle(room, send=not made_now)
+        # A meeting that an earlier call created has the record-on-start of that call.
+        self.rooms.add(room, sync_meeting=not created_now)
+        self._settle(room, send=not created_now)
         return room
 
     def _new(self, tenant_id: str, room_id: str, name: str, meeting_id: str, auto: bool) -> Room:
@@ -109,23 +110,28 @@ class PutRoom:
             updated_at=now,
         )
 
-    def _made(self, tenant_id: str, room_id: str, title: str, auto: bool) -> tuple[str, bool]:
-        """The meeting made for this room, and whether by this call or by one that died before it stored the room."""
+    def _create_meeting(self, tenant_id: str, room_id: str, title: str, auto: bool) -> tuple[str, bool]:
+        """Return the meeting for a new room, and whether this call created it.
+
+        An earlier call may have created it and died before it stored the room.
+        """
         now, nonce = self.clock(), self.new_nonce()
-        kept = self.rooms.acquire_creation_lock(tenant_id, room_id, nonce=nonce, now=now, until=now + CLAIM)
-        if kept is not None:
-            return kept, False
+        meeting_id = self.rooms.acquire_creation_lock(
+            tenant_id, room_id, nonce=nonce, now=now, until=now + CREATION_LOCK_DURATION
+        )
+        if meeting_id is not None:
+            return meeting_id, False
         try:
-            self._see_nobody_made(tenant_id, room_id)
-            made = self.recorder.create_meeting(title, record_on_start=auto)
+            self._check_room_is_new(tenant_id, room_id)
+            meeting_id = self.provider.create_meeting(title, record_on_start=auto)
         except RecordingsError:
             self.rooms.release_creation_lock(tenant_id, room_id, nonce=nonce)
             raise
-        self.rooms.note_meeting(tenant_id, room_id, nonce=nonce, meeting_id=made)
-        return made, True
+        self.rooms.note_meeting(tenant_id, room_id, nonce=nonce, meeting_id=meeting_id)
+        return meeting_id, True
 
-    def _see_nobody_made(self, tenant_id: str, room_id: str) -> None:
-        """A room ends the claim it was made under: if one was made since we looked, ours came after it."""
+    def _check_room_is_new(self, tenant_id: str, room_id: str) -> None:
+        """Storing a room ends its creation lock, so another call may have stored it before we acquired the lock."""
         try:
             self.rooms.get(tenant_id, room_id)
         except RoomNotFound:
@@ -135,13 +141,13 @@ class PutRoom:
     def _update(self, before: Room, asked: RoomRequest) -> Room:
         after = self._changed(before, before.meeting_id, asked)
         self.rooms.save(before, after)
-        # A repeat of a call that failed after it was stored changes nothing here, and must reach Cloudflare anyway.
+        # The repeat of a call that failed after this write changes nothing here, but must reach Cloudflare.
         self._settle(after, send=asked.record_on_start is not None or asked.meeting_id is not None)
         return after
 
     def _move(self, before: Room, meeting_id: str, asked: RoomRequest) -> Room:
-        self._adoptable(before.tenant_id, meeting_id, asked)
-        with self.release(before.tenant_id, before.id) as (room, nonce):
+        self._check_adoptable(before.tenant_id, meeting_id, asked)
+        with self.release_meeting(before.tenant_id, before.id) as (room, nonce):
             if room.version != before.version:
                 raise ConcurrentUpdate(f"room {room.id} was changed by somebody else")
             after = self._changed(room, meeting_id, asked)
@@ -159,19 +165,19 @@ class PutRoom:
             version=before.version + 1,
         )
 
-    def _adoptable(self, tenant_id: str, meeting_id: str, asked: RoomRequest) -> bool | None:
-        """Whether the meeting records by itself, if the caller may name it. Nothing is changed by asking."""
+    def _check_adoptable(self, tenant_id: str, meeting_id: str, asked: RoomRequest) -> bool | None:
+        """Return the meeting's record-on-start if the caller may name the meeting. Changes nothing."""
         if not asked.may_adopt:
             raise ScopeMissing
         ownership = self.rooms.find_meeting_ownership(meeting_id)
         if ownership is not None and not ownership.may_take(tenant_id):
             raise MeetingInUse
         try:
-            return self.recorder.meeting_records_on_start(meeting_id)
+            return self.provider.get_record_on_start(meeting_id)
         except ProviderNotFound:
             raise MeetingUnknown("Cloudflare knows no such meeting") from None
 
     def _settle(self, room: Room, *, send: bool) -> None:
-        """Have Cloudflare's meeting do what the room says; what fails now, the next sync does."""
+        """Set the meeting's record-on-start as the room has it. If this fails, the next sync does it."""
         if send:
-            SettleMeeting(rooms=self.rooms, recorder=self.recorder)(room.meeting_id)
+            SettleMeeting(rooms=self.rooms, provider=self.provider)(room.meeting_id)

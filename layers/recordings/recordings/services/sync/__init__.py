@@ -1,1 +1,1 @@
-"""Bring recordings in line with Cloudflare."""
+"""Use cases that compare recordings with Cloudflare and import what is missing."""

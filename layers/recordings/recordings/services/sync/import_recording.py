@@ -1,4 +1,4 @@
-"""Make a recording of ours out of one that Cloudflare already has."""
+"""Store a recording that Cloudflare already has."""
 
 from dataclasses import dataclass
 
@@ -13,64 +13,79 @@ from recordings.ports.system import Ids
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportRecording:
-    """The Cloudflare link makes it happen once, however many callers try at the same time."""
+    """The Cloudflare link is written conditionally, so concurrent calls import a recording once."""
 
     recordings: Recordings
     new_id: Ids
 
     def __call__(
-        self, owner: RecordingOwner, capture: ProviderRecording, *, nonce: str | None, failure: Failure | None = None
+        self,
+        owner: RecordingOwner,
+        provider_recording: ProviderRecording,
+        *,
+        nonce: str | None,
+        failure: Failure | None = None,
     ) -> Recording:
-        """Give the recording of this capture, made now unless it is known; with `failure` one that has no file.
+        """Return our recording of this Cloudflare recording. Import it if it is not in the table.
+
+        With `failure` it is imported as failed. `nonce`: the lease, see `Recordings.add`.
 
         Raises:
-            NotOurs: the capture is a recording of another tenant
-            MeetingReleased: the capture runs, and the owner does not hold its meeting any more
-            RoomAlreadyRecording: the capture runs, and the room is not free (`nonce`: see Recordings.add)
-            ConcurrentUpdate: our recording of it has been purged
+            NotOurs: the recording belongs to another tenant
+            MeetingReleased: it runs, and the owner no longer holds its meeting
+            RoomAlreadyRecording: it runs, and the room is locked
+            ConcurrentUpdate: our recording of it was purged
+            Throttled: DynamoDB is busy or does not respond
         """
-        known = self.recordings.find_by_cloudflare_recording_id(capture.id)
+        known = self.recordings.find_by_cloudflare_recording_id(provider_recording.cloudflare_recording_id)
         if known is not None:
-            return _of_owner(known, owner)
-        if capture.status.running and not owner.holds:
+            return _checked(known, owner)
+        if provider_recording.status.running and not owner.holds:
             raise MeetingReleased
-        began = capture.started_at or capture.invoked_at
+        recording = self._new(owner, provider_recording, failure)
+        try:
+            self.recordings.add(recording, lease_nonce=nonce)
+        except ConcurrentUpdate:
+            known = self.recordings.find_by_cloudflare_recording_id(provider_recording.cloudflare_recording_id)
+            if known is None:
+                raise
+            return _checked(known, owner)
+        return recording
+
+    def _new(self, owner: RecordingOwner, provider_recording: ProviderRecording, failure: Failure | None) -> Recording:
+        began_at = provider_recording.started_at or provider_recording.invoked_at
         recording = Recording.begin(
-            id=self.new_id(began),
+            id=self.new_id(began_at),
             tenant_id=owner.tenant_id,
             room_id=owner.room_id,
             room_name=owner.room_name,
             meeting_id=owner.meeting_id,
-            cloudflare_recording_id=capture.id,
-            origin="auto" if capture.auto_started else "api",
-            at=began,
-            delivery_key=capture.delivery_key or _delivered_to(owner, capture),
-            cause="auto_started" if capture.auto_started else "api_start",
+            cloudflare_recording_id=provider_recording.cloudflare_recording_id,
+            origin="auto" if provider_recording.auto_started else "api",
+            at=began_at,
+            delivery_key=provider_recording.delivery_key or _expected_delivery_key(owner, provider_recording),
+            cause="auto_started" if provider_recording.auto_started else "api_start",
         )
+        ended_at = provider_recording.stopped_at or began_at
         if failure is not None:
-            recording = recording.failed(failure, at=capture.stopped_at or began, cause=failure.code)
-        elif not capture.status.running:
-            recording = recording.ended(at=capture.stopped_at or began, cause="capture_ended")
-        try:
-            self.recordings.add(recording, lease_nonce=nonce)
-        except ConcurrentUpdate:
-            known = self.recordings.find_by_cloudflare_recording_id(capture.id)
-            if known is None:
-                raise
-            return _of_owner(known, owner)
+            return recording.failed(failure, at=ended_at, cause=failure.code)
+        if not provider_recording.status.running:
+            return recording.ended(at=ended_at, cause="capture_ended")
         return recording
 
 
-def _delivered_to(owner: RecordingOwner, capture: ProviderRecording) -> str | None:
-    """Where the file goes of a capture that we asked for, when the answer that told so was lost.
+def _expected_delivery_key(owner: RecordingOwner, provider_recording: ProviderRecording) -> str | None:
+    """Return where Cloudflare delivers the file of a recording whose start response was lost.
 
-    Whether it was to be delivered at all is not known then: whoever reads there finds a file or none.
+    It is not known whether delivery was requested at all. Readers must expect that there is no file.
     """
-    return None if capture.auto_started else delivery_key(owner.tenant_id, owner.room_id, capture.file_name)
+    if provider_recording.auto_started:
+        return None
+    return delivery_key(owner.tenant_id, owner.room_id, provider_recording.file_name)
 
 
-def _of_owner(known: Recording, owner: RecordingOwner) -> Recording:
-    # Whatever a meeting leads to: another tenant's recording is not to be seen, and not to be stopped.
+def _checked(known: Recording, owner: RecordingOwner) -> Recording:
+    # A meeting must never give access to another tenant's recording.
     if known.tenant_id != owner.tenant_id:
         raise NotOurs
     return known

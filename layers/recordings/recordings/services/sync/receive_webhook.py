@@ -1,4 +1,4 @@
-"""Take a hint from Cloudflare: look at what it speaks of, and let our records follow."""
+"""Compare the recording that a webhook names with our table, and change what differs."""
 
 from dataclasses import dataclass
 from itertools import islice
@@ -6,59 +6,81 @@ from typing import Final
 
 from recordings.domain.errors import MeetingReleased, ProviderNotFound
 from recordings.domain.lifecycle import Status
-from recordings.domain.provider_recording import ProviderStatus
+from recordings.domain.meeting import RecordingOwner
+from recordings.domain.provider_recording import ProviderRecording, ProviderStatus
 from recordings.ports.executions import ProcessingExecutions
 from recordings.ports.provider import RecordingProvider
 from recordings.ports.repositories import Recordings, Rooms
 from recordings.services.rooms.meeting_owner import FindOwner
 from recordings.services.sync.reconcile_recording import ReconcileRecording
 
-# A capture that a webhook tells of is among the newest of its meeting; one that is not comes in by sync.
-NEWEST: Final = 100
+# A webhook names one of the newest recordings of its meeting. The sync imports the others.
+MAX_RECORDINGS_SEARCHED: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceiveWebhook:
-    """The body is never believed: a signed one may be old, repeated, or another Cloudflare customer's."""
+    """Only the two ids of a webhook are used, never its other content.
+
+    A signed body may be old, repeated, or another Cloudflare customer's.
+    """
 
     rooms: Rooms
     recordings: Recordings
-    recorder: RecordingProvider
-    workflow: ProcessingExecutions
+    provider: RecordingProvider
+    executions: ProcessingExecutions
     reconcile: ReconcileRecording
 
-    def __call__(self, *, capture_id: str | None, meeting_id: str | None) -> bool:
-        """Give whether it was about something of ours. What it raises is passing: Cloudflare sends again."""
-        if capture_id is None:
+    def __call__(self, *, cloudflare_recording_id: str | None, meeting_id: str | None) -> bool:
+        """Return whether the webhook named a recording of ours.
+
+        All errors are temporary, and Cloudflare sends the webhook again.
+
+        Raises:
+            ConcurrentUpdate, RoomAlreadyRecording: another call changes the recording or starts one in its room
+            ProviderFailure: Cloudflare did not do what it was asked for
+            Throttled: DynamoDB, Step Functions or R2 is busy or does not respond
+        """
+        if cloudflare_recording_id is None:
             return False
-        recording = self.recordings.find_by_cloudflare_recording_id(capture_id)
-        if recording is not None and recording.status not in {Status.RECORDING, Status.PROCESSING}:
-            return True
-        if recording is None and (meeting_id is None or self.rooms.find_meeting_ownership(meeting_id) is None):
-            return False
-        try:
-            capture = self.recorder.get(capture_id)
-        except ProviderNotFound:
-            # Not of our app, or gone: processing decides about what we hold, and there is nothing to import.
-            return recording is not None
-        owner = None
+        recording = self.recordings.find_by_cloudflare_recording_id(cloudflare_recording_id)
         if recording is None:
-            assert meeting_id is not None
-            newest = islice(self.recorder.captures(meeting_id), NEWEST)
-            if capture_id not in {known.id for known in newest}:
-                # The body said that this capture is of this meeting; Cloudflare does not.
-                return False
-            owner = FindOwner(rooms=self.rooms)(meeting_id, capture)
-            if owner is None:
-                # It began before the meeting was this tenant's.
-                return False
-        try:
-            self.reconcile(owner, recording, capture)
-        except MeetingReleased:
-            # No room can hold it while it runs; what tells of its end brings it in.
+            return meeting_id is not None and self._import(cloudflare_recording_id, meeting_id)
+        if recording.status not in {Status.RECORDING, Status.PROCESSING}:
             return True
-        if recording is not None and capture.status in {ProviderStatus.UPLOADED, ProviderStatus.ERRORED}:
+        try:
+            provider_recording = self.provider.get(cloudflare_recording_id)
+        except ProviderNotFound:
+            # Processing decides what becomes of a recording that Cloudflare no longer has.
+            return True
+        self.reconcile(None, recording, provider_recording)
+        if provider_recording.status in {ProviderStatus.UPLOADED, ProviderStatus.ERRORED}:
             token = self.recordings.pop_task_token(recording)
             if token is not None:
-                self.workflow.complete_task(token)
+                self.executions.complete_task(token)
         return True
+
+    def _import(self, cloudflare_recording_id: str, meeting_id: str) -> bool:
+        if self.rooms.find_meeting_ownership(meeting_id) is None:
+            return False
+        try:
+            provider_recording = self.provider.get(cloudflare_recording_id)
+        except ProviderNotFound:
+            # It belongs to another app, or Cloudflare no longer has it.
+            return False
+        owner = self._owner(provider_recording, meeting_id)
+        if owner is None:
+            return False
+        try:
+            self.reconcile(owner, None, provider_recording)
+        except MeetingReleased:
+            # No room can hold it while it runs. The webhook of its end, or the sync, imports it.
+            return True
+        return True
+
+    def _owner(self, provider_recording: ProviderRecording, meeting_id: str) -> RecordingOwner | None:
+        """Return the owner if Cloudflare confirms the meeting, and the tenant owned it when the recording began."""
+        newest = islice(self.provider.list_by_meeting(meeting_id), MAX_RECORDINGS_SEARCHED)
+        if provider_recording.cloudflare_recording_id not in {known.cloudflare_recording_id for known in newest}:
+            return None
+        return FindOwner(rooms=self.rooms)(meeting_id, provider_recording)

@@ -1,4 +1,4 @@
-"""Carry out what `reconcile` says of one recording and one capture."""
+"""Carry out what `domain/reconciliation.py` decides about one recording."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -9,152 +9,173 @@ from recordings.domain.errors import ConcurrentUpdate, NotOurs, ProviderNotFound
 from recordings.domain.lifecycle import Status
 from recordings.domain.meeting import RecordingOwner
 from recordings.domain.provider_recording import ProviderRecording
-from recordings.domain.reconciliation import Act, Deadlines, Verdict, reconcile
+from recordings.domain.reconciliation import Action, Deadlines, Decision, reconcile
 from recordings.domain.recording import Failure, Recording
 from recordings.ports.executions import ProcessingExecutions
 from recordings.ports.provider import RecordingProvider
 from recordings.ports.repositories import Recordings
 from recordings.ports.system import Clock, Ids
 from recordings.services.sync.import_recording import ImportRecording
-from recordings.services.sync.note_news import note_news
+from recordings.services.sync.missing_since import store_missing_since
 
-# What leaves the recording as it is; any other act makes it another one, and what was noted of it is over.
-NOTED: Final = frozenset({Act.NOTHING, Act.RUN, Act.STOP})
-
-
-class Delivered(Protocol):
-    """Our own bucket, that Cloudflare delivers into."""
-
-    def head(self, key: str) -> tuple[int, str] | None: ...
+# The actions that do not change the stored recording. Each other one resets `missing_since`.
+UNCHANGED: Final = frozenset({Action.NOTHING, Action.RUN, Action.STOP})
 
 
-def _unheard(act: Act) -> None:
-    """Nobody counts."""
+class DeliveredFiles(Protocol):
+    """Our bucket that Cloudflare delivers into."""
+
+    def head(self, key: str) -> tuple[int, str] | None:
+        """Return size and ETag of a file, or None."""
+
+
+def _do_nothing(action: Action) -> None:
+    """Default for `on_action`: do nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReconcileRecording:
-    """Every act is safe to repeat and to be overtaken: who loses a race finds the work done."""
+    """Every action is safe to repeat, and safe beside another call that does the same.
+
+    `on_action` is called with each action that had an effect, after it.
+    """
 
     recordings: Recordings
-    recorder: RecordingProvider
-    workflow: ProcessingExecutions
-    files: Delivered
+    provider: RecordingProvider
+    executions: ProcessingExecutions
+    files: DeliveredFiles
     clock: Clock
     new_id: Ids
     deadlines: Deadlines = field(default_factory=Deadlines)
-    # Hears of every act, before it is carried out.
-    acting: Callable[[Act], None] = _unheard
+    on_action: Callable[[Action], object] = _do_nothing
 
     def __call__(
         self,
         owner: RecordingOwner | None,
-        ours: Recording | None,
-        theirs: ProviderRecording | None,
+        recording: Recording | None,
+        provider_recording: ProviderRecording | None,
         *,
-        run_alive: bool = True,
+        is_running: bool = True,
         session_ended_at: datetime | None = None,
     ) -> Recording | None:
-        """Give the recording when it was imported or changed now, else None.
+        """Return the recording if this call imported or changed it, else None.
 
-        Without an owner nothing is imported. Raises RoomAlreadyRecording when a running capture is to be imported into
-        a room that is not free, MeetingReleased when into one that has let the meeting go, or a ProviderFailure.
+        Pass None for a recording that the table or Cloudflare does not have. Without an owner nothing is imported.
+        `is_running` and `session_ended_at`: see `reconcile`.
+
+        Raises:
+            RoomAlreadyRecording: the recording to import runs, and its room is locked
+            MeetingReleased: the recording to import runs, and its room no longer holds the meeting
+            ProviderFailure: Cloudflare did not do what it was asked for
+            Throttled: DynamoDB, Step Functions or R2 is busy or does not respond
         """
 
-        def verdict(*, delivered: bool) -> Verdict:
+        def decide(*, delivered: bool) -> Decision:
             return reconcile(
-                ours,
-                theirs,
+                recording,
+                provider_recording,
                 now=self.clock(),
                 delivered=delivered,
-                run_alive=run_alive,
+                is_running=is_running,
                 session_ended_at=session_ended_at,
                 deadlines=self.deadlines,
             )
 
-        found = verdict(delivered=False)
-        if found.missing_since is not None and ours is not None and self._is_delivered(ours):
-            # Whatever Cloudflare says of it, the bytes lie in our own bucket.
-            found = verdict(delivered=True)
-        if ours is not None and found.act in NOTED:
-            note_news(self.recordings, ours, found)
-        if found.act is not Act.NOTHING:
-            self.acting(found.act)
-        match found.act:
-            case Act.IMPORT if owner is not None and theirs is not None:
-                return self._import(owner, theirs)
-            case Act.END if ours is not None:
-                return self._end(ours, theirs)
-            case Act.RUN if ours is not None:
-                self.workflow.start(ours)
-            case Act.RESTART if ours is not None:
-                return self._restart(ours)
-            case Act.STOP if ours is not None and ours.cloudflare_recording_id is not None:
-                self._stops(ours.cloudflare_recording_id)
-            case Act.FAIL if ours is not None and found.failure is not None:
-                return self._fail(ours, theirs, found.failure)
-        return None
+        decision = decide(delivered=False)
+        if recording is None:
+            if decision.action is not Action.IMPORT or owner is None or provider_recording is None:
+                return None
+            return self._import(owner, provider_recording)
+        if decision.missing_since is not None and self._is_delivered(recording):
+            # Whatever Cloudflare says, the file is in our bucket.
+            decision = decide(delivered=True)
+        if decision.action in UNCHANGED:
+            store_missing_since(self.recordings, recording, decision.missing_since)
+        return self._carry_out(decision, recording, provider_recording)
 
-    def _is_delivered(self, ours: Recording) -> bool:
-        return ours.delivery_key is not None and self.files.head(ours.delivery_key) is not None
+    def _carry_out(
+        self, decision: Decision, recording: Recording, provider_recording: ProviderRecording | None
+    ) -> Recording | None:
+        changed = None
+        match decision.action:
+            case Action.END:
+                changed = self._end(recording, provider_recording)
+            case Action.RUN:
+                self.executions.start(recording)
+            case Action.RESTART:
+                changed = self._restart(recording)
+            case Action.STOP if recording.cloudflare_recording_id is not None:
+                self._stop(recording.cloudflare_recording_id)
+            case Action.FAIL if decision.failure is not None:
+                changed = self._fail(recording, provider_recording, decision.failure)
+            case _:
+                return None
+        if changed is not None or decision.action in UNCHANGED:
+            self.on_action(decision.action)
+        return changed
 
-    def _import(self, owner: RecordingOwner, capture: ProviderRecording) -> Recording | None:
-        # A listing does not tell why a capture began; asking for it alone does.
+    def _is_delivered(self, recording: Recording) -> bool:
+        return recording.delivery_key is not None and self.files.head(recording.delivery_key) is not None
+
+    def _import(self, owner: RecordingOwner, listed: ProviderRecording) -> Recording | None:
         try:
-            told = capture if capture.auto_started is not None else self.recorder.get(capture.id)
+            # A listing does not say whether the recording started automatically. A request by id does.
+            found = listed if listed.auto_started is not None else self.provider.get(listed.cloudflare_recording_id)
         except ProviderNotFound:
-            # The listing and this answer disagree; while it is listed, a later look imports it.
+            # The listing and this response disagree. A later sync imports it if it is still listed.
             return None
-        # What the listing shows to be a track recording is one, also where this response does not show it.
-        told = replace(told, tracks=told.tracks or capture.tracks)
-        verdict = reconcile(None, told, now=self.clock(), deadlines=self.deadlines)
-        if verdict.act is not Act.IMPORT:
+        # A recording that the listing shows as a track recording is one, even if this response does not show it.
+        found = replace(found, tracks=found.tracks or listed.tracks)
+        decision = reconcile(None, found, now=self.clock(), deadlines=self.deadlines)
+        if decision.action is not Action.IMPORT:
             return None
-        failure = verdict.failure
-        make = ImportRecording(recordings=self.recordings, new_id=self.new_id)
+        import_recording = ImportRecording(recordings=self.recordings, new_id=self.new_id)
         try:
-            recording = make(owner, told, nonce=None, failure=failure)
+            recording = import_recording(owner, found, nonce=None, failure=decision.failure)
         except (ConcurrentUpdate, NotOurs):
-            # It was deleted and purged here: what our user threw away does not come back. Or it is another tenant's.
+            # The user has deleted it, and it was purged: it does not come back. Or it belongs to another tenant.
             return None
         if recording.status is Status.PROCESSING:
-            self.workflow.start(recording)
+            self.executions.start(recording)
+        self.on_action(Action.IMPORT)
         return recording
 
-    def _end(self, ours: Recording, theirs: ProviderRecording | None) -> Recording | None:
-        stopped_at = theirs.stopped_at if theirs else None
-        saved = self._saved(ours, ours.ended(at=stopped_at or self.clock(), cause="capture_ended"))
-        if saved is not None:
-            # If we die before, the next comparison says RUN.
-            self.workflow.start(saved)
-        return saved
+    def _end(self, recording: Recording, provider_recording: ProviderRecording | None) -> Recording | None:
+        stopped_at = provider_recording.stopped_at if provider_recording else None
+        ended = self._save(recording, recording.ended(at=stopped_at or self.clock(), cause="capture_ended"))
+        if ended is not None:
+            # If the function dies before this call, the next comparison decides RUN.
+            self.executions.start(ended)
+        return ended
 
-    def _restart(self, ours: Recording) -> Recording | None:
-        after = ours.recovered(at=self.clock(), automatic=True)
-        saved = self._saved(ours, after)
-        if saved is not None:
-            self.workflow.replace(ours, after)
-        return saved
+    def _restart(self, recording: Recording) -> Recording | None:
+        recovered = self._save(recording, recording.recovered(at=self.clock(), automatic=True))
+        if recovered is not None:
+            self.executions.replace(recording, recovered)
+        return recovered
 
-    def _fail(self, ours: Recording, theirs: ProviderRecording | None, failure: Failure) -> Recording | None:
-        if theirs is not None and theirs.status.running and self._stops(theirs.id):
-            # It heeded after all: what it leaves behind, the next look sees.
+    def _fail(
+        self, recording: Recording, provider_recording: ProviderRecording | None, failure: Failure
+    ) -> Recording | None:
+        running = provider_recording if provider_recording is not None and provider_recording.status.running else None
+        if running is not None and self._stop(running.cloudflare_recording_id):
+            # The stop had an effect after all. The next comparison sees what file there is.
             return None
-        return self._saved(ours, ours.failed(failure, at=self.clock(), cause=failure.code))
+        return self._save(recording, recording.failed(failure, at=self.clock(), cause=failure.code))
 
-    def _stops(self, capture_id: str) -> bool:
-        """Ask to stop; give whether it does. One that does not is for the next look to decide about."""
+    def _stop(self, cloudflare_recording_id: str) -> bool:
+        """Stop a recording at Cloudflare. Return whether it has stopped; the next comparison decides if it has not."""
         try:
-            return not self.recorder.stop(capture_id).status.running
+            return not self.provider.stop(cloudflare_recording_id).status.running
         except ProviderNotFound:
             return True
         except ProviderRefused:
             return False
 
-    def _saved(self, before: Recording, after: Recording) -> Recording | None:
+    def _save(self, before: Recording, after: Recording) -> Recording | None:
         try:
             self.recordings.save(before, after)
         except ConcurrentUpdate:
-            # Somebody else stored news of this recording; the next look compares with that.
+            # Another call changed the recording. The next comparison uses its result.
             return None
         return after

@@ -1,4 +1,4 @@
-"""Go on with what was decided about an archived recording, where whoever was at it may have died."""
+"""Resume what was decided about an archived recording and not carried out, because the function or execution died."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from recordings.services.transfer.move_to_archive import Deletable, EmptySource
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResumeArchive:
-    """A move without a live execution, a copy that was never asked for, a file in R2 that no URL needs any more."""
+    """Resumes a move without an execution, a restore that S3 has not received, and a deletion in R2."""
 
     recordings: Recordings
     archiving: ArchivingExecutions
@@ -24,7 +24,12 @@ class ResumeArchive:
     clock: Clock
 
     def __call__(self, recording: Recording) -> bool:
-        """Give whether something was done. Safe to repeat. Raises Throttled or ConcurrentUpdate."""
+        """Return whether something was done. Safe to repeat.
+
+        Raises:
+            ConcurrentUpdate: another call changed the recording
+            Throttled: DynamoDB, Step Functions or a bucket is busy or does not respond
+        """
         archive = recording.archive
         if archive is None or not recording.archive_overdue(self.clock()):
             return False
@@ -32,9 +37,9 @@ class ResumeArchive:
             return self.archiving.restart(recording)
         if archive.pending_since is not None:
             try:
-                recording = RequestCopy(recordings=self.recordings, vault=self.vault)(recording)
+                RequestCopy(recordings=self.recordings, vault=self.vault)(recording)
             except RetrievalRefused:
-                # The tier has no room now; the next sync asks again.
+                # The tier has no capacity now. The next sync requests the copy again.
                 return False
             return True
         empty = EmptySource(recordings=self.recordings, source=self.source, links=self.links, clock=self.clock)

@@ -8,8 +8,9 @@ from typing import Any, Final, Self
 from recordings.domain.admission import FILE_INVALID, Action, AttemptLimits, Decision, FileEvidence, Proof, admit
 from recordings.domain.lifecycle import Status
 from recordings.domain.media import recording_duration
-from recordings.domain.recording import HeldFile, Recording, StoredFile
+from recordings.domain.recording import Recording
 from recordings.domain.storage_keys import attempt_key
+from recordings.domain.stored_file import HeldFile, StoredFile
 from recordings.ports.provider import RecordingProvider
 from recordings.ports.repositories import Recordings
 from recordings.ports.system import Clock
@@ -41,7 +42,7 @@ class VerifiedFile:
         """From VerifyTransfer's answer. One of an older release lacks some: its content type shows what is no media."""
         return cls(
             file=StoredFile(
-                provider="r2",
+                store="r2",
                 key=key,
                 size_bytes=facts["size"],
                 content_type=facts["content_type"],
@@ -65,7 +66,7 @@ class AdmitFile:
     """
 
     recordings: Recordings
-    recorder: RecordingProvider
+    provider: RecordingProvider
     files: AttemptFiles
     clock: Clock
     limits: AttemptLimits
@@ -92,7 +93,7 @@ class AdmitFile:
         return recording.status
 
     def _ask(self, recording: Recording) -> Announced:
-        return announced_by(asked(self.recorder, recording))
+        return announced_by(asked(self.provider, recording))
 
     def _decided(self, recording: Recording, found: VerifiedFile, announced: Announced, *, errored: bool) -> Decision:
         expires_at = announced["expires_at"]
@@ -113,7 +114,7 @@ class AdmitFile:
             case Action.TRY_AGAIN:
                 assert decision.next_attempt_at is not None
                 held = _better(recording.held, found) if found.is_media else recording.held
-                return recording.to_be_tried_again(at=decision.next_attempt_at, held=held)
+                return recording.retry_scheduled(at=decision.next_attempt_at, held=held)
             case Action.GIVE_UP:
                 assert decision.failure is not None
                 return recording.failed(decision.failure, at=now, cause=decision.failure.code)

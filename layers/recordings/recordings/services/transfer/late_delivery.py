@@ -32,7 +32,7 @@ class RemoveLateDelivery:
         delivered = self.files.head(key)
         if delivered is None or delivered[0] > file.size_bytes:
             return False
-        if file.provider == "r2":
+        if file.store == "r2":
             kept = self.files.head(file.key)
             is_stored = kept is not None and kept[0] == file.size_bytes
         else:

@@ -10,8 +10,9 @@ from typing import Final, Protocol
 
 from recordings.domain.errors import AttemptReplaced, RecordingNotFound, SourceUnavailable, Throttled
 from recordings.domain.lifecycle import Status
-from recordings.domain.recording import Failure, Recording, StoredFile
+from recordings.domain.recording import Failure, Recording
 from recordings.domain.storage_keys import archive_key, archive_prefix
+from recordings.domain.stored_file import StoredFile
 from recordings.ports.repositories import DownloadLinks, Recordings
 from recordings.ports.system import Clock
 from recordings.services.recordings.change_recording import changed
@@ -159,7 +160,7 @@ class FinishArchive:
             if recording.archive_attempt != work["attempt"]:
                 return recording
             file = StoredFile(
-                provider="s3",
+                store="s3",
                 key=plan["key"],
                 size_bytes=plan["size"],
                 content_type=recording.file.content_type,
@@ -167,7 +168,7 @@ class FinishArchive:
                 sha256=recording.file.sha256,
                 etag=etag,
             )
-            return recording.vaulted(file, storage_class=self.storage_class, at=self.clock())
+            return recording.archive_completed(file, storage_class=self.storage_class, at=self.clock())
 
         changed(
             self.recordings,
@@ -189,7 +190,7 @@ class EmptySource:
     def __call__(self, moved: Recording) -> bool:
         """Give whether something changed. Safe to repeat. Raises ConcurrentUpdate."""
         archive = moved.archive
-        if moved.file is None or moved.file.provider != "s3" or archive is None or archive.moved_from is None:
+        if moved.file is None or moved.file.store != "s3" or archive is None or archive.moved_from is None:
             return False
         # No URL is given out of a file that the recording no longer points to: these are all there will ever be.
         until = self.links.find_latest_expiry(moved)
@@ -226,7 +227,7 @@ class AbandonArchive:
         def back(recording: Recording) -> Recording:
             if recording.archive_attempt != work["attempt"]:
                 return recording
-            return recording.not_archived(ABANDONED, at=self.clock())
+            return recording.archive_abandoned(ABANDONED, at=self.clock())
 
         stored = changed(
             self.recordings,

@@ -22,14 +22,14 @@ from recordings.domain.errors import (
 )
 from recordings.domain.lifecycle import Status
 from recordings.domain.provider_recording import ProviderRecording, ProviderStatus
-from recordings.domain.reconciliation import EXPIRED, LOST, TRACKS, Deadlines, FileState, News, weigh
+from recordings.domain.reconciliation import EXPIRED, LOST, TRACKS, Deadlines, FileAssessment, FileState, assess_file
 from recordings.domain.recording import Failure, Progress, Recording
 from recordings.domain.storage_keys import attempt_key, recording_prefix
 from recordings.ports.provider import RecordingProvider
 from recordings.ports.repositories import Recordings
 from recordings.ports.system import Clock
 from recordings.services.recordings.change_recording import changed
-from recordings.services.sync.note_news import note_news
+from recordings.services.sync.missing_since import store_missing_since
 from recordings.services.transfer.attempt_files import AttemptFiles, quarantine, remove_attempt_files
 from recordings.services.transfer.transfer_file import (
     SEGMENTS_AT_ONCE,
@@ -62,7 +62,7 @@ class CheckUpload:
     """Has Cloudflare finished the file?"""
 
     recordings: Recordings
-    recorder: RecordingProvider
+    provider: RecordingProvider
     files: Files
     clock: Clock
     stall_after: timedelta
@@ -103,26 +103,37 @@ class CheckUpload:
         return answer
 
     def _look(self, recording: Recording) -> dict[str, object] | None:
-        theirs = asked(self.recorder, recording)
-        if theirs is not None and not theirs.status.running and recording.status is Status.RECORDING:
-            recording = self._ended(recording, theirs)
-        news = self._weighed(recording, theirs, delivered=False)
+        provider_recording = asked(self.provider, recording)
+        if (
+            provider_recording is not None
+            and not provider_recording.status.running
+            and recording.status is Status.RECORDING
+        ):
+            recording = self._ended(recording, provider_recording)
+        news = self._weighed(recording, provider_recording, delivered=False)
         if news.failure is not None and self._is_delivered(recording):
             # Whatever Cloudflare says of it, the bytes lie in our own bucket.
-            news = self._weighed(recording, theirs, delivered=True)
-        note_news(self.recordings, recording, news)
+            news = self._weighed(recording, provider_recording, delivered=True)
+        store_missing_since(self.recordings, recording, news.missing_since)
         if news.settled:
             raise settled(news)
         if news.state is not FileState.THERE:
             return None
         # Errored or not, what can be had is had.
-        return {"state": "uploaded", "partial": theirs is not None and theirs.status is ProviderStatus.ERRORED}
+        return {
+            "state": "uploaded",
+            "partial": provider_recording is not None and provider_recording.status is ProviderStatus.ERRORED,
+        }
 
-    def _weighed(self, recording: Recording, theirs: ProviderRecording | None, *, delivered: bool) -> News:
-        return weigh(recording, theirs, now=self.clock(), delivered=delivered, deadlines=self.deadlines)
+    def _weighed(
+        self, recording: Recording, provider_recording: ProviderRecording | None, *, delivered: bool
+    ) -> FileAssessment:
+        return assess_file(
+            recording, provider_recording, now=self.clock(), delivered=delivered, deadlines=self.deadlines
+        )
 
-    def _ended(self, recording: Recording, theirs: ProviderRecording) -> Recording:
-        ended = recording.ended(at=theirs.stopped_at or self.clock(), cause="capture_ended")
+    def _ended(self, recording: Recording, provider_recording: ProviderRecording) -> Recording:
+        ended = recording.ended(at=provider_recording.stopped_at or self.clock(), cause="capture_ended")
         try:
             self.recordings.save(recording, ended)
         except ConcurrentUpdate:
@@ -139,7 +150,7 @@ class PlanTransfer:
     """Measure the file and decide how it is copied; what Cloudflare put into our bucket need not be."""
 
     recordings: Recordings
-    recorder: RecordingProvider
+    provider: RecordingProvider
     files: WorkingFiles
     reader: Reader
     read_media_facts: ReadMediaFacts
@@ -154,33 +165,33 @@ class PlanTransfer:
         recording = wanted(self.recordings, work)
         if recording.attempt > 1:
             remove_attempt_files(self.files, recording, until=recording.attempt - 1)
-        capture = asked(self.recorder, recording)
-        plan = self._planned(recording, capture, ranges=ranges)
-        plan["announced"] = announced_by(capture)
+        provider_recording = asked(self.provider, recording)
+        plan = self._planned(recording, provider_recording, ranges=ranges)
+        plan["announced"] = announced_by(provider_recording)
         self.recordings.note_progress(recording, copying(plan, recording.attempt, self.clock()))
         return plan
 
-    def _planned(self, recording: Recording, capture: ProviderRecording | None, *, ranges: bool) -> Plan:
+    def _planned(self, recording: Recording, provider_recording: ProviderRecording | None, *, ranges: bool) -> Plan:
         key = recording.delivery_key
         found = self.files.head(key) if key is not None else None
         if key is None or found is None:
-            return self._fetched(recording, self._url(recording, capture), ranges=ranges)
-        if self._is_whole(key, found, capture):
+            return self._fetched(recording, self._url(recording, provider_recording), ranges=ranges)
+        if self._is_whole(key, found, provider_recording):
             return self._delivered(recording, key, found)
         try:
-            url = self._url(recording, capture)
+            url = self._url(recording, provider_recording)
         except (ProviderRecordingFailed, SourceExpired, SourceUnavailable):
             # What was delivered is all that there is, for now.
             return self._delivered(recording, key, found)
         return self._fetched(recording, url, ranges=ranges)
 
-    def _url(self, recording: Recording, capture: ProviderRecording | None) -> str:
-        return url_of(self.recordings, recording, capture, self.clock(), self.deadlines)
+    def _url(self, recording: Recording, provider_recording: ProviderRecording | None) -> str:
+        return url_of(self.recordings, recording, provider_recording, self.clock(), self.deadlines)
 
-    def _is_whole(self, key: str, found: tuple[int, str], capture: ProviderRecording | None) -> bool:
+    def _is_whole(self, key: str, found: tuple[int, str], provider_recording: ProviderRecording | None) -> bool:
         """Whether a delivered file is media of the announced size. If not, the one at Cloudflare may be better."""
         size, etag = found
-        announced = capture.size_bytes if capture is not None else None
+        announced = provider_recording.size_bytes if provider_recording is not None else None
         if announced is not None and announced > 0 and announced != size:
             return False
         facts = self.read_media_facts(lambda first, last: self.files.read(key, first, last, etag=etag), size)
@@ -204,15 +215,15 @@ class PlanTransfer:
         return plan_without_copying("", key, found, CONTENT_TYPE, None, read=True)
 
 
-def announced_by(capture: ProviderRecording | None) -> Announced:
+def announced_by(provider_recording: ProviderRecording | None) -> Announced:
     """What Cloudflare says of the file; None: it does not know the recording any more."""
-    if capture is None:
+    if provider_recording is None:
         return Announced(size=None, seconds=None, errored=False, expires_at=None)
-    expires_at = capture.expires_at
+    expires_at = provider_recording.expires_at
     return Announced(
-        size=capture.size_bytes,
-        seconds=capture.duration_seconds,
-        errored=capture.status is ProviderStatus.ERRORED,
+        size=provider_recording.size_bytes,
+        seconds=provider_recording.duration_seconds,
+        errored=provider_recording.status is ProviderStatus.ERRORED,
         expires_at=expires_at.isoformat() if expires_at is not None else None,
     )
 
@@ -257,15 +268,15 @@ class CloudflareUrl:
     """Where the file of a recording can be read now (transfer_file.Locate)."""
 
     recordings: Recordings
-    recorder: RecordingProvider
+    provider: RecordingProvider
     clock: Clock
     deadlines: Deadlines = field(default_factory=Deadlines)
 
     def __call__(self, work: Work, plan: Plan) -> str:
         """Raises AttemptReplaced, and what `url_of` raises."""
         recording = wanted(self.recordings, work)
-        capture = asked(self.recorder, recording)
-        return url_of(self.recordings, recording, capture, self.clock(), self.deadlines)
+        provider_recording = asked(self.provider, recording)
+        return url_of(self.recordings, recording, provider_recording, self.clock(), self.deadlines)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -348,17 +359,17 @@ def save_result(
     )
 
 
-def asked(recorder: RecordingProvider, recording: Recording) -> ProviderRecording | None:
+def asked(provider: RecordingProvider, recording: Recording) -> ProviderRecording | None:
     """The capture as Cloudflare tells it now, or None when it knows no such capture."""
     if recording.cloudflare_recording_id is None:
         return None
     try:
-        return recorder.get(recording.cloudflare_recording_id)
+        return provider.get(recording.cloudflare_recording_id)
     except ProviderNotFound:
         return None
 
 
-def settled(news: News) -> ProviderRecordingFailed | SourceExpired:
+def settled(news: FileAssessment) -> ProviderRecordingFailed | SourceExpired:
     """The error that ends a run because there will be no file."""
     if news.failure == TRACKS:
         return TracksOnly(TRACKS.message)
@@ -368,16 +379,20 @@ def settled(news: News) -> ProviderRecordingFailed | SourceExpired:
 
 
 def url_of(
-    recordings: Recordings, recording: Recording, theirs: ProviderRecording | None, now: datetime, deadlines: Deadlines
+    recordings: Recordings,
+    recording: Recording,
+    provider_recording: ProviderRecording | None,
+    now: datetime,
+    deadlines: Deadlines,
 ) -> str:
     """The URL of the file, as Cloudflare gives it now.
 
     Raises SourceUnavailable when there is none, and CaptureFailed, SourceExpired or TracksOnly when that is settled.
     """
-    news = weigh(recording, theirs, now=now, deadlines=deadlines)
-    note_news(recordings, recording, news)
+    news = assess_file(recording, provider_recording, now=now, deadlines=deadlines)
+    store_missing_since(recordings, recording, news.missing_since)
     if news.settled:
         raise settled(news)
-    if news.state is not FileState.THERE or theirs is None or theirs.download_url is None:
+    if news.state is not FileState.THERE or provider_recording is None or provider_recording.download_url is None:
         raise SourceUnavailable("Cloudflare gives no URL for the file")
-    return theirs.download_url
+    return provider_recording.download_url
