@@ -128,8 +128,8 @@ def test_a_missing_example_leaves_a_path_that_no_example_takes(machine: str) -> 
 def test_the_check_exits_with_an_error(tmp_path: Path) -> None:
     (tmp_path / "examples").mkdir()
     text, examples = read("audit")
-    (tmp_path / "audit.asl.json").write_text(text.replace("$states.input.left", "$states.input.lef"))
+    (tmp_path / "audit.asl.json").write_text(text.replace("$states.input.progressed", "$states.input.progresed"))
     (tmp_path / "examples/audit.json").write_text(json.dumps(examples))
     command = [sys.executable, "-m", "tools.checks.machines", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
-    assert (done.returncode, "$states.input.lef" in done.stdout) == (1, True), done.stdout + done.stderr
+    assert (done.returncode, "$states.input.progresed" in done.stdout) == (1, True), done.stdout + done.stderr
