@@ -52,8 +52,8 @@ CASES: list[tuple[Reply, str, str]] = [
     (problem(404, "recording_not_found"), "secret", "`recordings list` shows"),
     (problem(404, "no_active_recording"), "secret", "`recordings list --room room_1` shows"),
     (Reply(404, {"message": "Not Found"}), "secret", f"Is {URL} the address of the API?"),
-    (problem(400, "recording_not_archivable"), "secret", "`recordings show rec_1` tells"),
-    (problem(409, "recording_failed"), "secret", "`recordings show rec_1` tells"),
+    (problem(400, "recording_not_archivable"), "secret", "`recordings show rec_1` shows"),
+    (problem(409, "recording_failed"), "secret", "`recordings show rec_1` shows"),
     (
         problem(409, "room_already_recording", recording=BLOCKER),
         "secret",
@@ -67,7 +67,7 @@ CASES: list[tuple[Reply, str, str]] = [
     (problem(422, "idempotency_key_reused"), "secret", "another --idempotency-key"),
     (problem(500, "internal_error"), "secret", "this request id: request-1"),
     (problem(502, "provider_error"), "secret", "this request id: request-1"),
-    (Reply(502, b"<html>"), "secret", "the time of it"),
+    (Reply(502, b"<html>"), "secret", "the time of the call"),
     (problem(504, "provider_timeout"), "secret", "Run the command again in a minute."),
     (problem(503, "tenant_throttled", retry_after="12"), "secret", "Run the command again in 12 s."),
 ]
@@ -102,7 +102,7 @@ def test_an_error_before_the_file_is_stored_suggests_waiting(document: dict[str,
     [
         (httpx.ConnectError, ConnectionRefusedError(111, "refused"), "the connection was refused", "RECORDINGS_URL"),
         (httpx.ConnectError, socket.gaierror(-2, "unknown"), "The host of https://api.test is not known", "network"),
-        (httpx.ConnectError, ssl.SSLError(1, "self-signed"), "gives no safe connection", "SSL_CERT_FILE"),
+        (httpx.ConnectError, ssl.SSLError(1, "self-signed"), "The TLS connection to", "SSL_CERT_FILE"),
         (httpx.ConnectTimeout, None, "no connection after 30 s", "RECORDINGS_URL"),
         (httpx.ReadTimeout, None, "did not answer within 30 s", "--timeout SECONDS waits longer"),
         (httpx.RemoteProtocolError, None, "The connection to https://api.test broke: gone", "RECORDINGS_URL"),

@@ -100,7 +100,7 @@ def _silence(error: NoAnswer, asked: Asked) -> str:
     if any(isinstance(one, socket.gaierror) for one in causes):
         return f"The host of {asked.url} is not known."
     if unsafe := next((one for one in causes if isinstance(one, ssl.SSLError)), None):
-        return f"{asked.url} gives no safe connection: {getattr(unsafe, 'reason', None) or unsafe}."
+        return f"The TLS connection to {asked.url} failed: {getattr(unsafe, 'reason', None) or unsafe}."
     if any(isinstance(one, httpx.ConnectTimeout) for one in causes):
         return f"{asked.url} cannot be reached: no connection after {asked.timeout:g} s."
     if any(isinstance(one, httpx.TimeoutException) for one in causes):
@@ -111,9 +111,9 @@ def _silence(error: NoAnswer, asked: Asked) -> str:
 def _after_silence(error: RecordingsError, asked: Asked) -> str:
     causes = list(_causes(error))
     if any(isinstance(one, httpx.TimeoutException) and not isinstance(one, httpx.ConnectTimeout) for one in causes):
-        return "It may have been done all the same: look before you repeat it. --timeout SECONDS waits longer."
+        return "The call may have succeeded: check that before you repeat it. --timeout SECONDS waits longer."
     if any(isinstance(one, ssl.SSLError) for one in causes):
-        return "Is it https? For a certificate of your own authority name its file in SSL_CERT_FILE."
+        return "Does the server use https? For a certificate of your own authority, set SSL_CERT_FILE to its file."
     if httpx.URL(asked.url).host in LOOPBACK:
         return "Is the local stack up? `make up` starts it and prints its address for RECORDINGS_URL."
     return "Is RECORDINGS_URL the address of the API, and this machine on the network?"
@@ -156,8 +156,8 @@ def claims_of(token: str) -> Mapping[str, Any] | None:
 
 
 def _ask_the_operator(error: RecordingsError, _: Asked) -> str:
-    known = f"this request id: {error.request_id}" if error.request_id else "the time of it"
-    return f"It is nothing that you did. Run the command again; if it stays so, give the API's operator {known}."
+    known = f"this request id: {error.request_id}" if error.request_id else "the time of the call"
+    return f"This is an error of the API. Run the command again. If it fails again, send the API's operator {known}."
 
 
 def _again_later(error: RecordingsError, _: Asked) -> str:
@@ -167,12 +167,12 @@ def _again_later(error: RecordingsError, _: Asked) -> str:
 
 def _not_ready(error: RecordingsError, asked: Asked) -> str:
     archived = isinstance(error, NotReady) and error.recording_status is Status.ARCHIVED
-    first = f"Ask for a copy with `recordings restore {asked.recording}`, then wait" if archived else "Wait for it"
+    first = f"Request a copy with `recordings restore {asked.recording}`, then wait" if archived else "Wait for it"
     return f"{first} with `recordings download {asked.recording} --wait 900`."
 
 
 def _look(_: RecordingsError, asked: Asked) -> str:
-    return f"`recordings show {asked.recording}` tells its status and history."
+    return f"`recordings show {asked.recording}` shows its status and history."
 
 
 def _stop_first(error: RecordingsError, asked: Asked) -> str:
@@ -190,7 +190,7 @@ STEPS: Final[Mapping[type, Callable[[RecordingsError, Asked], str]]] = {
     Unauthorized: _says(NEW_TOKEN),
     Forbidden: _says(
         "Reading takes the scope recordings:read, everything else recordings:write, and --meeting recordings:adopt "
-        "too: ask your issuer for a token with it."
+        "as well. Request a token with that scope from your issuer."
     ),
     TenantMissing: _says("The issuer must put the tenant into each token: see section 3 of docs/deploy.md."),
     TenantInvalid: _says("The issuer must put one valid name into each token: see section 3 of docs/deploy.md."),
@@ -204,19 +204,19 @@ STEPS: Final[Mapping[type, Callable[[RecordingsError, Asked], str]]] = {
     RoomAlreadyRecording: _stop_first,
     RoomRecording: _stop_first,
     RecordingInProgress: _stop_first,
-    MeetingInUse: _says("Name another meeting, or leave out --meeting: then the API makes one."),
-    ConcurrentUpdate: _says("Somebody changed it at the same moment: run the command again."),
+    MeetingInUse: _says("Choose another meeting, or leave out --meeting: then the API creates one."),
+    ConcurrentUpdate: _says("Another request changed it at the same time: run the command again."),
     TransitionNotAllowed: _look,
-    RequestInProgress: _says("The first call with this key is still at work: run the command again in some seconds."),
-    IdempotencyKeyReused: _says("Take another --idempotency-key, or leave it out."),
+    RequestInProgress: _says("The first call with this key is not finished: run the command again in some seconds."),
+    IdempotencyKeyReused: _says("Use another --idempotency-key, or leave it out."),
     Throttled: _again_later,
     ProviderThrottled: _again_later,
     ProviderError: _ask_the_operator,
     ProviderTimeout: _again_later,
     ServerFailure: _ask_the_operator,
     NotReady: _not_ready,
-    NotReadyInTime: _says("The work goes on: run the command again, or wait longer."),
-    DownloadFailed: _says("Run the same command again: it goes on with the bytes that are here."),
+    NotReadyInTime: _says("The work continues: run the command again, or wait longer."),
+    DownloadFailed: _says("Run the same command again: it continues with the bytes that are here."),
     NoAnswer: _after_silence,
     UnexpectedAnswer: lambda _, asked: f"Is {asked.url} the address of the API, and this client not older than it?",
 }
