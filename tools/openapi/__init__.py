@@ -1,4 +1,4 @@
-"""The API's OpenAPI document: made of the template's routes, the functions' models and the answers written here."""
+"""The API's OpenAPI document, generated from the template's routes and the functions' models."""
 
 import sys
 from pathlib import Path
@@ -6,6 +6,6 @@ from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
 
-# The layer is on the path in Lambda and in pytest; `python -m tools.openapi.generate` has to put it there itself.
+# The layer is on the path in Lambda and in pytest. `python -m tools.openapi.generate` adds it itself.
 if (layer := str(ROOT / "layers/recordings")) not in sys.path:
     sys.path.insert(0, layer)

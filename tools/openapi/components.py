@@ -1,4 +1,4 @@
-"""What the document's operations share: headers, parameters, and what each refusal says."""
+"""What the operations share: headers, parameters, and the description of each error response."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -12,13 +12,13 @@ type Document = dict[str, Any]
 
 HEADERS: Final[Mapping[str, Document]] = {
     "RequestId": {
-        "description": "Names this request in our logs.",
+        "description": "Identifies this request in our logs.",
         "required": True,
         "schema": {"type": "string", "minLength": 1},
         "example": examples.REQUEST_ID,
     },
     "RequestIdOfApi": {
-        "description": "Names this request in our logs. The gateway's own answers lack it.",
+        "description": "Identifies this request in our logs. Responses of the gateway itself do not have it.",
         "schema": {"type": "string", "minLength": 1},
         "example": examples.REQUEST_ID,
     },
@@ -29,12 +29,13 @@ HEADERS: Final[Mapping[str, Document]] = {
         "example": f"/api/v1/recordings/{examples.ID}",
     },
     "RetryAfter": {
-        "description": "Seconds after which to make the same call again. The gateway's own answers lack it.",
+        "description": "Number of seconds after which to make the same call again. Responses of the gateway itself do"
+        " not have it.",
         "schema": {"type": "integer", "minimum": 0},
         "example": 1,
     },
     "RetryAfterIfKnown": {
-        "description": "Seconds after which to ask again; with the status `processing`.",
+        "description": "Number of seconds after which to call again. Present if the status is `processing`.",
         "schema": {"type": "integer", "minimum": 0},
         "example": 10,
     },
@@ -49,44 +50,44 @@ HEADER_NAMES: Final = {
 KEY_PARAMETER: Final[Document] = {
     "name": "Idempotency-Key",
     "in": "header",
-    "description": "A word of your own for this request, such as a UUID. A repeat with the same key gives the first"
-    " answer for 24 hours; the key with another request is a 422 `idempotency_key_reused`; a repeat while the first"
-    " still runs is a 409 `request_in_progress`.",
-    # Spaces at the ends are no part of a header's value (RFC 9110, 5.5).
+    "description": "A value of your choice for this request, such as a UUID. For 24 hours a repeat with the same key"
+    " returns the first response. The same key with another request is a 422 `idempotency_key_reused`. A repeat while"
+    " the first request is running is a 409 `request_in_progress`.",
+    # Spaces at the ends are not part of a header's value. Source: RFC 9110, section 5.5.
     "schema": {"type": "string", "maxLength": MAX_KEY_CHARACTERS, "pattern": "^[!-~]([ -~]*[!-~])?$"},
     "example": "2f1b6c0e-9d0b-4f43-8d0e-6f5f6f6d3b10",
 }
 SIGNATURE_PARAMETER: Final[Document] = {
     "name": "rtk-signature",
     "in": "header",
-    "description": "Cloudflare's RSA signature over the raw body, in base64. Without it the answer is a 401.",
+    "description": "Cloudflare's RSA signature of the raw body, in base64. Without it the response is a 401.",
     "schema": {"type": "string"},
     "example": examples.SIGNATURE,
 }
 REFUSALS: Final[Mapping[HTTPStatus, str]] = {
     HTTPStatus.BAD_REQUEST: "The request is not valid; `errors` names the fields.",
-    HTTPStatus.UNAUTHORIZED: "No access token, or one that is not good here. The gateway's own words.",
+    HTTPStatus.UNAUTHORIZED: "The access token is missing or not valid here. Sent by the gateway.",
     HTTPStatus.FORBIDDEN: "The access token lacks the scope, or names no tenant.",
-    HTTPStatus.NOT_FOUND: "There is no such thing, or it belongs to another tenant.",
-    HTTPStatus.CONFLICT: "The present state does not allow this.",
+    HTTPStatus.NOT_FOUND: "It does not exist, or it belongs to another tenant.",
+    HTTPStatus.CONFLICT: "The current state does not allow this.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is over 64 KB.",
     HTTPStatus.UNPROCESSABLE_ENTITY: "The Idempotency-Key was used for another request.",
-    HTTPStatus.TOO_MANY_REQUESTS: "The gateway takes no more requests now.",
-    HTTPStatus.INTERNAL_SERVER_ERROR: "A fault of ours; the request id leads to its cause.",
+    HTTPStatus.TOO_MANY_REQUESTS: "The gateway accepts no more requests now.",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "An error of ours. The request id finds its cause.",
     HTTPStatus.BAD_GATEWAY: "Cloudflare could not do this. Nothing is half done: make the call again.",
-    HTTPStatus.SERVICE_UNAVAILABLE: "Too much at once. Nothing is half done: make the call again.",
+    HTTPStatus.SERVICE_UNAVAILABLE: "Too many requests. Nothing is half done: make the call again.",
     HTTPStatus.GATEWAY_TIMEOUT: "Cloudflare did not answer in time. Nothing is half done: make the call again.",
 }
 
 
 def parameters() -> dict[str, Document]:
-    """The parameters that operations refer to, by the names of their components."""
+    """Return the parameters that operations refer to, by the names of their components."""
     return {
         "RoomId": {
             "name": "id",
             "in": "path",
             "required": True,
-            "description": "Your own id of the room.",
+            "description": "The room's id. You choose it.",
             "schema": {"type": "string", "minLength": 1, "maxLength": 128, "pattern": f"^{ids.ROOM_ID.pattern}$"},
             "example": examples.ROOM.id,
         },
@@ -94,7 +95,7 @@ def parameters() -> dict[str, Document]:
             "name": "id",
             "in": "path",
             "required": True,
-            "description": "The recording's id. It is opaque; one that is malformed is a 404 like any unknown one.",
+            "description": "The recording's id. Opaque. A malformed id is a 404, like an unknown one.",
             "schema": {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[A-Za-z0-9_]+$"},
             "example": examples.ID,
         },

@@ -1,4 +1,4 @@
-"""An example of every answer, made by the API's own views of recordings that lived as real ones do."""
+"""An example of every response, built by the API's own models from recordings with a realistic life."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -70,7 +70,7 @@ URL: Final = (
     "?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Expires=3600&X-Amz-Signature=5d2a1f0e"
 )
 SIGNATURE: Final = "bm90IGEgdHJ1ZSBzaWduYXR1cmU="
-# Of query parameters.
+# By query parameter.
 PARAMETERS: Final[Mapping[str, Any]] = {
     "limit": 20,
     "offset": 40,
@@ -191,5 +191,5 @@ def problem(code: str) -> Document:
 
 
 def gateway(status: HTTPStatus) -> Document:
-    """What the gateway says by itself."""
+    """Return an example of a response of the gateway."""
     return {"message": GATEWAY[status]}

@@ -30,7 +30,7 @@ FILE: Final = ROOT / "docs/openapi.yaml"
 FIRST_LINE: Final = "# Written by `python -m tools.openapi.generate`; do not edit.\n"
 METHODS: Final = ("get", "head", "post", "put", "patch", "delete")
 JSON, PROBLEM = "application/json", "application/problem+json"
-# The documents that say more than the plain one.
+# Problem documents with more members than the base.
 SHAPES: Final[Mapping[str, type[Model]]] = {
     "invalid_request": InvalidRequest,
     "room_already_recording": RoomAlreadyRecording,
@@ -57,8 +57,8 @@ class Served:
 
     @property
     def codes(self) -> list[str]:
-        """Every error code that can be answered, in the order of their statuses."""
-        # What takes any query and any body finds nothing wrong with them.
+        """Return every error code of the operation, sorted by status."""
+        # An endpoint that takes any query and any body does not check them.
         takes_all = self.contract.query is None and self.contract.body is None
         all_of_them = {
             *ANYWHERE,
@@ -74,7 +74,7 @@ class Served:
 
     @property
     def gateway(self) -> set[HTTPStatus]:
-        """What the gateway can answer by itself."""
+        """Return the statuses that the gateway can send on its own."""
         never = set() if self.token else {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
         return GATEWAY.keys() - never - (set() if self.path_parameters else {HTTPStatus.NOT_FOUND})
 
@@ -96,7 +96,7 @@ def _environment(template: Document) -> Iterator[None]:
 
 
 def served() -> list[Served]:
-    """All of the API, in the template's order."""
+    """Return every route of the API, in the order of the template."""
     template = sam.read(ROOT / "template.yaml")
     found = []
     with _environment(template):
@@ -124,7 +124,7 @@ def served() -> list[Served]:
 
 
 def _models(api: Sequence[Served], codes: Sequence[str]) -> tuple[dict[str, Document], dict[str, Document]]:
-    """The schemas of all documents, and the properties of all queries by operation."""
+    """Return the schemas of all documents, and the schema of each operation's query."""
     queries: list[type[RequestQuery]] = [one.contract.query or NoQuery for one in api]
     bodies = [one.contract.body for one in api if one.contract.body not in (None, NoBody)]
     successes = [model for one in api for model in one.contract.responses]
@@ -147,7 +147,7 @@ def _ref(kind: str, name: str) -> Document:
 
 
 def _any_of(models: Sequence[type[Model]]) -> Document:
-    """One of them. Not `oneOf`: with fields to come a document may fit two."""
+    """Return the schema of one of several documents. Not `oneOf`: with future fields a document may fit two."""
     refs = [_ref("schemas", model.__name__) for model in models]
     return refs[0] if len(refs) == 1 else {"anyOf": refs}
 
@@ -207,10 +207,10 @@ def _success(one: Served, success: Success, shown: Mapping[str, Document]) -> Do
 
 
 def _refusal(one: Served, status: HTTPStatus, codes: Sequence[str]) -> Document:
-    """What says no, with one media type: generators read a response as the first one says, whatever it comes as."""
+    """Describe an error response, with one media type: generated clients read every response by the first one."""
     by_gateway = status in one.gateway
     models = [SHAPES[code] for code in codes if code in SHAPES]
-    # From the most particular to the plainest: generated clients take the first that fits.
+    # The most specific first: generated clients take the first that fits.
     models += [Problem] if any(code not in SHAPES for code in codes) else []
     models += [schemas.GatewayMessage] if by_gateway else []
     shown = {code: _ref("examples", code) for code in codes}
@@ -218,15 +218,15 @@ def _refusal(one: Served, status: HTTPStatus, codes: Sequence[str]) -> Document:
     content = {PROBLEM if codes else JSON: {"schema": _any_of(models), "examples": shown}}
     words = REFUSALS[status]
     if not codes and status is HTTPStatus.NOT_FOUND:
-        words = "The gateway knows no such path."
+        words = "The gateway has no such path."
     if "signature_invalid" in codes:
-        words = "The body is unsigned, or is not what was signed."
+        words = "The body is not signed, or was changed after it was signed."
     if {*codes} - {"invalid_request"} and status is HTTPStatus.BAD_REQUEST:
-        words += " Or it asks for what the recording does not allow as it is."
+        words += " Or the recording does not allow the request in its current state."
     if codes:
         words += f" `code`: {', '.join(f'`{code}`' for code in codes)}."
     if by_gateway and codes:
-        words += " Or the gateway's own words, as `application/json`."
+        words += " Or a response of the gateway, as `application/json`."
     made: Document = {"description": words}
     headers = ["RequestIdOfApi" if by_gateway else "RequestId"] if codes else []
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
@@ -237,12 +237,12 @@ def _refusal(one: Served, status: HTTPStatus, codes: Sequence[str]) -> Document:
 
 
 def operation_id(name: str) -> str:
-    """`StartRecording` is `startRecording`."""
+    """Return `startRecording` for `StartRecording`."""
     return name[0].lower() + name[1:]
 
 
 def _refusal_name(status: HTTPStatus, codes: Sequence[str]) -> str:
-    """`room_not_found` is `RoomNotFound`; what the gateway alone answers has the status's name."""
+    """Return `RoomNotFound` for `room_not_found`. A response of the gateway alone is named after its status."""
     words = "_or_".join(codes) or status.phrase.replace(" ", "_")
     return "".join(word.title() for word in words.split("_"))
 
@@ -253,7 +253,7 @@ def _operation(
     shown: Mapping[HTTPStatus, Mapping[str, Document]],
     refusals: dict[str, Document],
 ) -> Document:
-    """One operation; what it refuses goes to `refusals`, where others share it."""
+    """Describe an operation. Its error responses are added to `refusals`, which operations share."""
     made: Document = {
         "operationId": operation_id(one.name),
         "tags": [one.operation.tag],
@@ -279,12 +279,12 @@ def _operation(
 
 
 def document() -> Document:
-    """The whole of it."""
+    """Return the OpenAPI document."""
     api = served()
     codes = sorted({code for one in api for code in one.codes})
     found, asked = _models(api, codes)
     shown = examples.answered()
-    # Paths are in the template's order, methods in the usual one.
+    # Paths are in the order of the template, methods in the order of METHODS.
     paths: dict[str, Document] = {one.path: {} for one in api}
     refusals: dict[str, Document] = {}
     for one in sorted(api, key=lambda one: METHODS.index(one.method)):
@@ -313,7 +313,7 @@ def document() -> Document:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes texts of several lines as such, and nothing by reference."""
+    """Writes texts of several lines as block literals, and no references."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -327,16 +327,16 @@ _Dumper.add_representer(str, _text)
 
 
 def written() -> str:
-    """The file's text."""
+    """Return the text of the file."""
     # Through JSON once, so that a subclass of str becomes a str.
     plain = json.loads(json.dumps(document()))
     return FIRST_LINE + yaml.dump(plain, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
 
 
 def main() -> int:
-    """Write the file, or only say whether it is as it must be."""
+    """Write the file, or only report whether it is current. Return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tools.openapi.generate", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; fail when the file is out of date")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if the file is out of date")
     wanted = written()
     if not parser.parse_args().check:
         FILE.write_text(wanted, "utf-8")

@@ -1,4 +1,4 @@
-"""What each operation does, answers and refuses, in words and codes; its route and its input come from the code."""
+"""What each operation does, returns and refuses, in words and codes. Its route and its input come from the code."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from recordings.http import responses
 from recordings.http.problems import row_of
 from recordings.http.responses import Document
 
-# The refusals that the frame around every function makes itself (recordings.http.endpoint).
+# The codes of the frame around every function (recordings.http.endpoint).
 FRAME: Final[Mapping[str, HTTPStatus]] = {
     "invalid_request": HTTPStatus.BAD_REQUEST,
     "signature_invalid": HTTPStatus.UNAUTHORIZED,
@@ -22,20 +22,20 @@ FRAME: Final[Mapping[str, HTTPStatus]] = {
     "internal_error": HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 
-# Never answered: bases that nobody raises, and what the services rule out before it could be raised.
+# Never returned: bases that are not raised, and errors that the services rule out before.
 INTERNAL: Final = frozenset(
     {"recordings_error", "not_found", "conflict", "not_possible", "provider_failure", "transition_not_allowed"}
 )
 
-# The codes of what can go wrong anywhere.
+# Codes that every operation can return.
 ANYWHERE: Final = ("invalid_request", "body_too_large", "internal_error", "throttled")
 WITH_TOKEN: Final = ("scope_missing", "tenant_missing", "tenant_invalid")
 WITH_KEY: Final = ("request_in_progress", "idempotency_key_reused")
 CLOUDFLARE: Final = ("provider_error", "provider_throttled", "provider_timeout")
-# Of calls that count for a tenant.
+# If the calls to Cloudflare count for a tenant.
 CLOUDFLARE_FOR_TENANT: Final = (*CLOUDFLARE, "tenant_throttled")
 
-# What the gateway answers by itself, in its own words.
+# Responses of the gateway itself, and its words.
 GATEWAY: Final[Mapping[HTTPStatus, str]] = {
     HTTPStatus.UNAUTHORIZED: "Unauthorized",
     HTTPStatus.FORBIDDEN: "Forbidden",
@@ -48,7 +48,7 @@ GATEWAY: Final[Mapping[HTTPStatus, str]] = {
 
 
 def error_classes() -> list[type[RecordingsError]]:
-    """Every error that a caller may be told about, bases first."""
+    """Return every error that a caller may receive, bases first."""
     found: list[type[RecordingsError]] = []
 
     def add(kind: type[RecordingsError]) -> None:
@@ -62,7 +62,7 @@ def error_classes() -> list[type[RecordingsError]]:
 
 
 def statuses() -> dict[str, HTTPStatus]:
-    """The HTTP status of every code."""
+    """Return the HTTP status of every code."""
     return {**{kind.code: row_of(kind).status for kind in error_classes()}, **FRAME}
 
 
@@ -113,15 +113,15 @@ def _recording(*operations: str) -> dict[str, tuple[str, Mapping[str, str]]]:
 OPERATIONS: Final[Mapping[str, Operation]] = {
     "PutRoom": Operation(
         "Rooms",
-        "Creates the room under an id of your choice, or updates the one that has it. What the body leaves out stays as"
-        " it is, or takes its default.\n\nWithout `cloudflare_meeting_id` a new room gets a RealtimeKit meeting of its"
-        " own, made once however often this is called. To name a meeting that the room does not have needs the scope"
-        " `recordings:adopt`. A meeting belongs to one room: another room's is a 409 `meeting_in_use`, as is one that"
-        " another tenant has ever had, and one that Cloudflare does not know is a 400. What was recorded in it before"
-        " it was yours does not come in.\n\nA room that changes its meeting lets the old one go as a deletion does:"
-        " what runs there is a 409 `room_recording`, and what has ended there is imported first.\n\n`record_on_start`"
-        " is sent to Cloudflare whenever it is named. Left out, a room keeps what it has, and an adopted meeting what"
-        " it does.",
+        "Creates the room with an id of your choice, or updates the room that has this id. An omitted field keeps its"
+        " value, or takes its default in a new room.\n\nWithout `cloudflare_meeting_id` a new room gets a new"
+        " RealtimeKit meeting. Repeated calls create it once. To name a meeting that the room does not have, the token"
+        " needs the scope `recordings:adopt`. A meeting belongs to one room: the meeting of another room is a 409"
+        " `meeting_in_use`, and so is a meeting that another tenant ever had. A meeting that Cloudflare does not know"
+        " is a 400. Recordings made in it before it was yours are not imported.\n\nA room that changes its meeting"
+        " releases the old one, as a deletion does: a running recording is a 409 `room_recording`, and ended"
+        " recordings are imported first.\n\n`record_on_start` is sent to Cloudflare whenever the request has it. If it"
+        " is omitted, the room and an adopted meeting keep their setting.",
         {
             HTTPStatus.OK: Success("The room was updated.", links=ROOM_LINKS),
             HTTPStatus.CREATED: Success("The room was created.", links=ROOM_LINKS),
@@ -131,14 +131,14 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     ),
     "GetRoom": Operation(
         "Rooms",
-        "Reads a room. `active_recording_id` tells whether it is being recorded.",
+        "Returns a room. While it is being recorded, `active_recording_id` is the id of the recording.",
         {HTTPStatus.OK: Success("The room.", links=ROOM_LINKS)},
         ("room_not_found",),
     ),
     "ListRooms": Operation(
         "Rooms",
-        "Lists your rooms by id. Follow `meta.next_cursor` until it is null; a cursor stays good while rooms come and"
-        " go.",
+        "Lists your rooms, sorted by id. Follow `meta.next_cursor` until it is null. A cursor stays valid when rooms"
+        " are created or deleted.",
         {
             HTTPStatus.OK: Success(
                 "A page of rooms.",
@@ -151,20 +151,20 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     ),
     "DeleteRoom": Operation(
         "Rooms",
-        "Deletes a room that is not being recorded. Its recordings stay, under the name the room had. First Cloudflare"
-        " is asked: what runs in the meeting is a 409 `room_recording` that names it in `recording`, and what has ended"
-        " and is not here yet is imported. Then automatic recording is switched off. The meeting stays yours: only your"
-        " rooms can be given it again.",
+        "Deletes a room that is not being recorded. Its recordings stay, and show the name that the room had. First the"
+        " API asks Cloudflare: a recording that is running in the meeting is a 409 `room_recording` with the member"
+        " `recording`, and ended recordings are imported. Then automatic recording is switched off. The meeting stays"
+        " yours: only your rooms can use it again.",
         {HTTPStatus.OK: Success("The room is deleted.")},
         ("room_not_found", "room_recording", "concurrent_update", *CLOUDFLARE_FOR_TENANT),
     ),
     "StartRecording": Operation(
         "Recordings",
-        "Begins recording a room. Of any number of calls at once exactly one gets the 201; the others get a 409"
-        " `room_already_recording` that names the recording in `recording`. The same is answered when Cloudflare"
-        " records the room on its own; its recording is then imported and yours to stop.\n\nAfter a 502, 503 or 504"
-        " nothing is half done: make the same call again. Send an `Idempotency-Key` to be told the first answer when a"
-        " connection breaks.",
+        "Starts recording a room. Of any number of simultaneous calls exactly one gets the 201. The others get a 409"
+        " `room_already_recording` with the member `recording`. The response is the same if Cloudflare is recording the"
+        " room on its own. That recording is imported, and you can stop it.\n\nAfter a 502, 503 or 504 nothing is half"
+        " done: make the same call again. Send an `Idempotency-Key` to get the first response again after a lost"
+        " connection.",
         {
             HTTPStatus.CREATED: Success(
                 "The room is being recorded.",
@@ -179,12 +179,12 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     ),
     "StopRecording": Operation(
         "Recordings",
-        "Stops the recording of a room and begins processing it: the file is finished by Cloudflare, fetched and"
-        " checked, and the recording is then `ready`. Poll `GET /api/v1/recordings/{id}` or listen to the events. If"
-        " Cloudflare had already ended the recording, the call succeeds all the same.",
+        "Stops the recording of a room and starts processing it: Cloudflare finishes the file, the API copies and"
+        " verifies it, and then the recording is `ready`. Poll `GET /api/v1/recordings/{id}` or listen to the events."
+        " The call also succeeds if Cloudflare had already ended the recording.",
         {
             HTTPStatus.OK: Success(
-                "The recording has been stopped.",
+                "The recording is stopped.",
                 links=_recording("GetRecording", "DownloadRecording", "RecoverRecording", "DeleteRecording"),
             )
         },
@@ -199,11 +199,11 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "SyncRecordings": Operation(
         "Recordings",
         "Brings the room's recordings in line with Cloudflare, and imports those that Cloudflare started on its own."
-        " Names what this call imported or changed; with nothing new that is nothing.\n\nA 503 with `Retry-After`"
-        " can mean that there is more to bring in than one call can: what came in is kept, call again.",
+        " Returns what this call imported or changed, which can be nothing.\n\nA 503 with `Retry-After` can mean that"
+        " there is more to import than one call can. What was imported stays. Call again.",
         {
             HTTPStatus.OK: Success(
-                "The room is in line with Cloudflare.",
+                "The room's recordings are in line with Cloudflare.",
                 links={"GetRecording": ("GetRecording", {"id": "$response.body#/data/recordings/0/id"})},
             )
         },
@@ -211,9 +211,9 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     ),
     "ListRecordings": Operation(
         "Recordings",
-        "Lists your recordings, newest first by `created_at` and then by id. `meta.total` counts all that match the"
-        " filters, exactly. Page by `offset` or, better while recordings come in, by `cursor`; not by both. Filters"
-        " narrow one another; several `status` widen.",
+        "Lists your recordings, newest first: by `created_at`, then by id. `meta.total` is the exact number of"
+        " recordings that match the filters. Page by `offset` or by `cursor`, not by both. Prefer `cursor` while new"
+        " recordings appear. Filters are combined with AND, several `status` with OR.",
         {
             HTTPStatus.OK: Success(
                 "A page of recordings.",
@@ -226,8 +226,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     ),
     "GetRecording": Operation(
         "Recordings",
-        "Reads the whole of a recording: its history, the progress of work on it, why it failed. Of two views the one"
-        " with the higher `version` is newer.",
+        "Returns everything about a recording: its history, the current work on it, why it failed. Of two responses the"
+        " one with the higher `version` is newer.",
         {
             HTTPStatus.OK: Success(
                 "The recording.",
@@ -240,10 +240,10 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     ),
     "DownloadRecording": Operation(
         "Recordings",
-        "Tells where the file can be downloaded: a presigned URL that needs no token, takes range requests and lives"
-        " for `expires_in` seconds, or less where what signs it or a restored copy ends sooner: `expires_at` is the"
-        " true end. The answers have no envelope.\n\nA 202 says that there is no file to read yet: with the status"
-        " `processing` ask again after `Retry-After`; with `archived` restore the recording first.",
+        "Returns a presigned URL of the file. It needs no token, takes range requests and is valid for `expires_in`"
+        " seconds. `expires_at` is its true end, which is earlier if the signing key or a restored copy expires"
+        " earlier. These responses have no envelope.\n\nA 202 means that the file cannot be read yet. If the status is"
+        " `processing`, call again after `Retry-After`. If it is `archived`, restore the recording first.",
         {
             HTTPStatus.OK: Success("The file can be read.", models=(responses.Download,)),
             HTTPStatus.ACCEPTED: Success(
@@ -256,12 +256,12 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     ),
     "ArchiveRecording": Operation(
         "Recordings",
-        "Sends a recording that is `ready` and in R2 to cold storage. Answers at once, whatever the file's size; while"
-        " the bytes move (`archive.state` is `moving`) the file is still downloaded from R2. If the move fails for"
-        " good, the recording is `ready` again and `archive_error` says why.",
+        "Moves a recording that is `ready` and in R2 to cold storage. The response comes at once, whatever the size of"
+        " the file. While the file moves (`archive.state` is `moving`), it can still be downloaded from R2. If the move"
+        " fails permanently, the recording is `ready` again and `archive_error` says why.",
         {
             HTTPStatus.OK: Success(
-                "The recording goes to cold storage.",
+                "The recording is on its way to cold storage.",
                 links=_recording("RestoreRecording", "GetRecording", "DownloadRecording"),
             )
         },
@@ -269,12 +269,12 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     ),
     "RestoreRecording": Operation(
         "Recordings",
-        "Asks cold storage for a readable copy; `archive.expected_at` says when to expect it. Asked again while one is"
-        " being made, it gives the same answer; once one is there, it is kept longer. The tier `expedited` is not"
-        " offered for what has gone on to Deep Archive (400), and may have no room (503).",
+        "Requests a readable copy from cold storage. `archive.expected_at` says when to expect it. A repeated call"
+        " returns the same response while the copy is being made, and extends its life afterwards. The tier `expedited`"
+        " is not available for files in Deep Archive (400), and can be out of capacity (503).",
         {
             HTTPStatus.ACCEPTED: Success(
-                "A readable copy has been asked for.",
+                "A readable copy was requested.",
                 links=_recording("DownloadRecording", "GetRecording"),
             )
         },
@@ -282,8 +282,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     ),
     "RecoverRecording": Operation(
         "Recordings",
-        "Starts the processing of a recording anew: for one that is stuck in `processing` (see `progress.stuck_after`"
-        " and `progress.stalled`). A run that is still at work is replaced, never doubled.",
+        "Starts the processing of a recording again, if it is stuck in `processing` (see `progress.stuck_after` and"
+        " `progress.stalled`). An execution that is still running is replaced, never doubled.",
         {
             HTTPStatus.OK: Success(
                 "The recording is being processed again.",
@@ -294,15 +294,15 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     ),
     "DeleteRecording": Operation(
         "Recordings",
-        "Takes the recording out of every list, count and lookup; data and file are kept and can be undeleted, unless"
-        " the operator has set a time after which they are purged. Work that runs on it goes on to its end. One that"
-        " is being recorded is a 409 `recording_in_progress`: stop it first.",
+        "Removes the recording from every list, count and lookup. Its data and its file stay and can be undeleted,"
+        " unless the operator configured a retention after which they are purged. Work on it continues to its end. If"
+        " it is being recorded, the response is a 409 `recording_in_progress`: stop it first.",
         {HTTPStatus.OK: Success("The recording is deleted.", links=_recording("UndeleteRecording"))},
         ("recording_not_found", "recording_in_progress", "concurrent_update"),
     ),
     "UndeleteRecording": Operation(
         "Recordings",
-        "Brings a deleted recording back as it is now. One that was not deleted stays as it is.",
+        "Brings a deleted recording back in its current state. A recording that was not deleted does not change.",
         {
             HTTPStatus.OK: Success(
                 "The recording is back.",
@@ -313,10 +313,10 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     ),
     "ReceiveWebhook": Operation(
         "Cloudflare",
-        "Where Cloudflare RealtimeKit sends its webhooks; not for clients. It takes no token: the RSA signature of"
-        " Cloudflare over the raw body is checked. The body is only a hint, what is stored comes from Cloudflare's own"
-        " API. Unknown meetings and events are a 200 with `handled` false.",
-        {HTTPStatus.OK: Success("The news was taken in, or is none of ours.")},
+        "Receives the webhooks of Cloudflare RealtimeKit. Not for clients. It takes no access token, but checks"
+        " Cloudflare's RSA signature of the raw body. The body is only a notification: what is stored is read from"
+        " Cloudflare's API. Unknown meetings and events are a 200 with `handled` false.",
+        {HTTPStatus.OK: Success("The webhook was handled, or was about nothing of this service.")},
         ("signature_invalid", *CLOUDFLARE),
     ),
 }

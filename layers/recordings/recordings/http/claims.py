@@ -1,12 +1,11 @@
 """The verified claims of an access token, as API Gateway delivers them.
 
-The JWT authorizer of an HTTP API hands every claim on as a string: a number or a boolean as its JSON text, a list as
-its items in brackets, `[a b]`, an object as `map[key:value]`. From such a string nobody can tell what the token holds:
-`["a","b"]`, `["a b"]` and the string `[a b]` arrive alike. So a tenant is checked on the string, and only by what it
-may hold.
+The JWT authorizer of an HTTP API passes every claim as a string: a number or a boolean as its JSON text, a list as its
+items in brackets, `[a b]`, an object as `map[key:value]`. The string does not show what the token holds: `["a","b"]`,
+`["a b"]` and the string `[a b]` arrive alike. So a tenant's name is checked by the characters of this string.
 
 Source: API Gateway Developer Guide, "Control access to HTTP APIs with JWT authorizers in API Gateway". The forms of
-lists and objects are not documented; they have been seen.
+lists and objects are not documented. They were observed.
 """
 
 from http import HTTPStatus
@@ -23,10 +22,11 @@ TENANT_INVALID: Final = (
 
 
 def tenant_of(event: dict[str, Any]) -> str:
-    """The caller's tenant.
+    """Return the caller's tenant.
 
     Raises:
-        ProblemError: 403 `tenant_missing` without the claim, 403 `tenant_invalid` when it is no tenant's name
+        ProblemError: 403 `tenant_missing`: the token has no such claim
+        ProblemError: 403 `tenant_invalid`: the claim is not the name of a tenant
     """
     claim = settings.TOKENS().tenant_claim
     delivered = _jwt(event)["claims"].get(claim)
@@ -38,9 +38,9 @@ def tenant_of(event: dict[str, Any]) -> str:
 
 
 def scopes_of(event: dict[str, Any]) -> frozenset[str]:
-    """The scopes that the token grants: those that API Gateway found, and those of the claims `scope` and `scp`.
+    """Return the scopes of the token: those that API Gateway found, and those of the claims `scope` and `scp`.
 
-    API Gateway itself reads both claims, and many issuers write a list: its brackets are no part of a scope.
+    API Gateway reads both claims itself. Many issuers write a list, and its brackets are not part of a scope.
     """
     jwt = _jwt(event)
     found = jwt["scopes"]
@@ -50,7 +50,7 @@ def scopes_of(event: dict[str, Any]) -> frozenset[str]:
 
 
 def _jwt(event: dict[str, Any]) -> dict[str, Any]:
-    """Claims and scopes of the authorizer, whatever is null or missing; a route without an authorizer has none."""
+    """Return claims and scopes of the authorizer, empty if they are null or missing. A route may have no authorizer."""
     authorizer = event["requestContext"].get("authorizer")
     jwt = authorizer.get("jwt") if isinstance(authorizer, dict) else None
     claims, scopes = (jwt.get("claims"), jwt.get("scopes")) if isinstance(jwt, dict) else (None, None)
