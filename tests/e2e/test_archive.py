@@ -380,12 +380,9 @@ def let_urls_end(running: Json, recording_id: str) -> None:
         ExpressionAttributeNames={"#archive": "archive"},
         ExpressionAttributeValues={":past": {"S": "2026-01-01T00:00:00Z"}},
     )
-    look = {
-        "capture_id": None, "meeting_id": None, "sure": True, "tenant_id": row["tenant_id"]["S"],
-        "recording_id": recording_id, "kept": False,
-    }  # fmt: skip
-    event = {"nonce": "nobody", "looks": [look]}
-    assert stack.invoke(NAME, "ReconcileBatch", json.dumps(event).encode()) == {"changed": 1, "kept": 0}
+    item = {"tenant_id": row["tenant_id"]["S"], "recording_id": recording_id}
+    event = {"nonce": "nobody", "items": [item]}
+    assert stack.invoke(NAME, "ReconcileBatch", json.dumps(event).encode()) == {"changed": 1, "queued": 0}
 
 
 @pytest.mark.parametrize(

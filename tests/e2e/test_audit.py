@@ -265,7 +265,7 @@ def test_an_audit_goes_on_after_a_room(running: Json, tenant: str, api: httpx.Cl
         put(running, "r2", f"{tenant}/{name}/{NOBODY}/1/recording.mp4", b"x")
         lost.append(recording_id)
     functions = stack.client(running, "lambda")
-    asked = {"tenant": tenant, "min_age_hours": 0, "goes_on": {"tenant_id": tenant, "after": "room_1/"}}
+    asked = {"tenant_id": tenant, "min_age_hours": 0, "checkpoint": {"tenant_id": tenant, "after": "room_1/"}}
     time.sleep(2)
     answer = functions.invoke(FunctionName=running["callable"]["AuditStorage"], Payload=json.dumps(asked))
     (report,) = json.loads(answer["Payload"].read())["reports"]

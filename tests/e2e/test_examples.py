@@ -46,9 +46,9 @@ ANSWERS: dict[str, object] = {
     "CompleteArchive": "RecordingNotFound",
     "FinishArchive": "ChecksumMismatch",
     "AbandonArchive": "RecordingNotFound",
-    "BeginSync": {"begun": True},
-    "ScanProviderRecordings": {"batches", "newest", "next_page"},
-    "ReconcileBatch": {"changed": 0, "kept": 0},
+    "BeginSync": "started",
+    "ScanProviderRecordings": {"batches", "watermark", "next_page"},
+    "ReconcileBatch": {"changed": 0, "queued": 0},
     "EndSync": {},
     "AuditStorage": dict.fromkeys(KINDS, 0),
     "TrackRestore": {"recording_id": None, "version": None},
@@ -70,8 +70,8 @@ def outcome(answer: dict[str, Any]) -> object:
     if "next_page" in answer:
         # What it found is other tests' doing.
         return answer.keys()
-    if "begun" in answer:
-        return {"begun": answer["begun"]}
+    if "sync" in answer:
+        return "started" if answer["sync"] is not None else "another sync runs"
     if "totals" in answer:
         return answer["totals"]
     return answer.get("statusCode") or answer.get("errorType") or answer

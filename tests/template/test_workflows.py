@@ -159,12 +159,12 @@ def test_every_state_is_reachable_and_every_transition_leads_to_a_state(name: st
     assert reached == loaded["States"].keys()
 
 
-def test_every_step_of_a_sync_that_may_take_long_holds_the_run_anew() -> None:
+def test_the_lease_of_a_sync_outlasts_its_longest_step() -> None:
     steps = dict(tasks(MACHINES["sync"]))
     batches = dict(states(machine(MACHINES["sync"])))["ReconcileBatches"]
     assert steps["ScanProviderRecordings"]["Arguments"]["Payload"]["nonce"] == batches["ItemSelector"]["nonce"]
-    # The task's own time-out, and the longest pause of a retrier of our own errors. A sync that waits for Lambda may
-    # lose the lease: another one works beside it then, and what both reconcile is stored by condition.
+    # The time-out of the task, and the longest pause before a retry of our own errors. A sync that waits for Lambda's
+    # concurrency may lose the lease. Then another one runs beside it, and both store their changes conditionally.
     longest = timedelta(
         seconds=max(steps[name]["TimeoutSeconds"] for name in ("ScanProviderRecordings", "ReconcileBatch")) + 300
     )

@@ -12,8 +12,9 @@ from tests.support.template import ROOT
 # Prints whether collection is on after the import of the package, after the frame, and how often it ran in between.
 HTTP = "from recordings.http.endpoint import endpoint as frame; made = frame(scope=None)(lambda request: None)"
 TASK = """\
-from recordings.workflow.task import Payload, task
-def handle(payload: Payload) -> Payload: return payload
+from recordings.workflow.messages.base import NoOutput, TaskInput
+from recordings.workflow.task import task
+def handle(message: TaskInput) -> NoOutput: return NoOutput()
 made = task(handle)
 """
 FRAMES = {"endpoint", "task", "waiting_task"}

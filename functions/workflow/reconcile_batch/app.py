@@ -6,11 +6,8 @@ from recordings.domain.reconciliation import METRICS, Action
 from recordings.domain.sync import SyncItem
 from recordings.observability import count, identify_during
 from recordings.wiring import sync as wiring
-from recordings.workflow.messages.base import Payload
+from recordings.workflow.messages.sync import ReconcileBatchInput, ReconcileBatchOutput
 from recordings.workflow.task import task
-
-# The keys of an execution that the previous release started.
-FORMER_KEYS = {"capture_id": "cloudflare_recording_id", "sure": "meeting_confirmed", "kept": "queued"}
 
 
 def count_action(action: Action) -> None:
@@ -30,11 +27,10 @@ reconcile_batch = wiring.reconcile_batch(on_action=count_action, during=identify
 
 
 @task
-def handler(payload: Payload) -> Payload:
-    items = [SyncItem(**{FORMER_KEYS.get(key, key): value for key, value in item.items()}) for item in payload["looks"]]
-    result = reconcile_batch(items, nonce=payload["nonce"])
+def handler(message: ReconcileBatchInput) -> ReconcileBatchOutput:
+    result = reconcile_batch(message.items, nonce=message.nonce)
     count("RecordingsSynced", result.changed)
     count("FilesExpiringSoon", result.expiring)
     count("LateDeliveriesRemoved", result.removed)
     count("LooksKept", result.queued)
-    return {"changed": result.changed, "kept": result.queued}
+    return ReconcileBatchOutput(changed=result.changed, queued=result.queued)

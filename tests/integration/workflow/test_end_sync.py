@@ -1,4 +1,4 @@
-"""The end of a sync, and the metric whose silence raises an alarm."""
+"""The end of a sync, and the metric that raises an alarm if it stays away."""
 
 from typing import Any
 
@@ -9,18 +9,16 @@ from recordings.observability import metrics
 from tests.support.context import Context
 from tests.support.table import a_table
 
-# An execution that began before there was `gave_up` does not send it.
 CASES = [
-    pytest.param({"gave_up": False}, [1], id="ended well"),
-    pytest.param({"gave_up": True}, None, id="gave up"),
-    pytest.param({}, [1], id="an older execution"),
+    pytest.param({"failed": False}, [1], id="successful"),
+    pytest.param({"failed": True}, None, id="failed"),
 ]
 
 
-@pytest.mark.parametrize(("told", "counted"), CASES)
-def test_only_a_sync_that_ended_well_is_counted(told: dict[str, Any], counted: list[int] | None) -> None:
+@pytest.mark.parametrize(("outcome", "counted"), CASES)
+def test_only_a_successful_sync_is_counted(outcome: dict[str, Any], counted: list[int] | None) -> None:
     metrics.clear_metrics()
     with a_table():
-        assert handler({"nonce": "n", "newest": None, "full_at": None, **told}, Context()) == {}
+        assert handler({"nonce": "n", "watermark": None, "full_at": None, **outcome}, Context()) == {}
     assert metrics.metric_set.get("SyncsEnded", {}).get("Value") == counted
     metrics.clear_metrics()

@@ -6,7 +6,7 @@ are part of the contract between code and state machines. Every exception that l
 
 from collections.abc import Callable
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_type_hints, overload
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_type_hints
 
 from pydantic import BaseModel, ValidationError
 
@@ -25,8 +25,6 @@ from recordings.workflow.messages.base import AttemptInput, Payload, TaskOutput
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-__all__ = ["Payload", "TaskTokens", "named", "task", "waiting_task"]
-
 type LambdaHandler = Callable[[Payload, "LambdaContext"], Payload]
 
 # What the execution's history shows of an error. Step Functions accepts 32,768 characters (API reference,
@@ -44,24 +42,17 @@ class TaskTokens(NamedTuple):
     fail: Callable[[str, str, str], object]
 
 
-@overload
-def task[I: BaseModel, O: TaskOutput](handle: Callable[[I], O]) -> LambdaHandler: ...
-@overload
-def task(handle: Callable[[Payload], Payload]) -> LambdaHandler: ...
-def task(handle: Callable[[Any], Any]) -> LambdaHandler:
+def task[I: BaseModel, O: TaskOutput](handle: Callable[[I], O]) -> LambdaHandler:
     """Make a Lambda handler of a function that takes an input model and returns an output model.
 
     The handler validates the event, logs under the recording's id and works for its tenant. It raises domain errors
     only, and InvalidTaskInput for an event that does not fit the input model.
     """
-    if get_type_hints(handle)["return"] is Payload:
-        return _lambda_handler(handle, handle)
     input_model, output_model = _models(handle)
     output_model.model_rebuild()
 
     def run(event: Payload) -> Payload:
-        output: TaskOutput = _run(handle, _validated(input_model, event))
-        return output.to_payload()
+        return _run(handle, _validated(input_model, event)).to_payload()
 
     return _lambda_handler(handle, run)
 
