@@ -810,15 +810,15 @@ def retry_key(item: SyncItem) -> str:
     return item.cloudflare_recording_id or f"MEETING#{item.meeting_id}"
 
 
-class Purse:
-    """Implements realtimekit.Budget: so many calls, and what Cloudflare said about more."""
+class FakeRateLimiter:
+    """Implements ports.provider.RateLimiter: counts calls up to a limit, and records the blocks."""
 
     def __init__(self, calls: int = 1_000_000) -> None:
         self.calls, self.spent, self.blocks = calls, 0, list[int]()
 
     def acquire(self) -> None:
         if self.spent >= self.calls:
-            raise ProviderThrottled("the budget is spent", retry_after=60)
+            raise ProviderThrottled("The rate limit is reached.", retry_after=60)
         self.spent += 1
 
     def block(self, seconds: int) -> None:

@@ -18,6 +18,7 @@ class SdkServer(HTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
+        # By operation; None is a 404.
         self.responses: dict[str, Any] = {}
         # The name of each operation that was called and accepted, and what was wrong with the others.
         self.called: list[str] = []
@@ -43,7 +44,10 @@ class SdkServer(HTTPServer):
             self.refused.extend(f"{operation.name}{one}" for one in odd)
             return 422, {"success": False, "error": {"code": 422, "message": ", ".join(odd)}}
         self.called.append(operation.name)
-        return 200 if verb == "GET" else 201, self.responses[operation.name]
+        response = self.responses[operation.name]
+        if response is None:
+            return 404, {"success": False, "error": {"code": 404, "message": "Not found"}}
+        return 200 if verb == "GET" else 201, response
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -33,7 +33,7 @@ from recordings.request_context import REQUEST_SECONDS, request_context
 from recordings.services.recordings.start_recording import StartRecording
 from tests.support.builders import a_room
 from tests.support.context import Context
-from tests.support.fakes import Purse
+from tests.support.fakes import FakeRateLimiter
 from tests.support.secrets import known_token
 from tests.support.table import a_table
 
@@ -139,15 +139,15 @@ def test_a_busy_table_is_not_waited_for_beyond_the_deadline(monkeypatch: pytest.
 
 
 @pytest.fixture
-def purse() -> Purse:
-    return Purse()
+def rate_limiter() -> FakeRateLimiter:
+    return FakeRateLimiter()
 
 
 @pytest.fixture
-def kit_of(monkeypatch: pytest.MonkeyPatch, purse: Purse) -> Callable[[int], RealtimeKitClient]:
+def kit_of(monkeypatch: pytest.MonkeyPatch, rate_limiter: FakeRateLimiter) -> Callable[[int], RealtimeKitClient]:
     def made(port: int) -> RealtimeKitClient:
         monkeypatch.setenv("CLOUDFLARE_API_URL", f"http://127.0.0.1:{port}/client/v4")
-        return RealtimeKitClient(purse, token=known_token())
+        return RealtimeKitClient(rate_limiter, token=known_token())
 
     monkeypatch.setattr(transport, "STORING_SECONDS", 0.1)
     return made
@@ -161,12 +161,12 @@ def test_a_call_to_cloudflare_ends_by_the_deadline(answer: Answer, kit_of: Calla
 
 
 def test_what_changes_something_is_not_sent_without_time_for_its_answer(
-    kit_of: Callable[[int], RealtimeKitClient], purse: Purse
+    kit_of: Callable[[int], RealtimeKitClient], rate_limiter: FakeRateLimiter
 ) -> None:
     with a_server(hang) as (port, asked), request_context(tenant_id=None, seconds=2):
         kit = kit_of(port)
         assert seconds_of(lambda: kit.stop("c1"), ProviderTimeout) < 1
-        assert (asked, purse.spent) == ([], 0)
+        assert (asked, rate_limiter.spent) == ([], 0)
 
 
 def test_a_body_that_drips_is_given_up_without_a_deadline_too(

@@ -20,7 +20,7 @@ from recordings.adapters.storage.erasable import ErasableBucket
 from recordings.adapters.storage.r2_keys import R2Credentials
 from recordings.domain.errors import InfrastructureError, ProviderError, Throttled
 from recordings.domain.purge import ItemKind, StoreItem
-from tests.support.fakes import Purse
+from tests.support.fakes import FakeRateLimiter
 
 TTL_SECONDS = 300
 TTL = timedelta(seconds=TTL_SECONDS)
@@ -332,24 +332,24 @@ def test_urls_are_signed_while_r2_is_unreachable(
 def test_a_rejected_token_is_read_again_and_the_call_is_sent_once_more(
     manager: SecretsManager, store: Store, clock: Clock
 ) -> None:
-    purse = Purse()
-    kit = RealtimeKitClient(purse, token=token())
+    rate_limiter = FakeRateLimiter()
+    kit = RealtimeKitClient(rate_limiter, token=token())
     assert kit.create_meeting("Title", record_on_start=True) == "m1"
     manager.rotate()
     store.accepted = {"new"}
     store.asked.clear()
-    spent = purse.spent
+    spent = rate_limiter.spent
     clock.awake += 10
 
     assert kit.create_meeting("Title", record_on_start=True) == "m1"
 
     assert store.asked == [("POST", "old"), ("POST", "new")]
-    assert purse.spent == spent + 2, "each attempt counts as a call"
+    assert rate_limiter.spent == spent + 2, "each attempt counts as a call"
 
 
 def test_a_token_that_stays_rejected_is_tried_once(manager: SecretsManager, store: Store, clock: Clock) -> None:
     store.accepted = set()
-    kit = RealtimeKitClient(Purse(), token=token())
+    kit = RealtimeKitClient(FakeRateLimiter(), token=token())
     for _ in range(2):
         clock.awake += 10
         with pytest.raises(ProviderError):

@@ -11,8 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from recordings.adapters.cloudflare import client as realtimekit
 from recordings.adapters.cloudflare import transport
+from recordings.adapters.cloudflare.client import DirectDelivery, RealtimeKitClient
 from recordings.domain.errors import (
     ProviderError,
     ProviderFailure,
@@ -22,7 +22,7 @@ from recordings.domain.errors import (
     ProviderTimeout,
 )
 from recordings.domain.provider_recording import ProviderStatus
-from tests.support.fakes import Purse
+from tests.support.fakes import FakeRateLimiter
 from tests.support.secrets import known_token
 
 ROW = {"id": "c1", "status": "RECORDING", "invoked_time": "2026-09-01T10:00:00.000Z", "output_file_name": "a.mp4"}
@@ -75,24 +75,24 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def purse() -> Purse:
-    return Purse()
+def rate_limiter() -> FakeRateLimiter:
+    return FakeRateLimiter()
 
 
 @pytest.fixture
-def kit(server: Server, purse: Purse, monkeypatch: pytest.MonkeyPatch) -> realtimekit.RealtimeKitClient:
+def provider(server: Server, rate_limiter: FakeRateLimiter, monkeypatch: pytest.MonkeyPatch) -> RealtimeKitClient:
     monkeypatch.setenv("CLOUDFLARE_API_URL", f"http://127.0.0.1:{server.server_port}/client/v4")
-    return realtimekit.RealtimeKitClient(purse, token=known_token())
+    return RealtimeKitClient(rate_limiter, token=known_token())
 
 
 def ok(data: object, status: int = 200) -> tuple[int, dict[str, str], bytes]:
     return status, {}, json.dumps({"success": True, "data": data}).encode()
 
 
-def test_a_start_names_the_meeting_and_both_codecs(server: Server, kit: realtimekit.RealtimeKitClient) -> None:
+def test_a_start_names_the_meeting_and_both_codecs(server: Server, provider: RealtimeKitClient) -> None:
     server.answers = [ok(ROW, 201)]
 
-    provider_recording = kit.start("m1", max_seconds=60)
+    provider_recording = provider.start("m1", max_seconds=60)
 
     method, path, body, authorization = server.asked[0]
     assert (method, path) == ("POST", "/client/v4/accounts/account/realtime/kit/app/recordings")
@@ -124,12 +124,12 @@ def test_a_start_names_the_meeting_and_both_codecs(server: Server, kit: realtime
         ((302, {"Location": "http://127.0.0.1:9/"}, b""), ProviderError),
     ],
 )
-def test_a_start_that_fails_says_how_and_is_sent_once(
-    server: Server, kit: realtimekit.RealtimeKitClient, answer: Any, error: type[Exception]
+def test_a_failed_start_raises_its_error_and_is_sent_once(
+    server: Server, provider: RealtimeKitClient, answer: Any, error: type[Exception]
 ) -> None:
     server.answers = [answer]
     with pytest.raises(error):
-        kit.start("m1", max_seconds=None)
+        provider.start("m1", max_seconds=None)
     assert len(server.asked) == 1
 
 
@@ -146,77 +146,77 @@ LEAK = "SECRET of another customer" * 2_000
     ],
     ids=["its own envelope", "the gateway's envelope", "odd ones"],
 )
-def test_what_cloudflare_says_is_in_no_error_and_no_log(
-    server: Server, kit: realtimekit.RealtimeKitClient, log: io.StringIO, status: int, told: dict[str, Any]
+def test_text_of_cloudflare_is_in_no_error_and_no_log(
+    server: Server, provider: RealtimeKitClient, log: io.StringIO, status: int, told: dict[str, Any]
 ) -> None:
     server.answers = [(status, {}, json.dumps({"success": False, **told}).encode())]
     with pytest.raises(ProviderFailure) as raised:
-        kit.start("m1", max_seconds=None)
+        provider.start("m1", max_seconds=None)
     assert "SECRET" not in f"{raised.value!r} {log.getvalue()}"
     assert f'"status":{status}' in log.getvalue()
 
 
-def test_an_answer_nested_without_end_is_one_that_cannot_be_read(
-    server: Server, kit: realtimekit.RealtimeKitClient
-) -> None:
+def test_a_deeply_nested_response_is_unreadable(server: Server, provider: RealtimeKitClient) -> None:
     server.answers = [(200, {}, b"[" * 200_000)]
     with pytest.raises(ProviderError):
-        kit.start("m1", max_seconds=None)
+        provider.start("m1", max_seconds=None)
 
 
 @pytest.mark.parametrize("id", ["", "..", "a/b", "a#b", "a?b", "é", "x" * 129, None, 7, ["c1"]])
-def test_an_id_that_could_lead_elsewhere_is_none(server: Server, kit: realtimekit.RealtimeKitClient, id: Any) -> None:
+def test_a_malformed_id_is_none(server: Server, provider: RealtimeKitClient, id: Any) -> None:
     server.answers = [ok(ROW | {"session_id": id, "meeting": {"id": id}})]
-    provider_recording = kit.start("m1", max_seconds=None)
+    provider_recording = provider.start("m1", max_seconds=None)
     assert (provider_recording.session_id, provider_recording.meeting_id) == (None, None)
     server.answers = [ok(ROW | {"id": id})]
     with pytest.raises(ProviderError):
-        kit.start("m1", max_seconds=None)
+        provider.start("m1", max_seconds=None)
     server.answers = [ok({"id": id})]
     with pytest.raises(ProviderError):
-        kit.create_meeting("Room", record_on_start=False)
+        provider.create_meeting("Room", record_on_start=False)
 
 
-def test_a_rate_limit_carries_cloudflares_pause(server: Server, kit: realtimekit.RealtimeKitClient) -> None:
+def test_a_429_carries_cloudflares_pause(server: Server, provider: RealtimeKitClient) -> None:
     server.answers = [(429, {"Retry-After": "17"}, b"")]
     with pytest.raises(ProviderThrottled) as raised:
-        kit.get("c1")
+        provider.get("c1")
     assert raised.value.retry_after == 17
     assert len(server.asked) == 1
 
 
-def test_without_a_pause_the_whole_block_is_assumed(server: Server, kit: realtimekit.RealtimeKitClient) -> None:
+def test_a_429_without_a_pause_counts_as_a_whole_block(server: Server, provider: RealtimeKitClient) -> None:
     server.answers = [(429, {}, b"")]
     with pytest.raises(ProviderThrottled) as raised:
-        kit.get("c1")
+        provider.get("c1")
     assert raised.value.retry_after == 300
 
 
-def test_reading_is_repeated_after_a_fault(server: Server, kit: realtimekit.RealtimeKitClient) -> None:
+def test_a_read_is_retried_after_a_failure(server: Server, provider: RealtimeKitClient) -> None:
     server.answers = [(502, {}, b"<html>"), ok(ROW)]
-    assert kit.get("c1").cloudflare_recording_id == "c1"
+    assert provider.get("c1").cloudflare_recording_id == "c1"
     assert len(server.asked) == 2
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
-def test_reading_is_given_up_after_three_tries_each_of_which_is_a_call(
-    server: Server, kit: realtimekit.RealtimeKitClient, purse: Purse, status: int
+def test_a_read_has_three_attempts_and_each_is_a_call(
+    server: Server, provider: RealtimeKitClient, rate_limiter: FakeRateLimiter, status: int
 ) -> None:
     server.answers = [(status, {}, b"<html>")]
     with pytest.raises((ProviderError, ProviderTimeout)):
-        kit.get("c1")
-    assert (len(server.asked), purse.spent) == (3, 3)
+        provider.get("c1")
+    assert (len(server.asked), rate_limiter.spent) == (3, 3)
 
 
-def test_repeats_stop_where_the_budget_does(server: Server, kit: realtimekit.RealtimeKitClient, purse: Purse) -> None:
-    server.answers, purse.calls = [(502, {}, b"<html>")], 2
+def test_retries_end_at_the_rate_limit(
+    server: Server, provider: RealtimeKitClient, rate_limiter: FakeRateLimiter
+) -> None:
+    server.answers, rate_limiter.calls = [(502, {}, b"<html>")], 2
     with pytest.raises(ProviderThrottled):
-        kit.get("c1")
+        provider.get("c1")
     assert len(server.asked) == 2
 
 
-def test_a_connection_that_closes_without_an_answer_is_tried_again(
-    server: Server, kit: realtimekit.RealtimeKitClient, purse: Purse, monkeypatch: pytest.MonkeyPatch
+def test_a_read_is_retried_after_a_closed_connection(
+    server: Server, provider: RealtimeKitClient, rate_limiter: FakeRateLimiter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.answers = [ok(ROW)]
     closing = iter([True, False])
@@ -229,43 +229,43 @@ def test_a_connection_that_closes_without_an_answer_is_tried_again(
             answer(handler)
 
     monkeypatch.setattr(Handler, "do_GET", now_and_then)
-    assert kit.get("c1").cloudflare_recording_id == "c1"
-    assert purse.spent == 2
+    assert provider.get("c1").cloudflare_recording_id == "c1"
+    assert rate_limiter.spent == 2
 
 
-def test_an_answer_that_takes_too_long_is_not_waited_for_twice(
-    server: Server, kit: realtimekit.RealtimeKitClient, purse: Purse, monkeypatch: pytest.MonkeyPatch
+def test_a_read_time_out_is_not_retried(
+    server: Server, provider: RealtimeKitClient, rate_limiter: FakeRateLimiter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given_up = threading.Event()
     monkeypatch.setattr(transport, "READ_SECONDS", 0.2)
     monkeypatch.setattr(Handler, "do_GET", lambda _: given_up.wait(60))
     try:
         with pytest.raises(ProviderTimeout):
-            kit.get("c1")
+            provider.get("c1")
     finally:
         given_up.set()
-    assert purse.spent == 1
+    assert rate_limiter.spent == 1
 
 
-def test_a_second_stop_is_looked_up(server: Server, kit: realtimekit.RealtimeKitClient) -> None:
+def test_a_second_stop_returns_the_ended_recording(server: Server, provider: RealtimeKitClient) -> None:
     server.answers = [(409, {}, b"{}"), ok(ROW | {"status": "UPLOADED"})]
-    assert kit.stop("c1").status is ProviderStatus.UPLOADED
+    assert provider.stop("c1").status is ProviderStatus.UPLOADED
 
 
-def test_a_refused_stop_of_a_running_capture_is_told(server: Server, kit: realtimekit.RealtimeKitClient) -> None:
+def test_a_refused_stop_of_a_running_capture_is_told(server: Server, provider: RealtimeKitClient) -> None:
     server.answers = [(409, {}, b"{}"), ok(ROW)]
     with pytest.raises(ProviderRefused):
-        kit.stop("c1")
+        provider.stop("c1")
 
 
-def test_nothing_active_is_none(server: Server, kit: realtimekit.RealtimeKitClient) -> None:
+def test_find_active_returns_none_without_a_recording(server: Server, provider: RealtimeKitClient) -> None:
     server.answers = [(404, {}, b'{"success":false,"error":{"code":404,"message":"none"}}')]
-    assert kit.find_active("m1") is None
+    assert provider.find_active("m1") is None
 
 
-def test_ids_cannot_leave_their_place_in_the_path(server: Server, kit: realtimekit.RealtimeKitClient) -> None:
+def test_ids_cannot_change_the_path(server: Server, provider: RealtimeKitClient) -> None:
     server.answers = [ok(ROW)]
-    kit.get("../meetings?x=1")
+    provider.get("../meetings?x=1")
     assert server.asked[0][1].endswith("/recordings/..%2Fmeetings%3Fx%3D1")
 
 
@@ -291,16 +291,16 @@ def test_ids_cannot_leave_their_place_in_the_path(server: Server, kit: realtimek
         ("start_reason", None, lambda c: c.auto_started, None),
     ],
 )
-def test_whatever_form_a_field_has_it_is_read(
+def test_every_form_of_a_field_is_read(
     server: Server,
-    kit: realtimekit.RealtimeKitClient,
+    provider: RealtimeKitClient,
     field: str,
     given: object,
     read: Callable[[Any], object],
     wanted: object,
 ) -> None:
     server.answers = [ok(ROW | {field: given})]
-    assert read(kit.get("c1")) == wanted
+    assert read(provider.get("c1")) == wanted
 
 
 def rows(*numbers: int) -> list[dict[str, Any]]:
@@ -323,11 +323,9 @@ def numbers_asked(server: Server) -> list[str]:
     return [parse_qs(urlsplit(path).query)["page_no"][0] for _, path, _, _ in server.asked]
 
 
-def test_the_captures_of_a_meeting_are_asked_for_newest_first(
-    server: Server, kit: realtimekit.RealtimeKitClient
-) -> None:
+def test_the_captures_of_a_meeting_are_asked_for_newest_first(server: Server, provider: RealtimeKitClient) -> None:
     server.answers = [page(range(2), 2, 1)]
-    assert [provider_recording.cloudflare_recording_id for provider_recording in kit.list_by_meeting("m1")] == [
+    assert [provider_recording.cloudflare_recording_id for provider_recording in provider.list_by_meeting("m1")] == [
         "c0",
         "c1",
     ]
@@ -336,30 +334,26 @@ def test_the_captures_of_a_meeting_are_asked_for_newest_first(
     assert (query["sort_by"], query["sort_order"]) == (["invokedTime"], ["DESC"])
 
 
-def test_pages_that_begin_with_one_are_walked_to_the_end(server: Server, kit: realtimekit.RealtimeKitClient) -> None:
+def test_pages_that_count_from_one_are_listed_to_the_end(server: Server, provider: RealtimeKitClient) -> None:
     server.answers = [page(range(100), 150, 1), page(range(100, 150), 150, 101)]
-    assert [provider_recording.cloudflare_recording_id for provider_recording in kit.list_by_meeting("m1")] == [
+    assert [provider_recording.cloudflare_recording_id for provider_recording in provider.list_by_meeting("m1")] == [
         f"c{number}" for number in range(150)
     ]
     assert numbers_asked(server) == ["1", "2"]
 
 
-def test_pages_that_begin_with_zero_are_walked_from_their_beginning(
-    server: Server, kit: realtimekit.RealtimeKitClient
-) -> None:
+def test_pages_that_count_from_zero_are_listed_from_the_start(server: Server, provider: RealtimeKitClient) -> None:
     server.answers = [page(range(100, 150), 150, 101), page(range(100), 150, 1)]
-    assert [provider_recording.cloudflare_recording_id for provider_recording in kit.list_by_meeting("m1")] == [
+    assert [provider_recording.cloudflare_recording_id for provider_recording in provider.list_by_meeting("m1")] == [
         f"c{number}" for number in range(150)
     ]
     assert numbers_asked(server) == ["1", "0"]
 
 
-def test_pages_without_an_account_of_themselves_end_with_a_short_one(
-    server: Server, kit: realtimekit.RealtimeKitClient
-) -> None:
+def test_pages_without_paging_end_with_a_short_page(server: Server, provider: RealtimeKitClient) -> None:
     refused: Answer = (422, {}, b'{"success": false, "error": {"code": 422, "message": "page_no"}}')
     server.answers = [page(range(100), 0, None), refused, page(range(100, 130), 0, None)]
-    assert len([*kit.list_by_meeting("m1")]) == 130
+    assert len([*provider.list_by_meeting("m1")]) == 130
     assert numbers_asked(server) == ["1", "0", "2"]
 
 
@@ -375,42 +369,40 @@ def test_pages_without_an_account_of_themselves_end_with_a_short_one(
         pytest.param({"total_count": -1, "start_offset": None, "end_offset": []}, id="numbers out of range"),
     ],
 )
-def test_rows_are_read_with_any_paging(server: Server, kit: realtimekit.RealtimeKitClient, paging: object) -> None:
+def test_rows_are_read_with_any_paging(server: Server, provider: RealtimeKitClient, paging: object) -> None:
     answer = json.dumps({"success": True, "data": rows(1), "paging": paging}).encode()
     server.answers = [(200, {}, answer), ok(rows(0))]
-    listed, more = kit.list_page(1)
+    listed, more = provider.list_page(1)
     assert ([one.cloudflare_recording_id for one in listed], more) == ([rows(0)[0]["id"], rows(1)[0]["id"]], False)
     assert numbers_asked(server) == ["1", "0"]
 
 
-def test_a_server_that_gives_shorter_pages_is_walked_on(server: Server, kit: realtimekit.RealtimeKitClient) -> None:
+def test_shorter_pages_are_listed_to_the_end(server: Server, provider: RealtimeKitClient) -> None:
     server.answers = [page(range(30), 70, 1), page(range(30, 60), 70, 31), page(range(60, 70), 70, 61)]
-    assert len([*kit.list_by_meeting("m1")]) == 70
+    assert len([*provider.list_by_meeting("m1")]) == 70
 
 
-def test_rows_that_shift_between_pages_come_once(server: Server, kit: realtimekit.RealtimeKitClient) -> None:
+def test_rows_that_shift_between_pages_are_listed_once(server: Server, provider: RealtimeKitClient) -> None:
     server.answers = [page(range(100), 151, 1), page(range(98, 150), 151, 101)]
-    assert [provider_recording.cloudflare_recording_id for provider_recording in kit.list_by_meeting("m1")] == [
+    assert [provider_recording.cloudflare_recording_id for provider_recording in provider.list_by_meeting("m1")] == [
         f"c{number}" for number in range(150)
     ]
 
 
-def test_the_walk_asks_no_further_than_it_is_read(server: Server, kit: realtimekit.RealtimeKitClient) -> None:
+def test_a_listing_requests_no_page_before_it_is_needed(server: Server, provider: RealtimeKitClient) -> None:
     server.answers = [page(range(100), 1000, 1)]
-    assert next(iter(kit.list_by_meeting("m1"))).cloudflare_recording_id == "c0"
+    assert next(iter(provider.list_by_meeting("m1"))).cloudflare_recording_id == "c0"
     assert len(server.asked) == 1
 
 
-def test_one_page_of_all_captures_tells_whether_there_are_more(
-    server: Server, kit: realtimekit.RealtimeKitClient
-) -> None:
+def test_one_page_of_all_captures_tells_whether_there_are_more(server: Server, provider: RealtimeKitClient) -> None:
     server.answers = [page(range(100), 150, 1), page(range(100, 150), 150, 101)]
-    first, more = kit.list_page(1)
+    first, more = provider.list_page(1)
     assert ([provider_recording.cloudflare_recording_id for provider_recording in first], more) == (
         [f"c{number}" for number in range(100)],
         True,
     )
-    last, more = kit.list_page(2)
+    last, more = provider.list_page(2)
     assert ([provider_recording.cloudflare_recording_id for provider_recording in last], more) == (
         [f"c{number}" for number in range(100, 150)],
         False,
@@ -419,11 +411,9 @@ def test_one_page_of_all_captures_tells_whether_there_are_more(
     assert all("meeting_id" not in parse_qs(urlsplit(path).query) for _, path, _, _ in server.asked)
 
 
-def test_the_first_page_of_a_list_that_begins_with_zero_holds_both(
-    server: Server, kit: realtimekit.RealtimeKitClient
-) -> None:
+def test_the_first_page_of_a_list_that_counts_from_zero_has_both(server: Server, provider: RealtimeKitClient) -> None:
     server.answers = [page(range(100, 150), 150, 101), page(range(100), 150, 1)]
-    provider_recordings, more = kit.list_page(1)
+    provider_recordings, more = provider.list_page(1)
     assert ([provider_recording.cloudflare_recording_id for provider_recording in provider_recordings], more) == (
         [f"c{number}" for number in range(150)],
         False,
@@ -431,12 +421,12 @@ def test_the_first_page_of_a_list_that_begins_with_zero_holds_both(
 
 
 @pytest.mark.parametrize("total", [3, None])
-def test_a_list_that_begins_with_zero_and_is_short_has_an_empty_first_page(
-    server: Server, kit: realtimekit.RealtimeKitClient, total: int | None
+def test_a_short_list_that_counts_from_zero_is_read(
+    server: Server, provider: RealtimeKitClient, total: int | None
 ) -> None:
     first, empty = (page(some, 3, 1 if total else None) for some in (range(3), range(0)))
     server.answers = [empty, first]
-    provider_recordings, more = kit.list_page(1)
+    provider_recordings, more = provider.list_page(1)
     assert ([provider_recording.cloudflare_recording_id for provider_recording in provider_recordings], more) == (
         ["c0", "c1", "c2"],
         False,
@@ -444,10 +434,10 @@ def test_a_list_that_begins_with_zero_and_is_short_has_an_empty_first_page(
     assert numbers_asked(server) == ["1", "0"]
 
 
-def test_a_page_of_nothing_is_the_end(server: Server, kit: realtimekit.RealtimeKitClient) -> None:
+def test_an_empty_page_ends_the_listing(server: Server, provider: RealtimeKitClient) -> None:
     server.answers = [page(range(0), 0, 1)]
-    assert kit.list_page(1) == ([], False)
-    assert kit.list_page(7) == ([], False)
+    assert provider.list_page(1) == ([], False)
+    assert provider.list_page(7) == ([], False)
     assert len(server.asked) == 2
 
 
@@ -466,11 +456,11 @@ MEETING = "8a5d9a5c-1a2b-4c3d-9e8f-0123456789ab"
         (7, None),
     ],
 )
-def test_a_files_name_hints_at_its_meeting(
-    server: Server, kit: realtimekit.RealtimeKitClient, name: object, hint: str | None
+def test_the_meeting_is_read_from_the_file_name(
+    server: Server, provider: RealtimeKitClient, name: object, hint: str | None
 ) -> None:
     server.answers = [ok([ROW | {"output_file_name": name}])]
-    provider_recordings, _ = kit.list_page(2)
+    provider_recordings, _ = provider.list_page(2)
     assert [
         (provider_recording.meeting_id, provider_recording.likely_meeting_id)
         for provider_recording in provider_recordings
@@ -494,33 +484,31 @@ SAID = datetime(2026, 9, 1, 10, 30, tzinfo=UTC)
         ({}, None),
     ],
 )
-def test_a_session_is_over_when_cloudflare_says_so_and_not_before(
-    server: Server, kit: realtimekit.RealtimeKitClient, session: object, told: datetime | None
+def test_a_session_has_an_end_only_if_cloudflare_reports_it(
+    server: Server, provider: RealtimeKitClient, session: object, told: datetime | None
 ) -> None:
     server.answers = [ok(session)]
-    assert kit.find_session_end("../s1") == told
+    assert provider.find_session_end("../s1") == told
     assert server.asked[0][1].endswith("/sessions/..%2Fs1")
 
 
-def test_a_session_that_cloudflare_does_not_know_is_not_over(
-    server: Server, kit: realtimekit.RealtimeKitClient
-) -> None:
+def test_an_unknown_session_has_no_end(server: Server, provider: RealtimeKitClient) -> None:
     server.answers = [(404, {}, b'{"success":false,"error":{"code":404,"message":"no"}}')]
-    assert kit.find_session_end("s1") is None
+    assert provider.find_session_end("s1") is None
 
 
 # ---------------------------------------------------------------- the budget
 
 
-CALLS: dict[str, Callable[[realtimekit.RealtimeKitClient], object]] = {
-    "start": lambda kit: kit.start("m1", max_seconds=None),
-    "stop": lambda kit: kit.stop("c1"),
-    "get": lambda kit: kit.get("c1"),
-    "active": lambda kit: kit.find_active("m1"),
-    "captures": lambda kit: list(kit.list_by_meeting("m1")),
-    "recent": lambda kit: kit.list_page(1),
-    "create_meeting": lambda kit: kit.create_meeting("title", record_on_start=False),
-    "set_meeting": lambda kit: kit.set_record_on_start("m1", record_on_start=True),
+CALLS: dict[str, Callable[[RealtimeKitClient], object]] = {
+    "start": lambda provider: provider.start("m1", max_seconds=None),
+    "stop": lambda provider: provider.stop("c1"),
+    "get": lambda provider: provider.get("c1"),
+    "active": lambda provider: provider.find_active("m1"),
+    "captures": lambda provider: list(provider.list_by_meeting("m1")),
+    "recent": lambda provider: provider.list_page(1),
+    "create_meeting": lambda provider: provider.create_meeting("title", record_on_start=False),
+    "set_meeting": lambda provider: provider.set_record_on_start("m1", record_on_start=True),
 }
 
 
@@ -529,32 +517,38 @@ def answer_to(call: str) -> Answer:
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_each_call_spends_one(server: Server, kit: realtimekit.RealtimeKitClient, purse: Purse, call: str) -> None:
+def test_each_call_takes_one_from_the_rate_limit(
+    server: Server, provider: RealtimeKitClient, rate_limiter: FakeRateLimiter, call: str
+) -> None:
     server.answers = [answer_to(call)]
-    CALLS[call](kit)
-    assert (purse.spent, len(server.asked), purse.blocks) == (1, 1, [])
+    CALLS[call](provider)
+    assert (rate_limiter.spent, len(server.asked), rate_limiter.blocks) == (1, 1, [])
 
 
-def test_each_page_spends_one(server: Server, kit: realtimekit.RealtimeKitClient, purse: Purse) -> None:
+def test_each_page_takes_one_from_the_rate_limit(
+    server: Server, provider: RealtimeKitClient, rate_limiter: FakeRateLimiter
+) -> None:
     server.answers = [page(range(100), 250, 1), page(range(100, 200), 250, 101), page(range(200, 250), 250, 201)]
-    assert len([*kit.list_by_meeting("m1")]) == 250
-    assert purse.spent == 3
+    assert len([*provider.list_by_meeting("m1")]) == 250
+    assert rate_limiter.spent == 3
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_nothing_is_sent_when_the_budget_is_spent(
-    server: Server, kit: realtimekit.RealtimeKitClient, purse: Purse, call: str
+def test_nothing_is_sent_above_the_rate_limit(
+    server: Server, provider: RealtimeKitClient, rate_limiter: FakeRateLimiter, call: str
 ) -> None:
-    server.answers, purse.calls = [answer_to(call)], 0
+    server.answers, rate_limiter.calls = [answer_to(call)], 0
     with pytest.raises(ProviderThrottled) as raised:
-        CALLS[call](kit)
+        CALLS[call](provider)
     assert raised.value.retry_after == 60
     assert server.asked == []
 
 
-def test_a_walk_ends_where_the_budget_does(server: Server, kit: realtimekit.RealtimeKitClient, purse: Purse) -> None:
-    server.answers, purse.calls = [page(range(100), 1000, 1)], 1
-    walk = kit.list_by_meeting("m1")
+def test_a_listing_ends_at_the_rate_limit(
+    server: Server, provider: RealtimeKitClient, rate_limiter: FakeRateLimiter
+) -> None:
+    server.answers, rate_limiter.calls = [page(range(100), 1000, 1)], 1
+    walk = provider.list_by_meeting("m1")
     assert [next(walk).cloudflare_recording_id for _ in range(100)] == [f"c{number}" for number in range(100)]
     with pytest.raises(ProviderThrottled):
         next(walk)
@@ -572,13 +566,18 @@ def test_a_walk_ends_where_the_budget_does(server: Server, kit: realtimekit.Real
     ],
 )
 @pytest.mark.parametrize("call", CALLS)
-def test_a_breach_blocks_every_call(
-    server: Server, kit: realtimekit.RealtimeKitClient, purse: Purse, call: str, headers: dict[str, str], seconds: int
+def test_a_429_blocks_every_call(
+    server: Server,
+    provider: RealtimeKitClient,
+    rate_limiter: FakeRateLimiter,
+    call: str,
+    headers: dict[str, str],
+    seconds: int,
 ) -> None:
     server.answers = [(429, headers, b"")]
     with pytest.raises(ProviderThrottled):
-        CALLS[call](kit)
-    assert (purse.blocks, len(server.asked)) == ([seconds], 1)
+        CALLS[call](provider)
+    assert (rate_limiter.blocks, len(server.asked)) == ([seconds], 1)
 
 
 @pytest.mark.parametrize(
@@ -595,25 +594,25 @@ def test_a_breach_blocks_every_call(
         ("nonsense", []),
     ],
 )
-def test_the_last_call_that_cloudflare_allows_blocks_the_next(
-    server: Server, kit: realtimekit.RealtimeKitClient, purse: Purse, told: str, blocks: list[int]
+def test_an_exhausted_rate_limit_header_blocks_the_next_call(
+    server: Server, provider: RealtimeKitClient, rate_limiter: FakeRateLimiter, told: str, blocks: list[int]
 ) -> None:
     status, _, content = ok(ROW)
     server.answers = [(status, {"Ratelimit": told}, content)]
-    assert kit.get("c1").cloudflare_recording_id == "c1"
-    assert purse.blocks == blocks
+    assert provider.get("c1").cloudflare_recording_id == "c1"
+    assert rate_limiter.blocks == blocks
 
 
 @pytest.fixture
-def direct(kit: realtimekit.RealtimeKitClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def delivering(provider: RealtimeKitClient) -> RealtimeKitClient:
+    """The client of the same server whose recordings Cloudflare delivers into our bucket."""
     keys = {"access_key_id": "a", "secret_access_key": "s"}
-    monkeypatch.setattr(kit, "_delivery", realtimekit.DirectDelivery("files", lambda: keys))
+    return RealtimeKitClient(FakeRateLimiter(), token=known_token(), delivery=DirectDelivery("files", lambda: keys))
 
 
-@pytest.mark.usefixtures("direct")
-def test_a_start_hands_over_our_bucket(server: Server, kit: realtimekit.RealtimeKitClient) -> None:
+def test_a_start_names_our_bucket(server: Server, delivering: RealtimeKitClient) -> None:
     server.answers = [ok(ROW, 201)]
-    begun = kit.start("m1", max_seconds=None, folder="delivered/t/r")
+    begun = delivering.start("m1", max_seconds=None, folder="delivered/t/r")
     assert begun.delivery_key == "delivered/t/r/a.mp4"
     storage = server.asked[0][2]["storage_config"]
     assert storage == {
@@ -622,27 +621,23 @@ def test_a_start_hands_over_our_bucket(server: Server, kit: realtimekit.Realtime
     }  # fmt: skip
 
 
-@pytest.mark.usefixtures("direct")
-def test_a_bucket_that_cloudflare_does_not_take_is_left_out(server: Server, kit: realtimekit.RealtimeKitClient) -> None:
+def test_a_start_is_repeated_without_a_rejected_bucket(server: Server, delivering: RealtimeKitClient) -> None:
     refused: Answer = (422, {}, b'{"success": false, "error": {"code": 422, "message": "storage_config"}}')
     none: Answer = (404, {}, b'{"success": false, "error": {"code": 404, "message": "none"}}')
     server.answers = [refused, none, ok(ROW, 201)]
-    begun = kit.start("m1", max_seconds=None, folder="delivered/t/r")
+    begun = delivering.start("m1", max_seconds=None, folder="delivered/t/r")
     assert begun.delivery_key is None
     assert [method for method, *_ in server.asked] == ["POST", "GET", "POST"]
     assert "storage_config" not in server.asked[2][2]
 
 
-@pytest.mark.usefixtures("direct")
-def test_a_start_that_is_refused_because_one_runs_is_not_sent_again(
-    server: Server, kit: realtimekit.RealtimeKitClient
-) -> None:
+def test_a_start_during_a_recording_is_not_repeated(server: Server, delivering: RealtimeKitClient) -> None:
     server.answers = [(409, {}, b"{}"), ok(ROW)]
     with pytest.raises(ProviderRefused):
-        kit.start("m1", max_seconds=None, folder="delivered/t/r")
+        delivering.start("m1", max_seconds=None, folder="delivered/t/r")
     assert [method for method, *_ in server.asked] == ["POST", "GET"]
 
 
-def test_a_signed_url_never_shows_in_a_log(server: Server, kit: realtimekit.RealtimeKitClient) -> None:
+def test_a_signed_url_is_in_no_log(server: Server, provider: RealtimeKitClient) -> None:
     server.answers = [ok(ROW | {"download_url": "https://files.example/a?signature=hidden"})]
-    assert "hidden" not in repr(kit.get("c1"))
+    assert "hidden" not in repr(provider.get("c1"))

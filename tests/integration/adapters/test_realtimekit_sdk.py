@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from admin.__main__ import register_webhook
-from recordings.adapters.cloudflare import client as realtimekit
+from recordings.adapters.cloudflare.client import DirectDelivery, RealtimeKitClient
 from recordings.adapters.cloudflare.transport import CloudflareApi
 from recordings.domain.errors import ProviderError
 from recordings.domain.provider_recording import ProviderRecording
 from tests.support import sdk
-from tests.support.fakes import Purse
+from tests.support.fakes import FakeRateLimiter
 from tests.support.sdk_server import SdkServer, serving_sdk
 from tests.support.secrets import known_token
 
@@ -39,9 +39,9 @@ def server() -> Iterator[SdkServer]:
 
 
 @pytest.fixture
-def kit(server: SdkServer, monkeypatch: pytest.MonkeyPatch) -> realtimekit.RealtimeKitClient:
+def provider(server: SdkServer, monkeypatch: pytest.MonkeyPatch) -> RealtimeKitClient:
     monkeypatch.setenv("CLOUDFLARE_API_URL", server.api)
-    return realtimekit.RealtimeKitClient(Purse(), token=known_token())
+    return RealtimeKitClient(FakeRateLimiter(), token=known_token())
 
 
 def variants(name: str) -> list[Any]:
@@ -78,14 +78,12 @@ def assert_same(read: ProviderRecording, row: Any) -> None:
 
 
 @pytest.mark.parametrize("name", [START, GET, STOP, ACTIVE])
-def test_one_recording_is_read_as_the_sdk_reads_it(
-    server: SdkServer, kit: realtimekit.RealtimeKitClient, name: str
-) -> None:
+def test_one_recording_is_read_as_the_sdk_reads_it(server: SdkServer, provider: RealtimeKitClient, name: str) -> None:
     calls: dict[str, Callable[[], ProviderRecording | None]] = {
-        START: lambda: kit.start("meeting", max_seconds=60),
-        GET: lambda: kit.get("recording"),
-        STOP: lambda: kit.stop("recording"),
-        ACTIVE: lambda: kit.find_active("meeting"),
+        START: lambda: provider.start("meeting", max_seconds=60),
+        GET: lambda: provider.get("recording"),
+        STOP: lambda: provider.stop("recording"),
+        ACTIVE: lambda: provider.find_active("meeting"),
     }
     documents = variants(name)
     for document in documents:
@@ -104,16 +102,14 @@ def test_one_recording_is_read_as_the_sdk_reads_it(
     assert len(documents) > 20
 
 
-def test_every_row_of_a_listing_is_read_as_the_sdk_reads_it(
-    server: SdkServer, kit: realtimekit.RealtimeKitClient
-) -> None:
+def test_every_row_of_a_listing_is_read_as_the_sdk_reads_it(server: SdkServer, provider: RealtimeKitClient) -> None:
     listed = (row for document in variants(LIST) for row in document["data"])
     rows = [row | {"id": f"row-{number}"} for number, row in enumerate(listed)]
     for page in (rows[at : at + 100] for at in range(0, len(rows), 100)):
         paging = {"total_count": float(len(page)), "start_offset": 1.0, "end_offset": float(len(page))}
         server.responses[LIST] = {"success": True, "data": page, "paging": paging}
         told = parsed(LIST, server.responses[LIST]).data
-        for read in (list(kit.list_by_meeting("meeting")), list(kit.list_page(1)[0])):
+        for read in (list(provider.list_by_meeting("meeting")), list(provider.list_page(1)[0])):
             assert [one.cloudflare_recording_id for one in read] == [row.id for row in told]
             for one, row in zip(read, told, strict=True):
                 assert_same(one, row)
@@ -121,21 +117,19 @@ def test_every_row_of_a_listing_is_read_as_the_sdk_reads_it(
     assert len(rows) > 50
 
 
-def test_a_listing_ends_whatever_it_says_of_itself(server: SdkServer, kit: realtimekit.RealtimeKitClient) -> None:
+def test_a_listing_ends_with_any_paging(server: SdkServer, provider: RealtimeKitClient) -> None:
     numbers = (0, 1.0, 12)
     for start, end, total in product(numbers, numbers, numbers):
         for rows in ([], [sdk.example(sdk.operations()[GET].response, full=True)["data"]]):
             paging = {"start_offset": start, "end_offset": end, "total_count": total}
             server.responses[LIST] = {"success": True, "data": rows, "paging": paging}
             server.called.clear()
-            assert len(list(kit.list_by_meeting("meeting"))) == len(rows)
+            assert len(list(provider.list_by_meeting("meeting"))) == len(rows)
             assert len(server.called) <= 4
     assert server.refused == []
 
 
-def test_the_end_of_a_session_is_read_as_the_sdk_reads_it(
-    server: SdkServer, kit: realtimekit.RealtimeKitClient
-) -> None:
+def test_the_end_of_a_session_is_read_as_the_sdk_reads_it(server: SdkServer, provider: RealtimeKitClient) -> None:
     # The models have text where the API reference has times.
     for document in variants(SESSION):
         data = document.get("data")
@@ -146,52 +140,51 @@ def test_the_end_of_a_session_is_read_as_the_sdk_reads_it(
         told = parsed(SESSION, document).data
         if told is None:
             with pytest.raises(ProviderError):
-                kit.find_session_end("session")
+                provider.find_session_end("session")
             continue
         wanted = seconds(datetime.fromisoformat(sdk.TIME)) if told.status == "ENDED" else None
-        assert kit.find_session_end("session") == wanted
+        assert provider.find_session_end("session") == wanted
     assert server.refused == []
 
 
-def test_meetings_are_made_read_and_changed_as_the_sdk_would(
-    server: SdkServer, kit: realtimekit.RealtimeKitClient
-) -> None:
+def test_meetings_are_created_read_and_changed_as_by_the_sdk(server: SdkServer, provider: RealtimeKitClient) -> None:
     for document in variants(MEETING):
         server.responses |= {MEETING: document, NEW_MEETING: document, SET_MEETING: document}
         told = parsed(MEETING, document).data
         if told is None:
             for call in (
-                lambda: kit.create_meeting("Lab", record_on_start=True),
-                lambda: kit.get_record_on_start("meeting"),
-                lambda: kit.set_record_on_start("meeting", record_on_start=False),
+                lambda: provider.create_meeting("Lab", record_on_start=True),
+                lambda: provider.get_record_on_start("meeting"),
+                lambda: provider.set_record_on_start("meeting", record_on_start=False),
             ):
                 with pytest.raises(ProviderError):
                     call()
             continue
-        assert kit.create_meeting("Lab", record_on_start=True) == told.id
-        assert kit.get_record_on_start("meeting") is told.record_on_start
-        kit.set_record_on_start("meeting", record_on_start=False)
+        assert provider.create_meeting("Lab", record_on_start=True) == told.id
+        assert provider.get_record_on_start("meeting") is told.record_on_start
+        provider.set_record_on_start("meeting", record_on_start=False)
     assert {*server.called} == {MEETING, NEW_MEETING, SET_MEETING}
     assert server.refused == []
 
 
-def test_storage_in_r2_is_what_the_sdk_does_not_know_and_the_start_works_without_it(
-    server: SdkServer, kit: realtimekit.RealtimeKitClient, monkeypatch: pytest.MonkeyPatch
+def test_a_start_works_without_the_storage_that_the_sdk_does_not_know(
+    server: SdkServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("CLOUDFLARE_API_URL", server.api)
     keys = {"access_key_id": "x", "secret_access_key": "x"}
-    monkeypatch.setattr(kit, "_delivery", realtimekit.DirectDelivery("files", lambda: keys))
-    server.responses[START] = variants(START)[0]
-    monkeypatch.setattr(kit, "active", lambda meeting_id: None)
-    begun = kit.start("meeting", max_seconds=None, folder="delivered/t/r")
+    delivery = DirectDelivery("files", lambda: keys)
+    provider = RealtimeKitClient(FakeRateLimiter(), token=known_token(), delivery=delivery)
+    server.responses |= {START: variants(START)[0], ACTIVE: None}
+    begun = provider.start("meeting", max_seconds=None, folder="delivered/t/r")
     assert begun.delivery_key is None
-    assert server.called == [START]
+    assert server.called == [ACTIVE, START]
     assert {one.removeprefix(START).split(":")[0] for one in server.refused} == {
         ".storage_config.account_id",
         ".storage_config.type",
     }
 
 
-def test_the_webhook_is_registered_by_what_the_sdk_could_send(server: SdkServer) -> None:
+def test_the_webhook_is_registered_with_requests_of_the_sdk(server: SdkServer) -> None:
     url = "https://api.example/webhooks/cloudflare"
     models = {name: sdk.operations()[name].response for name in HOOKS.values()}
     hook = sdk.example(models[HOOKS["get_webhooks"]])["data"][0]
@@ -211,10 +204,10 @@ def test_the_webhook_is_registered_by_what_the_sdk_could_send(server: SdkServer)
     assert server.refused == []
 
 
-def test_what_the_sdk_could_not_send_is_refused(server: SdkServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_that_the_sdk_cannot_send_is_rejected(server: SdkServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """The server's checks bite: an unknown query parameter, an unknown field, a wrong type, an unknown path."""
     monkeypatch.setenv("CLOUDFLARE_API_URL", server.api)
-    api = CloudflareApi(Purse(), token=known_token())
+    api = CloudflareApi(FakeRateLimiter(), token=known_token())
     base = "/accounts/account/realtime/kit/app"
     for verb, path, body in [
         ("GET", f"{base}/recordings?page=1", None),

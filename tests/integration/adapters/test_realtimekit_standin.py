@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import requests
 
-from recordings.adapters.cloudflare import client as realtimekit
+from recordings.adapters.cloudflare.client import RealtimeKitClient
 from recordings.domain.provider_recording import ProviderRecording, ProviderStatus
 from tests.e2e.support import until
-from tests.support.fakes import Purse
+from tests.support.fakes import FakeRateLimiter
 from tests.support.secrets import known_token
 from tests.support.standin import serving
 from tools.local.standin.cloudflare import TOKEN
@@ -22,11 +22,11 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def kit(origin: str, monkeypatch: pytest.MonkeyPatch) -> realtimekit.RealtimeKitClient:
+def provider(origin: str, monkeypatch: pytest.MonkeyPatch) -> RealtimeKitClient:
     control(origin, "/reset")
     control(origin, "/settings", start_seconds=0, upload_seconds=0)
     monkeypatch.setenv("CLOUDFLARE_API_URL", f"{origin}/client/v4")
-    return realtimekit.RealtimeKitClient(Purse(), token=known_token(TOKEN))
+    return RealtimeKitClient(FakeRateLimiter(), token=known_token(TOKEN))
 
 
 def control(origin: str, path: str, **body: Any) -> Any:
@@ -43,69 +43,63 @@ def elsewhere(origin: str, method: str, path: str, **body: Any) -> Any:
     return answer.json()["data"]
 
 
-def reaches(kit: realtimekit.RealtimeKitClient, cloudflare_recording_id: str, status: ProviderStatus) -> None:
-    until(lambda: kit.get(cloudflare_recording_id).status is status)
+def reaches(provider: RealtimeKitClient, cloudflare_recording_id: str, status: ProviderStatus) -> None:
+    until(lambda: provider.get(cloudflare_recording_id).status is status)
 
 
-def everywhere(
-    kit: realtimekit.RealtimeKitClient, meeting_id: str, cloudflare_recording_id: str
-) -> list[ProviderRecording]:
+def everywhere(provider: RealtimeKitClient, meeting_id: str, cloudflare_recording_id: str) -> list[ProviderRecording]:
     """A recording as each read shows it that shows one which has ended, too."""
-    listed = [*kit.list_by_meeting(meeting_id), *kit.list_page(1)[0]]
+    listed = [*provider.list_by_meeting(meeting_id), *provider.list_page(1)[0]]
     return [
-        kit.get(cloudflare_recording_id),
+        provider.get(cloudflare_recording_id),
         *(one for one in listed if one.cloudflare_recording_id == cloudflare_recording_id),
     ]
 
 
-def test_a_recording_that_somebody_else_pauses_runs_and_can_be_stopped(
-    origin: str, kit: realtimekit.RealtimeKitClient
-) -> None:
-    meeting = kit.create_meeting("Lab", record_on_start=False)
-    begun = kit.start(meeting, max_seconds=None)
-    reaches(kit, begun.cloudflare_recording_id, ProviderStatus.RECORDING)
+def test_a_paused_recording_runs_and_can_be_stopped(origin: str, provider: RealtimeKitClient) -> None:
+    meeting = provider.create_meeting("Lab", record_on_start=False)
+    begun = provider.start(meeting, max_seconds=None)
+    reaches(provider, begun.cloudflare_recording_id, ProviderStatus.RECORDING)
     for action, status in (("pause", ProviderStatus.PAUSED), ("resume", ProviderStatus.RECORDING)) * 2:
         elsewhere(origin, "PUT", f"/recordings/{begun.cloudflare_recording_id}", action=action)
-        active = kit.find_active(meeting)
+        active = provider.find_active(meeting)
         assert active is not None
-        for read in (active, *everywhere(kit, meeting, begun.cloudflare_recording_id)):
+        for read in (active, *everywhere(provider, meeting, begun.cloudflare_recording_id)):
             assert (read.status, read.status.running, read.stopped_at) == (status, True, None)
     elsewhere(origin, "PUT", f"/recordings/{begun.cloudflare_recording_id}", action="pause")
-    assert kit.stop(begun.cloudflare_recording_id).status is ProviderStatus.UPLOADING
-    reaches(kit, begun.cloudflare_recording_id, ProviderStatus.UPLOADED)
+    assert provider.stop(begun.cloudflare_recording_id).status is ProviderStatus.UPLOADING
+    reaches(provider, begun.cloudflare_recording_id, ProviderStatus.UPLOADED)
 
 
 @pytest.mark.parametrize("rows", ["guide", "reference"])
 @pytest.mark.parametrize("people", [1, 2])
-def test_a_track_recording_is_known_as_one_while_it_runs_and_after_it(
-    origin: str, kit: realtimekit.RealtimeKitClient, rows: str, people: int
+def test_a_track_recording_is_recognized_during_and_after_it(
+    origin: str, provider: RealtimeKitClient, rows: str, people: int
 ) -> None:
     control(origin, "/settings", track_rows=rows)
-    meeting = kit.create_meeting("Lab", record_on_start=False)
+    meeting = provider.create_meeting("Lab", record_on_start=False)
     for number in range(people):
         person = {"custom_participant_id": f"user-{number}", "preset_name": "group_call_host"}
         elsewhere(origin, "POST", f"/meetings/{meeting}/participants", **person)
     control(origin, "/join", meeting_id=meeting)
     track = elsewhere(origin, "POST", "/recordings/track", meeting_id=meeting)["recording"]["id"]
-    reaches(kit, track, ProviderStatus.RECORDING)
-    assert [one.tracks for one in everywhere(kit, meeting, track)] == [True] * 3
+    reaches(provider, track, ProviderStatus.RECORDING)
+    assert [one.tracks for one in everywhere(provider, meeting, track)] == [True] * 3
     elsewhere(origin, "PUT", f"/recordings/{track}", action="stop")
-    reaches(kit, track, ProviderStatus.UPLOADED)
-    assert [(one.tracks, one.download_url) for one in everywhere(kit, meeting, track)] == [(True, None)] * 3
+    reaches(provider, track, ProviderStatus.UPLOADED)
+    assert [(one.tracks, one.download_url) for one in everywhere(provider, meeting, track)] == [(True, None)] * 3
 
 
 @pytest.mark.parametrize("are_active", [False, True])
-def test_a_track_recording_is_not_what_runs_in_a_meeting(
-    origin: str, kit: realtimekit.RealtimeKitClient, are_active: bool
-) -> None:
+def test_a_track_recording_is_not_the_active_one(origin: str, provider: RealtimeKitClient, are_active: bool) -> None:
     """Whether Cloudflare calls it the active one is not documented."""
     control(origin, "/settings", tracks_are_active=are_active)
-    meeting = kit.create_meeting("Lab", record_on_start=False)
+    meeting = provider.create_meeting("Lab", record_on_start=False)
     control(origin, "/join", meeting_id=meeting)
     elsewhere(origin, "POST", "/recordings/track", meeting_id=meeting)
-    assert kit.find_active(meeting) is None
-    whole = kit.start(meeting, max_seconds=None)
+    assert provider.find_active(meeting) is None
+    whole = provider.start(meeting, max_seconds=None)
     elsewhere(origin, "POST", "/recordings/track", meeting_id=meeting)
-    active = kit.find_active(meeting)
+    active = provider.find_active(meeting)
     assert active is not None
     assert active.cloudflare_recording_id == whole.cloudflare_recording_id

@@ -94,7 +94,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def test_what_cloudflare_signed_is_believed_and_the_key_is_kept(server: Server, keys: WebhookKeys) -> None:
+def test_a_signed_body_is_valid_and_the_key_is_cached(server: Server, keys: WebhookKeys) -> None:
     assert keys.verify(BODY, signed())
     assert keys.verify(b"", signed(b""))
     assert server.asked == 1
@@ -107,14 +107,14 @@ def test_a_redirect_is_no_key(server: Server, keys: WebhookKeys) -> None:
     assert server.asked == 1
 
 
-def test_an_answer_without_end_is_no_key(server: Server, keys: WebhookKeys) -> None:
+def test_an_endless_response_is_no_key(server: Server, keys: WebhookKeys) -> None:
     server.answer = published(OURS)[:-1] + b" " * 10_000_000 + b"}"
     with pytest.raises(ProviderError):
         keys.verify(BODY, signed())
 
 
 @pytest.mark.parametrize("body", [BODY + b" ", BODY[:-1], b"", BODY.replace(b"r", b"R", 1)])
-def test_an_altered_body_is_not_believed(keys: WebhookKeys, body: bytes) -> None:
+def test_an_altered_body_is_invalid(keys: WebhookKeys, body: bytes) -> None:
     assert keys.verify(BODY, signed())
     assert not keys.verify(body, signed())
 
@@ -134,18 +134,18 @@ def test_an_altered_body_is_not_believed(keys: WebhookKeys, body: bytes) -> None
         base64.b64encode(OURS.sign(BODY, PKCS1v15(), SHA1())).decode(),
     ],
 )
-def test_a_forged_signature_is_not_believed(keys: WebhookKeys, signature: str) -> None:
+def test_a_forged_signature_is_invalid(keys: WebhookKeys, signature: str) -> None:
     assert not keys.verify(BODY, signature)
     assert keys.verify(BODY, signed())
     assert not keys.verify(BODY, signature)
 
 
-def test_what_is_not_even_base64_never_asks_cloudflare(server: Server, keys: WebhookKeys) -> None:
+def test_a_signature_that_is_no_base64_causes_no_request(server: Server, keys: WebhookKeys) -> None:
     assert not keys.verify(BODY, "!")
     assert server.asked == 0
 
 
-def test_forged_requests_do_not_make_us_ask_each_time(server: Server, keys: WebhookKeys, clock: Clock) -> None:
+def test_forged_webhooks_do_not_cause_a_request_each(server: Server, keys: WebhookKeys, clock: Clock) -> None:
     for _ in range(50):
         assert not keys.verify(BODY, signed(key=FORGERS))
     assert server.asked == 1
@@ -155,7 +155,7 @@ def test_forged_requests_do_not_make_us_ask_each_time(server: Server, keys: Webh
     assert server.asked == 2
 
 
-def test_a_new_key_is_found_after_the_pause_and_the_old_one_no_longer_counts(
+def test_a_new_key_is_read_after_the_interval_and_replaces_the_old_one(
     server: Server, keys: WebhookKeys, clock: Clock
 ) -> None:
     assert keys.verify(BODY, signed())
@@ -168,7 +168,7 @@ def test_a_new_key_is_found_after_the_pause_and_the_old_one_no_longer_counts(
     assert server.asked == 2
 
 
-def test_a_key_is_asked_for_again_after_its_time(server: Server, keys: WebhookKeys, clock: Clock) -> None:
+def test_a_key_is_read_again_after_its_ttl(server: Server, keys: WebhookKeys, clock: Clock) -> None:
     assert keys.verify(BODY, signed())
     clock.now += KEY_TTL_SECONDS
     assert keys.verify(BODY, signed())
@@ -179,7 +179,7 @@ def test_a_key_is_asked_for_again_after_its_time(server: Server, keys: WebhookKe
     assert server.asked == 2
 
 
-def test_a_key_grows_old_while_the_process_is_frozen(
+def test_a_key_ages_while_the_process_is_frozen(
     server: Server, keys: WebhookKeys, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Lambda freezes what is idle, and the monotonic clock may stand still meanwhile."""
@@ -191,7 +191,7 @@ def test_a_key_grows_old_while_the_process_is_frozen(
     assert server.asked == 2
 
 
-def test_a_key_server_that_fails_is_a_passing_fault_and_asked_again(
+def test_a_failing_key_server_is_a_temporary_error_and_asked_again(
     server: Server, keys: WebhookKeys, clock: Clock
 ) -> None:
     server.status = 503
@@ -220,19 +220,19 @@ def test_a_key_server_that_fails_is_a_passing_fault_and_asked_again(
         json.dumps({"data": {"publicKey": pem(ec.generate_private_key(ec.SECP256R1()))}}).encode(),
     ],
 )
-def test_a_key_that_cannot_be_read_is_a_passing_fault(server: Server, keys: WebhookKeys, answer: bytes) -> None:
+def test_an_unreadable_key_is_a_temporary_error(server: Server, keys: WebhookKeys, answer: bytes) -> None:
     server.answer = answer
     with pytest.raises(ProviderError):
         keys.verify(BODY, signed())
 
 
-def test_a_key_server_that_is_not_there_is_a_passing_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_key_server_is_a_temporary_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLOUDFLARE_WEBHOOK_KEY_URL", "http://127.0.0.1:9/key")
     with pytest.raises(ProviderTimeout):
         WebhookKeys().verify(BODY, signed())
 
 
-def test_a_failing_key_server_does_not_cost_the_key_we_have(server: Server, keys: WebhookKeys, clock: Clock) -> None:
+def test_a_failing_key_server_does_not_remove_the_cached_key(server: Server, keys: WebhookKeys, clock: Clock) -> None:
     assert keys.verify(BODY, signed())
     clock.now += MIN_REREAD_INTERVAL_SECONDS
     server.status = 503
@@ -241,7 +241,7 @@ def test_a_failing_key_server_does_not_cost_the_key_we_have(server: Server, keys
     assert keys.verify(BODY, signed())
 
 
-def test_a_failing_key_server_is_not_asked_for_each_forged_request(
+def test_a_failing_key_server_is_not_asked_for_each_forged_webhook(
     server: Server, keys: WebhookKeys, clock: Clock
 ) -> None:
     assert keys.verify(BODY, signed())
