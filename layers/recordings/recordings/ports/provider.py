@@ -1,4 +1,4 @@
-"""Cloudflare RealtimeKit, which records."""
+"""What the services need from Cloudflare RealtimeKit."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -8,43 +8,69 @@ from recordings.domain.provider_recording import ProviderRecording
 
 
 class RecordingProvider(Protocol):
-    """Cloudflare RealtimeKit. Every method may raise ProviderError, ProviderTimeout or ProviderThrottled."""
+    """Cloudflare RealtimeKit: its recordings, and what else it stores about a meeting.
+
+    Every method raises:
+        ProviderThrottled: the rate limit is reached; `retry_after` is in seconds
+        ProviderTimeout: no response in time; a change may or may not have happened
+        ProviderError: another failure, or a response that cannot be read
+    """
 
     def start(self, meeting_id: str, *, max_seconds: int | None, folder: str | None = None) -> ProviderRecording:
-        """Begin capturing; sent once, never repeated by itself. Raises ProviderRefused on a 4xx.
+        """Start recording a meeting. The request is sent once, because Cloudflare has no idempotency key.
 
-        The file is to be delivered into `folder` of our own bucket, where that can be had (Capture.delivery_key).
+        Cloudflare delivers the file into `folder` of our bucket if it can; then `delivery_key` is set.
+
+        Raises:
+            ProviderRefused: Cloudflare rejects the start (4xx), for example because a recording is running
         """
 
     def stop(self, cloudflare_recording_id: str) -> ProviderRecording:
-        """Ask to stop; an already ended one is given as it is. Raises ProviderNotFound."""
+        """Stop a recording. One that has ended is returned as it is.
+
+        Raises:
+            ProviderNotFound: Cloudflare does not know the recording
+        """
 
     def get(self, cloudflare_recording_id: str) -> ProviderRecording:
-        """Read one. Raises ProviderNotFound."""
+        """Return a recording.
+
+        Raises:
+            ProviderNotFound: Cloudflare does not know the recording
+        """
 
     def find_active(self, meeting_id: str) -> ProviderRecording | None:
-        """The capture now running in a meeting. A track recording does not count."""
+        """Return the running recording of a meeting. Track recordings do not count."""
 
     def list_by_meeting(self, meeting_id: str) -> Iterator[ProviderRecording]:
-        """Every capture of a meeting, newest first, each once; asks for a page at a time."""
+        """Iterate over the recordings of a meeting, newest first, each once. A page is read when it is needed."""
 
     def find_session_end(self, session_id: str) -> datetime | None:
-        """When a session ended; None unless Cloudflare says that it has."""
+        """Return when a session ended, or None unless Cloudflare reports its end."""
 
     def list_page(self, number: int) -> tuple[Sequence[ProviderRecording], bool]:
-        """One page, counted from 1, of the app's captures, newest first, and whether there are more.
+        """Return one page of the app's recordings, newest first, and whether there are more. Pages count from 1.
 
-        Captures that begin meanwhile push others to the next page: one may come twice, none is missed.
+        A recording that starts between two calls pushes another one to the next page. So a recording can be on two
+        pages, but none is missed.
         """
 
     def create_meeting(self, title: str, *, record_on_start: bool) -> str:
-        """Make a meeting; gives its id."""
+        """Create a meeting and return its id."""
 
     def get_record_on_start(self, meeting_id: str) -> bool | None:
-        """Whether a meeting records by itself; None when Cloudflare does not say. Raises ProviderNotFound."""
+        """Return whether Cloudflare records a meeting by itself, or None if the response does not say that.
+
+        Raises:
+            ProviderNotFound: Cloudflare does not know the meeting
+        """
 
     def set_record_on_start(self, meeting_id: str, *, record_on_start: bool) -> None:
-        """Set whether a meeting records by itself. Raises ProviderNotFound."""
+        """Set whether Cloudflare records a meeting by itself.
+
+        Raises:
+            ProviderNotFound: Cloudflare does not know the meeting
+        """
 
 
 class RateLimiter(Protocol):
