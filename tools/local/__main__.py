@@ -4,8 +4,9 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -62,53 +63,87 @@ def parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace, name: str) -> None:
     """Carry out the command."""
-    match args.command:
-        case "up":
-            asked = (args.port, args.concurrency)
-            if (running := stack.running(name)) and asked in ((None, None), (port_of(running), None)):
-                print(f"The local stack '{name}' is up already: {running['api_url']}")
-            else:
-                began = time.monotonic()
-                running = stack.up(name, args.port, concurrency=args.concurrency)
-                print(f"The local stack '{name}' is up after {time.monotonic() - began:.0f} s: {running['api_url']}")
-            print(welcome(running, name))
-        case "concurrency":
-            stack.load(name)
-            stack.limit_concurrency(name, args.functions)
-            print(f"In '{name}' {args.functions or 'all'} functions may run at once.")
-        case "filters":
-            change = mappings.ignore_filters if args.state == "ignored" else mappings.restore_filters
-            change(stack.load(name))
-            print(f"The filters of streams are {args.state} in '{name}'.")
-        case "deploy":
-            stack.deploy(name)
-            print(f"Deployed into '{name}'.")
-        case "down":
-            stack.down(name)
-            print(f"'{name}' is down.")
-        case "status":
-            for key, value in stack.status(name).items():
-                print(f"{key:10} {value}")
-        case "logs":
-            print("\n".join(stack.logs(name, args.function)))
-            if not args.function:
-                for log in sorted(stack.folder(name).glob("*.log")):
-                    print(f"\n--- {log}\n" + "\n".join(log.read_text(errors="replace").splitlines()[-40:]))
-        case "reset":
-            with progress.step("Wipe the data"):
-                stack.reset(name)
-            print(f"The data of '{name}' is gone.")
-        case "token":
-            print(stack.token(stack.load(name), args.tenant, args.scope))
-        case "invoke":
-            event = args.event.read_bytes()
-            try:
-                json.loads(event)
-            except ValueError as error:
-                raise stack.StackError(f"{args.event} is no JSON ({error}): events/ has an example for each.") from None
-            with progress.step(f"Run {args.function}"):
-                answer = stack.invoke(name, args.function, event)
-            print(json.dumps(answer, indent=2))
+    COMMANDS[args.command](args, name)
+
+
+def _up(args: argparse.Namespace, name: str) -> None:
+    wanted = (args.port, args.concurrency)
+    if (running := stack.running(name)) and wanted in ((None, None), (port_of(running), None)):
+        print(f"The local stack '{name}' is up already: {running['api_url']}")
+    else:
+        started = time.monotonic()
+        running = stack.up(name, args.port, concurrency=args.concurrency)
+        print(f"The local stack '{name}' is up after {time.monotonic() - started:.0f} s: {running['api_url']}")
+    print(welcome(running, name))
+
+
+def _concurrency(args: argparse.Namespace, name: str) -> None:
+    stack.load(name)
+    stack.limit_concurrency(name, args.functions)
+    print(f"In '{name}' {args.functions or 'all'} functions may run at once.")
+
+
+def _filters(args: argparse.Namespace, name: str) -> None:
+    change = mappings.ignore_filters if args.state == "ignored" else mappings.restore_filters
+    change(stack.load(name))
+    print(f"The filters of streams are {args.state} in '{name}'.")
+
+
+def _deploy(_: argparse.Namespace, name: str) -> None:
+    stack.deploy(name)
+    print(f"Deployed into '{name}'.")
+
+
+def _down(_: argparse.Namespace, name: str) -> None:
+    stack.down(name)
+    print(f"'{name}' is down.")
+
+
+def _status(_: argparse.Namespace, name: str) -> None:
+    for key, value in stack.status(name).items():
+        print(f"{key:10} {value}")
+
+
+def _logs(args: argparse.Namespace, name: str) -> None:
+    print("\n".join(stack.logs(name, args.function)))
+    if not args.function:
+        for log in sorted(stack.folder(name).glob("*.log")):
+            print(f"\n--- {log}\n" + "\n".join(log.read_text(errors="replace").splitlines()[-40:]))
+
+
+def _reset(_: argparse.Namespace, name: str) -> None:
+    with progress.step("Wipe the data"):
+        stack.reset(name)
+    print(f"The data of '{name}' is gone.")
+
+
+def _token(args: argparse.Namespace, name: str) -> None:
+    print(stack.token(stack.load(name), args.tenant, args.scope))
+
+
+def _invoke(args: argparse.Namespace, name: str) -> None:
+    event = args.event.read_bytes()
+    try:
+        json.loads(event)
+    except ValueError as error:
+        raise stack.StackError(f"{args.event} is no JSON ({error}): events/ has an example for each.") from None
+    with progress.step(f"Run {args.function}"):
+        response = stack.invoke(name, args.function, event)
+    print(json.dumps(response, indent=2))
+
+
+COMMANDS: Final[Mapping[str, Callable[[argparse.Namespace, str], None]]] = {
+    "up": _up,
+    "concurrency": _concurrency,
+    "filters": _filters,
+    "deploy": _deploy,
+    "down": _down,
+    "status": _status,
+    "logs": _logs,
+    "reset": _reset,
+    "token": _token,
+    "invoke": _invoke,
+}
 
 
 def port_of(running: dict[str, Any]) -> int:

@@ -12,6 +12,7 @@ from tools.local.standin.files import Files
 from tools.local.standin.meetings import Meetings
 from tools.local.standin.recordings import Recordings
 from tools.local.standin.sessions import Sessions
+from tools.local.standin.state import Fault
 from tools.local.standin.world import World
 
 TOKEN = "local-cloudflare-token"
@@ -109,15 +110,8 @@ class Api:
         ]
 
     def _guarded(self, operation: str, handle: Handler) -> Handler:
-        async def carried_out(request: web.Request) -> web.StreamResponse:
-            try:
-                return await handle(request)
-            except Refused as refused:
-                return failure(refused.status, refused.message)
-
         async def guarded(request: web.Request) -> web.StreamResponse:
-            world = self.world
-            world.requests.append({"operation": operation, "path": request.path_qs, "at": time.time()})
+            self.world.requests.append({"operation": operation, "path": request.path_qs, "at": time.time()})
             limited = self._limited()
             if limited is not None:
                 return limited
@@ -125,24 +119,26 @@ class Api:
                 return refusal(401, {10000: "Authentication error"})
             if "app" in request.match_info:
                 self.apps.use(request.match_info["app"])
-            fault = world.fault(operation, meeting_id=await self._meeting_of(request))
-            if fault is None:
-                return await carried_out(request)
-            if fault.effect:
-                await carried_out(request)
-            if fault.seconds:
-                await asyncio.sleep(fault.seconds)
-            if fault.kind == "hold":
-                await world.held(fault)
-            if fault.kind in ("delay", "hold"):
-                return await carried_out(request)
-            if fault.kind == "drop":
-                assert request.transport is not None
-                request.transport.abort()
-                return web.Response()
-            return as_told(fault)
+            fault = self.world.fault(operation, meeting_id=await self._meeting_of(request))
+            return await _carried_out(handle, request) if fault is None else await self._struck(fault, handle, request)
 
         return guarded
+
+    async def _struck(self, fault: Fault, handle: Handler, request: web.Request) -> web.StreamResponse:
+        """Respond to a call with a fault."""
+        if fault.effect:
+            await _carried_out(handle, request)
+        if fault.seconds:
+            await asyncio.sleep(fault.seconds)
+        if fault.kind == "hold":
+            await self.world.held(fault)
+        if fault.kind in ("delay", "hold"):
+            return await _carried_out(handle, request)
+        if fault.kind == "drop":
+            assert request.transport is not None
+            request.transport.abort()
+            return web.Response()
+        return as_told(fault)
 
     async def _unknown(self, request: web.Request) -> web.Response:
         return no_route(request)
@@ -188,3 +184,10 @@ class Api:
             await asyncio.sleep(fault.seconds)
             return as_told(fault)
         return success({"publicKey": self.world.signer.public_pem}, message="")
+
+
+async def _carried_out(handle: Handler, request: web.Request) -> web.StreamResponse:
+    try:
+        return await handle(request)
+    except Refused as refused:
+        return failure(refused.status, refused.message)

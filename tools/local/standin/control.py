@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -132,26 +133,10 @@ class Control:
             recording.lies.set(asked)
         except lies.Unfit as unfit:
             raise web.HTTPBadRequest(text=f"{unfit}\n") from None
-        if "size" in asked:
-            recording.media_size, recording.media, recording.given = int(asked["size"]), None, None
-            recording.media_exact = bool(asked.get("exact", False))
-            if recording.status == "UPLOADED":
-                await self.world.make_media(recording)
-        if "url_until" in asked:
-            recording.url_until = datetime.fromisoformat(asked["url_until"]).astimezone(UTC)
-        if asked.get("run_out") and recording.url_until is not None:
-            recording.run_out = int(recording.url_until.timestamp())
-            recording.url_until += timedelta(seconds=1)
+        await self._change_file(recording, asked)
+        self._change_url(recording, asked)
         if "session_ended_at" in asked:
             recording.session_ended_at = datetime.fromisoformat(asked["session_ended_at"]).astimezone(UTC)
-        if asked.get("changed"):
-            if recording.given is not None:
-                raise web.HTTPBadRequest(text="its file was given; give it another one\n")
-            recording.generation += 1
-            if recording.media is not None:
-                recording.media = dataclasses.replace(recording.media, seed=f"{recording.id}-{recording.generation}")
-        if "lost" in asked:
-            recording.keeps_url = not asked["lost"]
         if "duration" in asked:
             recording.duration = asked["duration"]
         if asked.get("partial"):
@@ -159,6 +144,28 @@ class Control:
             recording.url_until = now() + timedelta(seconds=self.world.settings.url_seconds)
             self.world.fail(recording, "the recorder was lost")
         return _json(await self._view(recording, digest=False))
+
+    async def _change_file(self, recording: Recording, asked: Mapping[str, Any]) -> None:
+        if "size" in asked:
+            recording.media_size, recording.media, recording.given = int(asked["size"]), None, None
+            recording.media_exact = bool(asked.get("exact", False))
+            if recording.status == "UPLOADED":
+                await self.world.make_media(recording)
+        if asked.get("changed"):
+            if recording.given is not None:
+                raise web.HTTPBadRequest(text="its file was given; give it another one\n")
+            recording.generation += 1
+            if recording.media is not None:
+                recording.media = dataclasses.replace(recording.media, seed=f"{recording.id}-{recording.generation}")
+
+    def _change_url(self, recording: Recording, asked: Mapping[str, Any]) -> None:
+        if "url_until" in asked:
+            recording.url_until = datetime.fromisoformat(asked["url_until"]).astimezone(UTC)
+        if asked.get("run_out") and recording.url_until is not None:
+            recording.run_out = int(recording.url_until.timestamp())
+            recording.url_until += timedelta(seconds=1)
+        if "lost" in asked:
+            recording.keeps_url = not asked["lost"]
 
     async def file(self, request: web.Request) -> web.Response:
         """Replace the recording's file with these bytes of the type `content_type`. Earlier URLs stay valid."""
