@@ -173,7 +173,7 @@ def _row(kind: str, row: Any) -> str:
         case "stalled":
             return f"{row['recording_id']} {row['step']}, since {row['since']}"
         case "adopted":
-            return f"cloudflare {row['capture_id']} as {row['recording_id']}"
+            return f"cloudflare {row['cloudflare_recording_id']} as {row['recording_id']}"
         case _:
             return str(row)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from recordings.services.audit.audit_report import KINDS
+from recordings.services.audit.report import KINDS
 from tests.e2e.conftest import NAME
 from tests.support.template import ROOT, resources
 from tools.local import stack

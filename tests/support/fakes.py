@@ -295,8 +295,8 @@ class MemoryTenants:
             self._memory.tenants[tenant_id] = at
 
 
-class MemorySuspects:
-    """Implements audit_storage.Suspects."""
+class MemoryOpenFindings:
+    """Implements ports.repositories.OpenFindings."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()

@@ -3,9 +3,9 @@
 from datetime import timedelta
 
 from recordings.observability import count, logger
-from recordings.services.audit.audit_everything import Audit
-from recordings.services.audit.audit_report import Answer, Report
-from recordings.services.audit.audit_storage import YOUNG
+from recordings.services.audit.audit_storage import AuditResult
+from recordings.services.audit.judge import MIN_ORPHAN_AGE
+from recordings.services.audit.report import Report, ReportDocuments
 from recordings.wiring import trigger as wiring
 from recordings.workflow.messages.audit import AuditProgress, AuditStorageInput, AuditStorageOutput
 from recordings.workflow.task import task
@@ -13,46 +13,47 @@ from recordings.workflow.task import task
 audit_storage = wiring.audit_storage()
 # A response holds 6 MB at most (Lambda Developer Guide, "Quotas").
 MAX_REPORT_BYTES = 5_000_000
-MAX_STRAYS = 100
+MAX_UNASSIGNED = 100
 
 
 @task
 def handler(message: AuditStorageInput) -> AuditProgress:
     one_tenant = message.tenant_id is not None
-    answer = Answer(most=1000 if one_tenant else 100, room=MAX_REPORT_BYTES, everybody=one_tenant)
+    documents = ReportDocuments(
+        max_rows=1000 if one_tenant else 100, max_bytes=MAX_REPORT_BYTES, include_empty=one_tenant
+    )
 
     def report(found: Report) -> None:
         logger.info("audited", tenant_id=found.tenant_id, found=found.counts, compared=found.compared)
-        answer.add(found)
+        documents.add(found)
 
-    audit = audit_storage(
+    result = audit_storage(
         report,
         tenant_id=message.tenant_id,
         repair=message.repair,
-        min_age=timedelta(hours=message.min_age_hours) if message.min_age_hours is not None else YOUNG,
+        min_age=timedelta(hours=message.min_age_hours) if message.min_age_hours is not None else MIN_ORPHAN_AGE,
         unless_since=message.not_audited_since,
-        goes_on=message.checkpoint,
+        checkpoint=message.checkpoint,
     )
-    count_findings(audit)
-    document = audit.document(most=MAX_STRAYS)
+    count_findings(result)
     progress = {
-        "started_at": audit.began,
-        "remaining_tenants": audit.left,
-        "checkpoint": audit.goes_on,
-        "progressed": audit.moved,
+        "started_at": result.began,
+        "remaining_tenants": result.left,
+        "checkpoint": result.checkpoint,
+        "progressed": result.advanced,
     }
     if message.progress_only:
         return AuditProgress.model_validate(progress)
     return AuditStorageOutput.model_validate(
-        document | progress | {"reports": answer.reports, "omitted": answer.omitted}
+        result.document(MAX_UNASSIGNED) | progress | {"reports": documents.reports, "omitted": documents.omitted}
     )
 
 
-def count_findings(audit: Audit) -> None:
-    confirmed = audit.alarming["confirmed_phantoms"]
-    for kind, total in audit.totals.items():
+def count_findings(result: AuditResult) -> None:
+    confirmed = result.alarming["confirmed_phantoms"]
+    for kind, total in result.totals.items():
         count(f"Audit{kind.title()}", total if kind != "phantoms" else confirmed)
-    count("AuditSuspectedPhantoms", audit.totals["phantoms"] - confirmed)
-    count("AuditChangedFiles", audit.alarming["changed_files"])
+    count("AuditUnconfirmedPhantoms", result.totals["phantoms"] - confirmed)
+    count("AuditChangedFiles", result.alarming["changed_files"])
     # The next invocation audits the remaining tenants, unless this one made no progress.
-    count("AuditIncomplete", int(bool(audit.incomplete or (audit.left and not audit.moved))))
+    count("AuditIncomplete", int(bool(result.incomplete or (result.left and not result.advanced))))

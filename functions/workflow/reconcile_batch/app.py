@@ -32,5 +32,5 @@ def handler(message: ReconcileBatchInput) -> ReconcileBatchOutput:
     count("RecordingsSynced", result.changed)
     count("FilesExpiringSoon", result.expiring)
     count("LateDeliveriesRemoved", result.removed)
-    count("LooksKept", result.queued)
+    count("SyncItemsQueued", result.queued)
     return ReconcileBatchOutput(changed=result.changed, queued=result.queued)

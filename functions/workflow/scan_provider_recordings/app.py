@@ -17,7 +17,7 @@ UNFINISHED = {
 @task
 def handler(message: ScanProviderRecordingsInput) -> ScanProviderRecordingsOutput:
     scan = scan_provider_recordings(message.window, message.page, nonce=message.nonce)
-    count("CapturesWithoutRoom", scan.unregistered)
+    count("RecordingsWithoutRoom", scan.unregistered)
     if message.page == 1:
         # Only the first scan of a sync reads the list of unfinished recordings.
         for status, name in UNFINISHED.items():

@@ -52,11 +52,11 @@ from tests.support.fakes import (
     CountingIds,
     Memory,
     MemoryIdempotencyKeys,
+    MemoryOpenFindings,
     MemoryPartSums,
     MemoryRecordings,
     MemoryRetryQueue,
     MemoryRooms,
-    MemorySuspects,
     MemoryTenants,
 )
 from tests.support.table import a_table
@@ -98,7 +98,7 @@ def in_memory() -> Store:
         MemoryIdempotencyKeys(memory),
         MemoryPartSums(),
         MemoryTenants(memory),
-        MemorySuspects(),
+        MemoryOpenFindings(),
         MemoryRetryQueue(memory),
         tallies,
     )

@@ -12,8 +12,8 @@ from botocore.exceptions import ClientError
 from admin import Refused
 from admin.__main__ import main, parser, place
 from admin.reconcile import DONE, FAILED, FOUND, NOTHING_FOUND, SOMETHING_FOUND, exit_code, lines, reconcile
-from recordings.services.audit import audit_report
-from recordings.services.audit.audit_report import Adopted, Mismatch, Orphan, Phantom, Report, Stalled, Suspicion
+from recordings.services.audit import report as audit_report
+from recordings.services.audit.report import Adopted, Confirmation, Mismatch, Orphan, Phantom, Report, Stalled
 from tests.support.builders import NOON
 from tests.support.template import ROOT
 from tools.local import stack_file
@@ -144,21 +144,21 @@ def test_nothing_found_where_not_everything_was_seen_is_no_success(lacking: Json
 
 
 def test_every_kind_of_finding_has_a_line_that_says_what_it_is() -> None:
-    once, twice = Suspicion(since=NOON, confirmed=False), Suspicion(since=NOON, confirmed=True)
-    file = Orphan(store="r2", key="a/r/x", size=9, at=NOON, suspicion=twice)
+    once, twice = Confirmation(since=NOON, confirmed=False), Confirmation(since=NOON, confirmed=True)
+    file = Orphan(store="r2", key="a/r/x", size=9, at=NOON, confirmation=twice)
     report = Report(
         "a",
         recordings=3,
         files=4,
         orphans=[
             file,
-            Orphan(store="s3", key="u", size=None, at=NOON, upload_id="up", suspicion=once),
+            Orphan(store="s3", key="u", size=None, at=NOON, upload_id="up", confirmation=once),
             Orphan(store="cloudflare", key="capture_1", size=None, at=NOON, room_id="room_1"),
         ],
-        phantoms=[Phantom(recording_id="rec_1", store="r2", key="p", suspicion=once)],
+        phantoms=[Phantom(recording_id="rec_1", store="r2", key="p", confirmation=once)],
         mismatches=[
             Mismatch(recording_id="rec_2", kind="size", recorded=5, found=4),
-            Mismatch(recording_id="rec_3", kind="status", recorded="recording", found="absent", suspicion=once),
+            Mismatch(recording_id="rec_3", kind="status", recorded="recording", found="absent", confirmation=once),
         ],
         stalled=[Stalled(recording_id="rec_4", step="archiving", since=NOON)],
         removed=[file],

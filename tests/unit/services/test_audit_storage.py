@@ -17,21 +17,31 @@ from recordings.domain.recording import Progress, Recording
 from recordings.domain.room_range import ALL_ROOMS, RoomRange
 from recordings.domain.storage_keys import quarantine_key
 from recordings.domain.stored_file import Store, StoredFile
-from recordings.services.audit import audit_storage
-from recordings.services.audit.audit_captures import ListProviderRecordings, Patience
-from recordings.services.audit.audit_everything import LONGEST, Audit, AuditEverything, Checkpoint
-from recordings.services.audit.audit_report import APART, FOUND, KINDS, Answer, Mismatch, Orphan, Report, Stalled
-from recordings.services.audit.audit_storage import LONGEST_MOVE, YOUNG, AuditStorage, OutOfTime, Shelf
+from recordings.services.audit import judge, scan
+from recordings.services.audit.audit_storage import MAX_DURATION, AuditResult, AuditStorage, Checkpoint
+from recordings.services.audit.judge import MAX_MOVE_DURATION, MIN_ORPHAN_AGE
+from recordings.services.audit.provider_listing import Backoff
+from recordings.services.audit.report import (
+    FOUND,
+    KINDS,
+    MIN_CONFIRMATION_INTERVAL,
+    Mismatch,
+    Orphan,
+    Report,
+    ReportDocuments,
+    Stalled,
+)
+from recordings.services.audit.scan import AuditedStore
 from tests.support.builders import NOON, a_capture, a_recording, a_room
-from tests.support.fakes import MemorySuspects, MemoryTenants
+from tests.support.fakes import MemoryOpenFindings, MemoryTenants
 from tests.unit.services.world import Trap, World
 
-OLD = NOON - YOUNG - timedelta(hours=1)
+OLD = NOON - MIN_ORPHAN_AGE - timedelta(hours=1)
 IDS = [f"rec_01KE9C5RZ0X7Y3M6Q8T2V4W5A{letter}" for letter in "ABCDEFGH"]
 GONE = "tenant_1/room_1/rec_gone/1/recording.mp4"
 
 
-class Shelves:
+class MemoryBucket:
     """A store of files and unfinished uploads in memory; `before_head` happens just before a file is looked for."""
 
     def __init__(self) -> None:
@@ -66,8 +76,8 @@ class House(World):
 
     def __init__(self) -> None:
         super().__init__()
-        self.r2, self.s3 = Shelves(), Shelves()
-        self.suspects, self.tenants = MemorySuspects(), MemoryTenants(self.memory)
+        self.r2, self.s3 = MemoryBucket(), MemoryBucket()
+        self.open_findings, self.tenants = MemoryOpenFindings(), MemoryTenants(self.memory)
         self.waited: list[float] = []
         # What happens while somebody waits for the budget of calls.
         self.meanwhile: Callable[[], object] = lambda: None
@@ -78,27 +88,21 @@ class House(World):
         self.meanwhile()
 
     @property
-    def shelves(self) -> dict[Store, Shelf]:
+    def stores(self) -> dict[Store, AuditedStore]:
         return {"r2": self.r2, "s3": self.s3}
 
-    def run(self, tenant_id: str | None = None, **asked: Any) -> tuple[Audit, dict[str, Report]]:
-        ports = self.ports("rooms", "recordings", "provider", "executions")
-        patience = Patience(clock=self.clock, wait=self.wait)
-        known = {name: ports[name] for name in ("rooms", "recordings", "provider", "clock")}
-        storage = AuditStorage(
-            **ports, shelves=self.shelves, suspects=self.suspects, reconcile=self.reconcile(), patience=patience
-        )
-        everything = AuditEverything(
+    def run(self, tenant_id: str | None = None, **asked: Any) -> tuple[AuditResult, dict[str, Report]]:
+        audit_storage = AuditStorage(
+            **self.ports("rooms", "recordings", "provider", "executions"),
             tenants=self.tenants,
-            recordings=ports["recordings"],
-            shelves=self.shelves,
-            provider_recordings=ListProviderRecordings(**known, patience=patience),
-            storage=storage,
-            clock=self.clock,
+            stores=self.stores,
+            open_findings=self.open_findings,
+            reconcile=self.reconcile(),
+            backoff=Backoff(clock=self.clock, wait=self.wait),
         )
         told: list[Report] = []
-        audit = everything(told.append, tenant_id=tenant_id, **asked)
-        assert audit.tenants == len(told) - (audit.goes_on is not None)
+        audit = audit_storage(told.append, tenant_id=tenant_id, **asked)
+        assert audit.tenants == len(told) - (audit.checkpoint is not None)
         assert audit.totals == {kind: sum(report.counts[kind] for report in told) for kind in KINDS}
         return audit, {report.tenant_id: report for report in told}
 
@@ -160,7 +164,7 @@ def test_where_all_is_as_it_should_be_nothing_is_found(house: House) -> None:
     before = house.picture
     report = house.audited(repair=True)
     assert (report.recordings, report.files, report.counts.total(), report.compared) == (1, 1, 0, True)
-    assert (house.picture, house.suspects.get_all("tenant_1")) == (before, {})
+    assert (house.picture, house.open_findings.get_all("tenant_1")) == (before, {})
 
 
 # ---------------------------------------------------------------- orphans
@@ -173,10 +177,10 @@ def test_a_file_that_nobody_owns_is_reported_and_stays(house: House) -> None:
         before = house.picture
         (orphan,) = house.audited().orphans
         assert (orphan.store, orphan.key, orphan.size, orphan.at) == ("r2", GONE, 9, OLD)
-        assert orphan.suspicion is not None
-        assert (orphan.suspicion.since, orphan.suspicion.confirmed) == (NOON, confirmed)
+        assert orphan.confirmation is not None
+        assert (orphan.confirmation.since, orphan.confirmation.confirmed) == (NOON, confirmed)
         assert house.picture == before
-        house.clock.advance(seconds=APART.total_seconds())
+        house.clock.advance(seconds=MIN_CONFIRMATION_INTERVAL.total_seconds())
 
 
 def test_only_what_was_an_orphan_hours_ago_is_removed(house: House) -> None:
@@ -185,7 +189,7 @@ def test_only_what_was_an_orphan_hours_ago_is_removed(house: House) -> None:
     house.s3.files[f"recordings/{GONE}"] = 9, "x", OLD
     house.r2.unfinished["tenant_1/room_1/rec_gone/2/recording.mp4", "upload"] = OLD
     assert house.audited(repair=True).removed == []
-    house.clock.advance(seconds=APART.total_seconds() - 1)
+    house.clock.advance(seconds=MIN_CONFIRMATION_INTERVAL.total_seconds() - 1)
     assert house.audited(repair=True).removed == []
     house.clock.advance(seconds=1)
     report = house.audited(repair=True)
@@ -194,7 +198,7 @@ def test_only_what_was_an_orphan_hours_ago_is_removed(house: House) -> None:
     ]
     assert len(report.removed) == 3
     assert ([*house.r2.files], house.s3.files, house.r2.unfinished) == ([key_of(kept)], {}, {})
-    assert house.suspects.get_all("tenant_1") == {}
+    assert house.open_findings.get_all("tenant_1") == {}
     assert house.audited(repair=True).counts.total() == 0
 
 
@@ -220,7 +224,7 @@ def test_what_is_in_quarantine_has_an_owner_until_cloudflares_copy_is_gone(
     house.r2.files[key] = 9, "x", NOON - timedelta(days=3)
     for repair in (False, True):
         assert [orphan.key for orphan in house.audited(repair=repair).orphans] == ([] if owned else [key])
-        house.clock.advance(seconds=0 if owned else APART.total_seconds())
+        house.clock.advance(seconds=0 if owned else MIN_CONFIRMATION_INTERVAL.total_seconds())
     assert (key in house.r2.files) == owned
 
 
@@ -230,7 +234,7 @@ def test_an_orphan_that_has_found_its_owner_is_no_longer_suspected(house: House)
     house.memory.purge(kept)
     assert len(house.audited(repair=True).orphans) == 1
     house.recordings.add(replace(kept, cloudflare_recording_id=None), lease_nonce=None)
-    house.clock.advance(seconds=APART.total_seconds())
+    house.clock.advance(seconds=MIN_CONFIRMATION_INTERVAL.total_seconds())
     assert house.audited(repair=True).orphans == []
     house.memory.purge(kept)
     assert house.audited(repair=True).removed == []
@@ -242,14 +246,14 @@ def test_an_orphan_whose_owner_comes_while_we_look_stays(house: House) -> None:
     late = house.keep(1)
     house.memory.purge(late)
     house.audited(repair=True)
-    house.clock.advance(seconds=APART.total_seconds())
-    noted = house.suspects.add
+    house.clock.advance(seconds=MIN_CONFIRMATION_INTERVAL.total_seconds())
+    noted = house.open_findings.add
 
     def note(tenant_id: str, names: Any, *, at: datetime) -> None:
         noted(tenant_id, names, at=at)
         house.recordings.add(replace(late, cloudflare_recording_id=None), lease_nonce=None)
 
-    house.suspects.add = note  # type: ignore[method-assign]
+    house.open_findings.add = note  # type: ignore[method-assign]
     report = house.audited(repair=True)
     assert ([one.key for one in report.orphans], report.removed) == ([key_of(late)], [])
     assert key_of(late) in house.r2.files
@@ -263,17 +267,17 @@ def test_files_of_a_tenant_without_any_recording_are_not_removed(house: House) -
     for held in (False, True):
         report = house.audited(repair=True)
         assert (len(report.orphans), report.held) == (2, held)
-        house.clock.advance(seconds=APART.total_seconds())
+        house.clock.advance(seconds=MIN_CONFIRMATION_INTERVAL.total_seconds())
     assert [one.upload_id for one in report.removed] == ["upload"]
     assert [*house.r2.files] == [key_of(kept)]
 
 
 def test_what_is_young_may_still_be_stored(house: House) -> None:
     house.keep()
-    house.r2.files[GONE] = 9, "x", NOON - YOUNG
-    house.r2.unfinished[GONE, "upload"] = NOON - YOUNG
+    house.r2.files[GONE] = 9, "x", NOON - MIN_ORPHAN_AGE
+    house.r2.unfinished[GONE, "upload"] = NOON - MIN_ORPHAN_AGE
     assert house.audited().orphans == []
-    assert len(house.audited(min_age=YOUNG - timedelta(seconds=1)).orphans) == 2
+    assert len(house.audited(min_age=MIN_ORPHAN_AGE - timedelta(seconds=1)).orphans) == 2
 
 
 def test_what_a_recording_is_being_made_of_is_no_orphan(house: House) -> None:
@@ -354,13 +358,13 @@ def test_a_tenant_called_delivered_and_what_is_delivered_to_others_are_told_apar
 def test_a_missing_file_is_a_phantom_that_only_a_second_look_hours_later_confirms(house: House) -> None:
     lost = house.keep()
     house.r2.files.clear()
-    for late, confirmed in ((0, False), (APART.total_seconds() - 1, False), (1, True)):
+    for late, confirmed in ((0, False), (MIN_CONFIRMATION_INTERVAL.total_seconds() - 1, False), (1, True)):
         house.clock.advance(seconds=late)
         before = house.picture
         audit, reports = house.run("tenant_1", repair=True)
         (phantom,) = reports["tenant_1"].phantoms
         assert (phantom.recording_id, phantom.store, phantom.key) == (lost.id, "r2", key_of(lost))
-        assert (phantom.suspicion.since, phantom.suspicion.confirmed) == (NOON, confirmed)
+        assert (phantom.confirmation.since, phantom.confirmation.confirmed) == (NOON, confirmed)
         assert (audit.totals["phantoms"], audit.alarming["confirmed_phantoms"]) == (1, int(confirmed))
         # Never is anything done about it.
         assert house.picture == before
@@ -371,11 +375,11 @@ def test_a_phantom_that_was_seen_in_between_begins_anew(house: House) -> None:
     file = house.r2.files.pop(key_of(kept))
     house.audited()
     house.r2.files[key_of(kept)] = file
-    house.clock.advance(seconds=APART.total_seconds())
+    house.clock.advance(seconds=MIN_CONFIRMATION_INTERVAL.total_seconds())
     assert house.audited().phantoms == []
     del house.r2.files[key_of(kept)]
     (phantom,) = house.audited().phantoms
-    assert (phantom.suspicion.since, phantom.suspicion.confirmed) == (house.clock(), False)
+    assert (phantom.confirmation.since, phantom.confirmation.confirmed) == (house.clock(), False)
 
 
 def test_a_file_that_comes_while_we_look_is_no_phantom(house: House) -> None:
@@ -436,7 +440,7 @@ def test_a_file_whose_sum_was_never_noted_is_compared_by_its_size_alone(house: H
 def test_more_missing_files_than_can_be_looked_for_are_told_by_the_listing(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audit_storage, "CLOSE_LOOKS", 1)
+    monkeypatch.setattr(judge, "MAX_FILES_REQUESTED", 1)
     lost = [house.keep(number) for number in range(4)]
     for one in lost[:3]:
         del house.r2.files[key_of(one)]
@@ -487,7 +491,7 @@ def test_a_recording_whose_run_has_died_is_stalled(house: House) -> None:
 def test_a_move_that_takes_longer_than_any_is_stalled(house: House) -> None:
     ready = house.keep()
     house.recordings.save(ready, ready.archiving(at=NOON))
-    house.clock.advance(seconds=LONGEST_MOVE.total_seconds())
+    house.clock.advance(seconds=MAX_MOVE_DURATION.total_seconds())
     assert house.audited().stalled == []
     house.clock.advance(seconds=1)
     assert house.audited(repair=True).stalled == [Stalled(recording_id=ready.id, step="archiving", since=NOON)]
@@ -655,14 +659,14 @@ def test_news_that_comes_while_we_look_is_no_mismatch(house: House) -> None:
 def test_an_open_recording_that_cloudflare_does_not_know_is_told_and_left_alone(house: House) -> None:
     recording = house.start()
     house.cloudflare.forget(recording.cloudflare_recording_id or "")
-    for late, confirmed in ((0, False), (APART.total_seconds(), True)):
+    for late, confirmed in ((0, False), (MIN_CONFIRMATION_INTERVAL.total_seconds(), True)):
         house.clock.advance(seconds=late)
         before = house.picture
         report = house.audited(repair=True)
         (mismatch,) = report.mismatches
         assert (mismatch.kind, mismatch.recorded, mismatch.found) == ("status", "recording", "absent")
-        assert mismatch.suspicion is not None
-        assert (mismatch.suspicion.since, mismatch.suspicion.confirmed) == (NOON, confirmed)
+        assert mismatch.confirmation is not None
+        assert (mismatch.confirmation.since, mismatch.confirmation.confirmed) == (NOON, confirmed)
         assert (report.reconciled, house.picture) == ([], before)
 
 
@@ -677,7 +681,7 @@ def test_an_open_recording_that_ends_while_cloudflare_is_asked_is_not_absent(hou
 
     house.cloudflare.get = told  # type: ignore[method-assign]
     assert house.audited().counts.total() == 0
-    assert house.suspects.get_all("tenant_1") == {}
+    assert house.open_findings.get_all("tenant_1") == {}
 
 
 def test_what_we_hold_is_not_touched_when_cloudflare_no_longer_knows_it(house: House) -> None:
@@ -795,14 +799,14 @@ def test_who_was_suspected_stays_so_through_an_incomplete_listing(house: House) 
     recording = house.start()
     house.cloudflare.forget(recording.cloudflare_recording_id or "")
     house.audited()
-    house.clock.advance(seconds=APART.total_seconds() / 2)
+    house.clock.advance(seconds=MIN_CONFIRMATION_INTERVAL.total_seconds() / 2)
     house.trap = Trap(0, ProviderTimeout("slow"), only="provider")
     assert house.run("tenant_1")[1]["tenant_1"].mismatches == []
-    house.clock.advance(seconds=APART.total_seconds() / 2)
+    house.clock.advance(seconds=MIN_CONFIRMATION_INTERVAL.total_seconds() / 2)
     house.trap = Trap(-1)
     (mismatch,) = house.audited().mismatches
-    assert mismatch.suspicion is not None
-    assert mismatch.suspicion.confirmed
+    assert mismatch.confirmation is not None
+    assert mismatch.confirmation.confirmed
 
 
 def test_what_was_seen_before_cloudflare_failed_holds(house: House) -> None:
@@ -872,11 +876,11 @@ def test_what_lies_in_no_tenants_folder_is_told_and_never_touched(house: House) 
     house.r2.files |= dict.fromkeys(["loose.txt", "not quoted/x", "delivered/loose.mp4"], (1, "x", OLD))
     for _ in range(2):
         audit, _ = house.run(repair=True)
-        assert sorted(one.key for one in audit.strays) == ["delivered/loose.mp4", "loose.txt", "not quoted/"]
-        told = json.loads(json.dumps(audit.document(most=2)))
+        assert sorted(one.key for one in audit.unassigned) == ["delivered/loose.mp4", "loose.txt", "not quoted/"]
+        told = json.loads(json.dumps(audit.document(max_unassigned=2)))
         assert (len(told["strays"]), told["totals"], told["known"]) == (2, audit.totals, True)
         assert datetime.fromisoformat(told["began"]) == audit.began
-        house.clock.advance(seconds=APART.total_seconds())
+        house.clock.advance(seconds=MIN_CONFIRMATION_INTERVAL.total_seconds())
     assert len(house.r2.files) == 3
 
 
@@ -905,7 +909,7 @@ def test_a_run_that_cannot_finish_says_so_and_the_next_goes_on_from_there(house:
 
     def slow(tenant_id: str, rooms: RoomRange = ALL_ROOMS) -> Iterator[Recording]:
         found = list(look_at(tenant_id, rooms))
-        house.clock.advance(seconds=LONGEST.total_seconds() / 2)
+        house.clock.advance(seconds=MAX_DURATION.total_seconds() / 2)
         return iter(found)
 
     house.recordings.list_all = slow  # type: ignore[method-assign]
@@ -924,14 +928,14 @@ def test_a_tenant_that_takes_too_long_is_told_and_nothing_is_concluded_of_it(hou
 
     def slow(tenant_id: str, rooms: RoomRange = ALL_ROOMS) -> Iterator[Recording]:
         if tenant_id == "tenant_1":
-            house.clock.advance(seconds=LONGEST.total_seconds())
+            house.clock.advance(seconds=MAX_DURATION.total_seconds())
         return look_at(tenant_id, rooms)
 
     house.recordings.list_all = slow  # type: ignore[method-assign]
     audit, reports = house.run(repair=True)
     assert (reports, audit.left, len(audit.incomplete)) == ({}, 1, 1)
     assert "tenant_1" in audit.incomplete[0]
-    assert house.suspects.get_all("tenant_1") == {}
+    assert house.open_findings.get_all("tenant_1") == {}
     # It does not keep the others from being looked at for ever.
     _, reports = house.run(repair=True)
     assert [*reports] == ["tenant_2"]
@@ -960,10 +964,10 @@ def large(house: House) -> None:
         house.r2.unfinished[f"{folder}/rec_gone/1/recording.mp4", "upload"] = OLD
 
 
-def in_parts(house: House, monkeypatch: pytest.MonkeyPatch, **asked: Any) -> tuple[list[Audit], Report]:
+def in_parts(house: House, monkeypatch: pytest.MonkeyPatch, **asked: Any) -> tuple[list[AuditResult], Report]:
     """Audit one tenant in runs that have time for one stretch each."""
-    monkeypatch.setattr(audit_storage, "AT_ONCE", 1)
-    audits, whole, goes_on = list[Audit](), Report("tenant_1"), None
+    monkeypatch.setattr(scan, "MAX_OBJECTS_PER_STEP", 1)
+    audits, whole, goes_on = list[AuditResult](), Report("tenant_1"), None
     look_at, seen = house.recordings.list_all, list[RoomRange]()
 
     def slow(tenant_id: str, rooms: RoomRange = ALL_ROOMS) -> Iterator[Recording]:
@@ -971,18 +975,18 @@ def in_parts(house: House, monkeypatch: pytest.MonkeyPatch, **asked: Any) -> tup
             seen.append(rooms)
             if len(seen) % 2 == 0:
                 # One stretch was looked at in this run, and the next one takes too long.
-                house.clock.advance(seconds=LONGEST.total_seconds())
+                house.clock.advance(seconds=MAX_DURATION.total_seconds())
         return look_at(tenant_id, rooms)
 
     monkeypatch.setattr(house.recordings, "list_all", slow)
     while True:
         began = house.clock()
-        audit, reports = house.run("tenant_1", goes_on=goes_on, **asked)
+        audit, reports = house.run("tenant_1", checkpoint=goes_on, **asked)
         house.clock.advance(seconds=(began - house.clock()).total_seconds())
         audits.append(audit)
         for report in reports.values():
             whole.add(report)
-        goes_on = audit.goes_on
+        goes_on = audit.checkpoint
         if not audit.left:
             return audits, whole
 
@@ -1006,12 +1010,12 @@ def test_a_tenant_of_any_size_is_looked_at_in_parts_that_find_what_one_look_does
         with monkeypatch.context() as patched:
             audits, told = in_parts(parted, patched, repair=repair)
         assert len(audits) > len(ROOMS) - 1
-        assert all(audit.moved and audit.incomplete == [] for audit in audits)
+        assert all(audit.advanced and audit.incomplete == [] for audit in audits)
         assert [audit.tenants for audit in audits] == [0] * (len(audits) - 1) + [1]
         assert facts(told) == facts(whole)
-        assert parted.suspects.get_all("tenant_1") == at_once.suspects.get_all("tenant_1")
+        assert parted.open_findings.get_all("tenant_1") == at_once.open_findings.get_all("tenant_1")
     assert (len(whole.phantoms), len(whole.orphans)) == (len(ROOMS), 3 * len(ROOMS))
-    assert all(one.suspicion and one.suspicion.confirmed for one in whole.orphans)
+    assert all(one.confirmation and one.confirmation.confirmed for one in whole.orphans)
     assert len(whole.removed) == (3 * len(ROOMS) if repair else 0)
     assert parted.r2.files == at_once.r2.files
 
@@ -1021,13 +1025,13 @@ def test_a_file_in_no_rooms_folder_hides_no_room_and_stays_suspected(
 ) -> None:
     names = ["a", "a-b/rec_gone/1/recording.mp4", "ab/rec_gone/1/recording.mp4"]
     house.r2.files |= {f"tenant_1/{name}": (1, "x", OLD) for name in names}
-    _, reports = house.run("tenant_1", goes_on=Checkpoint("tenant_1", "a"))
+    _, reports = house.run("tenant_1", checkpoint=Checkpoint("tenant_1", "a"))
     assert [one.key for one in reports["tenant_1"].orphans] == [f"tenant_1/{name}" for name in names[1:]]
-    monkeypatch.setattr(audit_storage, "AT_ONCE", 1)
+    monkeypatch.setattr(scan, "MAX_OBJECTS_PER_STEP", 1)
     house.audited()
-    house.clock.advance(seconds=APART.total_seconds())
+    house.clock.advance(seconds=MIN_CONFIRMATION_INTERVAL.total_seconds())
     told = house.audited()
-    assert [one.suspicion and one.suspicion.confirmed for one in told.orphans] == [True] * 3
+    assert [one.confirmation and one.confirmation.confirmed for one in told.orphans] == [True] * 3
 
 
 def test_a_suspect_in_a_room_called_delivered_of_a_tenant_called_delivered_stays_one(
@@ -1036,11 +1040,11 @@ def test_a_suspect_in_a_room_called_delivered_of_a_tenant_called_delivered_stays
     # Its folder begins as that of what Cloudflare delivers to this tenant does, whose rooms come after the folder.
     key = "delivered/delivered/rec_gone/1/recording.mp4"
     house.r2.files |= {key: (1, "x", OLD), "delivered/room/rec_gone/1/recording.mp4": (1, "x", OLD)}
-    monkeypatch.setattr(audit_storage, "AT_ONCE", 1)
+    monkeypatch.setattr(scan, "MAX_OBJECTS_PER_STEP", 1)
     for confirmed in (False, True):
         told = house.audited("delivered")
-        assert [one.suspicion and one.suspicion.confirmed for one in told.orphans] == [confirmed] * 2
-        house.clock.advance(seconds=APART.total_seconds())
+        assert [one.confirmation and one.confirmation.confirmed for one in told.orphans] == [confirmed] * 2
+        house.clock.advance(seconds=MIN_CONFIRMATION_INTERVAL.total_seconds())
 
 
 def test_a_tenant_that_is_half_done_is_gone_on_with_before_others(
@@ -1050,26 +1054,12 @@ def test_a_tenant_that_is_half_done_is_gone_on_with_before_others(
     house.tenants.note_audit("tenant_1", at=NOON)
     # One that came meanwhile was never audited, and would else be the first, and its own half the only one remembered.
     house.rooms.add(a_room(tenant_id="tenant_2", meeting_id="meeting_2"))
-    audit, reports = house.run(goes_on=Checkpoint("tenant_1", "a.b/"))
+    audit, reports = house.run(checkpoint=Checkpoint("tenant_1", "a.b/"))
     assert [*reports] == ["tenant_1", "tenant_2"]
     assert {one.key.split("/")[-4] for one in reports["tenant_1"].orphans} == {"a", "ab", "b"}
-    assert (audit.goes_on, audit.left, audit.tenants) == (None, 0, 2)
+    assert (audit.checkpoint, audit.left, audit.tenants) == (None, 0, 2)
     # Its name may have gone since.
-    assert house.run(goes_on=Checkpoint("tenant_3", "x/"))[0].goes_on is None
-
-
-def test_a_look_that_is_out_of_time_raises(house: House) -> None:
-    house.keep()
-    house.trap = Trap(-1)
-    ports = house.ports("rooms", "recordings", "provider", "executions")
-    patience = Patience(clock=house.clock, wait=house.wait)
-    storage = AuditStorage(
-        **ports, shelves=house.shelves, suspects=house.suspects, reconcile=house.reconcile(), patience=patience
-    )
-    known = {name: ports[name] for name in ("rooms", "recordings", "provider", "clock")}
-    provider_recordings = ListProviderRecordings(**known, patience=patience)(None, until=NOON)
-    with pytest.raises(OutOfTime):
-        storage("tenant_1", provider_recordings, repair=True, until=NOON)
+    assert house.run(checkpoint=Checkpoint("tenant_3", "x/"))[0].checkpoint is None
 
 
 # ---------------------------------------------------------------- the answer
@@ -1103,19 +1093,19 @@ def test_an_answer_is_json_with_every_fact_of_a_finding(house: House) -> None:
 def test_an_answer_has_bounds_and_its_counts_are_of_all() -> None:
     orphan = Orphan(store="r2", key=GONE, size=1, at=NOON)
     full = Report("full", orphans=[orphan] * 7)
-    answer = Answer(most=3, room=10_000)
+    answer = ReportDocuments(max_rows=3, max_bytes=10_000)
     for report in (Report("clean"), full):
         answer.add(report)
     (told,) = answer.reports
     assert (told["tenant_id"], len(told["orphans"]), told["counts"]["orphans"]) == ("full", 3, 7)
-    small = Answer(most=3, room=len(json.dumps(told)) + 1)
+    small = ReportDocuments(max_rows=3, max_bytes=len(json.dumps(told)) + 1)
     for report in (full, full, full):
         small.add(report)
     assert (len(small.reports), small.omitted) == (1, 2)
 
 
 def test_a_clean_tenant_is_told_of_when_it_was_asked_for() -> None:
-    answer = Answer(most=3, room=10_000, everybody=True)
+    answer = ReportDocuments(max_rows=3, max_bytes=10_000, include_empty=True)
     answer.add(Report("clean"))
     assert [one["tenant_id"] for one in answer.reports] == ["clean"]
 

@@ -68,9 +68,9 @@ SETTLED: Final = frozenset({Action.NOTHING, Action.RUN})
 # The metric that counts an action of the sync.
 METRICS: Final[Mapping[Action, str]] = MappingProxyType(
     {
-        Action.IMPORT: "CapturesImported",
-        Action.END: "EndsFound",
-        Action.RESTART: "RunsRestarted",
+        Action.IMPORT: "RecordingsImported",
+        Action.END: "RecordingsEndedBySync",
+        Action.RESTART: "ExecutionsRestarted",
         Action.STOP: "StopsRepeated",
         Action.FAIL: "RecordingsGivenUp",
     }

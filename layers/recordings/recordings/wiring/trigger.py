@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from recordings.adapters.cloudflare.signature import WebhookKeys
     from recordings.domain.change import RecordingChange
     from recordings.domain.purge import PurgeRecord, Removal
-    from recordings.services.audit.audit_everything import AuditEverything
+    from recordings.services.audit.audit_storage import AuditStorage
     from recordings.services.recordings.announce_changes import AnnounceChanges
     from recordings.services.recordings.purge_recording import PurgeRecording
     from recordings.services.recordings.restore_recording import TrackRestore
@@ -103,7 +103,7 @@ def track_restore() -> "TrackRestore":
     return TrackRestore(recordings=DynamoRecordings(), vault=ArchiveBucket(), clock=now)
 
 
-def audit_storage() -> "AuditEverything":
+def audit_storage() -> "AuditStorage":
     settings.require(*RECONCILE, settings.ARCHIVE)
     from recordings.adapters.aws.executions import ProcessingStateMachine
     from recordings.adapters.dynamodb.audit import DynamoOpenFindings, DynamoTenants
@@ -112,34 +112,20 @@ def audit_storage() -> "AuditEverything":
     from recordings.adapters.storage.archive import ArchiveBucket
     from recordings.adapters.storage.bucket import R2Bucket
     from recordings.adapters.system import now
-    from recordings.services.audit.audit_captures import ListProviderRecordings, Patience
-    from recordings.services.audit.audit_everything import AuditEverything
     from recordings.services.audit.audit_storage import AuditStorage
+    from recordings.services.audit.provider_listing import Backoff
 
-    rooms, recordings, cloudflare = DynamoRooms(), DynamoRecordings(), provider("background")
-    # Waiting costs a few minutes of one small function a week, and makes the comparison whole.
-    patience = Patience(clock=now, wait=time.sleep)
-    shelves: Any = {"r2": R2Bucket(), "s3": ArchiveBucket()}
-    storage = AuditStorage(
-        rooms=rooms,
-        recordings=recordings,
-        provider=cloudflare,
+    return AuditStorage(
+        tenants=DynamoTenants(),
+        rooms=DynamoRooms(),
+        recordings=DynamoRecordings(),
+        provider=provider("background"),
         executions=ProcessingStateMachine(),
-        shelves=shelves,
-        suspects=DynamoOpenFindings(),
+        stores={"r2": R2Bucket(), "s3": ArchiveBucket()},
+        open_findings=DynamoOpenFindings(),
         reconcile=reconcile_recording("background"),
-        patience=patience,
+        # A pause costs a few minutes of one small function each week, and makes the comparison complete.
+        backoff=Backoff(clock=now, wait=time.sleep),
         clock=now,
         deadlines=deadlines(),
-    )
-    provider_recordings = ListProviderRecordings(
-        rooms=rooms, recordings=recordings, provider=cloudflare, patience=patience, clock=now
-    )
-    return AuditEverything(
-        tenants=DynamoTenants(),
-        recordings=recordings,
-        shelves=shelves,
-        provider_recordings=provider_recordings,
-        storage=storage,
-        clock=now,
     )

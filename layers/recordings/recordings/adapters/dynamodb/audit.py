@@ -25,7 +25,7 @@ class DynamoTenants:
 
 
 class DynamoOpenFindings:
-    """Implements audit_storage.Suspects."""
+    """Implements ports.repositories.OpenFindings."""
 
     def get_all(self, tenant_id: str) -> Mapping[str, datetime]:
         return {item.name: item.at for item in query_items(FindingItem, partition(tenant_id, "SUSPECTS"))}

@@ -107,7 +107,7 @@ def _unwrapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
 def _refused(reason: str, host: str | None) -> SourceNotAllowed:
     """The error, without the URL: it holds a signature. Its host is logged, for whoever sets `CaptureHosts`."""
     logger.warning("capture url refused", reason=reason, host=ascii((host or "")[:253]))
-    count("CaptureUrlsRefused")
+    count("SourceUrlsRefused")
     return SourceNotAllowed(reason)
 
 

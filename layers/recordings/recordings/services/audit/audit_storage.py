@@ -1,570 +1,296 @@
-"""Compare what is stored, and what Cloudflare holds, with the records of one tenant.
+"""Compare both buckets and Cloudflare with the table, for one tenant or for all, within a bounded time."""
 
-Found are orphans (bytes that no recording owns), phantoms (recordings whose file is missing), mismatches (another size,
-checksum or status than was recorded) and what is stalled. Nothing is changed unless it is asked for: then orphans are
-removed that an earlier, complete listing hours ago called orphans too, captures are adopted as recordings, and what
-differs from Cloudflare is brought in line. A file that a recording owns is never touched, whatever is found of it.
-"""
-
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from functools import partial
-from heapq import merge
-from itertools import groupby
-from typing import Final, Protocol
-from urllib.parse import quote
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from urllib.parse import quote, unquote
 
-from recordings.domain.errors import (
-    ConcurrentUpdate,
-    MeetingReleased,
-    ProviderFailure,
-    ProviderNotFound,
-    RecordingNotFound,
-    RoomAlreadyRecording,
-    Throttled,
-)
-from recordings.domain.lifecycle import Status
-from recordings.domain.meeting import RecordingOwner
-from recordings.domain.provider_recording import FILE_RETENTION, ProviderRecording
-from recordings.domain.reconciliation import SETTLED, Action, Deadlines, reconcile
-from recordings.domain.recording import Recording
+from recordings.domain.reconciliation import Deadlines
 from recordings.domain.room_range import RoomRange
-from recordings.domain.storage_keys import ROOTS, FileKind, is_below, owner_of
-from recordings.domain.stored_file import Store, StoredFile
+from recordings.domain.storage_keys import DELIVERED, QUARANTINE, ROOTS
+from recordings.domain.stored_file import Store
 from recordings.ports.executions import ProcessingExecutions
 from recordings.ports.provider import RecordingProvider
-from recordings.ports.repositories import OpenFindings, Recordings, Rooms
+from recordings.ports.repositories import OpenFindings, Recordings, Rooms, Tenants
 from recordings.ports.system import Clock
-from recordings.services.audit.audit_captures import Captures, Patience
-from recordings.services.audit.audit_report import (
-    ABSENT,
-    APART,
-    Adopted,
-    Mismatch,
-    Orphan,
-    Phantom,
-    Report,
-    Stalled,
-    Suspicion,
-)
-from recordings.services.rooms.meeting_owner import FindOwner
+from recordings.services.audit.judge import MIN_ORPHAN_AGE, ConfirmFindings, JudgeFiles
+from recordings.services.audit.provider_listing import Backoff, ListProviderRecordings, ProviderListing
+from recordings.services.audit.repair import CompareWithProvider, DeleteOrphans
+from recordings.services.audit.report import KINDS, Report, UnassignedObject
+from recordings.services.audit.scan import AuditedStore, AuditStep, OutOfTime, scan_rooms
 from recordings.services.sync.reconcile_recording import ReconcileRecording
 
-# What is younger may belong to work that has not stored it yet.
-YOUNG: Final = timedelta(days=2)
-# The largest file takes about a day to move.
-LONGEST_MOVE: Final = timedelta(days=2)
-# So many files are looked for by their key as well. Of more than that the two listings hours apart must be enough.
-CLOSE_LOOKS: Final = 1000
-# So many files are held in memory at once, and the rest of the last one's room. A room makes one file at a time.
-AT_ONCE: Final = 100_000
-
-
-class Shelf(Protocol):
-    """One of our stores."""
-
-    def objects(self, prefix: str, *, after: str | None = None) -> Iterator[tuple[str, int, str, datetime]]:
-        """Key, size, ETag and time of every file under a prefix, by key; from the first one after a key on."""
-
-    def begun_uploads(self, prefix: str) -> Iterator[tuple[str, str, datetime]]:
-        """Key, id and beginning of every unfinished upload under a prefix."""
-
-    def entries(self, prefix: str) -> Iterator[str]:
-        """The names right under a prefix; a folder's ends with a slash."""
-
-    def head(self, key: str) -> tuple[int, str] | None:
-        """Size and ETag of a file, or None."""
-
-    def delete(self, key: str) -> None:
-        """Remove a file; one that is gone is no error."""
-
-    def abort(self, key: str, upload_id: str) -> None:
-        """Drop an unfinished upload; one that is gone is no error."""
-
-
-class OutOfTime(Exception):
-    """There is more to look at than time; nothing was concluded from what was seen."""
+# The function's time-out is 900 seconds. The rest is for the slowest call of the last tenant, and for the response.
+MAX_DURATION: Final = timedelta(minutes=12)
+# Cloudflare's listing waits for the rate limit. It may take this part of the time.
+MAX_LISTING_DURATION: Final = timedelta(minutes=6)
+NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class _Stored:
-    """A file, or an unfinished upload (`upload_id`), as a listing tells it."""
+class Checkpoint:
+    """The tenant that an execution did not finish, and the folder of its last audited room."""
 
-    store: Store
-    key: str
-    size: int | None
-    etag: str
-    at: datetime
-    # The name right under the tenant's folder, with its slash: the folder of the room.
-    folder: str
-    upload_id: str = ""
+    tenant_id: str
+    after: str
 
 
 @dataclass(slots=True)
-class _Look:
-    """One look at some rooms of one tenant: what is asked, what was seen, and what calls for a closer look."""
+class AuditResult:
+    """What one execution did. `tenants` counts the tenants that it finished, `totals` the entries of their reports.
 
-    report: Report
-    rooms: RoomRange
-    provider_recordings: Captures
-    now: datetime
-    until: datetime
+    `incomplete` says what could not be checked or done. `left` counts the tenants that were not finished: the next
+    execution resumes them with `unless_since=began` and with the `checkpoint`. `advanced` is False if this execution
+    finished no step, so another one would not either. `unregistered` counts recordings at Cloudflare whose meeting no
+    tenant owns, and `unassigned` lists objects outside of every tenant's folder; an audit of one tenant has neither.
+    `known` is False if the requested tenant has nothing at all.
+    """
+
+    began: datetime
+    tenants: int = 0
+    totals: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(KINDS, 0)))
+    alarming: Counter[str] = field(default_factory=Counter)
+    incomplete: list[str] = field(default_factory=list)
+    left: int = 0
+    checkpoint: Checkpoint | None = None
+    advanced: bool = False
+    unregistered: int = 0
+    unassigned: list[UnassignedObject] = field(default_factory=list)
+    known: bool = True
+
+    def document(self, max_unassigned: int) -> dict[str, Any]:
+        """Return the result as JSON has it, with at most so many unassigned objects. The keys are interfaces."""
+        return {
+            "began": self.began.isoformat(),
+            "tenants": self.tenants,
+            "totals": self.totals,
+            "alarming": self.alarming,
+            "incomplete": self.incomplete,
+            "left": self.left,
+            "goes_on": asdict(self.checkpoint) if self.checkpoint is not None else None,
+            "moved": self.advanced,
+            "unregistered": self.unregistered,
+            "strays": [asdict(one) for one in self.unassigned[:max_unassigned]],
+            "known": self.known,
+        }
+
+    def resumes(self, tenant_id: str) -> str | None:
+        """Return the folder after which the audit of a tenant resumes, or None to begin it."""
+        checkpoint = self.checkpoint
+        return checkpoint.after if checkpoint is not None and checkpoint.tenant_id == tenant_id else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Request:
+    """The arguments of one execution."""
+
+    report: Callable[[Report], None]
+    listing: ProviderListing
     repair: bool
-    read: set[str] = field(default_factory=set)
-    owned: set[tuple[Store, str]] = field(default_factory=set)
-    busy: set[str] = field(default_factory=set)
-    # Recordings whose quarantined files are theirs.
-    quarantined: set[str] = field(default_factory=set)
-    doubtful: list[Recording] = field(default_factory=list)
-    differing: list[Recording] = field(default_factory=list)
-    stuck: dict[str, Recording] = field(default_factory=dict)
-    # What is missing or unowned, by the name that it is suspected under: how to report it.
-    suspected: dict[str, Callable[[Suspicion], None]] = field(default_factory=dict)
+    min_age: timedelta
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditStorage:
+    """Nothing is changed without `repair`.
+
+    With it, confirmed orphans are deleted, Cloudflare's recordings imported, and stuck recordings reconciled. A file
+    that a recording owns is never deleted.
+    """
+
+    tenants: Tenants
     rooms: Rooms
     recordings: Recordings
     provider: RecordingProvider
     executions: ProcessingExecutions
-    shelves: Mapping[Store, Shelf]
-    suspects: OpenFindings
+    stores: Mapping[Store, AuditedStore]
+    open_findings: OpenFindings
     reconcile: ReconcileRecording
-    patience: Patience
+    backoff: Backoff
     clock: Clock
     deadlines: Deadlines = field(default_factory=Deadlines)
 
     def __call__(
         self,
-        tenant_id: str,
-        provider_recordings: Captures,
+        report: Callable[[Report], None],
         *,
-        repair: bool,
-        until: datetime,
-        min_age: timedelta = YOUNG,
-        after: str | None = None,
-    ) -> tuple[Report, str | None]:
-        """Look at one tenant's rooms, those whose folders come after this one; files and uploads that are not older
-        than `min_age` are no orphans. Give what was found, and, when the time was over, after which folder to go on.
+        tenant_id: str | None = None,
+        repair: bool = False,
+        min_age: timedelta = MIN_ORPHAN_AGE,
+        unless_since: datetime | None = None,
+        checkpoint: Checkpoint | None = None,
+    ) -> AuditResult:
+        """Audit one tenant, or all tenants whose last audit is older than `unless_since`, the oldest first.
 
-        Raises OutOfTime when the time was over at once, and what the stores raise: a look that did not see everything
-        of a room says nothing of it. Of Cloudflare's failures the report says that it is incomplete.
+        `checkpoint` resumes the tenant that the previous execution did not finish. `report` receives the report of each
+        tenant. An object that is not older than `min_age` is no orphan.
+
+        Raises:
+            Throttled, InfrastructureError: DynamoDB, Step Functions or a bucket failed
+        """
+        result = AuditResult(began=self.clock(), checkpoint=checkpoint)
+        list_provider_recordings = ListProviderRecordings(
+            rooms=self.rooms,
+            recordings=self.recordings,
+            provider=self.provider,
+            backoff=self.backoff,
+            clock=self.clock,
+        )
+        listing = list_provider_recordings(tenant_id, until=result.began + MAX_LISTING_DURATION)
+        request = _Request(
+            report=report,
+            listing=listing,
+            repair=repair,
+            min_age=min_age,
+            until=result.began + MAX_DURATION,
+        )
+        if tenant_id is not None:
+            self._audit_tenants([tenant_id], request, result)
+        else:
+            self._audit_tenants(self._due(listing, result, unless_since), request, result)
+            result.unregistered = listing.unregistered
+        if listing.incomplete is not None:
+            result.incomplete.append(f"Cloudflare could not be compared whole ({listing.incomplete})")
+        return result
+
+    def _audit_tenants(self, due: Sequence[str], request: _Request, result: AuditResult) -> None:
+        if result.checkpoint is not None and result.checkpoint.tenant_id not in due:
+            result.checkpoint = None
+        resumed = result.checkpoint.tenant_id if result.checkpoint is not None else None
+        # The resumed tenant first: there is one checkpoint, so only one tenant may be unfinished.
+        for number, tenant_id in enumerate(sorted(due, key=lambda one: one != resumed)):
+            if self.clock() >= request.until or not self._finishes(tenant_id, request, result, first=number == 0):
+                result.left = len(due) - number
+                return
+
+    def _finishes(self, tenant_id: str, request: _Request, result: AuditResult, *, first: bool) -> bool:
+        """Audit a tenant. Return False if the next execution must resume it."""
+        began, before = self.clock(), result.resumes(tenant_id)
+        try:
+            report, after = self._audit_tenant(tenant_id, request, after=before)
+        except OutOfTime:
+            if not first:
+                # The next execution has all of its time for this tenant.
+                return False
+            # A tenant with a room that takes too long counts as audited. Otherwise it would be the first and the only
+            # one of every execution.
+            result.incomplete.append(f"the time was over in the middle of a room of tenant {tenant_id}")
+            self._finish(tenant_id, began, before, result)
+            return True
+        if self._is_unknown(tenant_id, report, resumed=before is not None or after is not None):
+            result.known = False
+            return True
+        result.totals.update(report.counts)
+        result.alarming.update(report.alarming)
+        result.incomplete += [f"{tenant_id}: {why}" for why in report.incomplete]
+        request.report(report)
+        result.advanced = True
+        if after is not None:
+            result.checkpoint = Checkpoint(tenant_id, after)
+            return False
+        result.tenants += 1
+        self._finish(tenant_id, began, before, result)
+        return True
+
+    def _finish(self, tenant_id: str, began: datetime, resumed_after: str | None, result: AuditResult) -> None:
+        result.advanced = True
+        if resumed_after is not None:
+            result.checkpoint = None
+        self.tenants.note_audit(tenant_id, at=began)
+
+    def _is_unknown(self, tenant_id: str, report: Report, *, resumed: bool) -> bool:
+        if resumed or report.recordings or report.files or report.counts.total():
+            return False
+        return tenant_id not in self.tenants.get_all()
+
+    def _audit_tenant(self, tenant_id: str, request: _Request, *, after: str | None) -> tuple[Report, str | None]:
+        """Audit the rooms of a tenant whose folders follow `after`, in steps.
+
+        Return the report and, if the time was over, the folder of the last audited room. A step that did not see
+        everything of its rooms reports nothing.
+
+        Raises:
+            OutOfTime: the time was over in the first step
+            Throttled, InfrastructureError: DynamoDB, Step Functions or a bucket failed
         """
         report, low = Report(tenant_id), after
-
-        def compare(high: str | None, stored: Sequence[_Stored]) -> None:
-            rooms = RoomRange(low, high)
-            look = _Look(Report(tenant_id), rooms, provider_recordings, self.clock(), until, repair)
-            self._look_at_rooms(look, stored, min_age)
-            report.add(look.report)
-
         try:
-            stored: list[_Stored] = []
-            for folder, found in groupby(self._stored(tenant_id, after, until), key=lambda one: one.folder):
-                stored += found
-                if len(stored) >= AT_ONCE:
-                    compare(folder, stored)
-                    low, stored = folder, []
-            compare(None, stored)
+            for high, objects in scan_rooms(self.stores, tenant_id, after=after, until=request.until, clock=self.clock):
+                step = AuditStep(
+                    report=Report(tenant_id),
+                    rooms=RoomRange(low, high),
+                    listing=request.listing,
+                    now=self.clock(),
+                    until=request.until,
+                    repair=request.repair,
+                )
+                self._judge_files()(step, objects, min_age=request.min_age)
+                self._compare_with_provider()(step)
+                ConfirmFindings(open_findings=self.open_findings)(step)
+                if step.repair:
+                    self._delete_orphans()(step)
+                step.report.compared = step.listing.incomplete is None
+                report.add(step.report)
+                low = high
         except OutOfTime:
             if low == after:
                 raise
             return report, low
         return report, None
 
-    def _look_at_rooms(self, look: _Look, stored: Sequence[_Stored], min_age: timedelta) -> None:
-        # The files first: what was stored while we looked is in the records by the time these are read.
-        files = {(one.store, one.key): (one.size or 0, one.etag) for one in stored if not one.upload_id}
-        for recording in self.recordings.list_all(look.report.tenant_id, look.rooms):
-            self._in_time(look.until)
-            self._read(look, recording, files)
-        look.report.files = len(files)
-        for one in stored:
-            if look.now - one.at > min_age and not _has_owner(one, look):
-                look.suspected[_name(one)] = partial(self._tell_orphan, look, one)
-        for number, recording in enumerate(look.doubtful):
-            self._in_time(look.until)
-            self._look_for_file(look, recording, files, closely=number < CLOSE_LOOKS)
-        self._look_at_cloudflare(look)
-        self._judge(look)
-        if look.repair:
-            self._clear(look)
-        look.report.compared = look.provider_recordings.incomplete is None
-
-    def _in_time(self, until: datetime) -> None:
-        if self.clock() >= until:
-            raise OutOfTime
-
-    # ---------------------------------------------------------------- our stores
-
-    def _stored(self, tenant_id: str, after: str | None, until: datetime) -> Iterator[_Stored]:
-        """What lies in the tenant's folders, whole or unfinished, room by room."""
-        walks = [
-            walk(store, shelf, root, f"{root}{quote(tenant_id, safe='')}/", after)
-            for store, shelf in self.shelves.items()
-            for root in ROOTS[store]
-            for walk in (_files, _unfinished)
-        ]
-        for one in merge(*walks, key=lambda one: one.folder):
-            self._in_time(until)
-            yield one
-
-    def _read(self, look: _Look, recording: Recording, files: Mapping[tuple[Store, str], tuple[int, str]]) -> None:
-        report, file = look.report, recording.file
-        report.recordings += 1
-        look.read.add(recording.id)
-        look.owned |= _owned_by(recording)
-        if recording.unfinished:
-            look.busy.add(recording.id)
-        if _keeps_quarantine(recording, look.now):
-            look.quarantined.add(recording.id)
-        if recording.moving:
-            since = recording.archived_at or recording.started_at
-            if look.now - since > LONGEST_MOVE:
-                report.stalled.append(Stalled(recording_id=recording.id, step="archiving", since=since))
-            return
-        if file is not None and _fault(file, files.get((file.store, file.key))) is not None:
-            look.doubtful.append(recording)
-        if self._is_stuck(recording, look.now):
-            look.stuck[recording.id] = recording
-            since = recording.stopped_at or recording.started_at
-            report.stalled.append(Stalled(recording_id=recording.id, step="processing", since=since))
-        if self._differs(recording, look):
-            look.differing.append(recording)
-
-    def _look_for_file(
-        self,
-        look: _Look,
-        recording: Recording,
-        files: Mapping[tuple[Store, str], tuple[int, str]],
-        *,
-        closely: bool,
-    ) -> None:
-        """Tell a file that is missing or another one, unless the recording or its file came after the listing."""
-        file = recording.file
-        if closely:
-            file = self._file_of(recording)
-            found = self.shelves[file.store].head(file.key) if file is not None else None
-            if file is None or self._file_of(recording) != file:
-                return
-        elif file is not None:
-            found = files.get((file.store, file.key))
-        if file is None or (fault := _fault(file, found)) is None:
-            return
-        if found is None:
-            name = f"phantom:{recording.id}:{file.store}:{file.key}"
-            look.suspected[name] = partial(self._tell_phantom, look, recording.id, file)
-        elif fault == "size":
-            mismatch = Mismatch(recording_id=recording.id, kind="size", recorded=file.size_bytes, found=found[0])
-            look.report.mismatches.append(mismatch)
-        else:
-            mismatch = Mismatch(recording_id=recording.id, kind="checksum", recorded=file.etag or "", found=found[1])
-            look.report.mismatches.append(mismatch)
-
-    def _file_of(self, recording: Recording) -> StoredFile | None:
-        """Its file as it is now; None when it has been purged."""
-        try:
-            return self.recordings.get_including_deleted(recording.tenant_id, recording.id).file
-        except RecordingNotFound:
-            return None
-
-    # ---------------------------------------------------------------- Cloudflare
-
-    def _is_stuck(self, recording: Recording, now: datetime) -> bool:
-        """Whether its run has given up, or has died."""
-        if recording.status is not Status.PROCESSING:
-            return False
-        return recording.stalled or (not recording.recently_started(now) and not self.executions.is_running(recording))
-
-    def _differs(self, recording: Recording, look: _Look) -> bool:
-        """Whether the listing tells something else of it, or should tell of it and does not."""
-        provider_recording = look.provider_recordings.listed.get(recording.cloudflare_recording_id or "")
-        if provider_recording is None:
-            # What is not in a listing is asked for by its id, but only a whole listing can lack anything.
-            return recording.status in OPEN and look.provider_recordings.incomplete is None
-        if recording.id in look.stuck:
-            return False
-        return self._act(recording, provider_recording) not in SETTLED
-
-    def _act(self, recording: Recording, provider_recording: ProviderRecording) -> Action:
-        return reconcile(recording, provider_recording, now=self.clock(), deadlines=self.deadlines).action
-
-    def _look_at_cloudflare(self, look: _Look) -> None:
-        unknown = [
-            (owner, provider_recording)
-            for owner, provider_recording in look.provider_recordings.unknown.get(look.report.tenant_id, [])
-            if look.rooms.contains(owner.room_id)
-        ]
-        closer = [
-            *(partial(self._compare, look, recording) for recording in look.differing),
-            *(partial(self._look_at_unknown, look, owner, provider_recording) for owner, provider_recording in unknown),
-            *(partial(self._bring, look, recording) for recording in look.stuck.values() if look.repair),
-        ]
-        for step in closer:
-            if look.provider_recordings.failed:
-                return
-            if self.clock() >= look.until:
-                look.provider_recordings.incomplete = "the time was over"
-                return
-            try:
-                step()
-            except (ProviderFailure, Throttled) as failure:
-                look.provider_recordings.fail(failure)
-            except (RoomAlreadyRecording, ConcurrentUpdate, RecordingNotFound):
-                # Somebody else is at this very room or recording; the next look sees what they made of it.
-                continue
-
-    def _asked(self, look: _Look, cloudflare_recording_id: str | None) -> ProviderRecording | None:
-        """The capture as Cloudflare tells it now, or None when it knows no such capture."""
-        if cloudflare_recording_id is None:
-            return None
-        try:
-            return self.patience(partial(self.provider.get, cloudflare_recording_id), until=look.until)
-        except ProviderNotFound:
-            return None
-
-    def _compare(self, look: _Look, recording: Recording) -> None:
-        # Cloudflare first: what it told a moment ago is then in the records, if a webhook or a sync brought it in.
-        provider_recording = self._asked(look, recording.cloudflare_recording_id)
-        ours = self.recordings.get_including_deleted(recording.tenant_id, recording.id)
-        if provider_recording is None:
-            if ours.status in OPEN:
-                name = f"{ABSENT}:{ours.id}:{ours.cloudflare_recording_id}"
-                look.suspected[name] = partial(self._tell_absent, look, ours)
-            return
-        if ours.id in look.stuck or self._act(ours, provider_recording) in SETTLED:
-            return
-        look.report.mismatches.append(
-            Mismatch(
-                recording_id=ours.id, kind="status", recorded=ours.status.value, found=provider_recording.status.value
-            )
-        )
-        if look.repair:
-            self._carry_out(look, ours, provider_recording)
-
-    def _bring(self, look: _Look, recording: Recording) -> None:
-        """Bring a stuck recording in line; one that Cloudflare does not know (any more) is left to a person."""
-        provider_recording = self._asked(look, recording.cloudflare_recording_id)
-        if provider_recording is not None:
-            self._carry_out(
-                look, self.recordings.get_including_deleted(recording.tenant_id, recording.id), provider_recording
-            )
-
-    def _carry_out(self, look: _Look, recording: Recording, provider_recording: ProviderRecording) -> None:
-        alive = recording.status is not Status.PROCESSING or self.executions.is_running(recording)
-        act = reconcile(
-            recording, provider_recording, now=self.clock(), is_running=alive, deadlines=self.deadlines
-        ).action
-        changed = self.patience(
-            partial(self.reconcile, None, recording, provider_recording, is_running=alive), until=look.until
-        )
-        # A stop changes nothing here: Cloudflare tells of it.
-        if changed is not None or act is Action.STOP:
-            look.report.reconciled.append(recording.id)
-
-    def _look_at_unknown(self, look: _Look, listed: RecordingOwner, provider_recording: ProviderRecording) -> None:
-        """Tell a capture that no recording belongs to, and adopt it; unless one came after the listing."""
-        owner = FindOwner(rooms=self.rooms)(listed.meeting_id, provider_recording)
-        if (
-            owner is None
-            or owner.tenant_id != look.report.tenant_id
-            or self.recordings.find_by_cloudflare_recording_ids([provider_recording.cloudflare_recording_id])
-        ):
-            return
-        room = self.rooms.find_by_meeting_id(listed.meeting_id)
-        if room is not None and room.lease_until is not None and room.lease_until > self.clock():
-            # A start is under way, and this may be what it has just begun.
-            return
-        if reconcile(None, provider_recording, now=self.clock(), deadlines=self.deadlines).action is Action.NOTHING:
-            # A track recording that runs: it is not imported before it has ended.
-            return
-        look.report.orphans.append(
-            Orphan(
-                store="cloudflare",
-                key=provider_recording.cloudflare_recording_id,
-                size=provider_recording.size_bytes,
-                at=provider_recording.invoked_at,
-                room_id=owner.room_id,
-            )
-        )
-        if look.repair:
-            found = self._asked(look, provider_recording.cloudflare_recording_id)
-            if found is None:
-                return
-            try:
-                made = self.patience(partial(self.reconcile, owner, None, found), until=look.until)
-            except MeetingReleased:
-                # It still runs where no room is: the sync brings it in when it has ended.
-                return
-            if made is not None:
-                look.report.adopted.append(
-                    Adopted(cloudflare_recording_id=provider_recording.cloudflare_recording_id, recording_id=made.id)
-                )
-
-    # ---------------------------------------------------------------- judging, and clearing away
-
-    def _judge(self, look: _Look) -> None:
-        """Report what is suspected, with what earlier looks say of it, and remember it for the next one."""
-        tenant_id = look.report.tenant_id
-        before = self.suspects.get_all(tenant_id)
-        for name, tell in look.suspected.items():
-            since = before.get(name, look.now)
-            tell(Suspicion(since=since, confirmed=look.now - since >= APART))
-        gone = [
-            name
-            for name in before
-            if name not in look.suspected
-            and _is_in(look, name)
-            # Of Cloudflare only a whole comparison can clear anybody.
-            and not (name.startswith(f"{ABSENT}:") and look.provider_recordings.incomplete is not None)
-        ]
-        self.suspects.remove(tenant_id, gone)
-        self.suspects.add(tenant_id, [name for name in look.suspected if name not in before], at=look.now)
-
-    def _tell_orphan(self, look: _Look, one: _Stored, suspicion: Suspicion) -> None:
-        look.report.orphans.append(
-            Orphan(store=one.store, key=one.key, size=one.size, at=one.at, upload_id=one.upload_id, suspicion=suspicion)
+    def _judge_files(self) -> JudgeFiles:
+        return JudgeFiles(
+            recordings=self.recordings,
+            executions=self.executions,
+            stores=self.stores,
+            clock=self.clock,
+            deadlines=self.deadlines,
         )
 
-    def _tell_phantom(self, look: _Look, recording_id: str, file: StoredFile, suspicion: Suspicion) -> None:
-        look.report.phantoms.append(
-            Phantom(recording_id=recording_id, store=file.store, key=file.key, suspicion=suspicion)
+    def _compare_with_provider(self) -> CompareWithProvider:
+        return CompareWithProvider(
+            rooms=self.rooms,
+            recordings=self.recordings,
+            provider=self.provider,
+            executions=self.executions,
+            reconcile=self.reconcile,
+            backoff=self.backoff,
+            clock=self.clock,
+            deadlines=self.deadlines,
         )
 
-    def _tell_absent(self, look: _Look, recording: Recording, suspicion: Suspicion) -> None:
-        look.report.mismatches.append(
-            Mismatch(
-                recording_id=recording.id,
-                kind="status",
-                recorded=recording.status.value,
-                found=ABSENT,
-                suspicion=suspicion,
-            )
+    def _delete_orphans(self) -> DeleteOrphans:
+        return DeleteOrphans(
+            recordings=self.recordings, stores=self.stores, open_findings=self.open_findings, clock=self.clock
         )
 
-    def _clear(self, look: _Look) -> None:
-        """Remove the orphans in our stores that two complete listings hours apart agree on."""
-        report = look.report
-        for orphan in report.orphans:
-            if orphan.suspicion is None or not orphan.suspicion.confirmed or orphan.store == "cloudflare":
-                continue
-            if not report.recordings and not orphan.upload_id and not self._has_recordings(report.tenant_id):
-                # So does a table look that was lost or restored: files are then all that is left.
-                report.held = True
-                continue
-            if self.clock() >= look.until:
-                report.incomplete.append("not every orphan could be removed: the time was over")
-                return
-            if self._has_found_owner(report.tenant_id, orphan.store, orphan.key):
-                continue
-            shelf = self.shelves[orphan.store]
-            if orphan.upload_id:
-                shelf.abort(orphan.key, orphan.upload_id)
+    def _due(self, listing: ProviderListing, result: AuditResult, unless_since: datetime | None) -> Sequence[str]:
+        """Return the tenants that are due. A tenant is known by a room, an unfinished recording, an object, an
+        unfinished upload or a recording at Cloudflare."""
+        known: dict[str, datetime | None] = dict.fromkeys(listing.unknown)
+        known |= dict.fromkeys(recording.tenant_id for recording in self.recordings.list_unfinished())
+        unassigned: dict[tuple[Store, str], None] = {}
+        for store, root, name in self._names():
+            folder, slash, _ = name.partition("/")
+            tenant_id = unquote(folder)
+            if slash and folder and quote(tenant_id, safe="") == folder:
+                known[tenant_id] = None
             else:
-                shelf.delete(orphan.key)
-            report.removed.append(orphan)
-            self.suspects.remove(report.tenant_id, [_suspect(orphan.store, orphan.key, orphan.upload_id)])
+                # It is in no folder, or in a folder that no tenant id is encoded to.
+                unassigned[store, root + name] = None
+        result.unassigned = [UnassignedObject(store=store, key=key) for store, key in unassigned]
+        known |= self.tenants.get_all()
+        due = [one for one, at in known.items() if unless_since is None or at is None or at < unless_since]
+        return sorted(due, key=lambda one: (known[one] or NEVER, one))
 
-    def _has_recordings(self, tenant_id: str) -> bool:
-        return next(iter(self.recordings.list_all(tenant_id)), None) is not None
-
-    def _has_found_owner(self, tenant_id: str, store: Store, key: str) -> bool:
-        """The last look before a file goes: at the recording that its key names."""
-        owner = owner_of(store, key)
-        if owner is None or owner.recording_id is None:
-            return False
-        try:
-            recording = self.recordings.get_including_deleted(tenant_id, owner.recording_id)
-        except RecordingNotFound:
-            return False
-        if owner.kind is FileKind.QUARANTINE:
-            return _keeps_quarantine(recording, self.clock())
-        return recording.unfinished or (store, key) in _owned_by(recording)
-
-
-OPEN: Final = frozenset({Status.RECORDING, Status.PROCESSING})
-
-
-def _owned_by(recording: Recording) -> set[tuple[Store, str]]:
-    owned: set[tuple[Store, str]] = set()
-    if recording.file is not None:
-        owned.add((recording.file.store, recording.file.key))
-    if recording.delivery_key is not None and (recording.file is None or recording.file.key == recording.delivery_key):
-        owned.add(("r2", recording.delivery_key))
-    archive = recording.archive
-    if archive is not None and archive.moved_from is not None and archive.source_kept_until is not None:
-        # URLs of it were given out, and work until then.
-        owned.add(("r2", archive.moved_from))
-    return owned
-
-
-def _has_owner(one: _Stored, look: _Look) -> bool:
-    # What an open recording is being made of lies below its id.
-    if (one.store, one.key) in look.owned:
-        return True
-    owner = owner_of(one.store, one.key)
-    if owner is None or owner.recording_id is None:
-        return False
-    return owner.recording_id in (look.quarantined if owner.kind is FileKind.QUARANTINE else look.busy)
-
-
-def _keeps_quarantine(recording: Recording, now: datetime) -> bool:
-    """Whether what was not accepted is still kept: until Cloudflare's copy is gone, or the recording has its file."""
-    return recording.unfinished or (recording.status is Status.FAILED and now - recording.created_at <= FILE_RETENTION)
-
-
-def _fault(file: StoredFile, found: tuple[int, str] | None) -> str | None:
-    """What is wrong with a file that has this size and ETag; one whose ETag was never noted is not compared by it."""
-    if found is None:
-        return "missing"
-    if found[0] != file.size_bytes:
-        return "size"
-    return "checksum" if file.etag is not None and found[1] != file.etag else None
-
-
-def _files(store: Store, shelf: Shelf, root: str, prefix: str, after: str | None) -> Iterator[_Stored]:
-    # Keys below the room's folder are of letters, digits and less than "~"; others would only be seen again. Below a
-    # file that lies in no room's folder there is nothing: rooms whose names begin like its own come right after it.
-    last = f"{prefix}{after}{'~' if after.endswith('/') else ''}" if after is not None else None
-    for key, size, etag, at in shelf.objects(prefix, after=last):
-        folder = _folder(key, prefix)
-        if is_below(root, key) and (after is None or folder > after):
-            yield _Stored(store, key, size, etag, at, folder)
-
-
-def _unfinished(store: Store, shelf: Shelf, root: str, prefix: str, after: str | None) -> Iterator[_Stored]:
-    # There are few at any time, and whether every store lists them by their keys is not certain.
-    for key, upload_id, at in sorted(shelf.begun_uploads(prefix), key=lambda found: _folder(found[0], prefix)):
-        folder = _folder(key, prefix)
-        if is_below(root, key) and (after is None or folder > after):
-            yield _Stored(store, key, None, "", at, folder, upload_id)
-
-
-def _folder(key: str, prefix: str) -> str:
-    name, slash, _ = key.removeprefix(prefix).partition("/")
-    return name + slash
-
-
-def _is_in(look: _Look, name: str) -> bool:
-    """Whether what is suspected under this name is of the rooms that are looked at."""
-    kind, _, rest = name.partition(":")
-    if look.rooms.whole:
-        return True
-    if kind not in ROOTS:
-        return rest.partition(":")[0] in look.read
-    tenant, key = quote(look.report.tenant_id, safe=""), rest.rpartition(":")[0]
-    prefixes = (
-        f"{root}{tenant}/" for store, roots in ROOTS.items() for root in roots if store == kind and is_below(root, key)
-    )
-    prefix = next((one for one in prefixes if key.startswith(one)), None)
-    return prefix is not None and look.rooms.contains_folder(_folder(key, prefix))
-
-
-def _name(one: _Stored) -> str:
-    return _suspect(one.store, one.key, one.upload_id)
-
-
-def _suspect(store: Store, key: str, upload_id: str) -> str:
-    return f"{store}:{key}:{upload_id}"
+    def _names(self) -> Iterator[tuple[Store, str, str]]:
+        """Iterate over store, root and name of what is directly below the roots of the tenants' folders."""
+        for store, bucket in self.stores.items():
+            for root in ROOTS[store]:
+                uploads = (key.removeprefix(root) for key, _, _ in bucket.begun_uploads(root))
+                for name in (*bucket.entries(root), *uploads):
+                    if root or name.partition("/")[0] not in {DELIVERED, QUARANTINE}:
+                        yield store, root, name

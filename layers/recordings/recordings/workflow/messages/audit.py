@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, Field
 
-from recordings.services.audit.audit_everything import Checkpoint
+from recordings.services.audit.audit_storage import Checkpoint
 from recordings.workflow.messages.base import Payload, TaskInput, TaskOutput, renamed
 
 
