@@ -133,7 +133,7 @@ def test_a_start_beyond_a_quota_is_throttled(client: Stubber, code: str) -> None
 
 
 def test_a_completed_wait_checks_again(client: Stubber) -> None:
-    client.add_response("send_task_success", {}, {"taskToken": "token", "output": json.dumps({"state": "look_again"})})
+    client.add_response("send_task_success", {}, {"taskToken": "token", "output": json.dumps({"state": "check_again"})})
     ProcessingStateMachine().complete_task("token")
 
 

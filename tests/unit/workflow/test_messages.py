@@ -19,7 +19,7 @@ LAST_RELEASE = ROOT / "tests/data/last_release"
 INPUTS: dict[str, list[Json]] = json.loads((LAST_RELEASE / "inputs.json").read_text())
 MACHINES = ("processing", "archiving", "audit", "sync")
 # A webhook completes the token of a waiting execution with this.
-WEBHOOK = {"state": "look_again"}
+WEBHOOK = {"state": "check_again"}
 RENAMED_KEYS = {
     "work": "attempt",
     "ranges": "use_ranges",

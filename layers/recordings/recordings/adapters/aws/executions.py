@@ -56,7 +56,7 @@ class ProcessingStateMachine:
         return _status(self._machine_arn, _name(recording)) in {"RUNNING", None}
 
     def complete_task(self, token: str) -> None:
-        answer_task(token, {"state": "look_again"})
+        answer_task(token, {"state": "check_again"})
 
 
 class ArchivingStateMachine:
