@@ -34,7 +34,7 @@ from recordings.domain.storage_keys import attempt_key
 from recordings.http.endpoint import MAX_BODY_BYTES, Response, endpoint
 from recordings.http.idempotency import Idempotency
 from recordings.http.requests import DownloadRecordingQuery, ListRecordingsQuery, PutRoomBody, StartRecordingBody
-from recordings.http.responses import Document
+from recordings.http.responses.base import Document
 from tests.support.builders import a_recording
 from tests.support.context import Context
 

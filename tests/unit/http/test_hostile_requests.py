@@ -31,7 +31,7 @@ from recordings.http.requests import (
     RestoreRecordingBody,
     StartRecordingBody,
 )
-from recordings.http.responses import Document
+from recordings.http.responses.base import Document
 from tests.support.builders import NOON
 from tests.support.context import Context
 from tests.support.fakes import Memory, MemoryIdempotencyKeys, MemoryRecordings, MemoryRooms

@@ -18,7 +18,7 @@ from recordings.http.claims import scopes_of, tenant_of
 from recordings.http.idempotency import ApiEvent, ApiResponse, Idempotency, RepeatableRequest, is_passing
 from recordings.http.problems import INTERNAL_ERROR, ProblemError, invalid_field
 from recordings.http.requests import NoBody, NoQuery, RequestBody, RequestQuery, parse_request, query_parameters
-from recordings.http.responses import Document, to_json
+from recordings.http.responses.base import Document, to_json
 from recordings.observability import count, identify, invocation, logger
 from recordings.request_context import request_context, request_seconds
 from recordings.startup import resume_collection

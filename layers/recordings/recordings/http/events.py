@@ -7,7 +7,8 @@ from pydantic import Field
 from recordings.domain.lifecycle import Status
 from recordings.domain.purge import PurgeRecord
 from recordings.domain.recording import Recording as DomainRecording
-from recordings.http.responses import Document, Instant, Recording, to_dict
+from recordings.http.responses.base import Document, Instant, to_dict
+from recordings.http.responses.recordings import Recording
 
 # An event has at most 256 KB. So an event lists this many removed items, and counts all of them.
 # Source: EventBridge, "Quotas".
