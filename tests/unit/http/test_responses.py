@@ -126,7 +126,7 @@ def test_a_room_is_what_the_openapi_document_says(room: Any) -> None:
 
 
 def test_a_room_shows_neither_tenant_nor_lease() -> None:
-    document = to_dict(rooms.Room.from_domain(a_room(lease_nonce="secret")))
+    document = to_dict(rooms.RoomResponse.from_domain(a_room(lease_nonce="secret")))["data"]
     assert [*document] == [
         "id", "name", "cloudflare_meeting_id", "record_on_start", "active_recording_id", "created_at", "updated_at",
     ]  # fmt: skip

@@ -35,7 +35,7 @@ class StartedRecordingResponse(Document):
 
     @classmethod
     def from_domain(cls, recording: domain.Recording) -> Self:
-        return cls(data=StartedRecording.model_validate(recording))
+        return cls.model_validate({"data": recording})
 
 
 class StoppedRecording(Document):
@@ -58,7 +58,7 @@ class StoppedRecordingResponse(Document):
 
     @classmethod
     def from_domain(cls, recording: domain.Recording) -> Self:
-        return cls(data=StoppedRecording.model_validate(recording))
+        return cls.model_validate({"data": recording})
 
 
 class SyncedRecording(Document):
@@ -82,8 +82,7 @@ class SyncResponse(Document):
 
     @classmethod
     def from_domain(cls, recordings: Sequence[domain.Recording]) -> Self:
-        rows = [SyncedRecording.model_validate(recording) for recording in recordings]
-        return cls(data=SyncResult(synced_count=len(rows), recordings=rows))
+        return cls.model_validate({"data": {"synced_count": len(recordings), "recordings": recordings}})
 
 
 class RecoveringRecording(Document):
@@ -102,7 +101,7 @@ class RecoveringRecordingResponse(Document):
     @classmethod
     def from_domain(cls, recording: domain.Recording) -> Self:
         message = "Recovery initiated. Recording will be reprocessed."
-        return cls(data=RecoveringRecording(id=recording.id, status=recording.status, message=message))
+        return cls.model_validate({"data": {"id": recording.id, "status": recording.status, "message": message}})
 
 
 class DeletedRecording(Document):
@@ -138,4 +137,4 @@ class UndeletedRecordingResponse(Document):
 
     @classmethod
     def from_domain(cls, recording: domain.Recording) -> Self:
-        return cls(data=UndeletedRecording(id=recording.id, deleted=False, status=recording.status))
+        return cls.model_validate({"data": {"id": recording.id, "deleted": False, "status": recording.status}})

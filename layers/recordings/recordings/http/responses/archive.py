@@ -42,7 +42,7 @@ class ArchivedRecordingResponse(Document):
 
     @classmethod
     def from_domain(cls, recording: domain.Recording) -> Self:
-        return cls(data=ArchivedRecording.model_validate(recording))
+        return cls.model_validate({"data": recording})
 
 
 class RestoringRecording(Document):
@@ -60,4 +60,4 @@ class RestoringRecordingResponse(Document):
 
     @classmethod
     def from_domain(cls, recording: domain.Recording) -> Self:
-        return cls(data=RestoringRecording.model_validate(recording))
+        return cls.model_validate({"data": recording})

@@ -17,7 +17,11 @@ INSTANT_PATTERN: Final = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$"
 
 
 class Document(BaseModel):
-    """Base of what the API returns. An unknown value is null, never missing, so no field has a default."""
+    """Base of what the API returns. An unknown value is null, never missing, so no field has a default.
+
+    `from_domain` validates a document as a whole, with nested dictionaries and domain values. Nested models would each
+    build a validator of their own, at the first request.
+    """
 
     model_config = ConfigDict(frozen=True, from_attributes=True, defer_build=True)
 

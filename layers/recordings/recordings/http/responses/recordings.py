@@ -1,7 +1,7 @@
 """Recordings, alone and in lists."""
 
 from collections.abc import Sequence
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field
 
@@ -83,10 +83,8 @@ class RecordingPage(Document):
         offset: int | None,
         next_cursor: str | None,
     ) -> Self:
-        return cls(
-            data=[RecordingRow.model_validate(recording) for recording in recordings],
-            meta=RecordingPageMeta(total=total, limit=limit, offset=offset, next_cursor=next_cursor),
-        )
+        meta = {"total": total, "limit": limit, "offset": offset, "next_cursor": next_cursor}
+        return cls.model_validate({"data": recordings, "meta": meta})
 
 
 class RoomReference(Document):
@@ -123,18 +121,6 @@ class Progress(Document):
         bool, Field(description="Whether no attempt is at work, because the last one failed or waited in vain.")
     ]
 
-    @classmethod
-    def from_domain(cls, progress: domain.Progress, *, stalled: bool) -> Self:
-        return cls(
-            step=progress.step,
-            attempt=progress.attempt,
-            bytes_done=progress.bytes_done,
-            bytes_total=progress.bytes_total,
-            next_step_due=progress.next_step_due,
-            stuck_after=progress.stuck_after,
-            stalled=stalled,
-        )
-
 
 class StatusChange(Document):
     """One status that the recording entered."""
@@ -168,33 +154,43 @@ class Recording(RecordingRow):
     ]
     history: Annotated[list[StatusChange], Field(description="Every status it entered, oldest first.")]
 
-    @classmethod
-    def from_domain(cls, recording: domain.Recording, *, room_name: str) -> Self:
-        """Build the document. `room_name` is the room's current name, or its last name if it was deleted."""
-        progress = recording.progress
-        return cls.model_validate(
-            {
-                "id": recording.id,
-                "room_id": recording.room_id,
-                "status": recording.status,
-                "duration_seconds": recording.duration_seconds,
-                "size_bytes": recording.size_bytes,
-                "created_at": recording.created_at,
-                "room": {"id": recording.room_id, "name": room_name},
-                "started_at": recording.started_at,
-                "stopped_at": recording.stopped_at,
-                "archived_at": recording.archived_at,
-                "provider": recording.file.store if recording.file else None,
-                "failure": recording.failure,
-                "origin": recording.origin,
-                "version": recording.version,
-                "partial": recording.partial,
-                "progress": Progress.from_domain(progress, stalled=recording.stalled) if progress else None,
-                "archive": recording.archive,
-                "archive_error": recording.archive_error,
-                "history": recording.history,
-            }
-        )
+
+def recording_values(recording: domain.Recording, *, room_name: str) -> dict[str, Any]:
+    """Return the fields of a Recording. `room_name` is the room's current name, or its last name if it was deleted."""
+    progress = recording.progress
+    return {
+        "id": recording.id,
+        "room_id": recording.room_id,
+        "status": recording.status,
+        "duration_seconds": recording.duration_seconds,
+        "size_bytes": recording.size_bytes,
+        "created_at": recording.created_at,
+        "room": {"id": recording.room_id, "name": room_name},
+        "started_at": recording.started_at,
+        "stopped_at": recording.stopped_at,
+        "archived_at": recording.archived_at,
+        "provider": recording.file.store if recording.file else None,
+        "failure": recording.failure,
+        "origin": recording.origin,
+        "version": recording.version,
+        "partial": recording.partial,
+        "progress": _progress_values(progress, stalled=recording.stalled) if progress else None,
+        "archive": recording.archive,
+        "archive_error": recording.archive_error,
+        "history": recording.history,
+    }
+
+
+def _progress_values(progress: domain.Progress, *, stalled: bool) -> dict[str, Any]:
+    return {
+        "step": progress.step,
+        "attempt": progress.attempt,
+        "bytes_done": progress.bytes_done,
+        "bytes_total": progress.bytes_total,
+        "next_step_due": progress.next_step_due,
+        "stuck_after": progress.stuck_after,
+        "stalled": stalled,
+    }
 
 
 class RecordingResponse(Document):
@@ -204,4 +200,4 @@ class RecordingResponse(Document):
 
     @classmethod
     def from_domain(cls, recording: domain.Recording, *, room_name: str) -> Self:
-        return cls(data=Recording.from_domain(recording, room_name=room_name))
+        return cls.model_validate({"data": recording_values(recording, room_name=room_name)})

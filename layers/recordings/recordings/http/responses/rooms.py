@@ -1,7 +1,7 @@
 """Rooms."""
 
 from collections.abc import Sequence
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field
 
@@ -22,17 +22,18 @@ class Room(Document):
     created_at: Instant
     updated_at: Instant
 
-    @classmethod
-    def from_domain(cls, room: DomainRoom) -> Self:
-        return cls(
-            id=room.id,
-            name=room.name,
-            cloudflare_meeting_id=room.meeting_id,
-            record_on_start=room.record_on_start,
-            active_recording_id=room.active_recording_id,
-            created_at=room.created_at,
-            updated_at=room.updated_at,
-        )
+
+def room_values(room: DomainRoom) -> dict[str, Any]:
+    """Return the fields of a Room."""
+    return {
+        "id": room.id,
+        "name": room.name,
+        "cloudflare_meeting_id": room.meeting_id,
+        "record_on_start": room.record_on_start,
+        "active_recording_id": room.active_recording_id,
+        "created_at": room.created_at,
+        "updated_at": room.updated_at,
+    }
 
 
 class RoomResponse(Document):
@@ -42,7 +43,7 @@ class RoomResponse(Document):
 
     @classmethod
     def from_domain(cls, room: DomainRoom) -> Self:
-        return cls(data=Room.from_domain(room))
+        return cls.model_validate({"data": room_values(room)})
 
 
 class RoomPageMeta(Document):
@@ -60,9 +61,8 @@ class RoomPage(Document):
 
     @classmethod
     def from_domain(cls, rooms: Sequence[DomainRoom], *, limit: int, next_cursor: str | None) -> Self:
-        return cls(
-            data=[Room.from_domain(room) for room in rooms], meta=RoomPageMeta(limit=limit, next_cursor=next_cursor)
-        )
+        meta = {"limit": limit, "next_cursor": next_cursor}
+        return cls.model_validate({"data": [room_values(room) for room in rooms], "meta": meta})
 
 
 class DeletedRoom(Document):
@@ -79,4 +79,4 @@ class DeletedRoomResponse(Document):
 
     @classmethod
     def from_domain(cls, room: DomainRoom) -> Self:
-        return cls(data=DeletedRoom(id=room.id, deleted=True))
+        return cls.model_validate({"data": {"id": room.id, "deleted": True}})

@@ -20,4 +20,4 @@ class WebhookResponse(Document):
 
     @classmethod
     def from_result(cls, *, handled: bool) -> Self:
-        return cls(data=WebhookResult(handled=handled))
+        return cls.model_validate({"data": {"handled": handled}})
