@@ -106,7 +106,7 @@ ROOM_LINKS: Final = {
 
 
 def _recording(*operations: str) -> dict[str, tuple[str, Mapping[str, str]]]:
-    """Links from an answer that holds a recording."""
+    """Return links from a response that has a recording."""
     return {name: (name, {"id": DATA_ID}) for name in operations}
 
 

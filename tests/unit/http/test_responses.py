@@ -138,9 +138,9 @@ def problem_of(error: Exception, query: str = "") -> dict[str, Any]:
         raise error
 
     event = {"requestContext": {"requestId": "r", "http": {"method": "GET"}}, "rawQueryString": query}
-    answer = handler(event, Context())
-    document: dict[str, Any] = json.loads(answer["body"])
-    assert document["status"] == answer["statusCode"]
+    response = handler(event, Context())
+    document: dict[str, Any] = json.loads(response["body"])
+    assert document["status"] == response["statusCode"]
     return document
 
 

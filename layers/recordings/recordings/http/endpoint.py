@@ -177,12 +177,12 @@ def _respond[Q: RequestQuery, B: RequestBody, D: Document](
 ) -> ApiResponse:
     key = request.header("idempotency-key")
     if idempotency is None or key is None:
-        return _answer(handle, request, request_id)[0]
+        return _process(handle, request, request_id)[0]
     repeatable = RepeatableRequest.of(request.event, tenant_id=request.tenant_id, key=key, raw_body=request.raw_body)
-    return idempotency.respond(repeatable, request_id, lambda: _answer(handle, request, request_id))
+    return idempotency.respond(repeatable, request_id, lambda: _process(handle, request, request_id))
 
 
-def _answer[Q: RequestQuery, B: RequestBody, D: Document](
+def _process[Q: RequestQuery, B: RequestBody, D: Document](
     handle: Callable[[Request[Q, B]], Response[D]], request: Request[Q, B], request_id: str
 ) -> tuple[ApiResponse, bool]:
     """Call the function. Return its response, and whether the response settles the request."""

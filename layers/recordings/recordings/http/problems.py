@@ -219,7 +219,7 @@ def detail_of(error: errors.RecordingsError) -> str:
     return f"{own[0].upper()}{own[1:]}" + ("" if own.endswith((".", "!", "?")) else ".")
 
 
-# ---------------------------------------------------------------- raising and answering
+# ---------------------------------------------------------------- refused requests
 
 
 class ProblemError(Exception):
