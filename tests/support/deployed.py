@@ -23,7 +23,7 @@ from aiohttp import web
 from moto.core.models import patch_client
 
 from recordings import request_context
-from recordings.adapters.aws import executions as step_functions
+from recordings.adapters.aws import step_functions
 from recordings.adapters.dynamodb.connection import client
 from recordings.adapters.dynamodb.recordings import DynamoRecordings
 from recordings.adapters.dynamodb.rooms import DynamoRooms
@@ -199,7 +199,7 @@ class Deployed:
 def deployed(folder: Path) -> Iterator[Deployed]:
     """Everything behind the API, empty; `folder` is for the stand-in's files."""
     with a_table(), pytest.MonkeyPatch.context() as environment, StandIn(folder) as standin:
-        patch_client(step_functions._client)
+        patch_client(step_functions.client)
         secrets = {
             "r2-secret": {"access_key_id": "id", "secret_access_key": "key"},
             "cloudflare-secret": {"api_token": TOKEN},

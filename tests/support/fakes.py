@@ -711,7 +711,7 @@ class Runs:
         with self.lock:
             return (recording.id, recording.attempt) not in self.ended
 
-    def complete_task(self, token: str) -> None:
+    def check_again(self, token: str) -> None:
         with self.lock:
             self.woken.append(token)
 

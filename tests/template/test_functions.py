@@ -14,6 +14,7 @@ POLICIES = {
     "storage.archive": {"ReadArchive", "RestoreFromArchive", "WriteArchive", "EmptyArchive", "EraseArchive"},
     "storage.erasable": {"EraseArchive"},
     "aws.event_bus": {"AnnounceEvents"},
+    "aws.task_tokens": {"AnswerTasks"},
 }
 # The policies that a variable's reader uses, for adapters that serve several policies.
 VARIABLE_POLICIES = {
@@ -24,8 +25,6 @@ VARIABLE_POLICIES = {
 }
 # Policies without an adapter: Lambda itself uses the function's role to send a stream's dead letters.
 WITHOUT_ADAPTER = {"SendToChangeDeadLetterQueue"}
-# Functions that answer task tokens.
-ANSWERS_TASKS = {"CheckUpload", "ReceiveWebhook"}
 # It reads the stream's images with the models of the table, and calls no table.
 READS_IMAGES_ONLY = {"AnnounceChanges"}
 # Variables that template.yaml gives to every function, for Lambda's or Powertools' own use.
@@ -42,7 +41,7 @@ def uses(name: str) -> list[set[str]]:
         and not (adapter == "dynamodb.connection" and name in READS_IMAGES_ONLY)
     ]
     variables = [wanted for variable, wanted in VARIABLE_POLICIES.items() if variable in function.variables]
-    return adapters + variables + [{"AnswerTasks"} for _ in {name} & ANSWERS_TASKS]
+    return adapters + variables
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -54,11 +53,7 @@ def test_every_adapter_has_its_policy_and_every_policy_its_adapter(name: str) ->
     assert unused == set(), f"{name} loads no adapter for {sorted(unused)}"
 
 
-# Not yet built by wiring.
-SYNC = {"BeginSync", "ScanProviderRecordings", "ReconcileBatch", "EndSync"}
-
-
-@pytest.mark.parametrize("name", sorted(FUNCTIONS.keys() - SYNC))
+@pytest.mark.parametrize("name", FUNCTIONS)
 def test_an_empty_environment_names_every_variable_that_the_function_reads(name: str) -> None:
     known = environment(name).keys() | {"DIRECT_DELIVERY"}
     defaults = {"LOOPBACK_CAPTURES", "POWERTOOLS_LOG_LEVEL", "RETENTION_DAYS"}

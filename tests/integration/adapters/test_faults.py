@@ -15,9 +15,9 @@ from moto import mock_aws
 from moto.core.models import botocore_stubber, patch_client
 
 from recordings.adapters.aws import event_bus as events
-from recordings.adapters.aws import executions as step_functions
-from recordings.adapters.aws import secrets
-from recordings.adapters.aws.executions import ArchivingStateMachine, ProcessingStateMachine, answer_task, fail_task
+from recordings.adapters.aws import secrets, step_functions
+from recordings.adapters.aws.executions import ArchivingStateMachine, ProcessingStateMachine
+from recordings.adapters.aws.task_tokens import StepFunctionsTasks, complete_task, fail_task
 from recordings.adapters.dynamodb.audit import DynamoOpenFindings, DynamoTenants
 from recordings.adapters.dynamodb.connection import client
 from recordings.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
@@ -400,7 +400,7 @@ def test_a_bucket_that_does_not_answer_is_an_error_that_passes(
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     with mock_aws():
-        patch_client(step_functions._client)
+        patch_client(step_functions.client)
         definition = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 1, "End": True}}}
         arn = boto3.client("stepfunctions").create_state_machine(
             name="m", definition=json.dumps(definition), roleArn="arn:aws:iam::123456789012:role/m"
@@ -414,10 +414,10 @@ RUN_CALLS: dict[str, Callable[[], object]] = {
     "start": lambda: ProcessingStateMachine().start(RECORDING),
     "replace": lambda: ProcessingStateMachine().replace(RECORDING, replace(RECORDING, attempt=2)),
     "alive": lambda: ProcessingStateMachine().is_running(RECORDING),
-    "wake": lambda: ProcessingStateMachine().complete_task("t"),
+    "check_again": lambda: StepFunctionsTasks().check_again("t"),
     "archive": lambda: ArchivingStateMachine().start(RECORDING),
     "revive": lambda: ArchivingStateMachine().restart(RECORDING),
-    "answer_task": lambda: answer_task("t", {}),
+    "complete_task": lambda: complete_task("t", {}),
     "fail_task": lambda: fail_task("t", "E", "c"),
 }
 
@@ -427,12 +427,12 @@ def test_executions_that_cannot_be_reached_are_an_error_that_passes(
     monkeypatch: pytest.MonkeyPatch, call: Callable[[], object]
 ) -> None:
     monkeypatch.setenv("ARCHIVING_ARN", "arn:aws:states:eu-west-1:123456789012:stateMachine:archiving")
-    with failing(step_functions._client, "*"), pytest.raises(Throttled):
+    with failing(step_functions.client, "*"), pytest.raises(Throttled):
         call()
 
 
 def test_a_start_whose_answer_is_lost_starts_one_execution(machine: str) -> None:
-    with losing(step_functions._client, "StartExecution"):
+    with losing(step_functions.client, "StartExecution"):
         ProcessingStateMachine().start(RECORDING)
     (run,) = boto3.client("stepfunctions").list_executions(stateMachineArn=machine)["executions"]
     assert run["name"] == f"{RECORDING.id}-1"

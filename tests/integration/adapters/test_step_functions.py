@@ -11,8 +11,9 @@ from botocore.stub import Stubber
 from moto import mock_aws
 from moto.core.models import patch_client
 
-from recordings.adapters.aws import executions as step_functions
-from recordings.adapters.aws.executions import ArchivingStateMachine, ProcessingStateMachine, answer_task, fail_task
+from recordings.adapters.aws import step_functions
+from recordings.adapters.aws.executions import ArchivingStateMachine, ProcessingStateMachine
+from recordings.adapters.aws.task_tokens import StepFunctionsTasks, complete_task, fail_task
 from recordings.domain.errors import InfrastructureError, Throttled
 from tests.support.builders import a_recording
 
@@ -22,7 +23,7 @@ INVALID_TOKEN = ["TaskTimedOut", "TaskDoesNotExist", "InvalidToken"]
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     with mock_aws():
-        patch_client(step_functions._client)
+        patch_client(step_functions.client)
         arn: str = boto3.client("stepfunctions").create_state_machine(
             name="processing",
             definition=json.dumps({"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 1, "End": True}}}),
@@ -34,7 +35,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 @pytest.fixture
 def client() -> Iterator[Stubber]:
-    with Stubber(step_functions._client) as stubber:
+    with Stubber(step_functions.client) as stubber:
         yield stubber
         stubber.assert_no_pending_responses()
 
@@ -134,19 +135,19 @@ def test_a_start_beyond_a_quota_is_throttled(client: Stubber, code: str) -> None
 
 def test_a_completed_wait_checks_again(client: Stubber) -> None:
     client.add_response("send_task_success", {}, {"taskToken": "token", "output": json.dumps({"state": "check_again"})})
-    ProcessingStateMachine().complete_task("token")
+    StepFunctionsTasks().check_again("token")
 
 
 def test_a_result_is_json_and_a_failure_has_name_and_cause(client: Stubber) -> None:
     client.add_response("send_task_success", {}, {"taskToken": "t", "output": '{"state": "uploaded", "partial": true}'})
     client.add_response("send_task_failure", {}, {"taskToken": "t", "error": "ProviderRecordingFailed", "cause": "why"})
-    answer_task("t", {"state": "uploaded", "partial": True})
+    complete_task("t", {"state": "uploaded", "partial": True})
     fail_task("t", "ProviderRecordingFailed", "why")
 
 
 SENDERS: list[tuple[str, Callable[[], None]]] = [
-    ("send_task_success", lambda: ProcessingStateMachine().complete_task("t")),
-    ("send_task_success", lambda: answer_task("t", {})),
+    ("send_task_success", lambda: StepFunctionsTasks().check_again("t")),
+    ("send_task_success", lambda: complete_task("t", {})),
     ("send_task_failure", lambda: fail_task("t", "E", "c")),
 ]
 

@@ -242,9 +242,9 @@ class World:
         """Cloudflare tells of one capture; by default of the last one."""
         if cloudflare_recording_id is None:
             cloudflare_recording_id = next(reversed(self.cloudflare.captured), "capture_of_nobody")
-        ports = self.ports("rooms", "recordings", "provider", "executions")
+        ports = self.ports("rooms", "recordings", "provider")
         del ports["clock"]
-        service = ReceiveWebhook(**ports, reconcile=self.reconcile())
+        service = ReceiveWebhook(**ports, tasks=self.runs, reconcile=self.reconcile())
         return service(cloudflare_recording_id=cloudflare_recording_id, meeting_id=meeting_id)
 
     def check(self, recording: Recording | None = None, token: str = "token") -> dict[str, object] | None:

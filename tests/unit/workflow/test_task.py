@@ -9,7 +9,7 @@ from botocore.exceptions import ReadTimeoutError
 from botocore.stub import Stubber
 from moto import mock_aws
 
-from recordings.adapters.aws import executions as step_functions
+from recordings.adapters.aws import step_functions
 from recordings.adapters.dynamodb.connection import client
 from recordings.domain import errors
 from recordings.domain.errors import InfrastructureError, InvalidTaskInput, SourceExpired, Throttled
@@ -208,9 +208,9 @@ def test_a_token_that_cannot_be_completed_is_an_error_of_the_function() -> None:
 @pytest.mark.usefixtures("no_pauses")
 def test_check_upload_fails_its_token_with_a_name_that_is_retried() -> None:
     sent: list[dict[str, Any]] = []
-    with mock_aws(), a_table(), failing(client, "GetItem"), Stubber(step_functions._client) as states:
+    with mock_aws(), a_table(), failing(client, "GetItem"), Stubber(step_functions.client) as states:
         states.add_response("send_task_failure", {})
-        step_functions._client.meta.events.register_first(
+        step_functions.client.meta.events.register_first(
             "before-parameter-build.sfn.SendTaskFailure", lambda params, **_: sent.append(dict(params))
         )
         event = {"token": "t", "attempt": ATTEMPT, "wait_seconds": 5}

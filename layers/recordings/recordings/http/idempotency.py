@@ -63,11 +63,11 @@ class Idempotency:
     clock: Clock
 
     def respond(
-        self, request: RepeatableRequest, request_id: str, process: Callable[[], tuple[ApiResponse, bool]]
+        self, request: RepeatableRequest, request_id: str, answer: Callable[[], tuple[ApiResponse, bool]]
     ) -> ApiResponse:
-        """Return the stored response under the new request id, or call `process`.
+        """Return the stored response under the new request id, or call `answer`.
 
-        `process` returns the response, and whether it settles the request.
+        `answer` returns the response, and whether it settles the request.
 
         Raises:
             IdempotencyKeyReused: the key belongs to another request
@@ -77,7 +77,7 @@ class Idempotency:
         if stored is not None:
             return {**stored, "headers": {**stored["headers"], "x-request-id": request_id}}
         try:
-            response, settles = process()
+            response, settles = answer()
         except Exception:
             self._release(request)
             raise

@@ -6,26 +6,35 @@ from recordings.domain.recording import Recording
 
 
 class ProcessingExecutions(Protocol):
-    """The runs of the processing state machine."""
+    """The executions of the processing state machine: one for each attempt.
+
+    Every method raises:
+        Throttled: Step Functions is busy or does not respond
+        InfrastructureError: Step Functions denies the call
+    """
 
     def start(self, recording: Recording) -> None:
-        """Start the run of this recording and attempt, unless there is one."""
+        """Start the execution of the recording's attempt. If it exists, do nothing."""
 
     def replace(self, before: Recording, after: Recording) -> None:
-        """End the run of the attempt before, if it is still at work, and start the one after."""
+        """Stop the execution of the attempt before, if it runs, and start the execution of the attempt after."""
 
     def is_running(self, recording: Recording) -> bool:
-        """Whether the run of this recording and attempt is at work, or has not been started yet."""
+        """Whether the execution of the recording's attempt runs, or has not been started yet."""
 
-    def complete_task(self, token: str) -> None:
-        """Let the run that waits under this token look again; a token that has died is no error."""
+
+class WaitingTasks(Protocol):
+    """Tasks of executions that wait for a task token. Raises what ProcessingExecutions raises."""
+
+    def check_again(self, token: str) -> None:
+        """Complete the task, so that its execution checks the upload again. An invalid token is no error."""
 
 
 class ArchivingExecutions(Protocol):
-    """The runs of the archiving state machine."""
+    """The executions of the archiving state machine. Raises what ProcessingExecutions raises."""
 
     def start(self, recording: Recording) -> None:
-        """Start the run that moves this recording's file to cold storage, unless there is one."""
+        """Start the execution that moves the recording's file to the archive. If it exists, do nothing."""
 
     def restart(self, recording: Recording) -> bool:
-        """Start another run of a move whose run has died; give whether that was so."""
+        """Start another execution for a move whose execution has ended, and return whether one was started."""

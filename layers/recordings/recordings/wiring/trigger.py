@@ -23,7 +23,7 @@ type Image = Mapping[str, Any]
 
 def receive_webhook() -> "ReceiveWebhook":
     settings.require(*RECONCILE, settings.WEBHOOK)
-    from recordings.adapters.aws.executions import ProcessingStateMachine
+    from recordings.adapters.aws.task_tokens import StepFunctionsTasks
     from recordings.adapters.dynamodb.recordings import DynamoRecordings
     from recordings.adapters.dynamodb.rooms import DynamoRooms
     from recordings.services.sync.receive_webhook import ReceiveWebhook
@@ -32,7 +32,7 @@ def receive_webhook() -> "ReceiveWebhook":
         rooms=DynamoRooms(),
         recordings=DynamoRecordings(),
         provider=provider("workflow"),
-        executions=ProcessingStateMachine(),
+        tasks=StepFunctionsTasks(),
         reconcile=reconcile_recording("workflow"),
     )
 

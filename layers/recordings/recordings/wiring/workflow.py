@@ -38,10 +38,10 @@ type OnStored = Callable[["Recording"], object]
 
 
 def task_tokens() -> "TaskTokens":
-    from recordings.adapters.aws.executions import answer_task, fail_task
+    from recordings.adapters.aws.task_tokens import complete_task, fail_task
     from recordings.workflow.task import TaskTokens
 
-    return TaskTokens(complete=answer_task, fail=fail_task)
+    return TaskTokens(complete=complete_task, fail=fail_task)
 
 
 # ---------------------------------------------------------------------------------------------------------- processing

@@ -7,30 +7,19 @@ An execution is named `<recording id>-<attempt>`. Step Functions rejects a name 
 import json
 from typing import Final
 
-import boto3
-from botocore.config import Config
-
 from recordings import settings
-from recordings.adapters.aws.deadline import bounded
 from recordings.adapters.aws.errors import (
-    DEAD_TOKEN,
     EXECUTION_EXISTS,
     NO_EXECUTION,
     NOTHING_TO_STOP,
     Refused,
     translated_errors,
 )
+from recordings.adapters.aws.step_functions import client
 from recordings.domain.recording import Recording
 
 # An operator looks at a move whose executions all failed. Its recording stays readable in R2.
 MAX_RESTARTS: Final = 5
-
-_client = bounded(
-    boto3.client(
-        "stepfunctions",
-        config=Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3}),
-    )
-)
 
 
 class ProcessingStateMachine:
@@ -46,7 +35,7 @@ class ProcessingStateMachine:
         execution_arn = _execution_arn(self._machine_arn, _name(before))
         try:
             with translated_errors(NOTHING_TO_STOP):
-                _client.stop_execution(executionArn=execution_arn, cause="replaced by a new attempt")
+                client.stop_execution(executionArn=execution_arn, cause="replaced by a new attempt")
         except Refused:
             # It never started, or it has ended.
             pass
@@ -54,9 +43,6 @@ class ProcessingStateMachine:
 
     def is_running(self, recording: Recording) -> bool:
         return _status(self._machine_arn, _name(recording)) in {"RUNNING", None}
-
-    def complete_task(self, token: str) -> None:
-        answer_task(token, {"state": "check_again"})
 
 
 class ArchivingStateMachine:
@@ -94,7 +80,7 @@ def _status(machine_arn: str, name: str) -> str | None:
     """The status of an execution, or None if no execution has this name."""
     try:
         with translated_errors(NO_EXECUTION):
-            found = _client.describe_execution(executionArn=_execution_arn(machine_arn, name))
+            found = client.describe_execution(executionArn=_execution_arn(machine_arn, name))
     except Refused:
         return None
     return found["status"]
@@ -104,26 +90,7 @@ def _start(machine_arn: str, name: str, recording: Recording, attempt: int) -> N
     work = {"tenant_id": recording.tenant_id, "recording_id": recording.id, "attempt": attempt}
     try:
         with translated_errors(EXECUTION_EXISTS):
-            _client.start_execution(stateMachineArn=machine_arn, name=name, input=json.dumps(work))
+            client.start_execution(stateMachineArn=machine_arn, name=name, input=json.dumps(work))
     except Refused:
         # An earlier call started it, perhaps one whose response was lost.
-        return
-
-
-def answer_task(token: str, output: dict[str, object]) -> None:
-    """Complete the task that waits with this token. A token that is no longer valid is no error."""
-    try:
-        with translated_errors(DEAD_TOKEN):
-            _client.send_task_success(taskToken=token, output=json.dumps(output))
-    except Refused:
-        # The wait timed out, and the execution checks by itself; or an earlier call completed the task.
-        return
-
-
-def fail_task(token: str, error_name: str, cause: str) -> None:
-    """Fail the task that waits with this token. A token that is no longer valid is no error."""
-    try:
-        with translated_errors(DEAD_TOKEN):
-            _client.send_task_failure(taskToken=token, error=error_name, cause=cause)
-    except Refused:
         return

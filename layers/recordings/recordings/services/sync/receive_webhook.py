@@ -8,7 +8,7 @@ from recordings.domain.errors import MeetingReleased, ProviderNotFound
 from recordings.domain.lifecycle import Status
 from recordings.domain.meeting import RecordingOwner
 from recordings.domain.provider_recording import ProviderRecording, ProviderStatus
-from recordings.ports.executions import ProcessingExecutions
+from recordings.ports.executions import WaitingTasks
 from recordings.ports.provider import RecordingProvider
 from recordings.ports.repositories import Recordings, Rooms
 from recordings.services.rooms.meeting_owner import FindOwner
@@ -28,7 +28,7 @@ class ReceiveWebhook:
     rooms: Rooms
     recordings: Recordings
     provider: RecordingProvider
-    executions: ProcessingExecutions
+    tasks: WaitingTasks
     reconcile: ReconcileRecording
 
     def __call__(self, *, cloudflare_recording_id: str | None, meeting_id: str | None) -> bool:
@@ -57,7 +57,7 @@ class ReceiveWebhook:
         if provider_recording.status in {ProviderStatus.UPLOADED, ProviderStatus.ERRORED}:
             token = self.recordings.pop_task_token(recording)
             if token is not None:
-                self.executions.complete_task(token)
+                self.tasks.check_again(token)
         return True
 
     def _import(self, cloudflare_recording_id: str, meeting_id: str) -> bool:
