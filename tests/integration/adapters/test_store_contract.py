@@ -1,4 +1,4 @@
-"""What a store of rooms, recordings and kept answers promises; the fake and DynamoDB keep the same promises."""
+"""The contract of the repositories. The fakes and DynamoDB pass the same tests."""
 
 import base64
 import itertools
@@ -21,6 +21,7 @@ from recordings.adapters.dynamodb.connection import client
 from recordings.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
 from recordings.adapters.dynamodb.part_checksums import DynamoPartChecksums
 from recordings.adapters.dynamodb.queries import item_key
+from recordings.adapters.dynamodb.recording_items import RecordingItem, UnfinishedItem
 from recordings.adapters.dynamodb.recordings import DynamoRecordings
 from recordings.adapters.dynamodb.retry_queue import DynamoRetryQueue
 from recordings.adapters.dynamodb.rooms import DynamoRooms
@@ -59,12 +60,12 @@ from tests.support.fakes import (
     MemoryRooms,
     MemoryTenants,
 )
-from tests.support.table import a_table
+from tests.support.table import a_table, recorded
 
 # By tenant, room (None: all its rooms) and day.
 type Tallies = dict[tuple[str, str | None, str], dict[str, int]]
 
-# Names that would reach into each other's keys if they were glued together as they are.
+# Names that would reach into each other's keys if they were not percent-encoded.
 TENANTS = ["a", "a#REC", "a#ROOM", "a%23REC", "a/b", "a%2Fb", "T#a", "ä", "日本", "A", "a b", "a#ROOM#x", ".", "🎬"]
 
 
@@ -75,13 +76,13 @@ class Store:
     keys: IdempotencyKeys
     sums: PartChecksums
     tenants: Tenants
-    suspects: OpenFindings
+    findings: OpenFindings
     kept: RetryQueue
     read_tallies: Callable[[], Tallies]
 
     @property
     def tallies(self) -> Tallies:
-        """What is counted, by tenant and day; counters that stand at zero left out."""
+        """The tallies by tenant, room and day, without counters that are zero."""
         plain = {key: {name: n for name, n in tally.items() if n} for key, tally in self.read_tallies().items()}
         return {key: tally for key, tally in plain.items() if tally}
 
@@ -229,7 +230,7 @@ def test_a_room_that_is_gone_is_not_saved(store: Store) -> None:
         store.rooms.get("tenant_1", "room_1")
 
 
-def test_a_room_that_changes_its_meeting_lets_the_old_one_go(store: Store) -> None:
+def test_a_room_that_changes_its_meeting_releases_the_old_one(store: Store) -> None:
     before = a_room()
     store.rooms.add(before)
     after = replace(before, meeting_id="meeting_2", version=2)
@@ -281,7 +282,7 @@ def test_a_removed_room_leaves_its_meeting_free_for_its_tenant_alone(store: Stor
     assert store.rooms.find_by_meeting_id("meeting_1") == a_room(id="room_2")
 
 
-def test_who_has_held_a_meeting_and_when_is_read_as_it_was_stored(store: Store, now: datetime) -> None:
+def test_the_ownership_of_a_meeting_is_read_as_it_was_stored(store: Store, now: datetime) -> None:
     assert store.rooms.find_meeting_ownership("meeting_1") is None
     store.rooms.add(a_room(name="First"), adopted=True)
     began = MeetingOwnership.begin(a_room(), adopted=True)
@@ -300,7 +301,7 @@ def test_who_has_held_a_meeting_and_when_is_read_as_it_was_stored(store: Store, 
     assert (held.owned_since, held.holder) == (NOON, Tenure(room_id="room_2", since=NOON + timedelta(days=1)))
 
 
-def test_a_made_meeting_is_its_rooms_from_the_beginning(store: Store) -> None:
+def test_a_created_meeting_belongs_to_its_room_from_the_start(store: Store) -> None:
     store.rooms.add(a_room())
     assert store.rooms.find_meeting_ownership("meeting_1") == MeetingOwnership.begin(a_room(), adopted=False)
 
@@ -320,7 +321,7 @@ def test_only_who_holds_the_lease_releases_the_meeting(store: Store, now: dateti
     assert store.rooms.find_by_meeting_id("meeting_1") is None
 
 
-def test_a_recorded_room_under_our_lease_is_not_removed(store: Store, now: datetime) -> None:
+def test_a_room_that_records_is_not_removed_under_a_lease(store: Store, now: datetime) -> None:
     store.rooms.add(a_room())
     store.rooms.acquire_lock("tenant_1", "room_1", nonce="ours", now=now, until=now + timedelta(seconds=60))
     recording = a_recording()
@@ -330,7 +331,7 @@ def test_a_recorded_room_under_our_lease_is_not_removed(store: Store, now: datet
     assert refused.value.blocker == recording
 
 
-def test_a_meeting_that_was_taken_since_it_was_looked_at_is_refused(store: Store) -> None:
+def test_a_meeting_that_another_tenant_took_after_the_read_is_refused(store: Store) -> None:
     """The link was free when it was read, and is another tenant's when the room is stored."""
     look = store.rooms.find_meeting_ownership
     looked: list[MeetingOwnership | None] = []
@@ -410,7 +411,7 @@ def test_a_room_whose_lease_ran_out_is_removed(store: Store, now: datetime) -> N
 # ---------------------------------------------------------------- tenants
 
 
-def test_who_has_a_room_is_a_tenant_and_stays_one(store: Store) -> None:
+def test_a_tenant_that_ever_had_a_room_is_listed(store: Store) -> None:
     assert store.tenants.get_all() == {}
     for number, tenant in enumerate([*TENANTS, "x" * 256, "🎬" * 120]):
         room = a_room(tenant_id=tenant, meeting_id=f"meeting_{number}")
@@ -419,14 +420,14 @@ def test_who_has_a_room_is_a_tenant_and_stays_one(store: Store) -> None:
     assert store.tenants.get_all() == dict.fromkeys([*TENANTS, "x" * 256, "🎬" * 120])
 
 
-def test_a_room_that_was_refused_makes_no_tenant(store: Store) -> None:
+def test_a_refused_room_adds_no_tenant(store: Store) -> None:
     store.rooms.add(a_room())
     with pytest.raises(MeetingInUse):
         store.rooms.add(a_room(tenant_id="tenant_2"))
     assert store.tenants.get_all() == {"tenant_1": None}
 
 
-def test_an_audit_is_remembered_whatever_rooms_come_after_it(store: Store) -> None:
+def test_the_time_of_an_audit_survives_rooms_that_are_added_later(store: Store) -> None:
     store.rooms.add(a_room())
     later = NOON + timedelta(days=7)
     for at in (NOON, later):
@@ -436,20 +437,20 @@ def test_an_audit_is_remembered_whatever_rooms_come_after_it(store: Store) -> No
     assert store.tenants.get_all() == {"tenant_1": later, "has only files": NOON}
 
 
-def test_a_suspect_is_remembered_until_it_is_forgotten(store: Store) -> None:
+def test_a_finding_is_stored_until_it_is_removed(store: Store) -> None:
     long = "r2:" + "k" * 1024
-    store.suspects.add("a", ["one", long], at=NOON)
-    store.suspects.add("a#SUSPECTS", ["theirs"], at=NOON)
-    assert store.suspects.get_all("a") == {"one": NOON, long: NOON}
-    store.suspects.remove("a", ["one", "never seen"])
-    assert store.suspects.get_all("a") == {long: NOON}
-    assert store.suspects.get_all("a#SUSPECTS") == {"theirs": NOON}
+    store.findings.add("a", ["one", long], at=NOON)
+    store.findings.add("a#SUSPECTS", ["theirs"], at=NOON)
+    assert store.findings.get_all("a") == {"one": NOON, long: NOON}
+    store.findings.remove("a", ["one", "never seen"])
+    assert store.findings.get_all("a") == {long: NOON}
+    assert store.findings.get_all("a#SUSPECTS") == {"theirs": NOON}
 
 
 # ---------------------------------------------------------------- the lease
 
 
-def test_taking_the_lease_gives_the_room_as_it_is_now(store: Store, now: datetime) -> None:
+def test_acquiring_the_lease_returns_the_room_as_it_is_now(store: Store, now: datetime) -> None:
     store.rooms.add(a_room())
     store.rooms.save(a_room(), a_room(name="New", version=2))
     room = store.rooms.acquire_lock("tenant_1", "room_1", nonce="n", now=now, until=now + timedelta(seconds=60))
@@ -471,7 +472,7 @@ def test_a_lease_keeps_others_out_until_its_very_end(store: Store, now: datetime
     assert room.lease_nonce == "second"
 
 
-def test_who_asks_again_for_a_lease_of_its_own_holds_it(store: Store, now: datetime) -> None:
+def test_a_repeated_call_with_the_same_nonce_holds_the_lease(store: Store, now: datetime) -> None:
     until = now + timedelta(seconds=60)
     store.rooms.add(a_room())
     for _ in range(2):
@@ -500,7 +501,7 @@ def test_a_lease_refused_by_a_recording_names_it(store: Store, now: datetime) ->
     assert refusal.value.blocker == a_recording()
 
 
-def test_the_making_of_a_rooms_meeting_is_claimed_by_one(store: Store, now: datetime) -> None:
+def test_one_call_holds_the_creation_lock(store: Store, now: datetime) -> None:
     until = now + timedelta(seconds=60)
     assert store.rooms.acquire_creation_lock("tenant_1", "room_1", nonce="first", now=now, until=until) is None
     with pytest.raises(Throttled):
@@ -511,7 +512,7 @@ def test_the_making_of_a_rooms_meeting_is_claimed_by_one(store: Store, now: date
     assert store.rooms.acquire_creation_lock("tenant_1", "room_1", nonce="second", now=until, until=until) is None
 
 
-def test_a_meeting_made_under_a_claim_is_given_to_the_next(store: Store, now: datetime) -> None:
+def test_a_meeting_created_under_an_earlier_lock_is_returned_to_the_next_call(store: Store, now: datetime) -> None:
     until = now + timedelta(seconds=60)
     store.rooms.acquire_creation_lock("tenant_1", "room_1", nonce="first", now=now, until=until)
     store.rooms.note_meeting("tenant_1", "room_1", nonce="other", meeting_id="not theirs to note")
@@ -525,7 +526,7 @@ def test_a_meeting_made_under_a_claim_is_given_to_the_next(store: Store, now: da
     assert store.rooms.acquire_creation_lock("tenant_1", "room_1", nonce="second", now=now, until=until) is None
 
 
-def test_a_claim_is_given_up_by_who_holds_it(store: Store, now: datetime) -> None:
+def test_only_its_holder_releases_a_creation_lock(store: Store, now: datetime) -> None:
     until = now + timedelta(seconds=60)
     store.rooms.acquire_creation_lock("tenant_1", "room_1", nonce="first", now=now, until=until)
     store.rooms.release_creation_lock("tenant_1", "room_1", nonce="other")
@@ -556,14 +557,14 @@ def test_an_unknown_recording_is_not_found(store: Store, recording_id: str) -> N
     assert store.recordings.find_by_cloudflare_recording_id("capture_1") is None
 
 
-def test_a_running_recording_takes_the_room_and_ends_the_lease(store: Store, now: datetime) -> None:
+def test_a_running_recording_locks_the_room_and_ends_the_lease(store: Store, now: datetime) -> None:
     store.rooms.add(a_room())
     store.rooms.acquire_lock("tenant_1", "room_1", nonce="n", now=now, until=now + timedelta(seconds=60))
     store.recordings.add(a_recording(), lease_nonce="n")
     assert store.rooms.get("tenant_1", "room_1") == a_room(active_recording_id=a_recording().id)
 
 
-def test_a_lease_that_ran_out_still_serves_while_nobody_else_took_it(store: Store, now: datetime) -> None:
+def test_an_expired_lease_still_serves_if_no_other_call_took_it(store: Store, now: datetime) -> None:
     past = now - timedelta(hours=1)
     store.rooms.add(a_room())
     store.rooms.acquire_lock("tenant_1", "room_1", nonce="n", now=past, until=past + timedelta(seconds=60))
@@ -572,7 +573,7 @@ def test_a_lease_that_ran_out_still_serves_while_nobody_else_took_it(store: Stor
 
 
 @pytest.mark.parametrize("nonce", ["other", None])
-def test_a_recording_cannot_take_a_room_that_another_start_holds(store: Store, nonce: str | None) -> None:
+def test_a_recording_cannot_lock_a_room_that_another_start_holds(store: Store, nonce: str | None) -> None:
     now = datetime.now(UTC).replace(microsecond=0)
     store.rooms.add(a_room())
     store.rooms.acquire_lock("tenant_1", "room_1", nonce="n", now=now, until=now + timedelta(seconds=60))
@@ -635,7 +636,7 @@ def test_a_cloudflare_recording_is_imported_once(store: Store, tenant: str, stat
     assert_counts(store, first)
 
 
-def test_a_known_cloudflare_recording_is_told_before_a_room_that_is_taken(store: Store) -> None:
+def test_an_imported_cloudflare_recording_is_reported_before_an_occupied_room(store: Store) -> None:
     store.rooms.add(a_room())
     store.recordings.add(a_recording(), lease_nonce=None)
     with pytest.raises(ConcurrentUpdate):
@@ -750,7 +751,7 @@ def test_a_recording_that_is_not_there_is_not_saved(store: Store) -> None:
     assert_counts(store)
 
 
-def test_a_whole_life_keeps_every_fact_and_the_tallies(store: Store) -> None:
+def test_every_fact_and_the_tallies_survive_each_change(store: Store) -> None:
     store.rooms.add(a_room())
     one = a_recording()
     store.recordings.add(one, lease_nonce=None)
@@ -780,7 +781,7 @@ def test_progress_is_noted_without_a_new_version(store: Store) -> None:
     assert_counts(store, stored)
 
 
-def test_progress_of_a_recording_that_moved_on_is_dropped(store: Store) -> None:
+def test_progress_of_a_recording_that_moved_on_is_not_noted(store: Store) -> None:
     before = ended()
     store.recordings.add(before, lease_nonce=None)
     after = before.failed(Failure("x", "y"), at=NOON, cause="z")
@@ -793,7 +794,7 @@ def test_progress_of_a_recording_that_moved_on_is_dropped(store: Store) -> None:
         store.recordings.get("tenant_1", "rec_none")
 
 
-def test_progress_of_a_move_that_another_one_replaced_is_dropped(store: Store) -> None:
+def test_progress_of_a_replaced_archive_move_is_not_noted(store: Store) -> None:
     first = a_recording(status=Status.ARCHIVED, archive=Archive(state="moving"), archive_attempt=1)
     store.recordings.add(first, lease_nonce=None)
     second = replace(first, archive_attempt=2, version=first.version + 1)
@@ -802,7 +803,7 @@ def test_progress_of_a_move_that_another_one_replaced_is_dropped(store: Store) -
     assert store.recordings.get("tenant_1", first.id) == second
 
 
-def test_attempts_and_what_is_held_of_them_are_kept(store: Store) -> None:
+def test_attempts_and_the_held_file_are_stored(store: Store) -> None:
     held = HeldFile(a_file(size_bytes=2**40, crc32="0a", sha256="0b", etag="0c"), 7)
     for number, kept in enumerate((held, replace(held, duration_seconds=None))):
         stored = ended(
@@ -827,7 +828,7 @@ def test_a_recording_of_the_first_release_has_made_one_attempt() -> None:
         assert recordings.get("tenant_1", stored.id).progress is not None
 
 
-def test_bad_news_is_noted_and_taken_back_without_a_new_version(store: Store) -> None:
+def test_a_missing_file_is_noted_and_taken_back_without_a_new_version(store: Store) -> None:
     stored = ended()
     store.recordings.add(stored, lease_nonce=None)
     store.recordings.note_missing(stored, NOON)
@@ -843,7 +844,7 @@ def test_bad_news_is_noted_and_taken_back_without_a_new_version(store: Store) ->
     assert_counts(store, stored)
 
 
-def test_bad_news_of_a_recording_of_the_first_release_is_noted() -> None:
+def test_a_missing_file_of_a_recording_of_the_first_release_is_noted() -> None:
     with a_table():
         stored = ended()
         recordings = DynamoRecordings()
@@ -858,7 +859,7 @@ def test_bad_news_of_a_recording_of_the_first_release_is_noted() -> None:
         assert recordings.get("tenant_1", stored.id) == replace(stored, missing_since=NOON)
 
 
-def test_bad_news_of_a_recording_that_moved_on_is_dropped(store: Store) -> None:
+def test_a_missing_file_of_a_recording_that_moved_on_is_not_noted(store: Store) -> None:
     before = a_recording()
     store.rooms.add(a_room())
     store.recordings.add(before, lease_nonce=None)
@@ -875,7 +876,7 @@ def test_bad_news_of_a_recording_that_moved_on_is_dropped(store: Store) -> None:
         store.recordings.get("tenant_1", "rec_none")
 
 
-def test_bad_news_of_a_deleted_recording_is_noted_where_it_is(store: Store) -> None:
+def test_a_missing_file_of_a_deleted_recording_is_noted(store: Store) -> None:
     before = ended()
     store.recordings.add(before, lease_nonce=None)
     gone = before.deleted(at=NOON)
@@ -904,7 +905,7 @@ def test_copied_bytes_never_exceed_the_total(store: Store) -> None:
     assert store.recordings.get("tenant_1", stored.id) == replace(stored, progress=progress)
 
 
-def test_copied_bytes_of_what_is_over_are_not_added(store: Store) -> None:
+def test_bytes_of_a_copy_that_has_ended_are_not_added(store: Store) -> None:
     stored = ended()
     store.recordings.add(stored, lease_nonce=None)
     store.recordings.add_progress("tenant_1", stored.id, attempt=1, copied=5)
@@ -918,7 +919,7 @@ def test_copied_bytes_of_what_is_over_are_not_added(store: Store) -> None:
     assert store.recordings.get("tenant_1", stored.id) == replace(stored, progress=progress)
 
 
-def test_the_token_kept_last_is_given_once(store: Store) -> None:
+def test_the_last_stored_task_token_is_returned_once(store: Store) -> None:
     first, second = ended(), ended(id="rec_02", cloudflare_recording_id="capture_2")
     assert store.recordings.pop_task_token(first) is None
     store.recordings.store_task_token(first, "old")
@@ -929,7 +930,7 @@ def test_the_token_kept_last_is_given_once(store: Store) -> None:
     assert store.recordings.pop_task_token(second) == "other"
 
 
-def test_the_token_of_a_newer_attempt_stays(store: Store) -> None:
+def test_the_task_token_of_a_newer_attempt_stays(store: Store) -> None:
     old = ended()
     new = replace(old, attempt=2)
     store.recordings.store_task_token(new, "new")
@@ -1059,7 +1060,7 @@ def test_a_forged_cursor_of_recordings_is_refused(store: Store, cursor: str) -> 
         store.recordings.page("tenant_1", limit=5, cursor=cursor)
 
 
-# ---------------------------------------------------------------- deleted ones
+# ---------------------------------------------------------------- deleted recordings
 
 
 def test_a_deleted_recording_leaves_every_page_count_and_lookup_and_comes_back(store: Store) -> None:
@@ -1085,7 +1086,7 @@ def test_a_deleted_recording_leaves_every_page_count_and_lookup_and_comes_back(s
     assert_counts(store, *rest, back)
 
 
-def test_what_was_read_before_a_deletion_is_not_saved_after_it(store: Store) -> None:
+def test_a_recording_read_before_its_deletion_is_not_saved_after_it(store: Store) -> None:
     before = ended()
     store.recordings.add(before, lease_nonce=None)
     gone = before.deleted(at=NOON)
@@ -1124,7 +1125,7 @@ def test_a_deleted_recording_is_worked_on_to_its_end_and_stays_deleted(store: St
     assert_counts(store, back)
 
 
-def test_of_many_captures_the_known_ones_are_told(store: Store) -> None:
+def test_of_many_cloudflare_recordings_the_imported_ones_are_found(store: Store) -> None:
     made = a_mixed_list(store)
     gone = made[0].deleted(at=NOON)
     store.recordings.save(made[0], gone)
@@ -1134,7 +1135,7 @@ def test_of_many_captures_the_known_ones_are_told(store: Store) -> None:
     assert store.recordings.find_by_cloudflare_recording_ids([]) == {}
 
 
-def test_what_was_purged_is_known_without_a_recording() -> None:
+def test_a_purged_recording_is_known_by_its_link_alone() -> None:
     memory = Memory()
     recordings = MemoryRecordings(memory)
     recordings.add(ended(), lease_nonce=None)
@@ -1149,10 +1150,10 @@ def test_what_was_purged_is_known_without_a_recording() -> None:
         assert list(real.list_unfinished()) == []
 
 
-# ---------------------------------------------------------------- open ones
+# ---------------------------------------------------------------- unfinished recordings
 
 
-def test_open_ones_are_those_of_all_tenants_that_something_is_still_to_happen_to(store: Store) -> None:
+def test_unfinished_recordings_of_all_tenants_are_listed(store: Store) -> None:
     store.rooms.add(a_room())
     new_id, opened = CountingIds(), []
     for n, status in enumerate(Status):
@@ -1168,7 +1169,7 @@ def test_open_ones_are_those_of_all_tenants_that_something_is_still_to_happen_to
     assert {one.status for one in opened} == {Status.RECORDING, Status.PROCESSING}
 
 
-def test_of_everything_the_recordings_of_some_rooms_can_be_had(store: Store) -> None:
+def test_the_recordings_of_a_range_of_rooms_are_listed(store: Store) -> None:
     rooms, new_id = ("a", "a-b", "a:b", "a.b", "a1", "b", "b2"), CountingIds()
     for number, room in enumerate(rooms):
         one = a_recording(id=new_id(NOON), room_id=room, cloudflare_recording_id=f"c{number}", status=Status.READY)
@@ -1183,22 +1184,21 @@ def test_of_everything_the_recordings_of_some_rooms_can_be_had(store: Store) -> 
     assert {one.room_id for one in store.recordings.list_all("tenant_1")} == set(rooms)
 
 
-def test_many_open_ones_are_read_in_few_calls(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[str] = []
+def test_many_unfinished_recordings_are_read_in_few_requests() -> None:
+    new_id = CountingIds()
+    # One more than DynamoDB returns in one BatchGetItem.
+    made = [ended(id=new_id(NOON)) for _ in range(101)]
     with a_table():
-        real, new_id = DynamoRecordings(), CountingIds()
-        # One more than DynamoDB gives in one BatchGetItem.
-        for n in range(101):
-            one = a_recording(id=new_id(NOON), cloudflare_recording_id=f"c{n}", status=Status.PROCESSING)
-            real.add(one, lease_nonce=None)
-        client.meta.events.register("before-call.dynamodb", lambda model, **_: calls.append(model.name))
-        found = [recording.id for recording in real.list_unfinished()]
-    assert len(found) == 101
-    assert found == sorted(found, reverse=True)
-    assert len(calls) == 3
+        for some in itertools.batched(made, 12, strict=False):
+            stored = [item.from_domain(one).serialize() for one in some for item in (RecordingItem, UnfinishedItem)]
+            client.batch_write_item(RequestItems={TABLE: [{"PutRequest": {"Item": item}} for item in stored]})
+        with recorded() as requests:
+            found = [recording.id for recording in DynamoRecordings().list_unfinished()]
+    assert found == [one.id for one in made[::-1]]
+    assert requests == ["Query", "BatchGetItem", "BatchGetItem"]
 
 
-def test_a_recording_is_open_until_its_end_and_again_while_it_moves(store: Store) -> None:
+def test_a_recording_is_unfinished_until_its_end_and_again_while_it_moves(store: Store) -> None:
     store.rooms.add(a_room())
     one = a_recording()
     store.recordings.add(one, lease_nonce=None)
@@ -1255,7 +1255,7 @@ def test_a_recording_is_found_with_every_fact_deleted_or_not(store: Store) -> No
             store.recordings.get_including_deleted(tenant, recording)
 
 
-def test_deleted_ones_are_in_no_page_of_any_filter(store: Store) -> None:
+def test_deleted_recordings_are_in_no_page_of_any_filter(store: Store) -> None:
     made = a_mixed_list(store)
     for one in made[::3]:
         store.recordings.save(one, one.deleted(at=NOON))
@@ -1292,7 +1292,7 @@ def test_a_cursor_walks_all_rooms_exactly_once(store: Store, cut: int) -> None:
     assert walked == sorted(ids, key=str.encode)
 
 
-def test_a_cursor_goes_on_after_a_room_that_is_gone(store: Store) -> None:
+def test_a_cursor_continues_after_a_deleted_room(store: Store) -> None:
     for n in range(3):
         store.rooms.add(a_room(id=f"room_{n}", meeting_id=f"meeting_{n}"))
     cursor = store.rooms.list("tenant_1", limit=2).cursor
@@ -1304,7 +1304,7 @@ def unnamed_cursor(sort_key: str) -> str:
     return base64.urlsafe_b64encode(sort_key.encode()).decode().rstrip("=")
 
 
-def test_a_cursor_of_the_first_release_still_leads_on(store: Store) -> None:
+def test_a_cursor_of_the_first_release_is_still_accepted(store: Store) -> None:
     for n in range(3):
         store.rooms.add(a_room(id=f"room_{n}", meeting_id=f"meeting_{n}"))
     newest, *older = a_mixed_list(store)
@@ -1313,7 +1313,7 @@ def test_a_cursor_of_the_first_release_still_leads_on(store: Store) -> None:
     assert store.recordings.page("tenant_1", limit=1, cursor=of_recordings).items[0].id == older[0].id
 
 
-def test_the_cursor_of_one_list_leads_nowhere_in_another(store: Store) -> None:
+def test_the_cursor_of_one_list_is_refused_by_another(store: Store) -> None:
     for n in range(2):
         store.rooms.add(a_room(id=f"room_{n}", meeting_id=f"meeting_{n}"))
     a_mixed_list(store)
@@ -1417,10 +1417,10 @@ def test_tenants_never_meet_whatever_they_are_called(store: Store) -> None:
     assert_counts(store, *made.values())
 
 
-# ---------------------------------------------------------------- kept answers
+# ---------------------------------------------------------------- idempotency keys
 
 
-def test_a_key_is_reserved_then_busy_then_answered(store: Store) -> None:
+def test_a_key_is_reserved_then_in_progress_then_has_a_response(store: Store) -> None:
     assert store.keys.reserve("t", "k", fingerprint="f", now=NOON) is None
     with pytest.raises(RequestInProgress):
         store.keys.reserve("t", "k", fingerprint="f", now=NOON)
@@ -1430,7 +1430,7 @@ def test_a_key_is_reserved_then_busy_then_answered(store: Store) -> None:
         assert store.keys.reserve("t", "k", fingerprint="f", now=NOON) == answer
 
 
-def test_a_key_of_another_request_is_refused_before_and_after_its_answer(store: Store) -> None:
+def test_a_key_of_another_request_is_refused_before_and_after_its_response(store: Store) -> None:
     store.keys.reserve("t", "k", fingerprint="f", now=NOON)
     with pytest.raises(IdempotencyKeyReused):
         store.keys.reserve("t", "k", fingerprint="other", now=NOON)
@@ -1440,7 +1440,7 @@ def test_a_key_of_another_request_is_refused_before_and_after_its_answer(store: 
     assert store.keys.reserve("t", "k", fingerprint="f", now=NOON) == {}
 
 
-def test_a_forgotten_key_is_free_for_any_request(store: Store) -> None:
+def test_a_released_key_is_free_for_any_request(store: Store) -> None:
     store.keys.reserve("t", "k", fingerprint="f", now=NOON)
     store.keys.release("t", "k")
     assert store.keys.reserve("t", "k", fingerprint="other", now=NOON) is None
@@ -1454,7 +1454,7 @@ def test_a_reservation_frees_itself_after_a_minute(store: Store) -> None:
     assert store.keys.reserve("t", "k", fingerprint="other", now=NOON + timedelta(seconds=60)) is None
 
 
-def test_an_answer_is_kept_for_a_day(store: Store) -> None:
+def test_a_response_is_stored_for_a_day(store: Store) -> None:
     store.keys.reserve("t", "k", fingerprint="f", now=NOON)
     store.keys.store_response("t", "k", response={"n": 1}, now=NOON + timedelta(seconds=5))
     last = NOON + timedelta(hours=24, seconds=4)
@@ -1467,7 +1467,7 @@ def test_an_answer_is_kept_for_a_day(store: Store) -> None:
 # ---------------------------------------------------------------- checksums of parts
 
 
-def test_checksums_of_parts_are_kept_by_upload_and_the_last_one_counts(store: Store) -> None:
+def test_checksums_of_parts_are_stored_by_upload_and_the_last_one_counts(store: Store) -> None:
     assert store.sums.of("a") == {}
     for number, crc in [(1, 0), (10_000, 2**32 - 1), (2, 5), (2, 6)]:
         store.sums.note("a", number, crc)
@@ -1505,7 +1505,7 @@ BEGAN = datetime(2026, 1, 31, 23, 59, 58, tzinfo=UTC)
 
 
 def do(store: Store, step: tuple[Any, ...], origin: datetime) -> str:
-    """Do one step; gives what came of it in words that do not depend on the store."""
+    """Do one step. Return its outcome in words that do not depend on the store."""
     kind, *rest = step
     try:
         match kind, rest:
@@ -1585,7 +1585,7 @@ def test_any_history_leaves_tallies_rooms_and_links_exact(history: list[tuple[An
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(STEPS, min_size=5, max_size=25))
-def test_the_fake_and_dynamo_answer_any_history_alike(history: list[tuple[Any, ...]]) -> None:
+def test_the_fake_and_dynamodb_behave_alike_in_any_history(history: list[tuple[Any, ...]]) -> None:
     origin = datetime.now(UTC).replace(microsecond=0)
     with a_table():
         memory, real = in_memory(), in_dynamo()

@@ -1,4 +1,4 @@
-"""Every tenant with its last audit, and the findings that wait for confirmation."""
+"""Tenants with their last audits, and findings that wait for confirmation."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ TENANTS: Final = "TENANTS"
 
 
 class DynamoTenants:
-    """Implements ports.Tenants."""
+    """Implements ports.repositories.Tenants."""
 
     def get_all(self) -> Mapping[str, datetime | None]:
         return {item.tenant_id: item.audited_at for item in query_items(TenantItem, TENANTS)}
@@ -46,5 +46,5 @@ def tenant_item(tenant_id: str) -> TenantItem:
 
 
 def _digest(name: str) -> str:
-    # Keys of files can be longer than a sort key.
+    # The key of a file can be longer than a sort key.
     return hashlib.sha256(name.encode()).hexdigest()

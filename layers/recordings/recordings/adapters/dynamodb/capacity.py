@@ -1,4 +1,4 @@
-"""What requests to the table consume, for tests and benchmarks."""
+"""Consumed capacity, for tests and benchmarks."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from recordings.adapters.dynamodb.connection import client
 
 @dataclass(slots=True)
 class Capacity:
-    """Capacity units that were consumed, and how many requests consumed them."""
+    """Consumed capacity units, and the number of requests that consumed them."""
 
     units: float = 0
     requests: int = 0
@@ -18,7 +18,7 @@ class Capacity:
 
 @contextmanager
 def measured_capacity() -> Iterator[Capacity]:
-    """Add up what every request within the block consumes. Every request asks DynamoDB for the number."""
+    """Add up the capacity that the requests within the block consume. Every request asks DynamoDB for it."""
     capacity = Capacity()
 
     def add(parsed: Mapping[str, Any], **_: object) -> None:

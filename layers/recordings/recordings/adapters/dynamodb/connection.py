@@ -111,7 +111,7 @@ def dynamodb_errors(refusals: Collection[str] = ()) -> Iterator[None]:
     Raises:
         Throttled: the table is busy or does not respond; what became of a write is unknown
         InfrastructureError: no permission, no such table, a bug
-        Refused: the table answered with one of `refusals`
+        Refused: DynamoDB responded with one of `refusals`
     """
     with translated_errors(refusals):
         try:

@@ -1,7 +1,7 @@
-"""The opaque cursors of lists: which list, and the sort key of the last item that was shown.
+"""The opaque cursors of lists: the name of the list, and the sort key of the last item of a page.
 
-A cursor holds no tenant, so it cannot lead into another's data; the list's name keeps it from being used with another
-list. Cursors of the first release lack that name. They are still taken where their sort key is one of the list's.
+A cursor holds no tenant, so it cannot lead to another tenant's data. The name prevents its use with another list.
+Cursors of the first release lack the name; they are accepted if their sort key can be one of the list.
 """
 
 import base64
@@ -13,21 +13,25 @@ from recordings.domain.ids import RECORDING_ID, is_recording_id, is_room_id
 
 type List = Literal["recordings", "rooms"]
 
-# No id holds one.
+# No id contains it.
 _SEPARATOR: Final = "/"
 
 
 def encode_cursor(of: List, sort_key: str) -> str:
-    """The cursor of the page after this sort key."""
+    """Return the cursor of the page that begins after a sort key."""
     return base64.urlsafe_b64encode(f"{of}{_SEPARATOR}{sort_key}".encode()).decode().rstrip("=")
 
 
 def decode_cursor(of: List, cursor: str) -> str:
-    """The sort key in a cursor of this list. Raises InvalidCursor for anything else."""
+    """Return the sort key in a cursor of this list.
+
+    Raises:
+        InvalidCursor: it is anything else
+    """
     try:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError):
-        # ValueError: characters outside ASCII, and bytes that are no UTF-8.
+        # ValueError: characters outside ASCII, or bytes that are not UTF-8.
         text = ""
     name, named, sort_key = text.rpartition(_SEPARATOR)
     if (named and name != of) or not _is_of(of, sort_key, named=bool(named)):
@@ -38,5 +42,5 @@ def decode_cursor(of: List, cursor: str) -> str:
 def _is_of(of: List, sort_key: str, *, named: bool) -> bool:
     if of == "recordings":
         return is_recording_id(sort_key)
-    # Without a name it is more likely a cursor of recordings than that of a room with such an id.
+    # Without a name, an id of a recording's form is taken for a recording, not for a room of such an id.
     return is_room_id(sort_key) and (named or not RECORDING_ID.fullmatch(sort_key))

@@ -24,7 +24,7 @@ class _LaterKnown(Exception):
 
 
 class DynamoDownloadLinks:
-    """Implements ports.DownloadLinks."""
+    """Implements ports.repositories.DownloadLinks."""
 
     def note_expiry(self, recording: Recording, *, until: datetime) -> bool:
         file = recording.file

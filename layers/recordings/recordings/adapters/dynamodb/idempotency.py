@@ -1,4 +1,4 @@
-"""Responses that are stored for repeated requests."""
+"""Reservations of idempotency keys, and the stored responses to repeated requests."""
 
 import json
 import secrets
@@ -26,7 +26,7 @@ class _Taken(Exception):
 
 
 class DynamoIdempotencyKeys:
-    """Implements ports.IdempotencyKeys."""
+    """Implements ports.repositories.IdempotencyKeys."""
 
     def reserve(self, tenant_id: str, key: str, *, fingerprint: str, now: datetime) -> Mapping[str, Any] | None:
         nonce = secrets.token_hex(8)
@@ -51,7 +51,7 @@ class DynamoIdempotencyKeys:
 
     @cleanup
     def _release(self, tenant_id: str, key: str, nonce: str) -> None:
-        """Free the key, unless another request holds it."""
+        """Delete the reservation if this call made it."""
         try:
             delete_item(_item(tenant_id, key), IdempotencyItem.nonce == nonce, otherwise=_Taken)
         except _Taken:
@@ -76,13 +76,13 @@ def _item(tenant_id: str, key: str) -> IdempotencyItem:
 
 @contextmanager
 def released_if_unknown(release: Callable[[], None]) -> Iterator[None]:
-    """Call `release` if it is unknown whether the block took what it was to take: nobody knows that it is held."""
+    """Call `release` if the outcome of the block is unknown: it may hold what no caller will release."""
     try:
         yield
     except Throttled:
         try:
             release()
         except Throttled:
-            # The table still does not respond. What was taken ends by itself, after a minute.
+            # DynamoDB still does not respond. A lock and a reservation expire after a minute.
             pass
         raise

@@ -7,8 +7,8 @@ purge record     T#<tenant>#PURGED        rec_<ULID>       what a purge removed;
 finding          T#<tenant>#SUSPECTS      <SHA-256>        of an audit, until a later one confirms it
 tenant           TENANTS                  <tenant>         every tenant that ever had a room, and its last audit
 part checksum    PARTS#<upload id>        00001            until the file is complete
-retry item       LOOKS                    <capture id>     what the next sync processes, of all tenants
-sync lease       SYNC                     STATE            the watermark, and who runs the sync
+retry item       LOOKS                    <Cloudflare id>  an item of the next sync, of any tenant
+sync lease       SYNC                     STATE            the watermark, and the lease of the running sync
 rate limit       BUDGET                   CLOUDFLARE       the bucket of calls to Cloudflare
 """
 
@@ -47,7 +47,7 @@ class DownloadLinkItem(Item, discriminator="download_link"):
 
 class PurgeRecordItem(Item, discriminator="purge_record"):
     recording_id = UnicodeAttribute()
-    # JSON. No other item has an attribute of this name: the event filter of PurgeRecording knows the item by it.
+    # JSON. No other item has this attribute: the event filter of PurgeRecording selects the item by it.
     purge = UnicodeAttribute()
     expires_at = TTLAttribute(null=True)
 

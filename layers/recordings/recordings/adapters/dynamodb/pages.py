@@ -175,7 +175,7 @@ class _Selection:
 
 
 def _days_from(after: str, days: Sequence[_Day]) -> Sequence[_Day]:
-    """Return the days from the one of an id on: that day is read from the id on."""
+    """Return the day of an id and the older ones."""
     first = _day_of_id(after)
     return [day for day in days if day.day <= first]
 

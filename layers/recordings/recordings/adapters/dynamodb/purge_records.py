@@ -21,7 +21,7 @@ _TIMES: Final = ("created_at", "deleted_at", "purged_at")
 
 
 class DynamoPurgeRecords:
-    """Implements ports.PurgeRecords."""
+    """Implements ports.repositories.PurgeRecords."""
 
     def note(self, record: PurgeRecord) -> PurgeRecord:
         purge = PurgeRecordItem.purge

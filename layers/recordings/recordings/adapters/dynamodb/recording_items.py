@@ -289,7 +289,7 @@ class RoomListItem(Item, discriminator="room_list"):
 
 
 class DayTallyItem(Item, discriminator="day_tally"):
-    """Counters by the names that `domain.tally` gives them."""
+    """The counters of a day. `domain.tally` names them."""
 
     total = IntegerAttribute(null=True)
     status_recording = IntegerAttribute(null=True)

@@ -52,11 +52,11 @@ from recordings.ports.repositories import CountedPage, Filter
 
 
 class _RoomMovedOn(Exception):
-    """The room no longer names the recording that is to free it."""
+    """The room does not hold the recording any more."""
 
 
 class DynamoRecordings:
-    """Implements ports.Recordings."""
+    """Implements ports.repositories.Recordings."""
 
     def add(self, recording: Recording, *, lease_nonce: str | None) -> None:
         def known(_: object) -> Exception:
@@ -108,7 +108,7 @@ class DynamoRecordings:
                 transaction.save(item, absent)
                 _note_unfinished(transaction, None, recording)
         except ConcurrentUpdate:
-            # Another repeat has put it back, or this very write did and its response was lost.
+            # Another repeat put it back, or this very write did and its response was lost.
             return
 
     def note_progress(self, recording: Recording, progress: Progress | None, *, stalled: bool = False) -> None:

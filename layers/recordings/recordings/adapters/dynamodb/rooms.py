@@ -1,4 +1,4 @@
-"""Rooms with their lock, the meetings that they hold, and the locks of rooms that are being created."""
+"""Rooms with their locks, the meetings that they hold, and the locks under which rooms are created."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -44,7 +44,7 @@ class _Held(Exception):
 
 
 class DynamoRooms:
-    """Implements ports.Rooms."""
+    """Implements ports.repositories.Rooms."""
 
     def add(self, room: Room, *, adopted: bool = False, sync_meeting: bool = False) -> None:
         known = self.find_meeting_ownership(room.meeting_id) if adopted else None
@@ -55,14 +55,16 @@ class DynamoRooms:
             transaction.save(
                 RoomItem.from_domain(room),
                 RoomItem.pk.does_not_exist(),
-                otherwise=lambda _: ConcurrentUpdate(f"room {room.id} was made by somebody else"),
+                otherwise=lambda _: ConcurrentUpdate(
+                    f"another call created room {room.id} first; send the request again"
+                ),
             )
             _save_ownership(transaction, known, taken, lambda _: MeetingInUse())
             transaction.delete(_creation_lock(room.tenant_id, room.id))
             if adopted or sync_meeting:
                 transaction.save(retry_item(SyncItem.of_meeting(room.meeting_id)))
             if is_first:
-                # The rooms of a tenant that are made together must not meet on this item.
+                # Rooms of a tenant that are created at the same time must not conflict on this item.
                 transaction.update(tenant, [TenantItem.tenant_id.set(room.tenant_id)])
 
     def get(self, tenant_id: str, room_id: str) -> Room:
@@ -80,7 +82,7 @@ class DynamoRooms:
 
     def save(self, before: Room, after: Room, *, lease_nonce: str | None = None) -> None:
         def changed(_: object) -> Exception:
-            return ConcurrentUpdate(f"room {before.id} was changed by somebody else")
+            return ConcurrentUpdate(f"another call changed room {before.id} first; send the request again")
 
         actions = [
             RoomItem.name.set(after.name),
@@ -108,10 +110,10 @@ class DynamoRooms:
     def _release_meeting(
         self, transaction: Transaction, room: Room, at: datetime, otherwise: Callable[[object], Exception]
     ) -> None:
-        """Let the meeting of a room go; its tenant stays the owner."""
+        """Release the meeting of a room. Its tenant stays the owner."""
         held = self.find_meeting_ownership(room.meeting_id)
         released = held.released_by(room, at=at) if held is not None else None
-        # A link that names another room is that room's.
+        # A link to another room belongs to that room.
         if held is not None and released is not None and released is not held:
             _save_ownership(transaction, held, released, otherwise)
 
@@ -120,11 +122,11 @@ class DynamoRooms:
             if held is None:
                 return RoomNotFound("there is no such room")
             if held.version != room.version:
-                return ConcurrentUpdate(f"room {room.id} was changed by somebody else")
+                return ConcurrentUpdate(f"another call changed room {room.id} first; send the request again")
             return RoomIsRecording(blocker=blocker_of(held))
 
         def changed(_: object) -> Exception:
-            return ConcurrentUpdate(f"the meeting of room {room.id} was changed by somebody else")
+            return ConcurrentUpdate(f"another call changed the meeting of room {room.id} first; send the request again")
 
         now = datetime.now(UTC).replace(microsecond=0)
         if lease_nonce is None:
@@ -139,11 +141,11 @@ class DynamoRooms:
             )
             self._release_meeting(transaction, room, now, changed)
             transaction.save(retry_item(SyncItem.of_meeting(room.meeting_id)))
-            # Its recordings go on showing the name.
+            # The room's recordings still show the name.
             transaction.save(RoomNameItem(partition(room.tenant_id, "ROOMNAME"), room.id, name=room.name))
 
     def list(self, tenant_id: str, *, limit: int, cursor: str | None = None) -> Page[Room]:
-        # The caller holds only a sort key: no cursor can point into another tenant.
+        # A cursor is a sort key only: it cannot lead to another tenant's rooms.
         after = decode_cursor("rooms", cursor) if cursor is not None else None
         # One more than asked for shows whether there is a next page.
         items = query_items(RoomItem, partition(tenant_id, "ROOM"), after=after, page_size=limit + 1)
@@ -172,7 +174,7 @@ class DynamoRooms:
             if held.lock is not None and held.lock.meeting_id is not None:
                 return held.lock.meeting_id
             raise Throttled(
-                "another call is making this room; try again in a moment", retry_after=1
+                "another call is creating this room; send the request again in a moment", retry_after=1
             ) from held.__cause__
         return None
 
@@ -182,7 +184,7 @@ class DynamoRooms:
         try:
             update_item(lock, [CreationLockItem.meeting_id.set(meeting_id)], CreationLockItem.nonce == nonce)
         except ConcurrentUpdate:
-            # It expired, and another call creates a meeting of its own.
+            # The lock expired, and another call creates a meeting of its own.
             return
 
     @cleanup
@@ -227,7 +229,7 @@ class DynamoRooms:
                 RoomItem.lease_nonce == nonce,
             )
         except ConcurrentUpdate:
-            # It expired and another call holds it, or the room was taken or removed: nothing of ours is left.
+            # The lease expired and another call holds it, or a recording holds the room, or the room is gone.
             return
 
     def find_meeting_ownership(self, meeting_id: str) -> MeetingOwnership | None:
@@ -255,12 +257,12 @@ def _save_ownership(
     after: MeetingOwnership,
     otherwise: Callable[[object], Exception],
 ) -> None:
-    """Store an ownership, unless another call has stored one since `before` was read."""
+    """Store an ownership if no other call stored one since `before` was read."""
     link = MeetingLinkItem
     if before is None:
         unchanged: Condition = link.pk.does_not_exist()
     elif before.version == 0:
-        # Of the first release, which counted no versions.
+        # A link of the first release has no version.
         unchanged = (
             link.version.does_not_exist()
             & (link.room_id == before.tenures[-1].room_id)

@@ -23,15 +23,15 @@ def store_task_token(recording: Recording, token: str) -> None:
 
 
 def pop_task_token(recording: Recording, *, only: str | None = None) -> str | None:
-    """Return the stored token and delete it; with `only`, nothing but that one. None if there is none."""
-    # Read first: a lost response to the removal would take the token with it.
+    """Return the stored token and delete it; None if there is none, or if it is another than `only`."""
+    # Read before the deletion: if its response were lost, the token would be lost too.
     stored = get_item(TaskTokenItem, *_key(recording))
     if stored is None or only not in (None, stored.token):
         return None
     try:
         delete_item(TaskTokenItem(*_key(recording)), TaskTokenItem.token == stored.token)
     except ConcurrentUpdate:
-        # It is gone, or a newer one is stored: that one stays.
+        # Another call deleted it, or a newer token is stored, which stays.
         pass
     return stored.token
 

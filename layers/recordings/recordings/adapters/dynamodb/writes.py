@@ -124,7 +124,7 @@ def _write[I: Item](
         except Throttled as error:
             if not is_conflict(error):
                 raise
-            # A transaction holds the item. Nobody else retries that.
+            # A transaction holds the item. botocore does not retry that.
             conflict = error
         else:
             return type(item).from_raw_data(raw) if raw else None
