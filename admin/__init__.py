@@ -1,5 +1,5 @@
-"""Commands for whoever operates a deployed stack."""
+"""Commands for operators of a deployed stack. They import nothing of the local stack's tools."""
 
 
-class Refused(Exception):
-    """One clear line: what went wrong."""
+class AdminError(Exception):
+    """A mistake or a failure, in one line for the operator."""

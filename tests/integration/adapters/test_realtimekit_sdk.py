@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from admin.__main__ import register_webhook
+from admin.webhook import register_webhook
 from recordings.adapters.cloudflare.client import DirectDelivery, RealtimeKitClient
 from recordings.adapters.cloudflare.transport import CloudflareApi
 from recordings.domain.errors import ProviderError

@@ -7,8 +7,9 @@ import boto3
 import pytest
 import requests
 
-from admin import Refused
-from admin.__main__ import api_token, main, register_webhook
+from admin import AdminError
+from admin.cli import run
+from admin.webhook import api_token, register_webhook
 from tests.support.standin import serving
 from tools.local.standin.cloudflare import TOKEN
 
@@ -56,7 +57,7 @@ def test_a_list_at_the_other_address_is_found(standin: str) -> None:
 
 
 def test_what_cloudflare_refuses_is_told(standin: str) -> None:
-    with pytest.raises(Refused, match="401"):
+    with pytest.raises(AdminError, match="401"):
         register_webhook(f"{standin}/client/v4", "a", "app", "wrong", "https://api.example")
 
 
@@ -69,7 +70,7 @@ def test_a_secret_without_a_token_is_told(monkeypatch: pytest.MonkeyPatch, held:
             return held
 
     monkeypatch.setattr(boto3, "client", lambda _: Secrets())
-    with pytest.raises(Refused, match="does not hold"):
+    with pytest.raises(AdminError, match="does not hold"):
         api_token("arn")
 
 
@@ -80,5 +81,5 @@ def test_a_shell_without_credentials_is_told_what_to_give(
         monkeypatch.delenv(name, raising=False)
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
         monkeypatch.setenv(name, str(tmp_path / "none"))
-    assert main(["reconcile", "--stack", "recordings-dev"]) == 1
+    assert run(["reconcile", "--stack", "recordings-dev"]) == 1
     assert "AWS_PROFILE" in capsys.readouterr().err

@@ -20,7 +20,8 @@ import httpx
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
-from admin.reconcile import clients, reconcile
+from admin.reconcile import reconcile
+from admin.stack import client_factory
 from tools.bench.soak.load import Tenant, Told
 from tools.bench.soak.relay import FaultyRelay
 from tools.bench.soak.verdict import Found, Held, ProviderRecording
@@ -368,7 +369,7 @@ def _readable(s3: Any, bucket: str, key: str) -> bool:
 
 def repaired(running: Json) -> list[str]:
     """Let two audits with repair do their work, as far apart as they must be; gives what they removed."""
-    make, name = clients(running["name"]), f"recordings-{running['name']}"
+    make, name = client_factory(running["name"]), f"recordings-{running['name']}"
     removed: list[Json] = []
     for _ in range(2):
         told = reconcile(make, name, tenant=None, repair=True, min_age_hours=0)
@@ -387,7 +388,7 @@ def keep(running: Json, control: httpx.Client, relay: FaultyRelay, killer: Kille
 
 def audited(running: Json) -> tuple[list[str], list[str]]:
     """What `./recordings-admin reconcile --min-age 0` calls orphans, and phantoms."""
-    make, name = clients(running["name"]), f"recordings-{running['name']}"
+    make, name = client_factory(running["name"]), f"recordings-{running['name']}"
     told = reconcile(make, name, tenant=None, repair=False, min_age_hours=0)
     if told["incomplete"] or told["left"] or told["omitted"]:
         raise SoakError(f"the audit did not see everything: {json.dumps(told['incomplete'])}")
