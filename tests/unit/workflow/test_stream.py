@@ -43,7 +43,7 @@ def test_a_record_has_the_images_before_and_after_the_write() -> None:
     ("identity", "expected"),
     [
         pytest.param({"type": "Service", "principalId": "dynamodb.amazonaws.com"}, True, id="TTL"),
-        pytest.param({"type": "Service", "principalId": "somebody"}, False, id="another service"),
+        pytest.param({"type": "Service", "principalId": "another"}, False, id="another service"),
         pytest.param(None, False, id="a caller"),
     ],
 )

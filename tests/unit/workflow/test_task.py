@@ -78,18 +78,18 @@ def test_a_task_works_for_the_tenant_of_its_attempt_and_logs_the_recording() -> 
 
 
 @pytest.mark.parametrize(
-    ("event", "told"),
+    ("event", "text"),
     [
         pytest.param({}, "Copied: parts: Field required", id="missing"),
         pytest.param(
             {"parts": "secret"}, "Copied: parts: Input should be a valid integer, unable to parse string as an integer",
             id="malformed",
         ),
-        pytest.param([], "Copied: : Input should be a valid dictionary or instance of Copied", id="no object"),
+        pytest.param([], "Copied: event: Input should be a valid dictionary or instance of Copied", id="no object"),
     ],
 )  # fmt: skip
 def test_an_input_that_does_not_fit_is_a_permanent_error_that_names_the_field(
-    event: Any, told: str, counted: dict[str, Any], caplog: pytest.LogCaptureFixture
+    event: Any, text: str, counted: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     @task
     def handler(message: Copied) -> Counted:
@@ -97,7 +97,7 @@ def test_an_input_that_does_not_fit_is_a_permanent_error_that_names_the_field(
 
     with pytest.raises(InvalidTaskInput) as raised:
         handler(event, Context())
-    assert str(raised.value) == told
+    assert str(raised.value) == text
     assert type(raised.value) not in errors.RETRIED
     assert "secret" not in caplog.text
     assert counted["InfrastructureErrors"]["Value"] == [1]

@@ -122,10 +122,10 @@ def _validated[I: BaseModel](model: type[I], event: Payload) -> I:
     except ValidationError as error:
         # Without the values: an event may contain a task token.
         faults = error.errors(include_url=False, include_input=False, include_context=False)
-        told = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults)
-        logger.error("invalid input", faults=told)
+        problems = "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'event'}: {fault['msg']}" for fault in faults)
+        logger.error("invalid input", problems=problems)
         count("InfrastructureErrors")
-        raise InvalidTaskInput(f"{model.__name__}: {told}") from None
+        raise InvalidTaskInput(f"{model.__name__}: {problems}") from None
 
 
 def _run[O](handle: Callable[[Any], O], message: BaseModel) -> O:
