@@ -4,9 +4,9 @@ The emulator counts what runs, but its callers do not know a throttle: a state m
 HTTP API passes a 429 on, an event is tried three times within seconds, and a task that waits by token waits on.
 
 - The account's limit is read from a file at each invocation, so a test can lower it while the stack runs.
-- A function with reserved concurrency has its share alone, and nobody else has it (Lambda Developer Guide, "Configuring
+- No other function can use the share of a function with reserved concurrency (Lambda Developer Guide, "Configuring
   reserved concurrency for a function"). To reserve is refused when less than 100, or all, would be left.
-- Step Functions is told `Lambda.TooManyRequestsException` (Step Functions Developer Guide, "Handle Lambda service
+- Step Functions receives `Lambda.TooManyRequestsException` (Step Functions Developer Guide, "Handle Lambda service
   exceptions"), and waits between its tries with jitter, for `MaxDelaySeconds` at most.
 - A task that waits by token fails at once if its function cannot be invoked, or fails. It waits a quarter of its time:
   the emulator counts from the end of the invocation, and the stand-in's files are there within seconds.

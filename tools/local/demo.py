@@ -75,7 +75,7 @@ class Shown(httpx.HTTPTransport):
 
 def until(client: Client, shown: Shown, recording_id: str, done: Callable[[Recording], bool]) -> Recording:
     """Follow a recording and print its changes."""
-    told = ""
+    shown_line = ""
     shown.quiet = True
     try:
         for _ in range(WITHIN_SECONDS * 4):
@@ -83,10 +83,10 @@ def until(client: Client, shown: Shown, recording_id: str, done: Callable[[Recor
             step_now = found.progress.step if found.progress else ""
             state = found.archive.state if found.archive else ""
             line = " ".join(word for word in (found.status, step_now, state) if word)
-            if line != told:
+            if line != shown_line:
                 with progress.paused():
                     console.print(f"  · {line}", markup=False)
-                told = line
+                shown_line = line
             if found.failure is not None:
                 raise Differs(f"the recording failed: {found.failure}")
             if done(found):
@@ -94,7 +94,7 @@ def until(client: Client, shown: Shown, recording_id: str, done: Callable[[Recor
             time.sleep(0.25)
     finally:
         shown.quiet = False
-    raise Differs(f"still {told} after {WITHIN_SECONDS} s")
+    raise Differs(f"still {shown_line} after {WITHIN_SECONDS} s")
 
 
 def refused[E: RecordingsError](kind: type[E], act: Callable[[], object]) -> E:

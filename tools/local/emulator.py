@@ -1,8 +1,8 @@
 """Runs the AWS emulator with changes that bring it nearer to AWS.
 
 - An archive is unpacked once and linked into each worker that asks for it. Lambda too mounts one read-only copy of the
-  layers; unpacking them anew costs a second or two for every cold start.
-- A function that fails tells the class of its error as `errorType`, as Lambda does: a state machine's `Retry` and
+  layers; unpacking them again costs one or two seconds at every cold start.
+- A failed function reports the class of its error as `errorType`, as Lambda does: a state machine's `Retry` and
   `Catch` match on it.
 - A function whose process dies fails with `Runtime.ExitError`, as on Lambda.
 - A claim that is an object or null reaches a function as API Gateway writes it, `map[a:1]` and `<nil>`, not as JSON.
@@ -12,8 +12,8 @@
 - Concurrent invocations are counted, refused and tried again as on AWS: see `tools/local/concurrency.py`.
 - An alarm on an expression is stored as one on a metric that nothing publishes. The emulator refuses it otherwise, and
   it would evaluate neither.
-- The settings of an HTTP API's stage have the API's names; the emulator keeps CloudFormation's, which nobody can read.
-- A function's log is filtered at its level, and the function is told of it (log_levels).
+- The settings of an HTTP API's stage have the API's names; the emulator keeps CloudFormation's, which no client reads.
+- A function's log is filtered at its level, and the function receives the level (log_levels).
 - What comes over the loopback interface counts as secure transport: there is no TLS here, and the archive bucket's
   policy denies everything else.
 """
@@ -106,8 +106,8 @@ def execute(func: dict[str, Any], event: Any, request_id: str) -> dict[str, Any]
     if refusal is not None:
         return {"body": {"errorMessage": refusal, "errorType": "RequestTooLargeException"}, "error": True}
     config = told_its_level(func.get("config") or func)
-    told = {**func, "config": config} if "config" in func else config
-    result: dict[str, Any] = functions.answer(_execute(told, event, request_id))
+    configured = {**func, "config": config} if "config" in func else config
+    result: dict[str, Any] = functions.answer(_execute(configured, event, request_id))
     if result.get("error") and isinstance(result.get("body"), dict):
         result["body"] = named_error(result["body"], result.get("log", ""))
     if "log" in result:

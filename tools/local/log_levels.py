@@ -37,9 +37,9 @@ def shown(log: str, config: Mapping[str, Any]) -> str:
 def _level(line: str) -> str:
     """Return the level of a line. A line without a known level, such as a metric, counts as INFO."""
     try:
-        told = json.loads(line)
+        entry = json.loads(line)
     except ValueError:
         return DEFAULT
-    named = str(told.get("level", DEFAULT)).upper() if isinstance(told, dict) else DEFAULT
+    named = str(entry.get("level", DEFAULT)).upper() if isinstance(entry, dict) else DEFAULT
     named = SAME.get(named, named)
     return named if named in ORDER else DEFAULT

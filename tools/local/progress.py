@@ -50,7 +50,7 @@ def paused() -> Iterator[None]:
 def step(title: str, detail: Callable[[], str] = str, *, announced: bool = False) -> Iterator[None]:
     """Show `title` as the step in the block. `detail()` returns its progress.
 
-    Of an `announced` step, which the caller tells of, nothing is written at its beginning and end.
+    An `announced` step, which the caller itself reports, has no line at its start and end.
     """
     if _Shown.began is None:
         yield

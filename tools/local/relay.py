@@ -72,7 +72,7 @@ class Relay:
         for server in self._servers:
             server.abort_clients()
             await server.wait_closed()
-        # What was closed says so in a turn of its own; a transport that nobody closed is found later, by other tests.
+        # A closed transport needs one more turn of the loop. An open one would show up as a warning in other tests.
         await _turns()
 
 
@@ -89,9 +89,9 @@ def place_of(url: str) -> tuple[str, int]:
 
 def length_of(head: str) -> int | None:
     """Return the length of the body; None if the end of the connection ends it."""
-    told = re.search(r"(?im)^content-length:\s*(\d+)", head)
-    if told:
-        return int(told[1])
+    length = re.search(r"(?im)^content-length:\s*(\d+)", head)
+    if length:
+        return int(length[1])
     return None if head.startswith("HTTP/") else 0
 
 

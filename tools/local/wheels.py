@@ -3,7 +3,7 @@
     python -m tools.local.wheels BUILD                      the processor that ARCHITECTURE names
     python -m tools.local.wheels BUILD --config-env prod    the one that samconfig.toml deploys to
 
-A function with such a layer fails at its first import, whatever it does.
+A function with such a layer fails at its first import.
 """
 
 import argparse

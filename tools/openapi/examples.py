@@ -9,11 +9,11 @@ from typing import Any, Final
 from recordings.domain.recording import Failure, Progress, Recording
 from recordings.domain.room import Room
 from recordings.domain.stored_file import StoredFile
-from recordings.http import responses
 from recordings.http.claims import TENANT_INVALID
 from recordings.http.endpoint import MAX_BODY_BYTES
 from recordings.http.problems import ProblemError, invalid_field, row_of
-from recordings.http.responses import to_dict
+from recordings.http.responses import actions, archive, downloads, recordings, rooms, webhooks
+from recordings.http.responses.base import to_dict
 from tools.openapi.operations import GATEWAY, error_classes, statuses
 
 type Document = dict[str, Any]
@@ -103,29 +103,29 @@ BODIES: Final[Mapping[str, Mapping[str, Document]]] = {
 
 
 def _whole(recording: Recording) -> Document:
-    return to_dict(responses.RecordingResponse.from_domain(recording, room_name=recording.room_name))
+    return to_dict(recordings.RecordingResponse.from_domain(recording, room_name=recording.room_name))
 
 
 def _page(**meta: Any) -> Document:
-    return to_dict(responses.RecordingPage.from_domain([READY], total=50, limit=20, **meta))
+    return to_dict(recordings.RecordingPage.from_domain([READY], total=50, limit=20, **meta))
 
 
 def answered() -> dict[str, dict[HTTPStatus, dict[str, Document]]]:
     """Return examples of the responses by operation, status and name."""
     ok, created, accepted = HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.ACCEPTED
-    room = to_dict(responses.RoomResponse.from_domain(ROOM))
-    url = responses.Download.from_domain(READY, file=FILE, url=URL, expires_at=STORED + timedelta(hours=1))
+    room = to_dict(rooms.RoomResponse.from_domain(ROOM))
+    url = downloads.Download.from_domain(READY, file=FILE, url=URL, expires_at=STORED + timedelta(hours=1))
     return {
         "PutRoom": {ok: {"updated": room}, created: {"created": room}},
         "GetRoom": {ok: {"room": room}},
-        "ListRooms": {ok: {"page": to_dict(responses.RoomPage.from_domain([ROOM], limit=20, next_cursor=None))}},
-        "DeleteRoom": {ok: {"deleted": to_dict(responses.DeletedRoomResponse.from_domain(ROOM))}},
-        "StartRecording": {created: {"started": to_dict(responses.StartedRecordingResponse.from_domain(RUNNING))}},
-        "StopRecording": {ok: {"stopped": to_dict(responses.StoppedRecordingResponse.from_domain(PROCESSING))}},
+        "ListRooms": {ok: {"page": to_dict(rooms.RoomPage.from_domain([ROOM], limit=20, next_cursor=None))}},
+        "DeleteRoom": {ok: {"deleted": to_dict(rooms.DeletedRoomResponse.from_domain(ROOM))}},
+        "StartRecording": {created: {"started": to_dict(actions.StartedRecordingResponse.from_domain(RUNNING))}},
+        "StopRecording": {ok: {"stopped": to_dict(actions.StoppedRecordingResponse.from_domain(PROCESSING))}},
         "SyncRecordings": {
             ok: {
-                "imported": to_dict(responses.SyncResponse.from_domain([PROCESSING])),
-                "nothing_new": to_dict(responses.SyncResponse.from_domain([])),
+                "imported": to_dict(actions.SyncResponse.from_domain([PROCESSING])),
+                "nothing_new": to_dict(actions.SyncResponse.from_domain([])),
             }
         },
         "ListRecordings": {
@@ -147,24 +147,22 @@ def answered() -> dict[str, dict[HTTPStatus, dict[str, Document]]]:
         "DownloadRecording": {
             ok: {"ready": to_dict(url)},
             accepted: {
-                "processing": to_dict(responses.DownloadPending.from_domain(PROCESSING)),
-                "archived": to_dict(responses.DownloadArchived.from_domain(ARCHIVED)),
-                "being_restored": to_dict(responses.DownloadArchived.from_domain(RESTORING)),
+                "processing": to_dict(downloads.DownloadPending.from_domain(PROCESSING)),
+                "archived": to_dict(downloads.DownloadArchived.from_domain(ARCHIVED)),
+                "being_restored": to_dict(downloads.DownloadArchived.from_domain(RESTORING)),
             },
         },
-        "ArchiveRecording": {ok: {"archived": to_dict(responses.ArchivedRecordingResponse.from_domain(MOVING))}},
-        "RestoreRecording": {accepted: {"asked": to_dict(responses.RestoringRecordingResponse.from_domain(RESTORING))}},
-        "RecoverRecording": {
-            ok: {"recovering": to_dict(responses.RecoveringRecordingResponse.from_domain(PROCESSING))}
-        },
+        "ArchiveRecording": {ok: {"archived": to_dict(archive.ArchivedRecordingResponse.from_domain(MOVING))}},
+        "RestoreRecording": {accepted: {"asked": to_dict(archive.RestoringRecordingResponse.from_domain(RESTORING))}},
+        "RecoverRecording": {ok: {"recovering": to_dict(actions.RecoveringRecordingResponse.from_domain(PROCESSING))}},
         "DeleteRecording": {
-            ok: {"deleted": to_dict(responses.DeletedRecordingResponse.from_domain(READY.deleted(at=LATER)))}
+            ok: {"deleted": to_dict(actions.DeletedRecordingResponse.from_domain(READY.deleted(at=LATER)))}
         },
-        "UndeleteRecording": {ok: {"undeleted": to_dict(responses.UndeletedRecordingResponse.from_domain(READY))}},
+        "UndeleteRecording": {ok: {"undeleted": to_dict(actions.UndeletedRecordingResponse.from_domain(READY))}},
         "ReceiveWebhook": {
             ok: {
-                "handled": to_dict(responses.WebhookResponse.from_result(handled=True)),
-                "none_of_ours": to_dict(responses.WebhookResponse.from_result(handled=False)),
+                "handled": to_dict(webhooks.WebhookResponse.from_result(handled=True)),
+                "none_of_ours": to_dict(webhooks.WebhookResponse.from_result(handled=False)),
             },
         },
     }

@@ -7,9 +7,9 @@ from typing import Final
 
 from recordings.domain import errors
 from recordings.domain.errors import RecordingsError
-from recordings.http import responses
 from recordings.http.problems import row_of
-from recordings.http.responses import Document
+from recordings.http.responses import downloads
+from recordings.http.responses.base import Document
 
 # The codes of the frame around every function (recordings.http.endpoint).
 FRAME: Final[Mapping[str, HTTPStatus]] = {
@@ -106,7 +106,7 @@ ROOM_LINKS: Final = {
 
 
 def _recording(*operations: str) -> dict[str, tuple[str, Mapping[str, str]]]:
-    """Links from an answer that holds a recording."""
+    """Return links from a response that has a recording."""
     return {name: (name, {"id": DATA_ID}) for name in operations}
 
 
@@ -245,11 +245,11 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         " earlier. These responses have no envelope.\n\nA 202 means that the file cannot be read yet. If the status is"
         " `processing`, call again after `Retry-After`. If it is `archived`, restore the recording first.",
         {
-            HTTPStatus.OK: Success("The file can be read.", models=(responses.Download,)),
+            HTTPStatus.OK: Success("The file can be read.", models=(downloads.Download,)),
             HTTPStatus.ACCEPTED: Success(
                 "The file cannot be read yet.",
                 headers=("RetryAfterIfKnown",),
-                models=(responses.DownloadPending, responses.DownloadArchived),
+                models=(downloads.DownloadPending, downloads.DownloadArchived),
             ),
         },
         ("recording_not_found", "recording_failed"),

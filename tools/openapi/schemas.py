@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from recordings.http.requests import RequestBody, RequestQuery
-from recordings.http.responses import Document as Model
+from recordings.http.responses.base import Document as Model
 
 type Document = dict[str, Any]
 type Mode = Literal["validation", "serialization"]

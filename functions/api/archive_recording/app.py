@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from recordings.http.endpoint import Request, Response, endpoint
 from recordings.http.requests import NoBody, NoQuery
-from recordings.http.responses import ArchivedRecordingResponse
+from recordings.http.responses.archive import ArchivedRecordingResponse
 from recordings.wiring import api as wiring
 
 archive_recording = wiring.archive_recording()

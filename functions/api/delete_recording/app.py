@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from recordings.http.endpoint import Request, Response, endpoint
 from recordings.http.requests import NoBody, NoQuery
-from recordings.http.responses import DeletedRecordingResponse
+from recordings.http.responses.actions import DeletedRecordingResponse
 from recordings.wiring import api as wiring
 
 delete_recording = wiring.delete_recording()

@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from recordings.http.endpoint import Request, Response, endpoint
 from recordings.http.requests import NoBody, NoQuery
-from recordings.http.responses import DeletedRoomResponse
+from recordings.http.responses.rooms import DeletedRoomResponse
 from recordings.wiring import api as wiring
 
 delete_room = wiring.delete_room()

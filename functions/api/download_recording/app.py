@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from recordings.http.endpoint import Request, Response, endpoint
 from recordings.http.requests import DownloadRecordingQuery, NoBody
-from recordings.http.responses import Download, DownloadArchived, DownloadPending
+from recordings.http.responses.downloads import Download, DownloadArchived, DownloadPending
 from recordings.services.recordings.download_recording import Archived, NotYet
 from recordings.wiring import api as wiring
 

@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from recordings.http.endpoint import Request, Response, endpoint
 from recordings.http.requests import NoBody, NoQuery
-from recordings.http.responses import RecordingResponse
+from recordings.http.responses.recordings import RecordingResponse
 from recordings.wiring import api as wiring
 
 get_recording = wiring.get_recording()

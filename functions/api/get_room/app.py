@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from recordings.http.endpoint import Request, Response, endpoint
 from recordings.http.requests import NoBody, NoQuery
-from recordings.http.responses import RoomResponse
+from recordings.http.responses.rooms import RoomResponse
 from recordings.wiring import api as wiring
 
 get_room = wiring.get_room()

@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from recordings.http.endpoint import Request, Response, endpoint
 from recordings.http.requests import ListRecordingsQuery, NoBody
-from recordings.http.responses import RecordingPage
+from recordings.http.responses.recordings import RecordingPage
 from recordings.wiring import api as wiring
 
 list_recordings = wiring.list_recordings()

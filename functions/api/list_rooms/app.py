@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from recordings.http.endpoint import Request, Response, endpoint
 from recordings.http.requests import ListRoomsQuery, NoBody
-from recordings.http.responses import RoomPage
+from recordings.http.responses.rooms import RoomPage
 from recordings.wiring import api as wiring
 
 list_rooms = wiring.list_rooms()

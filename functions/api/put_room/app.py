@@ -6,7 +6,7 @@ from recordings.domain.ids import is_room_id
 from recordings.http.endpoint import Request, Response, endpoint
 from recordings.http.problems import invalid_field
 from recordings.http.requests import NoQuery, PutRoomBody
-from recordings.http.responses import RoomResponse
+from recordings.http.responses.rooms import RoomResponse
 from recordings.services.rooms.put_room import RoomRequest
 from recordings.wiring import api as wiring
 

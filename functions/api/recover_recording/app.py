@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from recordings.http.endpoint import Request, Response, endpoint
 from recordings.http.requests import NoBody, NoQuery
-from recordings.http.responses import RecoveringRecordingResponse
+from recordings.http.responses.actions import RecoveringRecordingResponse
 from recordings.wiring import api as wiring
 
 recover_recording = wiring.recover_recording()

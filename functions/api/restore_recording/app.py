@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from recordings.http.endpoint import Request, Response, endpoint
 from recordings.http.requests import NoQuery, RestoreRecordingBody
-from recordings.http.responses import RestoringRecordingResponse
+from recordings.http.responses.archive import RestoringRecordingResponse
 from recordings.wiring import api as wiring
 
 restore_recording = wiring.restore_recording()

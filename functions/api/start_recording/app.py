@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from recordings.http.endpoint import Request, Response, endpoint
 from recordings.http.requests import NoQuery, StartRecordingBody
-from recordings.http.responses import StartedRecordingResponse
+from recordings.http.responses.actions import StartedRecordingResponse
 from recordings.observability import count, identify
 from recordings.wiring import api as wiring
 

@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from recordings.http.endpoint import Request, Response, endpoint
 from recordings.http.requests import NoBody, NoQuery
-from recordings.http.responses import UndeletedRecordingResponse
+from recordings.http.responses.actions import UndeletedRecordingResponse
 from recordings.wiring import api as wiring
 
 undelete_recording = wiring.undelete_recording()

@@ -6,7 +6,7 @@ from recordings.domain.errors import Conflict, Throttled
 from recordings.http.endpoint import Request, Response, endpoint
 from recordings.http.problems import ProblemError
 from recordings.http.requests import NoBody, NoQuery, parse_webhook
-from recordings.http.responses import WebhookResponse
+from recordings.http.responses.webhooks import WebhookResponse
 from recordings.observability import identify
 from recordings.wiring import trigger as wiring
 

@@ -28,7 +28,7 @@ from recordings.domain.errors import ProviderTimeout, RoomAlreadyRecording, Thro
 from recordings.http.endpoint import Request, Response, endpoint
 from recordings.http.idempotency import Idempotency
 from recordings.http.requests import NoQuery, StartRecordingBody
-from recordings.http.responses import StartedRecordingResponse
+from recordings.http.responses.actions import StartedRecordingResponse
 from recordings.request_context import REQUEST_SECONDS, request_context
 from recordings.services.recordings.start_recording import StartRecording
 from tests.support.builders import a_room

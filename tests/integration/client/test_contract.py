@@ -29,8 +29,9 @@ from recordings.domain import errors as served
 from recordings.domain.archive import Archive
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Failure, Progress
-from recordings.http import problems, responses
-from recordings.http.responses import Document, to_dict
+from recordings.http import problems
+from recordings.http.responses import actions, archive, downloads, recordings, rooms
+from recordings.http.responses.base import Document, to_dict
 from tests.support.builders import NOON, a_file, a_recording, a_room
 
 README = (Path(__file__).parents[3] / "clients/python/README.md").read_text("utf-8")
@@ -65,22 +66,22 @@ def data_of(response: Document) -> dict[str, Any]:
 
 @pytest.mark.parametrize("recording", LIVES, ids=lambda one: one.status)
 def test_a_recording_is_read_as_it_was_written(recording: Any) -> None:
-    document = data_of(responses.RecordingResponse.from_domain(recording, room_name="Algebra"))
+    document = data_of(recordings.RecordingResponse.from_domain(recording, room_name="Algebra"))
 
     assert plain(Recording.of(document)) == document
 
 
 READY = a_recording(status=Status.READY)
-LINK = responses.Download.from_domain(READY, file=a_file(), url="https://files.test", expires_at=LATER)
+LINK = downloads.Download.from_domain(READY, file=a_file(), url="https://files.test", expires_at=LATER)
 ROUND_TRIPS: list[tuple[Callable[[object], object], dict[str, Any]]] = [
-    (Room.of, data_of(responses.RoomResponse.from_domain(a_room()))),
-    (RecordingSummary.of, to_dict(responses.RecordingRow.model_validate(READY))),
-    (Started.of, data_of(responses.StartedRecordingResponse.from_domain(READY))),
-    (Stopped.of, data_of(responses.StoppedRecordingResponse.from_domain(READY))),
-    (Synced.of, data_of(responses.SyncResponse.from_domain([READY, LIVES[0]]))),
-    (Archived.of, data_of(responses.ArchivedRecordingResponse.from_domain(LIVES[-2]))),
-    (Restoring.of, data_of(responses.RestoringRecordingResponse.from_domain(LIVES[-2]))),
-    (Recovering.of, data_of(responses.RecoveringRecordingResponse.from_domain(READY))),
+    (Room.of, data_of(rooms.RoomResponse.from_domain(a_room()))),
+    (RecordingSummary.of, to_dict(recordings.RecordingRow.model_validate(READY))),
+    (Started.of, data_of(actions.StartedRecordingResponse.from_domain(READY))),
+    (Stopped.of, data_of(actions.StoppedRecordingResponse.from_domain(READY))),
+    (Synced.of, data_of(actions.SyncResponse.from_domain([READY, LIVES[0]]))),
+    (Archived.of, data_of(archive.ArchivedRecordingResponse.from_domain(LIVES[-2]))),
+    (Restoring.of, data_of(archive.RestoringRecordingResponse.from_domain(LIVES[-2]))),
+    (Recovering.of, data_of(actions.RecoveringRecordingResponse.from_domain(READY))),
     (ActiveRecording.of, to_dict(problems.Blocker.model_validate(READY))),
     (Download.of, to_dict(LINK)),
 ]
@@ -92,7 +93,7 @@ def test_a_response_is_read_as_it_was_written(read: Callable[[object], object], 
 
 
 def test_an_undeleted_recording_is_read() -> None:
-    undeleted = data_of(responses.UndeletedRecordingResponse.from_domain(READY))
+    undeleted = data_of(actions.UndeletedRecordingResponse.from_domain(READY))
     assert RecordingStatus.of(undeleted).status == "ready"
 
 

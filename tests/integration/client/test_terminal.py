@@ -90,7 +90,7 @@ def held(server: Server, method: str, path: str, then: Reply) -> Iterator[thread
         go.set()
 
 
-@pytest.mark.parametrize("columns", [40, 80, 120])
+@pytest.mark.parametrize("columns", [pytest.param(40, id="paragraphs"), pytest.param(120, id="table")])
 def test_a_list_keeps_every_id_whole(server: Server, columns: int) -> None:
     server.route("GET", "/api/v1/recordings", [Reply(200, {"data": ROWS, "meta": META})])
     terminal = Terminal(server, columns, "list")

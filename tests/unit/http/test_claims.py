@@ -48,7 +48,7 @@ def test_a_name_of_the_allowed_characters_is_a_tenant(tenant: str) -> None:
         pytest.param("a" * 60_000, id="60,000 characters"),
     ],
 )
-def test_anything_else_is_no_tenant_and_is_not_repeated(delivered: str) -> None:
+def test_any_other_value_is_no_tenant_and_is_not_repeated(delivered: str) -> None:
     with pytest.raises(ProblemError) as refused:
         tenant_of(an_event({"tenant_id": delivered}))
     assert (refused.value.status, refused.value.code) == (403, "tenant_invalid")

@@ -34,7 +34,7 @@ from recordings.domain.storage_keys import attempt_key
 from recordings.http.endpoint import MAX_BODY_BYTES, Response, endpoint
 from recordings.http.idempotency import Idempotency
 from recordings.http.requests import DownloadRecordingQuery, ListRecordingsQuery, PutRoomBody, StartRecordingBody
-from recordings.http.responses import Document
+from recordings.http.responses.base import Document
 from tests.support.builders import a_recording
 from tests.support.context import Context
 
@@ -66,12 +66,12 @@ def an_event(**changes: Any) -> dict[str, Any]:
     }
 
 
-class Answer(Document):
+class AnyDocument(Document):
     data: Any
 
 
 def ok(_: Any) -> Response:
-    return Response(HTTPStatus.OK, Answer(data={}))
+    return Response(HTTPStatus.OK, AnyDocument(data={}))
 
 
 def noting(seen: list[Any], what: Callable[[Any], object]) -> Callable[[Any], Response]:
@@ -96,19 +96,19 @@ def call(
     frame: Mapping[str, Any] | None = None,
     **event: Any,
 ) -> tuple[int, dict[str, Any], dict[str, str]]:
-    answer = endpoint(scope=scope, **(frame or {}))(handle)(an_event(**event), Context())
-    return answer["statusCode"], json.loads(answer["body"]), answer["headers"]
+    response = endpoint(scope=scope, **(frame or {}))(handle)(an_event(**event), Context())
+    return response["statusCode"], json.loads(response["body"]), response["headers"]
 
 
 def fields(problem: dict[str, Any]) -> list[str]:
     return [error["field"] for error in problem["errors"]]
 
 
-# ---------------------------------------------------------------- what is answered
+# ---------------------------------------------------------------- responses
 
 
-def test_what_a_function_returns_is_the_answer() -> None:
-    status, body, headers = call(lambda _: Response(HTTPStatus.CREATED, Answer(data=1), {"location": "/x"}))
+def test_the_returned_document_is_the_response_body() -> None:
+    status, body, headers = call(lambda _: Response(HTTPStatus.CREATED, AnyDocument(data=1), {"location": "/x"}))
     assert (status, body) == (201, {"data": 1})
     assert headers == {
         "content-type": "application/json",
@@ -133,14 +133,14 @@ def test_a_refusal_is_a_problem_document() -> None:
     }
 
 
-def test_a_failure_tells_nothing_of_its_inside() -> None:
+def test_an_internal_error_does_not_show_its_cause() -> None:
     status, problem, headers = call(raising(RuntimeError("password=hunter2")))
     assert (status, problem["code"], headers["x-request-id"]) == (500, "internal_error", "request-1")
     assert "hunter2" not in json.dumps(problem)
 
 
 def test_a_bug_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The alarm on it stops a deployment. What AWS refuses for good is counted where it is translated."""
+    """Its alarm stops a deployment. What AWS refuses permanently is counted where it is translated."""
     counted: list[str] = []
     monkeypatch.setattr("recordings.http.endpoint.count", counted.append)
     for error in (RuntimeError(), InfrastructureError(), RoomNotFound("there is no such room"), ProviderTimeout()):
@@ -148,7 +148,7 @@ def test_a_bug_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert counted == ["InfrastructureErrors"]
 
 
-def test_what_aws_does_not_allow_is_logged_and_not_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_permanent_refusal_by_aws_is_logged_and_not_shown(caplog: pytest.LogCaptureFixture) -> None:
     status, problem, headers = call(raising(InfrastructureError("GetItem failed for good: AccessDeniedException")))
     assert (status, problem["code"], headers.get("retry-after")) == (500, "internal_error", None)
     assert "GetItem" not in json.dumps(problem)
@@ -156,7 +156,7 @@ def test_what_aws_does_not_allow_is_logged_and_not_told(caplog: pytest.LogCaptur
     assert (line.levelname, line.message) == ("ERROR", "failed")
 
 
-def test_our_own_schema_mistake_is_ours() -> None:
+def test_a_validation_error_of_our_own_is_a_500() -> None:
     def handle(_: Any) -> Response:
         StartRecordingBody.model_validate({"nonsense": 1})
         raise AssertionError
@@ -165,13 +165,13 @@ def test_our_own_schema_mistake_is_ours() -> None:
 
 
 @pytest.mark.parametrize("error", [Throttled(retry_after=7), ProviderThrottled(retry_after=7)])
-def test_who_must_wait_is_told_how_long(error: Exception) -> None:
+def test_a_throttled_request_gets_retry_after(error: Exception) -> None:
     status, problem, headers = call(raising(error))
     assert (status, headers["retry-after"]) == (503, "7")
     assert "retry_after" not in problem
 
 
-def test_a_blocker_is_named() -> None:
+def test_a_blocked_request_names_the_recording() -> None:
     blocker = Recording.begin(
         id="rec_1",
         tenant_id="t",
@@ -193,12 +193,12 @@ def test_a_blocker_is_named() -> None:
     }
 
 
-def test_a_bad_cursor_is_an_invalid_request() -> None:
+def test_an_invalid_cursor_is_an_invalid_request() -> None:
     status, problem, _ = call(raising(InvalidCursor()))
     assert (status, problem["code"], fields(problem)) == (400, "invalid_request", ["cursor"])
 
 
-# ---------------------------------------------------------------- who asks
+# ---------------------------------------------------------------- callers
 
 
 def test_the_tenant_comes_from_the_token() -> None:
@@ -225,16 +225,16 @@ def test_a_token_without_the_scope_is_refused(scope: str) -> None:
     assert (status, problem["code"]) == (403, "scope_missing")
 
 
-def test_no_authorizer_at_all_is_refused() -> None:
+def test_a_request_without_an_authorizer_is_refused() -> None:
     status, _, headers = call(requestContext={"requestId": "request-1", "http": {"method": "GET"}})
     assert (status, headers["x-request-id"]) == (403, "request-1")
 
 
-def test_a_function_without_scope_needs_no_token() -> None:
+def test_a_function_without_a_scope_needs_no_token() -> None:
     assert call(scope=None, requestContext={"requestId": "request-1", "http": {"method": "POST"}})[0] == 200
 
 
-# ---------------------------------------------------------------- what is asked
+# ---------------------------------------------------------------- requests
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ def test_a_function_without_scope_needs_no_token() -> None:
         ('{"name": "x", "a` - at `$.b": 1}', "a` - at `$.b"),
     ],
 )
-def test_a_body_that_does_not_fit_is_the_callers_fault(body: str, field: str) -> None:
+def test_an_invalid_body_is_a_400_that_names_the_field(body: str, field: str) -> None:
     status, problem, _ = call(frame={"body": PutRoomBody}, body=body)
     assert (status, problem["code"], fields(problem)) == (400, "invalid_request", [field])
 
@@ -266,12 +266,12 @@ def test_a_body_that_is_not_base64_is_refused(body: str) -> None:
 
 
 @pytest.mark.parametrize("body", [None, "", "{}", " {} \n"])
-def test_no_body_and_an_empty_one_are_the_same(body: str | None) -> None:
+def test_no_body_and_an_empty_body_are_the_same(body: str | None) -> None:
     assert call(body=body)[0] == 200
     assert call(body=body, frame={"body": StartRecordingBody})[0] == 200
 
 
-def test_what_a_function_does_not_name_it_does_not_take() -> None:
+def test_a_function_that_names_no_query_and_no_body_takes_none() -> None:
     assert fields(call(body='{"x": 1}')[1]) == ["x"]
     assert fields(call(rawQueryString="x=1")[1]) == ["x"]
 
@@ -280,12 +280,12 @@ def test_what_a_function_does_not_name_it_does_not_take() -> None:
     ("query", "field"),
     [("limit=0", "limit"), ("limti=5", "limti"), ("limit=5&limit=5", "limit"), ("limit", "limit"), ("%ff=1", "\ufffd")],
 )
-def test_a_query_that_does_not_fit_is_the_callers_fault(query: str, field: str) -> None:
+def test_an_invalid_query_is_a_400_that_names_the_parameter(query: str, field: str) -> None:
     status, problem, _ = call(rawQueryString=query, frame={"query": ListRecordingsQuery})
     assert (status, problem["code"], fields(problem)) == (400, "invalid_request", [field])
 
 
-def test_a_checked_query_and_body_reach_the_function() -> None:
+def test_the_function_receives_the_parsed_query_and_body() -> None:
     seen: list[Any] = []
     call(
         noting(seen, lambda request: (request.query.expires_in, request.body.name)),
@@ -297,7 +297,7 @@ def test_a_checked_query_and_body_reach_the_function() -> None:
     assert seen == [(60, "x")]
 
 
-def test_the_raw_body_is_what_was_sent() -> None:
+def test_the_raw_body_has_the_bytes_that_were_sent() -> None:
     sent = b"\xff\x00 {"
     seen: list[Any] = []
     call(
@@ -311,20 +311,20 @@ def test_the_raw_body_is_what_was_sent() -> None:
 
 
 @pytest.mark.parametrize(("size", "status"), [(MAX_BODY_BYTES, 400), (MAX_BODY_BYTES + 1, 413)])
-def test_a_body_has_a_largest_size(size: int, status: int) -> None:
+def test_a_body_over_64_kb_is_refused(size: int, status: int) -> None:
     assert call(body="x" * size)[0] == status
 
 
-def test_a_path_that_cannot_be_encoded_names_nothing() -> None:
+def test_a_path_with_a_lone_surrogate_names_nothing() -> None:
     seen: list[Any] = []
     call(noting(seen, lambda request: request.path("id")), pathParameters={"id": "\ud800\x00"})
     assert seen == ["?\x00"]
 
 
-# ---------------------------------------------------------------- asked again
+# ---------------------------------------------------------------- repeated requests
 
 
-class Kept:
+class StoredResponses:
     """ports.IdempotencyKeys in memory."""
 
     def __init__(self) -> None:
@@ -334,12 +334,12 @@ class Kept:
         if (tenant_id, key) not in self.kept:
             self.kept[tenant_id, key] = (fingerprint, None)
             return None
-        known, answer = self.kept[tenant_id, key]
+        known, response = self.kept[tenant_id, key]
         if known != fingerprint:
             raise IdempotencyKeyReused
-        if answer is None:
+        if response is None:
             raise RequestInProgress
-        return answer
+        return response
 
     def store_response(self, tenant_id: str, key: str, *, response: Mapping[str, Any], now: datetime) -> None:
         self.kept[tenant_id, key] = (self.kept[tenant_id, key][0], json.loads(json.dumps(response)))
@@ -349,23 +349,25 @@ class Kept:
 
 
 @pytest.fixture
-def kept() -> Kept:
-    return Kept()
+def kept() -> StoredResponses:
+    return StoredResponses()
 
 
-def again(kept: Kept, handle: Callable[[Any], Response], **event: Any) -> tuple[int, dict[str, Any], dict[str, str]]:
+def again(
+    kept: StoredResponses, handle: Callable[[Any], Response], **event: Any
+) -> tuple[int, dict[str, Any], dict[str, str]]:
     frame = {"idempotency": Idempotency(kept, lambda: NOON), "body": StartRecordingBody}
     return call(handle, frame=frame, **{"headers": {"Idempotency-Key": "k"}, **event})
 
 
-def test_the_first_answer_is_given_again_under_a_request_id_of_its_own(kept: Kept) -> None:
-    first = again(kept, lambda _: Response(HTTPStatus.CREATED, Answer(data=1), {"location": "/x"}))
+def test_a_repeated_request_gets_the_first_response_under_a_new_request_id(kept: StoredResponses) -> None:
+    first = again(kept, lambda _: Response(HTTPStatus.CREATED, AnyDocument(data=1), {"location": "/x"}))
     context = {**an_event()["requestContext"], "requestId": "request-2"}
     second = again(kept, raising(AssertionError()), requestContext=context)
     assert second == (first[0], first[1], {**first[2], "x-request-id": "request-2"})
 
 
-def test_a_refusal_is_kept_too(kept: Kept) -> None:
+def test_an_error_response_is_stored_too(kept: StoredResponses) -> None:
     assert again(kept, raising(RoomNotFound()))[0] == 404
     assert again(kept, ok)[0] == 404
 
@@ -373,8 +375,8 @@ def test_a_refusal_is_kept_too(kept: Kept) -> None:
 @pytest.mark.parametrize(
     ("error", "status"), [(RuntimeError(), 500), (InfrastructureError(), 500), (ProviderTimeout(), 504), (None, 200)]
 )
-def test_a_store_of_answers_that_fails_changes_no_answer(
-    kept: Kept, monkeypatch: pytest.MonkeyPatch, error: Exception | None, status: int
+def test_a_failure_to_store_the_response_does_not_change_it(
+    kept: StoredResponses, monkeypatch: pytest.MonkeyPatch, error: Exception | None, status: int
 ) -> None:
     def fails(*_: Any, **__: Any) -> None:
         raise Throttled
@@ -385,7 +387,7 @@ def test_a_store_of_answers_that_fails_changes_no_answer(
 
 
 @pytest.mark.parametrize("error", [RuntimeError(), Throttled()])
-def test_an_answer_that_came_to_nothing_is_not_kept(kept: Kept, error: Exception) -> None:
+def test_a_5xx_is_not_stored(kept: StoredResponses, error: Exception) -> None:
     assert again(kept, raising(error))[0] >= 500
     assert again(kept, ok)[0] == 200
 
@@ -400,7 +402,7 @@ def test_an_answer_that_came_to_nothing_is_not_kept(kept: Kept, error: Exception
     ],
     ids=lambda error: error.code,
 )
-def test_an_answer_that_says_try_again_is_not_kept(kept: Kept, error: RecordingsError) -> None:
+def test_a_response_that_says_try_again_is_not_stored(kept: StoredResponses, error: RecordingsError) -> None:
     assert again(kept, raising(error))[1]["code"] == error.code
     assert kept.kept == {}
     assert again(kept, ok)[0] == 200
@@ -419,7 +421,7 @@ def test_an_answer_that_says_try_again_is_not_kept(kept: Kept, error: Recordings
     ],
     ids=lambda error: error.code,
 )
-def test_an_answer_that_says_what_is_the_case_is_kept(kept: Kept, error: RecordingsError) -> None:
+def test_a_response_that_settles_the_request_is_stored(kept: StoredResponses, error: RecordingsError) -> None:
     first = again(kept, raising(error))
     assert again(kept, ok)[:2] == first[:2]
 
@@ -433,15 +435,15 @@ def test_an_answer_that_says_what_is_the_case_is_kept(kept: Kept, error: Recordi
     ],
     ids=["path", "body", "method"],
 )
-def test_a_key_belongs_to_one_request(kept: Kept, other: dict[str, Any]) -> None:
+def test_a_key_belongs_to_one_request(kept: StoredResponses, other: dict[str, Any]) -> None:
     again(kept, ok)
     status, problem, _ = again(kept, ok, **other)
     assert (status, problem["code"]) == (422, "idempotency_key_reused")
     assert again(kept, raising(AssertionError()))[0] == 200
 
 
-def test_a_key_belongs_to_one_query(kept: Kept) -> None:
-    """No route with a key takes a query today; the first that does must not answer one with another's answer."""
+def test_a_key_belongs_to_one_query(kept: StoredResponses) -> None:
+    """No route with a key takes a query today. The first one must not return the response to another query."""
     frame = {"idempotency": Idempotency(kept, lambda: NOON), "query": DownloadRecordingQuery}
     event: dict[str, Any] = {"headers": {"Idempotency-Key": "k"}}
     assert call(ok, frame=frame, **event, rawQueryString="expires_in=60")[0] == 200
@@ -449,7 +451,7 @@ def test_a_key_belongs_to_one_query(kept: Kept) -> None:
     assert (status, problem["code"]) == (422, "idempotency_key_reused")
 
 
-def test_the_claim_that_names_the_tenant_is_as_it_was_deployed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_deployment_names_the_claim_of_the_tenant(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TENANT_CLAIM", "https://example.com/org")
     tenants: list[Any] = []
     call(noting(tenants, lambda request: request.tenant_id), claims={**CLAIMS, "https://example.com/org": "org-1"})
@@ -457,12 +459,12 @@ def test_the_claim_that_names_the_tenant_is_as_it_was_deployed(monkeypatch: pyte
     assert call(claims=CLAIMS)[1]["code"] == "tenant_missing"
 
 
-def test_a_key_belongs_to_one_tenant(kept: Kept) -> None:
+def test_a_key_belongs_to_one_tenant(kept: StoredResponses) -> None:
     again(kept, ok)
     assert again(kept, raising(RoomNotFound()), claims={**CLAIMS, "tenant_id": "tenant-2"})[0] == 404
 
 
-def test_a_request_still_running_is_not_run_twice(kept: Kept) -> None:
+def test_a_repeat_of_a_running_request_is_refused(kept: StoredResponses) -> None:
     seen: list[Any] = []
 
     def handle(request: Any) -> Response:
@@ -474,12 +476,12 @@ def test_a_request_still_running_is_not_run_twice(kept: Kept) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "x" * 129, "é", "a\x7f"])
-def test_a_key_is_printable_ascii(kept: Kept, key: str) -> None:
+def test_a_key_is_printable_ascii(kept: StoredResponses, key: str) -> None:
     status, problem, _ = again(kept, ok, headers={"idempotency-key": key})
     assert (status, fields(problem)) == (400, ["Idempotency-Key"])
 
 
-def test_an_invalid_request_takes_no_key(kept: Kept) -> None:
+def test_an_invalid_request_does_not_reserve_its_key(kept: StoredResponses) -> None:
     again(kept, ok, body="{")
     assert kept.kept == {}
 
@@ -495,7 +497,7 @@ RECORDING = "rec_01JBBBBBBBBBBBBBBBBBBBBBBB"
         pytest.param("POST /api/v1/rooms/{id}/recordings/stop", "room_1", {"room_id": "room_1"}, id="room"),
     ],
 )
-def test_every_line_names_tenant_and_what_the_path_is_about_and_forgets_them(
+def test_log_lines_have_the_tenant_and_the_id_of_the_path_of_their_own_request(
     route: str, path_id: str, named: dict[str, str], log: io.StringIO
 ) -> None:
     handler = endpoint(scope="recordings:read")(raising(RoomNotFound("there is no such room")))

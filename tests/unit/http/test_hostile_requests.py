@@ -1,4 +1,4 @@
-"""What callers send to hurt: it is refused briefly, never repeated in full, and never a failure of ours."""
+"""Malicious requests: the response is short, repeats no long input, and is never a 5xx."""
 
 import io
 import json
@@ -31,7 +31,7 @@ from recordings.http.requests import (
     RestoreRecordingBody,
     StartRecordingBody,
 )
-from recordings.http.responses import Document
+from recordings.http.responses.base import Document
 from tests.support.builders import NOON
 from tests.support.context import Context
 from tests.support.fakes import Memory, MemoryIdempotencyKeys, MemoryRecordings, MemoryRooms
@@ -56,12 +56,12 @@ def an_event(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
-class Answer(Document):
+class AnyDocument(Document):
     data: dict[str, Any]
 
 
 def ok(_: Any) -> Response:
-    return Response(HTTPStatus.OK, Answer(data={}))
+    return Response(HTTPStatus.OK, AnyDocument(data={}))
 
 
 def raising(error: Exception) -> Callable[[Any], Response]:
@@ -71,14 +71,14 @@ def raising(error: Exception) -> Callable[[Any], Response]:
     return handle
 
 
-def answer_to(
+def response_to(
     event: dict[str, Any], handle: Callable[[Any], Response] = ok, **frame: Any
 ) -> tuple[int, dict[str, Any], str]:
-    answer = endpoint(scope="recordings:write", **frame)(handle)(event, Context())
-    return answer["statusCode"], json.loads(answer["body"]), answer["body"]
+    response = endpoint(scope="recordings:write", **frame)(handle)(event, Context())
+    return response["statusCode"], json.loads(response["body"]), response["body"]
 
 
-# ---------------------------------------------------------------- nothing is repeated in full
+# ---------------------------------------------------------------- no long input is repeated
 
 
 @pytest.mark.parametrize(
@@ -108,10 +108,8 @@ def answer_to(
         ),
     ],
 )
-def test_what_is_refused_is_not_repeated_in_full(
-    event: dict[str, Any], frame: dict[str, Any], log: io.StringIO
-) -> None:
-    status, problem, body = answer_to(an_event(**event), **frame)
+def test_an_error_does_not_repeat_a_long_input(event: dict[str, Any], frame: dict[str, Any], log: io.StringIO) -> None:
+    status, problem, body = response_to(an_event(**event), **frame)
 
     assert 400 <= status < 500
     assert len(problem["detail"]) <= 300
@@ -121,27 +119,27 @@ def test_what_is_refused_is_not_repeated_in_full(
     assert len(log.getvalue()) < 2_000
 
 
-def test_a_detail_is_300_characters_at_most_whoever_says_it() -> None:
+def test_a_detail_has_at_most_300_characters() -> None:
     for handle in (
         raising(RoomNotFound("x" * 1000)),
         raising(
             ProblemError(HTTPStatus.CONFLICT, "odd", "x" * 1000, errors=[FieldError(field="f" * 99, message="m" * 999)])
         ),
     ):
-        _, problem, _ = answer_to(an_event(), handle)
+        _, problem, _ = response_to(an_event(), handle)
         assert len(problem["detail"]) == 300
         assert problem["detail"].endswith("…")
     assert (len(problem["errors"][0]["field"]), len(problem["errors"][0]["message"])) == (64, 300)
 
 
 @pytest.mark.parametrize("kind", [ProviderError, ProviderNotFound, ProviderRefused, ProviderTimeout, ProviderThrottled])
-def test_what_cloudflare_said_reaches_no_caller(kind: type[ProviderFailure]) -> None:
-    status, _, body = answer_to(an_event(), raising(kind("Cloudflare answered 500: SECRET of another customer")))
+def test_text_from_cloudflare_is_not_returned(kind: type[ProviderFailure]) -> None:
+    status, _, body = response_to(an_event(), raising(kind("Cloudflare answered 500: SECRET of another customer")))
     assert status in {502, 503, 504}
     assert "SECRET" not in body
 
 
-# ---------------------------------------------------------------- nothing is a failure of ours
+# ---------------------------------------------------------------- no request is a failure of ours
 
 QUERY = [None, ListRecordingsQuery, ListRoomsQuery, DownloadRecordingQuery]
 BODY = [None, StartRecordingBody, PutRoomBody, RestoreRecordingBody]
@@ -165,11 +163,11 @@ def listing(request: Any) -> Response:
 
 @settings(max_examples=400)
 @given(event=EVENTS, query=st.sampled_from(QUERY), body=st.sampled_from(BODY))
-def test_whatever_arrives_is_answered_and_is_no_failure_of_ours(event: dict[str, Any], query: Any, body: Any) -> None:
+def test_no_request_causes_a_5xx(event: dict[str, Any], query: Any, body: Any) -> None:
     sent = an_event(**{name: value for name, value in event.items() if name != "claims"})
     sent["requestContext"]["authorizer"] = {"jwt": {"claims": event["claims"], "scopes": None}}
 
-    status, document, text = answer_to(
+    status, document, text = response_to(
         sent,
         listing,
         query=query,

@@ -14,10 +14,11 @@ from recordings.domain import errors
 from recordings.domain.archive import Archive
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Failure, Progress, Recording
-from recordings.http import events, problems, responses
+from recordings.http import events, problems
 from recordings.http.endpoint import Response, endpoint
 from recordings.http.problems import ProblemError
-from recordings.http.responses import Document, format_instant, to_dict, to_json
+from recordings.http.responses import actions, archive, downloads, recordings, rooms
+from recordings.http.responses.base import Document, format_instant, to_dict, to_json
 from tests.support.builders import NOON, a_file, a_recording, a_room
 from tests.support.context import Context
 from tests.support.description import as_sent
@@ -55,17 +56,17 @@ def of(*statuses: Status) -> list[Recording]:
 
 
 def whole(recording: Recording) -> Document:
-    return responses.RecordingResponse.from_domain(recording, room_name="New name")
+    return recordings.RecordingResponse.from_domain(recording, room_name="New name")
 
 
 def page(recording: Recording) -> Document:
-    return responses.RecordingPage.from_domain([recording], total=1, limit=20, offset=None, next_cursor="abc")
+    return recordings.RecordingPage.from_domain([recording], total=1, limit=20, offset=None, next_cursor="abc")
 
 
 def download(recording: Recording) -> Document:
     assert recording.file is not None
     url = "https://r2.example.com/file?X-Amz-Signature=0"
-    return responses.Download.from_domain(recording, file=recording.file, url=url, expires_at=LATER)
+    return downloads.Download.from_domain(recording, file=recording.file, url=url, expires_at=LATER)
 
 
 def blocked(recording: Recording) -> Document:
@@ -82,20 +83,20 @@ def validator(name: str) -> Draft202012Validator:
 
 
 BUILT: list[tuple[Build, list[Recording]]] = [
-    (responses.StartedRecordingResponse.from_domain, of(Status.RECORDING)),
-    (responses.StoppedRecordingResponse.from_domain, of(*Status)[1:5]),
+    (actions.StartedRecordingResponse.from_domain, of(Status.RECORDING)),
+    (actions.StoppedRecordingResponse.from_domain, of(*Status)[1:5]),
     (blocked, ALL),
     (page, ALL),
     (whole, ALL),
-    (responses.ArchivedRecordingResponse.from_domain, ARCHIVED),
-    (responses.RestoringRecordingResponse.from_domain, ARCHIVED),
-    (responses.RecoveringRecordingResponse.from_domain, of(Status.PROCESSING)),
-    (responses.DeletedRecordingResponse.from_domain, DELETED),
-    (responses.UndeletedRecordingResponse.from_domain, ALL),
-    (responses.DownloadPending.from_domain, of(Status.RECORDING, Status.PROCESSING)),
-    (responses.DownloadArchived.from_domain, ARCHIVED),
+    (archive.ArchivedRecordingResponse.from_domain, ARCHIVED),
+    (archive.RestoringRecordingResponse.from_domain, ARCHIVED),
+    (actions.RecoveringRecordingResponse.from_domain, of(Status.PROCESSING)),
+    (actions.DeletedRecordingResponse.from_domain, DELETED),
+    (actions.UndeletedRecordingResponse.from_domain, ALL),
+    (downloads.DownloadPending.from_domain, of(Status.RECORDING, Status.PROCESSING)),
+    (downloads.DownloadArchived.from_domain, ARCHIVED),
     (download, of(Status.READY, Status.ARCHIVED)),
-    (lambda one: responses.SyncResponse.from_domain([one, one]), ALL),
+    (lambda one: actions.SyncResponse.from_domain([one, one]), ALL),
 ]
 
 
@@ -117,15 +118,15 @@ def test_a_response_is_what_the_openapi_document_says(build: Build, recordings: 
 )
 def test_a_room_is_what_the_openapi_document_says(room: Any) -> None:
     for document in (
-        responses.RoomResponse.from_domain(room),
-        responses.RoomPage.from_domain([room], limit=1, next_cursor=None),
-        responses.DeletedRoomResponse.from_domain(room),
+        rooms.RoomResponse.from_domain(room),
+        rooms.RoomPage.from_domain([room], limit=1, next_cursor=None),
+        rooms.DeletedRoomResponse.from_domain(room),
     ):
         validator(type(document).__name__).validate(to_dict(document))
 
 
 def test_a_room_shows_neither_tenant_nor_lease() -> None:
-    document = to_dict(responses.Room.from_domain(a_room(lease_nonce="secret")))
+    document = to_dict(rooms.RoomResponse.from_domain(a_room(lease_nonce="secret")))["data"]
     assert [*document] == [
         "id", "name", "cloudflare_meeting_id", "record_on_start", "active_recording_id", "created_at", "updated_at",
     ]  # fmt: skip
@@ -137,9 +138,9 @@ def problem_of(error: Exception, query: str = "") -> dict[str, Any]:
         raise error
 
     event = {"requestContext": {"requestId": "r", "http": {"method": "GET"}}, "rawQueryString": query}
-    answer = handler(event, Context())
-    document: dict[str, Any] = json.loads(answer["body"])
-    assert document["status"] == answer["statusCode"]
+    response = handler(event, Context())
+    document: dict[str, Any] = json.loads(response["body"])
+    assert document["status"] == response["statusCode"]
     return document
 
 
@@ -166,7 +167,7 @@ def test_a_problem_is_what_the_openapi_document_says(error: Exception, query: st
 
 
 def test_a_document_is_written_as_the_first_release_wrote_it() -> None:
-    document = responses.DownloadPending(recording_id="rec_1", status=Status.PROCESSING, message="Ü – 会議")
+    document = downloads.DownloadPending(recording_id="rec_1", status=Status.PROCESSING, message="Ü – 会議")
     assert to_json(document) == (
         '{"recording_id": "rec_1", "status": "processing", "message": "\\u00dc \\u2013 \\u4f1a\\u8b70"}'
     )

@@ -59,10 +59,10 @@ def answer(result: dict[str, Any]) -> dict[str, Any]:
     """Return a function's result, or the failure that Lambda makes of one that is too large."""
     if result.get("error") or size(result.get("body")) <= MAX_ANSWER_BYTES:
         return result
-    told = f"Response payload size exceeded maximum allowed payload size ({MAX_ANSWER_BYTES} bytes)."
+    message = f"Response payload size exceeded maximum allowed payload size ({MAX_ANSWER_BYTES} bytes)."
     return {
         **result,
-        "body": {"errorMessage": told, "errorType": "Function.ResponseSizeTooLarge"},
+        "body": {"errorMessage": message, "errorType": "Function.ResponseSizeTooLarge"},
         "error": True,
     }
 

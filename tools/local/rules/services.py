@@ -106,10 +106,10 @@ def put_events(data: dict[str, Any], allow_aws_source: bool = False) -> Any:
     status, headers, body = _put_events({**data, "Entries": good}, allow_aws_source)
     if status != 200:
         return status, headers, body
-    told = json.loads(body)
-    taken = iter(told["Entries"])
+    response = json.loads(body)
+    taken = iter(response["Entries"])
     results = [refusal or next(taken) for refusal in refusals]
-    failed = told["FailedEntryCount"] + sum(1 for refusal in refusals if refusal)
+    failed = response["FailedEntryCount"] + sum(1 for refusal in refusals if refusal)
     return json_response({"FailedEntryCount": failed, "Entries": results})
 
 
@@ -161,10 +161,10 @@ def run(func: dict[str, Any], event: Any) -> Any:
 
 
 def failed(result: dict[str, Any], answer: Any) -> Any:
-    """Return what an HTTP API makes of a function's result: of a failure it tells nothing but that."""
+    """Return an HTTP API's response for a function's result. A failure is a 500 without details."""
     if result.get("error") and not result.get("throttle"):
-        told = {"statusCode": 500, "headers": {"Content-Type": "application/json"}}
-        return {**told, "body": '{"message":"Internal Server Error"}'}, None
+        error = {"statusCode": 500, "headers": {"Content-Type": "application/json"}}
+        return {**error, "body": '{"message":"Internal Server Error"}'}, None
     return answer(result)
 
 

@@ -104,10 +104,10 @@ def create(bucket: str, key: str, headers: dict[str, str]) -> Answer:
             f"The {named} checksum type cannot be used with the {algorithm.lower()} checksum algorithm.",
         )
     status, answered, document = _create(bucket, key, headers)
-    begun = re.search(rb"<UploadId>([^<]+)<", document)
-    if status == 200 and begun and types:
+    created = re.search(rb"<UploadId>([^<]+)<", document)
+    if status == 200 and created and types:
         kind = named or types[0]
-        s3._multipart_uploads[begun[1].decode()]["checksum_type"] = kind
+        s3._multipart_uploads[created[1].decode()]["checksum_type"] = kind
         answered = {**answered, "x-amz-checksum-type": kind}
     return status, answered, document
 
@@ -118,18 +118,18 @@ def sent_checksums(headers: Mapping[str, str]) -> list[str]:
 
 
 def upload_part(bucket: str, key: str, body: bytes, query: dict[str, Any], headers: dict[str, str]) -> Answer:
-    """Store a part; its checksum must be the one that its upload was begun with."""
+    """Store a part. Its checksum must be of its upload's algorithm."""
     upload = s3._multipart_uploads.get(s3._qp(query, "uploadId"))
     if upload is not None:
         expected = upload.get("checksum_algorithm")
         sent = sent_checksums(headers)
         missing = not sent and upload.get("checksum_type") == COMPOSITE
         if missing or any(one != expected for one in sent):
-            told = expected.lower() if expected else "null"
+            wanted = expected.lower() if expected else "null"
             actual = next((one.lower() for one in sent if one != expected), "null")
             return refused(
                 "InvalidRequest",
-                f"Checksum Type mismatch occurred, expected checksum Type: {told}, actual checksum Type: {actual}",
+                f"Checksum Type mismatch occurred, expected checksum Type: {wanted}, actual checksum Type: {actual}",
             )
     answer: Answer = _upload(bucket, key, body, query, headers)
     return answer
@@ -184,8 +184,8 @@ def whole_checksum(algorithm: str, bodies: Sequence[bytes]) -> str:
 
 def composite(algorithm: str, sums: list[Any]) -> str | None:
     """Return the checksum that a completed upload's object has."""
-    told: str | None = _whole.get() or _composite(algorithm, sums)
-    return told
+    checksum: str | None = _whole.get() or _composite(algorithm, sums)
+    return checksum
 
 
 def complete(

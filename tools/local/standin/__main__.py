@@ -15,7 +15,7 @@ def application(folder: Path, origin: str, r2_endpoint: str) -> web.Application:
     """Return the stand-in as one aiohttp application. `origin` is its own URL."""
     world = World(folder, origin, r2_endpoint)
     api = Api(world)
-    sender = Sender(world, api.files.told)
+    sender = Sender(world, api.files.download_url)
     world.announce = sender.announce
     issuer = f"{origin}/issuer"
 

@@ -36,7 +36,7 @@ class Files:
         path = f"/media/{recording.id}/{quote(name or recording.file_name, safe='')}"
         return f"{self.world.origin}{path}?until={until}&signature={self._signature(recording, until)}"
 
-    def told(self, recording: Recording) -> Any:
+    def download_url(self, recording: Recording) -> Any:
         """Return `download_url` of a stored recording. The settings choose the form for tracks."""
         if recording.tracks is None:
             return self.url(recording)
@@ -53,8 +53,8 @@ class Files:
     async def media(self, request: web.Request) -> web.StreamResponse:
         """Serve a file as R2 does: GET only, ranges, If-Match and If-Range."""
         world, recording = self.world, self.world.recordings.get(request.match_info["id"])
-        told = request.headers.get("Range", "")
-        world.requests.append({"operation": "media", "path": request.path, "range": told, "at": time.time()})
+        asked_range = request.headers.get("Range", "")
+        world.requests.append({"operation": "media", "path": request.path, "range": asked_range, "at": time.time()})
         query = request.query
         held = self._of_file(recording, "hold") if recording is not None else None
         if held is not None:
@@ -76,7 +76,7 @@ class Files:
                 return web.Response()
             if fault.kind == "answer":
                 return _xml(fault.status, "InternalError")
-        answer = recording.lies.answer(told) or Answer()
+        answer = recording.lies.answer(asked_range) or Answer()
         if not answer.is_file:
             headers = answer.changed({"Content-Type": "application/octet-stream"})
             return web.Response(status=answer.status or 200, body=answer.content, headers=headers)
@@ -90,8 +90,8 @@ class Files:
         if settings.etag == "opaque":
             return f'"{recording.id.replace("-", "")}{recording.generation + recording.rewritten}"'
         part = settings.part_mib * 1024 * 1024 if settings.etag == "parts" else None
-        told = await asyncio.get_running_loop().run_in_executor(self.world.threads, media.etag, part)
-        return f'"{told}"'
+        etag = await asyncio.get_running_loop().run_in_executor(self.world.threads, media.etag, part)
+        return f'"{etag}"'
 
     def _of_file(self, recording: Recording, *kinds: str, served: range | None = None) -> Fault | None:
         """Return the fault of one of these kinds for this read of a file."""

@@ -38,7 +38,7 @@ class Recordings:
             "output_file_name": recording.file_name,
             "file_size": media.size if stored and media else None,
             "download_url": (
-                self.files.told(recording)
+                self.files.download_url(recording)
                 if stored and media and recording.keeps_url and not recording.expired
                 else None
             ),
@@ -129,8 +129,8 @@ class Recordings:
         page, paging = window(query, world.settings, len(rows))
         ends = (len(rows) - page.stop, len(rows) - page.start) if newest_first else (page.start, page.stop)
         shown = rows[slice(*ends)][:: -1 if newest_first else 1]
-        told = [self.view(one, "list") if isinstance(one, Recording) else one.content for one in shown]
-        return success(told, paging=paging)
+        listed = [self.view(one, "list") if isinstance(one, Recording) else one.content for one in shown]
+        return success(listed, paging=paging)
 
     async def active(self, request: web.Request) -> web.Response:
         recording = self.world.active(request.match_info["meeting"], tracks=self.world.settings.tracks_are_active)

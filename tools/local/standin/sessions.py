@@ -34,11 +34,11 @@ class Sessions:
 
     def live(self, meeting_id: str) -> Session | None:
         """Return the live session of a meeting."""
-        begun = [one for one in self.world.sessions.values() if one.meeting_id == meeting_id]
+        sessions = [one for one in self.world.sessions.values() if one.meeting_id == meeting_id]
         recording = self.world.active(meeting_id, tracks=True)
         if recording is not None and (recorded := self.find(recording.session_id)) is not None:
-            begun.append(recorded)
-        return next((one for one in begun if self.ended_at(one) is None), None)
+            sessions.append(recorded)
+        return next((one for one in sessions if self.ended_at(one) is None), None)
 
     def id_for(self, meeting_id: str) -> str:
         """Return the session for a recording that starts now."""

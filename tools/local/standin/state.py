@@ -160,7 +160,7 @@ class Recording:
     # The duration that Cloudflare reports; None if it reports none.
     duration: int | None = None
     url_until: datetime | None = None
-    # URLs that end before this second (Unix time) have expired, whatever the clock says.
+    # URLs that end before this second (Unix time) have expired at any time of the clock.
     run_out: int = 0
     error: str | None = None
     generation: int = 1

@@ -234,7 +234,7 @@ def restore(
         restoring = client.restore(recording_id, days=days, tier=tier.value, idempotency_key=key)
         expected = restoring.archive.expected_at if restoring.archive else None
         when = f" It is expected at {instant(expected)}." if expected else ""
-        print_outcome(restoring, f"A copy of {restoring.id} has been asked for.{when}", as_json)
+        print_outcome(restoring, f"A copy of {restoring.id} is requested.{when}", as_json)
 
 
 @app.command(epilog=EPILOG)

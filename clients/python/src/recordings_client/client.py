@@ -330,7 +330,7 @@ class Client:
         while True:
             page = self._run(pages(cursor))
             yield from page.items
-            # A server that returns the same cursor again would keep the loop running for ever.
+            # A server that returns the same cursor again would never end the loop.
             if page.next_cursor is None or page.next_cursor == cursor:
                 return
             cursor = page.next_cursor

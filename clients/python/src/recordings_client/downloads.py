@@ -42,13 +42,13 @@ class _Part:
         self.path = target.with_name(f"{target.name}.part")
         self.note = target.with_name(f"{target.name}.part.json")
         self.recording_id, self.size = link.recording_id, link.file_size
-        self.offset, self.etag, self.begun = 0, "", False
+        self.offset, self.etag, self.is_started = 0, "", False
         self._progress = progress
         self._file: BinaryIO | None = None
 
     @property
     def complete(self) -> bool:
-        return self.begun and self.offset == self.size
+        return self.is_started and self.offset == self.size
 
     def recall(self) -> None:
         """Continue where an earlier call stopped, if that was the same file."""
@@ -59,11 +59,11 @@ class _Part:
             return
         same = isinstance(note, dict) and (note.get("recording_id"), note.get("size")) == (self.recording_id, self.size)
         if same and isinstance(note.get("etag"), str) and note["etag"] and 0 < offset <= self.size:
-            self.offset, self.etag, self.begun = offset, note["etag"], True
+            self.offset, self.etag, self.is_started = offset, note["etag"], True
             self._report()
 
     def start_over(self, size: int) -> None:
-        self.offset, self.etag, self.begun, self.size = 0, "", False, size
+        self.offset, self.etag, self.is_started, self.size = 0, "", False, size
 
     def headers(self) -> dict[str, str]:
         # Offsets count the bytes of the file, not of a compressed response.
@@ -85,7 +85,7 @@ class _Part:
             if headers.get("content-length", str(self.size)) != str(self.size):
                 raise _Changed
             etag = headers.get("etag", "")
-            self.offset, self.begun = 0, True
+            self.offset, self.is_started = 0, True
             # Files with the same weak ETag can differ in bytes (RFC 9110, 8.8.1), so their parts cannot be joined.
             self.etag = etag if etag.startswith('"') else ""
             note = {"recording_id": self.recording_id, "etag": self.etag, "size": self.size}

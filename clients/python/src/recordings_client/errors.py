@@ -300,7 +300,7 @@ BY_STATUS: Final[Mapping[int, type[RecordingsError]]] = {
 
 
 def error_of(answer: Answer) -> RecordingsError:
-    """Return the error for a response that is no success, whatever its body is."""
+    """Return the error for an unsuccessful response with any body."""
     document = _document(answer)
     named = document.get("code")
     code = named if isinstance(named, str) and named else None

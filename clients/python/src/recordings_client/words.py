@@ -17,7 +17,7 @@ def facts_of(recording: Recording) -> Iterator[tuple[str, str | None]]:
     yield "stopped", instant(recording.stopped_at)
     yield "archived", instant(recording.archived_at)
     yield "stored in", recording.provider
-    yield "begun by", recording.origin
+    yield "started by", recording.origin
     if recording.archive_error:
         yield "archive error", recording.archive_error.message
     for change in recording.history:

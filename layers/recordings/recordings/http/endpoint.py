@@ -18,7 +18,7 @@ from recordings.http.claims import scopes_of, tenant_of
 from recordings.http.idempotency import ApiEvent, ApiResponse, Idempotency, RepeatableRequest, is_passing
 from recordings.http.problems import INTERNAL_ERROR, ProblemError, invalid_field
 from recordings.http.requests import NoBody, NoQuery, RequestBody, RequestQuery, parse_request, query_parameters
-from recordings.http.responses import Document, to_json
+from recordings.http.responses.base import Document, to_json
 from recordings.observability import count, identify, invocation, logger
 from recordings.request_context import request_context, request_seconds
 from recordings.startup import resume_collection
@@ -177,12 +177,12 @@ def _respond[Q: RequestQuery, B: RequestBody, D: Document](
 ) -> ApiResponse:
     key = request.header("idempotency-key")
     if idempotency is None or key is None:
-        return _answer(handle, request, request_id)[0]
+        return _process(handle, request, request_id)[0]
     repeatable = RepeatableRequest.of(request.event, tenant_id=request.tenant_id, key=key, raw_body=request.raw_body)
-    return idempotency.respond(repeatable, request_id, lambda: _answer(handle, request, request_id))
+    return idempotency.respond(repeatable, request_id, lambda: _process(handle, request, request_id))
 
 
-def _answer[Q: RequestQuery, B: RequestBody, D: Document](
+def _process[Q: RequestQuery, B: RequestBody, D: Document](
     handle: Callable[[Request[Q, B]], Response[D]], request: Request[Q, B], request_id: str
 ) -> tuple[ApiResponse, bool]:
     """Call the function. Return its response, and whether the response settles the request."""

@@ -7,7 +7,8 @@ from pydantic import Field
 from recordings.domain.lifecycle import Status
 from recordings.domain.purge import PurgeRecord
 from recordings.domain.recording import Recording as DomainRecording
-from recordings.http.responses import Document, Instant, Recording, to_dict
+from recordings.http.responses.base import Document, Instant, to_dict
+from recordings.http.responses.recordings import Recording, recording_values
 
 # An event has at most 256 KB. So an event lists this many removed items, and counts all of them.
 # Source: EventBridge, "Quotas".
@@ -32,17 +33,19 @@ class StatusChanged(Document):
     def from_domain(cls, recording: DomainRecording, *, before: Status | None) -> Self:
         """Build the detail for the last entry of the history. `before` is None for an import."""
         change = recording.history[-1]
-        return cls(
-            event_id=f"{recording.id}-{recording.version}",
-            tenant_id=recording.tenant_id,
-            recording_id=recording.id,
-            room_id=recording.room_id,
-            from_status=before,
-            to=recording.status,
-            at=change.at,
-            cause=change.cause,
-            version=recording.version,
-            recording=Recording.from_domain(recording, room_name=recording.room_name),
+        return cls.model_validate(
+            {
+                "event_id": f"{recording.id}-{recording.version}",
+                "tenant_id": recording.tenant_id,
+                "recording_id": recording.id,
+                "room_id": recording.room_id,
+                "from_status": before,
+                "to": recording.status,
+                "at": change.at,
+                "cause": change.cause,
+                "version": recording.version,
+                "recording": recording_values(recording, room_name=recording.room_name),
+            }
         )
 
 
@@ -94,24 +97,26 @@ class RecordingPurged(Document):
     @classmethod
     def from_domain(cls, record: PurgeRecord, *, late: bool) -> Self:
         """Build the detail. `late`: for what arrived after the purge."""
-        return cls(
-            id=f"{record.id}-purged-late" if late else f"{record.id}-purged",
-            type="recording.purged",
-            time=record.purged_at,
-            tenant_id=record.tenant_id,
-            actor=Actor(type="system", id="retention"),
-            version=record.version,
-            data=Purge(
-                id=record.id,
-                room_id=record.room_id,
-                deleted_at=record.deleted_at,
-                removed_count=len(record.found),
-                removed=[
-                    RemovedItem(store=item.store, key=item.key, kind=item.kind, id=item.id or None)
-                    for item in record.found[:MAX_LISTED_ITEMS]
-                ],
-                absent=[] if late else [AbsentItem(store=store, key=key) for store, key in record.absent],
-            ),
+        return cls.model_validate(
+            {
+                "id": f"{record.id}-purged-late" if late else f"{record.id}-purged",
+                "type": "recording.purged",
+                "time": record.purged_at,
+                "tenant_id": record.tenant_id,
+                "actor": {"type": "system", "id": "retention"},
+                "version": record.version,
+                "data": {
+                    "id": record.id,
+                    "room_id": record.room_id,
+                    "deleted_at": record.deleted_at,
+                    "removed_count": len(record.found),
+                    "removed": [
+                        {"store": item.store, "key": item.key, "kind": item.kind, "id": item.id or None}
+                        for item in record.found[:MAX_LISTED_ITEMS]
+                    ],
+                    "absent": [] if late else [{"store": store, "key": key} for store, key in record.absent],
+                },
+            }
         )
 
 

@@ -63,11 +63,11 @@ class Idempotency:
     clock: Clock
 
     def respond(
-        self, request: RepeatableRequest, request_id: str, answer: Callable[[], tuple[ApiResponse, bool]]
+        self, request: RepeatableRequest, request_id: str, process: Callable[[], tuple[ApiResponse, bool]]
     ) -> ApiResponse:
-        """Return the stored response under the new request id, or call `answer`.
+        """Return the stored response under the new request id, or call `process`.
 
-        `answer` returns the response, and whether it settles the request.
+        `process` returns the response, and whether it settles the request.
 
         Raises:
             IdempotencyKeyReused: the key belongs to another request
@@ -77,7 +77,7 @@ class Idempotency:
         if stored is not None:
             return {**stored, "headers": {**stored["headers"], "x-request-id": request_id}}
         try:
-            response, settles = answer()
+            response, settles = process()
         except Exception:
             self._release(request)
             raise

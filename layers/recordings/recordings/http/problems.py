@@ -14,7 +14,7 @@ from pydantic import Field
 from recordings.domain import errors
 from recordings.domain import recording as domain
 from recordings.domain.lifecycle import Status
-from recordings.http.responses import Document, Origin, RecordingId, StartedAt
+from recordings.http.responses.base import Document, Origin, RecordingId, StartedAt
 
 MAX_DETAIL_CHARACTERS: Final = 300
 MAX_FIELD_CHARACTERS: Final = 64
@@ -219,7 +219,7 @@ def detail_of(error: errors.RecordingsError) -> str:
     return f"{own[0].upper()}{own[1:]}" + ("" if own.endswith((".", "!", "?")) else ".")
 
 
-# ---------------------------------------------------------------- raising and answering
+# ---------------------------------------------------------------- refused requests
 
 
 class ProblemError(Exception):

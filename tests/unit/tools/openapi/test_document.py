@@ -80,7 +80,7 @@ def validator(schema: Document) -> Draft202012Validator:
     return Draft202012Validator(whole, format_checker=FormatChecker())
 
 
-def test_the_file_is_what_the_code_says() -> None:
+def test_the_file_is_current() -> None:
     assert generate.FILE.read_text("utf-8") == generate.written(), "run python -m tools.openapi.generate"
 
 
@@ -105,7 +105,7 @@ def test_a_function_checks_the_scope_that_the_template_names() -> None:
         assert [one.contract.scope] == [*one.scopes] if one.token else one.contract.scope is None, one.name
 
 
-def test_every_error_code_is_an_answer_of_some_operation_or_known_to_be_none() -> None:
+def test_every_error_code_is_returned_by_an_operation_or_listed_as_internal() -> None:
     told = {
         code
         for _, _, operation in told_operations()
@@ -117,7 +117,7 @@ def test_every_error_code_is_an_answer_of_some_operation_or_known_to_be_none() -
     assert {kind.code for kind in error_classes()} | FRAME.keys() == statuses().keys()
 
 
-def test_a_code_comes_with_the_status_that_the_api_gives_it() -> None:
+def test_a_code_is_documented_under_its_status() -> None:
     for kind in error_classes():
         assert statuses()[kind.code] == row_of(kind).status
         assert detail_of(kind())
@@ -126,7 +126,7 @@ def test_a_code_comes_with_the_status_that_the_api_gives_it() -> None:
             assert {int(statuses()[code]) for code in codes_of(status, operation)} <= {int(status)}
 
 
-def test_whatever_takes_a_key_tells_what_becomes_of_a_repeat() -> None:
+def test_an_operation_with_an_idempotency_key_documents_the_422() -> None:
     for one in generate.served():
         operation = DOCUMENT["paths"][one.path][one.method]
         names = {resolved(parameter)["name"] for parameter in operation.get("parameters", [])}
@@ -154,7 +154,7 @@ def test_every_operation_is_described() -> None:
         for name, media in response["content"].items()
     ],
 )
-def test_every_answer_has_examples_that_fit_it(operation: str, status: str, media: Document) -> None:
+def test_every_response_has_examples_that_fit_it(operation: str, status: str, media: Document) -> None:
     assert media["examples"]
     check = validator(media["schema"])
     for example in media["examples"].values():
@@ -192,7 +192,7 @@ def test_a_request_is_closed() -> None:
                 assert resolved(media["schema"])["additionalProperties"] is False
 
 
-def test_an_answer_is_open_to_new_fields_everywhere() -> None:
+def test_a_response_is_open_to_new_fields_everywhere() -> None:
     for operation, status, response in responses():
         for media in response["content"].values():
             for part in parts(media["schema"]):
@@ -200,7 +200,7 @@ def test_an_answer_is_open_to_new_fields_everywhere() -> None:
                 assert not {"oneOf", "unevaluatedProperties", "maxProperties"} & part.keys(), (operation, status)
 
 
-def test_an_answer_with_fields_to_come_fits_todays_schema() -> None:
+def test_a_response_with_future_fields_fits_todays_schema() -> None:
     def grown(value: Any) -> Any:
         match value:
             case dict():
@@ -227,7 +227,7 @@ def test_each_status_has_one_media_type() -> None:
         assert [*response["content"]] == [expected], (operation, status)
 
 
-def test_what_the_gateway_says_fits_wherever_it_can_say_it() -> None:
+def test_a_response_of_the_gateway_fits_where_the_gateway_can_send_it() -> None:
     """One media type holds both: the API's documents first, and the gateway's message last."""
     by_operation = {generate.operation_id(one.name): one for one in generate.served()}
     for operation, status, response in responses():
@@ -238,7 +238,7 @@ def test_what_the_gateway_says_fits_wherever_it_can_say_it() -> None:
             assert media["schema"]["anyOf"][-1] == {"$ref": "#/components/schemas/GatewayMessage"}
 
 
-def test_the_plainest_problem_is_the_last_that_is_tried() -> None:
+def test_the_least_specific_problem_is_the_last_choice() -> None:
     for operation, status, response in responses():
         (media,) = response["content"].values()
         names = [one["$ref"].rsplit("/", 1)[1] for one in media["schema"].get("anyOf", [])]
@@ -257,7 +257,7 @@ def test_scopes_are_those_of_a_scheme_that_generators_know() -> None:
         assert all(flow[name].startswith("https://issuer.example.com/") for name in flow if name.endswith("Url"))
 
 
-def test_no_address_is_a_machine_s() -> None:
+def test_all_addresses_are_placeholders() -> None:
     """Servers and issuers are placeholders: names that are reserved for documentation (RFC 2606)."""
     (server,) = DOCUMENT["servers"]
     assert server["url"] == "https://{host}"
@@ -266,7 +266,7 @@ def test_no_address_is_a_machine_s() -> None:
     assert DOCUMENT["info"]["contact"]["name"]
 
 
-def test_a_retry_a_place_and_the_request_s_id_are_told_in_headers() -> None:
+def test_retry_after_location_and_request_id_are_documented_headers() -> None:
     told = {(operation, status): set(response.get("headers", {})) for operation, status, response in responses()}
     assert "Location" in told["startRecording", "201"]
     assert "Retry-After" in told["downloadRecording", "202"]
@@ -277,14 +277,14 @@ def test_a_retry_a_place_and_the_request_s_id_are_told_in_headers() -> None:
 # ---------------------------------------------------------------- Completeness
 
 
-def test_an_answer_always_has_all_its_fields() -> None:
+def test_every_field_of_a_response_is_required() -> None:
     taken = {"StartRecordingBody", "PutRoomBody", "RestoreRecordingBody"}
     for name, schema in DOCUMENT["components"]["schemas"].items():
         if schema.get("type") == "object" and name not in taken:
             assert schema["required"] == [*schema["properties"]], name
 
 
-def test_what_the_api_itself_answers_carries_a_request_id() -> None:
+def test_every_response_of_the_api_has_a_request_id() -> None:
     for operation, status, response in responses():
         by_us = "x-problem-codes" in response or int(status) < HTTPStatus.BAD_REQUEST
         assert not by_us or "X-Request-Id" in response["headers"], (operation, status)
