@@ -11,10 +11,10 @@ from botocore.stub import Stubber
 from recordings.adapters.dynamodb.capacity import measured_capacity
 from recordings.adapters.dynamodb.connection import Item, client, connection
 from recordings.adapters.dynamodb.items import FindingItem, PartChecksumItem, TenantItem
-from recordings.adapters.dynamodb.queries import get_item, query_items
+from recordings.adapters.dynamodb.queries import get_item, get_items, item_key, query_items
 from recordings.adapters.dynamodb.settings import TABLE
 from recordings.adapters.dynamodb.transaction import Transaction
-from recordings.adapters.dynamodb.writes import delete_item, put_item, update_item
+from recordings.adapters.dynamodb.writes import MAX_ATTEMPTS, delete_item, put_item, update_item
 from recordings.domain.errors import ConcurrentUpdate, InfrastructureError, Throttled
 from tests.support.builders import NOON
 from tests.support.faults import failing, losing, no_pauses
@@ -32,7 +32,7 @@ class Failed(Exception):
 
 @pytest.fixture
 def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr("recordings.adapters.dynamodb.writes.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
     with a_table():
         yield
 
@@ -66,7 +66,7 @@ def test_the_first_failed_condition_in_the_order_of_the_code_decides(first: str)
     assert told.value.args == (first, str([*ACTIONS].index(first) + 1))
 
 
-def test_a_condition_on_no_item_gives_none_and_nothing_is_written() -> None:
+def test_a_failed_condition_on_a_missing_item_passes_none_and_writes_nothing() -> None:
     transaction = Transaction()
     transaction.save(a_part("5"), PartChecksumItem.pk.does_not_exist())
     transaction.require(a_part("6"), PartChecksumItem.pk.exists(), otherwise=failed("require"))
@@ -130,7 +130,7 @@ def test_a_lost_response_is_asked_for_under_the_same_token() -> None:
 
 
 @pytest.mark.parametrize("code", ["ValidationError", "ItemCollectionSizeLimitExceeded", "AccessDenied"])
-def test_a_cancellation_that_no_repeat_mends_is_told_at_once(code: str) -> None:
+def test_a_permanent_cancellation_is_not_repeated(code: str) -> None:
     sent: list[object] = []
 
     def cancel(**_: Any) -> None:
@@ -167,7 +167,7 @@ def test_a_single_write_raises_the_error_of_its_condition_with_the_item_as_it_is
     assert stored.crc32 == 5
 
 
-def test_an_update_gives_the_item_as_it_was_when_it_is_asked_for() -> None:
+def test_an_update_returns_the_old_item_on_request() -> None:
     actions = [PartChecksumItem.crc32.set(2)]
     assert update_item(a_part("1"), actions, returns_old=True) is None
     before = update_item(a_part("1"), [PartChecksumItem.crc32.set(3)], returns_old=True)
@@ -176,7 +176,7 @@ def test_an_update_gives_the_item_as_it_was_when_it_is_asked_for() -> None:
     assert update_item(a_part("1"), actions) is None
 
 
-def test_a_single_write_waits_until_a_transaction_is_through() -> None:
+def test_a_single_write_is_repeated_until_the_transaction_has_ended() -> None:
     faults = ["TransactionConflictException"] * 3
 
     def conflict(**_: Any) -> None:
@@ -237,6 +237,35 @@ def test_a_partition_is_read_over_pages_in_both_directions() -> None:
     assert [item.sk for item in query_items(FindingItem, "T#a#SUSPECTS", only=FindingItem.name > "3")] == ["4"]
 
 
+def of_batch(*keys: str) -> dict[str, Any]:
+    return {TABLE: {"Keys": [item_key("PARTS#u", sk) for sk in keys], "ConsistentRead": True}}
+
+
+def test_unprocessed_keys_are_requested_again() -> None:
+    stored = {sk: a_part(sk).serialize() for sk in "123"}
+    with Stubber(client) as stub:
+        for asked, processed in (("123", "2"), ("13", "31")):
+            left = [sk for sk in asked if sk not in processed]
+            response = {
+                "Responses": {TABLE: [stored[sk] for sk in processed]},
+                "UnprocessedKeys": of_batch(*left) if left else {},
+            }
+            request = {"RequestItems": of_batch(*asked), "ReturnConsumedCapacity": "TOTAL"}
+            stub.add_response("batch_get_item", response, request)
+        found = get_items(PartChecksumItem, [("PARTS#u", sk) for sk in "123"])
+        stub.assert_no_pending_responses()
+    assert [item.sk for item in found] == ["2", "3", "1"]
+
+
+def test_a_table_that_never_processes_a_key_is_busy() -> None:
+    with Stubber(client) as stub:
+        for _ in range(MAX_ATTEMPTS):
+            stub.add_response("batch_get_item", {"Responses": {}, "UnprocessedKeys": of_batch("1")})
+        with pytest.raises(Throttled):
+            get_items(PartChecksumItem, [("PARTS#u", "1")])
+        stub.assert_no_pending_responses()
+
+
 def test_a_key_that_dynamodb_would_reject_is_no_item() -> None:
     with recorded() as sent:
         for sk in ("", "x" * 1025, "\ud800"):
@@ -245,7 +274,7 @@ def test_a_key_that_dynamodb_would_reject_is_no_item() -> None:
     assert sent == []
 
 
-def test_what_a_request_consumes_can_be_read() -> None:
+def test_consumed_capacity_is_measured() -> None:
     with measured_capacity() as single:
         put_item(a_part("1"))
     assert (single.requests, single.units) == (1, 1)

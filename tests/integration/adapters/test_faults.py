@@ -271,7 +271,7 @@ def test_every_reason_of_a_cancellation_has_its_class(
     monkeypatch: pytest.MonkeyPatch, reasons: list[str], wanted: type[Exception]
 ) -> None:
     """The reasons that DynamoDB knows (API reference, TransactWriteItems)."""
-    monkeypatch.setattr("recordings.adapters.dynamodb.writes.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
 
     def cancel(**_: Any) -> None:
         told = [{"Code": reason} for reason in reasons]

@@ -3,8 +3,9 @@
 The limit is a leaky bucket. A call fills it, and it drains at a steady rate. Every tenant has a part of the bucket:
 its calls that have not drained yet. Two rules make it fair:
 
-* What drains is divided equally between the parts that are not empty. So a tenant with few calls is rid of them at
-  once, and what it does not use goes to the others (max-min fairness; Bertsekas and Gallager, "Data Networks", 6.5.2).
+* What drains is divided equally between the parts that are not empty. So the calls of a tenant
+  with few calls drain at once, and its unused share goes to the others (max-min fairness; Bertsekas and Gallager, "Data
+  Networks", 6.5.2).
 * A tenant may call while its part is smaller than what the bucket has left ("dynamic thresholds"; Choudhury and Hahne,
   IEEE/ACM Transactions on Networking 6, 1998). A tenant that calls alone takes half of the bucket and then the whole
   rate; as much as it took stays free for whoever comes next, at any moment.
@@ -38,7 +39,7 @@ class Shares:
     sync_percent: int
 
     def limit(self, caller: Caller) -> int:
-        """How full the bucket may be made by this caller."""
+        """Return how full this caller may make the bucket."""
         interactive = 100 - self.stop_reserve_percent
         percent = {
             "stop": 100,
@@ -50,11 +51,11 @@ class Shares:
 
     @property
     def per_tick(self) -> int:
-        """What drains in a tick."""
+        """The amount that drains in a tick."""
         return self.calls_per_minute * CALL // TICKS_PER_MINUTE
 
     def allowance(self, left: int) -> int:
-        """How large a tenant's part may be when so much of the bucket is left: equal to it at 50 percent.
+        """Return how large a tenant's part may be when so much of the bucket is left: as large as that at 50 percent.
 
         Alone, a tenant takes `tenant_percent` of the bucket: then its part is what this allows for the rest.
         """
@@ -63,7 +64,7 @@ class Shares:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """The bucket as it was at a tick. `stops` is how much of a part are calls of stops."""
+    """The bucket at a tick. `stops` has the amount of each part that stops took."""
 
     tick: int
     parts: Mapping[str, int] = field(default_factory=dict)
@@ -75,36 +76,36 @@ class Usage:
 
 
 def allowed(usage: Usage, caller: Caller, shares: Shares) -> int:
-    """A part must be smaller than this for its next call to be admitted."""
+    """Return the size from which on a part takes no more calls."""
     return shares.allowance(shares.limit(caller) - usage.used)
 
 
 def is_full(usage: Usage, caller: Caller, shares: Shares) -> bool:
-    """Whether the bucket has no room for one call of this caller, whoever's it is."""
+    """Return whether the bucket has no room for a call of this caller, for any tenant."""
     return allowed(usage, caller, shares) < shares.allowance(CALL)
 
 
 def admits(usage: Usage, caller: Caller, part: str, shares: Shares) -> bool:
-    """Whether a call may be made. Only stops count against a stop: other calls of its tenant do not prevent it."""
+    """Return whether a call may be made. Only stops count against a stop; other calls of its tenant do not."""
     own = (usage.stops if caller == "stop" else usage.parts).get(part, 0)
     return not is_full(usage, caller, shares) and own < allowed(usage, caller, shares)
 
 
 def taken(usage: Usage, caller: Caller, part: str) -> Usage:
-    """The bucket after a call."""
+    """Return the bucket after a call."""
     parts = {**usage.parts, part: usage.parts.get(part, 0) + CALL}
     stops = {**usage.stops, part: usage.stops.get(part, 0) + CALL} if caller == "stop" else usage.stops
     return Usage(usage.tick, parts, stops)
 
 
 def drained(usage: Usage, tick: int, shares: Shares) -> Usage:
-    """The bucket as it is at a later tick. At an earlier one it is as it was: a clock may be wrong."""
+    """Return the bucket at a later tick. At an earlier tick, of a late clock, nothing has drained."""
     level = _level([*usage.parts.values()], max(0, tick - usage.tick) * shares.per_tick)
     return Usage(tick, _above(usage.parts, level), _above(usage.stops, level))
 
 
 def ticks_until_admitted(usage: Usage, caller: Caller, part: str, shares: Shares) -> int:
-    """After how many ticks a call is admitted, when nobody else calls. Only for one that is not admitted now."""
+    """Return after how many ticks a call that is not admitted now is admitted, if no other call is made."""
     for ticks in range(1, TICKS_PER_MINUTE + 2):
         if admits(drained(usage, usage.tick + ticks, shares), caller, part, shares):
             return ticks
@@ -116,7 +117,7 @@ def _above(parts: Mapping[str, int], level: int) -> dict[str, int]:
 
 
 def _level(parts: list[int], drain: int) -> int:
-    """How much each part loses when they lose `drain` together, each the same or all that it has."""
+    """Return how much each part loses if they lose `drain` together, each the same or all that it has."""
     parts.sort()
     level = 0
     for place, part in enumerate(parts):
