@@ -21,7 +21,7 @@ def test_five_gigabytes_arrive_whole_in_constant_memory(running: Json, cloudflar
         work = engine.call("tools.bench.transfer:register", "large", capture["meeting_id"], capture["id"]).value
         plan = engine.task("plan_transfer", work).value
         copied = [engine.task("copy_segment", work, plan, segment) for segment in plan["segments"]]
-        done = engine.task("complete_transfer", plan, checked=False).value
+        done = engine.task("complete_transfer", work, plan, checked=False).value
         facts = engine.task("verify_transfer", plan, done).value
         (row,) = [one for one in scanned(running, of=work["recording_id"]) if "progress" in one]
         progress = {name: int(row["progress"]["M"][name]["N"]) for name in ("bytes_done", "bytes_total")}
@@ -29,7 +29,7 @@ def test_five_gigabytes_arrive_whole_in_constant_memory(running: Json, cloudflar
 
         # Three functions each did a share.
         assert [one.value for one in copied] == [128, 128, 43]
-        assert done["proven"]
+        assert done["verified"]
         assert (sink.size, sink.sha256) == (SIZE, capture["sha256"])
         assert (facts["size"], facts["content_type"], facts["etag"]) == (SIZE, "video/mp4", sink.etag)
         assert facts["crc32"] is not None

@@ -109,8 +109,8 @@ def tried(call: Callable[[], Answer]) -> tuple[Answer, int]:
 
 def finished(engine: Engine, work: Json, plan: Json) -> Json:
     """Complete, verify and mark as the workflow does; the facts of the stored file."""
-    done, _ = tried(lambda: engine.task("complete_transfer", plan, checked=False))
-    assert done.value["proven"]
+    done, _ = tried(lambda: engine.task("complete_transfer", work, plan, checked=False))
+    assert done.value["verified"]
     facts, _ = tried(lambda: engine.task("verify_transfer", plan, done.value))
     engine.call("tools.bench.transfer:mark", work, plan["key"], facts.value)
     found: Json = facts.value
@@ -225,7 +225,7 @@ def test_a_store_that_asks_to_slow_down_is_asked_again(
     proxy.faults = Faults(slow_down=4)
     engine.task("copy_segment", work, plan, [1, 3])
     proxy.faults = Faults(slow_down=1)
-    done = engine.task("complete_transfer", plan).value
+    done = engine.task("complete_transfer", work, plan, checked=True).value
     proxy.faults = Faults(slow_down=1)
     facts = engine.task("verify_transfer", plan, done).value
     engine.call("tools.bench.transfer:mark", work, plan["key"], facts)
@@ -244,7 +244,7 @@ def test_what_r2_did_and_could_not_say_is_found_done(
     proxy.faults = Faults(lost=[*lost])
     plan = engine.task("plan_transfer", work).value
     engine.task("copy_segment", work, plan, [1, plan["segments"][-1][1]])
-    done = engine.task("complete_transfer", plan, checked=True).value
+    done = engine.task("complete_transfer", work, plan, checked=True).value
     facts = engine.task("verify_transfer", plan, done).value
     engine.call("tools.bench.transfer:mark", work, plan["key"], facts)
     assert proxy.counts() == {"cut": len(lost)}
@@ -259,7 +259,7 @@ def test_a_small_file_is_read_back_over_connections_that_break(
     work, _ = register(PART - 1)
     plan = engine.task("plan_transfer", work).value
     engine.task("copy_segment", work, plan, [1, 1])
-    done = engine.task("complete_transfer", plan).value
+    done = engine.task("complete_transfer", work, plan, checked=True).value
     proxy.faults = Faults(cut_every=8_000_000)
 
     try:

@@ -11,7 +11,7 @@ from recordings.domain.provider_recording import ProviderRecording, ProviderStat
 from recordings.domain.recording import Change, Failure, Recording
 from recordings.domain.room import Room
 from recordings.domain.stored_file import StoredFile
-from recordings.services.transfer.admit_file import VerifiedFile
+from recordings.domain.transfer import VerifiedFile
 
 NOON = datetime(2026, 1, 6, 12, tzinfo=UTC)
 
@@ -87,13 +87,13 @@ def a_capture(**changes: Any) -> ProviderRecording:
 
 
 def a_verified_file(**changes: Any) -> VerifiedFile:
-    """What VerifyTransfer finds of media that two reads prove and of which Cloudflare announced nothing."""
-    told: dict[str, Any] = {
-        "file": a_file(),
-        "is_media": True,
-        "truncated": False,
+    """What VerifyTransfer finds of media that two reads verify and of which Cloudflare announced nothing."""
+    facts: dict[str, Any] = {
+        "size": 1000,
+        "content_type": "video/mp4",
+        "duration": 60,
+        "crc32": None,
+        "sha256": None,
         "proof": Proof.READS,
-        "duration_seconds": 60,
-        "announced": None,
     }
-    return VerifiedFile(**told | changes)
+    return VerifiedFile(**facts | changes)

@@ -5,7 +5,7 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -15,9 +15,9 @@ from ulid import ULID
 from recordings.adapters.dynamodb.cursors import decode_cursor, encode_cursor
 from recordings.domain.archive import Tier
 from recordings.domain.errors import (
-    ChecksumMismatch,
     ConcurrentUpdate,
     IdempotencyKeyReused,
+    InfrastructureError,
     MeetingInUse,
     ProviderNotFound,
     ProviderRefused,
@@ -31,18 +31,29 @@ from recordings.domain.errors import (
     SourceUnavailable,
     Throttled,
 )
+from recordings.domain.etag import of_parts
 from recordings.domain.lifecycle import Status
 from recordings.domain.meeting import MeetingOwnership
+from recordings.domain.objects import (
+    DownloadUrl,
+    ListedObject,
+    ObjectHead,
+    RestoreStatus,
+    UnfinishedUpload,
+    UploadedPart,
+)
 from recordings.domain.provider_recording import ProviderRecording, ProviderStatus
+from recordings.domain.purge import ItemKind, StoreItem
 from recordings.domain.recording import Progress, Recording
 from recordings.domain.room import Room
 from recordings.domain.room_range import ALL_ROOMS, RoomRange
+from recordings.domain.stored_file import Store
 from recordings.domain.sync import FULL_SYNC_INTERVAL, SyncItem, SyncWindow
 from recordings.domain.tally import day_of, difference
+from recordings.domain.transfer import SourceFile, stream_offsets
 from recordings.ports.repositories import CountedPage, Filter, Page
-from recordings.ports.storage import RestoreStatus
+from recordings.ports.storage import ObjectStore
 from recordings.ports.system import Clock
-from recordings.services.transfer.transfer_file import Plan
 from tests.support.builders import NOON
 
 type RoomKey = tuple[str, str]
@@ -539,7 +550,7 @@ class Cloudflare:
         # Whether the app's whole list names the meeting of a capture, or only its file's name hints at it.
         self.names_meetings = True
         # Our own bucket, when files are delivered into it, and what is delivered.
-        self.bucket: MemoryFiles | None = None
+        self.bucket: MemoryObjectStore | None = None
         self.content = b""
         self.sessions_ended: dict[str, datetime] = {}
         # Captures that heed no stop.
@@ -825,37 +836,7 @@ class FakeRateLimiter:
         self.blocks.append(seconds)
 
 
-class Glacier:
-    """Implements ports.Vault over the files of a bucket: a copy is there when somebody says so."""
-
-    def __init__(self, files: "MemoryFiles", storage_class: str = "GLACIER") -> None:
-        self.files, self.storage_class = files, storage_class
-        self.state: dict[str, tuple[bool, datetime | None]] = {}
-        self.asked: list[tuple[str, int, Tier]] = []
-
-    def look(self, key: str) -> RestoreStatus | None:
-        if self.files.head(key) is None:
-            return None
-        ongoing, until = self.state.get(key, (False, None))
-        return RestoreStatus(ongoing, until, self.storage_class)
-
-    def restore(self, key: str, *, days: int, tier: Tier) -> bool:
-        known = key in self.state and self.state[key][0]
-        self.asked.append((key, days, tier))
-        if key not in self.state or self.state[key][1] is None:
-            self.state[key] = True, None
-        return not known
-
-    # What happens in cold storage without our asking.
-
-    def arrive(self, key: str, *, until: datetime) -> None:
-        self.state[key] = False, until
-
-    def expire(self, key: str) -> None:
-        self.state.pop(key, None)
-
-
-# ---------------------------------------------------------------- files
+# ---------------------------------------------------------------- buckets and sources
 
 
 @lru_cache(maxsize=32)
@@ -863,32 +844,30 @@ def md5(content: bytes) -> str:
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
-class Objects(dict[str, tuple[bytes, str]]):
-    """Content and ETag by key; called, it lists them as a bucket does."""
+class MemoryObjectStore:
+    """Implements ports.storage.ObjectStore as R2 does: parts of one size, ETags of MD5s, no versions."""
 
-    def __call__(self, prefix: str, *, after: str | None = None) -> Iterator[tuple[str, int, str, datetime]]:
-        for key in sorted(key for key in self if key.startswith(prefix) and (after is None or key > after)):
-            yield key, len(self[key][0]), self[key][1], NOON
-
-
-class MemoryFiles:
-    """Implements transfer_file.Files as R2 does: equal parts, ETags by MD5. Counts what is stored."""
+    store: Store = "r2"
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
-        self.objects = Objects()
-        # The content type that each object was, or is to be, stored with.
-        self.types: dict[str, str] = {}
-        self.uploaded: dict[str, tuple[str, dict[int, bytes]]] = {}
-        self.stored: Counter[int] = Counter()
-        # The CRC-32 that completing an upload tells; R2 tells none.
-        self.told: str | None = None
-        self._made = 0
+        # Content and ETag by key.
+        self.objects: dict[str, tuple[bytes, str]] = {}
+        self.modified_at: dict[str, datetime] = {}
+        # The content type that each object was stored with, or will be.
+        self.content_types: dict[str, str] = {}
+        # Key and parts by upload id.
+        self.unfinished: dict[str, tuple[str, dict[int, bytes]]] = {}
+        # How often each part number was written.
+        self.part_writes: Counter[int] = Counter()
+        # The CRC-32 that completing an upload returns. R2 returns none.
+        self.whole_crc32: str | None = None
+        self._uploads_created = 0
 
-    def head(self, key: str) -> tuple[int, str] | None:
+    def head(self, key: str) -> ObjectHead | None:
         with self.lock:
             found = self.objects.get(key)
-            return (len(found[0]), found[1]) if found else None
+            return ObjectHead(len(found[0]), found[1]) if found else None
 
     def read(self, key: str, first: int, last: int, *, etag: str | None = None) -> bytes:
         with self.lock:
@@ -896,7 +875,7 @@ class MemoryFiles:
                 raise SourceUnavailable("the file is not in the bucket")
             content, stored = self.objects[key]
         if etag not in (None, stored):
-            raise SourceChanged
+            raise SourceChanged("the file changed while it was read")
         # A range that begins behind the end is not satisfiable.
         assert 0 <= first <= last
         assert first < len(content)
@@ -904,150 +883,257 @@ class MemoryFiles:
 
     def put(self, key: str, content: bytes, *, content_type: str) -> str:
         with self.lock:
-            self.objects[key], self.types[key] = (content, md5(content)), content_type
+            self.content_types[key] = content_type
+            self._store(key, content, md5(content))
             return md5(content)
+
+    def _store(self, key: str, content: bytes, etag: str) -> None:
+        self.objects[key], self.modified_at[key] = (content, etag), NOON
 
     def create_upload(self, key: str, *, content_type: str) -> str:
         with self.lock:
-            self._made += 1
-            self.uploaded[f"upload_{self._made}"], self.types[key] = (key, {}), content_type
-            return f"upload_{self._made}"
+            self._uploads_created += 1
+            upload_id = f"upload_{self._uploads_created}"
+            self.unfinished[upload_id], self.content_types[key] = (key, {}), content_type
+            return upload_id
 
     def upload_part(self, key: str, upload_id: str, number: int, content: bytes) -> str:
         with self.lock:
             self._parts(key, upload_id)[number] = content
-            self.stored[number] += 1
+            self.part_writes[number] += 1
             return md5(content)
 
-    def parts(self, key: str, upload_id: str) -> Mapping[int, tuple[int, str]] | None:
+    def list_parts(self, key: str, upload_id: str) -> Mapping[int, UploadedPart] | None:
         with self.lock:
-            if upload_id not in self.uploaded:
+            if upload_id not in self.unfinished:
                 return None
-            return {n: (len(part), md5(part)) for n, part in self._parts(key, upload_id).items()}
-
-    def complete(self, key: str, upload_id: str, etags: Mapping[int, str], crcs: Mapping[int, int]) -> str | None:
-        with self.lock:
             parts = self._parts(key, upload_id)
-            chosen = [parts[n] for n in sorted(etags)]
-            if [md5(part) for part in chosen] != [etags[n] for n in sorted(etags)]:
-                raise ChecksumMismatch("InvalidPart")
-            assert len({len(part) for part in chosen[:-1]}) <= 1, "R2 wants equal parts"
-            digest = hashlib.md5(b"".join(bytes.fromhex(md5(part)) for part in chosen), usedforsecurity=False)
-            self.objects[key] = b"".join(chosen), f"{digest.hexdigest()}-{len(chosen)}"
-            del self.uploaded[upload_id]
-            return self.told
+            return {number: UploadedPart(len(parts[number]), md5(parts[number])) for number in sorted(parts)}
 
-    def abort(self, key: str, upload_id: str) -> None:
+    def complete_upload(
+        self, key: str, upload_id: str, etags: Mapping[int, str], part_checksums: Mapping[int, int]
+    ) -> str | None:
         with self.lock:
-            self.uploaded.pop(upload_id, None)
+            etag = of_parts(etags[number] for number in sorted(etags))
+            if upload_id not in self.unfinished and self.objects.get(key, (b"", ""))[1] == etag:
+                # A repeat after the upload was completed.
+                return None
+            parts = self._parts(key, upload_id)
+            if any(number not in parts or md5(parts[number]) != etags[number] for number in etags):
+                raise SourceUnavailable("parts are missing")
+            chosen = [parts[number] for number in sorted(etags)]
+            assert len({len(part) for part in chosen[:-1]}) <= 1, "R2 requires parts of one size"
+            self._store(key, b"".join(chosen), etag)
+            del self.unfinished[upload_id]
+            return self.whole_crc32
+
+    def abort_upload(self, key: str, upload_id: str) -> None:
+        with self.lock:
+            self.unfinished.pop(upload_id, None)
+
+    def list_uploads(self, prefix: str) -> Iterator[UnfinishedUpload]:
+        with self.lock:
+            found = [(key, upload_id) for upload_id, (key, _) in self.unfinished.items() if key.startswith(prefix)]
+        return iter([UnfinishedUpload(key, upload_id, NOON) for key, upload_id in found])
+
+    def list_objects(self, prefix: str, *, after: str | None = None) -> Iterator[ListedObject]:
+        with self.lock:
+            keys = sorted(key for key in self.objects if key.startswith(prefix) and (after is None or key > after))
+        for key in keys:
+            content, etag = self.objects[key]
+            yield ListedObject(key, len(content), etag, self.modified_at.get(key, NOON))
+
+    def list_names(self, prefix: str) -> Iterator[str]:
+        with self.lock:
+            below = [key.removeprefix(prefix).partition("/") for key in self.objects if key.startswith(prefix)]
+        return iter(sorted({name + slash for name, slash, _ in below}))
 
     def delete(self, key: str) -> None:
         with self.lock:
             self.objects.pop(key, None)
 
-    def copy(self, source: str, target: str) -> None:
+    def copy(self, source_key: str, target_key: str) -> None:
         with self.lock:
-            self.objects[target] = self.objects[source]
+            self.content_types[target_key] = self.content_types.get(source_key, "")
+            self._store(target_key, *self.objects[source_key])
 
-    def presign(self, key: str, *, file_name: str, content_type: str, expires_in: int) -> str:
-        return f"https://files/{key}?name={file_name}&type={content_type}&seconds={expires_in}"
+    def presign_download(
+        self, key: str, *, file_name: str, content_type: str, expires_in_seconds: int, now: datetime
+    ) -> DownloadUrl:
+        url = f"https://files/{key}?name={file_name}&type={content_type}&seconds={expires_in_seconds}"
+        return DownloadUrl(url, now + timedelta(seconds=expires_in_seconds))
 
-    def uploads(self, prefix: str) -> Iterator[tuple[str, str]]:
-        with self.lock:
-            return iter([(key, upload_id) for upload_id, (key, _) in self.uploaded.items() if key.startswith(prefix)])
+    def list_items(self, prefix: str) -> Iterator[StoreItem]:
+        for listed in self.list_objects(prefix):
+            yield StoreItem(store=self.store, key=listed.key, kind=ItemKind.OBJECT)
+        yield from self._unfinished_items(prefix)
+
+    def _unfinished_items(self, prefix: str) -> Iterator[StoreItem]:
+        for upload in self.list_uploads(prefix):
+            yield StoreItem(store=self.store, key=upload.key, kind=ItemKind.UPLOAD, id=upload.upload_id)
+
+    def erase(self, item: StoreItem) -> None:
+        if item.kind is ItemKind.UPLOAD:
+            self.abort_upload(item.key, item.id)
+        else:
+            self.delete(item.key)
 
     def _parts(self, key: str, upload_id: str) -> dict[int, bytes]:
-        if upload_id not in self.uploaded:
-            raise SourceUnavailable("the upload was dropped before it was complete")
-        kept, parts = self.uploaded[upload_id]
-        assert kept == key
+        if upload_id not in self.unfinished:
+            raise SourceUnavailable("the upload was aborted before it was complete")
+        uploaded_key, parts = self.unfinished[upload_id]
+        assert uploaded_key == key
         return parts
 
 
-class MemoryPartSums:
-    """Implements transfer_file.PartSums."""
+class MemoryArchiveStore(MemoryObjectStore):
+    """Implements ports.storage.ArchiveStore as S3 does, with versions. A test says when a copy becomes readable."""
+
+    store: Store = "s3"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.storage_class = "GLACIER"
+        self.restores: dict[str, tuple[bool, datetime | None]] = {}
+        # Key, days and tier of every request.
+        self.restore_requests: list[tuple[str, int, Tier]] = []
+        # What each key keeps, in the order of its ids: a version, or a delete marker.
+        self.versions: dict[str, dict[str, ItemKind]] = {}
+
+    def _store(self, key: str, content: bytes, etag: str) -> None:
+        super()._store(key, content, etag)
+        self._add_version(key, ItemKind.VERSION)
+
+    def delete(self, key: str) -> None:
+        super().delete(key)
+        with self.lock:
+            self._add_version(key, ItemKind.DELETE_MARKER)
+
+    def _add_version(self, key: str, kind: ItemKind) -> None:
+        versions = self.versions.setdefault(key, {})
+        versions[f"{key}_{len(versions) + 1}"] = kind
+
+    def list_items(self, prefix: str) -> Iterator[StoreItem]:
+        for key in sorted(self.versions):
+            if key.startswith(prefix):
+                for version_id, kind in self.versions[key].items():
+                    yield StoreItem(store=self.store, key=key, kind=kind, id=version_id)
+        yield from self._unfinished_items(prefix)
+
+    def erase(self, item: StoreItem) -> None:
+        if item.kind is ItemKind.UPLOAD:
+            self.abort_upload(item.key, item.id)
+            return
+        with self.lock:
+            self.versions.get(item.key, {}).pop(item.id, None)
+            if not self.versions.get(item.key):
+                self.objects.pop(item.key, None)
+
+    def read(self, key: str, first: int, last: int, *, etag: str | None = None) -> bytes:
+        if key in self.objects and self.restores.get(key, (False, None))[1] is None:
+            raise InfrastructureError("the object is in a storage class that cannot be read")
+        return super().read(key, first, last, etag=etag)
+
+    def presign_download(
+        self, key: str, *, file_name: str, content_type: str, expires_in_seconds: int, now: datetime
+    ) -> DownloadUrl:
+        # The credentials that sign end after an hour.
+        seconds = min(expires_in_seconds, 3600)
+        return DownloadUrl(f"https://cold/{key}?name={file_name}&seconds={seconds}", now + timedelta(seconds=seconds))
+
+    def restore_status(self, key: str) -> RestoreStatus | None:
+        if self.head(key) is None:
+            return None
+        in_progress, until = self.restores.get(key, (False, None))
+        return RestoreStatus(in_progress, until, self.storage_class)
+
+    def request_restore(self, key: str, *, days: int, tier: Tier) -> bool:
+        was_in_progress = key in self.restores and self.restores[key][0]
+        self.restore_requests.append((key, days, tier))
+        if key not in self.restores or self.restores[key][1] is None:
+            self.restores[key] = True, None
+        return not was_in_progress
+
+    # What happens in S3 without a request.
+
+    def finish_restore(self, key: str, *, until: datetime) -> None:
+        self.restores[key] = False, until
+
+    def expire_copy(self, key: str) -> None:
+        self.restores.pop(key, None)
+
+
+class MemoryPartChecksums:
+    """Implements ports.storage.PartChecksums."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.noted: dict[str, dict[int, int]] = {}
+        self.stored: dict[str, dict[int, int]] = {}
 
-    def note(self, upload: str, number: int, crc: int) -> None:
+    def store(self, upload: str, number: int, crc32: int) -> None:
         with self.lock:
-            self.noted.setdefault(upload, {})[number] = crc
+            self.stored.setdefault(upload, {})[number] = crc32
 
-    def of(self, upload: str) -> Mapping[int, int]:
+    def get_all(self, upload: str) -> Mapping[int, int]:
         with self.lock:
-            return dict(self.noted.get(upload, {}))
-
-
-@dataclass(frozen=True)
-class Measured:
-    size: int
-    etag: str | None
-    ranges: bool
-    modified: str | None = None
+            return dict(self.stored.get(upload, {}))
 
 
 class MemoryReader:
-    """Implements transfer_file.Reader over one file for all URLs. Counts what is read."""
+    """Implements ports.storage.SourceReader over one file for all URLs. Counts the ranges that are read, by offset."""
 
     def __init__(self, content: bytes = b"", *, ranges: bool = True, etag: str | None = '"v1"') -> None:
         self.content, self.ranges, self.etag = content, ranges, etag
         self.lock = threading.Lock()
         self.reads: Counter[int] = Counter()
-        # Places whose bit is wrong in the next read of them, once for each time they stand here.
+        # Offsets at which the next read returns a wrong bit, once for each time they are listed.
         self.flips: list[int] = []
 
-    def _come(self, first: int, last: int) -> bytes:
+    def _bytes_of(self, first: int, last: int) -> bytes:
         content = bytearray(self.content[first : last + 1])
         with self.lock:
-            for at in [one for one in dict.fromkeys(self.flips) if first <= one <= last]:
-                self.flips.remove(at)
+            for offset in [one for one in dict.fromkeys(self.flips) if first <= one <= last]:
+                self.flips.remove(offset)
                 # Each time another bit.
-                content[at - first] ^= 1 << (len(self.flips) % 8)
+                content[offset - first] ^= 1 << (len(self.flips) % 8)
         return bytes(content)
 
-    def measure(self, place: str) -> Measured:
-        return Measured(len(self.content), self.etag, self.ranges)
+    def measure(self, location: str) -> SourceFile:
+        return SourceFile(size=len(self.content), etag=self.etag, ranges=self.ranges)
 
-    def read(self, place: str, plan: Plan, first: int, last: int) -> bytes:
-        if plan["etag"] != self.etag or plan["size"] != len(self.content):
+    def read(self, location: str, file: SourceFile, first: int, last: int) -> bytes:
+        if file.etag != self.etag or file.size != len(self.content):
             raise SourceChanged
         if not self.ranges:
             raise SourceUnavailable
-        assert 0 <= first <= last < plan["size"]
+        assert 0 <= first <= last < file.size
         with self.lock:
-            self.reads[first // plan["part_size"] + 1] += 1
-        return self._come(first, last)
+            self.reads[first] += 1
+        return self._bytes_of(first, last)
 
-    def stream(self, place: str, plan: Plan) -> Iterator[bytes]:
-        if plan["etag"] != self.etag:
+    def stream(self, location: str, file: SourceFile, part_size: int) -> Iterator[bytes]:
+        if file.etag != self.etag:
             raise SourceChanged
-        for first in range(0, len(self.content), plan["part_size"]):
-            yield self._come(first, min(first + plan["part_size"], len(self.content)) - 1)
-        if len(self.content) != plan["size"]:
+        for first, last in stream_offsets(len(self.content), part_size):
+            yield self._bytes_of(first, last)
+        if len(self.content) != file.size:
             raise SourceUnavailable
 
 
 class StoredReader:
-    """Implements transfer_file.Reader over the files of another store; a place is a key."""
+    """Implements ports.storage.SourceReader over the keys of a store."""
 
-    def __init__(self, files: MemoryFiles) -> None:
-        self.files = files
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
 
-    def measure(self, place: str) -> Measured:
-        found = self.files.head(place)
+    def measure(self, location: str) -> SourceFile:
+        found = self._store.head(location)
         if found is None:
             raise SourceUnavailable("no such file")
-        return Measured(found[0], found[1], True)
+        return SourceFile(size=found.size, etag=found.etag, ranges=True)
 
-    def read(self, place: str, plan: Plan, first: int, last: int) -> bytes:
-        found = self.files.head(place)
-        if found is None:
-            raise SourceUnavailable("no such file")
-        if found[1] != plan["etag"]:
-            raise SourceChanged
-        return self.files.read(place, first, last)
+    def read(self, location: str, file: SourceFile, first: int, last: int) -> bytes:
+        return self._store.read(location, first, last, etag=file.etag)
 
-    def stream(self, place: str, plan: Plan) -> Iterator[bytes]:
+    def stream(self, location: str, file: SourceFile, part_size: int) -> Iterator[bytes]:
         raise AssertionError("our own stores can be read in ranges")

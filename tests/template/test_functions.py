@@ -12,7 +12,6 @@ POLICIES = {
     "dynamodb.connection": {"ReadRecordings", "WriteRecordings"},
     "cloudflare.client": {"CallCloudflare"},
     "storage.archive": {"ReadArchive", "RestoreFromArchive", "WriteArchive", "EmptyArchive", "EraseArchive"},
-    "storage.erasable": {"EraseArchive"},
     "aws.event_bus": {"AnnounceEvents"},
     "aws.task_tokens": {"AnswerTasks"},
 }
@@ -25,6 +24,8 @@ VARIABLE_POLICIES = {
 }
 # Policies without an adapter: Lambda itself uses the function's role to send a stream's dead letters.
 WITHOUT_ADAPTER = {"SendToChangeDeadLetterQueue"}
+# Functions that delete versions of objects in the archive.
+ERASES_ARCHIVE = {"PurgeRecording"}
 # It reads the stream's images with the models of the table, and calls no table.
 READS_IMAGES_ONLY = {"AnnounceChanges"}
 # Variables that template.yaml gives to every function, for Lambda's or Powertools' own use.
@@ -41,7 +42,7 @@ def uses(name: str) -> list[set[str]]:
         and not (adapter == "dynamodb.connection" and name in READS_IMAGES_ONLY)
     ]
     variables = [wanted for variable, wanted in VARIABLE_POLICIES.items() if variable in function.variables]
-    return adapters + variables
+    return adapters + variables + [{"EraseArchive"} for _ in {name} & ERASES_ARCHIVE]
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

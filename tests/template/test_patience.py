@@ -2,7 +2,7 @@
 
 import pytest
 
-from recordings.services.transfer.transfer_file import SEGMENTS_AT_ONCE
+from recordings.domain.transfer import MAX_CONCURRENT_SEGMENTS
 from tests.support.template import resources, template
 from tests.template.test_workflows import MACHINES, machine, states, tasks
 
@@ -54,7 +54,7 @@ def test_the_patience_of_all_segments_of_the_largest_file_fits_into_the_history(
     for name in MACHINES:
         for state_name, state in tasks(MACHINES[name]):
             tries = sum(int(retry["MaxAttempts"]) for retry in state["Retry"])
-            assert SEGMENTS_AT_ONCE * tries * EVENTS_OF_A_TRY < MAX_HISTORY_EVENTS / 4, state_name
+            assert MAX_CONCURRENT_SEGMENTS * tries * EVENTS_OF_A_TRY < MAX_HISTORY_EVENTS / 4, state_name
 
 
 @pytest.mark.parametrize("name", MACHINES)

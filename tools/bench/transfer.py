@@ -32,9 +32,10 @@ import time
 import urllib.parse
 import urllib.request
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from inspect import BoundArguments, signature
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -115,7 +116,7 @@ class Engine:
             "POWERTOOLS_LOG_LEVEL": "ERROR",
         }
         self.process = subprocess.Popen(
-            [sys.executable, "-c", "from bench.transfer import serve; serve()"],
+            [sys.executable, "-c", "from tools.bench.transfer import serve; serve()"],
             env=env | changed, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
 
@@ -161,6 +162,7 @@ class Engine:
 def serve() -> None:
     """The engine's process: calls what it is told, a line of JSON each, until nobody is there any more."""
     import boto3
+    from pydantic_core import to_jsonable_python
 
     counted: Counter[str] = Counter()
 
@@ -181,14 +183,32 @@ def serve() -> None:
         try:
             module, name = what.split(":")
             called = getattr(import_module(module), name)
+            typed = _typed(called, arguments, named)
             _reset_peak()
             began, worked = time.perf_counter(), time.process_time()
-            value = called(*arguments, **named)
+            value = called(*typed.args, **typed.kwargs)
             seconds, cpu = time.perf_counter() - began, time.process_time() - worked
-            answer = {"value": value, "seconds": seconds, "cpu": cpu, "calls": counted, "peak_mb": _peak_mb()}
+            answer = {
+                "value": to_jsonable_python(value),
+                "seconds": seconds,
+                "cpu": cpu,
+                "calls": counted,
+                "peak_mb": _peak_mb(),
+            }
         except Exception as error:
             answer = {"error": [type(error).__name__, str(error)]}
         print(json.dumps(answer), file=told, flush=True)
+
+
+def _typed(called: Callable[..., Any], arguments: Sequence[Any], named: Mapping[str, Any]) -> BoundArguments:
+    """The JSON values as the types that `called` takes."""
+    from pydantic import TypeAdapter
+
+    called_with = signature(called, eval_str=True)
+    bound = called_with.bind(*arguments, **named)
+    for name, value in bound.arguments.items():
+        bound.arguments[name] = TypeAdapter(called_with.parameters[name].annotation).validate_python(value)
+    return bound
 
 
 def _reset_peak() -> None:
@@ -226,22 +246,26 @@ def register(room_id: str, meeting_id: str, capture_id: str) -> dict[str, Any]:
 
 def shapes(sizes: Sequence[int]) -> list[tuple[int, int]]:
     """In the engine's process: part size and number of segments of files of these sizes."""
-    from recordings.services.transfer.transfer_file import part_size_for, segments_for
+    from recordings.domain.transfer import part_size_for, segments_for
 
     return [(part_size_for(one), len(segments_for(one, part_size_for(one), ranges=True))) for one in sizes]
 
 
 def threads() -> int:
     """In the engine's process: how many parts are copied at once."""
-    from recordings.services.transfer.transfer_file import THREADS
+    from recordings.services.transfer.parts import MAX_THREADS
 
-    return THREADS
+    return MAX_THREADS
 
 
-def url_of(work: dict[str, Any], plan: dict[str, Any]) -> str:
+def url_of(work: dict[str, Any]) -> str:
     """In the engine's process: the file's presigned URL, as the engine finds it."""
-    found: str = import_module("functions.workflow.copy_segment.app").locate(work, plan)
-    return found
+    from recordings.domain.transfer import Attempt
+    from recordings.services.transfer.provider_file import ProviderFileUrl
+
+    copy_segment = import_module("functions.workflow.copy_segment.app").copy_segment
+    known = {name: getattr(copy_segment, name) for name in ("recordings", "provider", "clock", "deadlines")}
+    return ProviderFileUrl(**known).of_attempt(Attempt(**work))
 
 
 # ---------------------------------------------------------------- the stand-in and the stack
@@ -353,8 +377,8 @@ def copy(engine: Engine, work: Mapping[str, Any]) -> Copy:
     planned = engine.task("plan_transfer", work)
     plan = planned.value
     segments = [engine.task("copy_segment", work, plan, segment) for segment in plan["segments"]]
-    completed = engine.task("complete_transfer", plan, checked=False)
-    if not completed.value["proven"]:
+    completed = engine.task("complete_transfer", work, plan, checked=False)
+    if not completed.value["verified"]:
         raise BenchError("the parts do not make the source's ETag")
     verified = engine.task("verify_transfer", plan, completed.value)
     copied: Counter[str] = Counter()
@@ -396,7 +420,7 @@ def measure(running: dict[str, Any], size: int, runs: int) -> tuple[list[Copy], 
         for number in range(runs + 1):
             one = copy(engine, work)
             store.delete_object(Bucket=bucket, Key=one.plan["key"])
-            url = engine.call("tools.bench.transfer:url_of", work, one.plan).value
+            url = engine.call("tools.bench.transfer:url_of", work).value
             command = rclone_command(program, url, bucket, "rclone.mp4", one.plan["part_size"], at_once)
             other = copy_by_rclone(command, rclone_environment(running), size)
             stored = store.head_object(Bucket=bucket, Key="rclone.mp4")["ContentLength"]
@@ -416,15 +440,20 @@ def look(work: dict[str, Any]) -> None:
     """In the engine's process: what CheckUpload does for a recording that is uploaded."""
     from datetime import timedelta
 
-    import_module("functions.workflow.check_upload.app").check_upload(work, token="bench", wait=timedelta(seconds=5))
+    from recordings.domain.transfer import Attempt
+
+    check_upload = import_module("functions.workflow.check_upload.app").check_upload
+    check_upload(Attempt(**work), token="bench", wait=timedelta(seconds=5))
 
 
 def mark(work: dict[str, Any], key: str, facts: dict[str, Any]) -> None:
     """In the engine's process: what MarkReady does with what VerifyTransfer found."""
-    from recordings.services.transfer.admit_file import VerifiedFile
+    from pydantic import TypeAdapter
 
-    found = VerifiedFile.from_facts(key, facts)
-    import_module("functions.workflow.mark_ready.app").mark_ready(work, found, errored=False)
+    from recordings.domain.transfer import Attempt, VerifiedFile
+
+    found = TypeAdapter(VerifiedFile).validate_python(facts)
+    import_module("functions.workflow.mark_ready.app").mark_ready(Attempt(**work), found, key=key, errored=False)
 
 
 def archive(work: dict[str, Any]) -> None:

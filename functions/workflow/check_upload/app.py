@@ -13,4 +13,4 @@ check_upload = wiring.check_upload()
 def handler(message: CheckUploadInput) -> CheckUploadOutput | None:
     wait = timedelta(seconds=message.wait_seconds)
     found = check_upload(message.attempt, token=message.token, wait=wait)
-    return CheckUploadOutput.model_validate(found) if found is not None else None
+    return CheckUploadOutput(state=found.state, partial=found.partial) if found is not None else None

@@ -9,5 +9,5 @@ complete_archive = wiring.complete_archive()
 
 @task
 def handler(message: CompleteTransferInput) -> CompleteTransferOutput:
-    result = complete_archive(message.plan, work=message.attempt, checked=message.checked)
+    result = complete_archive(message.attempt, message.plan, checked=message.checked)
     return CompleteTransferOutput(result=result)

@@ -9,5 +9,5 @@ complete_transfer = wiring.complete_transfer()
 
 @task
 def handler(message: CompleteTransferInput) -> CompleteTransferOutput:
-    result = complete_transfer(message.plan, work=message.attempt, checked=message.checked)
+    result = complete_transfer(message.attempt, message.plan, checked=message.checked)
     return CompleteTransferOutput(result=result)

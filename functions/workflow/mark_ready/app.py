@@ -21,4 +21,4 @@ mark_ready = wiring.mark_ready(on_stored=count_decision)
 
 @task
 def handler(message: MarkReadyInput) -> MarkReadyOutput:
-    return MarkReadyOutput(status=mark_ready(message.attempt, message.verified_file, errored=message.partial))
+    return MarkReadyOutput(status=mark_ready(message.attempt, message.file, key=message.key, errored=message.partial))

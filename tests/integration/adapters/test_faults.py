@@ -27,9 +27,9 @@ from recordings.adapters.dynamodb.recordings import DynamoRecordings
 from recordings.adapters.dynamodb.retry_queue import DynamoRetryQueue
 from recordings.adapters.dynamodb.rooms import DynamoRooms
 from recordings.adapters.dynamodb.sync_lease import DynamoSyncLease
-from recordings.adapters.storage import bucket as object_store
 from recordings.adapters.storage.archive import ArchiveBucket
-from recordings.adapters.storage.bucket import Bucket, R2Bucket
+from recordings.adapters.storage.bucket import Bucket
+from recordings.adapters.storage.r2 import R2Bucket
 from recordings.domain.errors import (
     ConcurrentUpdate,
     InfrastructureError,
@@ -91,8 +91,8 @@ TABLE_CALLS: dict[str, Callable[[], object]] = {
     "keys.reserve": lambda: keys.reserve("tenant_1", "k", fingerprint="f", now=NOON),
     "keys.store_response": lambda: keys.store_response("tenant_1", "k", response={}, now=NOON),
     "keys.release": lambda: keys.release("tenant_1", "k"),
-    "sums.note": lambda: sums.note("u", 1, 0),
-    "sums.of": lambda: sums.of("u"),
+    "sums.store": lambda: sums.store("u", 1, 0),
+    "sums.get_all": lambda: sums.get_all("u"),
     "retry_queue.list_all": kept.list_all,
     "retry_queue.add": lambda: kept.add(SyncItem.of_meeting("m")),
     "retry_queue.remove": lambda: kept.remove(SyncItem.of_meeting("m")),
@@ -309,27 +309,26 @@ def an_upload(bucket: Bucket) -> tuple[str, dict[int, str]]:
 def test_a_completion_whose_answer_is_lost_is_complete(bucket: Bucket) -> None:
     """The repeat is answered with NoSuchUpload: the upload has ended (S3 API reference, CompleteMultipartUpload)."""
     upload, etags = an_upload(bucket)
-    bucket.complete(KEY, upload, etags, {1: 0, 2: 0})
+    bucket.complete_upload(KEY, upload, etags, {1: 0, 2: 0})
     with failing(bucket.client, "CompleteMultipartUpload", no_such_upload):
-        assert bucket.complete(KEY, upload, etags, {1: 0, 2: 0}) is None
+        assert bucket.complete_upload(KEY, upload, etags, {1: 0, 2: 0}) is None
 
 
 def test_a_completion_of_an_upload_that_is_gone_is_none(bucket: Bucket) -> None:
     upload, etags = an_upload(bucket)
     with failing(bucket.client, "CompleteMultipartUpload", no_such_upload):
         with pytest.raises(SourceUnavailable):
-            bucket.complete(KEY, upload, etags, {1: 0, 2: 0})
+            bucket.complete_upload(KEY, upload, etags, {1: 0, 2: 0})
         # What lies there is another upload's.
         bucket.put(KEY, b"other", content_type="video/mp4")
         with pytest.raises(SourceUnavailable):
-            bucket.complete(KEY, upload, etags, {1: 0, 2: 0})
+            bucket.complete_upload(KEY, upload, etags, {1: 0, 2: 0})
 
 
-def test_a_copy_in_parts_whose_completion_is_lost_is_complete(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(object_store, "MAX_COPY_BYTES", 5 * MIB)
-    monkeypatch.setattr(object_store, "COPY_PART_BYTES", 5 * MIB)
+def test_a_copy_in_parts_whose_completion_is_lost_is_complete(bucket: Bucket) -> None:
+    bucket.max_copy_bytes = bucket.copy_part_bytes = 5 * MIB
     upload, etags = an_upload(bucket)
-    bucket.complete(KEY, upload, etags, {1: 0, 2: 0})
+    bucket.complete_upload(KEY, upload, etags, {1: 0, 2: 0})
 
     def lost(event_name: str, request: Any, **_: Any) -> None:
         botocore_stubber(event_name, request)
@@ -344,7 +343,7 @@ def test_an_upload_whose_beginning_is_told_twice_is_begun_once(bucket: Bucket) -
     with losing(bucket.client, "CreateMultipartUpload") as sent:
         upload = bucket.create_upload(KEY, content_type="video/mp4")
     assert len(sent) == 2
-    assert list(bucket.uploads("")) == [(KEY, upload)]
+    assert [(found.key, found.upload_id) for found in bucket.list_uploads("")] == [(KEY, upload)]
 
 
 @pytest.mark.parametrize("operation", ["PutObject", "UploadPart", "DeleteObject", "AbortMultipartUpload"])
@@ -354,18 +353,18 @@ def test_what_is_done_twice_is_as_if_it_were_done_once(bucket: Bucket, operation
         assert bucket.put("a", b"x", content_type="video/mp4") == md5(b"x", usedforsecurity=False).hexdigest()
         bucket.upload_part(KEY, upload, 1, b"x")
         bucket.delete("a")
-        bucket.abort(KEY, upload)
+        bucket.abort_upload(KEY, upload)
     assert bucket.head("a") is None
-    assert bucket.parts(KEY, upload) is None
+    assert bucket.list_parts(KEY, upload) is None
 
 
 @pytest.mark.parametrize("bucket", ["s3"], indirect=True)
 def test_a_copy_that_is_asked_for_twice_is_asked_for(bucket: ArchiveBucket) -> None:
     bucket.put(KEY, b"film", content_type="video/mp4")
     with losing(bucket.client, "RestoreObject"):
-        bucket.restore(KEY, days=3, tier="bulk")
-    assert (readable := bucket.look(KEY)) is not None
-    assert readable.ongoing or readable.until is not None
+        bucket.request_restore(KEY, days=3, tier="bulk")
+    assert (status := bucket.restore_status(KEY)) is not None
+    assert status.in_progress or status.readable_until is not None
 
 
 ARCHIVE = ArchiveBucket()
@@ -375,12 +374,13 @@ BUCKET_CALLS: dict[str, Callable[[Bucket], object]] = {
     "put": lambda b: b.put(KEY, b"x", content_type="video/mp4"),
     "create_upload": lambda b: b.create_upload(KEY, content_type="video/mp4"),
     "upload_part": lambda b: b.upload_part(KEY, "u", 1, b"x"),
-    "parts": lambda b: b.parts(KEY, "u"),
-    "complete": lambda b: b.complete(KEY, "u", {1: "00" * 16}, {1: 0}),
-    "abort": lambda b: b.abort(KEY, "u"),
-    "uploads": lambda b: list(b.uploads("")),
-    "objects": lambda b: list(b.objects("")),
-    "entries": lambda b: list(b.entries("")),
+    "list_parts": lambda b: b.list_parts(KEY, "u"),
+    "complete_upload": lambda b: b.complete_upload(KEY, "u", {1: "00" * 16}, {1: 0}),
+    "abort_upload": lambda b: b.abort_upload(KEY, "u"),
+    "list_uploads": lambda b: list(b.list_uploads("")),
+    "list_objects": lambda b: list(b.list_objects("")),
+    "list_names": lambda b: list(b.list_names("")),
+    "list_items": lambda b: list(b.list_items("")),
     "delete": lambda b: b.delete(KEY),
 }
 

@@ -70,7 +70,7 @@ def test_a_task_token_is_read_and_a_newer_attempt_replaces_it() -> None:
 
 @pytest.mark.usefixtures("stored")
 def test_checksums_tenants_findings_and_the_retry_queue_are_read() -> None:
-    assert DynamoPartChecksums().of("upload") == {7: 123456789}
+    assert DynamoPartChecksums().get_all("upload") == {7: 123456789}
     assert DynamoTenants().get_all() == {"tenant_1": NOON, "a#b": None}
     assert DynamoOpenFindings().get_all("tenant_1") == {"k": NOON}
     assert SyncItem.of_meeting("meeting_7") in DynamoRetryQueue().list_all()
@@ -143,7 +143,7 @@ def test_the_present_code_writes_what_the_first_release_wrote_and_a_kind() -> No
         keys.reserve("tenant_1", "k2", fingerprint="f", now=NOON)
         keys.store_response("tenant_1", "k2", response={"statusCode": 201}, now=NOON)
         store_task_token(WAITING, "token")
-        DynamoPartChecksums().note("upload", 7, 123456789)
+        DynamoPartChecksums().store("upload", 7, 123456789)
         DynamoRetryQueue().add(SyncItem.of_meeting("meeting_7"))
         DynamoTenants().note_audit("tenant_1", at=NOON)
         DynamoOpenFindings().add("tenant_1", ["k"], at=NOON)

@@ -15,11 +15,11 @@ import pytest
 
 from recordings.adapters.aws import secrets
 from recordings.adapters.cloudflare.client import DirectDelivery, RealtimeKitClient
-from recordings.adapters.storage.bucket import R2Bucket
-from recordings.adapters.storage.erasable import ErasableBucket
+from recordings.adapters.storage.r2 import R2Bucket
 from recordings.adapters.storage.r2_keys import R2Credentials
 from recordings.domain.errors import InfrastructureError, ProviderError, Throttled
 from recordings.domain.purge import ItemKind, StoreItem
+from tests.support.builders import NOON
 from tests.support.fakes import FakeRateLimiter
 
 TTL_SECONDS = 300
@@ -143,7 +143,9 @@ def token() -> secrets.Secret:
 
 
 def a_url(r2: R2Bucket) -> str:
-    return r2.presign("a/key", file_name="a.mp4", content_type="video/mp4", expires_in=60)
+    return r2.presign_download(
+        "a/key", file_name="a.mp4", content_type="video/mp4", expires_in_seconds=60, now=NOON
+    ).url
 
 
 # ---------------------------------------------------------------- the TTL
@@ -236,12 +238,7 @@ USES = [
     pytest.param(lambda r2: r2.head("a/key"), id="head"),
     pytest.param(lambda r2: r2.put("a/key", b"hello", content_type="text/plain"), id="put"),
     pytest.param(lambda r2: r2.delete("a/key"), id="delete"),
-    pytest.param(
-        lambda r2: ErasableBucket("r2", r2, versioned=False).erase(
-            StoreItem(store="r2", key="a/key", kind=ItemKind.OBJECT)
-        ),
-        id="erase",
-    ),
+    pytest.param(lambda r2: r2.erase(StoreItem(store="r2", key="a/key", kind=ItemKind.OBJECT)), id="erase"),
 ]
 
 
@@ -390,6 +387,6 @@ def test_every_client_of_r2_signs_with_the_current_key() -> None:
     assert found == [
         'archive.py: aws_access_key_id=session["AccessKeyId"],',
         'archive.py: aws_secret_access_key=session["SecretAccessKey"],',
-        "bucket.py: aws_access_key_id=PLACEHOLDER,",
-        "bucket.py: aws_secret_access_key=PLACEHOLDER,",
+        "r2.py: aws_access_key_id=PLACEHOLDER,",
+        "r2.py: aws_secret_access_key=PLACEHOLDER,",
     ]

@@ -124,9 +124,9 @@ def test_what_is_no_media_is_never_ready(source: Source, name: str, ranges: bool
     assert (now.status, now.attempt) == (Status.FAILED, 12)
     assert now.failure is not None
     assert now.failure.code == "file_invalid"
-    (key,) = world.files.objects
+    (key,) = world.r2.objects
     assert key.startswith("quarantine/")
-    assert world.files.objects[key][0] == NO_MEDIA[name]
+    assert world.r2.objects[key][0] == NO_MEDIA[name]
 
 
 @pytest.mark.parametrize("name", ["page", "nothing"])
@@ -158,7 +158,7 @@ def test_half_at_the_first_look_and_whole_at_the_second_is_whole(source: Source,
     world, now = fetched(source, film[: len(film) // 2], film, announced=len(film))
     assert (now.status, now.partial, now.size_bytes, now.attempt) == (Status.READY, False, len(film), 2)
     assert now.duration_seconds == 4
-    assert [file[0] for file in world.files.objects.values()] == [film]
+    assert [file[0] for file in world.r2.objects.values()] == [film]
 
 
 @pytest.mark.parametrize("chunked", [False, True])
@@ -166,4 +166,4 @@ def test_a_size_that_no_range_shows_is_learned_by_a_plain_get(source: Source, fi
     source.total, source.chunked = "*", chunked
     world, now = fetched(source, film)
     assert (now.status, now.partial, now.attempt) == (Status.READY, False, 1)
-    assert [file[0] for file in world.files.objects.values()] == [film]
+    assert [file[0] for file in world.r2.objects.values()] == [film]

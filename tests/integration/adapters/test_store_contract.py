@@ -47,14 +47,14 @@ from recordings.domain.room_range import RoomRange
 from recordings.domain.stored_file import HeldFile
 from recordings.domain.tally import day_of, difference
 from recordings.ports.repositories import Filter, IdempotencyKeys, OpenFindings, Recordings, RetryQueue, Rooms, Tenants
-from recordings.services.transfer.transfer_file import PartChecksums
+from recordings.ports.storage import PartChecksums
 from tests.support.builders import NOON, a_file, a_recording, a_room
 from tests.support.fakes import (
     CountingIds,
     Memory,
     MemoryIdempotencyKeys,
     MemoryOpenFindings,
-    MemoryPartSums,
+    MemoryPartChecksums,
     MemoryRecordings,
     MemoryRetryQueue,
     MemoryRooms,
@@ -97,7 +97,7 @@ def in_memory() -> Store:
         MemoryRooms(memory),
         MemoryRecordings(memory),
         MemoryIdempotencyKeys(memory),
-        MemoryPartSums(),
+        MemoryPartChecksums(),
         MemoryTenants(memory),
         MemoryOpenFindings(),
         MemoryRetryQueue(memory),
@@ -1468,12 +1468,12 @@ def test_a_response_is_stored_for_a_day(store: Store) -> None:
 
 
 def test_checksums_of_parts_are_stored_by_upload_and_the_last_one_counts(store: Store) -> None:
-    assert store.sums.of("a") == {}
+    assert store.sums.get_all("a") == {}
     for number, crc in [(1, 0), (10_000, 2**32 - 1), (2, 5), (2, 6)]:
-        store.sums.note("a", number, crc)
-    store.sums.note("a#1/ü", 1, 9)
-    assert store.sums.of("a") == {1: 0, 2: 6, 10_000: 2**32 - 1}
-    assert store.sums.of("a#1/ü") == {1: 9}
+        store.sums.store("a", number, crc)
+    store.sums.store("a#1/ü", 1, 9)
+    assert store.sums.get_all("a") == {1: 0, 2: 6, 10_000: 2**32 - 1}
+    assert store.sums.get_all("a#1/ü") == {1: 9}
     assert_counts(store)
 
 

@@ -146,7 +146,7 @@ def test_a_move_counts_once_when_the_recording_points_to_the_copy(app: Deployed,
     event = {
         "attempt": {"tenant_id": tenant, "recording_id": recording.id, "attempt": 1},
         "plan": plan,
-        "result": {"etag": None, "crc32": None, "proven": True},
+        "result": {"etag": None, "crc32": None, "verified": True},
     }
     handler = app.handler("FinishArchive")
 

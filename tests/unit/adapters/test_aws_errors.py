@@ -234,7 +234,6 @@ SERVICES = {
     "dynamodb/writes.py": "dynamodb",
     "storage/bucket.py": "s3",
     "storage/archive.py": "s3",
-    "storage/erasable.py": "s3",
     "aws/executions.py": "stepfunctions",
     "aws/event_bus.py": "events",
     "aws/secrets.py": "secretsmanager",

@@ -17,7 +17,7 @@ def world() -> World:
     """A ready recording, its file in R2."""
     world = World()
     world.recordings.add(a_recording(status=Status.READY), lease_nonce=None)
-    world.files.put("key", b"film", content_type="video/mp4")
+    world.r2.put("key", b"film", content_type="video/mp4")
     return world
 
 
@@ -104,7 +104,7 @@ def test_a_call_that_dies_is_made_good_by_the_next_sync_or_the_next_call(world: 
     assert world.move(world.moves.started[recording.id, 1]) == "done"
     moved = stored(world)
     assert (moved.status, moved.archive_attempt) == (Status.ARCHIVED, 1)
-    assert world.files.objects == {}
+    assert world.r2.objects == {}
     world.assert_sound()
 
 
@@ -140,7 +140,7 @@ def test_a_delete_that_is_faster_refuses_the_move_and_nothing_moves(world: World
     # An execution of this attempt that somebody starts all the same finds nothing to move.
     world.moves.started[recording.id, 1] = replace(recording, archive_attempt=1)
     assert world.move(world.moves.started[recording.id, 1]) == "nothing"
-    assert world.cold.objects == {}
+    assert world.s3.objects == {}
     world.assert_sound()
 
 

@@ -8,14 +8,14 @@ import pytest
 
 from recordings.domain.admission import FILE_INVALID, AttemptLimits
 from recordings.domain.lifecycle import Status
+from recordings.domain.objects import ObjectHead
 from recordings.domain.provider_recording import ProviderStatus
 from recordings.domain.recording import Recording
 from recordings.domain.storage_keys import quarantine_prefix
-from recordings.services.transfer import transfer_file
-from recordings.services.transfer.admit_file import AdmitFile
-from recordings.services.transfer.transfer_file import Plan, Work
+from recordings.domain.transfer import MULTIPART_THRESHOLD_BYTES, Attempt, SourceFile
+from recordings.services.transfer.mark import MarkReady
 from tests.support.builders import a_verified_file
-from tests.support.fakes import MemoryFiles, MemoryReader
+from tests.support.fakes import MemoryObjectStore, MemoryReader
 from tests.unit.services.world import CONTENT, Killed, Trap, World
 
 PAGES = [b"<!doctype html><html>please</html>", b'{"success": false}', b"<?xml version='1.0'?><Error/>", b""]
@@ -25,12 +25,12 @@ FEW = AttemptLimits(max_attempts=4)
 class NeverSame(MemoryReader):
     """A source that gives other bytes at every read."""
 
-    def read(self, place: str, plan: Plan, first: int, last: int) -> bytes:
-        content = super().read(place, plan, first, last)
+    def read(self, location: str, file: SourceFile, first: int, last: int) -> bytes:
+        content = super().read(location, file, first, last)
         return sum(self.reads.values()).to_bytes(8) + content[8:]
 
 
-class Damaging(MemoryFiles):
+class Damaging(MemoryObjectStore):
     """A store that gives back other bytes than it was given."""
 
     def read(self, key: str, first: int, last: int, *, etag: str | None = None) -> bytes:
@@ -39,12 +39,15 @@ class Damaging(MemoryFiles):
 
 
 def stopped(
-    *contents: bytes, announced: int | None = None, delivered: bytes | None = None, files: MemoryFiles | None = None
+    *contents: bytes,
+    announced: int | None = None,
+    delivered: bytes | None = None,
+    files: MemoryObjectStore | None = None,
 ) -> World:
     """A recording that was stopped and uploaded. Its file is what `contents` say, the last one from then on."""
     world = World(delivers=delivered is not None)
     if files is not None:
-        world.files = files
+        world.r2 = files
     if delivered is not None:
         world.cloudflare.content = delivered
     told: Iterator[bytes] = chain(contents[:-1], repeat(contents[-1] if contents else CONTENT))
@@ -79,7 +82,7 @@ def pass_time(world: World, *, hours: float) -> None:
 
 
 def quarantined(world: World) -> list[str]:
-    return [key for key in world.files.objects if key.startswith(quarantine_prefix(only(world)))]
+    return [key for key in world.r2.objects if key.startswith(quarantine_prefix(only(world)))]
 
 
 # ---------------------------------------------------------------- what is accepted
@@ -96,12 +99,12 @@ def test_what_is_no_media_is_never_ready_and_fails_at_the_end(page: bytes) -> No
         True,
         world.clock() + timedelta(minutes=5),
     )
-    assert world.files.objects == {}
+    assert world.r2.objects == {}
     pass_time(world, hours=2)
     end = only(world)
     assert (end.status, end.failure, end.attempt) == (Status.FAILED, FILE_INVALID, 4)
-    assert list(world.files.objects) == quarantined(world) == [f"{quarantine_prefix(end)}4/recording"]
-    assert world.files.objects[quarantined(world)[0]][0] == page
+    assert list(world.r2.objects) == quarantined(world) == [f"{quarantine_prefix(end)}4/recording"]
+    assert world.r2.objects[quarantined(world)[0]][0] == page
     world.assert_sound()
 
 
@@ -110,7 +113,7 @@ def test_an_error_page_that_passes_holds_up_a_recording_and_no_more() -> None:
     pass_time(world, hours=1)
     now = only(world)
     assert (now.status, now.partial, now.attempt) == (Status.READY, False, 3)
-    assert [file[0] for file in world.files.objects.values()] == [CONTENT]
+    assert [file[0] for file in world.r2.objects.values()] == [CONTENT]
 
 
 @pytest.mark.parametrize("half", [b"x", CONTENT[: len(CONTENT) // 2], CONTENT[:-1]])
@@ -120,14 +123,14 @@ def test_what_stays_shorter_than_announced_is_ready_in_part_at_the_end(half: byt
     now = only(world)
     assert (now.status, now.held is not None) == (Status.PROCESSING, True)
     # The best that there is stays until something better comes.
-    assert [file[0] for file in world.files.objects.values()] == [half]
+    assert [file[0] for file in world.r2.objects.values()] == [half]
     pass_time(world, hours=2.5)
     assert only(world).status is Status.PROCESSING
     pass_time(world, hours=1)
     end = only(world)
     assert (end.status, end.partial, end.size_bytes, end.attempt) == (Status.READY, True, len(half), 6)
     assert end.file is not None
-    assert list(world.files.objects) == [end.file.key]
+    assert list(world.r2.objects) == [end.file.key]
     assert (end.held, end.stalled, end.progress) == (None, False, None)
     world.assert_sound()
 
@@ -139,7 +142,7 @@ def test_half_at_the_first_look_and_whole_at_the_second_is_whole() -> None:
     pass_time(world, hours=0.2)
     end = only(world)
     assert (end.status, end.partial, end.size_bytes, end.attempt) == (Status.READY, False, len(CONTENT), 2)
-    assert [file[0] for file in world.files.objects.values()] == [CONTENT]
+    assert [file[0] for file in world.r2.objects.values()] == [CONTENT]
 
 
 @pytest.mark.parametrize("announced", [1, len(CONTENT) - 1])
@@ -166,7 +169,7 @@ def test_the_best_of_what_came_is_kept_when_nothing_better_does() -> None:
     assert (end.status, end.partial, end.size_bytes) == (Status.READY, True, 90)
     assert end.history[-1].cause == "file_incomplete"
     assert end.file is not None
-    assert world.files.objects[end.file.key][0] == CONTENT[:90]
+    assert world.r2.objects[end.file.key][0] == CONTENT[:90]
 
 
 @pytest.mark.parametrize("how", ["forgotten", "expired", "errored"])
@@ -219,7 +222,7 @@ def test_a_delivered_page_is_no_recording_either(page: bytes) -> None:
     pass_time(world, hours=2)
     end = only(world)
     assert (end.status, end.failure) == (Status.FAILED, FILE_INVALID)
-    assert list(world.files.objects) == quarantined(world)
+    assert list(world.r2.objects) == quarantined(world)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -229,7 +232,7 @@ def test_a_delivered_page_of_which_cloudflare_has_nothing_fails_in_the_end(page:
     pass_time(world, hours=24 * 8)
     end = only(world)
     assert end.status is Status.FAILED
-    assert list(world.files.objects) == quarantined(world)
+    assert list(world.r2.objects) == quarantined(world)
 
 
 def test_a_delivered_half_of_which_cloudflare_has_nothing_is_a_part() -> None:
@@ -262,8 +265,8 @@ def test_eighteen_hours_of_a_source_that_never_verifies(most: int) -> None:
     now = only(world)
     assert now.attempt <= most
     assert (now.status, now.stalled) == (Status.PROCESSING, True)
-    assert world.files.objects == {}
-    assert world.files.uploaded == {}
+    assert world.r2.objects == {}
+    assert world.r2.unfinished == {}
 
 
 @pytest.mark.parametrize("large", [False, True])
@@ -272,18 +275,20 @@ def test_eighteen_hours_of_files_that_do_not_verify_leave_the_last_one_in_quaran
     most: int, made: int, large: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if large:
-        monkeypatch.setattr(transfer_file, "SINGLE_BELOW", 10)
         monkeypatch.setattr("gc.collect", lambda: 0)
         # What is read back of a large file is its media facts: a file that has another size than it was given.
-        monkeypatch.setattr(MemoryFiles, "head", lambda self, key: (1, "x") if key in self.objects else None)
+        monkeypatch.setattr(
+            MemoryObjectStore, "head", lambda self, key: ObjectHead(1, "x") if key in self.objects else None
+        )
     world = stopped(announced=len(CONTENT), files=Damaging())
     world.limits = AttemptLimits(max_attempts=most)
+    world.multipart_threshold_bytes = 10 if large else MULTIPART_THRESHOLD_BYTES
     pass_time(world, hours=18)
     now = only(world)
     assert (now.status, now.stalled, now.attempt) == (Status.PROCESSING, True, made)
-    assert list(world.files.objects) == quarantined(world)
+    assert list(world.r2.objects) == quarantined(world)
     assert len(quarantined(world)) == (made == most)
-    assert world.files.uploaded == {}
+    assert world.r2.unfinished == {}
 
 
 def test_the_pauses_between_attempts_grow() -> None:
@@ -339,15 +344,15 @@ def test_what_was_in_quarantine_goes_when_the_file_comes_after_all() -> None:
     world.limits = AttemptLimits(max_attempts=1)
     work(world)
     assert len(quarantined(world)) == 1
-    objects = world.files.objects
-    world.files = MemoryFiles()
-    world.files.objects = objects
+    objects = world.r2.objects
+    world.r2 = MemoryObjectStore()
+    world.r2.objects = objects
     world.recover(only(world))
     work(world)
     end = only(world)
     assert end.status is Status.READY
     assert end.file is not None
-    assert list(world.files.objects) == [end.file.key]
+    assert list(world.r2.objects) == [end.file.key]
 
 
 def test_a_recovery_is_not_held_up_by_a_pause() -> None:
@@ -390,7 +395,7 @@ def test_a_task_that_dies_at_any_call_decides_and_leaves_the_same(page: bytes, m
             only(plain).partial,
             only(plain).failure,
         )
-        assert world.files.objects == plain.files.objects, n
+        assert world.r2.objects == plain.r2.objects, n
         world.assert_sound()
 
 
@@ -401,8 +406,8 @@ def test_a_late_repeat_clears_nothing_of_a_file_that_has_moved_on() -> None:
     assert ready.file is not None
     world.move(world.archive(ready))
     # Somebody still downloads it from there.
-    world.files.put(ready.file.key, CONTENT, content_type="video/mp4")
-    admit = AdmitFile(**world.ports("recordings", "provider", "files"), limits=world.limits)
-    repeated = Work(tenant_id="tenant_1", recording_id=ready.id, attempt=ready.attempt)
-    assert admit(repeated, a_verified_file(file=ready.file), errored=False) is Status.ARCHIVED
-    assert list(world.files.objects) == [ready.file.key]
+    world.r2.put(ready.file.key, CONTENT, content_type="video/mp4")
+    mark = MarkReady(**world.ports("recordings", "provider", "store"), limits=world.limits)
+    repeated = Attempt(tenant_id="tenant_1", recording_id=ready.id, attempt=ready.attempt)
+    assert mark(repeated, a_verified_file(), key=ready.file.key, errored=False) is Status.ARCHIVED
+    assert list(world.r2.objects) == [ready.file.key]

@@ -11,12 +11,14 @@ import pytest
 
 from recordings.domain.errors import ProviderError, ProviderThrottled, ProviderTimeout
 from recordings.domain.lifecycle import Status
+from recordings.domain.objects import ListedObject, ObjectHead, UnfinishedUpload
 from recordings.domain.provider_recording import FILE_RETENTION, ProviderRecording, ProviderStatus
 from recordings.domain.reconciliation import TRACKS
 from recordings.domain.recording import Progress, Recording
 from recordings.domain.room_range import ALL_ROOMS, RoomRange
 from recordings.domain.storage_keys import quarantine_key
 from recordings.domain.stored_file import Store, StoredFile
+from recordings.ports.storage import ObjectStore
 from recordings.services.audit import judge, scan
 from recordings.services.audit.audit_storage import MAX_DURATION, AuditResult, AuditStorage, Checkpoint
 from recordings.services.audit.judge import MAX_MOVE_DURATION, MIN_ORPHAN_AGE
@@ -31,9 +33,8 @@ from recordings.services.audit.report import (
     ReportDocuments,
     Stalled,
 )
-from recordings.services.audit.scan import AuditedStore
 from tests.support.builders import NOON, a_capture, a_recording, a_room
-from tests.support.fakes import MemoryOpenFindings, MemoryTenants
+from tests.support.fakes import MemoryArchiveStore, MemoryOpenFindings, MemoryTenants
 from tests.unit.services.world import Trap, World
 
 OLD = NOON - MIN_ORPHAN_AGE - timedelta(hours=1)
@@ -41,34 +42,36 @@ IDS = [f"rec_01KE9C5RZ0X7Y3M6Q8T2V4W5A{letter}" for letter in "ABCDEFGH"]
 GONE = "tenant_1/room_1/rec_gone/1/recording.mp4"
 
 
-class MemoryBucket:
-    """A store of files and unfinished uploads in memory; `before_head` happens just before a file is looked for."""
+class ListedStore(MemoryArchiveStore):
+    """A bucket of which a test says what it lists. `before_head` is called before each HEAD request."""
 
     def __init__(self) -> None:
+        super().__init__()
+        # Size, ETag and time by key; the time by key and upload id.
         self.files: dict[str, tuple[int, str, datetime]] = {}
-        self.unfinished: dict[tuple[str, str], datetime] = {}
+        self.uploads: dict[tuple[str, str], datetime] = {}
         self.before_head: Callable[[], None] = lambda: None
 
-    def objects(self, prefix: str, *, after: str | None = None) -> Iterator[tuple[str, int, str, datetime]]:
+    def list_objects(self, prefix: str, *, after: str | None = None) -> Iterator[ListedObject]:
         listed = sorted((key, *facts) for key, facts in self.files.items() if key.startswith(prefix))
-        return (one for one in listed if after is None or one[0] > after)
+        return (ListedObject(*one) for one in listed if after is None or one[0] > after)
 
-    def begun_uploads(self, prefix: str) -> Iterator[tuple[str, str, datetime]]:
-        return ((*name, at) for name, at in [*self.unfinished.items()] if name[0].startswith(prefix))
+    def list_uploads(self, prefix: str) -> Iterator[UnfinishedUpload]:
+        return (UnfinishedUpload(*name, at) for name, at in [*self.uploads.items()] if name[0].startswith(prefix))
 
-    def entries(self, prefix: str) -> Iterator[str]:
+    def list_names(self, prefix: str) -> Iterator[str]:
         inside = (key.removeprefix(prefix).partition("/") for key in self.files if key.startswith(prefix))
         return iter(dict.fromkeys(name + slash for name, slash, _ in inside))
 
-    def head(self, key: str) -> tuple[int, str] | None:
+    def head(self, key: str) -> ObjectHead | None:
         self.before_head()
-        return self.files[key][:2] if key in self.files else None
+        return ObjectHead(*self.files[key][:2]) if key in self.files else None
 
     def delete(self, key: str) -> None:
         del self.files[key]
 
-    def abort(self, key: str, upload_id: str) -> None:
-        del self.unfinished[key, upload_id]
+    def abort_upload(self, key: str, upload_id: str) -> None:
+        del self.uploads[key, upload_id]
 
 
 class House(World):
@@ -76,7 +79,8 @@ class House(World):
 
     def __init__(self) -> None:
         super().__init__()
-        self.r2, self.s3 = MemoryBucket(), MemoryBucket()
+        self.r2: ListedStore = ListedStore()
+        self.s3: ListedStore = ListedStore()
         self.open_findings, self.tenants = MemoryOpenFindings(), MemoryTenants(self.memory)
         self.waited: list[float] = []
         # What happens while somebody waits for the budget of calls.
@@ -88,7 +92,7 @@ class House(World):
         self.meanwhile()
 
     @property
-    def stores(self) -> dict[Store, AuditedStore]:
+    def stores(self) -> dict[Store, ObjectStore]:
         return {"r2": self.r2, "s3": self.s3}
 
     def run(self, tenant_id: str | None = None, **asked: Any) -> tuple[AuditResult, dict[str, Report]]:
@@ -144,7 +148,7 @@ class House(World):
             dict(self.memory.recordings),
             dict(self.memory.rooms),
             dict(self.cloudflare.captured),
-            (dict(self.r2.files), dict(self.r2.unfinished), dict(self.s3.files), dict(self.s3.unfinished)),
+            (dict(self.r2.files), dict(self.r2.uploads), dict(self.s3.files), dict(self.s3.uploads)),
             (dict(self.runs.started), list(self.runs.ended)),
         )
 
@@ -187,7 +191,7 @@ def test_only_what_was_an_orphan_hours_ago_is_removed(house: House) -> None:
     kept = house.keep()
     house.r2.files[GONE] = 9, "x", OLD
     house.s3.files[f"recordings/{GONE}"] = 9, "x", OLD
-    house.r2.unfinished["tenant_1/room_1/rec_gone/2/recording.mp4", "upload"] = OLD
+    house.r2.uploads["tenant_1/room_1/rec_gone/2/recording.mp4", "upload"] = OLD
     assert house.audited(repair=True).removed == []
     house.clock.advance(seconds=MIN_CONFIRMATION_INTERVAL.total_seconds() - 1)
     assert house.audited(repair=True).removed == []
@@ -197,7 +201,7 @@ def test_only_what_was_an_orphan_hours_ago_is_removed(house: House) -> None:
         (one.store, one.key, one.upload_id) for one in report.orphans
     ]
     assert len(report.removed) == 3
-    assert ([*house.r2.files], house.s3.files, house.r2.unfinished) == ([key_of(kept)], {}, {})
+    assert ([*house.r2.files], house.s3.files, house.r2.uploads) == ([key_of(kept)], {}, {})
     assert house.open_findings.get_all("tenant_1") == {}
     assert house.audited(repair=True).counts.total() == 0
 
@@ -262,7 +266,7 @@ def test_an_orphan_whose_owner_comes_while_we_look_stays(house: House) -> None:
 def test_files_of_a_tenant_without_any_recording_are_not_removed(house: House) -> None:
     """A table that was lost, or restored to an earlier day, looks the same."""
     kept = house.keep()
-    house.r2.unfinished[GONE, "upload"] = OLD
+    house.r2.uploads[GONE, "upload"] = OLD
     house.memory.purge(kept)
     for held in (False, True):
         report = house.audited(repair=True)
@@ -275,7 +279,7 @@ def test_files_of_a_tenant_without_any_recording_are_not_removed(house: House) -
 def test_what_is_young_may_still_be_stored(house: House) -> None:
     house.keep()
     house.r2.files[GONE] = 9, "x", NOON - MIN_ORPHAN_AGE
-    house.r2.unfinished[GONE, "upload"] = NOON - MIN_ORPHAN_AGE
+    house.r2.uploads[GONE, "upload"] = NOON - MIN_ORPHAN_AGE
     assert house.audited().orphans == []
     assert len(house.audited(min_age=MIN_ORPHAN_AGE - timedelta(seconds=1)).orphans) == 2
 
@@ -285,7 +289,7 @@ def test_what_a_recording_is_being_made_of_is_no_orphan(house: House) -> None:
         status=Status.PROCESSING, delivery_key="delivered/tenant_1/room_1/a.mp4", cloudflare_recording_id=None
     )
     house.recordings.add(working, lease_nonce=None)
-    house.r2.unfinished[f"tenant_1/room_1/{working.id}/1/recording.mp4", "upload"] = OLD
+    house.r2.uploads[f"tenant_1/room_1/{working.id}/1/recording.mp4", "upload"] = OLD
     house.r2.files["delivered/tenant_1/room_1/a.mp4"] = 9, "x", OLD
     assert house.audited().orphans == []
 
@@ -851,8 +855,8 @@ def test_a_cloudflare_that_has_failed_is_asked_no_more(house: House) -> None:
 def test_the_tenants_come_from_records_from_files_from_uploads_and_from_captures(house: House) -> None:
     house.r2.files |= dict.fromkeys(["b/r/x", "a%20b%2Fc/r/x", "delivered/c/r/x"], (1, "x", OLD))
     house.s3.files["recordings/d/r/x"] = 1, "x", OLD
-    house.r2.unfinished["e/r/x", "upload"] = OLD
-    house.s3.unfinished["recordings/f/r/x", "upload"] = OLD
+    house.r2.uploads["e/r/x", "upload"] = OLD
+    house.s3.uploads["recordings/f/r/x", "upload"] = OLD
     house.recordings.add(
         a_recording(tenant_id="g", status=Status.PROCESSING, cloudflare_recording_id=None), lease_nonce=None
     )
@@ -961,7 +965,7 @@ def large(house: House) -> None:
                 house.r2.files[key] = 5, "sum", OLD
         house.r2.files[f"{folder}/rec_gone/1/recording.mp4"] = 1, "x", OLD
         house.s3.files[f"recordings/{folder}/rec_gone/1/recording.mp4"] = 1, "x", OLD
-        house.r2.unfinished[f"{folder}/rec_gone/1/recording.mp4", "upload"] = OLD
+        house.r2.uploads[f"{folder}/rec_gone/1/recording.mp4", "upload"] = OLD
 
 
 def in_parts(house: House, monkeypatch: pytest.MonkeyPatch, **asked: Any) -> tuple[list[AuditResult], Report]:

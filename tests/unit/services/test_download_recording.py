@@ -22,7 +22,7 @@ def with_one(**changes: Any) -> tuple[World, Recording]:
     world = World()
     recording = a_recording(**changes)
     world.recordings.add(recording, lease_nonce=None)
-    world.cold.put("cold", b"film", content_type="video/mp4")
+    world.s3.put("cold", b"film", content_type="video/mp4")
     return world, recording
 
 
@@ -76,13 +76,13 @@ def in_vault(state: Any, **changes: Any) -> tuple[World, Recording]:
 
 def test_what_lies_in_cold_storage_is_not_had_and_not_asked_after() -> None:
     world, recording = in_vault("stored")
-    world.vault.arrive("cold", until=NOON + HOUR)
+    world.s3.finish_restore("cold", until=NOON + HOUR)
     assert world.download(recording) == Archived(recording)
 
 
 def test_what_is_on_its_way_is_not_had() -> None:
     world, recording = in_vault("restoring", expected_at=NOON + HOUR)
-    world.vault.state["cold"] = True, None
+    world.s3.restores["cold"] = True, None
     assert world.download(recording) == Archived(recording)
 
 
@@ -98,7 +98,7 @@ def test_what_is_on_its_way_is_not_had() -> None:
 )
 def test_a_copy_is_had_until_its_true_end(seconds: int, lasts: timedelta, wanted: timedelta) -> None:
     world, recording = in_vault("restored", restored_until=NOON + lasts)
-    world.vault.arrive("cold", until=NOON + lasts)
+    world.s3.finish_restore("cold", until=NOON + lasts)
     given = world.download(recording, seconds)
     assert isinstance(given, Ready)
     assert given.expires_at == NOON + wanted
@@ -109,17 +109,17 @@ def test_a_copy_is_had_until_its_true_end(seconds: int, lasts: timedelta, wanted
 def test_what_cold_storage_says_goes_before_what_we_remember(state: str) -> None:
     world, recording = in_vault(state, restored_until=NOON + HOUR if state == "restored" else None)
     assert world.download(recording) == Archived(recording)
-    world.vault.arrive("cold", until=NOON + 2 * HOUR)
+    world.s3.finish_restore("cold", until=NOON + 2 * HOUR)
     assert isinstance(world.download(recording), Ready)
     world.clock.advance(hours=2)
     assert world.download(recording) == Archived(recording)
-    world.cold.delete("cold")
+    world.s3.delete("cold")
     assert world.download(recording) == Archived(recording)
 
 
 def test_what_can_be_read_at_once_is_had_when_it_has_been_asked_for() -> None:
     world, recording = in_vault("stored")
-    world.vault.storage_class = "GLACIER_IR"
+    world.s3.storage_class = "GLACIER_IR"
     assert world.download(recording) == Archived(recording)
     asked = world.restore(recording, days=2)
     given = world.download(asked)

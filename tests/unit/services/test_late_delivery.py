@@ -35,13 +35,13 @@ def stored(world: World, **facts: Any) -> Recording:
     recording = a_recording(**told | facts)
     world.recordings.add(recording, lease_nonce=None)
     if recording.file is not None:
-        store = world.files if recording.file.store == "r2" else world.cold
+        store = world.r2 if recording.file.store == "r2" else world.s3
         store.put(recording.file.key, CONTENT, content_type="video/mp4")
     return world.recordings.get_including_deleted("tenant_1", recording.id)
 
 
 def delivered(world: World, content: bytes = CONTENT) -> None:
-    world.files.put(DELIVERED, content, content_type="video/mp4")
+    world.r2.put(DELIVERED, content, content_type="video/mp4")
 
 
 def in_archive(**facts: Any) -> dict[str, Any]:
@@ -58,10 +58,10 @@ def test_a_late_delivery_goes_with_the_next_full_sync(world: World, facts: dict[
     recording = stored(world, **facts)
     delivered(world)
     assert world.sync() == 0
-    assert DELIVERED not in world.files.objects
+    assert DELIVERED not in world.r2.objects
     assert world.batch_result.removed == 1
     assert world.recordings.get_including_deleted("tenant_1", recording.id) == recording
-    assert "fetched" in world.files.objects or "cold" in world.cold.objects
+    assert "fetched" in world.r2.objects or "cold" in world.s3.objects
 
 
 def test_only_the_full_sync_asks_and_asks_no_more_than_it_must(world: World) -> None:
@@ -69,16 +69,16 @@ def test_only_the_full_sync_asks_and_asks_no_more_than_it_must(world: World) -> 
     world.sync()
     delivered(world)
     world.clock.advance(minutes=5)
-    world.trap = Trap(9999, only="files")
+    world.trap = Trap(9999, only="store")
     world.sync()
     assert world.trap.calls == []
-    assert DELIVERED in world.files.objects
+    assert DELIVERED in world.r2.objects
     world.trap = Trap(9999, only="provider.get")
     world.clock.advance(days=1)
     world.sync()
     # Cloudflare is not asked about it.
     assert world.trap.calls == []
-    assert DELIVERED not in world.files.objects
+    assert DELIVERED not in world.r2.objects
 
 
 @pytest.mark.parametrize(
@@ -94,39 +94,39 @@ def test_what_may_be_needed_stays(world: World, facts: dict[str, Any]) -> None:
     stored(world, **facts)
     delivered(world)
     world.sync()
-    assert DELIVERED in world.files.objects
+    assert DELIVERED in world.r2.objects
 
 
 def test_a_delivery_that_holds_more_than_our_file_is_left_to_a_person(world: World) -> None:
     stored(world)
     delivered(world, CONTENT + b"and more")
     world.sync()
-    assert DELIVERED in world.files.objects
+    assert DELIVERED in world.r2.objects
 
 
 @pytest.mark.parametrize("facts", [{}, in_archive()], ids=["ready", "archived"])
 def test_a_delivery_stays_while_our_own_file_is_missing(world: World, facts: dict[str, Any]) -> None:
     recording = stored(world, **facts)
     assert recording.file is not None
-    (world.files if recording.file.store == "r2" else world.cold).delete(recording.file.key)
+    (world.r2 if recording.file.store == "r2" else world.s3).delete(recording.file.key)
     delivered(world)
     world.sync()
-    assert DELIVERED in world.files.objects
+    assert DELIVERED in world.r2.objects
 
 
 def test_a_file_of_another_size_than_was_stored_is_no_reason_to_delete(world: World) -> None:
     stored(world)
-    world.files.put("fetched", b"short", content_type="video/mp4")
+    world.r2.put("fetched", b"short", content_type="video/mp4")
     delivered(world)
     world.sync()
-    assert DELIVERED in world.files.objects
+    assert DELIVERED in world.r2.objects
 
 
 def test_what_was_delivered_nowhere_costs_one_question(world: World) -> None:
     stored(world)
-    world.trap = Trap(9999, only="files")
+    world.trap = Trap(9999, only="store")
     world.sync()
-    assert world.trap.calls == ["files.head"]
+    assert world.trap.calls == ["store.head"]
     assert replace(world.batch_result, queued=0).removed == 0
 
 

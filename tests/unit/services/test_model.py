@@ -242,7 +242,7 @@ class Model(World):
         assert recording.duration_seconds == provider_recording.duration_seconds
         assert recording.failure is None
         assert recording.file is not None
-        stores = {"r2": self.files, "s3": self.cold}
+        stores = {"r2": self.r2, "s3": self.s3}
         here = stores.pop(recording.file.store)
         assert here.head(recording.file.key) is not None
         assert (recording.file.store == "s3") == (recording.status is Status.ARCHIVED)

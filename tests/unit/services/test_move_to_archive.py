@@ -10,21 +10,16 @@ import pytest
 from recordings.domain.errors import AttemptReplaced, ChecksumMismatch, ConcurrentUpdate, SourceUnavailable
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Recording
+from recordings.domain.transfer import MULTIPART_THRESHOLD_BYTES, Attempt, TransferPlan, TransferResult
 from recordings.services.recordings.download_recording import Archived, Ready
-from recordings.services.transfer.move_to_archive import (
-    AbandonArchive,
-    ArchiveFence,
-    BeginArchive,
-    FinishArchive,
-    PlanArchive,
-)
-from recordings.services.transfer.transfer_file import SINGLE_BELOW, CompleteTransfer, Done, Plan, Work
+from recordings.services.transfer.archive import AbandonArchive, BeginArchive, FinishArchive
+from recordings.services.transfer.plan import PlanArchive
 from tests.support.builders import a_file, a_recording
 from tests.support.fakes import StoredReader
 from tests.unit.services.world import Killed, Trap, World
 
 SMALL = b"a film of a meeting"
-LARGE = bytes(range(256)) * (SINGLE_BELOW // 256) + b"end"  # two parts
+LARGE = bytes(range(256)) * (MULTIPART_THRESHOLD_BYTES // 256) + b"end"  # two parts
 
 
 class Store(World):
@@ -36,9 +31,9 @@ class Store(World):
         known = f"{crc32(content):08x}" if crc == "" else crc
         file = a_file(size_bytes=len(content), crc32=known, sha256="5" * 64, content_type="video/x-matroska")
         self.recordings.add(a_recording(status=Status.READY, file=file), lease_nonce=None)
-        self.files.put("key", content, content_type="video/mp4")
+        self.r2.put("key", content, content_type="video/mp4")
         self.moving = self.archive(self.now())
-        self.work = Work(tenant_id="tenant_1", recording_id=self.moving.id, attempt=1)
+        self.attempt = Attempt(tenant_id="tenant_1", recording_id=self.moving.id, attempt=1)
 
     def now(self) -> Recording:
         (recording,) = self.all()
@@ -48,27 +43,25 @@ class Store(World):
         """The bytes are where the recording says they are."""
         file = self.now().file
         assert file is not None
-        here = self.files if file.store == "r2" else self.cold
+        here = self.r2 if file.store == "r2" else self.s3
         assert here.objects[file.key][0] == self.content
 
     def assert_one_copy(self, provider: str) -> None:
         self.assert_readable()
         self.assert_sound()
-        stores = {"r2": self.files, "s3": self.cold}
+        stores = {"r2": self.r2, "s3": self.s3}
         assert {name: len(store.objects) for name, store in stores.items()} == {
             name: int(name == provider) for name in stores
         }
-        assert self.cold.uploaded == {}
+        assert self.s3.unfinished == {}
 
     def finish(self) -> FinishArchive:
-        ports = self.ports("recordings", "cold", "source", "links")
-        files = ports.pop("cold")
-        return FinishArchive(**ports, files=files, storage_class="GLACIER")
+        return FinishArchive(**self.ports("recordings", "store", "archive", "links"))
 
-    def plan(self) -> Plan | None:
-        return PlanArchive(
-            recordings=self.recordings, reader=StoredReader(self.files), files=self.cold, clock=self.clock
-        )(self.work)
+    def plan(self) -> TransferPlan | None:
+        return PlanArchive(recordings=self.recordings, source=StoredReader(self.r2), archive=self.s3, clock=self.clock)(
+            self.attempt
+        )
 
 
 @pytest.mark.parametrize("content", [SMALL, b"", LARGE], ids=["small", "empty", "large"])
@@ -78,10 +71,10 @@ def test_a_file_moves_and_the_recording_with_it(content: bytes) -> None:
     after = store.now()
     assert after.file is not None
     assert after.file == replace(after.file, store="s3", size_bytes=len(content), content_type="video/x-matroska")
-    assert store.cold.types[after.file.key] == "video/x-matroska"
+    assert store.s3.content_types[after.file.key] == "video/x-matroska"
     assert after.file.key.startswith(f"recordings/tenant_1/room_1/{after.id}/1/")
     assert (after.file.crc32, after.file.sha256) == (f"{crc32(content):08x}", "5" * 64)
-    assert after.file.etag == store.cold.objects[after.file.key][1]
+    assert after.file.etag == store.s3.objects[after.file.key][1]
     assert after.archive is not None
     assert (after.archive.state, after.archive.storage_class) == ("stored", "GLACIER")
     # Once for the copy that is the file now, once for R2 that was emptied.
@@ -166,7 +159,7 @@ def watch(store: Store) -> None:
 def test_a_source_that_was_damaged_is_not_archived(content: bytes) -> None:
     store = Store(content)
     store.content = damaged = bytes([content[0] ^ 1]) + content[1:]
-    store.files.put("key", damaged, content_type="video/mp4")
+    store.r2.put("key", damaged, content_type="video/mp4")
     assert store.move(store.moving) == "abandoned"
     after = store.now()
     assert (after.status, after.archived_at, after.archive) == (Status.READY, None, None)
@@ -174,7 +167,7 @@ def test_a_source_that_was_damaged_is_not_archived(content: bytes) -> None:
     assert after.archive_error.code == "archive_failed"
     assert after.file is not None
     assert after.file.store == "r2"
-    assert store.cold.uploaded == {}
+    assert store.s3.unfinished == {}
     store.assert_readable()
     store.assert_sound()
 
@@ -194,15 +187,15 @@ def test_a_move_abandoned_after_its_copy_was_stored_is_served_from_r2() -> None:
     store = Store()
     plan = store.plan()
     assert plan is not None
-    store.cold.put(plan["key"], SMALL, content_type="video/mp4")
-    abandon = AbandonArchive(recordings=store.recordings, clock=store.clock, copies=store.cold)
-    assert abandon(store.work) is Status.READY
+    store.s3.put(plan.key, SMALL, content_type="video/mp4")
+    abandon = AbandonArchive(recordings=store.recordings, clock=store.clock, archive=store.s3)
+    assert abandon(store.attempt) is Status.READY
     file = store.now().file
     assert file is not None
     assert (file.store, file.key) == ("r2", "key")
     store.assert_readable()
     # Nothing is left of it.
-    assert store.cold.objects == {}
+    assert store.s3.objects == {}
     again = store.archive(store.now())
     assert store.move(again) == "done"
     store.assert_one_copy("s3")
@@ -212,23 +205,23 @@ def test_what_a_run_that_died_had_begun_is_dropped_by_the_one_that_gives_up_with
     store = Store(LARGE)
     plan = store.plan()
     assert plan is not None
-    assert list(store.cold.uploaded) == [plan["upload_id"]]
+    assert list(store.s3.unfinished) == [plan.upload_id]
     store.abandon(store.moving)
     assert store.now().status is Status.READY
-    assert store.cold.uploaded == {}
+    assert store.s3.unfinished == {}
 
 
 def test_a_move_that_is_abandoned_when_it_has_moved_discards_nothing() -> None:
     store = Store()
     store.move(store.moving)
-    abandon = AbandonArchive(recordings=store.recordings, clock=store.clock, copies=store.cold)
-    assert abandon(store.work) is Status.ARCHIVED
+    abandon = AbandonArchive(recordings=store.recordings, clock=store.clock, archive=store.s3)
+    assert abandon(store.attempt) is Status.ARCHIVED
     store.assert_one_copy("s3")
 
 
 def test_a_file_that_is_missing_is_told_and_the_recording_is_ready_again() -> None:
     store = Store()
-    store.files.delete("key")
+    store.r2.delete("key")
     with pytest.raises(SourceUnavailable):
         store.plan()
     assert store.move(store.moving) == "abandoned"
@@ -238,17 +231,17 @@ def test_a_file_that_is_missing_is_told_and_the_recording_is_ready_again() -> No
 @pytest.mark.parametrize("damage", ["flipped", "short", "gone"])
 def test_a_copy_that_is_not_the_source_never_becomes_the_file(damage: str) -> None:
     store = Store(LARGE)
-    complete = store.cold.complete
+    complete = store.s3.complete_upload
 
     def bad(key: str, *given: Any) -> None:
         complete(key, *given)
-        content = store.cold.objects[key][0]
+        content = store.s3.objects[key][0]
         if damage == "gone":
-            store.cold.delete(key)
+            store.s3.delete(key)
         else:
-            store.cold.put(key, content[:-1] if damage == "short" else b"x" + content[1:], content_type="x")
+            store.s3.put(key, content[:-1] if damage == "short" else b"x" + content[1:], content_type="x")
 
-    store.cold.complete = bad  # type: ignore[method-assign, assignment]
+    store.s3.complete_upload = bad  # type: ignore[method-assign, assignment]
     assert store.move(store.moving) == "abandoned"
     file = store.now().file
     assert file is not None
@@ -262,22 +255,22 @@ def test_r2_is_not_emptied_when_the_copy_was_not_verified() -> None:
     plan = store.plan()
     assert plan is not None
     with pytest.raises(ChecksumMismatch):
-        store.finish()(store.work, plan, Done(etag=None, crc32="00000000", proven=True))
+        store.finish()(store.attempt, plan, TransferResult(etag=None, crc32="00000000", verified=True))
     store.assert_one_copy("r2")
 
 
 def test_a_run_of_another_attempt_changes_nothing() -> None:
     store = Store()
-    old = store.work
+    old = store.attempt
     plan = store.plan()
     assert plan is not None
     store.abandon(store.moving)
-    store.cold.put(plan["key"], SMALL, content_type="video/mp4")
+    store.s3.put(plan.key, SMALL, content_type="video/mp4")
     again = store.archive(store.now())
     assert BeginArchive(recordings=store.recordings)(old) is False
     with pytest.raises(AttemptReplaced):
-        store.finish()(old, plan, Done(etag=None, crc32=None, proven=True))
-    abandon = AbandonArchive(recordings=store.recordings, clock=store.clock, copies=store.cold)
+        store.finish()(old, plan, TransferResult(etag=None, crc32=None, verified=True))
+    abandon = AbandonArchive(recordings=store.recordings, clock=store.clock, archive=store.s3)
     assert abandon(old) is Status.ARCHIVED
     assert store.now() == again
     store.assert_readable()
@@ -288,11 +281,11 @@ def test_a_run_whose_move_is_over_moves_nothing() -> None:
     store.move(store.moving)
     begin = BeginArchive(recordings=store.recordings)
     assert store.plan() is None
-    assert begin(store.work) is True
-    store.finish()(store.work, None, None)
+    assert begin(store.attempt) is True
+    store.finish()(store.attempt, None, None)
     store.assert_one_copy("s3")
-    abandon = AbandonArchive(recordings=store.recordings, clock=store.clock, copies=store.cold)
-    assert abandon(store.work) is Status.ARCHIVED
+    abandon = AbandonArchive(recordings=store.recordings, clock=store.clock, archive=store.s3)
+    assert abandon(store.attempt) is Status.ARCHIVED
     store.assert_one_copy("s3")
 
 
@@ -302,10 +295,10 @@ def test_an_execution_whose_move_was_never_decided_moves_nothing(deleted: bool) 
     ready = a_recording(status=Status.READY, file=a_file(), version=3)
     store.memory.recordings["tenant_1", ready.id] = ready.deleted(at=store.clock()) if deleted else ready
     before = store.now()
-    assert BeginArchive(recordings=store.recordings)(store.work) is False
+    assert BeginArchive(recordings=store.recordings)(store.attempt) is False
     assert store.move(store.moving) == "nothing"
     assert store.now() == before
-    assert store.cold.objects == {}
+    assert store.s3.objects == {}
 
 
 def test_an_execution_of_an_attempt_that_is_over_drops_nothing_of_the_present_one() -> None:
@@ -313,12 +306,12 @@ def test_an_execution_of_an_attempt_that_is_over_drops_nothing_of_the_present_on
     store.abandon(store.moving)
     again = store.archive(store.now())
     present = PlanArchive(
-        recordings=store.recordings, reader=StoredReader(store.files), files=store.cold, clock=store.clock
-    )({**store.work, "attempt": again.archive_attempt})
+        recordings=store.recordings, source=StoredReader(store.r2), archive=store.s3, clock=store.clock
+    )(replace(store.attempt, attempt=again.archive_attempt))
     assert present is not None
     # The old one is at work still: its plan would abort the upload.
     assert store.plan() is None
-    assert list(store.cold.uploaded) == [present["upload_id"]]
+    assert list(store.s3.unfinished) == [present.upload_id]
 
 
 # ---------------------------------------------------------------- URLs that were given out of R2
@@ -343,10 +336,10 @@ def test_a_url_works_to_its_end_also_when_the_file_moves(when: str, seconds: int
     for _ in range(3):
         store.clock.advance(seconds=seconds / 3 - 1)
         store.sync()
-        assert store.files.objects["key"][0] == store.content
+        assert store.r2.objects["key"][0] == store.content
     store.clock.at = link.expires_at
     store.sync()
-    assert "key" in store.files.objects
+    assert "key" in store.r2.objects
     # Some minutes later nothing is left, and nothing is open.
     store.clock.advance(minutes=11)
     assert store.sync() == 1
@@ -374,7 +367,7 @@ def test_a_url_that_is_asked_for_while_the_move_ends_is_one_that_works_or_none_a
         trap.call = between  # type: ignore[method-assign]
         assert store.move(store.moving) == "done"
         if len(links) == 2:
-            assert isinstance(links[1], Archived) or "key" in store.files.objects, n
+            assert isinstance(links[1], Archived) or "key" in store.r2.objects, n
         store.trap = Trap(-1)
         store.clock.advance(hours=2)
         store.sync()
@@ -402,12 +395,12 @@ def test_a_change_in_between_is_read_again_until_it_is_told(times: int) -> None:
         save(before, after)
 
     store.recordings.save = busy  # type: ignore[method-assign]
-    abandon = AbandonArchive(recordings=store.recordings, clock=store.clock, copies=store.cold)
+    abandon = AbandonArchive(recordings=store.recordings, clock=store.clock, archive=store.s3)
     if times < 5:
-        assert abandon(store.work) is Status.READY
+        assert abandon(store.attempt) is Status.READY
     else:
         with pytest.raises(ConcurrentUpdate):
-            abandon(store.work)
+            abandon(store.attempt)
 
 
 def test_a_deleted_recording_is_moved_to_the_end_and_stays_deleted() -> None:
@@ -422,8 +415,6 @@ def test_a_sum_that_was_not_known_is_not_asked_for() -> None:
     store = Store(crc=None)
     plan = store.plan()
     assert plan is not None
-    assert plan["crc32"] is None
+    assert plan.crc32 is None
     assert store.move(store.moving) == "done"
-    fence = ArchiveFence(recordings=store.recordings)
-    complete = CompleteTransfer(files=store.cold, sums=store.sums, fence=fence)
-    assert complete(plan)["crc32"] == f"{crc32(SMALL):08x}"
+    assert store.now().file == replace(store.now().file or a_file(), crc32=f"{crc32(SMALL):08x}")

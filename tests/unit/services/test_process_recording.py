@@ -27,34 +27,33 @@ from recordings.domain.errors import (
 from recordings.domain.etag import of_parts
 from recordings.domain.lifecycle import Status
 from recordings.domain.media import Container, MediaFacts
+from recordings.domain.provider_recording import ProviderRecording
 from recordings.domain.recording import Failure, Recording
 from recordings.domain.storage_keys import attempt_key
-from recordings.services.transfer.admit_file import AdmitFile
-from recordings.services.transfer.process_recording import (
-    CloudflareUrl,
-    MarkFailed,
-    MarkStalled,
-    NoteCopied,
-    PlanTransfer,
-    ProcessingFence,
-)
-from recordings.services.transfer.transfer_file import (
+from recordings.domain.transfer import (
+    MAX_PARTS,
     MIB,
-    MOST_PARTS,
+    MULTIPART_THRESHOLD_BYTES,
     SEGMENT_BYTES,
-    SINGLE_BELOW,
-    CheckSegment,
-    CompleteTransfer,
-    CopySegment,
-    Done,
-    Plan,
-    VerifyTransfer,
-    Work,
+    Attempt,
+    Segment,
+    SourceFile,
+    TransferPlan,
+    TransferResult,
+    UploadState,
+    VerifiedFile,
     part_size_for,
     segments_for,
 )
-from tests.support.builders import a_file, a_verified_file
-from tests.support.fakes import MemoryPartSums, MemoryReader, md5
+from recordings.ports.storage import SourceReader
+from recordings.services.transfer.check import CheckSegment
+from recordings.services.transfer.complete import CompleteTransfer
+from recordings.services.transfer.copy import CopySegment
+from recordings.services.transfer.mark import MarkFailed, MarkReady, MarkStalled
+from recordings.services.transfer.plan import PlanTransfer
+from recordings.services.transfer.verify import VerifyTransfer
+from tests.support.builders import a_verified_file
+from tests.support.fakes import MemoryReader, md5
 from tests.unit.services.world import STALL_AFTER, Killed, World, facts_by_content
 
 CONTENT = bytes(range(256)) * 4  # 1,024 bytes: eleven parts of 100
@@ -72,63 +71,57 @@ class Job(World):
         self.clock.advance(minutes=1)
         self.recording = self.stop()
         self.cloudflare.upload("capture_1", seconds=60)
-        self.reader, self.sums = MemoryReader(content, **reader), MemoryPartSums()
-        self.work = Work(tenant_id="tenant_1", recording_id=self.recording.id, attempt=1)
+        self.reader = MemoryReader(content, **reader)
+        self.attempt = Attempt(tenant_id="tenant_1", recording_id=self.recording.id, attempt=1)
 
-    def plan(self, *, ranges: bool = True) -> Plan:
-        ports = self.ports("recordings", "provider", "files")
-        planned = PlanTransfer(**ports, reader=self.reader, read_media_facts=facts_by_content)
-        return planned(self.work, ranges=ranges)
-
-    @property
-    def fence(self) -> ProcessingFence:
-        return ProcessingFence(recordings=self.recordings)
+    def plan(self, *, ranges: bool = True) -> TransferPlan:
+        ports = self.ports("recordings", "provider", "store")
+        planned = PlanTransfer(**ports, source=self.reader, read_media_facts=facts_by_content)
+        return planned(self.attempt, ranges=ranges)
 
     def stalls(self, *, failed: bool = True) -> None:
-        MarkStalled(**self.ports("recordings", "files"), limits=self.limits)(self.work, failed=failed)
+        MarkStalled(**self.ports("recordings", "store"), limits=self.limits)(self.attempt, failed=failed)
 
-    def in_parts(self, part_size: int = 100) -> Plan:
+    def in_parts(self, part_size: int = 100) -> TransferPlan:
         """A plan of small parts, as for a file too large for this test."""
         plan = self.plan()
-        size, key = plan["size"], plan["key"]
-        parts = -(-size // part_size)
+        parts = -(-plan.size // part_size)
         half = max(1, parts // 2)
-        segments = [[1, half], [half + 1, parts]] if plan["ranges"] and parts > 1 else [[1, parts]]
-        upload_id = self.files.create_upload(key, content_type="video/mp4")
-        return Plan(**plan | {"part_size": part_size, "upload_id": upload_id, "segments": segments})
+        segments = (Segment(1, half), Segment(half + 1, parts)) if plan.ranges and parts > 1 else (Segment(1, parts),)
+        upload_id = self.r2.create_upload(plan.key, content_type="video/mp4")
+        return replace(plan, part_size=part_size, upload_id=upload_id, segments=segments)
 
-    def copy(self, plan: Plan, segment: list[int]) -> int:
-        ports = self.ports("recordings", "provider", "files")
-        locate = CloudflareUrl(recordings=ports["recordings"], provider=ports["provider"], clock=self.clock)
-        noted = NoteCopied(recordings=ports["recordings"])
-        made = {"locate": locate, "files": ports["files"], "reader": self.reader, "sums": self.sums}
-        return CopySegment(**made, fence=self.fence, progressing=noted)(self.work, plan, segment)
+    def copy(self, plan: TransferPlan, segment: Segment, source: SourceReader | None = None) -> int:
+        ports = self.ports("recordings", "provider", "store", "part_checksums")
+        return CopySegment(**ports, source=source or self.reader)(self.attempt, plan, segment)
 
-    def check_again(self, plan: Plan, segment: list[int]) -> int:
-        ports = self.ports("recordings", "provider", "files")
-        locate = CloudflareUrl(recordings=ports["recordings"], provider=ports["provider"], clock=self.clock)
-        made = {"locate": locate, "files": ports["files"], "reader": self.reader, "sums": self.sums}
-        return CheckSegment(**made, fence=self.fence)(self.work, plan, segment)
+    def check_again(self, plan: TransferPlan, segment: Segment, source: SourceReader | None = None) -> int:
+        ports = self.ports("recordings", "provider", "store", "part_checksums")
+        return CheckSegment(**ports, source=source or self.reader)(self.attempt, plan, segment)
 
-    def complete(self, plan: Plan, *, checked: bool = True) -> Done:
-        complete = CompleteTransfer(files=self.files, sums=self.sums, fence=self.fence)
-        return complete(plan, work=self.work, checked=checked)
+    def complete(self, plan: TransferPlan, *, checked: bool = True) -> TransferResult:
+        complete = CompleteTransfer(recordings=self.recordings, store=self.r2, part_checksums=self.part_checksums)
+        return complete(self.attempt, plan, checked=checked)
 
-    def verify(self, plan: Plan, done: Done, media: MediaFacts = FILM) -> dict[str, object]:
-        return VerifyTransfer(files=self.files, read_media_facts=lambda *_: media)(plan, done)
+    def verify(self, plan: TransferPlan, result: TransferResult, media: MediaFacts = FILM) -> VerifiedFile:
+        return VerifyTransfer(store=self.r2, read_media_facts=lambda *_: media)(plan, result)
 
-    def run(self, plan: Plan) -> dict[str, object]:
-        for segment in plan["segments"]:
+    def run(self, plan: TransferPlan) -> VerifiedFile:
+        for segment in plan.segments:
             self.copy(plan, segment)
-        done = self.complete(plan, checked=False)
-        if not done["proven"]:
-            for segment in plan["segments"]:
+        result = self.complete(plan, checked=False)
+        if not result.verified:
+            for segment in plan.segments:
                 self.check_again(plan, segment)
-            done = self.complete(plan)
-        return self.verify(plan, done)
+            result = self.complete(plan)
+        return self.verify(plan, result)
 
-    def stored(self, plan: Plan) -> bytes:
-        return self.files.objects[plan["key"]][0]
+    def reads(self, plan: TransferPlan) -> dict[int, int]:
+        """How often each part was read from the source."""
+        return {first // plan.part_size + 1: number for first, number in self.reader.reads.items()}
+
+    def stored(self, plan: TransferPlan) -> bytes:
+        return self.r2.objects[plan.key][0]
 
     def now(self) -> Recording:
         return self.recordings.get("tenant_1", self.recording.id)
@@ -137,42 +130,43 @@ class Job(World):
 # ---------------------------------------------------------------- the plan
 
 
-@pytest.mark.parametrize("size", [0, 1, SINGLE_BELOW - 1])
+@pytest.mark.parametrize("size", [0, 1, MULTIPART_THRESHOLD_BYTES - 1])
 def test_a_small_file_is_one_request(size: int) -> None:
     plan = Job(b"x" * size).plan()
-    assert (plan["size"], plan["upload_id"], plan["segments"]) == (size, "", [[1, 1]])
+    assert (plan.size, plan.upload_id, plan.segments) == (size, "", (Segment(1, 1),))
 
 
-@pytest.mark.parametrize(("size", "parts"), [(SINGLE_BELOW, 1), (SINGLE_BELOW + 1, 2)])
+@pytest.mark.parametrize(("size", "parts"), [(MULTIPART_THRESHOLD_BYTES, 1), (MULTIPART_THRESHOLD_BYTES + 1, 2)])
 def test_a_larger_file_is_an_upload_of_parts(size: int, parts: int) -> None:
     job = Job(b"x" * size)
     plan = job.plan()
-    assert plan["upload_id"] in job.files.uploaded
-    assert (plan["part_size"], plan["segments"]) == (SINGLE_BELOW, [[1, parts]])
+    assert plan.upload_id in job.r2.unfinished
+    assert (plan.part_size, plan.segments) == (MULTIPART_THRESHOLD_BYTES, (Segment(1, parts),))
 
 
-@pytest.mark.parametrize("size", [0, 1, SINGLE_BELOW, 144_000 * MIB, 144_000 * MIB + 1, 5 * 1024**2 * MIB])
+@pytest.mark.parametrize("size", [0, 1, MULTIPART_THRESHOLD_BYTES, 144_000 * MIB, 144_000 * MIB + 1, 5 * 1024**2 * MIB])
 def test_parts_are_equal_few_and_cover_the_file(size: int) -> None:
     part_size = part_size_for(size)
     segments = segments_for(size, part_size, ranges=True)
     assert part_size % MIB == 0
-    assert segments[0][0] == 1
-    assert segments[-1][1] <= MOST_PARTS
-    assert all(later[0] == earlier[1] + 1 for earlier, later in pairwise(segments))
-    assert (segments[-1][1] - 1) * part_size < max(size, 1) <= segments[-1][1] * part_size
-    assert all((last - first + 1) * part_size <= max(SEGMENT_BYTES, part_size) for first, last in segments)
+    assert segments[0].first == 1
+    assert segments[-1].last <= MAX_PARTS
+    assert all(later.first == earlier.last + 1 for earlier, later in pairwise(segments))
+    assert (segments[-1].last - 1) * part_size < max(size, 1) <= segments[-1].last * part_size
+    assert all(len(segment.numbers) * part_size <= max(SEGMENT_BYTES, part_size) for segment in segments)
 
 
 def test_a_source_without_ranges_is_one_run_however_long() -> None:
-    assert segments_for(10 * SEGMENT_BYTES, SINGLE_BELOW, ranges=False) == [[1, 10 * SEGMENT_BYTES // SINGLE_BELOW]]
+    whole = Segment(1, 10 * SEGMENT_BYTES // MULTIPART_THRESHOLD_BYTES)
+    assert segments_for(10 * SEGMENT_BYTES, MULTIPART_THRESHOLD_BYTES, ranges=False) == (whole,)
 
 
 def test_a_plan_made_again_drops_the_upload_before_it() -> None:
-    job = Job(b"x" * SINGLE_BELOW)
+    job = Job(b"x" * MULTIPART_THRESHOLD_BYTES)
     first, second = job.plan(), job.plan()
-    assert first["upload_id"] != second["upload_id"]
-    assert list(job.files.uploaded) == [second["upload_id"]]
-    assert first["key"] == second["key"]
+    assert first.upload_id != second.upload_id
+    assert list(job.r2.unfinished) == [second.upload_id]
+    assert first.key == second.key
 
 
 def test_each_attempt_writes_to_a_key_of_its_own_that_no_name_can_leave() -> None:
@@ -191,7 +185,7 @@ def test_a_plan_needs_a_url_that_is_there_and_alive() -> None:
     with pytest.raises(SourceUnavailable):
         job.plan()
     job.cloudflare.upload("capture_1")
-    assert job.plan()["size"] == len(CONTENT)
+    assert job.plan().size == len(CONTENT)
     job.clock.advance(days=7)
     with pytest.raises(SourceUnavailable):
         job.plan()
@@ -216,17 +210,19 @@ def test_planning_tells_how_much_there_is_to_do() -> None:
 
 
 @pytest.mark.parametrize("ranges", [True, False])
-@pytest.mark.parametrize("size", [0, 1, 1024, SINGLE_BELOW - 1, SINGLE_BELOW, SINGLE_BELOW + 1])
+@pytest.mark.parametrize(
+    "size", [0, 1, 1024, MULTIPART_THRESHOLD_BYTES - 1, MULTIPART_THRESHOLD_BYTES, MULTIPART_THRESHOLD_BYTES + 1]
+)
 def test_a_file_of_any_size_arrives_byte_for_byte(size: int, ranges: bool) -> None:
     content = (b"0123456789abcde" * (size // 15 + 1))[:size]
     job = Job(content, ranges=ranges)
     plan = job.plan()
     facts = job.run(plan)
     assert job.stored(plan) == content
-    assert (facts["size"], facts["crc32"]) == (size, f"{crc32(content):08x}")
-    assert facts["sha256"] == (sha256(content).hexdigest() if size < SINGLE_BELOW else None)
-    assert facts["etag"] == job.files.objects[plan["key"]][1]
-    assert job.files.uploaded == {}
+    assert (facts.size, facts.crc32) == (size, f"{crc32(content):08x}")
+    assert facts.sha256 == (sha256(content).hexdigest() if size < MULTIPART_THRESHOLD_BYTES else None)
+    assert facts.etag == job.r2.objects[plan.key][1]
+    assert job.r2.unfinished == {}
 
 
 @pytest.mark.parametrize("ranges", [True, False])
@@ -234,7 +230,7 @@ def test_a_file_of_any_size_arrives_byte_for_byte(size: int, ranges: bool) -> No
 def test_parts_of_any_size_make_the_same_file(part_size: int, ranges: bool) -> None:
     job = Job(ranges=ranges)
     plan = job.in_parts(part_size)
-    assert job.run(plan)["crc32"] == f"{crc32(CONTENT):08x}"
+    assert job.run(plan).crc32 == f"{crc32(CONTENT):08x}"
     assert job.stored(plan) == CONTENT
 
 
@@ -242,15 +238,15 @@ def test_parts_of_any_size_make_the_same_file(part_size: int, ranges: bool) -> N
 def test_every_task_may_be_repeated(ranges: bool) -> None:
     job = Job(ranges=ranges)
     plan = job.in_parts()
-    for segment in [*plan["segments"], *plan["segments"]]:
+    for segment in [*plan.segments, *plan.segments]:
         job.copy(plan, segment)
     first, second = job.complete(plan), job.complete(plan)
-    assert second["crc32"] == first["crc32"]
-    for segment in plan["segments"]:
+    assert second.crc32 == first.crc32
+    for segment in plan.segments:
         assert job.copy(plan, segment) == 0
     for done in (first, second, first):
-        assert job.verify(plan, done)["size"] == 1024
-    assert set(job.files.stored.values()) == {1}
+        assert job.verify(plan, done).size == 1024
+    assert set(job.r2.part_writes.values()) == {1}
     assert job.stored(plan) == CONTENT
 
 
@@ -264,60 +260,60 @@ def test_a_file_that_cloudflare_delivered_is_checked_and_not_copied() -> None:
     job = Job()
     (before,) = job.all()
     job.memory.recordings["tenant_1", before.id] = replace(before, delivery_key="delivered/x.mp4")
-    job.files.put("delivered/x.mp4", CONTENT, content_type="video/mp4")
+    job.r2.put("delivered/x.mp4", CONTENT, content_type="video/mp4")
     plan = job.plan()
-    assert (plan["key"], plan["size"], plan["segments"]) == ("delivered/x.mp4", 1024, [])
+    assert (plan.key, plan.size, plan.segments) == ("delivered/x.mp4", 1024, ())
     facts = job.run(plan)
-    assert (facts["crc32"], facts["sha256"]) == (f"{crc32(CONTENT):08x}", sha256(CONTENT).hexdigest())
+    assert (facts.crc32, facts.sha256) == (f"{crc32(CONTENT):08x}", sha256(CONTENT).hexdigest())
     assert job.reader.reads == {}
-    assert list(job.files.objects) == ["delivered/x.mp4"]
+    assert list(job.r2.objects) == ["delivered/x.mp4"]
 
 
 def test_a_large_file_that_cloudflare_delivered_is_read_for_its_checksum_and_not_copied() -> None:
-    content = bytes(range(256)) * (SINGLE_BELOW // 256) + b"end"
+    content = bytes(range(256)) * (MULTIPART_THRESHOLD_BYTES // 256) + b"end"
     job = Job()
     (before,) = job.all()
     job.memory.recordings["tenant_1", before.id] = replace(before, delivery_key="delivered/x.mp4")
-    etag = job.files.put("delivered/x.mp4", content, content_type="video/mp4")
+    etag = job.r2.put("delivered/x.mp4", content, content_type="video/mp4")
     job.cloudflare._change("capture_1", size_bytes=len(content))
     plan = job.plan()
-    assert (plan["key"], plan["segments"], plan["upload_id"]) == ("delivered/x.mp4", [[1, 2]], "")
+    assert (plan.key, plan.segments, plan.upload_id) == ("delivered/x.mp4", (Segment(1, 2),), "")
     progress = job.now().progress
     assert progress is not None
     assert (progress.step, progress.bytes_done, progress.bytes_total) == ("checking", 0, len(content))
     facts = job.run(plan)
-    assert (facts["crc32"], facts["sha256"], facts["etag"]) == (f"{crc32(content):08x}", None, etag)
-    assert (job.reader.reads, job.files.uploaded) == ({}, {})
-    assert job.copy(plan, [1, 2]) == 0
+    assert (facts.crc32, facts.sha256, facts.etag) == (f"{crc32(content):08x}", None, etag)
+    assert (job.reader.reads, job.r2.unfinished) == ({}, {})
+    assert job.copy(plan, Segment(1, 2)) == 0
     done = job.now().progress
     assert done is not None
     assert done.bytes_done == len(content)
 
 
 def test_a_file_that_is_delivered_after_all_leaves_nothing_of_the_copy_that_was_begun() -> None:
-    content = bytes(SINGLE_BELOW)
+    content = bytes(MULTIPART_THRESHOLD_BYTES)
     job = Job(content)
-    begun = job.plan()["upload_id"]
-    assert list(job.files.uploaded) == [begun]
+    begun = job.plan().upload_id
+    assert list(job.r2.unfinished) == [begun]
     (before,) = job.all()
     job.memory.recordings["tenant_1", before.id] = replace(before, delivery_key="delivered/x.mp4")
-    job.files.put("delivered/x.mp4", content, content_type="video/mp4")
+    job.r2.put("delivered/x.mp4", content, content_type="video/mp4")
     job.cloudflare._change("capture_1", size_bytes=len(content))
-    assert job.plan()["present"]
-    assert job.files.uploaded == {}
+    assert job.plan().present
+    assert job.r2.unfinished == {}
 
 
 def test_a_delivered_file_that_is_replaced_while_it_is_read_is_told() -> None:
-    content = bytes(SINGLE_BELOW)
+    content = bytes(MULTIPART_THRESHOLD_BYTES)
     job = Job()
     (before,) = job.all()
     job.memory.recordings["tenant_1", before.id] = replace(before, delivery_key="delivered/x.mp4")
-    job.files.put("delivered/x.mp4", content, content_type="video/mp4")
+    job.r2.put("delivered/x.mp4", content, content_type="video/mp4")
     job.cloudflare._change("capture_1", size_bytes=len(content))
     plan = job.plan()
-    job.files.put("delivered/x.mp4", content[:-1] + b"x", content_type="video/mp4")
+    job.r2.put("delivered/x.mp4", content[:-1] + b"x", content_type="video/mp4")
     with pytest.raises(SourceChanged):
-        job.copy(plan, [1, 1])
+        job.copy(plan, Segment(1, 1))
 
 
 def test_a_copy_tells_how_far_it_is_and_when_it_counts_as_stuck() -> None:
@@ -327,12 +323,12 @@ def test_a_copy_tells_how_far_it_is_and_when_it_counts_as_stuck() -> None:
     told = job.now().progress
     assert told is not None
     assert told.stuck_after == job.clock() + timedelta(minutes=15)
-    job.copy(plan, plan["segments"][0])
+    job.copy(plan, plan.segments[0])
     half = job.now().progress
     assert half is not None
     assert (half.bytes_done, half.bytes_total) == (500, 1024)
-    job.copy(plan, plan["segments"][0])
-    job.copy(plan, plan["segments"][1])
+    job.copy(plan, plan.segments[0])
+    job.copy(plan, plan.segments[1])
     whole = job.now().progress
     assert whole is not None
     assert whole.bytes_done == 1024
@@ -342,11 +338,11 @@ def test_a_file_that_was_delivered_in_part_is_fetched() -> None:
     job = Job()
     (before,) = job.all()
     job.memory.recordings["tenant_1", before.id] = replace(before, delivery_key="delivered/x.mp4")
-    job.files.put("delivered/x.mp4", CONTENT[:-1], content_type="video/mp4")
+    job.r2.put("delivered/x.mp4", CONTENT[:-1], content_type="video/mp4")
     job.cloudflare._change("capture_1", size_bytes=1024)
     plan = job.plan()
-    assert plan["key"] == attempt_key(before)
-    assert job.run(plan)["size"] == 1024
+    assert plan.key == attempt_key(before)
+    assert job.run(plan).size == 1024
     assert job.stored(plan) == CONTENT
 
 
@@ -370,17 +366,17 @@ def kill_after(n: int, method: Callable[..., object]) -> Callable[..., object]:
 def test_a_segment_killed_half_way_reads_nothing_twice_that_was_stored(n: int) -> None:
     job = Job()
     plan = job.in_parts()
-    first = plan["segments"][0]
-    note = job.sums.note
-    job.sums.note = kill_after(n, note)  # type: ignore[method-assign, assignment]
+    first = plan.segments[0]
+    note = job.part_checksums.store
+    job.part_checksums.store = kill_after(n, note)  # type: ignore[method-assign, assignment]
     with pytest.raises(Killed):
         job.copy(plan, first)
-    job.sums.note = note  # type: ignore[method-assign]
-    kept = set(job.sums.of(plan["upload_id"]))
+    job.part_checksums.store = note  # type: ignore[method-assign]
+    kept = set(job.part_checksums.get_all(plan.upload_id))
     assert kept
-    before = Counter(job.reader.reads)
+    before = Counter(job.reads(plan))
     copied = job.copy(plan, first)
-    again = {part for part, number in job.reader.reads.items() if number > before[part]}
+    again = {part for part, number in job.reads(plan).items() if number > before[part]}
     assert again.isdisjoint(kept)
     assert copied == len(again) == 5 - len(kept)
     job.run(plan)
@@ -392,25 +388,25 @@ def test_a_segment_killed_half_way_reads_nothing_twice_that_was_stored(n: int) -
 def test_a_part_stored_without_its_checksum_is_copied_again_and_fits(n: int, ranges: bool) -> None:
     job = Job(ranges=ranges)
     plan = job.in_parts()
-    upload = job.files.upload_part
-    job.files.upload_part = kill_after(n, upload)  # type: ignore[method-assign, assignment]
+    upload = job.r2.upload_part
+    job.r2.upload_part = kill_after(n, upload)  # type: ignore[method-assign, assignment]
     with pytest.raises(Killed):
-        job.copy(plan, plan["segments"][0])
-    job.files.upload_part = upload  # type: ignore[method-assign]
-    assert job.run(plan)["crc32"] == f"{crc32(CONTENT):08x}"
+        job.copy(plan, plan.segments[0])
+    job.r2.upload_part = upload  # type: ignore[method-assign]
+    assert job.run(plan).crc32 == f"{crc32(CONTENT):08x}"
     assert job.stored(plan) == CONTENT
 
 
 def test_a_completion_whose_answer_was_lost_is_verified_all_the_same() -> None:
     job = Job()
     plan = job.in_parts()
-    for segment in plan["segments"]:
+    for segment in plan.segments:
         job.copy(plan, segment)
-    complete = job.files.complete
-    job.files.complete = kill_after(1, complete)  # type: ignore[method-assign, assignment]
+    complete = job.r2.complete_upload
+    job.r2.complete_upload = kill_after(1, complete)  # type: ignore[method-assign, assignment]
     with pytest.raises(Killed):
         job.complete(plan)
-    assert job.verify(plan, job.complete(plan))["crc32"] == f"{crc32(CONTENT):08x}"
+    assert job.verify(plan, job.complete(plan)).crc32 == f"{crc32(CONTENT):08x}"
 
 
 @pytest.mark.parametrize("mib", [5, 8, 16, 20, 25, 32, 40, 50, 64])
@@ -419,7 +415,7 @@ def test_however_large_the_parts_a_copy_holds_little_at_once(mib: int) -> None:
     held, most, lock, job = 0, 0, threading.Lock(), Job()
 
     class Slow(MemoryReader):
-        def read(self, place: str, plan: Plan, first: int, last: int) -> bytes:
+        def read(self, location: str, file: SourceFile, first: int, last: int) -> bytes:
             nonlocal held, most
             with lock:
                 held += 1
@@ -432,45 +428,43 @@ def test_however_large_the_parts_a_copy_holds_little_at_once(mib: int) -> None:
     size = 12 * mib * MIB
     part_size = part_size_for(size, f'"{"0" * 32}-12"')
     assert part_size == mib * MIB
-    plan = job.in_parts() | {"size": size, "part_size": part_size}
-    copy = CopySegment(locate=lambda *_: "url", fence=job.fence, files=job.files, reader=Slow(), sums=job.sums)
-    assert copy(job.work, Plan(**plan), [1, 12]) == 12
+    plan = replace(job.in_parts(), size=size, part_size=part_size)
+    assert job.copy(plan, Segment(1, 12), Slow()) == 12
     assert most * 2 * part_size <= 160 * MIB
 
 
 class Expiring(MemoryReader):
-    """A reader for which only the URL that was given last may be read."""
+    """A reader for which only one URL may be read."""
 
-    fresh = "url 1"
-
-    def read(self, place: str, plan: Plan, first: int, last: int) -> bytes:
-        if place != self.fresh:
+    def read(self, location: str, file: SourceFile, first: int, last: int) -> bytes:
+        if location != "url 2":
             raise SourceDenied
-        return super().read(place, plan, first, last)
+        return super().read(location, file, first, last)
 
 
 @pytest.mark.parametrize("check", [False, True])
-def test_a_url_that_runs_out_within_a_segment_is_asked_for_once_and_not_for_every_part(check: bool) -> None:
-    job, asked = Job(), 0
+def test_a_url_that_expires_within_a_segment_is_requested_once_and_not_for_every_part(check: bool) -> None:
+    job, requests = Job(), 0
     plan = job.in_parts()
-    reader = Expiring(CONTENT)
-
-    def locate(*_: object) -> str:
-        nonlocal asked
-        asked += 1
-        # The first one has run out by the time it is used.
-        return f"url {asked - 1}"
-
     if check:
-        for segment in plan["segments"]:
+        for segment in plan.segments:
             job.copy(plan, segment)
-        again = CheckSegment(locate=locate, fence=job.fence, files=job.files, reader=reader, sums=job.sums)
-        assert again(job.work, plan, [1, 11]) == 0
+    get = job.cloudflare.get
+
+    def get_with_new_url(cloudflare_recording_id: str) -> ProviderRecording:
+        nonlocal requests
+        requests += 1
+        # The first one has expired by the time it is used.
+        return replace(get(cloudflare_recording_id), download_url=f"url {requests}")
+
+    job.cloudflare.get = get_with_new_url  # type: ignore[method-assign]
+    job.reader = Expiring(CONTENT)
+    if check:
+        assert job.check_again(plan, Segment(1, 11)) == 0
     else:
-        copy = CopySegment(locate=locate, fence=job.fence, files=job.files, reader=reader, sums=job.sums)
-        assert copy(job.work, plan, [1, 11]) == 11
-    assert asked == 2
-    assert reader.reads == Counter(range(1, 12))
+        assert job.copy(plan, Segment(1, 11)) == 11
+    assert requests == 2
+    assert job.reads(plan) == dict.fromkeys(range(1, 12), 1)
 
 
 @pytest.mark.parametrize("content", [CONTENT, CONTENT * 1000])
@@ -488,8 +482,8 @@ def test_what_was_damaged_on_its_way_to_storage_is_sent_again_and_not_read_again
 
         return sent
 
-    job.files.put = once(job.files.put, "put")  # type: ignore[method-assign]
-    job.files.upload_part = once(job.files.upload_part, "part")  # type: ignore[method-assign]
+    job.r2.put = once(job.r2.put, "put")  # type: ignore[method-assign]
+    job.r2.upload_part = once(job.r2.upload_part, "part")  # type: ignore[method-assign]
     job.run(plan)
     assert job.stored(plan) == content
     # The ETag proves nothing here: each part is read twice, however often it was sent.
@@ -503,17 +497,17 @@ def test_storage_that_damages_everything_is_told() -> None:
     def refuse(*_: object) -> str:
         raise ChecksumMismatch("what arrived is not what was sent")
 
-    job.files.upload_part = refuse  # type: ignore[method-assign, assignment]
+    job.r2.upload_part = refuse  # type: ignore[method-assign, assignment]
     with pytest.raises(ChecksumMismatch):
-        job.copy(plan, plan["segments"][0])
+        job.copy(plan, plan.segments[0])
 
 
 def test_a_store_that_tells_another_sum_of_the_whole_is_not_believed() -> None:
     job = Job()
     plan = job.in_parts()
-    for segment in plan["segments"]:
+    for segment in plan.segments:
         job.copy(plan, segment)
-    job.files.told = "00000000"
+    job.r2.whole_crc32 = "00000000"
     with pytest.raises(ChecksumMismatch):
         job.complete(plan)
 
@@ -521,18 +515,18 @@ def test_a_store_that_tells_another_sum_of_the_whole_is_not_believed() -> None:
 def test_missing_parts_are_told_and_not_papered_over() -> None:
     job = Job()
     plan = job.in_parts()
-    job.copy(plan, plan["segments"][0])
+    job.copy(plan, plan.segments[0])
     with pytest.raises(SourceUnavailable):
         job.complete(plan)
-    assert job.files.head(plan["key"]) is None
+    assert job.r2.head(plan.key) is None
 
 
 def test_an_upload_that_was_dropped_is_told() -> None:
     job = Job()
     plan = job.in_parts()
-    job.files.abort(plan["key"], plan["upload_id"])
+    job.r2.abort_upload(plan.key, plan.upload_id)
     with pytest.raises(SourceUnavailable):
-        job.copy(plan, plan["segments"][0])
+        job.copy(plan, plan.segments[0])
 
 
 # ---------------------------------------------------------------- bad bytes
@@ -545,8 +539,8 @@ def test_a_source_that_changed_since_the_plan_is_never_mixed(parts: bool, ranges
     plan = job.in_parts() if parts else job.plan()
     job.reader.etag = '"v2"'
     with pytest.raises(SourceChanged):
-        job.copy(plan, plan["segments"][0])
-    assert job.files.objects == {}
+        job.copy(plan, plan.segments[0])
+    assert job.r2.objects == {}
 
 
 def test_a_source_that_ignores_ranges_after_all_is_told() -> None:
@@ -554,7 +548,7 @@ def test_a_source_that_ignores_ranges_after_all_is_told() -> None:
     plan = job.in_parts()
     job.reader.ranges = False
     with pytest.raises(SourceUnavailable):
-        job.copy(plan, plan["segments"][0])
+        job.copy(plan, plan.segments[0])
 
 
 def etag_in_parts(content: bytes, part: int) -> str:
@@ -570,7 +564,7 @@ def test_a_bit_that_flips_on_its_way_from_the_source_in_a_small_file_is_mended(
     job = Job(etag=etag, ranges=ranges)
     plan = job.plan()
     job.reader.flips = [at]
-    assert job.run(plan)["crc32"] == f"{crc32(CONTENT):08x}"
+    assert job.run(plan).crc32 == f"{crc32(CONTENT):08x}"
     assert job.stored(plan) == CONTENT
 
 
@@ -578,7 +572,7 @@ def test_a_small_file_that_its_etag_proves_is_read_once_and_any_other_twice() ->
     for etag, times in ((f'"{md5(CONTENT)}"', 1), (etag_in_parts(CONTENT, MIB), 1), ('"v1"', 2), (None, 2)):
         job = Job(etag=etag)
         job.run(job.plan())
-        assert job.reader.reads == {1: times}
+        assert set(job.reader.reads.values()) == {times}
 
 
 @pytest.mark.parametrize("ranges", [True, False])
@@ -587,24 +581,24 @@ def test_a_small_file_that_was_made_of_parts_is_one_request_all_the_same(mib: in
     content = bytes(range(256)) * (11 * MIB // 256)
     job = Job(content, etag=etag_in_parts(content, mib * MIB), ranges=ranges)
     plan = job.plan()
-    assert (plan["segments"], plan["upload_id"]) == ([[1, 1]], "")
+    assert (plan.segments, plan.upload_id) == ((Segment(1, 1),), "")
     job.run(plan)
     assert job.stored(plan) == content
-    assert job.reader.reads == ({1: 1} if ranges else {})
+    assert set(job.reader.reads.values()) == ({1} if ranges else set())
 
 
 class Scripted(MemoryReader):
-    """A reader whose reads of each part give in turn what the script says; None stands for the true bytes."""
+    """A reader whose reads of each offset return in turn what the script says. None stands for the true bytes."""
 
     def __init__(self, content: bytes, script: dict[int, list[bytes | None]], **more: Any) -> None:
         super().__init__(content, **more)
         self.script = script
 
-    def read(self, place: str, plan: Plan, first: int, last: int) -> bytes:
-        true = super().read(place, plan, first, last)
-        left = self.script.get(first // plan["part_size"] + 1)
-        told = left.pop(0) if left else None
-        return true if told is None else told
+    def read(self, location: str, file: SourceFile, first: int, last: int) -> bytes:
+        true = super().read(location, file, first, last)
+        left = self.script.get(first)
+        scripted = left.pop(0) if left else None
+        return true if scripted is None else scripted
 
 
 BAD, WORSE = b"x" + CONTENT[1:], b"y" + CONTENT[1:]
@@ -614,7 +608,7 @@ BAD, WORSE = b"x" + CONTENT[1:], b"y" + CONTENT[1:]
 @pytest.mark.parametrize("script", [*product((BAD, WORSE, None), repeat=2), (BAD, BAD, None), (BAD, WORSE, None)])
 def test_the_read_that_fits_the_etag_wins_over_those_that_agree(script: tuple[bytes | None, ...], etag: str) -> None:
     job = Job(etag=etag)
-    job.reader = Scripted(CONTENT, {1: list(script)}, etag=etag)
+    job.reader = Scripted(CONTENT, {0: list(script)}, etag=etag)
     plan = job.plan()
     job.run(plan)
     assert job.stored(plan) == CONTENT
@@ -625,7 +619,7 @@ def test_an_etag_that_is_no_md5_of_the_bytes_holds_nothing_up() -> None:
     plan = job.plan()
     job.run(plan)
     assert job.stored(plan) == CONTENT
-    assert job.reader.reads == {1: 3}
+    assert set(job.reader.reads.values()) == {3}
 
 
 def test_a_small_file_whose_ranges_are_refused_is_read_whole() -> None:
@@ -641,9 +635,9 @@ def test_a_small_file_whose_ranges_are_refused_is_read_whole() -> None:
 
 
 def test_a_large_file_whose_ranges_are_refused_is_planned_as_one_stream() -> None:
-    job = Job(bytes(3 * SINGLE_BELOW))
+    job = Job(bytes(3 * MULTIPART_THRESHOLD_BYTES))
     plan = job.plan(ranges=False)
-    assert (plan["ranges"], plan["segments"]) == (False, [[1, 3]])
+    assert (plan.ranges, plan.segments) == (False, (Segment(1, 3),))
     job.reader.read = None  # type: ignore[method-assign, assignment]
     job.run(plan)
     assert job.stored(plan) == job.reader.content
@@ -668,7 +662,7 @@ def test_a_part_that_reads_disagree_about_is_never_stored_wrong_where_the_etag_c
         job.run(plan)
     except ChecksumMismatch:
         assert others or None not in script
-        assert job.files.objects == {}
+        assert job.r2.objects == {}
     else:
         assert job.stored(plan) == LONG
 
@@ -679,8 +673,8 @@ def test_three_reads_that_differ_store_nothing(ranges: bool) -> None:
     plan = job.plan()
     job.reader.flips = [7, 7, 7]
     with pytest.raises(ChecksumMismatch):
-        job.copy(plan, [1, 1])
-    assert job.files.objects == {}
+        job.copy(plan, Segment(1, 1))
+    assert job.r2.objects == {}
 
 
 def test_parts_that_make_the_sources_etag_are_read_once() -> None:
@@ -694,8 +688,8 @@ def test_parts_that_nothing_proves_are_read_once_more() -> None:
     job = Job()
     plan = job.in_parts()
     job.run(plan)
-    assert job.reader.reads == dict.fromkeys(range(1, 12), 2)
-    assert set(job.files.stored.values()) == {1}
+    assert job.reads(plan) == dict.fromkeys(range(1, 12), 2)
+    assert set(job.r2.part_writes.values()) == {1}
     assert job.stored(plan) == CONTENT
 
 
@@ -707,27 +701,27 @@ def test_a_bit_that_flips_on_its_way_from_the_source_is_found_and_its_part_alone
     job = Job(etag=etag)
     plan = job.in_parts()
     job.reader.flips = [at]
-    for segment in plan["segments"]:
+    for segment in plan.segments:
         job.copy(plan, segment)
-    assert not job.complete(plan, checked=False)["proven"]
-    assert job.files.objects == {}
-    assert sum(job.check_again(plan, segment) for segment in plan["segments"]) == 1
+    assert not job.complete(plan, checked=False).verified
+    assert job.r2.objects == {}
+    assert sum(job.check_again(plan, segment) for segment in plan.segments) == 1
     facts = job.verify(plan, job.complete(plan))
-    assert facts["crc32"] == f"{crc32(CONTENT):08x}"
+    assert facts.crc32 == f"{crc32(CONTENT):08x}"
     assert job.stored(plan) == CONTENT
     # The second read makes the ETag where that can be made; else a third has to agree with it.
-    assert job.reader.reads == dict.fromkeys(range(1, 12), 2) | {part: 3 if etag == '"v1"' else 2}
-    assert job.files.stored == dict.fromkeys(range(1, 12), 1) | {part: 2}
+    assert job.reads(plan) == dict.fromkeys(range(1, 12), 2) | {part: 3 if etag == '"v1"' else 2}
+    assert job.r2.part_writes == dict.fromkeys(range(1, 12), 1) | {part: 2}
 
 
 def test_a_bit_that_flips_in_the_second_read_alone_changes_nothing() -> None:
     job = Job()
     plan = job.in_parts()
-    for segment in plan["segments"]:
+    for segment in plan.segments:
         job.copy(plan, segment)
     job.reader.flips = [511]
-    assert [job.check_again(plan, segment) for segment in plan["segments"]] == [0, 0]
-    assert set(job.files.stored.values()) == {1}
+    assert [job.check_again(plan, segment) for segment in plan.segments] == [0, 0]
+    assert set(job.r2.part_writes.values()) == {1}
     job.verify(plan, job.complete(plan))
     assert job.stored(plan) == CONTENT
 
@@ -735,29 +729,29 @@ def test_a_bit_that_flips_in_the_second_read_alone_changes_nothing() -> None:
 def test_reads_that_keep_differing_are_told() -> None:
     job = Job()
     plan = job.in_parts()
-    job.copy(plan, plan["segments"][0])
+    job.copy(plan, plan.segments[0])
     job.reader.flips = [7, 7]
     with pytest.raises(ChecksumMismatch):
-        job.check_again(plan, plan["segments"][0])
+        job.check_again(plan, plan.segments[0])
 
 
 def test_a_stream_that_differs_from_the_one_before_is_told() -> None:
     job = Job(ranges=False)
     plan = job.in_parts()
     job.reader.flips = [511]
-    job.copy(plan, plan["segments"][0])
+    job.copy(plan, plan.segments[0])
     with pytest.raises(ChecksumMismatch):
-        job.check_again(plan, plan["segments"][0])
+        job.check_again(plan, plan.segments[0])
 
 
 def test_a_check_may_be_repeated_even_when_the_file_is_complete_and_wants_all_parts() -> None:
     job = Job()
     plan = job.in_parts()
     with pytest.raises(SourceUnavailable):
-        job.check_again(plan, plan["segments"][0])
+        job.check_again(plan, plan.segments[0])
     job.run(plan)
     reads = Counter(job.reader.reads)
-    assert job.check_again(plan, plan["segments"][0]) == 0
+    assert job.check_again(plan, plan.segments[0]) == 0
     assert job.reader.reads == reads
 
 
@@ -780,10 +774,10 @@ def test_a_size_that_will_not_do_is_not_taken(size: int, number: int) -> None:
 def test_a_bit_that_flips_in_our_storage_is_caught(at: int) -> None:
     job = Job()
     plan = job.plan()
-    job.copy(plan, plan["segments"][0])
-    content, etag = job.files.objects[plan["key"]]
+    job.copy(plan, plan.segments[0])
+    content, etag = job.r2.objects[plan.key]
     spoiled = content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
-    job.files.objects[plan["key"]] = spoiled, etag
+    job.r2.objects[plan.key] = spoiled, etag
     with pytest.raises(ChecksumMismatch):
         job.verify(plan, job.complete(plan))
 
@@ -791,9 +785,9 @@ def test_a_bit_that_flips_in_our_storage_is_caught(at: int) -> None:
 def test_a_part_that_is_not_the_one_that_was_read_is_caught() -> None:
     job = Job()
     plan = job.in_parts()
-    for segment in plan["segments"]:
+    for segment in plan.segments:
         job.copy(plan, segment)
-    parts = job.files.uploaded[plan["upload_id"]][1]
+    parts = job.r2.unfinished[plan.upload_id][1]
     parts[3] = bytes(100)
     with pytest.raises(ChecksumMismatch):
         job.verify(plan, job.complete(plan))
@@ -802,12 +796,11 @@ def test_a_part_that_is_not_the_one_that_was_read_is_caught() -> None:
 def test_a_whole_whose_checksum_is_known_beforehand_must_have_it() -> None:
     job = Job()
     plan = job.plan()
-    job.copy(plan, [1, 1])
-    plan["crc32"] = f"{crc32(CONTENT):08x}"
-    assert job.complete(plan)["crc32"] == plan["crc32"]
-    plan["crc32"] = "00000000"
+    job.copy(plan, Segment(1, 1))
+    known = f"{crc32(CONTENT):08x}"
+    assert job.complete(replace(plan, crc32=known)).crc32 == known
     with pytest.raises(ChecksumMismatch):
-        job.complete(plan)
+        job.complete(replace(plan, crc32="00000000"))
 
 
 @pytest.mark.parametrize("stored", [None, CONTENT[:-1], CONTENT + b"x", b""])
@@ -815,19 +808,19 @@ def test_an_object_of_another_size_or_none_is_caught(stored: bytes | None) -> No
     job = Job()
     plan = job.plan()
     if stored is not None:
-        job.files.put(plan["key"], stored, content_type="x")
+        job.r2.put(plan.key, stored, content_type="x")
     with pytest.raises(ChecksumMismatch):
-        job.verify(plan, Done(etag=None, crc32=None, proven=True))
+        job.verify(plan, TransferResult(etag=None, crc32=None, verified=True))
 
 
 def test_an_object_with_another_etag_is_caught() -> None:
     job = Job()
     plan = job.in_parts()
-    for segment in plan["segments"]:
+    for segment in plan.segments:
         job.copy(plan, segment)
     done = job.complete(plan)
     with pytest.raises(ChecksumMismatch):
-        job.verify(plan, Done(etag="0" * 32 + "-11", crc32=done["crc32"], proven=True))
+        job.verify(plan, TransferResult(etag="0" * 32 + "-11", crc32=done.crc32, verified=True))
 
 
 @pytest.mark.parametrize(
@@ -847,29 +840,29 @@ def test_an_object_with_another_etag_is_caught() -> None:
 def test_a_verified_file_comes_with_its_media_facts(media: MediaFacts, told: dict[str, object]) -> None:
     job = Job()
     plan = job.plan()
-    job.copy(plan, [1, 1])
+    job.copy(plan, Segment(1, 1))
     facts = job.verify(plan, job.complete(plan), media)
-    assert {name: facts[name] for name in told} == told
+    assert {name: getattr(facts, name) for name in told} == told
 
 
 def test_the_media_facts_of_a_small_file_take_no_request_of_their_own() -> None:
     job = Job()
     plan = job.plan()
-    job.copy(plan, [1, 1])
+    job.copy(plan, Segment(1, 1))
     reads: list[tuple[int, int]] = []
-    read = job.files.read
+    read = job.r2.read
 
     def counted(key: str, first: int, last: int, *, etag: str | None = None) -> bytes:
         reads.append((first, last))
         return read(key, first, last, etag=etag)
 
-    job.files.read = counted  # type: ignore[method-assign]
+    job.r2.read = counted  # type: ignore[method-assign]
 
     def read_media_facts(read_range: Callable[[int, int], bytes], size: int) -> MediaFacts:
         assert read_range(3, size - 1) == CONTENT[3:]
         return FILM
 
-    VerifyTransfer(files=job.files, read_media_facts=read_media_facts)(plan, job.complete(plan))
+    VerifyTransfer(store=job.r2, read_media_facts=read_media_facts)(plan, job.complete(plan))
     assert reads == [(0, len(CONTENT) - 1)]
 
 
@@ -884,7 +877,7 @@ def running() -> World:
 
 def test_a_file_that_is_there_is_told_at_once_and_keeps_no_token() -> None:
     job = Job()
-    assert job.check(job.recording) == {"state": "uploaded", "partial": False}
+    assert job.check(job.recording) == UploadState(state="uploaded")
     assert job.memory.tokens == {}
 
 
@@ -909,7 +902,7 @@ def test_a_file_that_comes_between_the_look_and_the_token_is_not_missed() -> Non
         world.cloudflare.upload("capture_1")
 
     world.recordings.store_task_token = and_upload  # type: ignore[method-assign, assignment]
-    assert world.check(recording) == {"state": "uploaded", "partial": False}
+    assert world.check(recording) == UploadState(state="uploaded")
     assert world.memory.tokens == {}
 
 
@@ -919,7 +912,7 @@ def test_a_file_that_never_comes_is_stalled_at_its_time_and_not_before() -> None
     world.clock.advance(seconds=STALL_AFTER.total_seconds() - 1)
     assert world.check(recording) is None
     world.clock.advance(seconds=1)
-    assert world.check(recording) == {"state": "stalled"}
+    assert world.check(recording) == UploadState(state="stalled")
 
 
 def test_a_capture_that_was_lost_fails_unless_its_bytes_can_be_had() -> None:
@@ -929,7 +922,7 @@ def test_a_capture_that_was_lost_fails_unless_its_bytes_can_be_had() -> None:
     with pytest.raises(ProviderRecordingFailed):
         world.check(recording)
     world.cloudflare.lose("capture_1", url="https://rest")
-    assert world.check(recording) == {"state": "uploaded", "partial": True}
+    assert world.check(recording) == UploadState(state="uploaded", partial=True)
 
 
 def test_a_capture_that_cloudflare_forgot_fails_when_a_second_look_confirms_it() -> None:
@@ -946,8 +939,8 @@ def test_a_capture_that_cloudflare_forgot_fails_when_a_second_look_confirms_it()
 
 def test_a_run_whose_recording_is_over_has_nothing_to_do() -> None:
     job = Job()
-    MarkFailed(recordings=job.recordings, clock=job.clock)(job.work, Failure("x", "y"))
-    assert job.check(job.recording) == {"state": "over"}
+    MarkFailed(recordings=job.recordings, clock=job.clock)(job.attempt, Failure("x", "y"))
+    assert job.check(job.recording) == UploadState(state="over")
 
 
 def test_a_failing_cloudflare_is_for_the_workflow_to_repeat() -> None:
@@ -966,9 +959,9 @@ def test_a_failing_cloudflare_is_for_the_workflow_to_repeat() -> None:
 
 
 def mark_ready(job: Job, seconds: int | None = 59) -> Status:
-    admit = AdmitFile(**job.ports("recordings", "provider", "files"), limits=job.limits)
-    found = a_verified_file(file=a_file(key="k", size_bytes=1024), duration_seconds=seconds)
-    return admit(job.work, found, errored=False)
+    mark = MarkReady(**job.ports("recordings", "provider", "store"), limits=job.limits)
+    found = a_verified_file(size=1024, duration=seconds)
+    return mark(job.attempt, found, key="k", errored=False)
 
 
 def test_a_stored_file_makes_the_recording_ready_with_cloudflares_duration() -> None:
@@ -1022,7 +1015,7 @@ def test_marks_may_be_repeated_and_the_first_end_stands() -> None:
     first = job.now()
     job.clock.advance(hours=1)
     assert mark_ready(job, 7) is Status.READY
-    assert MarkFailed(recordings=job.recordings, clock=job.clock)(job.work, Failure("x", "y")) is Status.READY
+    assert MarkFailed(recordings=job.recordings, clock=job.clock)(job.attempt, Failure("x", "y")) is Status.READY
     job.stalls()
     assert job.now() == first
     job.assert_sound()
@@ -1030,7 +1023,7 @@ def test_marks_may_be_repeated_and_the_first_end_stands() -> None:
 
 def test_a_failed_recording_tells_why_and_stays_failed() -> None:
     job = Job()
-    assert MarkFailed(recordings=job.recordings, clock=job.clock)(job.work, Failure("lost", "y")) is Status.FAILED
+    assert MarkFailed(recordings=job.recordings, clock=job.clock)(job.attempt, Failure("lost", "y")) is Status.FAILED
     assert mark_ready(job) is Status.FAILED
     assert job.now().failure == Failure("lost", "y")
     job.assert_sound()
@@ -1044,7 +1037,7 @@ def test_a_run_that_gave_up_leaves_a_flag_and_only_a_new_attempt_takes_it_away()
     stalled = job.now()
     assert (stalled.status, stalled.stalled, stalled.version) == (Status.PROCESSING, True, job.recording.version)
     # What the attempt wrote is gone: a late task of it must not make a file of that.
-    assert plan["key"] not in job.files.objects
+    assert plan.key not in job.r2.objects
     assert mark_ready(job) is Status.PROCESSING
     assert job.now() == stalled
     assert not stalled.recovered(at=job.clock()).stalled
@@ -1056,9 +1049,9 @@ def test_a_run_of_an_older_attempt_changes_nothing() -> None:
     after = before.recovered(at=job.clock())
     job.recordings.save(before, after)
     assert mark_ready(job) is Status.PROCESSING
-    assert MarkFailed(recordings=job.recordings, clock=job.clock)(job.work, Failure("x", "y")) is Status.PROCESSING
+    assert MarkFailed(recordings=job.recordings, clock=job.clock)(job.attempt, Failure("x", "y")) is Status.PROCESSING
     job.stalls()
-    assert job.check(job.recording) == {"state": "over"}
+    assert job.check(job.recording) == UploadState(state="over")
     assert job.now() == after
 
 

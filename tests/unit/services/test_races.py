@@ -60,7 +60,7 @@ def processing(world: World) -> Recording:
 
 def ready(world: World) -> Recording:
     world.recordings.add(READY, lease_nonce=None)
-    world.files.put("key", b"film", content_type="video/mp4")
+    world.r2.put("key", b"film", content_type="video/mp4")
     return READY
 
 
@@ -112,11 +112,11 @@ def outcome(world: World, answers: list[object]) -> Outcome:
         tuple(sorted(number for _, number in world.runs.started)),
         tuple(sorted(number for _, number in world.moves.started)),
         # The same copy asked for again is refused while it is on its way (S3 API reference, RestoreObject).
-        tuple(dict.fromkeys(world.vault.asked)),
+        tuple(dict.fromkeys(world.s3.restore_requests)),
         len(world.cloudflare.running()),
         len(world.cloudflare.captured),
-        tuple(sorted(world.files.objects)),
-        tuple(sorted(world.cold.objects)),
+        tuple(sorted(world.r2.objects)),
+        tuple(sorted(world.s3.objects)),
     )
     told = tuple("done" if isinstance(one, Recording) else type(one).__name__ for one in answers)
     return Outcome(told, tuple(records), outside)
@@ -235,7 +235,7 @@ def settled(world: World) -> None:
         assert moved == (one.status is Status.ARCHIVED)
         assert not one.archive_unfinished
     restoring = [one for one in everything(world) if one.archive is not None and one.archive.state == "restoring"]
-    assert bool(world.vault.asked) == bool(restoring)
+    assert bool(world.s3.restore_requests) == bool(restoring)
     world.assert_sound()
 
 

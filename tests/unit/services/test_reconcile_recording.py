@@ -181,7 +181,7 @@ def test_the_recording_itself_is_written_only_when_it_changes(world: World) -> N
 def test_bytes_that_may_lie_in_our_bucket_are_looked_for_before_giving_up(world: World) -> None:
     recording = stored(world)
     world.memory.recordings[recording.tenant_id, recording.id] = replace(recording, delivery_key="delivered/a.mp4")
-    world.files.put("delivered/a.mp4", b"film", content_type="video/mp4")
+    world.r2.put("delivered/a.mp4", b"film", content_type="video/mp4")
     after = world.reconcile()(None, stored(world), world.cloudflare.lose("capture_1"))
     assert after is not None
     assert after.status is Status.PROCESSING

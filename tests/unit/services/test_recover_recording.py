@@ -10,10 +10,9 @@ from recordings.domain.errors import ConcurrentUpdate, RecordingNotFound, Record
 from recordings.domain.lifecycle import Status
 from recordings.domain.reconciliation import LOST
 from recordings.domain.recording import Recording
+from recordings.domain.transfer import Attempt, UploadState
 from recordings.services.recordings.recover_recording import SAME_CALL
-from recordings.services.transfer.admit_file import AdmitFile
-from recordings.services.transfer.process_recording import MarkFailed, MarkStalled
-from recordings.services.transfer.transfer_file import Work
+from recordings.services.transfer.mark import MarkFailed, MarkReady, MarkStalled
 from tests.support.builders import a_recording, a_verified_file
 from tests.unit.services.world import Killed, Trap, World, attempt
 
@@ -110,14 +109,14 @@ def test_thirty_two_calls_at_the_same_moment_make_one_attempt(world: World) -> N
 
 def test_the_old_runs_tasks_change_nothing(world: World) -> None:
     old = stored(world)
-    work = Work(tenant_id="tenant_1", recording_id=old.id, attempt=1)
+    replaced = Attempt(tenant_id="tenant_1", recording_id=old.id, attempt=1)
     after = world.recover(old)
     ports = world.ports("recordings")
-    admit = AdmitFile(**world.ports("recordings", "provider", "files"), limits=world.limits)
-    assert admit(work, a_verified_file(), errored=False) is Status.PROCESSING
-    assert MarkFailed(**ports)(work, LOST) is Status.PROCESSING
-    MarkStalled(**world.ports("recordings", "files"), limits=world.limits)(work)
-    assert world.check(old) == {"state": "over"}
+    mark_ready = MarkReady(**world.ports("recordings", "provider", "store"), limits=world.limits)
+    assert mark_ready(replaced, a_verified_file(), key="key", errored=False) is Status.PROCESSING
+    assert MarkFailed(**ports)(replaced, LOST) is Status.PROCESSING
+    MarkStalled(**world.ports("recordings", "store"), limits=world.limits)(replaced)
+    assert world.check(old) == UploadState(state="over")
     assert world.process(old, zombie=True) == "over"
     assert stored(world) == after
     assert world.process(after) == "ready"

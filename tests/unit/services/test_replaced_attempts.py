@@ -13,13 +13,15 @@ from recordings.domain.errors import AttemptReplaced
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Progress, Recording
 from recordings.domain.storage_keys import archive_key, attempt_key
-from recordings.services.transfer import transfer_file
-from recordings.services.transfer.admit_file import AdmitFile
-from recordings.services.transfer.move_to_archive import ArchiveFence, NoteMoved
-from recordings.services.transfer.process_recording import MarkFailed, NoteCopied, PlanTransfer, ProcessingFence
-from recordings.services.transfer.transfer_file import CheckSegment, CompleteTransfer, CopySegment, Work
+from recordings.domain.transfer import MULTIPART_THRESHOLD_BYTES, Attempt, Segment
+from recordings.services.transfer.attempts import add_progress, get_moving, get_waiting
+from recordings.services.transfer.check import CheckSegment
+from recordings.services.transfer.complete import CompleteTransfer
+from recordings.services.transfer.copy import PROGRESS_INTERVAL_BYTES, CopySegment
+from recordings.services.transfer.mark import MarkFailed, MarkReady
+from recordings.services.transfer.plan import PlanTransfer, abort_uploads
 from tests.support.builders import a_file, a_recording, a_verified_file
-from tests.support.fakes import MemoryFiles, MemoryReader
+from tests.support.fakes import MemoryObjectStore, MemoryReader
 from tests.unit.services.world import CONTENT, Killed, Trap, World, facts_by_content
 
 # Told apart from what the new attempt stores.
@@ -48,8 +50,10 @@ class Meanwhile(Trap):
 class Interrupted:
     """The old attempt's execution, with the new attempt come as far as `stage` at its n-th call."""
 
-    def __init__(self, stage: str, *, page: bool) -> None:
+    def __init__(self, stage: str, *, page: bool, large: bool) -> None:
         self.world = World()
+        if large:
+            self.world.multipart_threshold_bytes = 10
         self.stage = stage
         self.new: Recording | None = None
         self.seen: tuple[object, ...] = ()
@@ -68,7 +72,7 @@ class Interrupted:
             self.new = world.recover(self.old)
             if self.stage == "copying":
                 # It dies just before its file is complete; its execution tries again later.
-                world.trap, world.repeats = Trap(0, Killed(), only="files.complete"), False
+                world.trap, world.repeats = Trap(0, Killed(), only="store.complete_upload"), False
                 with pytest.raises(Killed):
                     world.process(self.new)
                 world.repeats = True
@@ -80,12 +84,12 @@ class Interrupted:
 
     def picture(self) -> tuple[object, ...]:
         """All that is the new attempt's, or the recording's."""
-        files = self.world.files
+        files = self.world.r2
         prefix = attempt_key(self.now())
         return (
             self.now(),
             {key: file for key, file in files.objects.items() if key.startswith(prefix)},
-            {name: (key, dict(parts)) for name, (key, parts) in files.uploaded.items() if key.startswith(prefix)},
+            {name: (key, dict(parts)) for name, (key, parts) in files.unfinished.items() if key.startswith(prefix)},
             dict(self.world.memory.tokens),
             dict(self.world.cloudflare.captured),
         )
@@ -106,9 +110,8 @@ def run_old(interrupted: Interrupted, n: int, *, after: bool) -> bool:
 
 
 @pytest.fixture
-def in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """These small files are made of parts, and no time goes into tidying the memory between them."""
-    monkeypatch.setattr(transfer_file, "SINGLE_BELOW", 10)
+def without_garbage_collection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A garbage collection before each of thousands of small segments would take most of the time."""
     monkeypatch.setattr("gc.collect", lambda: 0)
 
 
@@ -129,10 +132,10 @@ def test_an_attempt_that_is_overtaken_at_any_call_changes_nothing_of_the_new_one
     stage: str, page: bool, large: bool, after: bool, request: pytest.FixtureRequest
 ) -> None:
     if large:
-        request.getfixturevalue("in_parts")
+        request.getfixturevalue("without_garbage_collection")
     n, overtaken = 0, 0
     while True:
-        interrupted = Interrupted(stage, page=page)
+        interrupted = Interrupted(stage, page=page, large=large)
         if not run_old(interrupted, n, after=after):
             break
         n += 1
@@ -148,7 +151,7 @@ def test_an_attempt_that_is_overtaken_at_any_call_changes_nothing_of_the_new_one
         assert (end.status, end.attempt, end.partial) == (Status.READY, 2, False)
         assert end.file is not None
         assert end.file.key == attempt_key(end)
-        assert interrupted.world.files.objects[end.file.key][0] == CONTENT
+        assert interrupted.world.r2.objects[end.file.key][0] == CONTENT
         interrupted.world.assert_sound()
     assert overtaken > 8
 
@@ -158,11 +161,12 @@ class InterruptedMove:
 
     def __init__(self, stage: str) -> None:
         self.world, self.stage = World(), stage
+        self.world.multipart_threshold_bytes = 10
         self.new: Recording | None = None
         self.seen: tuple[object, ...] = ()
         ready = a_recording(status=Status.READY, id="rec_" + "0" * 26, file=a_file(key="k", size_bytes=len(CONTENT)))
         self.world.recordings.add(ready, lease_nonce=None)
-        self.world.files.put("k", CONTENT, content_type="video/mp4")
+        self.world.r2.put("k", CONTENT, content_type="video/mp4")
         self.old = self.world.archive(ready)
 
     def overtake(self) -> None:
@@ -174,7 +178,7 @@ class InterruptedMove:
             world.abandon(self.old)
             self.new = world.archive(self.now())
             if self.stage == "copying":
-                world.trap, world.repeats = Trap(0, Killed(), only="cold.complete"), False
+                world.trap, world.repeats = Trap(0, Killed(), only="archive.complete_upload"), False
                 with pytest.raises(Killed):
                     world.move(self.new)
                 world.repeats = True
@@ -185,10 +189,10 @@ class InterruptedMove:
         self.seen = self.picture()
 
     def picture(self) -> tuple[object, ...]:
-        now, cold = self.now(), self.world.cold
+        now, cold = self.now(), self.world.s3
         key = archive_key(now, now.archive_attempt)
-        uploads = {name: (at, dict(parts)) for name, (at, parts) in cold.uploaded.items() if at == key}
-        return now, cold.objects.get(key), uploads, dict(self.world.files.objects)
+        uploads = {name: (at, dict(parts)) for name, (at, parts) in cold.unfinished.items() if at == key}
+        return now, cold.objects.get(key), uploads, dict(self.world.r2.objects)
 
     def now(self) -> Recording:
         (recording,) = self.world.all()
@@ -198,7 +202,7 @@ class InterruptedMove:
 @pytest.mark.parametrize("stage", ["stored", "copying", "moved"])
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_move_that_is_overtaken_at_any_call_changes_nothing_of_the_new_one(
-    stage: str, after: bool, in_parts: None
+    stage: str, after: bool, without_garbage_collection: None
 ) -> None:
     n, overtaken = 0, 0
     while True:
@@ -222,18 +226,18 @@ def test_a_move_that_is_overtaken_at_any_call_changes_nothing_of_the_new_one(
         end = interrupted.now()
         assert (end.status, end.moving, end.archive_attempt) == (Status.ARCHIVED, False, 2)
         assert end.file is not None
-        assert world.cold.objects[end.file.key][0] == CONTENT
-        assert world.files.objects == {}
+        assert world.s3.objects[end.file.key][0] == CONTENT
+        assert world.r2.objects == {}
         world.assert_sound()
     assert overtaken > 8
 
 
 def test_uploads_of_later_attempts_and_of_others_are_left_alone() -> None:
-    files = MemoryFiles()
+    files = MemoryObjectStore()
     names = [f"t/r/rec_1/{attempt}/recording.mp4" for attempt in (1, 2, 3, 10)] + ["t/r/rec_10/1/x", "t/r/rec_1/x/y"]
     uploads = {name: files.create_upload(name, content_type="x") for name in names}
-    transfer_file.drop_unfinished(files, "t/r/rec_1/", until=2)
-    assert list(files.uploaded) == [uploads[name] for name in names[2:]]
+    abort_uploads(files, "t/r/rec_1/", until=2)
+    assert list(files.unfinished) == [uploads[name] for name in names[2:]]
 
 
 def test_a_token_of_an_older_attempt_neither_replaces_nor_takes_that_of_a_newer_one() -> None:
@@ -253,28 +257,28 @@ def test_a_token_of_an_older_attempt_neither_replaces_nor_takes_that_of_a_newer_
 class Fenced:
     """A plan of attempt 1, its parts copied, and the tasks of that attempt; `overtake` starts attempt 2."""
 
-    def __init__(self, *, large: bool) -> None:
+    def __init__(self, *, large: bool, progress_interval_bytes: int = PROGRESS_INTERVAL_BYTES) -> None:
         self.world = World()
         self.world.start()
         self.world.clock.advance(minutes=1)
         self.recording = self.world.stop()
         self.world.cloudflare.upload("capture_1")
-        self.work = Work(tenant_id="tenant_1", recording_id=self.recording.id, attempt=1)
+        self.attempt = Attempt(tenant_id="tenant_1", recording_id=self.recording.id, attempt=1)
         self.reader = MemoryReader(CONTENT)
-        ports = self.world.ports("recordings", "provider", "files")
-        planned = PlanTransfer(**ports, reader=self.reader, read_media_facts=facts_by_content)
-        self.plan = planned(self.work)
-        assert bool(self.plan["upload_id"]) == large
-        recordings = ports["recordings"]
-        self.made: dict[str, Any] = {
-            "locate": lambda *_: "url",
-            "fence": ProcessingFence(recordings=recordings),
-            "files": self.world.files,
-            "reader": self.reader,
-            "sums": self.world.sums,
-        }
+        ports = self.world.ports("recordings", "provider", "store")
+        self.plan_transfer = PlanTransfer(
+            **ports,
+            source=self.reader,
+            read_media_facts=facts_by_content,
+            multipart_threshold_bytes=10 if large else MULTIPART_THRESHOLD_BYTES,
+        )
+        self.plan = self.plan_transfer(self.attempt)
+        assert bool(self.plan.upload_id) == large
+        ports = self.world.ports("recordings", "provider", "store", "part_checksums")
+        self.copy = CopySegment(**ports, source=self.reader, progress_interval_bytes=progress_interval_bytes)
+        self.check = CheckSegment(**ports, source=self.reader)
         self.complete = CompleteTransfer(
-            files=self.world.files, sums=self.world.sums, fence=ProcessingFence(recordings=recordings)
+            recordings=self.world.recordings, store=self.world.r2, part_checksums=self.world.part_checksums
         )
 
     def overtake(self) -> Recording:
@@ -282,17 +286,19 @@ class Fenced:
 
 
 @pytest.mark.parametrize("how", ["replaced", "failed"])
-def test_a_segment_of_an_attempt_that_is_over_reads_and_stores_nothing(how: str, in_parts: None) -> None:
+def test_a_segment_of_an_attempt_that_is_over_reads_and_stores_nothing(
+    how: str, without_garbage_collection: None
+) -> None:
     fenced = Fenced(large=True)
     if how == "replaced":
         fenced.overtake()
     else:
-        MarkFailed(**fenced.world.ports("recordings"))(fenced.work, FILE_INVALID)
-    for task in (CopySegment(**fenced.made), CheckSegment(**fenced.made)):
+        MarkFailed(**fenced.world.ports("recordings"))(fenced.attempt, FILE_INVALID)
+    for task in (fenced.copy, fenced.check):
         with pytest.raises(AttemptReplaced):
-            task(fenced.work, fenced.plan, [1, 1])
+            task(fenced.attempt, fenced.plan, Segment(1, 1))
     assert fenced.reader.reads == {}
-    assert fenced.world.sums.noted == {}
+    assert fenced.world.part_checksums.stored == {}
 
 
 def test_a_small_file_whose_attempt_is_replaced_while_it_is_read_is_not_stored() -> None:
@@ -306,55 +312,48 @@ def test_a_small_file_whose_attempt_is_replaced_while_it_is_read_is_not_stored()
 
     fenced.reader.read = and_overtake  # type: ignore[method-assign, assignment]
     with pytest.raises(AttemptReplaced):
-        CopySegment(**fenced.made)(fenced.work, fenced.plan, [1, 1])
-    assert fenced.world.files.objects == {}
+        fenced.copy(fenced.attempt, fenced.plan, Segment(1, 1))
+    assert fenced.world.r2.objects == {}
 
 
-def test_a_replaced_attempt_completes_nothing(in_parts: None) -> None:
+def test_a_replaced_attempt_completes_nothing(without_garbage_collection: None) -> None:
     fenced = Fenced(large=True)
-    CopySegment(**fenced.made)(fenced.work, fenced.plan, [1, 1])
+    fenced.copy(fenced.attempt, fenced.plan, Segment(1, 1))
     fenced.overtake()
     with pytest.raises(AttemptReplaced):
-        fenced.complete(fenced.plan, work=fenced.work)
-    assert fenced.world.files.objects == {}
-    # An execution of an older release does not say whose attempt it is.
-    assert fenced.complete(fenced.plan)["proven"]
+        fenced.complete(fenced.attempt, fenced.plan, checked=True)
+    assert fenced.world.r2.objects == {}
 
 
-def test_a_copy_that_goes_on_for_long_asks_now_and_then_whether_it_is_still_wanted(
-    in_parts: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(transfer_file, "NOTED_EVERY", 1)
-    fenced = Fenced(large=True)
-    upload = fenced.world.files.upload_part
+def test_a_copy_that_goes_on_for_long_asks_now_and_then_whether_it_is_still_wanted() -> None:
+    fenced = Fenced(large=True, progress_interval_bytes=1)
+    upload = fenced.world.r2.upload_part
 
     def and_overtake(*given: Any) -> str:
         fenced.overtake()
         return upload(*given)
 
-    fenced.world.files.upload_part = and_overtake  # type: ignore[method-assign, assignment]
+    fenced.world.r2.upload_part = and_overtake  # type: ignore[method-assign, assignment]
     with pytest.raises(AttemptReplaced):
-        CopySegment(**fenced.made)(fenced.work, fenced.plan, [1, 1])
+        fenced.copy(fenced.attempt, fenced.plan, Segment(1, 1))
 
 
 def test_a_new_plan_removes_what_older_attempts_left_and_nothing_else() -> None:
     fenced = Fenced(large=False)
     after = fenced.overtake()
-    files, old = fenced.world.files, attempt_key(fenced.recording)
+    files, old = fenced.world.r2, attempt_key(fenced.recording)
     others = [attempt_key(replace(after, id=f"{after.id}0")), attempt_key(replace(after, attempt=3)), "delivered/t/r/x"]
     for key in (old, *others):
         files.put(key, b"left", content_type="x")
-    ports = fenced.world.ports("recordings", "provider", "files")
-    planned = PlanTransfer(**ports, reader=fenced.reader, read_media_facts=facts_by_content)
     with pytest.raises(AttemptReplaced):
-        planned(fenced.work)
+        fenced.plan_transfer(fenced.attempt)
     assert old in files.objects
-    planned({**fenced.work, "attempt": 2})
+    fenced.plan_transfer(replace(fenced.attempt, attempt=2))
     assert sorted(files.objects) == sorted(others)
 
 
 def test_a_replaced_copy_notes_no_progress_of_the_move_that_came_after_it() -> None:
-    for note, status in ((NoteCopied, Status.ARCHIVED), (NoteMoved, Status.PROCESSING)):
+    for get_current, status in ((get_waiting, Status.ARCHIVED), (get_moving, Status.PROCESSING)):
         world = World()
         moving = a_recording(
             status=status,
@@ -363,9 +362,16 @@ def test_a_replaced_copy_notes_no_progress_of_the_move_that_came_after_it() -> N
             progress=Progress(step="copying", attempt=1, bytes_done=0, bytes_total=9),
         )
         world.recordings.add(moving, lease_nonce=None)
-        note(recordings=world.recordings)(Work(tenant_id="tenant_1", recording_id=moving.id, attempt=1), 5)
+        add_progress(
+            world.recordings,
+            Attempt(tenant_id="tenant_1", recording_id=moving.id, attempt=1),
+            5,
+            get_current=get_current,
+        )
         assert world.all() == [moving]
-        note(recordings=world.recordings)(Work(tenant_id="tenant_1", recording_id="rec_x", attempt=1), 5)
+        add_progress(
+            world.recordings, Attempt(tenant_id="tenant_1", recording_id="rec_x", attempt=1), 5, get_current=get_current
+        )
 
 
 @pytest.mark.parametrize(("moving", "attempt", "fenced"), [(True, 1, False), (True, 2, True), (False, 1, True)])
@@ -375,9 +381,9 @@ def test_a_move_is_wanted_while_it_is_the_present_one(moving: bool, attempt: int
     world.recordings.add(
         a_recording(status=Status.ARCHIVED, archive=archive, archive_attempt=attempt), lease_nonce=None
     )
-    work = Work(tenant_id="tenant_1", recording_id=world.all()[0].id, attempt=1)
+    first = Attempt(tenant_id="tenant_1", recording_id=world.all()[0].id, attempt=1)
     with pytest.raises(AttemptReplaced) if fenced else nullcontext():
-        ArchiveFence(recordings=world.recordings)(work)
+        get_moving(world.recordings, first)
 
 
 def test_a_check_that_is_overtaken_leaves_the_token_of_the_new_attempt() -> None:
@@ -400,11 +406,11 @@ def test_a_check_that_is_overtaken_leaves_the_token_of_the_new_attempt() -> None
 def test_a_decision_that_is_taken_twice_at_the_same_moment_is_stored_once() -> None:
     fenced = Fenced(large=False)
     world = fenced.world
-    admit = AdmitFile(**world.ports("recordings", "provider", "files"), limits=world.limits)
-    found = a_verified_file(is_media=False)
-    world.trap = Meanwhile(1, lambda: admit(fenced.work, found, errored=False), after=False)
-    racing = AdmitFile(**world.ports("recordings", "provider", "files"), limits=world.limits)
+    mark = MarkReady(**world.ports("recordings", "provider", "store"), limits=world.limits)
+    found = a_verified_file(content_type="application/octet-stream")
+    world.trap = Meanwhile(1, lambda: mark(fenced.attempt, found, key="key", errored=False), after=False)
+    racing = MarkReady(**world.ports("recordings", "provider", "store"), limits=world.limits)
     world.clock.advance(minutes=1)
-    assert racing(fenced.work, found, errored=False) is Status.PROCESSING
+    assert racing(fenced.attempt, found, key="key", errored=False) is Status.PROCESSING
     (now,) = world.all()
     assert now.version == fenced.recording.version + 1

@@ -17,8 +17,9 @@ from recordings.domain.lifecycle import Status
 from recordings.domain.provider_recording import ProviderRecording, ProviderStatus
 from recordings.domain.reconciliation import EXPIRED, LOST, TRACKS
 from recordings.domain.recording import Recording
-from recordings.services.transfer.process_recording import CloudflareUrl, MarkFailed
-from recordings.services.transfer.transfer_file import Work
+from recordings.domain.transfer import Attempt, UploadState
+from recordings.services.transfer.mark import MarkFailed
+from recordings.services.transfer.provider_file import ProviderFileUrl
 from tests.unit.services.world import World
 
 
@@ -242,15 +243,15 @@ def test_separate_tracks_are_told_as_that_and_not_fetched(world: World, hearer: 
             world.clock.advance(minutes=11)
             HEARERS[hearer](world)
     assert (stored(world).status, stored(world).failure) == (Status.FAILED, TRACKS)
-    assert world.files.objects == {}
+    assert world.r2.objects == {}
 
 
 # ---------------------------------------------------------------- the tasks of the workflow
 
 
 def locate(world: World) -> str:
-    work = Work(tenant_id="tenant_1", recording_id=stored(world).id, attempt=1)
-    return CloudflareUrl(**world.ports("recordings", "provider"))(work, {})  # type: ignore[typeddict-item]  # the plan plays no part
+    attempt = Attempt(tenant_id="tenant_1", recording_id=stored(world).id, attempt=1)
+    return ProviderFileUrl(**world.ports("recordings", "provider")).of_attempt(attempt)
 
 
 @pytest.mark.parametrize(
@@ -304,12 +305,12 @@ def test_a_failure_is_not_stored_when_the_news_has_been_better_since(world: Worl
     with pytest.raises(SourceExpired):
         world.check(recording)
     told(world, download_url="https://files/1")
-    assert world.check(recording) == {"state": "uploaded", "partial": False}
-    work = Work(tenant_id="tenant_1", recording_id=recording.id, attempt=1)
+    assert world.check(recording) == UploadState(state="uploaded")
+    attempt = Attempt(tenant_id="tenant_1", recording_id=recording.id, attempt=1)
     mark = MarkFailed(**world.ports("recordings"))
-    assert mark(work, EXPIRED) is Status.PROCESSING
+    assert mark(attempt, EXPIRED) is Status.PROCESSING
     # What does not rest on Cloudflare's word is stored.
-    assert mark(work, replace(EXPIRED, code="file_invalid")) is Status.FAILED
+    assert mark(attempt, replace(EXPIRED, code="file_invalid")) is Status.FAILED
 
 
 def test_a_listing_and_an_answer_that_disagree_import_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

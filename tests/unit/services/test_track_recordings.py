@@ -47,7 +47,7 @@ def test_one_that_has_ended_is_imported_as_failed_and_not_fetched(world: World, 
     (imported,) = world.all()
     assert (imported.status, imported.failure) == (Status.FAILED, TRACKS)
     assert world.runs.started == {}
-    assert world.files.objects == {}
+    assert world.r2.objects == {}
     world.assert_sound()
 
 

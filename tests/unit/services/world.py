@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -33,6 +33,8 @@ from recordings.domain.recording import Recording
 from recordings.domain.room import Room
 from recordings.domain.sync import BatchResult, SyncItem, SyncWindow
 from recordings.domain.tally import day_of, difference
+from recordings.domain.transfer import MULTIPART_THRESHOLD_BYTES, Attempt, TransferPlan, TransferResult, UploadState
+from recordings.ports.storage import ReadMediaFacts, SourceReader
 from recordings.services.recordings.archive_recording import ArchiveRecording
 from recordings.services.recordings.delete_recording import DeleteRecording, UndeleteRecording
 from recordings.services.recordings.download_recording import Archived, DownloadRecording, NotYet, Ready
@@ -52,47 +54,25 @@ from recordings.services.sync.reconcile_recording import ReconcileRecording
 from recordings.services.sync.resume_archive import ResumeArchive
 from recordings.services.sync.scan_provider_recordings import Scan, ScanProviderRecordings
 from recordings.services.sync.sync_recordings import SyncRecordings
-from recordings.services.transfer.admit_file import AdmitFile, VerifiedFile
+from recordings.services.transfer.archive import AbandonArchive, BeginArchive, FinishArchive
+from recordings.services.transfer.check import CheckArchive, CheckSegment
+from recordings.services.transfer.check_upload import CheckUpload
+from recordings.services.transfer.complete import CompleteArchive, CompleteTransfer
+from recordings.services.transfer.copy import PROGRESS_INTERVAL_BYTES, CopySegment, CopyToArchive
 from recordings.services.transfer.late_delivery import RemoveLateDelivery
-from recordings.services.transfer.move_to_archive import (
-    AbandonArchive,
-    ArchiveFence,
-    BeginArchive,
-    FinishArchive,
-    NoteMoved,
-    PlanArchive,
-    key_in_r2,
-)
-from recordings.services.transfer.process_recording import (
-    CheckUpload,
-    CloudflareUrl,
-    MarkFailed,
-    MarkStalled,
-    NoteCopied,
-    PlanTransfer,
-    ProcessingFence,
-)
-from recordings.services.transfer.transfer_file import (
-    CheckSegment,
-    CompleteTransfer,
-    CopySegment,
-    Done,
-    Plan,
-    Reader,
-    ReadMediaFacts,
-    VerifyTransfer,
-    Work,
-)
+from recordings.services.transfer.mark import MarkFailed, MarkReady, MarkStalled
+from recordings.services.transfer.plan import AbortTransfer, PlanArchive, PlanTransfer
+from recordings.services.transfer.verify import VerifyTransfer
 from tests.support.builders import a_room
 from tests.support.fakes import (
     ArchiveMoves,
     Cloudflare,
     CountingIds,
-    Glacier,
     Memory,
+    MemoryArchiveStore,
     MemoryDownloadLinks,
-    MemoryFiles,
-    MemoryPartSums,
+    MemoryObjectStore,
+    MemoryPartChecksums,
     MemoryReader,
     MemoryRecordings,
     MemoryRetryQueue,
@@ -159,6 +139,8 @@ class Trapped:
 
     def __getattr__(self, method: str) -> Any:
         inner = getattr(self._port, method)
+        if not callable(inner):
+            return inner
 
         def call(*given: Any, **named: Any) -> Any:
             return self._trap.call(f"{self._name}.{method}", inner, *given, **named)
@@ -173,21 +155,22 @@ class World:
         self.clock = SetClock()
         self.memory = Memory(self.clock)
         self.rooms, self.recordings = MemoryRooms(self.memory), MemoryRecordings(self.memory)
-        self.cloudflare, self.runs, self.files = Cloudflare(self.clock), Runs(), MemoryFiles()
-        self.moves, self.cold, self.lease = ArchiveMoves(), MemoryFiles(), MemorySyncLease()
-        self.sums, self.vault = MemoryPartSums(), Glacier(self.cold)
-        self.retry_queue = MemoryRetryQueue(self.memory)
+        self.cloudflare, self.runs, self.r2 = Cloudflare(self.clock), Runs(), MemoryObjectStore()
+        self.moves, self.s3, self.lease = ArchiveMoves(), MemoryArchiveStore(), MemorySyncLease()
+        self.part_checksums, self.retry_queue = MemoryPartChecksums(), MemoryRetryQueue(self.memory)
         self.links = MemoryDownloadLinks(self.memory)
         self.actions: list[Action] = []
         self.limits = LIMITS
         # What Cloudflare's files hold; a run makes one reader.
-        self.make_reader: Callable[[], Reader] = lambda: MemoryReader(CONTENT)
+        self.make_reader: Callable[[], SourceReader] = lambda: MemoryReader(CONTENT)
         self.read_media_facts: ReadMediaFacts = facts_by_content
         # The last plan of each attempt.
-        self.plans: dict[tuple[str, int], Plan] = {}
+        self.plans: dict[tuple[str, int], TransferPlan] = {}
+        self.multipart_threshold_bytes = MULTIPART_THRESHOLD_BYTES
+        self.progress_interval_bytes = PROGRESS_INTERVAL_BYTES
         self.batch_result = BatchResult()
         if delivers:
-            self.cloudflare.bucket, self.cloudflare.content = self.files, CONTENT
+            self.cloudflare.bucket, self.cloudflare.content = self.r2, CONTENT
         self.new_id = CountingIds()
         self._nonces = iter(range(10**6))
         self.trap = Trap(-1)
@@ -201,13 +184,11 @@ class World:
             "recordings": self.recordings,
             "provider": self.cloudflare,
             "executions": self.runs,
-            "files": self.files,
+            "store": self.r2,
             "archiving": self.moves,
             "lease": self.lease,
-            "source": self.files,
-            "cold": self.cold,
-            "sums": self.sums,
-            "vault": self.vault,
+            "archive": self.s3,
+            "part_checksums": self.part_checksums,
             "retry_queue": self.retry_queue,
             "links": self.links,
         }
@@ -247,18 +228,17 @@ class World:
         service = ReceiveWebhook(**ports, tasks=self.runs, reconcile=self.reconcile())
         return service(cloudflare_recording_id=cloudflare_recording_id, meeting_id=meeting_id)
 
-    def check(self, recording: Recording | None = None, token: str = "token") -> dict[str, object] | None:
+    def check(self, recording: Recording | None = None, token: str = "token") -> UploadState | None:
         """The run of a recording looks; by default of the last one that was started."""
         if recording is None:
             if not self.runs.started:
                 return None
             recording = list(self.runs.started.values())[-1]
-        service = CheckUpload(**self.ports("recordings", "provider", "files"), stall_after=STALL_AFTER)
-        work = _work(recording, recording.attempt)
-        return service(work, token=token, wait=timedelta(seconds=5))
+        service = CheckUpload(**self.ports("recordings", "provider", "store"), stall_after=STALL_AFTER)
+        return service(_attempt(recording, recording.attempt), token=token, wait=timedelta(seconds=5))
 
     def reconcile(self) -> ReconcileRecording:
-        ports = self.ports("recordings", "provider", "executions", "files")
+        ports = self.ports("recordings", "provider", "executions", "store")
         deadlines = Deadlines(attempts=self.limits)
         return ReconcileRecording(**ports, new_id=self.new_id, on_action=self.actions.append, deadlines=deadlines)
 
@@ -273,9 +253,9 @@ class World:
     def reconcile_batch(self, items: Sequence[SyncItem], *, nonce: str = "nonce") -> int:
         """Return how many recordings changed. `batch_result` has the other counts."""
         ports = self.ports("lease", "rooms", "recordings", "provider", "executions", "retry_queue")
-        resume = ResumeArchive(**self.ports("recordings", "archiving", "vault", "source", "links"))
-        known = self.ports("files", "vault")
-        late = RemoveLateDelivery(files=known["files"], vault=known["vault"])
+        resume = ResumeArchive(**self.ports("recordings", "archiving", "store", "archive", "links"))
+        known = self.ports("store", "archive")
+        late = RemoveLateDelivery(store=known["store"], archive=known["archive"])
         service = ReconcileBatch(**ports, resume_archive=resume, remove_late_delivery=late, reconcile=self.reconcile())
         self.batch_result = service(items, nonce=nonce)
         return self.batch_result.changed
@@ -320,20 +300,19 @@ class World:
 
     def archive(self, recording: Recording) -> Recording:
         ports = self.ports("recordings", "archiving")
-        service = ArchiveRecording(recordings=ports["recordings"], runs=ports["archiving"], clock=self.clock)
+        service = ArchiveRecording(recordings=ports["recordings"], executions=ports["archiving"], clock=self.clock)
         return service(tenant_id=recording.tenant_id, recording_id=recording.id)
 
     def restore(self, recording: Recording, *, days: int = 7, tier: Any = "standard") -> Recording:
-        service = RestoreRecording(**self.ports("recordings", "vault"))
+        service = RestoreRecording(**self.ports("recordings", "archive"))
         return service(tenant_id=recording.tenant_id, recording_id=recording.id, days=days, tier=tier)
 
     def track_restore(self, recording: Recording) -> Recording:
-        service = TrackRestore(**self.ports("recordings", "vault"))
+        service = TrackRestore(**self.ports("recordings", "archive"))
         return service(tenant_id=recording.tenant_id, recording_id=recording.id)
 
     def download(self, recording: Recording, seconds: int = 3600) -> Ready | NotYet | Archived:
-        ports = self.ports("recordings", "files", "vault", "links")
-        service = DownloadRecording(**ports, copies=RestoredUrls())
+        service = DownloadRecording(**self.ports("recordings", "store", "archive", "links"))
         return service(tenant_id=recording.tenant_id, recording_id=recording.id, seconds=seconds)
 
     def process(self, recording: Recording, *, zombie: bool = False) -> str | None:
@@ -350,76 +329,92 @@ class World:
         return end
 
     def _processed(self, recording: Recording) -> str | None:
-        work = _work(recording, recording.attempt)
+        attempt = _attempt(recording, recording.attempt)
         try:
             answer = self.again(lambda: self.check(recording))
             if answer is None:
                 return None
-            if answer["state"] == "over":
+            if answer.state == "over":
                 return "over"
-            if answer["state"] == "stalled":
-                return self._stalled(work, failed=False)
+            if answer.state == "stalled":
+                return self._stalled(attempt, failed=False)
             for _ in range(3):
                 try:
-                    return self._transfer(work, partial=bool(answer.get("partial")))
+                    return self._transfer(attempt, partial=answer.partial)
                 except (SourceChanged, ChecksumMismatch, SourceUnavailable):
-                    self._drop_upload(work)
+                    self._drop_upload(attempt)
         except (ProviderRecordingFailed, SourceExpired, TracksOnly) as error:
             failure = {ProviderRecordingFailed: LOST, SourceExpired: EXPIRED, TracksOnly: TRACKS}[type(error)]
             mark = MarkFailed(**self.ports("recordings"))
-            self.again(lambda: mark(work, failure))
+            self.again(lambda: mark(attempt, failure))
             return "failed"
         except AttemptReplaced:
             return "replaced"
         except RecordingsError:
             pass
-        return self._stalled(work)
+        return self._stalled(attempt)
 
     def give_up(self, recording: Recording) -> None:
         """The run of this attempt fails for a reason that no repeat could mend."""
         if self.runs.is_running(recording):
-            self._stalled(_work(recording, recording.attempt))
+            self._stalled(_attempt(recording, recording.attempt))
             self.runs.end(recording)
 
-    def _stalled(self, work: Work, *, failed: bool = True) -> str:
-        mark = MarkStalled(**self.ports("recordings", "files"), limits=self.limits)
-        self.again(lambda: mark(work, failed=failed))
+    def _stalled(self, attempt: Attempt, *, failed: bool = True) -> str:
+        mark = MarkStalled(**self.ports("recordings", "store"), limits=self.limits)
+        self.again(lambda: mark(attempt, failed=failed))
         return "stalled"
 
-    def _drop_upload(self, work: Work) -> None:
+    def _drop_upload(self, attempt: Attempt) -> None:
         """AbortTransfer: of the plan that failed, which has an upload only if it is large."""
-        plan = self.plans.get((work["recording_id"], work["attempt"]))
-        if plan is not None and plan["upload_id"]:
-            self.files.abort(plan["key"], plan["upload_id"])
+        AbortTransfer(store=self.r2)(self.plans.get((attempt.recording_id, attempt.attempt)))
 
-    def _transfer(self, work: Work, *, partial: bool) -> str:
-        ports = self.ports("recordings", "provider", "files", "sums")
+    def _transfer(self, attempt: Attempt, *, partial: bool) -> str:
+        ports = self.ports("recordings", "provider", "store", "part_checksums")
         known = {name: ports[name] for name in ("recordings", "provider", "clock")}
         reader = self.make_reader()
-        planning = PlanTransfer(**known, files=ports["files"], reader=reader, read_media_facts=self.read_media_facts)
-        plan = self.again(lambda: planning(work))
-        self.plans[work["recording_id"], work["attempt"]] = plan
-        made = {"locate": CloudflareUrl(**known), "files": ports["files"], "reader": reader, "sums": ports["sums"]}
-        made["fence"] = ProcessingFence(recordings=ports["recordings"])
-        copy = CopySegment(**made, progressing=NoteCopied(recordings=ports["recordings"]))
-        done = self._carried(work, plan, copy, CheckSegment(**made), ports["files"])
-        verify = VerifyTransfer(files=ports["files"], read_media_facts=self.read_media_facts)
-        facts: Any = self.again(lambda: verify(plan, done))
-        found = VerifiedFile.from_facts(plan["key"], facts)
-        admit = AdmitFile(**known, files=ports["files"], limits=self.limits)
-        return str(self.again(lambda: admit(work, found, errored=partial)))
+        planning = PlanTransfer(
+            **known,
+            store=ports["store"],
+            source=reader,
+            read_media_facts=self.read_media_facts,
+            multipart_threshold_bytes=self.multipart_threshold_bytes,
+        )
+        plan = self.again(lambda: planning(attempt))
+        self.plans[attempt.recording_id, attempt.attempt] = plan
+        result = self._carried(
+            attempt,
+            plan,
+            CopySegment(**ports, source=reader, progress_interval_bytes=self.progress_interval_bytes),
+            CheckSegment(**ports, source=reader),
+            CompleteTransfer(**{name: ports[name] for name in ("recordings", "store", "part_checksums")}),
+        )
+        verify = VerifyTransfer(
+            store=ports["store"],
+            read_media_facts=self.read_media_facts,
+            multipart_threshold_bytes=self.multipart_threshold_bytes,
+        )
+        found = self.again(lambda: verify(plan, result))
+        mark = MarkReady(**known, store=ports["store"], limits=self.limits)
+        return str(self.again(lambda: mark(attempt, found, key=plan.key, errored=partial)))
 
-    def _carried(self, work: Work, plan: Plan, copy: CopySegment, check: CheckSegment, files: Any) -> Done:
-        """Copy all segments, prove them, and complete, as both state machines do."""
-        complete = CompleteTransfer(files=files, sums=self.ports("sums")["sums"], fence=copy.fence)
-        for segment in plan["segments"]:
-            self.again(partial(copy, work, plan, segment))
-        done = self.again(lambda: complete(plan, work=work, checked=False))
-        if done["proven"]:
-            return done
-        for segment in plan["segments"]:
-            self.again(partial(check, work, plan, segment))
-        return self.again(lambda: complete(plan, work=work))
+    def _carried(
+        self,
+        attempt: Attempt,
+        plan: TransferPlan,
+        copy: CopySegment | CopyToArchive,
+        check: CheckSegment | CheckArchive,
+        complete: CompleteTransfer | CompleteArchive,
+    ) -> TransferResult:
+        """Copy all segments, verify them, and complete, as both state machines do."""
+        for segment in plan.segments:
+            self.again(partial(copy, attempt, plan, segment))
+        result = self.again(lambda: complete(attempt, plan, checked=False))
+        if result.verified:
+            return result
+        for segment in plan.segments:
+            self.again(partial(check, attempt, plan, segment))
+        return self.again(lambda: complete(attempt, plan, checked=True))
 
     def move(self, recording: Recording) -> str | None:
         """The run of this move by statemachines/archiving.asl.json; gives how it ended, None when there is none."""
@@ -431,37 +426,44 @@ class World:
         return end
 
     def _moved(self, recording: Recording) -> str:
-        work = _work(recording, recording.archive_attempt)
-        ports = self.ports("recordings", "files", "cold", "sums", "source", "links")
-        plan: Plan | None = None
-        done: Done | None = None
+        attempt = _attempt(recording, recording.archive_attempt)
+        ports = self.ports("recordings", "store", "archive", "part_checksums", "links")
+        plan: TransferPlan | None = None
+        result: TransferResult | None = None
         try:
-            if not self.again(lambda: BeginArchive(recordings=ports["recordings"])(work)):
+            if not self.again(lambda: BeginArchive(recordings=ports["recordings"])(attempt)):
                 return "nothing"
-            reader = StoredReader(ports["files"])
-            planning = PlanArchive(recordings=ports["recordings"], reader=reader, files=ports["cold"], clock=self.clock)
-            plan = self.again(lambda: planning(work))
+            reader = StoredReader(ports["store"])
+            planning = PlanArchive(
+                recordings=ports["recordings"],
+                source=reader,
+                archive=ports["archive"],
+                clock=self.clock,
+                multipart_threshold_bytes=self.multipart_threshold_bytes,
+            )
+            plan = self.again(lambda: planning(attempt))
             if plan is not None:
-                made = {"locate": key_in_r2, "files": ports["cold"], "reader": reader, "sums": ports["sums"]}
-                made["fence"] = ArchiveFence(recordings=ports["recordings"])
-                copy = CopySegment(**made, progressing=NoteMoved(recordings=ports["recordings"]))
-                done = self._carried(work, plan, copy, CheckSegment(**made), ports["cold"])
-            known = {name: ports[name] for name in ("recordings", "source", "links", "clock")}
-            finish = FinishArchive(**known, files=ports["cold"], storage_class="GLACIER")
-            self.again(lambda: finish(work, plan, done))
+                known = {name: ports[name] for name in ("recordings", "archive", "part_checksums")}
+                copy = CopyToArchive(**known, source=reader, progress_interval_bytes=self.progress_interval_bytes)
+                check = CheckArchive(**known, source=reader)
+                result = self._carried(attempt, plan, copy, check, CompleteArchive(**known))
+            finish = FinishArchive(
+                **{name: ports[name] for name in ("recordings", "store", "archive", "links", "clock")}
+            )
+            self.again(lambda: finish(attempt, plan, result))
         except (RecordingsError, TransferError):
-            abandon = AbandonArchive(recordings=ports["recordings"], clock=self.clock, copies=ports["cold"])
-            self.again(lambda: abandon(work))
+            abandon = AbandonArchive(recordings=ports["recordings"], clock=self.clock, archive=ports["archive"])
+            self.again(lambda: abandon(attempt))
             return "abandoned"
         return "done"
 
     def abandon(self, recording: Recording) -> None:
-        """The run of this move fails for a reason that no repeat could mend."""
+        """The execution of this move fails for a reason that no retry could repair."""
         if (recording.id, recording.archive_attempt) in self.moves.ended:
             return
-        ports = self.ports("recordings", "cold")
-        abandon = AbandonArchive(recordings=ports["recordings"], clock=self.clock, copies=ports["cold"])
-        self.again(lambda: abandon(_work(recording, recording.archive_attempt)))
+        ports = self.ports("recordings", "archive")
+        abandon = AbandonArchive(recordings=ports["recordings"], clock=self.clock, archive=ports["archive"])
+        self.again(lambda: abandon(_attempt(recording, recording.archive_attempt)))
         self.moves.end(recording)
 
     def release_meeting(self) -> ReleaseMeeting:
@@ -552,18 +554,8 @@ class World:
         assert _not_zero(self.memory.tallies) == _not_zero(tallies)
 
 
-class RestoredUrls:
-    """Implements download_recording.Copies, with credentials that end after an hour."""
-
-    def presign(
-        self, key: str, *, file_name: str, content_type: str, expires_in: int, now: datetime
-    ) -> tuple[str, datetime]:
-        seconds = min(expires_in, 3600)
-        return f"https://cold/{key}?name={file_name}&seconds={seconds}", now + timedelta(seconds=seconds)
-
-
-def _work(recording: Recording, attempt: int) -> Work:
-    return Work(tenant_id=recording.tenant_id, recording_id=recording.id, attempt=attempt)
+def _attempt(recording: Recording, attempt: int) -> Attempt:
+    return Attempt(tenant_id=recording.tenant_id, recording_id=recording.id, attempt=attempt)
 
 
 def _not_zero(tallies: dict[Any, Counter[str]]) -> dict[Any, dict[str, int]]:

@@ -51,6 +51,18 @@ def current(value: Any) -> Any:
     return value.replace("+00:00", "Z") if isinstance(value, str) else value
 
 
+def has_all(found: object, expected: object) -> bool:
+    """Whether `found` is `expected`, but for more keys: those of the domain's values that have a default."""
+    if isinstance(found, dict) and isinstance(expected, dict):
+        return all(name in found and has_all(found[name], value) for name, value in expected.items())
+    if isinstance(found, list) and isinstance(expected, list):
+        return len(found) == len(expected) and all(map(has_all, found, expected))
+    if isinstance(found, str) and isinstance(expected, str):
+        # pydantic writes UTC as Z.
+        return found == expected.replace("+00:00", "Z")
+    return found == expected
+
+
 @pytest.mark.parametrize("function", INPUTS)
 def test_an_input_of_the_last_release_means_what_it_meant(function: str) -> None:
     model, _ = models_of(function)
@@ -59,7 +71,10 @@ def test_an_input_of_the_last_release_means_what_it_meant(function: str) -> None
         for old in RENAMED_KEYS.keys() & recorded.keys():
             assert message[RENAMED_KEYS[old]] == current(recorded[old]), old
         for name in ("plan", "segment", "partial", "key", "token", "wait_seconds", "checked", "nonce"):
-            assert message.get(name) == recorded.get(name), name
+            assert has_all(message.get(name), recorded.get(name)), name
+        if recorded.get("done"):
+            done = recorded["done"]
+            assert message["result"] == {name: done[name] for name in ("etag", "crc32")} | {"verified": done["proven"]}
         if "error" in recorded:
             assert message["error"] == RENAMED_ERRORS.get(recorded["error"], recorded["error"])
 
@@ -155,4 +170,4 @@ def test_the_examples_of_a_machine_are_what_its_functions_return(machine: str) -
     for name, answer in answers:
         if "gives" in answer and answer["gives"] != WEBHOOK:
             output = models_of(name)[1].model_validate(answer["gives"])
-            assert output.model_dump(mode="json", exclude_unset=True) == answer["gives"], name
+            assert has_all(output.model_dump(mode="json", exclude_unset=True), answer["gives"]), name

@@ -1,4 +1,4 @@
-"""CRC-32 (ISO/IEC 13239, as in zlib) of a whole file from the CRCs of its parts."""
+"""The CRC-32 (ISO/IEC 13239, as in zlib) of a whole file, from the CRC-32s of its parts."""
 
 from collections.abc import Sequence
 
@@ -7,23 +7,23 @@ POLYNOMIAL = 0xEDB88320
 type _Matrix = Sequence[int]
 
 
-def combined(parts: Sequence[tuple[int, int]]) -> int:
-    """The CRC-32 of all parts one after the other; each is (its CRC-32, its length in bytes).
+def combined_crc32(parts: Sequence[tuple[int, int]]) -> int:
+    """Return the CRC-32 of the concatenated parts. Each part is given by its CRC-32 and its length in bytes.
 
-    Appending n zero bytes to a message is a linear map of its CRC over GF(2), and CRCs of equally long messages add by
-    exclusive or: so crc(a + b) is the map of crc(a) for len(b), exclusive or crc(b).
+    Appending n zero bytes to a message changes its CRC by a linear map over GF(2). The CRCs of messages of one length
+    add by exclusive or. So crc(a + b) is the map for len(b), applied to crc(a), exclusive or crc(b).
     """
     whole, maps = 0, dict[int, _Matrix]()
     for crc, length in parts:
         if length not in maps:
-            maps[length] = _zeros(length)
+            maps[length] = _appended_zeros(length)
         whole = _times(maps[length], whole) ^ crc
     return whole
 
 
-def _zeros(length: int) -> _Matrix:
-    """The map that appending `length` zero bytes is, as the images of the 32 unit vectors."""
-    # One zero bit: shift right, and subtract the polynomial when a one falls out.
+def _appended_zeros(length: int) -> _Matrix:
+    """Return the map for `length` appended zero bytes, as the images of the 32 unit vectors."""
+    # One zero bit: shift right, and subtract the polynomial if the bit that falls out is 1.
     power: _Matrix = [POLYNOMIAL, *(1 << bit for bit in range(31))]
     result: _Matrix = [1 << bit for bit in range(32)]
     bits = 8 * length

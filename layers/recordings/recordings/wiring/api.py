@@ -188,17 +188,16 @@ def download_recording() -> "DownloadRecording":
     _require(*USE_FILES, settings.ARCHIVE, settings.ARCHIVE_DOWNLOAD)
     from recordings.adapters.dynamodb.download_links import DynamoDownloadLinks
     from recordings.adapters.dynamodb.recordings import DynamoRecordings
-    from recordings.adapters.storage.archive import ArchiveBucket, RestoredCopies
-    from recordings.adapters.storage.bucket import R2Bucket
+    from recordings.adapters.storage.archive import ArchiveBucket
+    from recordings.adapters.storage.r2 import R2Bucket
     from recordings.adapters.system import now
     from recordings.services.recordings.download_recording import DownloadRecording
 
     return DownloadRecording(
         recordings=DynamoRecordings(),
-        files=R2Bucket(),
+        store=R2Bucket(),
+        archive=ArchiveBucket(),
         links=DynamoDownloadLinks(),
-        vault=ArchiveBucket(),
-        copies=RestoredCopies(),
         clock=now,
     )
 
@@ -210,7 +209,7 @@ def archive_recording() -> "ArchiveRecording":
     from recordings.adapters.system import now
     from recordings.services.recordings.archive_recording import ArchiveRecording
 
-    return ArchiveRecording(recordings=DynamoRecordings(), runs=ArchivingStateMachine(), clock=now)
+    return ArchiveRecording(recordings=DynamoRecordings(), executions=ArchivingStateMachine(), clock=now)
 
 
 def restore_recording() -> "RestoreRecording":
@@ -220,7 +219,7 @@ def restore_recording() -> "RestoreRecording":
     from recordings.adapters.system import now
     from recordings.services.recordings.restore_recording import RestoreRecording
 
-    return RestoreRecording(recordings=DynamoRecordings(), vault=ArchiveBucket(), clock=now)
+    return RestoreRecording(recordings=DynamoRecordings(), archive=ArchiveBucket(), clock=now)
 
 
 def recover_recording() -> "RecoverRecording":

@@ -56,7 +56,7 @@ def reconcile_recording(caller: "Caller", *, on_action: OnAction | None = None) 
     """Build what webhook, sync and audit share. `on_action` is called after each action that had an effect."""
     from recordings.adapters.aws.executions import ProcessingStateMachine
     from recordings.adapters.dynamodb.recordings import DynamoRecordings
-    from recordings.adapters.storage.bucket import R2Bucket
+    from recordings.adapters.storage.r2 import R2Bucket
     from recordings.adapters.system import new_id, now
     from recordings.services.sync.reconcile_recording import ReconcileRecording
 
@@ -64,7 +64,7 @@ def reconcile_recording(caller: "Caller", *, on_action: OnAction | None = None) 
         recordings=DynamoRecordings(),
         provider=provider(caller),
         executions=ProcessingStateMachine(),
-        files=R2Bucket(),
+        store=R2Bucket(),
         clock=now,
         new_id=new_id,
         deadlines=deadlines(),

@@ -51,13 +51,13 @@ def reconcile_batch(*, on_action: OnAction, during: "During") -> "ReconcileBatch
     from recordings.adapters.dynamodb.rooms import DynamoRooms
     from recordings.adapters.dynamodb.sync_lease import DynamoSyncLease
     from recordings.adapters.storage.archive import ArchiveBucket
-    from recordings.adapters.storage.bucket import R2Bucket
+    from recordings.adapters.storage.r2 import R2Bucket
     from recordings.adapters.system import now
     from recordings.services.sync.reconcile_batch import ReconcileBatch
     from recordings.services.sync.resume_archive import ResumeArchive
     from recordings.services.transfer.late_delivery import RemoveLateDelivery
 
-    recordings, r2, vault = DynamoRecordings(), R2Bucket(), ArchiveBucket()
+    recordings, r2, archive = DynamoRecordings(), R2Bucket(), ArchiveBucket()
     return ReconcileBatch(
         lease=DynamoSyncLease(),
         rooms=DynamoRooms(),
@@ -67,12 +67,12 @@ def reconcile_batch(*, on_action: OnAction, during: "During") -> "ReconcileBatch
         resume_archive=ResumeArchive(
             recordings=recordings,
             archiving=ArchivingStateMachine(),
-            vault=vault,
-            source=r2,
+            store=r2,
+            archive=archive,
             links=DynamoDownloadLinks(),
             clock=now,
         ),
-        remove_late_delivery=RemoveLateDelivery(files=r2, vault=vault),
+        remove_late_delivery=RemoveLateDelivery(store=r2, archive=archive),
         retry_queue=DynamoRetryQueue(),
         reconcile=reconcile_recording("background", on_action=on_action),
         clock=now,

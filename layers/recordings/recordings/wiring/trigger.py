@@ -66,18 +66,14 @@ def purge_recording() -> "PurgeRecording":
     from recordings.adapters.dynamodb.purge_records import DynamoPurgeRecords
     from recordings.adapters.dynamodb.recordings import DynamoRecordings
     from recordings.adapters.storage.archive import ArchiveBucket
-    from recordings.adapters.storage.bucket import R2Bucket
-    from recordings.adapters.storage.erasable import ErasableBucket
+    from recordings.adapters.storage.r2 import R2Bucket
     from recordings.adapters.system import now
     from recordings.http.events import recording_purged
     from recordings.services.recordings.purge_recording import PurgeRecording
 
     return PurgeRecording(
         recordings=DynamoRecordings(),
-        stores={
-            "r2": ErasableBucket("r2", R2Bucket(), versioned=False),
-            "s3": ErasableBucket("s3", ArchiveBucket(), versioned=True),
-        },
+        stores={"r2": R2Bucket(), "s3": ArchiveBucket()},
         records=DynamoPurgeRecords(),
         bus=EventBridgeBus(),
         event=recording_purged,
@@ -100,7 +96,7 @@ def track_restore() -> "TrackRestore":
     from recordings.adapters.system import now
     from recordings.services.recordings.restore_recording import TrackRestore
 
-    return TrackRestore(recordings=DynamoRecordings(), vault=ArchiveBucket(), clock=now)
+    return TrackRestore(recordings=DynamoRecordings(), archive=ArchiveBucket(), clock=now)
 
 
 def audit_storage() -> "AuditStorage":
@@ -110,7 +106,7 @@ def audit_storage() -> "AuditStorage":
     from recordings.adapters.dynamodb.recordings import DynamoRecordings
     from recordings.adapters.dynamodb.rooms import DynamoRooms
     from recordings.adapters.storage.archive import ArchiveBucket
-    from recordings.adapters.storage.bucket import R2Bucket
+    from recordings.adapters.storage.r2 import R2Bucket
     from recordings.adapters.system import now
     from recordings.services.audit.audit_storage import AuditStorage
     from recordings.services.audit.provider_listing import Backoff

@@ -11,22 +11,14 @@ from recordings.wiring.shared import CALL_CLOUDFLARE, USE_FILES, attempt_limits,
 
 if TYPE_CHECKING:
     from recordings.domain.recording import Recording
-    from recordings.services.transfer.admit_file import AdmitFile
-    from recordings.services.transfer.move_to_archive import AbandonArchive, BeginArchive, FinishArchive, PlanArchive
-    from recordings.services.transfer.process_recording import (
-        CheckUpload,
-        CloudflareUrl,
-        MarkFailed,
-        MarkStalled,
-        PlanTransfer,
-    )
-    from recordings.services.transfer.transfer_file import (
-        CheckSegment,
-        CompleteTransfer,
-        CopySegment,
-        Uploads,
-        VerifyTransfer,
-    )
+    from recordings.services.transfer.archive import AbandonArchive, BeginArchive, FinishArchive
+    from recordings.services.transfer.check import CheckArchive, CheckSegment
+    from recordings.services.transfer.check_upload import CheckUpload
+    from recordings.services.transfer.complete import CompleteArchive, CompleteTransfer
+    from recordings.services.transfer.copy import CopySegment, CopyToArchive
+    from recordings.services.transfer.mark import MarkFailed, MarkReady, MarkStalled
+    from recordings.services.transfer.plan import AbortTransfer, PlanArchive, PlanTransfer
+    from recordings.services.transfer.verify import VerifyTransfer
     from recordings.workflow.task import TaskTokens
 
 # What the tasks read that fetch from Cloudflare, and those that move a file to the archive.
@@ -50,14 +42,14 @@ def task_tokens() -> "TaskTokens":
 def check_upload() -> "CheckUpload":
     settings.require(*CALL_CLOUDFLARE, *USE_FILES, settings.UPLOAD, settings.DEADLINES, settings.ATTEMPTS)
     from recordings.adapters.dynamodb.recordings import DynamoRecordings
-    from recordings.adapters.storage.bucket import R2Bucket
+    from recordings.adapters.storage.r2 import R2Bucket
     from recordings.adapters.system import now
-    from recordings.services.transfer.process_recording import CheckUpload
+    from recordings.services.transfer.check_upload import CheckUpload
 
     return CheckUpload(
         recordings=DynamoRecordings(),
         provider=provider("workflow"),
-        files=R2Bucket(),
+        store=R2Bucket(),
         clock=now,
         stall_after=settings.UPLOAD().stall_after,
         deadlines=deadlines(),
@@ -67,17 +59,17 @@ def check_upload() -> "CheckUpload":
 def plan_transfer() -> "PlanTransfer":
     settings.require(*FETCH)
     from recordings.adapters.dynamodb.recordings import DynamoRecordings
-    from recordings.adapters.storage.bucket import R2Bucket
     from recordings.adapters.storage.media import read_media_facts
+    from recordings.adapters.storage.r2 import R2Bucket
     from recordings.adapters.storage.source import UrlReader
     from recordings.adapters.system import now
-    from recordings.services.transfer.process_recording import PlanTransfer
+    from recordings.services.transfer.plan import PlanTransfer
 
     return PlanTransfer(
         recordings=DynamoRecordings(),
         provider=provider("workflow"),
-        files=R2Bucket(),
-        reader=UrlReader(),
+        store=R2Bucket(),
+        source=UrlReader(),
         read_media_facts=read_media_facts,
         clock=now,
         deadlines=deadlines(),
@@ -89,25 +81,20 @@ def copy_segment(*, on_copied: OnCopied) -> "CopySegment":
     settings.require(*FETCH)
     from recordings.adapters.dynamodb.part_checksums import DynamoPartChecksums
     from recordings.adapters.dynamodb.recordings import DynamoRecordings
-    from recordings.adapters.storage.bucket import R2Bucket
+    from recordings.adapters.storage.r2 import R2Bucket
     from recordings.adapters.storage.source import UrlReader
-    from recordings.services.transfer.process_recording import NoteCopied, ProcessingFence
-    from recordings.services.transfer.transfer_file import CopySegment, Work
-
-    recordings = DynamoRecordings()
-    note_copied = NoteCopied(recordings=recordings)
-
-    def progressing(work: Work, copied: int) -> None:
-        note_copied(work, copied)
-        on_copied(copied)
+    from recordings.adapters.system import now
+    from recordings.services.transfer.copy import CopySegment
 
     return CopySegment(
-        locate=_cloudflare_url(),
-        fence=ProcessingFence(recordings=recordings),
-        files=R2Bucket(),
-        reader=UrlReader(),
-        sums=DynamoPartChecksums(),
-        progressing=progressing,
+        recordings=DynamoRecordings(),
+        provider=provider("workflow"),
+        store=R2Bucket(),
+        source=UrlReader(),
+        part_checksums=DynamoPartChecksums(),
+        clock=now,
+        deadlines=deadlines(),
+        on_copied=on_copied,
     )
 
 
@@ -115,28 +102,17 @@ def check_segment() -> "CheckSegment":
     settings.require(*FETCH)
     from recordings.adapters.dynamodb.part_checksums import DynamoPartChecksums
     from recordings.adapters.dynamodb.recordings import DynamoRecordings
-    from recordings.adapters.storage.bucket import R2Bucket
+    from recordings.adapters.storage.r2 import R2Bucket
     from recordings.adapters.storage.source import UrlReader
-    from recordings.services.transfer.process_recording import ProcessingFence
-    from recordings.services.transfer.transfer_file import CheckSegment
+    from recordings.adapters.system import now
+    from recordings.services.transfer.check import CheckSegment
 
     return CheckSegment(
-        locate=_cloudflare_url(),
-        fence=ProcessingFence(recordings=DynamoRecordings()),
-        files=R2Bucket(),
-        reader=UrlReader(),
-        sums=DynamoPartChecksums(),
-    )
-
-
-def _cloudflare_url() -> "CloudflareUrl":
-    from recordings.adapters.dynamodb.recordings import DynamoRecordings
-    from recordings.adapters.system import now
-    from recordings.services.transfer.process_recording import CloudflareUrl
-
-    return CloudflareUrl(
         recordings=DynamoRecordings(),
         provider=provider("workflow"),
+        store=R2Bucket(),
+        source=UrlReader(),
+        part_checksums=DynamoPartChecksums(),
         clock=now,
         deadlines=deadlines(),
     )
@@ -146,36 +122,33 @@ def complete_transfer() -> "CompleteTransfer":
     settings.require(settings.TABLE, *USE_FILES)
     from recordings.adapters.dynamodb.part_checksums import DynamoPartChecksums
     from recordings.adapters.dynamodb.recordings import DynamoRecordings
-    from recordings.adapters.storage.bucket import R2Bucket
-    from recordings.services.transfer.process_recording import ProcessingFence
-    from recordings.services.transfer.transfer_file import CompleteTransfer
+    from recordings.adapters.storage.r2 import R2Bucket
+    from recordings.services.transfer.complete import CompleteTransfer
 
-    return CompleteTransfer(
-        files=R2Bucket(), sums=DynamoPartChecksums(), fence=ProcessingFence(recordings=DynamoRecordings())
-    )
+    return CompleteTransfer(recordings=DynamoRecordings(), store=R2Bucket(), part_checksums=DynamoPartChecksums())
 
 
 def verify_transfer() -> "VerifyTransfer":
     settings.require(*USE_FILES)
-    from recordings.adapters.storage.bucket import R2Bucket
     from recordings.adapters.storage.media import read_media_facts
-    from recordings.services.transfer.transfer_file import VerifyTransfer
+    from recordings.adapters.storage.r2 import R2Bucket
+    from recordings.services.transfer.verify import VerifyTransfer
 
-    return VerifyTransfer(files=R2Bucket(), read_media_facts=read_media_facts)
+    return VerifyTransfer(store=R2Bucket(), read_media_facts=read_media_facts)
 
 
-def mark_ready(*, on_stored: OnStored) -> "AdmitFile":
+def mark_ready(*, on_stored: OnStored) -> "MarkReady":
     """`on_stored` receives the recording after each decision that is stored: ready, failed or another attempt."""
     settings.require(*CALL_CLOUDFLARE, *USE_FILES, settings.ATTEMPTS)
     from recordings.adapters.dynamodb.recordings import DynamoRecordings
-    from recordings.adapters.storage.bucket import R2Bucket
+    from recordings.adapters.storage.r2 import R2Bucket
     from recordings.adapters.system import now
-    from recordings.services.transfer.admit_file import AdmitFile
+    from recordings.services.transfer.mark import MarkReady
 
-    return AdmitFile(
+    return MarkReady(
         recordings=DynamoRecordings(),
         provider=provider("workflow"),
-        files=R2Bucket(),
+        store=R2Bucket(),
         clock=now,
         limits=attempt_limits(),
         on_stored=on_stored,
@@ -187,7 +160,7 @@ def mark_failed(*, on_stored: OnStored) -> "MarkFailed":
     settings.require(settings.TABLE)
     from recordings.adapters.dynamodb.recordings import DynamoRecordings
     from recordings.adapters.system import now
-    from recordings.services.transfer.process_recording import MarkFailed
+    from recordings.services.transfer.mark import MarkFailed
 
     return MarkFailed(recordings=DynamoRecordings(), clock=now, on_stored=on_stored)
 
@@ -196,20 +169,21 @@ def mark_stalled(*, on_stored: OnStored) -> "MarkStalled":
     """`on_stored` receives the recording when it is flagged as stalled."""
     settings.require(settings.TABLE, *USE_FILES, settings.ATTEMPTS)
     from recordings.adapters.dynamodb.recordings import DynamoRecordings
-    from recordings.adapters.storage.bucket import R2Bucket
+    from recordings.adapters.storage.r2 import R2Bucket
     from recordings.adapters.system import now
-    from recordings.services.transfer.process_recording import MarkStalled
+    from recordings.services.transfer.mark import MarkStalled
 
     return MarkStalled(
-        recordings=DynamoRecordings(), files=R2Bucket(), clock=now, limits=attempt_limits(), on_stored=on_stored
+        recordings=DynamoRecordings(), store=R2Bucket(), clock=now, limits=attempt_limits(), on_stored=on_stored
     )
 
 
-def abort_transfer() -> "Uploads":
+def abort_transfer() -> "AbortTransfer":
     settings.require(*USE_FILES)
-    from recordings.adapters.storage.bucket import R2Bucket
+    from recordings.adapters.storage.r2 import R2Bucket
+    from recordings.services.transfer.plan import AbortTransfer
 
-    return R2Bucket()
+    return AbortTransfer(store=R2Bucket())
 
 
 # ----------------------------------------------------------------------------------------------------------- archiving
@@ -218,7 +192,7 @@ def abort_transfer() -> "Uploads":
 def begin_archive() -> "BeginArchive":
     settings.require(settings.TABLE)
     from recordings.adapters.dynamodb.recordings import DynamoRecordings
-    from recordings.services.transfer.move_to_archive import BeginArchive
+    from recordings.services.transfer.archive import BeginArchive
 
     return BeginArchive(recordings=DynamoRecordings())
 
@@ -227,72 +201,60 @@ def plan_archive() -> "PlanArchive":
     settings.require(*MOVE)
     from recordings.adapters.dynamodb.recordings import DynamoRecordings
     from recordings.adapters.storage.archive import ArchiveBucket
-    from recordings.adapters.storage.bucket import R2Bucket
+    from recordings.adapters.storage.r2 import R2Bucket
     from recordings.adapters.storage.source import BucketReader
     from recordings.adapters.system import now
-    from recordings.services.transfer.move_to_archive import PlanArchive
+    from recordings.services.transfer.plan import PlanArchive
 
-    return PlanArchive(recordings=DynamoRecordings(), reader=BucketReader(R2Bucket()), files=ArchiveBucket(), clock=now)
+    return PlanArchive(
+        recordings=DynamoRecordings(), source=BucketReader(R2Bucket()), archive=ArchiveBucket(), clock=now
+    )
 
 
-def copy_to_archive(*, on_copied: OnCopied) -> "CopySegment":
+def copy_to_archive(*, on_copied: OnCopied) -> "CopyToArchive":
     """Build the copy from R2 to the archive bucket. `on_copied` receives the number of bytes, now and then."""
     settings.require(*MOVE)
     from recordings.adapters.dynamodb.part_checksums import DynamoPartChecksums
     from recordings.adapters.dynamodb.recordings import DynamoRecordings
     from recordings.adapters.storage.archive import ArchiveBucket
-    from recordings.adapters.storage.bucket import R2Bucket
+    from recordings.adapters.storage.r2 import R2Bucket
     from recordings.adapters.storage.source import BucketReader
-    from recordings.services.transfer.move_to_archive import ArchiveFence, NoteMoved, key_in_r2
-    from recordings.services.transfer.transfer_file import CopySegment, Work
+    from recordings.services.transfer.copy import CopyToArchive
 
-    recordings = DynamoRecordings()
-    note_moved = NoteMoved(recordings=recordings)
-
-    def progressing(work: Work, copied: int) -> None:
-        note_moved(work, copied)
-        on_copied(copied)
-
-    return CopySegment(
-        locate=key_in_r2,
-        fence=ArchiveFence(recordings=recordings),
-        files=ArchiveBucket(),
-        reader=BucketReader(R2Bucket()),
-        sums=DynamoPartChecksums(),
-        progressing=progressing,
+    return CopyToArchive(
+        recordings=DynamoRecordings(),
+        archive=ArchiveBucket(),
+        source=BucketReader(R2Bucket()),
+        part_checksums=DynamoPartChecksums(),
+        on_copied=on_copied,
     )
 
 
-def check_archive() -> "CheckSegment":
+def check_archive() -> "CheckArchive":
     settings.require(*MOVE)
     from recordings.adapters.dynamodb.part_checksums import DynamoPartChecksums
     from recordings.adapters.dynamodb.recordings import DynamoRecordings
     from recordings.adapters.storage.archive import ArchiveBucket
-    from recordings.adapters.storage.bucket import R2Bucket
+    from recordings.adapters.storage.r2 import R2Bucket
     from recordings.adapters.storage.source import BucketReader
-    from recordings.services.transfer.move_to_archive import ArchiveFence, key_in_r2
-    from recordings.services.transfer.transfer_file import CheckSegment
+    from recordings.services.transfer.check import CheckArchive
 
-    return CheckSegment(
-        locate=key_in_r2,
-        fence=ArchiveFence(recordings=DynamoRecordings()),
-        files=ArchiveBucket(),
-        reader=BucketReader(R2Bucket()),
-        sums=DynamoPartChecksums(),
+    return CheckArchive(
+        recordings=DynamoRecordings(),
+        archive=ArchiveBucket(),
+        source=BucketReader(R2Bucket()),
+        part_checksums=DynamoPartChecksums(),
     )
 
 
-def complete_archive() -> "CompleteTransfer":
+def complete_archive() -> "CompleteArchive":
     settings.require(settings.TABLE, settings.ARCHIVE)
     from recordings.adapters.dynamodb.part_checksums import DynamoPartChecksums
     from recordings.adapters.dynamodb.recordings import DynamoRecordings
     from recordings.adapters.storage.archive import ArchiveBucket
-    from recordings.services.transfer.move_to_archive import ArchiveFence
-    from recordings.services.transfer.transfer_file import CompleteTransfer
+    from recordings.services.transfer.complete import CompleteArchive
 
-    return CompleteTransfer(
-        files=ArchiveBucket(), sums=DynamoPartChecksums(), fence=ArchiveFence(recordings=DynamoRecordings())
-    )
+    return CompleteArchive(recordings=DynamoRecordings(), archive=ArchiveBucket(), part_checksums=DynamoPartChecksums())
 
 
 def finish_archive(*, on_stored: OnStored) -> "FinishArchive":
@@ -300,18 +262,17 @@ def finish_archive(*, on_stored: OnStored) -> "FinishArchive":
     settings.require(*MOVE)
     from recordings.adapters.dynamodb.download_links import DynamoDownloadLinks
     from recordings.adapters.dynamodb.recordings import DynamoRecordings
-    from recordings.adapters.storage.archive import STORAGE_CLASS, ArchiveBucket
-    from recordings.adapters.storage.bucket import R2Bucket
+    from recordings.adapters.storage.archive import ArchiveBucket
+    from recordings.adapters.storage.r2 import R2Bucket
     from recordings.adapters.system import now
-    from recordings.services.transfer.move_to_archive import FinishArchive
+    from recordings.services.transfer.archive import FinishArchive
 
     return FinishArchive(
         recordings=DynamoRecordings(),
-        files=ArchiveBucket(),
-        source=R2Bucket(),
+        store=R2Bucket(),
+        archive=ArchiveBucket(),
         links=DynamoDownloadLinks(),
         clock=now,
-        storage_class=STORAGE_CLASS,
         on_stored=on_stored,
     )
 
@@ -322,6 +283,6 @@ def abandon_archive(*, on_stored: OnStored) -> "AbandonArchive":
     from recordings.adapters.dynamodb.recordings import DynamoRecordings
     from recordings.adapters.storage.archive import ArchiveBucket
     from recordings.adapters.system import now
-    from recordings.services.transfer.move_to_archive import AbandonArchive
+    from recordings.services.transfer.archive import AbandonArchive
 
-    return AbandonArchive(recordings=DynamoRecordings(), clock=now, copies=ArchiveBucket(), on_stored=on_stored)
+    return AbandonArchive(recordings=DynamoRecordings(), clock=now, archive=ArchiveBucket(), on_stored=on_stored)

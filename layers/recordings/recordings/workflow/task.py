@@ -132,9 +132,9 @@ def _run[O](handle: Callable[[Any], O], message: BaseModel) -> O:
     attempt = message.attempt if isinstance(message, AttemptInput) else None
     if attempt is None:
         return handle(message)
-    logger.set_correlation_id(attempt["recording_id"])
-    identify(tenant_id=attempt["tenant_id"], recording_id=attempt["recording_id"])
-    with request_context(tenant_id=attempt["tenant_id"]):
+    logger.set_correlation_id(attempt.recording_id)
+    identify(tenant_id=attempt.tenant_id, recording_id=attempt.recording_id)
+    with request_context(tenant_id=attempt.tenant_id):
         return handle(message)
 
 

@@ -13,10 +13,10 @@ PART_CHECKSUM_TTL: Final = timedelta(days=14)
 
 
 class DynamoPartChecksums:
-    """Implements transfer_file.PartSums."""
+    """Implements ports.storage.PartChecksums."""
 
-    def note(self, upload: str, number: int, crc: int) -> None:
-        put_item(PartChecksumItem(f"PARTS#{upload}", f"{number:05}", crc32=crc, expires_at=PART_CHECKSUM_TTL))
+    def store(self, upload: str, number: int, crc32: int) -> None:
+        put_item(PartChecksumItem(f"PARTS#{upload}", f"{number:05}", crc32=crc32, expires_at=PART_CHECKSUM_TTL))
 
-    def of(self, upload: str) -> Mapping[int, int]:
+    def get_all(self, upload: str) -> Mapping[int, int]:
         return {int(item.sk): item.crc32 for item in query_items(PartChecksumItem, f"PARTS#{upload}")}

@@ -1,4 +1,4 @@
-"""Cold storage: the S3 archive bucket, its Glacier classes and their restored copies."""
+"""The archive: an S3 bucket whose objects are in a Glacier storage class, and their restored copies."""
 
 import re
 from collections.abc import Mapping
@@ -13,18 +13,19 @@ from botocore.config import Config
 from recordings import settings
 from recordings.adapters.aws.deadline import bounded
 from recordings.adapters.aws.errors import NO_EXPEDITED, NO_OBJECT, RESTORING, Refused, translated_errors
-from recordings.adapters.storage.bucket import Bucket, presigned
+from recordings.adapters.storage.bucket import Bucket, presigned_url
 from recordings.domain.archive import Tier
 from recordings.domain.errors import RetrievalRefused
-from recordings.ports.storage import RestoreStatus
+from recordings.domain.objects import DownloadUrl, RestoreStatus
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 STORAGE_CLASS: Final = "GLACIER"
-# A role assumed from a role's credentials lasts an hour at most (IAM User Guide, "Role chaining").
+TIERS: Final[dict[Tier, str]] = {"standard": "Standard", "bulk": "Bulk", "expedited": "Expedited"}
+# A session of a role that another role assumes lasts an hour at most (IAM User Guide, "Role chaining").
 SESSION_SECONDS: Final = 3600
-TIMEOUTS: Final = Config(
+CONFIG: Final = Config(
     connect_timeout=2,
     read_timeout=60,
     max_pool_connections=8,
@@ -35,39 +36,42 @@ TIMEOUTS: Final = Config(
 
 
 class ArchiveBucket(Bucket):
-    """Implements ports.Vault, and transfer_file.Files for what moves there."""
+    """Implements ports.storage.ArchiveStore."""
 
+    store = "s3"
+    is_versioned = True
     keeps_crc32 = True
+    storage_class = STORAGE_CLASS
 
     def __init__(self) -> None:
         self._settings = settings.ARCHIVE()
 
     @cached_property
     def client(self) -> "S3Client":
-        return bounded(boto3.client("s3", config=TIMEOUTS))
+        return bounded(boto3.client("s3", config=CONFIG))
 
     @cached_property
     def name(self) -> str:
         return self._settings.bucket
 
     @property
-    def extra(self) -> Mapping[str, Any]:
-        # Straight into Flexible Retrieval: no day in Standard is paid for before a lifecycle rule acts.
+    def object_options(self) -> Mapping[str, Any]:
+        # Objects go directly into their class. A lifecycle rule would leave them in Standard for a day.
         return {"StorageClass": STORAGE_CLASS}
 
-    def look(self, key: str) -> RestoreStatus | None:
+    def restore_status(self, key: str) -> RestoreStatus | None:
         try:
             with translated_errors(NO_OBJECT):
                 found = self.client.head_object(Bucket=self.name, Key=key)
         except Refused:
             return None
-        told = found.get("Restore", "")
-        expiry = re.search(r'expiry-date="([^"]+)"', told)
+        header = found.get("Restore", "")
+        expiry = re.search(r'expiry-date="([^"]+)"', header)
         until = parsedate_to_datetime(expiry[1]).astimezone(UTC).replace(microsecond=0) if expiry else None
-        # Standard is the one class that S3 does not name (API reference, HeadObject).
-        return RestoreStatus('ongoing-request="true"' in told, until, found.get("StorageClass", "STANDARD"))
+        # S3 names every class but Standard (S3 API reference, HeadObject).
+        return RestoreStatus('ongoing-request="true"' in header, until, found.get("StorageClass", "STANDARD"))
 
-    def restore(self, key: str, *, days: int, tier: Tier) -> bool:
+    def request_restore(self, key: str, *, days: int, tier: Tier) -> bool:
         try:
             with translated_errors(RESTORING | NO_EXPEDITED):
                 self.client.restore_object(
@@ -83,36 +87,28 @@ class ArchiveBucket(Bucket):
             return False
         return True
 
+    def presign_download(
+        self, key: str, *, file_name: str, content_type: str, expires_in_seconds: int, now: datetime
+    ) -> DownloadUrl:
+        """Presign a URL of a restored copy with the credentials of a role that may only read the archive.
 
-TIERS: Final[dict[Tier, str]] = {"standard": "Standard", "bulk": "Bulk", "expedited": "Expedited"}
-
-
-class RestoredCopies:
-    """Presigns what has been restored, with credentials whose end is known.
-
-    A URL dies with the credentials that signed it, and a function cannot know when its own end: so a role that may
-    only read the archive is assumed, and its end told (IAM User Guide, "Presigned URLs").
-    """
-
-    def __init__(self) -> None:
-        self._bucket, self._role_arn = settings.ARCHIVE().bucket, settings.ARCHIVE_DOWNLOAD().role_arn
-
-    def presign(
-        self, key: str, *, file_name: str, content_type: str, expires_in: int, now: datetime
-    ) -> tuple[str, datetime]:
-        """The URL, and when it ends: after `expires_in` seconds, or sooner when the credentials do."""
+        A URL expires with the credentials that signed it (IAM User Guide, "Presigned URLs"). A function does not know
+        when its own credentials expire, but it does for those of a role that it assumes.
+        """
         with translated_errors():
-            session = bounded(boto3.client("sts", config=TIMEOUTS)).assume_role(
-                RoleArn=self._role_arn, RoleSessionName="download", DurationSeconds=SESSION_SECONDS
+            session = bounded(boto3.client("sts", config=CONFIG)).assume_role(
+                RoleArn=settings.ARCHIVE_DOWNLOAD().role_arn,
+                RoleSessionName="download",
+                DurationSeconds=SESSION_SECONDS,
             )["Credentials"]
-        ends = session["Expiration"].astimezone(UTC).replace(microsecond=0)
-        seconds = min(expires_in, int((ends - now).total_seconds()))
+        expires_at = session["Expiration"].astimezone(UTC).replace(microsecond=0)
+        seconds = min(expires_in_seconds, int((expires_at - now).total_seconds()))
         client = boto3.client(
             "s3",
-            config=TIMEOUTS,
+            config=CONFIG,
             aws_access_key_id=session["AccessKeyId"],
             aws_secret_access_key=session["SecretAccessKey"],
             aws_session_token=session["SessionToken"],
         )
-        url = presigned(client, self._bucket, key, file_name, content_type, seconds)
-        return url, now + timedelta(seconds=seconds)
+        url = presigned_url(client, self.name, key, file_name, content_type, seconds)
+        return DownloadUrl(url, now + timedelta(seconds=seconds))

@@ -1,11 +1,11 @@
 """GET of a URL that Cloudflare gave for a file: over https, from allowed hosts, at public addresses only.
 
-Such a URL comes from outside, and these functions run where an address can mean more than it does to others: the
-loopback interface, the instance metadata, a private network. So every hop is checked, redirects included, and the
-address is checked that is connected to. A name that is resolved twice could change in between (DNS rebinding).
+The URL comes from outside, and a function can reach addresses that others cannot: the loopback interface, the instance
+metadata, a private network. So every hop is checked, redirects included. The address that is connected to is checked,
+not the name: a name that is resolved twice could change in between (DNS rebinding).
 
-Two settings decide: `CAPTURE_HOSTS`, names and `*.suffixes` with commas between, and `LOOPBACK_CAPTURES`, which the
-local stack alone sets to `on`: then http, other ports and loopback addresses are allowed too.
+Two settings decide. `CAPTURE_HOSTS` lists names and `*.suffixes`, separated by commas. `LOOPBACK_CAPTURES=on`, which
+only the local stack sets, also allows http, other ports and loopback addresses.
 """
 
 import re
@@ -33,22 +33,22 @@ TIMEOUT_SECONDS: Final = (3, 20)
 MAX_REDIRECTS: Final = 3
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 HTTPS_PORT: Final = 443
-# RFC 3986 knows no space, no control character, no backslash and nothing outside ASCII; readers differ on them.
+# RFC 3986 allows no space, control character, backslash or character outside ASCII. Parsers differ on them.
 VISIBLE: Final = re.compile(r"[!-\[\]-~]+")
-# The last four bytes of such an address are the IPv4 address that a gateway connects to (RFC 6052, 2.1).
+# The last four bytes of such an address are the IPv4 address that a gateway connects to (RFC 6052, section 2.1).
 NAT64: Final = IPv6Network("64:ff9b::/96")
 
 type Resolve = Callable[[str, int], Sequence[str]]
 
 
-def resolved(host: str, port: int) -> Sequence[str]:
-    """The addresses of a host, in the system's order of preference. Raises OSError."""
+def resolve_host(host: str, port: int) -> Sequence[str]:
+    """Return the addresses of a host, in the system's order of preference. Raises OSError."""
     return [str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
 
 
 @dataclass(frozen=True, slots=True)
 class DownloadRules:
-    """From where files may be fetched. `hosts` are lower-case names; `*.example.com` is every name below it."""
+    """From where files may be fetched. `hosts` are lower-case names. `*.example.com` stands for every name below it."""
 
     hosts: Sequence[str]
     loopback: bool = False
@@ -60,43 +60,43 @@ class DownloadRules:
         return cls(source.hosts, source.is_loopback_allowed)
 
     def check_url(self, url: str) -> None:
-        """Raise SourceNotAllowed unless the URL may be fetched, as far as its text tells."""
+        """Raise SourceNotAllowed unless the URL may be fetched, as far as its text shows."""
         if not VISIBLE.fullmatch(url):
-            raise _refused("the URL holds what no URL does", None)
+            raise _not_allowed("the URL contains characters that no URL may contain", None)
         try:
-            # What requests itself reads a URL with: two readers could find two hosts.
+            # The parser that requests uses: two parsers could find two hosts.
             parts = parse_url(url)
         except LocationParseError:
-            raise _refused("the URL cannot be read", None) from None
+            raise _not_allowed("the URL cannot be parsed", None) from None
         if parts.scheme != "https" and not (self.loopback and parts.scheme == "http"):
-            raise _refused("the URL is not of https", parts.host)
+            raise _not_allowed("the scheme of the URL is not https", parts.host)
         if parts.auth is not None:
-            raise _refused("the URL names a user", parts.host)
+            raise _not_allowed("the URL contains a user name", parts.host)
         self.check_host(parts.host or "", parts.port or HTTPS_PORT)
 
     def check_host(self, host: str, port: int) -> None:
         """Raise SourceNotAllowed unless files may be fetched from this host and port."""
         name = host.lower()
-        if not any(name.endswith(one[1:]) if one.startswith("*.") else name == one for one in self.hosts):
-            raise _refused("the host is not allowed", host)
+        if not any(name.endswith(rule[1:]) if rule.startswith("*.") else name == rule for rule in self.hosts):
+            raise _not_allowed("the host is not allowed", host)
         if port != HTTPS_PORT and not self.loopback:
-            raise _refused("the port is not that of https", host)
+            raise _not_allowed("the port is not that of https", host)
 
     def check_address(self, host: str, text: str) -> None:
-        """Raise SourceNotAllowed unless the address that a host has is a public one."""
+        """Raise SourceNotAllowed unless the address of a host is public."""
         try:
             address = _unwrapped(ip_address(text))
         except ValueError:
-            raise _refused("the host has an address that cannot be read", host) from None
+            raise _not_allowed("the address of the host cannot be parsed", host) from None
         if self.loopback and address.is_loopback:
             return
-        # What is global by the registries of IANA, and no multicast or reserved address among it.
+        # `is_global` follows the registries of IANA. It includes multicast and some reserved addresses.
         if not address.is_global or address.is_multicast or address.is_reserved:
-            raise _refused("the host has an address that is not public", host)
+            raise _not_allowed("the address of the host is not public", host)
 
 
 def _unwrapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    """The IPv4 address that an IPv6 address stands for, or the address itself."""
+    """Return the IPv4 address that an IPv6 address stands for, or the address itself."""
     if isinstance(address, IPv4Address):
         return address
     if address in NAT64:
@@ -104,56 +104,56 @@ def _unwrapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     return address.ipv4_mapped or address.sixtofour or address
 
 
-def _refused(reason: str, host: str | None) -> SourceNotAllowed:
-    """The error, without the URL: it holds a signature. Its host is logged, for whoever sets `CaptureHosts`."""
+def _not_allowed(reason: str, host: str | None) -> SourceNotAllowed:
+    """Return the error, and log the host for the operator who sets `CaptureHosts`. The URL contains a signature."""
     logger.warning("capture url refused", reason=reason, host=ascii((host or "")[:253]))
     count("SourceUrlsRefused")
     return SourceNotAllowed(reason)
 
 
 @contextmanager
-def opened(
-    url: str, headers: Mapping[str, str], rules: DownloadRules, resolve: Resolve = resolved
+def open_url(
+    url: str, headers: Mapping[str, str], rules: DownloadRules, resolve: Resolve = resolve_host
 ) -> Iterator[requests.Response]:
-    """The response to a GET whose body has not been read yet, at the end of a few redirects at most.
+    """The response to a GET request, after a few redirects at most. Its body was not read yet.
 
     Raises:
-        SourceNotAllowed: the URL, a redirect or an address is none that files may be fetched from
+        SourceNotAllowed: the URL, a redirect or an address may not be fetched
         SourceUnavailable: there are too many redirects
         requests.RequestException: the server cannot be reached
     """
-    # No session: it would take a proxy and a password from the environment, and follow redirects by itself.
+    # No session: a session takes proxies and passwords from the environment, and follows redirects unchecked.
     with closing(_GuardedAdapter(rules, resolve)) as adapter:
         for _ in range(MAX_REDIRECTS + 1):
             rules.check_url(url)
             request = requests.Request("GET", url, headers=headers).prepare()
-            with adapter.send(request, stream=True, timeout=TIMEOUT_SECONDS) as answer:
-                to = answer.headers.get("Location") if answer.status_code in REDIRECTS else None
-                if to is None:
-                    yield answer
+            with adapter.send(request, stream=True, timeout=TIMEOUT_SECONDS) as response:
+                target = response.headers.get("Location") if response.status_code in REDIRECTS else None
+                if target is None:
+                    yield response
                     return
-            url = _joined(url, to)
-    raise SourceUnavailable("the URL leads from redirect to redirect")
+            url = _join(url, target)
+    raise SourceUnavailable("the URL leads to too many redirects")
 
 
-def _joined(url: str, to: str) -> str:
+def _join(url: str, target: str) -> str:
     try:
-        return urljoin(url, to)
+        return urljoin(url, target)
     except ValueError:
-        raise _refused("a redirect leads to no URL", None) from None
+        raise _not_allowed("the target of a redirect is no URL", None) from None
 
 
 class _GuardedAdapter(HTTPAdapter):
-    """Connects to checked addresses only; the name stays in the Host header, in SNI and in the certificate's check."""
+    """Connects to checked addresses only. The Host header, SNI and the check of the certificate use the name."""
 
     def __init__(self, rules: DownloadRules, resolve: Resolve) -> None:
         class Plain(HTTPConnection):
             def _new_conn(self) -> socket.socket:
-                return _connected(self, rules, resolve)
+                return _connect(self, rules, resolve)
 
         class Secure(HTTPSConnection):
             def _new_conn(self) -> socket.socket:
-                return _connected(self, rules, resolve)
+                return _connect(self, rules, resolve)
 
         class PlainPool(HTTPConnectionPool):
             ConnectionCls = Plain
@@ -169,10 +169,10 @@ class _GuardedAdapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = self._pools
 
 
-def _connected(connection: HTTPConnection, rules: DownloadRules, resolve: Resolve) -> socket.socket:
-    """A socket to the first address of a connection's host that answers, all of them checked."""
+def _connect(connection: HTTPConnection, rules: DownloadRules, resolve: Resolve) -> socket.socket:
+    """Return a socket to the first address of the host that responds. All its addresses are checked."""
     host, port = connection.host, connection.port
-    # Here too, whatever read the URL: this is the host that the connection is really for.
+    # Checked again: this is the host that the connection is for, whatever parsed the URL.
     rules.check_host(host, port)
     try:
         addresses = resolve(host, port)
@@ -183,10 +183,10 @@ def _connected(connection: HTTPConnection, rules: DownloadRules, resolve: Resolv
     broken: Exception = NewConnectionError(connection, "the host has no address")
     for address in addresses:
         try:
-            # An address, not the name: nothing is resolved a second time.
+            # The address, not the name: nothing is resolved a second time.
             return create_connection((address, port), connection.timeout, socket_options=connection.socket_options)
         except TimeoutError:
-            broken = ConnectTimeoutError(connection, "the host did not answer in time")
+            broken = ConnectTimeoutError(connection, "the host did not respond in time")
         except OSError as error:
             broken = NewConnectionError(connection, f"no connection: {type(error).__name__}")
     raise broken

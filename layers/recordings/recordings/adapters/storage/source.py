@@ -1,10 +1,9 @@
-"""Bytes from Cloudflare's presigned URLs and from our buckets, by ranged reads that survive broken connections."""
+"""Read the source of a transfer: a URL that Cloudflare gave, or a key in one of our buckets."""
 
 import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -13,176 +12,212 @@ from typing import Final
 import requests
 from urllib3.exceptions import HTTPError
 
-from recordings.adapters.storage.bucket import Bucket, read_on
-from recordings.adapters.storage.download import DownloadRules, opened
+from recordings.adapters.storage.bucket import Bucket
+from recordings.adapters.storage.download import DownloadRules, open_url
+from recordings.adapters.storage.resume import read_resuming
 from recordings.domain.errors import RangesRefused, SourceChanged, SourceDenied, SourceUnavailable
-from recordings.services.transfer.transfer_file import Plan, length_of
+from recordings.domain.transfer import SourceFile, stream_offsets
 
-CHUNK: Final = 1024 * 1024
-# How long a file without Content-Length is read only to count its bytes; the function that does it ends at 60 seconds.
+CHUNK_BYTES: Final = 1024 * 1024
+# A file without Content-Length is read to count its bytes. The function that does so ends after 60 seconds.
 MAX_COUNTING_SECONDS: Final = 30
-# RFC 9110, section 14.4: the total may be unknown.
+# The total may be unknown (RFC 9110, section 14.4).
 CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 
-@dataclass(frozen=True, slots=True)
-class SourceFile:
-    """A file at a URL: its size in bytes, its strong ETag and its Last-Modified if it has them, and whether it can be
-    read in ranges."""
+class UrlReader:
+    """Implements ports.storage.SourceReader for URLs that the environment allows."""
 
-    size: int
-    etag: str | None
-    ranges: bool
-    modified: str | None = None
+    def __init__(self, *, max_counting_seconds: float = MAX_COUNTING_SECONDS) -> None:
+        self._rules, self._max_counting_seconds = DownloadRules.from_settings(), max_counting_seconds
+
+    def measure(self, location: str) -> SourceFile:
+        return measure(location, self._rules, self._max_counting_seconds)
+
+    def read(self, location: str, file: SourceFile, first: int, last: int) -> bytes:
+        return read(location, file, first, last, self._rules)
+
+    def stream(self, location: str, file: SourceFile, part_size: int) -> Iterator[bytes]:
+        return stream(location, file, part_size, self._rules)
 
 
-def measure(url: str, rules: DownloadRules) -> SourceFile:
-    """Ask for one byte: a presigned GET URL may refuse HEAD. Where that does not show the size, ask for the whole file.
+class BucketReader:
+    """Implements ports.storage.SourceReader for the keys of one bucket."""
 
-    Raises SourceNotAllowed or SourceUnavailable.
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+
+    def measure(self, location: str) -> SourceFile:
+        found = self._bucket.head(location)
+        if found is None:
+            raise SourceUnavailable("the file is not where the recording says")
+        return SourceFile(size=found.size, etag=found.etag, ranges=True)
+
+    def read(self, location: str, file: SourceFile, first: int, last: int) -> bytes:
+        return self._bucket.read(location, first, last, etag=file.etag)
+
+    def stream(self, location: str, file: SourceFile, part_size: int) -> Iterator[bytes]:
+        for first, last in stream_offsets(file.size, part_size):
+            yield self.read(location, file, first, last)
+
+
+def measure(url: str, rules: DownloadRules, max_counting_seconds: float) -> SourceFile:
+    """Request one byte, because a presigned GET URL may refuse HEAD. If that shows no size, request the whole file.
+
+    Raises:
+        SourceNotAllowed: the URL may not be fetched
+        SourceUnavailable: the server cannot be reached, or shows no size
     """
-    with _get(url, {"Range": "bytes=0-0"}, rules) as answer:
-        total = answer.headers.get("Content-Range", "").rpartition("/")[2]
-        match answer.status_code:
+    with _get(url, {"Range": "bytes=0-0"}, rules) as response:
+        total = response.headers.get("Content-Range", "").rpartition("/")[2]
+        match response.status_code:
             case HTTPStatus.PARTIAL_CONTENT if total.isdecimal():
-                return _source_file(int(total), answer, ranges=True)
+                return _source_file(int(total), response, ranges=True)
             case HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE if total == "0":
-                return _source_file(0, answer, ranges=True)
+                return _source_file(0, response, ranges=True)
             case HTTPStatus.OK:
-                return _source_file(_size_of(answer), answer, ranges=False)
+                return _source_file(_size_of(response, max_counting_seconds), response, ranges=False)
             case HTTPStatus.PARTIAL_CONTENT | HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-                # A server whose ranges show no size is read without them.
+                # A server whose ranges show no size is read without ranges.
                 pass
             case status:
-                raise SourceUnavailable(f"the file's size could not be learned: {status}")
-    with _get(url, {}, rules) as answer:
-        if answer.status_code != HTTPStatus.OK:
-            raise SourceUnavailable(f"the file's size could not be learned: {answer.status_code}")
-        return _source_file(_size_of(answer), answer, ranges=False)
+                raise SourceUnavailable(f"the server does not show the size of the file: {status}")
+    with _get(url, {}, rules) as response:
+        if response.status_code != HTTPStatus.OK:
+            raise SourceUnavailable(f"the server does not show the size of the file: {response.status_code}")
+        return _source_file(_size_of(response, max_counting_seconds), response, ranges=False)
 
 
 @contextmanager
 def _get(url: str, headers: Mapping[str, str], rules: DownloadRules) -> Iterator[requests.Response]:
-    """A response whose body has not been read yet. Raises SourceNotAllowed or SourceUnavailable."""
+    """A response whose body was not read yet. Raises SourceNotAllowed or SourceUnavailable."""
     try:
-        with opened(url, {"Accept-Encoding": "identity", **headers}, rules) as answer:
-            yield answer
+        with open_url(url, {"Accept-Encoding": "identity", **headers}, rules) as response:
+            yield response
     except requests.RequestException as error:
-        # Its text would hold the signed URL.
+        # Its text would contain the signed URL.
         raise SourceUnavailable(f"the file could not be reached: {type(error).__name__}") from None
 
 
-def _source_file(size: int, answer: requests.Response, *, ranges: bool) -> SourceFile:
-    etag = answer.headers.get("ETag")
+def _source_file(size: int, response: requests.Response, *, ranges: bool) -> SourceFile:
+    etag = response.headers.get("ETag")
     strong = etag if etag and not etag.startswith("W/") else None
-    return SourceFile(size, strong, ranges, answer.headers.get("Last-Modified"))
+    return SourceFile(size=size, etag=strong, ranges=ranges, modified=response.headers.get("Last-Modified"))
 
 
-def _size_of(answer: requests.Response) -> int:
-    """The bytes of a whole response, counted where Content-Length does not give them. Raises SourceUnavailable."""
-    length = answer.headers.get("Content-Length", "")
-    if length.isdecimal() and answer.headers.get("Content-Encoding", "identity") == "identity":
+def _size_of(response: requests.Response, max_counting_seconds: float) -> int:
+    """The size of a whole response, counted if Content-Length does not show it. Raises SourceUnavailable."""
+    length = response.headers.get("Content-Length", "")
+    if length.isdecimal() and response.headers.get("Content-Encoding", "identity") == "identity":
         return int(length)
-    size, until = 0, time.monotonic() + MAX_COUNTING_SECONDS
-    for chunk in answer.iter_content(CHUNK):
+    size, deadline = 0, time.monotonic() + max_counting_seconds
+    for chunk in response.iter_content(CHUNK_BYTES):
         size += len(chunk)
-        if time.monotonic() > until:
-            raise SourceUnavailable("the file's size is not given, and counting its bytes takes too long")
+        if time.monotonic() > deadline:
+            raise SourceUnavailable("the server does not show the size, and counting the bytes takes too long")
     return size
 
 
-def read(url: str, source: SourceFile, first: int, last: int, rules: DownloadRules) -> bytes:
-    """The bytes from `first` to `last`, both included; a broken connection goes on where it broke.
+def read(url: str, file: SourceFile, first: int, last: int, rules: DownloadRules) -> bytes:
+    """Read a range, both offsets included. A lost connection does not restart it.
 
-    Raises SourceNotAllowed when the URL may not be fetched, SourceChanged when the file is no longer the one measured,
-    RangesRefused when the server does not answer with the range, SourceUnavailable when it cannot be read.
+    Raises what SourceReader.read raises.
     """
-    return read_on(
-        lambda got: _fill(got, url, source, first, last, rules),
+    return read_resuming(
+        lambda got: _request_rest(got, url, file, first, last, rules),
         last - first + 1,
         (requests.RequestException, HTTPError),
     )
 
 
-def _fill(got: bytearray, url: str, source: SourceFile, first: int, last: int, rules: DownloadRules) -> None:
-    """Append what is still missing of `first` to `last`."""
+def _request_rest(got: bytearray, url: str, file: SourceFile, first: int, last: int, rules: DownloadRules) -> None:
+    """Append what is missing of the range."""
     first += len(got)
     headers = {"Range": f"bytes={first}-{last}", "Accept-Encoding": "identity"}
-    condition = _condition(source)
-    with opened(url, headers | condition, rules) as answer:
-        if answer.status_code != HTTPStatus.PRECONDITION_FAILED or not condition:
-            return _take(got, answer, source, first, last)
-    # A strong ETag that the server now calls weak fails If-Match (RFC 9110, section 13.1.1), as another file does: the
-    # answer without the condition shows which.
-    with opened(url, headers, rules) as answer:
-        if answer.status_code == HTTPStatus.PARTIAL_CONTENT and not _is_same(source, answer):
+    condition = _condition(file)
+    with open_url(url, headers | condition, rules) as response:
+        if response.status_code != HTTPStatus.PRECONDITION_FAILED or not condition:
+            return _take(got, response, file, first, last)
+    # The condition fails for another file, and also for a strong ETag that the server now calls weak (RFC 9110, section
+    # 13.1.1). The response without the condition shows which it is.
+    with open_url(url, headers, rules) as response:
+        if response.status_code == HTTPStatus.PARTIAL_CONTENT and not _is_same(file, response):
             raise SourceChanged("the file changed while it was read")
-        _take(got, answer, source, first, last)
+        _take(got, response, file, first, last)
 
 
-def _condition(source: SourceFile) -> dict[str, str]:
-    if source.etag:
-        return {"If-Match": source.etag}
-    if source.modified and _moment(source.modified) is not None:
-        return {"If-Unmodified-Since": source.modified}
+def _condition(file: SourceFile) -> dict[str, str]:
+    if file.etag:
+        return {"If-Match": file.etag}
+    if file.modified and _http_date(file.modified) is not None:
+        return {"If-Unmodified-Since": file.modified}
     return {}
 
 
-def _take(got: bytearray, answer: requests.Response, source: SourceFile, first: int, last: int) -> None:
-    """Append the body of a response to a range request."""
-    match answer.status_code:
-        case HTTPStatus.PARTIAL_CONTENT:
-            pass
-        case HTTPStatus.PRECONDITION_FAILED | HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-            raise SourceChanged("the file changed while it was read")
-        case HTTPStatus.FORBIDDEN:
-            raise SourceDenied("the URL may not be read any more")
-        case HTTPStatus.OK:
-            raise RangesRefused("a range was answered with the whole file")
-        case status:
-            raise SourceUnavailable(f"a range was answered with {status}")
-    found = CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
-    if found is None:
-        raise RangesRefused("an answer does not show which range it is")
-    if found[3] not in ("*", str(source.size)):
-        raise SourceChanged("the file's size changed while it was read")
-    if int(found[1]) != first or int(found[2]) > last:
-        raise RangesRefused("another range was answered than was asked for")
-    if _is_another(source, answer):
-        raise SourceChanged("the file changed while it was read")
-    left = int(found[2]) - first + 1
-    # read1 gives what is there: reading whole chunks would lose the last one whenever the connection breaks.
-    while chunk := answer.raw.read1(CHUNK):
-        left -= len(chunk)
-        if left < 0:
-            raise RangesRefused("more bytes came than the answer had announced")
+def _take(got: bytearray, response: requests.Response, file: SourceFile, first: int, last: int) -> None:
+    """Append the body of the response to a range request."""
+    _require_partial(response.status_code)
+    remaining = _length_of_range(response, file, first, last)
+    # read1 returns what has arrived. Reading whole chunks would lose the last one with each lost connection.
+    while chunk := response.raw.read1(CHUNK_BYTES):
+        remaining -= len(chunk)
+        if remaining < 0:
+            raise RangesRefused("the server sent more bytes than it announced")
         got += chunk
 
 
-def _is_another(source: SourceFile, answer: requests.Response) -> bool:
-    """Whether a response shows that it is of another file; not every server heeds a condition."""
-    etag, modified = answer.headers.get("ETag"), _moment(answer.headers.get("Last-Modified"))
-    if source.etag and etag:
-        return _opaque(etag) != _opaque(source.etag)
-    before = _moment(source.modified)
+def _require_partial(status_code: int) -> None:
+    match status_code:
+        case HTTPStatus.PARTIAL_CONTENT:
+            return
+        case HTTPStatus.PRECONDITION_FAILED | HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            raise SourceChanged("the file changed while it was read")
+        case HTTPStatus.FORBIDDEN:
+            raise SourceDenied("the URL has expired")
+        case HTTPStatus.OK:
+            raise RangesRefused("the server sent the whole file instead of a range")
+        case status:
+            raise SourceUnavailable(f"the server responded to a range request with {status}")
+
+
+def _length_of_range(response: requests.Response, file: SourceFile, first: int, last: int) -> int:
+    """The number of bytes that a partial response announces, if it is a response to this request."""
+    found = CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+    if found is None:
+        raise RangesRefused("a response does not show which range it is")
+    if found[3] not in ("*", str(file.size)):
+        raise SourceChanged("the file's size changed while it was read")
+    if int(found[1]) != first or int(found[2]) > last:
+        raise RangesRefused("the server sent another range than requested")
+    if _is_another(file, response):
+        raise SourceChanged("the file changed while it was read")
+    return int(found[2]) - first + 1
+
+
+def _is_another(file: SourceFile, response: requests.Response) -> bool:
+    """Whether a response shows that it is of another file. Not every server obeys a condition."""
+    etag, modified = response.headers.get("ETag"), _http_date(response.headers.get("Last-Modified"))
+    if file.etag and etag:
+        return _opaque(etag) != _opaque(file.etag)
+    before = _http_date(file.modified)
     return before is not None and modified is not None and modified != before
 
 
-def _is_same(source: SourceFile, answer: requests.Response) -> bool:
+def _is_same(file: SourceFile, response: requests.Response) -> bool:
     """Whether a response shows that it is of the same file."""
-    etag, modified = answer.headers.get("ETag"), _moment(answer.headers.get("Last-Modified"))
-    if source.etag and etag:
-        return _opaque(etag) == _opaque(source.etag)
-    return modified is not None and modified == _moment(source.modified)
+    etag, modified = response.headers.get("ETag"), _http_date(response.headers.get("Last-Modified"))
+    if file.etag and etag:
+        return _opaque(etag) == _opaque(file.etag)
+    return modified is not None and modified == _http_date(file.modified)
 
 
 def _opaque(etag: str) -> str:
-    """An ETag for the weak comparison of RFC 9110, section 8.8.3.2: the same file may be called strong and weak."""
+    """An ETag for the weak comparison of RFC 9110, section 8.8.3.2: a server may call the same file strong and weak."""
     return etag.removeprefix("W/")
 
 
-def _moment(value: str | None) -> datetime | None:
-    """An HTTP date in any of its three forms (RFC 9110, section 5.6.7), or None when it is none."""
+def _http_date(value: str | None) -> datetime | None:
+    """An HTTP date in any of its three forms (RFC 9110, section 5.6.7), or None if it is none."""
     try:
         found = parsedate_to_datetime(value) if value else None
     except (ValueError, OverflowError):
@@ -190,71 +225,29 @@ def _moment(value: str | None) -> datetime | None:
     return found.astimezone(UTC) if found and found.tzinfo else found and found.replace(tzinfo=UTC)
 
 
-def stream(url: str, source: SourceFile, part_size: int, rules: DownloadRules) -> Iterator[bytes]:
-    """A file that cannot be read in ranges, in parts of `part_size`.
+def stream(url: str, file: SourceFile, part_size: int, rules: DownloadRules) -> Iterator[bytes]:
+    """Read a file that cannot be read in ranges, in parts of `part_size`.
 
-    Raises SourceNotAllowed, SourceChanged or SourceUnavailable.
+    Raises what SourceReader.stream raises.
     """
-    got, part = 0, bytearray()
-    with _get(url, {}, rules) as answer:
-        if answer.status_code != HTTPStatus.OK:
-            raise SourceUnavailable(f"the file was answered with {answer.status_code}")
-        if _is_another(source, answer):
+    received, part = 0, bytearray()
+    with _get(url, {}, rules) as response:
+        if response.status_code != HTTPStatus.OK:
+            raise SourceUnavailable(f"the server responded to a request for the file with {response.status_code}")
+        if _is_another(file, response):
             raise SourceChanged("the file changed before it was read")
-        for chunk in answer.iter_content(CHUNK):
-            got += len(chunk)
-            if got > source.size:
+        for chunk in response.iter_content(CHUNK_BYTES):
+            received += len(chunk)
+            if received > file.size:
                 raise SourceChanged("the file grew before it was read")
             part += chunk
             while len(part) >= part_size:
                 with memoryview(part) as view:
-                    # A slice of the buffer itself would be one copy more.
+                    # A slice of the bytearray itself would be one more copy.
                     whole = bytes(view[:part_size])
                 del part[:part_size]
                 yield whole
-    if got != source.size:
-        raise SourceUnavailable(f"{got} of {source.size} bytes came")
+    if received != file.size:
+        raise SourceUnavailable(f"{received} of {file.size} bytes came")
     if part:
         yield bytes(part)
-
-
-class UrlReader:
-    """Implements transfer_file.Reader; a place is a URL, which must keep to the rules of the environment."""
-
-    def __init__(self) -> None:
-        self._rules = DownloadRules.from_settings()
-
-    def measure(self, place: str) -> SourceFile:
-        return measure(place, self._rules)
-
-    def read(self, place: str, plan: Plan, first: int, last: int) -> bytes:
-        return read(place, _planned(plan), first, last, self._rules)
-
-    def stream(self, place: str, plan: Plan) -> Iterator[bytes]:
-        return stream(place, _planned(plan), plan["part_size"], self._rules)
-
-
-def _planned(plan: Plan) -> SourceFile:
-    """The file that a plan was made for."""
-    return SourceFile(plan["size"], plan["etag"], plan["ranges"], plan["modified"])
-
-
-class BucketReader:
-    """Implements transfer_file.Reader for a file in one of our buckets; a place is its key."""
-
-    def __init__(self, bucket: Bucket) -> None:
-        self._bucket = bucket
-
-    def measure(self, place: str) -> SourceFile:
-        found = self._bucket.head(place)
-        if found is None:
-            raise SourceUnavailable("the file is not where the recording says")
-        return SourceFile(found[0], found[1], True)
-
-    def read(self, place: str, plan: Plan, first: int, last: int) -> bytes:
-        return self._bucket.read(place, first, last, etag=plan["etag"])
-
-    def stream(self, place: str, plan: Plan) -> Iterator[bytes]:
-        for number in range(1, plan["segments"][-1][1] + 1):
-            first = (number - 1) * plan["part_size"]
-            yield self.read(place, plan, first, first + length_of(plan, number) - 1)

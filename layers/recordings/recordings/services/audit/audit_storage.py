@@ -14,12 +14,13 @@ from recordings.domain.stored_file import Store
 from recordings.ports.executions import ProcessingExecutions
 from recordings.ports.provider import RecordingProvider
 from recordings.ports.repositories import OpenFindings, Recordings, Rooms, Tenants
+from recordings.ports.storage import ObjectStore
 from recordings.ports.system import Clock
 from recordings.services.audit.judge import MIN_ORPHAN_AGE, ConfirmFindings, JudgeFiles
 from recordings.services.audit.provider_listing import Backoff, ListProviderRecordings, ProviderListing
 from recordings.services.audit.repair import CompareWithProvider, DeleteOrphans
 from recordings.services.audit.report import KINDS, Report, UnassignedObject
-from recordings.services.audit.scan import AuditedStore, AuditStep, OutOfTime, scan_rooms
+from recordings.services.audit.scan import AuditStep, OutOfTime, scan_rooms
 from recordings.services.sync.reconcile_recording import ReconcileRecording
 
 # The function's time-out is 900 seconds. The rest is for the slowest call of the last tenant, and for the response.
@@ -106,7 +107,7 @@ class AuditStorage:
     recordings: Recordings
     provider: RecordingProvider
     executions: ProcessingExecutions
-    stores: Mapping[Store, AuditedStore]
+    stores: Mapping[Store, ObjectStore]
     open_findings: OpenFindings
     reconcile: ReconcileRecording
     backoff: Backoff
@@ -290,7 +291,7 @@ class AuditStorage:
         """Iterate over store, root and name of what is directly below the roots of the tenants' folders."""
         for store, bucket in self.stores.items():
             for root in ROOTS[store]:
-                uploads = (key.removeprefix(root) for key, _, _ in bucket.begun_uploads(root))
-                for name in (*bucket.entries(root), *uploads):
+                uploads = (upload.key.removeprefix(root) for upload in bucket.list_uploads(root))
+                for name in (*bucket.list_names(root), *uploads):
                     if root or name.partition("/")[0] not in {DELIVERED, QUARANTINE}:
                         yield store, root, name

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from recordings.domain.errors import RecordingNotFound
 from recordings.domain.lifecycle import Status
+from recordings.domain.objects import ObjectHead
 from recordings.domain.provider_recording import FILE_RETENTION
 from recordings.domain.reconciliation import SETTLED, Deadlines, reconcile
 from recordings.domain.recording import Recording
@@ -16,6 +17,7 @@ from recordings.domain.storage_keys import ROOTS, FileKind, is_below, owner_of
 from recordings.domain.stored_file import Store, StoredFile
 from recordings.ports.executions import ProcessingExecutions
 from recordings.ports.repositories import OpenFindings, Recordings
+from recordings.ports.storage import ObjectStore
 from recordings.ports.system import Clock
 from recordings.services.audit.report import (
     ABSENT,
@@ -26,7 +28,7 @@ from recordings.services.audit.report import (
     Phantom,
     Stalled,
 )
-from recordings.services.audit.scan import AuditedStore, AuditStep, StoredObject, folder_of
+from recordings.services.audit.scan import AuditStep, StoredObject, folder_of
 
 # A younger object may belong to work that has not stored it yet.
 MIN_ORPHAN_AGE: Final = timedelta(days=2)
@@ -37,7 +39,7 @@ MAX_FILES_REQUESTED: Final = 1000
 NOT_ENDED: Final = frozenset({Status.RECORDING, Status.PROCESSING})
 
 # Size and ETag of files by store and key.
-type Files = Mapping[tuple[Store, str], tuple[int, str]]
+type Files = Mapping[tuple[Store, str], ObjectHead]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +48,7 @@ class JudgeFiles:
 
     recordings: Recordings
     executions: ProcessingExecutions
-    stores: Mapping[Store, AuditedStore]
+    stores: Mapping[Store, ObjectStore]
     clock: Clock
     deadlines: Deadlines = field(default_factory=Deadlines)
 
@@ -58,7 +60,7 @@ class JudgeFiles:
             Throttled, InfrastructureError: DynamoDB, Step Functions or a bucket failed
         """
         # The objects were listed first: what was stored meanwhile is in the records that are read now.
-        files = {(one.store, one.key): (one.size or 0, one.etag) for one in objects if not one.upload_id}
+        files = {(one.store, one.key): ObjectHead(one.size or 0, one.etag) for one in objects if not one.upload_id}
         for recording in self.recordings.list_all(step.report.tenant_id, step.rooms):
             step.check_time(self.clock)
             self._read(step, recording, files)
@@ -132,7 +134,7 @@ class JudgeFiles:
             name = f"phantom:{recording.id}:{file.store}:{file.key}"
             step.absent[name] = partial(_add_phantom, step, recording.id, file)
             return
-        recorded, actual = (file.size_bytes, found[0]) if fault == "size" else (file.etag or "", found[1])
+        recorded, actual = (file.size_bytes, found.size) if fault == "size" else (file.etag or "", found.etag)
         step.report.mismatches.append(
             Mismatch(
                 recording_id=recording.id,
@@ -209,13 +211,13 @@ def _has_owner(found: StoredObject, step: AuditStep) -> bool:
     return owner.recording_id in (step.quarantined if owner.kind is FileKind.QUARANTINE else step.unfinished)
 
 
-def _fault(file: StoredFile, found: tuple[int, str] | None) -> str | None:
+def _fault(file: StoredFile, found: ObjectHead | None) -> str | None:
     """Return how an object of this size and ETag differs from the file. A file without an ETag is compared by size."""
     if found is None:
         return "absent"
-    if found[0] != file.size_bytes:
+    if found.size != file.size_bytes:
         return "size"
-    return "checksum" if file.etag is not None and found[1] != file.etag else None
+    return "checksum" if file.etag is not None and found.etag != file.etag else None
 
 
 def _add_orphan(step: AuditStep, found: StoredObject, confirmation: Confirmation) -> None:

@@ -23,11 +23,12 @@ from recordings.domain.stored_file import Store
 from recordings.ports.executions import ProcessingExecutions
 from recordings.ports.provider import RecordingProvider
 from recordings.ports.repositories import OpenFindings, Recordings, Rooms
+from recordings.ports.storage import ObjectStore
 from recordings.ports.system import Clock
 from recordings.services.audit.judge import NOT_ENDED, keeps_quarantine, owned_keys
 from recordings.services.audit.provider_listing import Backoff
 from recordings.services.audit.report import ABSENT, Adopted, Confirmation, Mismatch, Orphan
-from recordings.services.audit.scan import AuditedStore, AuditStep, orphan_finding
+from recordings.services.audit.scan import AuditStep, orphan_finding
 from recordings.services.rooms.meeting_owner import FindOwner
 from recordings.services.sync.reconcile_recording import ReconcileRecording
 
@@ -175,7 +176,7 @@ class DeleteOrphans:
     """Deletes orphans that two complete listings confirm. It never deletes what a recording owns."""
 
     recordings: Recordings
-    stores: Mapping[Store, AuditedStore]
+    stores: Mapping[Store, ObjectStore]
     open_findings: OpenFindings
     clock: Clock
 
@@ -204,7 +205,7 @@ class DeleteOrphans:
 
     def _delete(self, store: Store, orphan: Orphan) -> None:
         if orphan.upload_id:
-            self.stores[store].abort(orphan.key, orphan.upload_id)
+            self.stores[store].abort_upload(orphan.key, orphan.upload_id)
         else:
             self.stores[store].delete(orphan.key)
 

@@ -5,41 +5,20 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from heapq import merge
 from itertools import groupby
-from typing import Final, Protocol
+from typing import Final
 from urllib.parse import quote
 
 from recordings.domain.recording import Recording
 from recordings.domain.room_range import RoomRange
 from recordings.domain.storage_keys import ROOTS, is_below
 from recordings.domain.stored_file import Store
+from recordings.ports.storage import ObjectStore
 from recordings.ports.system import Clock
 from recordings.services.audit.provider_listing import ProviderListing
 from recordings.services.audit.report import Confirmation, Report
 
 # One step of an audit holds so many objects in memory, and the rest of the last room. A room makes one file at a time.
 MAX_OBJECTS_PER_STEP: Final = 100_000
-
-
-class AuditedStore(Protocol):
-    """One of our buckets."""
-
-    def objects(self, prefix: str, *, after: str | None = None) -> Iterator[tuple[str, int, str, datetime]]:
-        """Iterate over key, size, ETag and time of the objects below a prefix, by key, beginning after a key."""
-
-    def begun_uploads(self, prefix: str) -> Iterator[tuple[str, str, datetime]]:
-        """Iterate over key, id and start of the unfinished uploads below a prefix."""
-
-    def entries(self, prefix: str) -> Iterator[str]:
-        """Iterate over the names directly below a prefix. The name of a folder ends with a slash."""
-
-    def head(self, key: str) -> tuple[int, str] | None:
-        """Return size and ETag of an object, or None."""
-
-    def delete(self, key: str) -> None:
-        """Delete an object. One that does not exist is no error."""
-
-    def abort(self, key: str, upload_id: str) -> None:
-        """Delete an unfinished upload. One that does not exist is no error."""
 
 
 class OutOfTime(Exception):
@@ -109,7 +88,7 @@ def check_time(clock: Clock, until: datetime) -> None:
 
 
 def scan_rooms(
-    stores: Mapping[Store, AuditedStore], tenant_id: str, *, after: str | None, until: datetime, clock: Clock
+    stores: Mapping[Store, ObjectStore], tenant_id: str, *, after: str | None, until: datetime, clock: Clock
 ) -> Iterator[tuple[str | None, list[StoredObject]]]:
     """Yield the objects of a tenant's rooms in steps, each with the last folder of the step.
 
@@ -128,7 +107,7 @@ def scan_rooms(
 
 
 def _objects(
-    stores: Mapping[Store, AuditedStore], tenant_id: str, after: str | None, until: datetime, clock: Clock
+    stores: Mapping[Store, ObjectStore], tenant_id: str, after: str | None, until: datetime, clock: Clock
 ) -> Iterator[StoredObject]:
     listings = [
         list_below(store, bucket, root, f"{root}{quote(tenant_id, safe='')}/", after)
@@ -141,22 +120,22 @@ def _objects(
         yield found
 
 
-def _files(store: Store, bucket: AuditedStore, root: str, prefix: str, after: str | None) -> Iterator[StoredObject]:
+def _files(store: Store, bucket: ObjectStore, root: str, prefix: str, after: str | None) -> Iterator[StoredObject]:
     # Keys below the folder of a room have letters, digits and characters that sort before "~". An object that is in no
     # folder has nothing below it, and the folders of rooms with the same beginning follow it.
     last = f"{prefix}{after}{'~' if after.endswith('/') else ''}" if after is not None else None
-    for key, size, etag, at in bucket.objects(prefix, after=last):
-        folder = folder_of(key, prefix)
-        if is_below(root, key) and (after is None or folder > after):
-            yield StoredObject(store, key, size, etag, at, folder)
+    for listed in bucket.list_objects(prefix, after=last):
+        folder = folder_of(listed.key, prefix)
+        if is_below(root, listed.key) and (after is None or folder > after):
+            yield StoredObject(store, listed.key, listed.size, listed.etag, listed.modified_at, folder)
 
 
-def _uploads(store: Store, bucket: AuditedStore, root: str, prefix: str, after: str | None) -> Iterator[StoredObject]:
+def _uploads(store: Store, bucket: ObjectStore, root: str, prefix: str, after: str | None) -> Iterator[StoredObject]:
     # There are few at any time, and not every store documents that it lists them by key.
-    for key, upload_id, at in sorted(bucket.begun_uploads(prefix), key=lambda found: folder_of(found[0], prefix)):
-        folder = folder_of(key, prefix)
-        if is_below(root, key) and (after is None or folder > after):
-            yield StoredObject(store, key, None, "", at, folder, upload_id)
+    for upload in sorted(bucket.list_uploads(prefix), key=lambda found: folder_of(found.key, prefix)):
+        folder = folder_of(upload.key, prefix)
+        if is_below(root, upload.key) and (after is None or folder > after):
+            yield StoredObject(store, upload.key, None, "", upload.initiated_at, folder, upload.upload_id)
 
 
 def folder_of(key: str, prefix: str) -> str:

@@ -1,4 +1,4 @@
-"""Send a recording to cold storage: the answer comes at once, the bytes move in a workflow."""
+"""Send a recording to the archive: the response comes at once, an execution moves the bytes."""
 
 from dataclasses import dataclass
 
@@ -13,20 +13,26 @@ from recordings.services.recordings.change_recording import MAX_ATTEMPTS, start_
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchiveRecording:
-    """The move is stored before its execution starts. If we die between the two, the next sync starts it."""
+    """Store the move, then start its execution. If the function dies between the two, the next sync starts it."""
 
     recordings: Recordings
-    runs: ArchivingExecutions
+    executions: ArchivingExecutions
     clock: Clock
 
     def __call__(self, *, tenant_id: str, recording_id: str) -> Recording:
-        """Raises RecordingNotFound, RecordingNotArchivable or ConcurrentUpdate; then nothing moves."""
-        stored = self._stored(tenant_id, recording_id)
-        if stored.moving:
-            start_now_or_by_sync(lambda: self.runs.start(stored))
-        return stored
+        """Return the recording, now `archived`. If an error is raised, nothing moves.
 
-    def _stored(self, tenant_id: str, recording_id: str) -> Recording:
+        Raises:
+            RecordingNotFound: the recording does not exist
+            RecordingNotArchivable: it has no file in R2
+            ConcurrentUpdate: others changed the recording each time
+        """
+        recording = self._store_move(tenant_id, recording_id)
+        if recording.moving:
+            start_now_or_by_sync(lambda: self.executions.start(recording))
+        return recording
+
+    def _store_move(self, tenant_id: str, recording_id: str) -> Recording:
         before = self.recordings.get(tenant_id, recording_id)
         for attempt in range(MAX_ATTEMPTS):
             after = before.archiving(at=self.clock())
@@ -38,6 +44,6 @@ class ArchiveRecording:
                     raise
             before = self.recordings.get(tenant_id, recording_id)
             if before.status is Status.ARCHIVED and before.archive_attempt == after.archive_attempt:
-                # A call made at the same moment stored just this.
+                # A simultaneous call stored the same move.
                 return before
-        raise AssertionError("unreachable: the last try returns or raises")
+        raise AssertionError("unreachable: the last attempt returns or raises")

@@ -1,8 +1,8 @@
-"""Where a recording's file can be downloaded now, and until when."""
+"""Return a URL that downloads a recording's file, and when it expires."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import Final
 
 from recordings.domain.errors import RecordingFailed, Throttled
 from recordings.domain.lifecycle import Status
@@ -10,31 +10,32 @@ from recordings.domain.media import file_extension
 from recordings.domain.recording import Recording
 from recordings.domain.stored_file import StoredFile
 from recordings.ports.repositories import DownloadLinks, Recordings
-from recordings.ports.storage import ArchiveStore
+from recordings.ports.storage import ArchiveStore, ObjectStore
 from recordings.ports.system import Clock
 from recordings.services.recordings.change_recording import MAX_ATTEMPTS
-from recordings.services.recordings.restore_recording import WAITS
+from recordings.services.recordings.restore_recording import RETRIEVAL_TIMES
 
+# The noted end of a URL lies this much later than the URL's own, so that few of many downloads write.
 NOTED_AHEAD: Final = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
 class NotYet:
-    """The file is still being made, fetched or checked."""
+    """The file is being recorded, fetched or checked."""
 
     recording: Recording
 
 
 @dataclass(frozen=True, slots=True)
 class Archived:
-    """The file is in cold storage, and no copy of it can be read."""
+    """The file is in the archive, and no readable copy of it exists."""
 
     recording: Recording
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """`expires_at` is the true end of the URL."""
+    """A URL that works until `expires_at`."""
 
     recording: Recording
     file: StoredFile
@@ -42,68 +43,60 @@ class Ready:
     expires_at: datetime
 
 
-class Served(Protocol):
-    """The store that recordings are served from."""
-
-    def presign(self, key: str, *, file_name: str, content_type: str, expires_in: int) -> str: ...
-
-
-class Copies(Protocol):
-    """Copies that were restored from cold storage."""
-
-    def presign(
-        self, key: str, *, file_name: str, content_type: str, expires_in: int, now: datetime
-    ) -> tuple[str, datetime]: ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DownloadRecording:
+    """Presign a URL of the file in R2, or of its restored copy in the archive."""
+
     recordings: Recordings
-    files: Served
+    store: ObjectStore
+    archive: ArchiveStore
     links: DownloadLinks
-    vault: ArchiveStore
-    copies: Copies
     clock: Clock
 
     def __call__(self, *, tenant_id: str, recording_id: str, seconds: int) -> Ready | NotYet | Archived:
-        """Raises RecordingNotFound, RecordingFailed or Throttled."""
+        """Return a URL that works for `seconds`, or for a shorter time if the copy or the credentials end earlier.
+
+        Raises:
+            RecordingNotFound: the recording does not exist
+            RecordingFailed: there will be no file
+            Throttled: the file moved during each try
+        """
         for _ in range(MAX_ATTEMPTS):
-            found = self._found(tenant_id, recording_id, seconds)
-            if found is not None:
-                return found
+            outcome = self._try(tenant_id, recording_id, seconds)
+            if outcome is not None:
+                return outcome
         raise Throttled("the file moves at this very moment; try again", retry_after=1)
 
-    def _found(self, tenant_id: str, recording_id: str, seconds: int) -> Ready | NotYet | Archived | None:
-        """None when the file left R2 between two reads."""
+    def _try(self, tenant_id: str, recording_id: str, seconds: int) -> Ready | NotYet | Archived | None:
+        """Return None if the file left R2 between two reads."""
         recording, now = self.recordings.get(tenant_id, recording_id), self.clock()
         if recording.status is Status.FAILED:
             raise RecordingFailed(recording.failure.message if recording.failure else "")
         file = recording.file
         if file is None:
             return NotYet(recording)
-        name = file_name_of(recording, file)
+        store: ObjectStore = self.store
         if file.store == "r2":
-            until = now + timedelta(seconds=seconds)
-            if not self._is_kept(recording, until):
+            if not self._is_kept(recording, now + timedelta(seconds=seconds)):
                 return None
-            url = self.files.presign(file.key, file_name=name, content_type=file.content_type, expires_in=seconds)
-            return Ready(recording, file, url, until)
-        readable_until = self._readable_until(recording, file)
-        if readable_until is None or readable_until <= now:
-            return Archived(recording)
-        url, expires_at = self.copies.presign(
+        else:
+            readable_until = self._readable_until(recording, file)
+            if readable_until is None or readable_until <= now:
+                return Archived(recording)
+            store, seconds = self.archive, min(seconds, int((readable_until - now).total_seconds()))
+        download = store.presign_download(
             file.key,
-            file_name=name,
+            file_name=file_name_of(recording, file),
             content_type=file.content_type,
-            expires_in=min(seconds, int((readable_until - now).total_seconds())),
+            expires_in_seconds=seconds,
             now=now,
         )
-        return Ready(recording, file, url, expires_at)
+        return Ready(recording, file, download.url, download.expires_at)
 
     def _is_kept(self, recording: Recording, until: datetime) -> bool:
-        """Whether the file stays in R2 until then, also when it moves to cold storage; False when it has left already.
+        """Whether the file stays in R2 until then, even if it moves to the archive. False: it has left R2 already.
 
-        The end is noted before the URL is given out, and some minutes ahead: of many downloads few write.
+        The end of a URL is noted before the URL is returned.
         """
         noted = self.links.find_latest_expiry(recording)
         if noted is not None and noted >= until:
@@ -111,16 +104,18 @@ class DownloadRecording:
         return self.links.note_expiry(recording, until=until + NOTED_AHEAD)
 
     def _readable_until(self, recording: Recording, file: StoredFile) -> datetime | None:
-        """When the restored copy ends, asked of S3 itself: its event may be late."""
+        """Return when the readable copy ends. S3 itself is asked, because its event may be late."""
         if recording.archive is None or recording.archive.state not in {"restoring", "restored"}:
             return None
-        found = self.vault.look(file.key)
-        if found is None or found.ongoing:
+        status = self.archive.restore_status(file.key)
+        if status is None or status.in_progress:
             return None
-        # What lies in a class that needs no restore is promised for as long as was asked; S3 tells no end of it.
-        return found.until if found.storage_class in WAITS else recording.archive.restored_until
+        if status.storage_class in RETRIEVAL_TIMES:
+            return status.readable_until
+        # An object in a class that needs no restore has no end in S3. It is readable for the time asked for.
+        return recording.archive.restored_until
 
 
 def file_name_of(recording: Recording, file: StoredFile) -> str:
-    """The name that a browser saves a recording under."""
+    """Return the name under which a browser saves the file."""
     return f"{recording.room_name} {recording.started_at:%Y-%m-%d %H-%M}.{file_extension(file.content_type)}"

@@ -32,20 +32,11 @@ from recordings.domain.storage_keys import (
 from recordings.domain.stored_file import Store
 from recordings.ports.events import EventBus
 from recordings.ports.repositories import PurgeRecords, Recordings
+from recordings.ports.storage import ObjectStore
 from recordings.ports.system import Clock
 
 DETAIL_TYPE: Final = "recording.purged"
 CAME_BACK: Final = "it is in the table again"
-
-
-class ErasableStore(Protocol):
-    """One of our stores, down to its last version."""
-
-    def items(self, prefix: str) -> Iterator[StoreItem]:
-        """Everything under a prefix: objects or all their versions and delete markers, and unfinished uploads."""
-
-    def erase(self, item: StoreItem) -> None:
-        """Remove one for good; one that is gone is no error."""
 
 
 class PurgeEvent(Protocol):
@@ -83,7 +74,7 @@ class PurgeRecording:
     """`retention`: how long a deleted recording is kept as it is deployed now; None for ever."""
 
     recordings: Recordings
-    stores: Mapping[Store, ErasableStore]
+    stores: Mapping[Store, ObjectStore]
     records: PurgeRecords
     bus: EventBus
     event: PurgeEvent
@@ -158,7 +149,7 @@ class PurgeRecording:
             ("s3", archive_prefix(record)),
         )
         for store, folder in folders:
-            for item in self.stores[store].items(folder):
+            for item in self.stores[store].list_items(folder):
                 owner = owner_of(store, item.key)
                 # The folders of a tenant called `quarantine` hold files of others, too.
                 if owner is not None and (owner.tenant_id, owner.room_id, owner.recording_id) == (
@@ -171,7 +162,7 @@ class PurgeRecording:
     def _known(self, record: PurgeRecord) -> Iterator[StoreItem]:
         """What the recording itself named: its file, where it was before, and where Cloudflare was to deliver."""
         for store, key in record.known:
-            yield from (item for item in self.stores[store].items(key) if item.key == key)
+            yield from (item for item in self.stores[store].list_items(key) if item.key == key)
 
     def _delivered(self, record: PurgeRecord) -> Iterator[StoreItem]:
         """What Cloudflare delivered although the recording never learned where: an answer was lost.
@@ -182,7 +173,7 @@ class PurgeRecording:
         if record.delivery_key is not None or record.origin != "api":
             return
         folder = f"{delivery_folder(record.tenant_id, record.room_id)}/"
-        fitting = [item for item in self.stores["r2"].items(folder) if _fits(item, record)]
+        fitting = [item for item in self.stores["r2"].list_items(folder) if _fits(item, record)]
         if not fitting:
             return
         others = [

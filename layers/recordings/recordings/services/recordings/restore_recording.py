@@ -1,4 +1,4 @@
-"""Ask cold storage for a readable copy, and follow what becomes of it."""
+"""Request a readable copy of an archived recording, and follow its progress."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,11 +13,13 @@ from recordings.ports.storage import ArchiveStore
 from recordings.ports.system import Clock
 from recordings.services.recordings.change_recording import changed
 
-# For how long a copy is asked for when nobody says it.
-DAYS: Final = 7
-SPEED: Final[dict[Tier, int]] = {"bulk": 0, "standard": 1, "expedited": 2}
-# How long a copy takes at most (S3 User Guide, "Restore retrieval options"); Expedited is not for Deep Archive.
-WAITS: Final[dict[str, dict[Tier, timedelta]]] = {
+# For how many days a copy is requested where no number was stored.
+DEFAULT_DAYS: Final = 7
+# A larger number is a faster tier.
+TIER_SPEED: Final[dict[Tier, int]] = {"bulk": 0, "standard": 1, "expedited": 2}
+# How long a retrieval takes at most, by storage class. Deep Archive offers no expedited tier.
+# Source: S3 User Guide, "Restore retrieval options".
+RETRIEVAL_TIMES: Final[dict[str, dict[Tier, timedelta]]] = {
     "GLACIER": {
         "expedited": timedelta(minutes=5),
         "standard": timedelta(hours=5),
@@ -29,124 +31,140 @@ WAITS: Final[dict[str, dict[Tier, timedelta]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreRecording:
-    """The decision is stored before cold storage is asked. If we die between the two, the same call or a sync asks."""
+    """Store the decision, then request the copy. If the function dies in between, a repeat or a sync requests it."""
 
     recordings: Recordings
-    vault: ArchiveStore
+    archive: ArchiveStore
     clock: Clock
 
     def __call__(self, *, tenant_id: str, recording_id: str, days: int, tier: Tier) -> Recording:
-        """Raises RecordingNotFound, RecordingNotArchived, TierNotOffered, Throttled or ConcurrentUpdate."""
+        """Return the recording, with the state of its copy.
+
+        Raises:
+            RecordingNotFound: the recording does not exist
+            RecordingNotArchived: its file is not in the archive
+            TierNotOffered: its storage class does not offer this tier
+            RetrievalRefused: the expedited tier has no capacity; nothing changed
+            ConcurrentUpdate: others changed the recording each time
+        """
         earlier: list[Archive | None] = []
 
         def decide(recording: Recording) -> Recording:
             earlier.append(recording.archive)
-            return self._decided(recording, days, tier)
+            return self._decide(recording, days, tier)
 
         decided = changed(self.recordings, lambda: self.recordings.get(tenant_id, recording_id), decide)
         if decided.archive is None or decided.archive.pending_since is None:
             return decided
         try:
-            return RequestCopy(recordings=self.recordings, vault=self.vault)(decided)
+            return RequestRestore(recordings=self.recordings, archive=self.archive)(decided)
         except RetrievalRefused:
             self._take_back(decided, decided.archive, earlier[-1])
             raise
 
     def _take_back(self, recording: Recording, decided: Archive, earlier: Archive | None) -> None:
-        """Nothing was asked for: the recording is as it was before this call, unless another one came meanwhile."""
+        """Undo the decision: no copy was requested. Does nothing if another call has decided since."""
         if earlier is not None and earlier.pending_since is None:
             changed(
                 self.recordings,
                 lambda: self.recordings.get_including_deleted(recording.tenant_id, recording.id),
-                lambda one: one.restore_refused(decided, earlier),
+                lambda current: current.restore_refused(decided, earlier),
             )
 
-    def _decided(self, before: Recording, days: int, tier: Tier) -> Recording:
-        """Give the recording as it is to be stored: unchanged when such a copy is on its way, or about to be."""
+    def _decide(self, before: Recording, days: int, tier: Tier) -> Recording:
+        """Return the recording to store; unchanged if such a copy is in progress, or about to be requested."""
         archive = before.archive
         if before.status is not Status.ARCHIVED or archive is None or before.file is None or before.moving:
-            raise RecordingNotArchived(f"only a recording in cold storage can be restored; {_how(before)}")
-        found = self.vault.look(before.file.key)
-        if found is None:
+            raise RecordingNotArchived(f"only a recording in cold storage can be restored; {_whereabouts(before)}")
+        status = self.archive.restore_status(before.file.key)
+        if status is None:
             raise RecordingNotArchived("its file is not in cold storage")
         now = self.clock()
-        asked = archive.state == "restoring" and (found.ongoing or archive.pending_since is not None)
-        if asked and SPEED[tier] <= SPEED[archive.tier or "bulk"]:
+        is_requested = archive.state == "restoring" and (status.in_progress or archive.pending_since is not None)
+        if is_requested and TIER_SPEED[tier] <= TIER_SPEED[archive.tier or "bulk"]:
             return before
-        waits = WAITS.get(found.storage_class)
-        if waits is None:
+        times = RETRIEVAL_TIMES.get(status.storage_class)
+        if times is None:
             return before.restored(until=now + timedelta(days=days))
-        if tier not in waits:
-            raise TierNotOffered(f"{tier} is not offered for {found.storage_class}")
-        if found.until is not None and not found.ongoing:
-            # A copy is there: asking again keeps it longer, and it stays readable meanwhile.
-            return before.renewing(until=found.until, tier=tier, days=days, at=now)
-        if found.ongoing:
-            # A faster tier may be asked for, and nothing else changed with it (S3 API reference, RestoreObject).
+        if tier not in times:
+            raise TierNotOffered(f"{tier} is not offered for {status.storage_class}")
+        if status.readable_until is not None and not status.in_progress:
+            # A copy is readable. A request keeps it longer, and it stays readable meanwhile.
+            return before.renewing(until=status.readable_until, tier=tier, days=days, at=now)
+        if status.in_progress:
+            # A request may ask for a faster tier, and may change nothing else (S3 API reference, RestoreObject).
             days = archive.days or days
-        # A lifecycle rule may have moved it on since it was stored.
+        # A lifecycle rule may have changed the storage class since the file was stored.
         return before.restoring(
-            tier=tier, days=days, expected_at=now + waits[tier], at=now, storage_class=found.storage_class
+            tier=tier, days=days, expected_at=now + times[tier], at=now, storage_class=status.storage_class
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RequestCopy:
-    """Ask cold storage for the copy that a stored decision names, and store that it has been asked."""
+class RequestRestore:
+    """Request the copy that a stored decision names, and store that it was requested."""
 
     recordings: Recordings
-    vault: ArchiveStore
+    archive: ArchiveStore
 
     def __call__(self, decided: Recording) -> Recording:
-        """Safe to repeat: what is on its way is not asked for twice, what is there is kept for as many days again.
+        """Return the recording as it is then. Safe to repeat. If an error is raised, the decision stays pending.
 
-        Raises RetrievalRefused (nothing was asked for), Throttled or ConcurrentUpdate; the decision stays pending.
+        A copy in progress is not requested twice. A readable copy is kept for the number of days from now.
+
+        Raises:
+            RetrievalRefused: the expedited tier has no capacity; no copy was requested
+            ConcurrentUpdate: others changed the recording each time
         """
         archive, file = decided.archive, decided.file
         if archive is None or archive.pending_since is None or file is None:
             return decided
-        there = _readable_until(self.vault, file.key) is not None
-        self.vault.restore(file.key, days=archive.days or DAYS, tier=archive.tier or "standard")
-        # Of one that was not there the event tells when it is (TrackRestore).
-        until = _readable_until(self.vault, file.key) if there else None
+        was_readable = self._readable_until(file.key) is not None
+        self.archive.request_restore(file.key, days=archive.days or DEFAULT_DAYS, tier=archive.tier or "standard")
+        # A copy that was not readable becomes so later. An event of S3 reports it then (TrackRestore).
+        until = self._readable_until(file.key) if was_readable else None
         return changed(
             self.recordings,
             lambda: self.recordings.get_including_deleted(decided.tenant_id, decided.id),
-            lambda one: one.restore_requested(archive, until=until),
+            lambda recording: recording.restore_requested(archive, until=until),
         )
 
+    def _readable_until(self, key: str) -> datetime | None:
+        status = self.archive.restore_status(key)
+        return status.readable_until if status is not None and not status.in_progress else None
 
-def _readable_until(vault: ArchiveStore, key: str) -> datetime | None:
-    found = vault.look(key)
-    return found.until if found is not None and not found.ongoing else None
 
-
-def _how(recording: Recording) -> str:
+def _whereabouts(recording: Recording) -> str:
     return "this one is on its way there" if recording.moving else f"this one is {recording.status}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrackRestore:
-    """S3 tells that a copy is readable, or gone; what is stored is what S3 says when asked."""
+    """Store what S3 says about a copy, after its event that the copy is readable or deleted."""
 
     recordings: Recordings
-    vault: ArchiveStore
+    archive: ArchiveStore
     clock: Clock
 
     def __call__(self, *, tenant_id: str, recording_id: str) -> Recording:
-        """Raises RecordingNotFound or ConcurrentUpdate."""
+        """Return the recording as it is then.
+
+        Raises:
+            RecordingNotFound: the recording was purged
+            ConcurrentUpdate: others changed the recording each time
+        """
         return changed(
             self.recordings,
             lambda: self.recordings.get_including_deleted(tenant_id, recording_id),
-            lambda recording: self._seen(recording, self.clock()),
+            lambda recording: self._apply(recording, self.clock()),
         )
 
-    def _seen(self, recording: Recording, now: datetime) -> Recording:
+    def _apply(self, recording: Recording, now: datetime) -> Recording:
         if recording.file is None or recording.file.store != "s3" or recording.archive is None:
             return recording
-        found = self.vault.look(recording.file.key)
-        if found is None or found.ongoing:
+        status = self.archive.restore_status(recording.file.key)
+        if status is None or status.in_progress:
             return recording
-        if found.until is not None and found.until > now:
-            return recording.restored(until=found.until)
+        if status.readable_until is not None and status.readable_until > now:
+            return recording.restored(until=status.readable_until)
         return recording.restore_expired(at=now)

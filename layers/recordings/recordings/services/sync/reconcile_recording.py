@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final
 
 from recordings.domain.errors import ConcurrentUpdate, NotOurs, ProviderNotFound, ProviderRefused
 from recordings.domain.lifecycle import Status
@@ -14,19 +14,13 @@ from recordings.domain.recording import Failure, Recording
 from recordings.ports.executions import ProcessingExecutions
 from recordings.ports.provider import RecordingProvider
 from recordings.ports.repositories import Recordings
+from recordings.ports.storage import ObjectStore
 from recordings.ports.system import Clock, Ids
 from recordings.services.sync.import_recording import ImportRecording
 from recordings.services.sync.missing_since import store_missing_since
 
 # The actions that do not change the stored recording. Each other one resets `missing_since`.
 UNCHANGED: Final = frozenset({Action.NOTHING, Action.RUN, Action.STOP})
-
-
-class DeliveredFiles(Protocol):
-    """Our bucket that Cloudflare delivers into."""
-
-    def head(self, key: str) -> tuple[int, str] | None:
-        """Return size and ETag of a file, or None."""
 
 
 def _do_nothing(action: Action) -> None:
@@ -43,7 +37,7 @@ class ReconcileRecording:
     recordings: Recordings
     provider: RecordingProvider
     executions: ProcessingExecutions
-    files: DeliveredFiles
+    store: ObjectStore
     clock: Clock
     new_id: Ids
     deadlines: Deadlines = field(default_factory=Deadlines)
@@ -115,7 +109,7 @@ class ReconcileRecording:
         return changed
 
     def _is_delivered(self, recording: Recording) -> bool:
-        return recording.delivery_key is not None and self.files.head(recording.delivery_key) is not None
+        return recording.delivery_key is not None and self.store.head(recording.delivery_key) is not None
 
     def _import(self, owner: RecordingOwner, listed: ProviderRecording) -> Recording | None:
         try:

@@ -6,10 +6,10 @@ from recordings.domain.errors import RetrievalRefused
 from recordings.domain.recording import Recording
 from recordings.ports.executions import ArchivingExecutions
 from recordings.ports.repositories import DownloadLinks, Recordings
-from recordings.ports.storage import ArchiveStore
+from recordings.ports.storage import ArchiveStore, ObjectStore
 from recordings.ports.system import Clock
-from recordings.services.recordings.restore_recording import RequestCopy
-from recordings.services.transfer.move_to_archive import Deletable, EmptySource
+from recordings.services.recordings.restore_recording import RequestRestore
+from recordings.services.transfer.archive import DeleteMovedFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,8 +18,8 @@ class ResumeArchive:
 
     recordings: Recordings
     archiving: ArchivingExecutions
-    vault: ArchiveStore
-    source: Deletable
+    store: ObjectStore
+    archive: ArchiveStore
     links: DownloadLinks
     clock: Clock
 
@@ -37,10 +37,12 @@ class ResumeArchive:
             return self.archiving.restart(recording)
         if archive.pending_since is not None:
             try:
-                RequestCopy(recordings=self.recordings, vault=self.vault)(recording)
+                RequestRestore(recordings=self.recordings, archive=self.archive)(recording)
             except RetrievalRefused:
                 # The tier has no capacity now. The next sync requests the copy again.
                 return False
             return True
-        empty = EmptySource(recordings=self.recordings, source=self.source, links=self.links, clock=self.clock)
-        return empty(recording)
+        delete_source = DeleteMovedFile(
+            recordings=self.recordings, store=self.store, links=self.links, clock=self.clock
+        )
+        return delete_source(recording)

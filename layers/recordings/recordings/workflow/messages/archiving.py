@@ -3,9 +3,8 @@
 from typing import Annotated
 
 from recordings.domain.lifecycle import Status
-from recordings.services.transfer.transfer_file import Done as TransferResult
-from recordings.services.transfer.transfer_file import Plan as TransferPlan
-from recordings.workflow.messages.base import AttemptInput, Payload, TaskOutput, renamed
+from recordings.domain.transfer import TransferPlan
+from recordings.workflow.messages.base import AttemptInput, Payload, ReceivedResult, TaskOutput, renamed
 
 
 class BeginArchiveInput(AttemptInput):
@@ -33,7 +32,7 @@ class PlanArchiveOutput(TaskOutput):
 class FinishArchiveInput(AttemptInput):
     # Both are None if the file has moved already.
     plan: TransferPlan | None
-    result: Annotated[TransferResult | None, renamed("result", "done")]
+    result: Annotated[ReceivedResult | None, renamed("result", "done")]
 
 
 class AbandonArchiveInput(AttemptInput):

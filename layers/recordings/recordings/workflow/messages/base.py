@@ -5,11 +5,12 @@ an older definition reads what it returns. A renamed key of an input keeps its o
 names (`last_release_keys`). Both go in the release after.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
-from recordings.services.transfer.transfer_file import Work as Attempt
+from recordings.domain.transfer import Attempt, TransferResult
 
 type Payload = dict[str, Any]
 
@@ -17,6 +18,16 @@ type Payload = dict[str, Any]
 def renamed(name: str, last_release: str) -> Any:
     """A field of an input whose key had another name in the last release."""
     return Field(validation_alias=AliasChoices(name, last_release))
+
+
+def _current_keys(result: object) -> object:
+    if isinstance(result, Mapping) and "proven" in result:
+        return {"verified": result["proven"], **result}
+    return result
+
+
+# What CompleteTransfer returned. In the last release `verified` was called `proven`.
+ReceivedResult = Annotated[TransferResult, BeforeValidator(_current_keys)]
 
 
 class TaskInput(BaseModel):

@@ -1,17 +1,15 @@
 """Messages of the processing state machine."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BeforeValidator
 
 from recordings.domain.lifecycle import Status
 from recordings.domain.reconciliation import EXPIRED, LOST, TRACKS
 from recordings.domain.recording import Failure
-from recordings.services.transfer.admit_file import VerifiedFile
-from recordings.services.transfer.transfer_file import Done as TransferResult
-from recordings.services.transfer.transfer_file import Plan as TransferPlan
-from recordings.workflow.messages.base import AttemptInput, Payload, TaskInput, TaskOutput, renamed
+from recordings.domain.transfer import TransferPlan, VerifiedFile
+from recordings.workflow.messages.base import AttemptInput, Payload, ReceivedResult, TaskInput, TaskOutput, renamed
 
 FAILURES: Final[Mapping[str, Failure]] = {
     "ProviderRecordingFailed": LOST,
@@ -56,11 +54,11 @@ class PlanTransferOutput(TaskOutput):
 
 class VerifyTransferInput(TaskInput):
     plan: TransferPlan
-    result: Annotated[TransferResult, renamed("result", "done")]
+    result: Annotated[ReceivedResult, renamed("result", "done")]
 
 
 class VerifyTransferOutput(TaskOutput):
-    file: dict[str, Any]
+    file: VerifiedFile
 
     def last_release_keys(self, payload: Payload) -> Payload:
         keys: Payload = payload["file"]
@@ -69,14 +67,9 @@ class VerifyTransferOutput(TaskOutput):
 
 class MarkReadyInput(AttemptInput):
     key: str
-    file: dict[str, Any]
+    file: VerifiedFile
     # Cloudflare reported an error when the execution waited for the file.
     partial: bool
-
-    @property
-    def verified_file(self) -> VerifiedFile:
-        """The file that VerifyTransfer found."""
-        return VerifiedFile.from_facts(self.key, self.file)
 
 
 class AbortTransferInput(TaskInput):

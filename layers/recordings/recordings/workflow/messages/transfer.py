@@ -1,13 +1,12 @@
 """Messages of the tasks that copy a file. Processing and archiving use the same ones."""
 
-from recordings.services.transfer.transfer_file import Done as TransferResult
-from recordings.services.transfer.transfer_file import Plan as TransferPlan
+from recordings.domain.transfer import Segment, TransferPlan, TransferResult
 from recordings.workflow.messages.base import AttemptInput, Payload, TaskOutput
 
 
 class CopySegmentInput(AttemptInput):
     plan: TransferPlan
-    segment: list[int]
+    segment: Segment
 
 
 class CopySegmentOutput(TaskOutput):
@@ -36,5 +35,5 @@ class CompleteTransferOutput(TaskOutput):
     result: TransferResult
 
     def last_release_keys(self, payload: Payload) -> Payload:
-        keys: Payload = payload["result"]
-        return keys
+        result: Payload = payload["result"]
+        return result | {"proven": result["verified"]}

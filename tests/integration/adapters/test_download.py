@@ -18,9 +18,10 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from recordings.adapters.storage.download import DownloadRules, opened
+from recordings.adapters.storage.download import DownloadRules, open_url
 from recordings.adapters.storage.source import UrlReader
 from recordings.domain.errors import SourceNotAllowed, SourceUnavailable
+from recordings.domain.transfer import SourceFile
 from recordings.settings import SettingsError
 
 CLOUDFLARE = DownloadRules(["*.r2.cloudflarestorage.com", "files.cloudflare.com"])
@@ -66,7 +67,7 @@ def to(*addresses: str) -> Callable[[str, int], Sequence[str]]:
 
 
 def fetch(url: str, rules: DownloadRules, resolve: Any = None) -> bytes:
-    with opened(url, {"Range": "bytes=0-3"}, rules, *([resolve] if resolve else [])) as answer:
+    with open_url(url, {"Range": "bytes=0-3"}, rules, *([resolve] if resolve else [])) as answer:
         return answer.content
 
 
@@ -315,11 +316,11 @@ def test_the_environment_names_the_hosts(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_every_way_to_read_keeps_to_the_rules(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CAPTURE_HOSTS", "*.r2.cloudflarestorage.com")
     url, reader = f"http://127.0.0.1:{server.server_port}/file", UrlReader()
-    plan: Any = {"size": 4, "etag": '"e"', "ranges": True, "modified": None, "part_size": 4, "segments": [[1, 1]]}
+    file = SourceFile(size=4, etag='"e"', ranges=True)
     for way in (
         lambda: reader.measure(url),
-        lambda: reader.read(url, plan, 0, 3),
-        lambda: list(reader.stream(url, plan)),
+        lambda: reader.read(url, file, 0, 3),
+        lambda: list(reader.stream(url, file, 4)),
     ):
         with pytest.raises(SourceNotAllowed):
             way()

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from recordings.adapters.storage import bucket as object_store
-from recordings.adapters.storage import source as transfer
-from recordings.adapters.storage.source import UrlReader
+from recordings.adapters.storage.resume import MAX_REQUESTS
+from recordings.adapters.storage.source import CHUNK_BYTES, UrlReader
 from recordings.domain.errors import RangesRefused, SourceChanged, SourceUnavailable, TransferError
+from recordings.domain.transfer import SourceFile
 
 CONTENT = bytes(range(256)) * 40  # 10,240 bytes
 EARLIER = "Tue, 01 Sep 2026 10:00:00 GMT"
@@ -99,18 +99,17 @@ def url(server: Server) -> str:
     return f"http://127.0.0.1:{server.server_port}/file?signature=x"
 
 
-def a_plan(**changes: Any) -> Any:
-    told = {"key": "k", "size": len(CONTENT), "etag": '"v1"', "ranges": True, "part_size": 1000, "upload_id": "u"}
-    more = {"source": "", "content_type": "video/mp4", "crc32": None, "segments": [[1, 11]]}
-    return told | more | {"modified": None, "present": False} | changes
+def a_source_file(**changes: Any) -> SourceFile:
+    facts: dict[str, Any] = {"size": len(CONTENT), "etag": '"v1"', "ranges": True}
+    return SourceFile(**facts | changes)
 
 
-def read(server: Server, first: int = 0, last: int = len(CONTENT) - 1, **plan: Any) -> bytes:
-    return UrlReader().read(url(server), a_plan(**plan), first, last)
+def read(server: Server, first: int = 0, last: int = len(CONTENT) - 1, **changes: Any) -> bytes:
+    return UrlReader().read(url(server), a_source_file(**changes), first, last)
 
 
-def stream(server: Server, **plan: Any) -> list[bytes]:
-    return list(UrlReader().stream(url(server), a_plan(ranges=False, **plan)))
+def stream(server: Server, *, part_size: int = 1000, **changes: Any) -> list[bytes]:
+    return list(UrlReader().stream(url(server), a_source_file(ranges=False, **changes), part_size))
 
 
 # ---------------------------------------------------------------- measure
@@ -171,11 +170,10 @@ def test_a_file_whose_size_is_nowhere_given_is_counted(server: Server, content: 
     assert b"".join(stream(server, size=len(content))) == content
 
 
-def test_counting_the_bytes_of_a_file_has_an_end(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_counting_the_bytes_of_a_file_has_a_limit(server: Server) -> None:
     server.ranges = server.counted = False
-    monkeypatch.setattr(transfer, "MAX_COUNTING_SECONDS", -1)
     with pytest.raises(SourceUnavailable):
-        UrlReader().measure(url(server))
+        UrlReader(max_counting_seconds=-1).measure(url(server))
 
 
 def test_a_416_that_shows_no_size_is_followed_by_a_plain_get(server: Server) -> None:
@@ -208,13 +206,13 @@ def test_a_broken_connection_is_tried_again(server: Server, cuts: list[int | Non
 
 def test_a_broken_connection_goes_on_where_it_broke(server: Server) -> None:
     server.content = CONTENT * 320  # three chunks and a bit
-    server.cuts = [transfer.CHUNK + 5, transfer.CHUNK + 700]
+    server.cuts = [CHUNK_BYTES + 5, CHUNK_BYTES + 700]
     size = len(server.content)
     assert read(server, 0, size - 1, size=size) == server.content
     begins = [int(asked.removeprefix("bytes=").split("-")[0]) for asked, _ in server.asked if asked]
     assert begins[0] == 0
-    assert begins[1] >= transfer.CHUNK
-    assert begins[2] >= 2 * transfer.CHUNK
+    assert begins[1] >= CHUNK_BYTES
+    assert begins[2] >= 2 * CHUNK_BYTES
 
 
 def test_a_connection_that_breaks_within_every_chunk_still_gets_on(server: Server) -> None:
@@ -226,7 +224,7 @@ def test_a_connection_that_always_breaks_is_given_up(server: Server) -> None:
     server.cuts = [1] * 1000
     with pytest.raises(SourceUnavailable):
         read(server)
-    assert 1 < len(server.asked) <= object_store.MOST_BREAKS
+    assert 1 < len(server.asked) <= MAX_REQUESTS
 
 
 @pytest.mark.parametrize("status", [403, 404, 500, 503])
@@ -410,7 +408,7 @@ def test_a_stream_comes_in_equal_parts(server: Server, part_size: int) -> None:
 def test_a_stream_that_grew_is_told_before_more_parts_come_than_were_planned(server: Server) -> None:
     server.content = CONTENT * 300
     with pytest.raises(SourceChanged):
-        for _ in UrlReader().stream(url(server), a_plan(ranges=False)):
+        for _ in UrlReader().stream(url(server), a_source_file(ranges=False), 1000):
             pass
 
 
@@ -442,4 +440,4 @@ def test_a_stream_that_is_refused_is_told(server: Server, status: int) -> None:
 def test_a_stream_of_a_changed_file_is_told_before_a_part_comes(server: Server) -> None:
     server.etag = '"v2"'
     with pytest.raises(SourceChanged):
-        next(iter(UrlReader().stream(url(server), a_plan(ranges=False))))
+        next(iter(UrlReader().stream(url(server), a_source_file(ranges=False), 1000)))

@@ -13,9 +13,9 @@ import pytest
 from botocore.stub import ANY, Stubber
 from moto import mock_aws
 
-from recordings.adapters.storage.archive import STORAGE_CLASS, TIERS, ArchiveBucket, RestoredCopies
+from recordings.adapters.storage.archive import STORAGE_CLASS, TIERS, ArchiveBucket
 from recordings.domain.errors import InfrastructureError, Throttled
-from recordings.ports.storage import RestoreStatus
+from recordings.domain.objects import RestoreStatus
 from tests.support.builders import NOON
 
 KEY = "recordings/tenant/room/rec_1/1/recording.mp4"
@@ -39,13 +39,13 @@ def stub(bucket: ArchiveBucket) -> Iterator[Stubber]:
 
 
 def test_a_file_is_stored_in_cold_storage_at_once(bucket: ArchiveBucket) -> None:
-    assert bucket.look(KEY) is None
+    assert bucket.restore_status(KEY) is None
     bucket.put(KEY, b"film", content_type="video/mp4")
     upload = bucket.create_upload("parts", content_type="video/mp4")
     etag = bucket.upload_part("parts", upload, 1, b"film")
-    bucket.complete("parts", upload, {1: etag}, {1: crc32(b"film")})
+    bucket.complete_upload("parts", upload, {1: etag}, {1: crc32(b"film")})
     for key in (KEY, "parts"):
-        assert bucket.look(key) == RestoreStatus(False, None, STORAGE_CLASS)
+        assert bucket.restore_status(key) == RestoreStatus(False, None, STORAGE_CLASS)
         assert bucket.head(key) is not None
 
 
@@ -82,20 +82,12 @@ def test_every_sum_that_s3_is_sent_is_of_the_kind_that_the_upload_was_begun_with
     for number, content in PARTS.items():
         bucket.upload_part(KEY, upload, number, content)
     crcs = {number: crc32(content) for number, content in PARTS.items()}
-    assert bucket.complete(KEY, upload, etags, crcs) == whole.hex()
+    assert bucket.complete_upload(KEY, upload, etags, crcs) == whole.hex()
 
 
 def test_the_sum_of_parts_sums_is_not_taken_for_that_of_the_whole(bucket: ArchiveBucket, stub: Stubber) -> None:
     stub.add_response("complete_multipart_upload", {"ChecksumCRC32": "AAAAAA==-1", "ChecksumType": "COMPOSITE"})
-    assert bucket.complete(KEY, "u", {1: "e"}, {1: 0}) is None
-
-
-def test_a_copy_is_asked_for_and_told(bucket: ArchiveBucket) -> None:
-    bucket.put(KEY, b"film", content_type="video/mp4")
-    assert bucket.restore(KEY, days=3, tier="bulk") is True
-    found = bucket.look(KEY)
-    assert found is not None
-    assert found.ongoing or found.until is not None
+    assert bucket.complete_upload(KEY, "u", {1: "e"}, {1: 0}) is None
 
 
 @pytest.mark.parametrize(
@@ -115,25 +107,25 @@ def test_what_s3_says_of_a_file_is_read(
     bucket: ArchiveBucket, stub: Stubber, told: dict[str, Any], wanted: RestoreStatus
 ) -> None:
     stub.add_response("head_object", told, {"Bucket": "archive", "Key": KEY})
-    assert bucket.look(KEY) == wanted
+    assert bucket.restore_status(KEY) == wanted
 
 
 @pytest.mark.parametrize("tier", TIERS)
 def test_each_tier_is_asked_for_by_its_name(bucket: ArchiveBucket, stub: Stubber, tier: Any) -> None:
     request = {"Days": 7, "GlacierJobParameters": {"Tier": tier.title()}}
     stub.add_response("restore_object", {}, {"Bucket": "archive", "Key": KEY, "RestoreRequest": request})
-    assert bucket.restore(KEY, days=7, tier=tier) is True
+    assert bucket.request_restore(KEY, days=7, tier=tier) is True
 
 
 def test_one_that_is_on_its_way_is_no_error(bucket: ArchiveBucket, stub: Stubber) -> None:
     stub.add_client_error("restore_object", "RestoreAlreadyInProgress", http_status_code=409)
-    assert bucket.restore(KEY, days=7, tier="standard") is False
+    assert bucket.request_restore(KEY, days=7, tier="standard") is False
 
 
 def test_a_fast_tier_without_room_is_to_be_tried_later(bucket: ArchiveBucket, stub: Stubber) -> None:
     stub.add_client_error("restore_object", "GlacierExpeditedRetrievalNotAvailable", http_status_code=503)
     with pytest.raises(Throttled) as told:
-        bucket.restore(KEY, days=7, tier="expedited")
+        bucket.request_restore(KEY, days=7, tier="expedited")
     assert told.value.retry_after == 300
 
 
@@ -150,10 +142,10 @@ def test_any_other_fault_is_told(
 ) -> None:
     stub.add_client_error("restore_object", code, http_status_code=status)
     with pytest.raises(wanted):
-        bucket.restore(KEY, days=7, tier="bulk")
+        bucket.request_restore(KEY, days=7, tier="bulk")
     stub.add_client_error("head_object", code, http_status_code=status)
     with pytest.raises(wanted):
-        bucket.look(KEY)
+        bucket.restore_status(KEY)
 
 
 @pytest.mark.parametrize(("asked", "most"), [(600, 600), (604_800, 3600)])
@@ -162,9 +154,10 @@ def test_a_copys_url_ends_when_it_says_and_never_after_its_credentials(
 ) -> None:
     monkeypatch.setenv("DOWNLOAD_ROLE_ARN", "arn:aws:iam::123456789012:role/download")
     now = datetime.now(UTC).replace(microsecond=0)
-    url, ends = RestoredCopies().presign(
-        KEY, file_name="Zoë 1.mp4", content_type="video/mp4", expires_in=asked, now=now
+    download = bucket.presign_download(
+        KEY, file_name="Zoë 1.mp4", content_type="video/mp4", expires_in_seconds=asked, now=now
     )
+    url, ends = download.url, download.expires_at
     query = parse_qs(urlsplit(url).query)
     assert now + timedelta(seconds=most - 2) <= ends <= now + timedelta(seconds=asked)
     # Credentials last from when they were given, which is after `now`.

@@ -1,0 +1,146 @@
+"""Read the parts of a segment once more, where neither a checksum nor the ETag of the source verifies the copy."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import md5
+from zlib import crc32
+
+from recordings.domain import etag as etags
+from recordings.domain.errors import ChecksumMismatch, SourceUnavailable
+from recordings.domain.reconciliation import Deadlines
+from recordings.domain.transfer import Attempt, Segment, TransferPlan
+from recordings.ports.provider import RecordingProvider
+from recordings.ports.repositories import Recordings
+from recordings.ports.storage import ArchiveStore, ObjectStore, PartChecksums, SourceReader
+from recordings.ports.system import Clock
+from recordings.services.transfer.attempts import get_moving, get_waiting
+from recordings.services.transfer.parts import PartTransfer, SourceLocation
+from recordings.services.transfer.provider_file import ProviderFileUrl
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckSegment:
+    """Check the parts of one segment in R2 against the file at Cloudflare, and repair those that differ."""
+
+    recordings: Recordings
+    provider: RecordingProvider
+    store: ObjectStore
+    source: SourceReader
+    part_checksums: PartChecksums
+    clock: Clock
+    deadlines: Deadlines = field(default_factory=Deadlines)
+
+    def __call__(self, attempt: Attempt, plan: TransferPlan, segment: Segment) -> int:
+        """Return the number of parts that were repaired.
+
+        Raises:
+            AttemptReplaced: another attempt has replaced this one
+            SourceChanged, SourceExpired, SourceUnavailable, RangesRefused: the source cannot be read as planned
+            ChecksumMismatch: every read returns other bytes
+        """
+        urls = ProviderFileUrl(
+            recordings=self.recordings, provider=self.provider, clock=self.clock, deadlines=self.deadlines
+        )
+        parts = PartTransfer(
+            plan=plan,
+            store=self.store,
+            source=self.source,
+            part_checksums=self.part_checksums,
+            find_source=lambda: urls.of_attempt(attempt),
+            require_current=lambda: get_waiting(self.recordings, attempt),
+        )
+        return check_parts(parts, segment)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckArchive:
+    """Check the parts of one segment in the archive against the file in R2, and repair those that differ."""
+
+    recordings: Recordings
+    archive: ArchiveStore
+    source: SourceReader
+    part_checksums: PartChecksums
+
+    def __call__(self, attempt: Attempt, plan: TransferPlan, segment: Segment) -> int:
+        """Return the number of parts that were repaired.
+
+        Raises:
+            AttemptReplaced: the move is over, or another attempt has replaced this one
+            SourceChanged, SourceUnavailable: the file in R2 cannot be read as planned
+            ChecksumMismatch: every read returns other bytes
+        """
+        parts = PartTransfer(
+            plan=plan,
+            store=self.archive,
+            source=self.source,
+            part_checksums=self.part_checksums,
+            find_source=lambda: plan.source,
+            require_current=lambda: get_moving(self.recordings, attempt),
+        )
+        return check_parts(parts, segment)
+
+
+def check_parts(parts: PartTransfer, segment: Segment) -> int:
+    """Read the parts of a segment again and repair those that differ. Return how many that were.
+
+    If two reads of a part differ, the read that yields the source's ETag counts. If none does, what two of three reads
+    agree on counts, and the part is stored as disputed if the ETag could verify the file: then the file is completed
+    only if the ETag verifies it (complete.py).
+    """
+    parts.require_current()
+    plan = parts.plan
+    checksums = parts.stored_checksums()
+    if not all(number in checksums for number in segment.numbers):
+        raise SourceUnavailable("parts are missing")
+    uploaded = parts.store.list_parts(plan.key, plan.upload_id)
+    if uploaded is None:
+        # A repeat after the file was completed.
+        return 0
+    location = parts.locate_source()
+    if not plan.ranges:
+        return _compare_stream(parts, location, checksums)
+    part_etags = {number: part.etag for number, part in uploaded.items()}
+    return parts.for_each(
+        segment.numbers, lambda number: _repair(parts, location, number, checksums[number], part_etags)
+    )
+
+
+def _compare_stream(parts: PartTransfer, location: SourceLocation, checksums: Mapping[int, int]) -> int:
+    plan = parts.plan
+    stream = parts.source.stream(location.current, plan.source_file, plan.part_size)
+    for number, content in enumerate(stream, start=1):
+        if crc32(content) != checksums[number]:
+            # A new plan finds out which of the two streams was right.
+            raise ChecksumMismatch(f"two reads of part {number} differ")
+    return 0
+
+
+def _repair(
+    parts: PartTransfer, location: SourceLocation, number: int, checksum: int, part_etags: Mapping[int, str]
+) -> bool:
+    """Return whether the part that is stored was wrong."""
+    plan = parts.plan
+    second = parts.read(location, number)
+    if crc32(second) == checksum:
+        return False
+    if _yields_etag(plan, part_etags, number, second):
+        parts.save(number, second)
+        return True
+    third = parts.read(location, number)
+    if _yields_etag(plan, part_etags, number, third):
+        parts.save(number, third)
+        return True
+    if etags.may_name_parts(plan.etag, plan.size, plan.part_size):
+        parts.part_checksums.store(plan.disputed_key, number, checksum)
+    if crc32(third) == checksum:
+        return False
+    if third != second:
+        raise ChecksumMismatch(f"three reads of part {number} differ")
+    parts.save(number, third)
+    return True
+
+
+def _yields_etag(plan: TransferPlan, part_etags: Mapping[int, str], number: int, content: bytes) -> bool:
+    """Whether the file has the source's ETag with this content as part `number` and the other parts as stored."""
+    replaced = {**part_etags, number: md5(content, usedforsecurity=False).hexdigest()}
+    return etags.same(plan.etag, etags.of_parts(replaced[one] for one in sorted(replaced)))

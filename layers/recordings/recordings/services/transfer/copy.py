@@ -1,0 +1,268 @@
+"""Copy the parts of a segment from their source into a bucket.
+
+From the first read on, a CRC-32 and the MD5 that the bucket compares cover every byte. Whether the first read returned
+the bytes of the source is another question. The source's CRC-32 answers it where it is known. Otherwise its ETag may.
+It is the MD5 of the file or, if our parts are as large as those of the source, of our parts' MD5s. Where neither
+verifies the file, the source is read once more (check.py).
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from hashlib import md5
+from typing import Final
+from zlib import crc32
+
+from recordings.domain import etag as etags
+from recordings.domain.errors import ChecksumMismatch, RangesRefused, SourceUnavailable
+from recordings.domain.objects import UploadedPart
+from recordings.domain.reconciliation import Deadlines
+from recordings.domain.transfer import MIB, Attempt, Segment, TransferPlan
+from recordings.ports.provider import RecordingProvider
+from recordings.ports.repositories import Recordings
+from recordings.ports.storage import ArchiveStore, ObjectStore, PartChecksums, SourceReader
+from recordings.ports.system import Clock
+from recordings.services.transfer.attempts import add_progress, get_moving, get_waiting
+from recordings.services.transfer.parts import PartTransfer, SourceLocation, send_repeatedly
+from recordings.services.transfer.provider_file import ProviderFileUrl
+
+# How many bytes are copied between two updates of the progress.
+PROGRESS_INTERVAL_BYTES: Final = 256 * MIB
+
+
+def _ignore(copied_bytes: int) -> None:
+    """Default for `on_copied`: do nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopySegment:
+    """Copy the parts of one segment from Cloudflare to R2. `on_copied` receives the number of bytes, now and then."""
+
+    recordings: Recordings
+    provider: RecordingProvider
+    store: ObjectStore
+    source: SourceReader
+    part_checksums: PartChecksums
+    clock: Clock
+    deadlines: Deadlines = field(default_factory=Deadlines)
+    on_copied: Callable[[int], object] = _ignore
+    progress_interval_bytes: int = PROGRESS_INTERVAL_BYTES
+
+    def __call__(self, attempt: Attempt, plan: TransferPlan, segment: Segment) -> int:
+        """Return the number of parts copied now; of a file that is present, the number of parts read now.
+
+        Raises:
+            AttemptReplaced: another attempt has replaced this one
+            SourceChanged, SourceExpired, SourceUnavailable, RangesRefused: the source cannot be read as planned
+            ChecksumMismatch: bytes were damaged again and again
+        """
+        urls = ProviderFileUrl(
+            recordings=self.recordings, provider=self.provider, clock=self.clock, deadlines=self.deadlines
+        )
+        parts = PartTransfer(
+            plan=plan,
+            store=self.store,
+            source=self.source,
+            part_checksums=self.part_checksums,
+            find_source=lambda: urls.of_attempt(attempt),
+            require_current=lambda: get_waiting(self.recordings, attempt),
+        )
+
+        def report(copied_bytes: int) -> None:
+            add_progress(self.recordings, attempt, copied_bytes, get_current=get_waiting)
+            self.on_copied(copied_bytes)
+
+        return copy_parts(parts, segment, report, self.progress_interval_bytes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyToArchive:
+    """Copy the parts of one segment from R2 to the archive bucket. `on_copied`: as in CopySegment."""
+
+    recordings: Recordings
+    archive: ArchiveStore
+    source: SourceReader
+    part_checksums: PartChecksums
+    on_copied: Callable[[int], object] = _ignore
+    progress_interval_bytes: int = PROGRESS_INTERVAL_BYTES
+
+    def __call__(self, attempt: Attempt, plan: TransferPlan, segment: Segment) -> int:
+        """Return the number of parts copied now.
+
+        Raises:
+            AttemptReplaced: the move is over, or another attempt has replaced this one
+            SourceChanged, SourceUnavailable: the file in R2 cannot be read as planned
+            ChecksumMismatch: bytes were damaged again and again
+        """
+        parts = PartTransfer(
+            plan=plan,
+            store=self.archive,
+            source=self.source,
+            part_checksums=self.part_checksums,
+            find_source=lambda: plan.source,
+            require_current=lambda: get_moving(self.recordings, attempt),
+        )
+
+        def report(copied_bytes: int) -> None:
+            add_progress(self.recordings, attempt, copied_bytes, get_current=get_moving)
+            self.on_copied(copied_bytes)
+
+        return copy_parts(parts, segment, report, self.progress_interval_bytes)
+
+
+def copy_parts(
+    parts: PartTransfer, segment: Segment, on_copied: Callable[[int], None], progress_interval_bytes: int
+) -> int:
+    """Copy the parts of a segment that are not stored yet, and return how many that were."""
+    parts.require_current()
+    meter = _Meter(on_copied, progress_interval_bytes)
+    try:
+        return _SegmentCopy(parts=parts, plan=parts.plan, meter=meter).run(segment)
+    finally:
+        meter.close()
+
+
+class _Meter:
+    """Adds up the bytes that the threads of one segment have copied, and reports them now and then."""
+
+    def __init__(self, report: Callable[[int], None], interval_bytes: int) -> None:
+        self._report, self._interval_bytes = report, interval_bytes
+        self._lock, self._unreported = threading.Lock(), 0
+
+    def add(self, copied_bytes: int) -> bool:
+        """Return whether this call reported."""
+        with self._lock:
+            self._unreported += copied_bytes
+            if self._unreported < self._interval_bytes:
+                return False
+            due, self._unreported = self._unreported, 0
+        self._report(due)
+        return True
+
+    def close(self) -> None:
+        """Report the rest."""
+        if self._unreported:
+            self._report(self._unreported)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _SegmentCopy:
+    parts: PartTransfer
+    plan: TransferPlan
+    meter: _Meter
+
+    def run(self, segment: Segment) -> int:
+        if self.plan.present:
+            return self._read_present(segment)
+        if not self.plan.upload_id:
+            return self._copy_whole()
+        return self._copy_missing(segment)
+
+    def _read_present(self, segment: Segment) -> int:
+        stored = self.parts.stored_checksums()
+        return self.parts.for_each([number for number in segment.numbers if number not in stored], self._read_part)
+
+    def _read_part(self, number: int) -> bool:
+        plan = self.plan
+        content = self.parts.store.read(plan.key, *plan.part_range(number), etag=plan.etag)
+        self.parts.save_checksum(number, content)
+        self.meter.add(len(content))
+        return True
+
+    def _copy_missing(self, segment: Segment) -> int:
+        plan, store = self.plan, self.parts.store
+        uploaded = store.list_parts(plan.key, plan.upload_id)
+        if uploaded is None:
+            if store.head(plan.key) is not None:
+                # A repeat after the file was completed.
+                return 0
+            raise SourceUnavailable("the upload was aborted before it was complete")
+        location = self.parts.locate_source()
+        if not plan.ranges:
+            return self._copy_stream(location.current, uploaded)
+        checksums = self.parts.stored_checksums()
+        missing = [
+            number
+            for number in segment.numbers
+            if number not in checksums or number not in uploaded or uploaded[number].size != plan.part_length(number)
+        ]
+        return self.parts.for_each(missing, lambda number: self._copy_part(location, number))
+
+    def _copy_part(self, location: SourceLocation, number: int) -> bool:
+        content = self.parts.read(location, number)
+        self.parts.save(number, content)
+        self._count(len(content))
+        return True
+
+    def _copy_stream(self, location: str, uploaded: Mapping[int, UploadedPart]) -> int:
+        plan, copied = self.plan, 0
+        stream = self.parts.source.stream(location, plan.source_file, plan.part_size)
+        for number, content in enumerate(stream, start=1):
+            if uploaded.get(number) == UploadedPart(len(content), md5(content, usedforsecurity=False).hexdigest()):
+                self.parts.save_checksum(number, content)
+                continue
+            self.parts.save(number, content)
+            self._count(len(content))
+            copied += 1
+        return copied
+
+    def _count(self, copied_bytes: int) -> None:
+        if self.meter.add(copied_bytes):
+            # Once per report is enough: the parts go into this attempt's own upload.
+            self.parts.require_current()
+
+    def _copy_whole(self) -> int:
+        """Copy a small file with one request. It must be verified now: no later step could check it."""
+        plan, location = self.plan, self.parts.locate_source()
+        ranges = plan.ranges
+
+        def read() -> bytes:
+            nonlocal ranges
+            if not plan.size:
+                return b""
+            if ranges:
+                try:
+                    return self.parts.read(location, 1)
+                except RangesRefused:
+                    ranges = False
+            return b"".join(self.parts.source.stream(location.current, plan.source_file, plan.part_size))
+
+        content = read()
+        if not is_verified(plan, content):
+            content = _agreed_content(plan, content, read)
+        # Reading may have taken long.
+        self.parts.require_current()
+        send_repeatedly(lambda: self.parts.store.put(plan.key, content, content_type=plan.content_type))
+        self.parts.save_checksum(1, content)
+        self.meter.add(len(content))
+        return 1
+
+
+def is_verified(plan: TransferPlan, content: bytes) -> bool:
+    """Whether the source's CRC-32 or ETag shows that these are the bytes of the whole source."""
+    if plan.crc32 is not None:
+        return plan.crc32 == f"{crc32(content):08x}"
+    return not content or etags.names(plan.etag, content)
+
+
+def _agreed_content(plan: TransferPlan, first: bytes, read: Callable[[], bytes]) -> bytes:
+    """Read the source again, and return what its checksum or ETag verifies, or what two of three reads agree on.
+
+    If the ETag has the form of a checksum, two reads that agree and do not fit it are not enough: the third may fit.
+
+    Raises:
+        ChecksumMismatch: three reads returned three files
+    """
+    second = read()
+    if is_verified(plan, second):
+        return second
+    if second == first and not etags.may_name(plan.etag, plan.size):
+        return second
+    third = read()
+    if is_verified(plan, third):
+        return third
+    if second == first:
+        return second
+    if third not in (first, second):
+        raise ChecksumMismatch("three reads of the source returned three different files")
+    return third
