@@ -390,7 +390,7 @@ def audited(running: Json) -> tuple[list[str], list[str]]:
     """What `./recordings-admin reconcile --min-age 0` calls orphans, and phantoms."""
     make, name = client_factory(running["name"]), f"recordings-{running['name']}"
     told = reconcile(make, name, tenant=None, repair=False, min_age_hours=0)
-    if told["incomplete"] or told["left"] or told["omitted"]:
+    if told["incomplete"] or told["remaining_tenants"] or told["omitted"]:
         raise SoakError(f"the audit did not see everything: {json.dumps(told['incomplete'])}")
     orphans = [f"{row['store']} {row['key']} {row['upload_id']}".strip() for row in _all(told, "orphans")]
     strays = [f"{row['store']} {row['key']}" for row in told["strays"]]

@@ -1,21 +1,21 @@
 """Whether a file that was fetched or delivered becomes the recording's, as a table.
 
-    file        size ¹      Cloudflare says   while attempts are left   at the end
-    no media    any         any               try again ²               give up: file_invalid
-    media       short       any               try again ³               accept as partial
-    media       doubtful    uploaded          try again ⁴               accept
-    media       doubtful    errored           try again ⁴               accept as partial
-    media       whole       uploaded          accept                    accept
-    media       whole       errored           accept as partial         accept as partial
+    file        size ¹      Cloudflare    while attempts are left   at the last attempt
+    no media    any         any           try again ²               give up: file_invalid
+    media       short       any           try again ³               accept as partial
+    media       doubtful    uploaded      try again ⁴               accept
+    media       doubtful    errored       try again ⁴               accept as partial
+    media       whole       uploaded      accept                    accept
+    media       whole       errored       accept as partial         accept as partial
 
-    ¹ against the size that Cloudflare announced. Short: fewer bytes, or the file itself shows that its end is missing.
-      Doubtful: more bytes, and nothing of the source's proves them. Whole: as many bytes, more bytes that its checksum
-      or ETag proves (the announcement was too early), or nothing was announced
-    ² as often as the deployment allows (MaxAttempts): an error page passes, and the file may be there for days
-    ³ SHORT_ATTEMPTS at most, ⁴ DOUBTFUL_ATTEMPTS at most
+    ¹ compared with the size that Cloudflare announced. Short: fewer bytes, or the file shows that its end is missing.
+      Doubtful: more bytes, and no checksum or ETag of the source proves them. Whole: as many bytes, or more bytes that
+      a checksum or ETag proves (the announcement was too early), or no announced size.
+    ² MaxAttempts times at most: an error page may disappear, and Cloudflare keeps the file for days
+    ³ SHORT_ATTEMPTS times at most, ⁴ DOUBTFUL_ATTEMPTS times at most
 
-The end also comes when Cloudflare's copy would be gone by the next attempt. Pauses between attempts double. Attempts
-that a person asks for are not counted and not limited.
+An attempt is also the last one if Cloudflare's copy would expire before the next one. The pause doubles after each
+attempt. Attempts that a person asks for are not counted and not limited.
 """
 
 from collections.abc import Mapping
@@ -50,23 +50,23 @@ class Size(StrEnum):
 
 
 class Proof(StrEnum):
-    """What shows that the bytes are the source's."""
+    """What proves that the bytes are those of the source."""
 
-    SOURCE = "source"  # its checksum, or its ETag
-    READS = "reads"  # two reads that agree
+    SOURCE = "source"  # its checksum or its ETag
+    READS = "reads"  # two reads with the same bytes
     NONE = "none"  # Cloudflare delivered the file itself
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How many attempts there are at most (None: as many as the deployment allows), and what the last one decides."""
+    """The number of attempts (None: as configured), and the action of the last one."""
 
     attempts: int | None
     at_the_end: Action
 
 
 _UPLOADED, _ERRORED = False, True
-# By whether the file is media, its size, and whether Cloudflare calls the recording errored.
+# By: whether the file is media, its size, whether Cloudflare calls the recording errored.
 RULES: Final[Mapping[tuple[bool, Size, bool], Rule]] = MappingProxyType(
     {
         **{(False, size, errored): Rule(None, Action.GIVE_UP) for size in Size for errored in (_UPLOADED, _ERRORED)},
@@ -82,25 +82,25 @@ RULES: Final[Mapping[tuple[bool, Size, bool], Rule]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptLimits:
-    """How often, and how long apart, a file is tried again without a person asking for it."""
+    """How often a file is tried without a person asking for it, and the pauses in between."""
 
     max_attempts: int = 12
     first_pause: timedelta = timedelta(minutes=5)
     max_pause: timedelta = timedelta(hours=12)
 
     def pause_after(self, attempts: int) -> timedelta:
-        """The pause after so many attempts: each one is twice as long as the one before."""
-        # After so many doublings of a second the longest pause is reached.
+        """Return the pause after so many attempts. Each pause is twice as long as the one before."""
+        # 2 to the power of 20 seconds is longer than every maximum pause.
         doubled: int = 2 ** min(max(attempts, 1) - 1, 20)
         return min(self.first_pause * doubled, self.max_pause)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileEvidence:
-    """What is known of a file that was fetched. `announced_bytes`: by Cloudflare; None if it announced none.
+    """What is known about a file that was fetched. `announced_bytes` is None if Cloudflare announced no size.
 
-    `errored`: Cloudflare says that it could not record or upload it. `truncated`: the file shows that its end is
-    missing. `expires_at`: when Cloudflare's copy is gone.
+    `errored`: Cloudflare reports that it could not record or upload the file. `truncated`: the file shows that its end
+    is missing. `expires_at`: when Cloudflare deletes its copy.
     """
 
     is_media: bool
@@ -113,7 +113,7 @@ class FileEvidence:
 
     @property
     def size(self) -> Size:
-        """How the size compares. An announcement of no bytes is none."""
+        """How the size compares with the announced one. An announced size of 0 counts as none."""
         announced = self.announced_bytes if self.announced_bytes and self.announced_bytes > 0 else None
         if self.truncated or (announced is not None and self.size_bytes < announced):
             return Size.SHORT
@@ -132,7 +132,7 @@ class Decision:
 
 
 def admit(evidence: FileEvidence, *, attempts: int, now: datetime, limits: AttemptLimits) -> Decision:
-    """Decide about a file after so many attempts, this one included."""
+    """Decide about a file. `attempts` includes the present one."""
     rule = RULES[evidence.is_media, evidence.size, evidence.errored]
     most = limits.max_attempts if rule.attempts is None else min(rule.attempts, limits.max_attempts)
     again = now + limits.pause_after(attempts)
@@ -142,22 +142,22 @@ def admit(evidence: FileEvidence, *, attempts: int, now: datetime, limits: Attem
 
 
 def next_attempt_at(recording: Recording, *, now: datetime, limits: AttemptLimits) -> datetime | None:
-    """When an attempt that failed just now is followed by the next one; None when there is none any more."""
+    """Return when the next attempt follows one that failed now. None if it was the last one."""
     if recording.automatic_attempts >= limits.max_attempts:
         return None
     return now + limits.pause_after(recording.automatic_attempts)
 
 
 def may_restart(recording: Recording, *, now: datetime, limits: AttemptLimits, last_chance: bool = False) -> bool:
-    """Whether a recording whose attempt has failed or died gets the next one now without a person asking for it.
+    """Return whether a recording gets its next attempt now, after one that failed or died.
 
-    With `last_chance` (Cloudflare's copy is gone, and bytes lie in our own bucket) there is one more.
+    `last_chance` allows one more attempt: Cloudflare's copy is gone, and our bucket holds a delivered file.
     """
     if recording.automatic_attempts >= limits.max_attempts + last_chance:
         return False
     due = recording.next_attempt_at
     if due is None:
-        # It died, or waited for an upload in vain: the pause is counted from when it began.
+        # It died, or the upload never came. The pause begins with the attempt.
         began = recording.recovered_at or recording.stopped_at or recording.started_at
         due = began + limits.pause_after(recording.automatic_attempts)
     return now >= due

@@ -1,4 +1,4 @@
-"""A write of a recording to the table, and whether it is a change that tenants hear of."""
+"""A write of a recording to the table, and whether it is announced as an event."""
 
 from dataclasses import dataclass
 

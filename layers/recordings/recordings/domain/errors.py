@@ -1,22 +1,22 @@
-"""What can go wrong, in the language of recordings.
+"""The errors of the domain.
 
 * RecordingsError
   - NotFound
     + RoomNotFound
     + RecordingNotFound
     + NoActiveRecording
-    + NotOurs                  what Cloudflare records there is not this tenant's
+    + NotOurs                  the recording belongs to another tenant
   - Conflict
-    + RoomAlreadyRecording     carries the recording that blocks, when it is known
-    + RoomIsRecording          carries the recording that blocks, when it is known
+    + RoomAlreadyRecording     has the recording that locks the room, if it is known
+    + RoomIsRecording          has the recording that locks the room, if it is known
     + MeetingInUse
-    + MeetingReleased          it still runs in a meeting that no room holds: a sync imports it when it has ended
+    + MeetingReleased          it runs in a meeting that no room holds; the sync imports it after its end
     + RecordingFailed
-    + RecordingInProgress      it is being recorded: stop it first
-    + ConcurrentUpdate         somebody else was faster: load again
+    + RecordingInProgress      it is being recorded; stop it first
+    + ConcurrentUpdate         another call was faster; read again
     + RequestInProgress
   - TransitionNotAllowed
-  - NotPossible                what was asked makes no sense for this recording as it is
+  - NotPossible                the request does not fit the state of the recording
     + RecordingNotArchivable
     + RecordingNotArchived
     + RecordingNotRecoverable
@@ -25,27 +25,27 @@
     + InvalidCursor
     + MeetingUnknown
     + TierNotOffered
-  - ScopeMissing               the caller may not do this
-  - Throttled                  what this service stands on is busy or does not answer; carries the seconds to wait
-    + RetrievalRefused         cold storage has no room for this tier now: nothing was asked for
-  - InfrastructureError        permission, configuration or bug: trying again is of no use, a person must act
-    + InvalidTaskInput         a state machine, or a person, sent a function what it does not accept
+  - ScopeMissing
+  - Throttled                  a service is busy or does not respond; has the seconds to wait
+    + RetrievalRefused         the retrieval tier has no capacity; nothing was requested
+  - InfrastructureError        a permission, the configuration or a bug; a repeat does not help
+    + InvalidTaskInput         a function received a message that it does not accept
   - ProviderFailure
     + ProviderError
-      * ProviderNotFound       Cloudflare does not know it
-      * ProviderRefused        Cloudflare understood and said no (4xx)
+      * ProviderNotFound       Cloudflare does not have it
+      * ProviderRefused        Cloudflare refused the request (4xx)
     + ProviderTimeout
-    + ProviderThrottled        carries the seconds to wait
-      * TenantThrottled        the limit is this tenant's share, not Cloudflare's
+    + ProviderThrottled        has the seconds to wait
+      * TenantThrottled        the tenant's share of the rate limit is used up
 
-Errors that only a workflow hears of (their class name is what `Retry` and `Catch` match on):
+Errors of workflows only. `Retry` and `Catch` name their classes:
 
 * TransferError
   - SourceChanged, SourceExpired, SourceUnavailable (SourceDenied, RangesRefused), ChecksumMismatch
-  - SourceNotAllowed           the URL leads where nothing may be fetched from: the same URL never helps
-  - AttemptReplaced            a newer attempt has taken over: this one must change nothing
-* CaptureFailed                Cloudflare lost the recording for good
-  - TracksOnly                 Cloudflare has separate tracks, and no file of the whole
+  - SourceNotAllowed           the URL leads to a forbidden host or address
+  - AttemptReplaced            a newer attempt works on the recording
+* ProviderRecordingFailed      Cloudflare lost the recording for good
+  - TracksOnly                 Cloudflare has separate tracks and no file of the meeting
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 
 
 class RecordingsError(Exception):
-    """Base of every failure a caller may be told about; `code` is part of the public API."""
+    """Base of every error that a caller may receive. `code` is part of the public API."""
 
     code = "recordings_error"
 
@@ -151,7 +151,7 @@ class IdempotencyKeyReused(RecordingsError):
 
 
 class Invalid(RecordingsError):
-    """Something that the caller gave cannot be: `field` names it."""
+    """A value of the caller is invalid. `field` names it."""
 
     code = "invalid_request"
     field = "body"
@@ -182,13 +182,13 @@ class Throttled(RecordingsError):
 
 
 class RetrievalRefused(Throttled):
-    """Cold storage took no order, and says so: unlike after a time-out, nothing is on its way."""
+    """S3 refused the restore request. Unlike after a time-out, no restore is in progress."""
 
 
 class InfrastructureError(RecordingsError):
-    """AWS or R2 will not do this however often it is asked: no permission, no such bucket, or a bug of ours.
+    """AWS or R2 refuses each repeat as well: a permission is missing, a bucket does not exist, or we have a bug.
 
-    Its text is for the log. Callers get 500 `internal_error`; workflows do not try again.
+    Its text is for the log. Callers get 500 `internal_error`. Workflows do not retry.
     """
 
     code = "internal_error"
@@ -199,7 +199,7 @@ class InvalidTaskInput(InfrastructureError):
 
 
 class ProviderFailure(RecordingsError):
-    """Cloudflare did not do what it was asked; the same call can be made again."""
+    """Cloudflare did not do what it was asked for. The caller can repeat the call."""
 
     code = "provider_failure"
 
@@ -233,51 +233,51 @@ class TenantThrottled(ProviderThrottled):
 
 
 class TransferError(Exception):
-    """A copy that did not succeed; only workflows hear of it."""
+    """A transfer failed. Only workflows receive it."""
 
 
 class SourceChanged(TransferError):
-    """The file at the source is not the one the transfer was planned for."""
+    """The source has another file than the one that was planned."""
 
 
 class SourceExpired(TransferError):
-    """The file at the source is gone for good."""
+    """The source has deleted the file."""
 
 
 class SourceUnavailable(TransferError):
-    """The source did not answer as it should; trying again is worth it."""
+    """The source failed. A retry may succeed."""
 
 
 class SourceDenied(SourceUnavailable):
-    """The source says that we may not read: the URL has run out, and a fresh one may do."""
+    """The source denies access. The URL has expired, and a new one may work."""
 
 
 class SourceNotAllowed(TransferError):
-    """The URL of the file, or a redirect, leads to a host or an address that nothing may be fetched from."""
+    """The URL, or a redirect, leads to a host or address that is not allowed. A retry does not help."""
 
 
 class RangesRefused(SourceUnavailable):
-    """The source announced ranges and does not answer with them: a plan without ranges can read it."""
+    """The source announced ranges and does not return them. A plan without ranges can read it."""
 
 
 class ChecksumMismatch(TransferError):
-    """What arrived is not what was read."""
+    """The bucket received other bytes than were read."""
 
 
 class AttemptReplaced(TransferError):
-    """A newer attempt works on the recording, or none is needed any more: this one must change nothing."""
+    """A newer attempt works on the recording, or none is needed. This one must change nothing."""
 
 
 class ProviderRecordingFailed(Exception):
-    """Cloudflare lost the recording, and no bytes of it can be had."""
+    """Cloudflare lost the recording. There is no file of it."""
 
 
 class TracksOnly(ProviderRecordingFailed):
-    """Cloudflare recorded tracks of their own, and there is no file of the whole meeting."""
+    """Cloudflare recorded separate tracks. There is no file of the meeting."""
 
 
-# After these a task of a workflow is tried again as it is. `Retry` in statemachines/ lists exactly these by name: Step
-# Functions does not know that one class is another's child.
+# A task is retried after these. `Retry` in statemachines/ lists exactly these names, because Step Functions compares
+# the name of a class and not its base classes.
 RETRIED: Final[frozenset[type[Exception]]] = frozenset(
     {
         ConcurrentUpdate,

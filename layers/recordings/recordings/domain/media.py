@@ -1,19 +1,18 @@
-"""What a media file is, and which durations are believed."""
+"""The type of a media file, and which durations are plausible."""
 
 import math
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-# Cloudflare records 24 hours at most (RealtimeKit, recording-guide/stop-recording); the rest is for what starts early
-# and ends late.
+# Cloudflare records for 24 hours at most (RealtimeKit, recording-guide/stop-recording). One more hour is tolerance.
 MAX_DURATION_SECONDS: Final = 25 * 3600
-# Cloudflare's clock and the file's own differ by a second or two: what begins and ends a capture is not a frame.
+# Cloudflare's duration and that of the file differ by a second or two, because a recording does not begin with a frame.
 DURATION_TOLERANCE_SECONDS: Final = 2
 
 
 class Container(StrEnum):
-    """The file formats that are told apart. IMAGE and UNKNOWN are no audio or video."""
+    """The file formats that are recognized. IMAGE and UNKNOWN are neither audio nor video."""
 
     MP4 = "mp4"
     M4A = "m4a"
@@ -46,12 +45,12 @@ class Container(StrEnum):
     UNKNOWN = "unknown"
 
 
-# The media type of a file with video, or whose tracks are not known, and that of a file with audio alone.
-# https://www.iana.org/assignments/media-types; Matroska by the names in use (RFC 9559 registers video/matroska too).
+# The media type of a file with video or unknown tracks, and that of a file with audio only. Source:
+# https://www.iana.org/assignments/media-types. Matroska has the names in use; RFC 9559 also registers video/matroska.
 _CONTENT_TYPES: Final = {
     Container.MP4: ("video/mp4", "audio/mp4"),
     Container.M4A: ("audio/mp4", "audio/mp4"),
-    # QuickTime has one type for all that it holds.
+    # QuickTime has one type for video and audio.
     Container.QUICKTIME: ("video/quicktime", "video/quicktime"),
     Container.THREE_GP: ("video/3gpp", "audio/3gpp"),
     Container.THREE_G2: ("video/3gpp2", "audio/3gpp2"),
@@ -75,7 +74,7 @@ _CONTENT_TYPES: Final = {
     Container.WAVPACK: ("audio/x-wavpack", "audio/x-wavpack"),
     Container.NUT: ("video/x-nut", "video/x-nut"),
     Container.Y4M: ("video/x-y4m", "video/x-y4m"),
-    # Registered under application (RFC 4539), which nothing here takes for audio or video.
+    # RFC 4539 registers it under `application`, which does not say that it is video.
     Container.MXF: ("video/mxf", "video/mxf"),
     Container.REAL_MEDIA: ("video/vnd.rn-realmedia", "audio/vnd.rn-realaudio"),
 }
@@ -120,9 +119,9 @@ EXTENSIONS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaFacts:
-    """What a file says about itself. None: the file does not say.
+    """What the bytes of a file say. None: the file does not contain it.
 
-    A `truncated` file ends before its own structure does: bytes that belong to it are missing.
+    A `truncated` file ends before its structure does: bytes are missing at its end.
     """
 
     container: Container
@@ -133,12 +132,12 @@ class MediaFacts:
 
     @property
     def is_media(self) -> bool:
-        """Whether the file is audio or video at all. A file whose tracks are not known counts by its container."""
+        """Whether the file is audio or video. If its tracks are unknown, the container decides."""
         return self.container in _CONTENT_TYPES and not (self.has_video is False and self.has_audio is False)
 
     @property
     def content_type(self) -> str:
-        """The media type: `audio/…` for audio alone, `application/octet-stream` for what is neither audio nor video."""
+        """The media type: `audio/…` for audio only, `application/octet-stream` if it is neither audio nor video."""
         if not self.is_media:
             return UNKNOWN_CONTENT_TYPE
         with_video, audio_alone = _CONTENT_TYPES[self.container]
@@ -146,15 +145,15 @@ class MediaFacts:
 
 
 def file_extension(content_type: str) -> str:
-    """The file name extension for a stored content type, without its dot; `bin` for what is no audio or video."""
+    """Return the file name extension for a content type, without a dot; `bin` if it is neither audio nor video."""
     return EXTENSIONS.get(content_type, "bin")
 
 
 def plausible_duration(seconds: object) -> int | None:
-    """Whole seconds of a duration from outside, or None unless 0 < d <= 25 h.
+    """Return a duration from a file or from Cloudflare in whole seconds, or None unless 0 < d <= 25 h.
 
-    Takes what a file or Cloudflare gives: numbers, numbers as text, or anything else. A duration under half a second
-    is 1, because 0 would read as unknown.
+    It may be a number, a number as text, or anything else. A duration under half a second is 1, because 0 would mean
+    unknown.
     """
     if isinstance(seconds, bool) or not isinstance(seconds, int | float | str):
         return None
@@ -162,18 +161,17 @@ def plausible_duration(seconds: object) -> int | None:
         given = seconds if isinstance(seconds, int) else float(seconds)
     except ValueError:
         return None
-    # Compared before it is rounded: infinity and NaN have no whole number.
+    # Compare before rounding, because infinity and NaN cannot be rounded.
     if math.isnan(given) or not 0 < given <= MAX_DURATION_SECONDS:
         return None
     return max(1, round(given))
 
 
 def recording_duration(announced: int | None, measured: int | None, *, partial: bool) -> int | None:
-    """The duration to store for a file in whole seconds: `announced` by Cloudflare, `measured` from the file itself.
+    """Return the duration to store, in whole seconds, from Cloudflare's (`announced`) and the file's (`measured`).
 
-    Cloudflare's counts while both agree within DURATION_TOLERANCE_SECONDS. Where they differ by more, the file's own
-    counts: it is what a player shows. A partial file that does not say has no known duration, because Cloudflare's is
-    that of the whole.
+    Cloudflare's counts if both agree within DURATION_TOLERANCE_SECONDS. Otherwise the file's counts, because it is what
+    players show. A partial file without a duration has none, because Cloudflare's is that of the complete recording.
     """
     announced, measured = plausible_duration(announced), plausible_duration(measured)
     if measured is None:

@@ -1,19 +1,19 @@
-"""Who owns a RealtimeKit meeting, and whose is what Cloudflare records in it.
+"""Which tenant owns a RealtimeKit meeting, and which room owns a recording of it.
 
-    first PUT that names the meeting         owned by that tenant from then on, and held by that room
-    a meeting that we made for a room        owned and held from its beginning
-    the room is deleted, or takes another    owned by the same tenant, held by no room: only this tenant may take it up
-    the tenant takes it up again             held by the new room
+    the first PUT that names the meeting      its tenant owns it from then on, and the room holds it
+    a meeting that was created for a room     the tenant owns it, and the room holds it, from its creation
+    the room is deleted or gets another one   the tenant still owns it, and no room holds it
+    the tenant names it again                 the new room holds it
 
-A meeting has one owner for ever, so nothing that was recorded in it can come to another tenant. Its rooms change, and
-each recording belongs to the room that held the meeting when it began:
+A meeting has one owner forever, so its recordings can never get to another tenant. The rooms change. A recording
+belongs to the room that held the meeting when it began:
 
-    began before the owner had the meeting   nobody's: it is never imported
-    began while a room held it               that room's
-    began while no room held it              the next room's, or the last one's while there is no next
-    still runs                               the room's that holds it now, so that somebody can stop it
+    it began before the tenant owned it       no room: it is never imported
+    it began while a room held it             that room
+    it began while no room held it            the next room, or the last one if no room follows
+    it still runs                             the room that holds the meeting now, so that a caller can stop it
 
-What runs in a meeting that no room holds is imported when it has ended.
+A recording that runs in a meeting that no room holds is imported after its end.
 """
 
 from dataclasses import dataclass, replace
@@ -24,14 +24,14 @@ from recordings.domain.errors import MeetingInUse
 from recordings.domain.provider_recording import ProviderRecording
 from recordings.domain.room import Room
 
-# An item of DynamoDB holds 400 KB at most, and whoever moves a room to and fro must not fill one. What began in a
-# tenure that is no longer kept counts to the oldest one that is.
+# A DynamoDB item holds 400 KB at most, and callers may move a meeting between rooms any number of times. A recording
+# of a tenure that was dropped belongs to the oldest one that is stored.
 MAX_TENURES: Final = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tenure:
-    """A room's hold of a meeting; `until` is None while it lasts. `room_name`: the name of the room at its end."""
+    """The time in which a room held a meeting. `until` is None while it does. `room_name` is its name at the end."""
 
     room_id: str
     since: datetime | None = None
@@ -41,7 +41,7 @@ class Tenure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingOwner:
-    """The room that a recording of Cloudflare belongs to. `holds`: the room holds the meeting now."""
+    """The room that owns a recording at Cloudflare. `holds`: the room holds the meeting now."""
 
     tenant_id: str
     room_id: str
@@ -51,7 +51,7 @@ class RecordingOwner:
 
     @classmethod
     def of(cls, room: Room) -> Self:
-        """The owner of what was recorded in the meeting that a room holds."""
+        """Return the owner of a recording in the meeting that a room holds."""
         return cls(
             tenant_id=room.tenant_id, room_id=room.id, room_name=room.name, meeting_id=room.meeting_id, holds=True
         )
@@ -59,9 +59,9 @@ class RecordingOwner:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeetingOwnership:
-    """The tenant that owns a meeting, and the rooms that have held it, oldest first; there is at least one.
+    """The tenant that owns a meeting, and the rooms that held it, oldest first. There is at least one.
 
-    `owned_since` is when the tenant named a meeting that it had not had before; None for one that was made for a room.
+    `owned_since` is when the tenant named the meeting first. None for a meeting that was created for a room.
     """
 
     meeting_id: str
@@ -72,7 +72,7 @@ class MeetingOwnership:
 
     @classmethod
     def begin(cls, room: Room, *, adopted: bool) -> Self:
-        """The ownership of a meeting that nobody has owned; `adopted`: it is older than the room."""
+        """Return the ownership of a meeting without an owner. `adopted`: it is older than the room."""
         since = room.updated_at if adopted else None
         return cls(
             meeting_id=room.meeting_id,
@@ -83,11 +83,11 @@ class MeetingOwnership:
 
     @property
     def holder(self) -> Tenure | None:
-        """The tenure that lasts."""
+        """The tenure that has not ended, or None."""
         return self.tenures[-1] if self.tenures[-1].until is None else None
 
     def tenure_of(self, began: datetime, *, running: bool) -> Tenure | None:
-        """The tenure that a recording belongs to; None when it began before the tenant owned the meeting."""
+        """Return the tenure of a recording. None if it began before the tenant owned the meeting."""
         if self.owned_since is not None and began < self.owned_since:
             return None
         if running and self.holder is not None:
@@ -95,18 +95,22 @@ class MeetingOwnership:
         return next((one for one in self.tenures if one.until is None or began <= one.until), self.tenures[-1])
 
     def may_take(self, tenant_id: str) -> bool:
-        """Whether a room of this tenant may take the meeting up."""
+        """Return whether a room of this tenant may hold the meeting next."""
         return tenant_id == self.tenant_id and self.holder is None
 
     def taken_by(self, room: Room) -> Self:
-        """Held by a room of the same tenant from `room.updated_at` on. Raises MeetingInUse."""
+        """Return the ownership with a new tenure from `room.updated_at` on.
+
+        Raises:
+            MeetingInUse: another tenant owns the meeting, or another room holds it
+        """
         if not self.may_take(room.tenant_id):
             raise MeetingInUse
         tenure = Tenure(room_id=room.id, since=room.updated_at)
         return replace(self, tenures=(*self.tenures, tenure)[-MAX_TENURES:], version=self.version + 1)
 
     def released_by(self, room: Room, *, at: datetime) -> Self:
-        """Held by no room from `at` on; self unchanged when this room does not hold it."""
+        """Return the ownership without a holder from `at` on, or self if this room does not hold the meeting."""
         held = self.holder
         if held is None or (self.tenant_id, held.room_id) != (room.tenant_id, room.id):
             return self
@@ -117,9 +121,9 @@ class MeetingOwnership:
 def owner_of(
     ownership: MeetingOwnership | None, provider_recording: ProviderRecording, *, holding_room: Room | None
 ) -> RecordingOwner | None:
-    """The owner of a recording that Cloudflare made in this meeting; None when it is nobody's.
+    """Return the owner of a recording in this meeting, or None if it has no owner.
 
-    `holding_room` is the room that holds the meeting as it is stored; None when there is none.
+    `holding_room` is the stored room that holds the meeting, or None.
     """
     began = provider_recording.started_at or provider_recording.invoked_at
     tenure = ownership.tenure_of(began, running=provider_recording.status.running) if ownership is not None else None

@@ -1,4 +1,4 @@
-"""The end of a deleted recording: when it may be purged, what belongs to it, and what is kept of that."""
+"""When a deleted recording may be purged, and the record that remains of it."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,15 +9,15 @@ from recordings.domain.provider_recording import FILE_RETENTION
 from recordings.domain.recording import Recording
 from recordings.domain.stored_file import Store
 
-# Cloudflare delivers nothing any more of what it has dropped: what comes after a purge has come by then.
+# A second purge follows the first one. By then Cloudflare has deleted its copy and delivers nothing more.
 SWEPT_AGAIN_AFTER: Final = FILE_RETENTION
-# Cloudflare's file name tells when it took the order; a recording's time is that of its first picture, seconds later
-# (RealtimeKit, recording object: invoked_time and started_time).
+# Cloudflare's file name contains the time when it accepted the start. A recording begins seconds later (RealtimeKit,
+# recording object: invoked_time and started_time).
 ORDER_TO_BEGIN: Final = timedelta(minutes=1)
 
 
 class ItemKind(StrEnum):
-    """What a store keeps under a key."""
+    """What a bucket holds under a key."""
 
     OBJECT = "object"
     VERSION = "version"
@@ -27,7 +27,7 @@ class ItemKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreItem:
-    """One thing in a store. `id` is that of the version or of the upload, empty for an object without versions."""
+    """One item of a bucket. `id` is that of the version or the upload, empty for an object without versions."""
 
     store: Store
     key: str
@@ -37,9 +37,9 @@ class StoreItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removal:
-    """That the item of a recording was removed from the table, as the table's stream tells it.
+    """The removal of a recording's item from the table, as the stream reports it.
 
-    `expires_at` is the time after which DynamoDB was to remove it, None when it never was.
+    `expires_at` is its TTL, or None if it had none.
     """
 
     recording: Recording
@@ -54,7 +54,7 @@ class Removal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PurgeRecord:
-    """What is kept of a purged recording, for some days: its ids, and what was removed. Nothing that it was about."""
+    """What is stored about a purged recording, for some days: its ids and what was deleted, no content."""
 
     id: str
     tenant_id: str
@@ -66,7 +66,7 @@ class PurgeRecord:
     purged_at: datetime
     version: int
     delivery_key: str | None
-    # Where its bytes must have been.
+    # The keys that the recording named.
     known: tuple[tuple[Store, str], ...]
     found: tuple[StoreItem, ...] = ()
 
@@ -100,16 +100,16 @@ class PurgeRecord:
 
     @property
     def absent(self) -> tuple[tuple[Store, str], ...]:
-        """Where bytes were expected and none were found."""
+        """Store and key of the files that were expected and not found."""
         found = {(item.store, item.key) for item in self.found}
         return tuple(place for place in self.known if place not in found)
 
 
 def may_be_purged(removal: Removal, *, retention: timedelta | None, now: datetime) -> str | None:
-    """Why a recording whose item was removed must not be purged, or None when it may be.
+    """Return why a recording must not be purged, or None if it may be.
 
-    Only DynamoDB removes what has expired; an undelete, a person or a restored table remove items too. `retention` is
-    what is deployed now, None for ever: it may be longer than it was when the recording was deleted.
+    DynamoDB removes expired items, but an undelete, a person or a restored table remove items too. `retention` is the
+    present configuration, None for no limit. It may be longer than it was when the recording was deleted.
     """
     recording = removal.recording
     if not removal.by_time_to_live:

@@ -152,7 +152,6 @@ class Recording:
 
     @property
     def archive_unfinished(self) -> bool:
-        """Whether a stored decision about the archive has not been carried out completely."""
         return self.archive is not None and self.archive.unfinished
 
     @property

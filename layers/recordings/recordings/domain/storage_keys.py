@@ -1,13 +1,13 @@
-"""The keys of every file in R2 and in the archive bucket: how they are built, and what a key says of its owner.
+"""The keys of all files in R2 and in the archive bucket: how to build them, and which owner a key names.
 
-    R2       <tenant>/<room>/<recording>/<attempt>/recording.mp4              what an attempt fetched
-    R2       delivered/<tenant>/<room>/<Cloudflare's file name>               what Cloudflare delivered itself
-    R2       quarantine/<tenant>/<room>/<recording>/<attempt>/recording       bytes that were not accepted
-    archive  recordings/<tenant>/<room>/<recording>/<attempt>/recording.mp4   what a move to cold storage wrote
+    R2       <tenant>/<room>/<recording>/<attempt>/recording.mp4              fetched by an attempt
+    R2       delivered/<tenant>/<room>/<Cloudflare's file name>               delivered by Cloudflare
+    R2       quarantine/<tenant>/<room>/<recording>/<attempt>/recording       not accepted
+    archive  recordings/<tenant>/<room>/<recording>/<attempt>/recording.mp4   moved to cold storage
 
-Each part is percent-encoded, so no name can reach into the folder of another. A tenant called `delivered` or
-`quarantine` shares a prefix with the files of others, and a room may be named like a recording: a prefix alone says
-nothing of the owner. Whoever deletes must ask `owner_of`.
+Each part is percent-encoded, so no name can lead into the folder of another. A tenant called `delivered` or
+`quarantine` shares a prefix with the files of other tenants, and a room may have the name of a recording. So a prefix
+does not prove the owner: call `owner_of` before you delete.
 """
 
 import re
@@ -24,11 +24,11 @@ from recordings.domain.stored_file import Store
 DELIVERED: Final = "delivered"
 QUARANTINE: Final = "quarantine"
 ARCHIVE_ROOT: Final = "recordings/"
-# Where the folders of the tenants begin in each store.
+# The prefixes of the tenants' folders in each bucket.
 ROOTS: Final[Mapping[Store, Sequence[str]]] = {"r2": ("", f"{DELIVERED}/", f"{QUARANTINE}/"), "s3": (ARCHIVE_ROOT,)}
 RECORDING_FILE: Final = "recording.mp4"
 QUARANTINED_FILE: Final = "recording"
-# [prefix_]<meeting id>_<unix ms>.mp4, the time that Cloudflare took the order: seen, not documented.
+# [prefix_]<meeting id>_<unix ms>.mp4 with the time when Cloudflare accepted the start. Observed, not documented.
 OUTPUT_FILE_NAME: Final = re.compile(
     r"(?:^|_)([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})_(\d{1,14})\.\w+$", re.ASCII
 )
@@ -43,7 +43,7 @@ class FileKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyOwner:
-    """Whose file a key names. `file_name` is its last part; a delivery names neither recording nor attempt."""
+    """The owner that a key names. `file_name` is the last part. A delivery names no recording and no attempt."""
 
     kind: FileKind
     tenant_id: str
@@ -54,7 +54,7 @@ class KeyOwner:
 
 
 class RecordingIds(Protocol):
-    """What the folder of a recording is named after."""
+    """The ids that the folder of a recording consists of."""
 
     @property
     def id(self) -> str: ...
@@ -65,49 +65,49 @@ class RecordingIds(Protocol):
 
 
 def recording_prefix(recording: RecordingIds) -> str:
-    """The prefix of everything that attempts at this recording write into R2."""
+    """Return the prefix in R2 of what the attempts of a recording write."""
     return _joined(recording.tenant_id, recording.room_id, recording.id)
 
 
 def attempt_key(recording: Recording) -> str:
-    """Where its present attempt writes: a key of its own, so that a retry can never overwrite a better file."""
+    """Return the key of the present attempt. Attempts have own keys: a retry overwrites no better file."""
     return f"{recording_prefix(recording)}{recording.attempt}/{RECORDING_FILE}"
 
 
 def archive_prefix(recording: RecordingIds) -> str:
-    """The prefix of everything that moves of this recording write into the archive bucket."""
+    """Return the prefix in the archive bucket of what the moves of a recording write."""
     return f"{ARCHIVE_ROOT}{recording_prefix(recording)}"
 
 
 def archive_key(recording: RecordingIds, attempt: int) -> str:
-    """Where this attempt at the move writes."""
+    """Return the key of this attempt at the move."""
     return f"{archive_prefix(recording)}{attempt}/{RECORDING_FILE}"
 
 
 def quarantine_prefix(recording: RecordingIds) -> str:
-    """The prefix in R2 of all bytes of this recording that were not accepted."""
+    """Return the prefix in R2 of the files of a recording that were not accepted."""
     return f"{QUARANTINE}/{recording_prefix(recording)}"
 
 
 def quarantine_key(recording: Recording, attempt: int | None = None) -> str:
-    """Where the bytes go that an attempt (by default the present one) fetched and that were not accepted."""
+    """Return the key of a file that was not accepted. The default attempt is the present one."""
     return f"{quarantine_prefix(recording)}{recording.attempt if attempt is None else attempt}/{QUARANTINED_FILE}"
 
 
 def delivery_folder(tenant_id: str, room_id: str) -> str:
-    """The folder, without a slash at its end, that Cloudflare is asked to deliver a room's files into."""
+    """Return the folder that Cloudflare delivers a room's files into, without a final slash."""
     return f"{DELIVERED}/{_joined(tenant_id, room_id)}".removesuffix("/")
 
 
 def delivery_key(tenant_id: str, room_id: str, file_name: str | None) -> str | None:
-    """Where a file of this name is delivered; None when Cloudflare gives no name, or one that leaves the folder."""
+    """Return the key of a delivered file. None if the name is missing or leads out of the folder."""
     if not file_name or "/" in file_name:
         return None
     return f"{delivery_folder(tenant_id, room_id)}/{file_name}"
 
 
 def named_by(file_name: str) -> tuple[str, datetime] | None:
-    """The meeting, and when Cloudflare took the order (UTC, milliseconds), as its file name says; None if unknown."""
+    """Return the meeting and the accepted start (UTC, milliseconds) that a file name contains, or None."""
     found = OUTPUT_FILE_NAME.search(file_name)
     if found is None:
         return None
@@ -118,7 +118,7 @@ def named_by(file_name: str) -> tuple[str, datetime] | None:
 
 
 def owner_of(store: Store, key: str) -> KeyOwner | None:
-    """What a key says of its owner; None for a key that none of the functions above can have built."""
+    """Return the owner that a key names, or None if no function above builds such a key."""
     match store, key.split("/"):
         case "r2", [tenant, room, recording, attempt, file]:
             return _owner(FileKind.ATTEMPT, tenant, room, recording, attempt, file)
@@ -132,10 +132,10 @@ def owner_of(store: Store, key: str) -> KeyOwner | None:
 
 
 def is_below(root: str, key: str) -> bool:
-    """Whether a key lies below this root of `ROOTS`, where several roots share a prefix.
+    """Return whether a key belongs to this root of `ROOTS`, if several roots share a prefix.
 
-    A tenant called `delivered` keeps its files, delivered/<room>/<recording>/<attempt>/<file>, among what Cloudflare
-    delivers to others, delivered/<tenant>/<room>/<file>; one called `quarantine` has its files among quarantined ones.
+    The files of a tenant called `delivered`, delivered/<room>/<recording>/<attempt>/<file>, are among the deliveries to
+    other tenants, delivered/<tenant>/<room>/<file>. The same holds for a tenant called `quarantine`.
     """
     parts = key.split("/")
     if parts[0] not in {DELIVERED, QUARANTINE}:

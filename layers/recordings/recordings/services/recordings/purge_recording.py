@@ -1,8 +1,7 @@
-"""Remove everything that was stored of a deleted recording, once its retention is over.
+"""Delete everything that is stored of a deleted recording after its retention.
 
-What is removed cannot come back, so the right to do it is proved here, by every fact that there is: no event filter and
-no caller is trusted. What belongs to a recording is found by its folders in both stores, in all attempts, and each key
-must name it as its owner; nothing of any other recording is touched.
+A purge cannot be undone, so this service checks all preconditions itself and relies on no event filter and no caller.
+It finds the files of a recording by its folders in both buckets. Each key must name the recording as its owner.
 """
 
 from collections.abc import Iterator, Mapping
@@ -71,7 +70,7 @@ class Purged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PurgeRecording:
-    """`retention`: how long a deleted recording is kept as it is deployed now; None for ever."""
+    """`retention` is how long a deleted recording is kept, as configured now. None: forever."""
 
     recordings: Recordings
     stores: Mapping[Store, ObjectStore]
@@ -103,8 +102,8 @@ class PurgeRecording:
             self.recordings.put_back(recording)
             return Purged(refused=refused, put_back=True)
         record = PurgeRecord.of(recording, deleted_at=recording.deleted_at, at=now)
-        # Kept before anything goes: whoever repeats this finds less in the stores, and tells of all of it.
-        record = self.records.note(replace(record, found=tuple(self._family(record))))
+        # Stored before anything is deleted: a repeat finds fewer items, and must still announce all of them.
+        record = self.records.note(replace(record, found=tuple(self._items_of(record))))
         self._erase(record)
         self._announce(record, late=False)
         return Purged(record)
@@ -113,7 +112,7 @@ class PurgeRecording:
         """Remove what arrived since the purge: Cloudflare delivers late, or a task ended late."""
         if self._is_there(record.tenant_id, record.id):
             return Purged(refused=CAME_BACK)
-        late = replace(record, found=tuple(self._family(record)), purged_at=self.clock(), version=record.version + 1)
+        late = replace(record, found=tuple(self._items_of(record)), purged_at=self.clock(), version=record.version + 1)
         self._erase(late)
         if late.found:
             self._announce(late, late=True)
@@ -134,8 +133,8 @@ class PurgeRecording:
             return False
         return True
 
-    def _family(self, record: PurgeRecord) -> Iterator[StoreItem]:
-        """All that belongs to the recording, each once."""
+    def _items_of(self, record: PurgeRecord) -> Iterator[StoreItem]:
+        """Iterate over all items of the recording, each once."""
         seen: set[StoreItem] = set()
         for item in (*self._in_folders(record), *self._known(record), *self._delivered(record)):
             if item not in seen:
@@ -151,7 +150,7 @@ class PurgeRecording:
         for store, folder in folders:
             for item in self.stores[store].list_items(folder):
                 owner = owner_of(store, item.key)
-                # The folders of a tenant called `quarantine` hold files of others, too.
+                # The folders of a tenant called `quarantine` also hold files of other tenants.
                 if owner is not None and (owner.tenant_id, owner.room_id, owner.recording_id) == (
                     record.tenant_id,
                     record.room_id,
@@ -160,37 +159,37 @@ class PurgeRecording:
                     yield item
 
     def _known(self, record: PurgeRecord) -> Iterator[StoreItem]:
-        """What the recording itself named: its file, where it was before, and where Cloudflare was to deliver."""
+        """Iterate over what the recording named: its file, the source of its move, and the place of its delivery."""
         for store, key in record.known:
             yield from (item for item in self.stores[store].list_items(key) if item.key == key)
 
     def _delivered(self, record: PurgeRecord) -> Iterator[StoreItem]:
-        """What Cloudflare delivered although the recording never learned where: an answer was lost.
+        """Iterate over deliveries to a place that the recording does not know, because a response was lost.
 
-        A file's name tells the meeting and when Cloudflare took the order. It is this recording's if the recording is
-        the first one of its meeting after that moment, and no other recording names the file.
+        A file's name contains its meeting and the time when Cloudflare accepted the start. The file belongs to this
+        recording if it is the first one of its meeting after that time, and no other recording names the file.
         """
         if record.delivery_key is not None or record.origin != "api":
             return
         folder = f"{delivery_folder(record.tenant_id, record.room_id)}/"
-        fitting = [item for item in self.stores["r2"].list_items(folder) if _fits(item, record)]
-        if not fitting:
+        candidates = [item for item in self.stores["r2"].list_items(folder) if _fits(item, record)]
+        if not candidates:
             return
         others = [
             one
             for one in self.recordings.list_all(record.tenant_id, ALL_ROOMS)
             if one.room_id == record.room_id and one.id != record.id
         ]
-        for item in fitting:
+        for item in candidates:
             named = named_by(item.key.rpartition("/")[2])
             assert named is not None, "_fits has read it"
-            nearer = any(
+            belongs_to_other = any(
                 one.delivery_key == item.key
                 or (one.file is not None and one.file.key == item.key)
                 or (one.meeting_id == record.meeting_id and named[1] <= one.created_at <= record.created_at)
                 for one in others
             )
-            if not nearer:
+            if not belongs_to_other:
                 yield item
 
 
@@ -201,5 +200,5 @@ def _fits(item: StoreItem, record: PurgeRecord) -> bool:
     named = named_by(owner.file_name)
     if named is None or named[0] != record.meeting_id:
         return False
-    # A recording's time is in whole seconds, the file's in milliseconds.
+    # The recording's time has whole seconds, the file's time milliseconds.
     return timedelta(seconds=-1) < record.created_at - named[1] <= ORDER_TO_BEGIN
