@@ -77,7 +77,7 @@ def real_time() -> datetime:
 
 
 class CountingIds:
-    """Ids that sort by time and then by the order in which they were asked for."""
+    """Ids that sort by time, then by the order of the calls."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -93,18 +93,18 @@ class CountingIds:
 
 
 class Memory:
-    """What the stores below share. One lock: every change is whole or not at all."""
+    """The data of the repositories below. One lock makes every change atomic."""
 
     def __init__(self, clock: Clock = real_time) -> None:
         self.clock = clock
         self.lock = threading.RLock()
         self.rooms: dict[RoomKey, Room] = {}
         self.meetings: dict[str, MeetingOwnership] = {}
-        # Of rooms that were deleted.
+        # The names of deleted rooms.
         self.last_names: dict[RoomKey, str] = {}
-        # Who has ever had a room, and when it was audited.
+        # Every tenant that ever had a room, and the time of its last audit.
         self.tenants: dict[str, datetime | None] = {}
-        # Nonce, end, and the meeting that was made under it.
+        # Nonce, end, and the meeting that was created under the lock.
         self.claims: dict[RoomKey, tuple[str, datetime, str | None]] = {}
         self.recordings: dict[tuple[str, str], Recording] = {}
         self.links: dict[str, tuple[str, str]] = {}
@@ -126,7 +126,7 @@ class Memory:
                 tally[name] += amount
 
     def purge(self, recording: Recording) -> None:
-        """What the end of the retention does: the recording goes, its Cloudflare link stays."""
+        """Delete a recording as the end of its retention does: its Cloudflare link stays."""
         with self.lock:
             del self.recordings[recording.tenant_id, recording.id]
 
@@ -139,7 +139,7 @@ def _leased(room: Room, now: datetime) -> bool:
 
 
 class MemoryRooms:
-    """Implements ports.Rooms."""
+    """Implements ports.repositories.Rooms."""
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
@@ -277,7 +277,7 @@ class MemoryRooms:
 
 
 def _moved(now: Recording, then: Recording) -> bool:
-    """Whether it went to the bin or came back since it was read."""
+    """Return whether a recording was deleted or undeleted since it was read."""
     return (now.deleted_at is None) != (then.deleted_at is None)
 
 
@@ -292,7 +292,7 @@ def _fits(recording: Recording, only: Filter) -> bool:
 
 
 class MemoryTenants:
-    """Implements ports.Tenants."""
+    """Implements ports.repositories.Tenants."""
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
@@ -328,7 +328,7 @@ class MemoryOpenFindings:
 
 
 class MemoryRecordings:
-    """Implements ports.Recordings."""
+    """Implements ports.repositories.Recordings."""
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
@@ -483,7 +483,7 @@ class MemoryRecordings:
 
 
 class MemoryDownloadLinks:
-    """Implements ports.DownloadLinks."""
+    """Implements ports.repositories.DownloadLinks."""
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
@@ -506,7 +506,7 @@ class MemoryDownloadLinks:
 
 
 class MemoryIdempotencyKeys:
-    """Implements ports.IdempotencyKeys."""
+    """Implements ports.repositories.IdempotencyKeys."""
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory

@@ -1,4 +1,4 @@
-"""The table of template.yaml, in moto's DynamoDB, and what stands between it and the adapters."""
+"""The table of template.yaml in moto's DynamoDB, and faults between it and the adapters."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from tests.support.template import resources
 
 @contextmanager
 def a_table() -> Iterator[None]:
-    """An empty table, for as long as the block runs."""
+    """Create an empty table for the block."""
     with mock_aws():
         # A client that was made before moto was imported does not know moto.
         patch_client(client)
@@ -30,14 +30,14 @@ def a_table() -> Iterator[None]:
 
 
 def items() -> Iterator[dict[str, Any]]:
-    """Every item of the table, as DynamoDB writes it."""
+    """Iterate over the items of the table, in DynamoDB's format."""
     for page in client.get_paginator("scan").paginate(TableName=TABLE):
         yield from page["Items"]
 
 
 @contextmanager
 def atomic() -> Iterator[None]:
-    """Requests are whole within the block, as DynamoDB's are: moto itself reads and writes in two steps."""
+    """Make requests atomic within the block, as DynamoDB's are. moto reads and writes in two steps."""
     lock, send = threading.Lock(), connection._make_api_call
 
     def whole(operation: str, arguments: Any) -> Any:
@@ -50,7 +50,7 @@ def atomic() -> Iterator[None]:
 
 @contextmanager
 def recorded() -> Iterator[list[str]]:
-    """The operations that are sent within the block."""
+    """Record the operations that are sent within the block."""
     sent: list[str] = []
     send = connection._make_api_call
 
@@ -64,7 +64,7 @@ def recorded() -> Iterator[list[str]]:
 
 @contextmanager
 def interrupted(operation: str, meanwhile: Callable[[], object]) -> Iterator[None]:
-    """Something else happens before the first request of an operation is sent."""
+    """Call `meanwhile` before the first request of an operation is sent."""
     waiting, send = [meanwhile], connection._make_api_call
 
     def interrupt(name: str, arguments: Any) -> Any:

@@ -1,6 +1,6 @@
-"""Every read of the table sees what was written before it: an eventually consistent one would answer 404 after a 201.
+"""Every read of the table is strongly consistent: an eventually consistent one could return 404 after a 201.
 
-moto reads consistently whatever it is asked for, so the request itself is looked at (DynamoDB Developer Guide, "Read
+moto always reads consistently, so the tests check the requests (DynamoDB Developer Guide, "Read
 consistency").
 """
 
@@ -23,7 +23,7 @@ READS = ("GetItem", "Query", "BatchGetItem")
 
 @pytest.fixture
 def reads() -> Iterator[list[tuple[str, bool]]]:
-    """Each read that is sent: its operation, and whether it asked for consistency."""
+    """The reads that are sent, each with whether it is strongly consistent."""
     sent: list[tuple[str, bool]] = []
 
     def note(params: dict[str, Any], model: Any, **_: Any) -> None:
@@ -41,7 +41,7 @@ def reads() -> Iterator[list[tuple[str, bool]]]:
             events.unregister("provide-client-params.dynamodb", note)
 
 
-def test_every_read_asks_for_what_was_written_before_it(reads: list[tuple[str, bool]]) -> None:
+def test_every_read_is_strongly_consistent(reads: list[tuple[str, bool]]) -> None:
     rooms, recordings = DynamoRooms(), DynamoRecordings()
     rooms.add(a_room())
     rooms.get("tenant_1", "room_1")

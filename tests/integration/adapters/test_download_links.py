@@ -1,4 +1,4 @@
-"""Until when a URL works is kept for as long as the file is where the URL points; the fake keeps the same promises."""
+"""When URLs end is stored while the file is where they lead. The fake and DynamoDB pass the same tests."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -38,7 +38,7 @@ def saved(recordings: Recordings, recording: Recording = READY) -> Recording:
     return recording
 
 
-def test_the_latest_end_is_kept(stores: tuple[Recordings, DownloadLinks]) -> None:
+def test_the_latest_expiry_is_stored(stores: tuple[Recordings, DownloadLinks]) -> None:
     recordings, links = stores
     one = saved(recordings)
     assert links.find_latest_expiry(one) is None
@@ -48,7 +48,7 @@ def test_the_latest_end_is_kept(stores: tuple[Recordings, DownloadLinks]) -> Non
     assert links.find_latest_expiry(replace(one, tenant_id="tenant_2")) is None
 
 
-def test_while_it_moves_the_file_is_where_it_was(stores: tuple[Recordings, DownloadLinks]) -> None:
+def test_a_file_that_is_being_archived_is_still_in_r2(stores: tuple[Recordings, DownloadLinks]) -> None:
     recordings, links = stores
     one = saved(recordings)
     moving = one.archiving(at=NOON)
@@ -57,7 +57,7 @@ def test_while_it_moves_the_file_is_where_it_was(stores: tuple[Recordings, Downl
     assert links.note_expiry(moving, until=NOON + 2 * HOUR) is True
 
 
-def test_a_url_of_a_file_that_has_left_r2_is_not_promised(stores: tuple[Recordings, DownloadLinks]) -> None:
+def test_no_expiry_is_stored_for_a_file_that_has_left_r2(stores: tuple[Recordings, DownloadLinks]) -> None:
     recordings, links = stores
     one = saved(recordings)
     assert links.note_expiry(one, until=NOON + HOUR) is True
@@ -66,14 +66,14 @@ def test_a_url_of_a_file_that_has_left_r2_is_not_promised(stores: tuple[Recordin
     stored = moving.archive_completed(a_file(store="s3", key="cold"), storage_class="GLACIER", at=NOON)
     recordings.save(moving, stored)
     for read in (one, moving, stored):
-        # One that ends sooner than what is noted, and one that ends later.
+        # A URL that ends before the stored one, and a URL that ends after it.
         for until in (NOON, NOON + 9 * HOUR):
             assert links.note_expiry(read, until=until) is False
     assert links.find_latest_expiry(stored) == NOON + HOUR
 
 
 @pytest.mark.parametrize("change", ["deleted", "purged", "another file"])
-def test_a_url_of_what_is_gone_is_not_promised(stores: tuple[Recordings, DownloadLinks], change: str) -> None:
+def test_no_expiry_is_stored_for_a_file_that_is_gone(stores: tuple[Recordings, DownloadLinks], change: str) -> None:
     recordings, links = stores
     one = a_recording(status=Status.READY)
     if change != "purged":
@@ -86,7 +86,7 @@ def test_a_url_of_what_is_gone_is_not_promised(stores: tuple[Recordings, Downloa
     assert links.note_expiry(replace(one, file=None), until=NOON) is False
 
 
-def test_an_end_is_removed_by_dynamodb_long_after_it_is_needed() -> None:
+def test_ttl_deletes_an_expiry_long_after_it_is_needed() -> None:
     with a_table():
         one = saved(DynamoRecordings())
         DynamoDownloadLinks().note_expiry(one, until=NOON + HOUR)
@@ -94,11 +94,11 @@ def test_an_end_is_removed_by_dynamodb_long_after_it_is_needed() -> None:
         (item,) = [item for page in pages for item in page["Items"] if item["pk"]["S"].endswith("#URLS")]
         expires = datetime.fromtimestamp(int(item["expires_at"]["N"]), UTC)
         assert expires > NOON + HOUR + timedelta(days=8)
-        # It is no recording: the purge must not take it for one.
+        # The purge must not take it for a recording.
         assert recording_of(item) is None
 
 
-def test_what_is_unfinished_of_an_archive_is_stored_and_listed(stores: tuple[Recordings, DownloadLinks]) -> None:
+def test_an_archive_with_pending_work_is_stored_and_listed(stores: tuple[Recordings, DownloadLinks]) -> None:
     recordings, _ = stores
     file = a_file(store="s3", key="cold")
     one = saved(
@@ -120,7 +120,7 @@ def test_what_is_unfinished_of_an_archive_is_stored_and_listed(stores: tuple[Rec
     assert recordings.get_including_deleted(one.tenant_id, one.id) == kept.source_emptied()
 
 
-def test_a_stop_that_was_decided_is_stored(stores: tuple[Recordings, DownloadLinks]) -> None:
+def test_a_requested_stop_is_stored(stores: tuple[Recordings, DownloadLinks]) -> None:
     recordings, _ = stores
     one = saved(recordings, a_recording(status=Status.PROCESSING, stop_requested_at=NOON))
     assert recordings.get(one.tenant_id, one.id) == one

@@ -1,6 +1,8 @@
-"""Items as the first release stored them: read by the present code, and written as that release could read them.
+"""Items without `kind`, as releases before pynamodb stored them: the present code reads them, and writes what those
+releases can read.
 
-`tests/data/first_release_items.json` was recorded from its adapters, in DynamoDB's own format.
+`tests/data/first_release_items.json` was recorded from their adapters, in DynamoDB's own format.
+test_stored_recordings has every state of a recording.
 """
 
 import json
@@ -136,7 +138,7 @@ def test_rooms_are_written_as_the_first_release_wrote_them() -> None:
 
 
 def test_the_present_code_writes_what_the_first_release_wrote_and_a_kind() -> None:
-    """So an earlier version can be put back."""
+    """So an earlier release can be deployed again."""
     with a_table():
         keys, state = DynamoIdempotencyKeys(), DynamoSyncLease()
         keys.reserve("tenant_1", "k1", fingerprint="f", now=NOON)
@@ -174,6 +176,6 @@ def test_the_present_code_writes_what_the_first_release_wrote_and_a_kind() -> No
 
 
 def shape(name: str, value: dict[str, Any]) -> Any:
-    """What must be the same: the value itself, but for times and nonces of the moment."""
+    """The part of a value that must be the same: all of it, except for times and nonces."""
     varies = {"nonce", "expires_at", "tick", "blocked_until"}
     return value if name not in varies or value == {"S": "n1"} else [*value]

@@ -1,4 +1,4 @@
-"""The budget of calls to Cloudflare in moto's table: never exceeded, and shared fairly, whoever calls."""
+"""The rate limit of calls to Cloudflare in moto's table: never exceeded, and shared fairly."""
 
 import gc
 import threading
@@ -35,7 +35,7 @@ PEOPLE_CALLS, RUN_CALLS, SWEEP_CALLS, STOP_CALLS, TICK_CALLS = 27, 24, 18, 30, 5
 
 
 class Time:
-    """Stands in the middle of a tick until it is moved."""
+    """A clock that stands in the middle of a tick until a test moves it."""
 
     def __init__(self) -> None:
         self.now = 60.0 * 1_000_000 + 2
@@ -74,7 +74,7 @@ def used() -> float:
 
 
 def acquire(number: int, caller: Caller = "interactive", tenant: str | None = "acme") -> int:
-    """How many of so many calls were allowed, until one was not."""
+    """Make calls until one is refused. Return how many were admitted."""
     one = limiter(caller)
     with request_context(tenant_id=tenant):
         for allowed in range(number):
@@ -91,7 +91,7 @@ def refused(caller: Caller = "interactive", tenant: str | None = "acme") -> Prov
     return told.value
 
 
-def test_many_tenants_together_use_all_that_people_may_and_stops_the_rest(clock: Time) -> None:
+def test_many_tenants_use_the_whole_interactive_share_and_stops_the_rest(clock: Time) -> None:
     assert sum(acquire(10, tenant=f"tenant-{n}") for n in range(20)) == 54
     told = refused(tenant="another")
     assert (type(told), told.code, told.retry_after) == (ProviderThrottled, "provider_throttled", 3)
@@ -100,9 +100,9 @@ def test_many_tenants_together_use_all_that_people_may_and_stops_the_rest(clock:
     assert used() == CALLS
 
 
-def test_by_default_the_limit_lies_below_cloudflares() -> None:
+def test_the_default_limit_is_below_cloudflares() -> None:
     calls = template()["Parameters"]["CloudflareCallsPerMinute"]["Default"]
-    # A full bucket, and what drains from it in five minutes; Cloudflare allows 1,200 calls in them.
+    # A full bucket, and what drains from it in five minutes, in which Cloudflare allows 1,200 calls.
     assert int(calls) * (300 / 60 + 1) <= 1200
 
 
@@ -117,7 +117,7 @@ def test_a_tenant_alone_has_half_of_it_at_once_and_then_all_that_drains(clock: T
     assert acquire(CALLS) == PEOPLE_CALLS
 
 
-def test_what_one_tenant_takes_leaves_as_much_to_those_who_come_later(clock: Time) -> None:
+def test_one_tenant_leaves_a_share_to_tenants_that_call_later(clock: Time) -> None:
     for _ in range(20):
         acquire(CALLS)
         clock.now += 1.5
@@ -135,7 +135,9 @@ def test_what_one_tenant_takes_leaves_as_much_to_those_who_come_later(clock: Tim
         pytest.param("background", "acme", SWEEP_CALLS, id="sync of a tenant"),
     ],
 )
-def test_every_caller_leaves_something_to_people(clock: Time, caller: Caller, tenant: str | None, calls: int) -> None:
+def test_workflows_and_the_sync_leave_a_share_to_interactive_calls(
+    clock: Time, caller: Caller, tenant: str | None, calls: int
+) -> None:
     assert acquire(CALLS, caller, tenant) == calls
     assert acquire(10, tenant="another") == 10
     assert acquire(1, "stop", "another") == 1
@@ -144,7 +146,7 @@ def test_every_caller_leaves_something_to_people(clock: Time, caller: Caller, te
 
 
 @pytest.mark.parametrize(("caller", "tenant"), [("workflow", None), ("background", None), ("background", "acme")])
-def test_what_is_nobodys_is_refused_on_nobodys_account(clock: Time, caller: Caller, tenant: str | None) -> None:
+def test_calls_of_no_tenant_are_refused_on_no_tenants_account(clock: Time, caller: Caller, tenant: str | None) -> None:
     acquire(CALLS, caller, tenant)
     assert refused(caller, tenant).code == "provider_throttled"
     assert acquire(CALLS, tenant="acme") > 10
@@ -167,7 +169,7 @@ def test_a_tenant_that_has_used_its_share_can_still_stop_its_recordings(clock: T
     assert acquire(10, "stop") == 10
 
 
-def test_a_flood_of_stops_leaves_stops_to_others(clock: Time) -> None:
+def test_a_tenant_that_stops_much_leaves_stops_to_others(clock: Time) -> None:
     acquire(CALLS)
     acquire(CALLS, "stop")
     assert refused("stop").code == "tenant_throttled"
@@ -178,7 +180,7 @@ def limiters() -> list[DynamoRateLimiter]:
     return [one for one in gc.get_objects() if type(one) is DynamoRateLimiter]
 
 
-def test_every_function_calls_as_the_caller_that_it_is() -> None:
+def test_every_function_takes_the_share_of_its_kind() -> None:
     calling = 0
     for folder in FOLDERS:
         before = limiters()
@@ -202,7 +204,7 @@ def test_a_retry_after_is_true(clock: Time, tenants: int, caller: Caller) -> Non
     assert acquire(1, caller, "tenant-0") == 1
 
 
-def test_a_good_call_is_one_write(clock: Time) -> None:
+def test_an_admitted_call_is_one_write(clock: Time) -> None:
     acquire(1)
     with recorded() as sent:
         assert acquire(5) + acquire(5, tenant="another") + acquire(5, "stop") == 15
@@ -217,11 +219,11 @@ def test_a_tenant_costs_the_item_a_few_bytes(clock: Time) -> None:
         assert acquire(1, tenant=f"tenant {n} with a name of a hundred characters".ljust(100)) == 1
     clock.now += TICK_SECONDS
     assert acquire(1) == 1
-    # Every part is full of fractions now, which take the most bytes.
+    # After the drain every part has a fraction, which takes the most bytes.
     assert size_of(spent()) < 150 + 55 * 14
 
 
-def test_a_clock_that_is_late_takes_from_the_bucket_as_it_is(clock: Time) -> None:
+def test_a_late_clock_takes_from_the_bucket_as_it_is(clock: Time) -> None:
     clock.now += 4 * TICK_SECONDS
     assert acquire(20) == 20
     clock.now -= 3 * TICK_SECONDS
@@ -232,7 +234,7 @@ def test_a_clock_that_is_late_takes_from_the_bucket_as_it_is(clock: Time) -> Non
 
 
 @pytest.mark.parametrize("calls", [1, CALLS])
-def test_a_clock_that_was_far_ahead_stops_nobody_for_long(clock: Time, calls: int) -> None:
+def test_a_clock_that_was_far_ahead_does_not_stop_the_drain(clock: Time, calls: int) -> None:
     clock.now += 3600
     before = acquire(calls)
     clock.now -= 3600
@@ -242,7 +244,7 @@ def test_a_clock_that_was_far_ahead_stops_nobody_for_long(clock: Time, calls: in
 
 
 @pytest.mark.parametrize("spent_before", [0, 1])
-def test_a_block_lets_nobody_call_until_it_ends(clock: Time, spent_before: int) -> None:
+def test_a_block_refuses_every_call_until_it_ends(clock: Time, spent_before: int) -> None:
     assert acquire(spent_before) == spent_before
     limiter().block(300)
     for caller in ("interactive", "background", "stop"):
@@ -254,7 +256,7 @@ def test_a_block_lets_nobody_call_until_it_ends(clock: Time, spent_before: int) 
     assert acquire(CALLS) == PEOPLE_CALLS
 
 
-def test_a_block_leaves_what_was_spent(clock: Time) -> None:
+def test_a_block_keeps_the_calls_that_were_counted(clock: Time) -> None:
     assert acquire(20) == 20
     limiter().block(2)
     clock.now += 2
@@ -270,14 +272,14 @@ def test_a_block_is_not_shortened_by_a_shorter_one(clock: Time) -> None:
     assert acquire(1) == 1
 
 
-def test_a_block_that_comes_while_the_bucket_is_drained_stays(clock: Time) -> None:
+def test_a_block_during_the_drain_stays(clock: Time) -> None:
     acquire(1)
     clock.now += TICK_SECONDS
     with interrupted("PutItem", lambda: limiter().block(300)):
         assert refused().retry_after == 301
 
 
-def test_a_call_that_comes_while_the_bucket_is_drained_counts(clock: Time) -> None:
+def test_a_call_during_the_drain_counts(clock: Time) -> None:
     acquire(PEOPLE_CALLS)
     clock.now += TICK_SECONDS
     with interrupted("PutItem", lambda: acquire(2, tenant="another")):
@@ -285,7 +287,7 @@ def test_a_call_that_comes_while_the_bucket_is_drained_counts(clock: Time) -> No
     assert used() == PEOPLE_CALLS - TICK_CALLS + 3
 
 
-def test_what_an_earlier_version_counted_in_this_minute_counts(clock: Time) -> None:
+def test_calls_that_an_earlier_version_counted_in_this_minute_count(clock: Time) -> None:
     period = int(clock.now // 60)
     for at, drained in ((period, 45 + TICK_CALLS), (period - 1, 0)):
         earlier = {"period": {"N": str(at)}, "calls": {"N": "50"}}
@@ -295,7 +297,7 @@ def test_what_an_earlier_version_counted_in_this_minute_counts(clock: Time) -> N
         assert spent().keys().isdisjoint(earlier)
 
 
-def test_a_change_of_the_shares_holds_from_the_next_tick(clock: Time, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changed_shares_apply_from_the_next_tick(clock: Time, monkeypatch: pytest.MonkeyPatch) -> None:
     acquire(CALLS)
     monkeypatch.setenv("CLOUDFLARE_TENANT_SHARE_PERCENT", "75")
     assert refused().retry_after == 3
@@ -303,8 +305,8 @@ def test_a_change_of_the_shares_holds_from_the_next_tick(clock: Time, monkeypatc
     assert acquire(CALLS) + PEOPLE_CALLS - TICK_CALLS == int(CALLS * 0.9 * 0.75) + 1
 
 
-def test_thirty_two_at_the_same_moment_never_spend_more(clock: Time) -> None:
-    # Half of them find a bucket that must be drained first.
+def test_concurrent_calls_never_exceed_the_limit(clock: Time) -> None:
+    # Half of the calls must drain the bucket first.
     acquire(1, tenant="before")
     clock.now += TICK_SECONDS
     allowed: list[int] = []
@@ -334,7 +336,7 @@ def refusal(item: dict[str, dict[str, str]] | None = None) -> dict[str, object]:
     }
 
 
-def test_a_budget_that_is_fought_over_asks_to_come_again(clock: Time) -> None:
+def test_a_contended_bucket_is_throttled(clock: Time) -> None:
     with Stubber(client) as stub:
         for _ in range(MAX_ATTEMPTS):
             stub.add_client_error("update_item", **refusal())  # type: ignore[arg-type]
@@ -344,14 +346,14 @@ def test_a_budget_that_is_fought_over_asks_to_come_again(clock: Time) -> None:
         assert told.value.retry_after == 1
 
 
-def test_a_fault_of_the_table_is_told(clock: Time) -> None:
+def test_an_error_of_dynamodb_is_throttled(clock: Time) -> None:
     with Stubber(client) as stub:
         stub.add_client_error("update_item", service_error_code="InternalServerError", http_status_code=500)
         with pytest.raises(Throttled):
             limiter().acquire()
 
 
-def test_calls_are_counted_once_they_are_taken_and_refusals_when_they_are(clock: Time) -> None:
+def test_metrics_count_admitted_and_refused_calls(clock: Time) -> None:
     metrics.clear_metrics()
     taken = acquire(1000)
     assert metrics.metric_set["CloudflareCalls"]["Value"] == [taken]

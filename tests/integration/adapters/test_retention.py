@@ -1,4 +1,4 @@
-"""When DynamoDB removes a deleted recording: after the days that were deployed, and never before it is deleted."""
+"""When TTL deletes a deleted recording: after the configured days. Never if it is not deleted."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -21,7 +21,7 @@ def _table() -> Iterator[None]:
 
 
 def stored(recording: Recording) -> dict[str, dict[str, str]]:
-    """The recording's own item as DynamoDB holds it."""
+    """The item of a recording, in DynamoDB's format."""
     pages = client.get_paginator("scan").paginate(TableName=TABLE)
     (item,) = [
         item for page in pages for item in page["Items"] if item["sk"]["S"] == recording.id and "history" in item
@@ -53,7 +53,7 @@ def test_without_retention_a_deleted_recording_never_expires(monkeypatch: pytest
     assert "expires_at" not in stored(after_a_delete())
 
 
-def test_a_recording_that_is_not_deleted_or_came_back_never_expires(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_live_or_undeleted_recording_never_expires(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RETENTION_DAYS", "1")
     deleted = after_a_delete()
     back = deleted.undeleted()

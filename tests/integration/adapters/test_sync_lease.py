@@ -1,4 +1,4 @@
-"""The state of the scheduled sync, in moto's table and in memory alike."""
+"""The lease and the retry queue of the sync. The fakes and DynamoDB pass the same tests."""
 
 import threading
 import time
@@ -39,11 +39,11 @@ def begun(state: SyncLease, nonce: str = "a", after: timedelta = timedelta(0)) -
     return state.acquire(nonce=nonce, now=NOON + after, until=NOON + after + 30 * MINUTE)
 
 
-def test_the_first_run_has_no_watermark_and_walks_everything(state: SyncLease) -> None:
+def test_the_first_sync_has_no_watermark_and_is_a_full_one(state: SyncLease) -> None:
     assert begun(state) == SyncWindow(None, True)
 
 
-def test_one_run_at_a_time_until_its_lease_ends(state: SyncLease) -> None:
+def test_one_sync_runs_until_its_lease_ends(state: SyncLease) -> None:
     begun(state)
     for after in (timedelta(0), 29 * MINUTE, 30 * MINUTE - timedelta(seconds=1)):
         assert begun(state, "b", after) is None
@@ -51,7 +51,7 @@ def test_one_run_at_a_time_until_its_lease_ends(state: SyncLease) -> None:
     assert begun(state, "a", 31 * MINUTE) is None
 
 
-def test_what_a_run_leaves_is_where_the_next_begins(state: SyncLease) -> None:
+def test_a_sync_begins_at_the_watermark_of_the_previous_one(state: SyncLease) -> None:
     begun(state)
     state.release(nonce="a", watermark=NOON - MINUTE, full_at=NOON)
     assert begun(state, "b", MINUTE) == SyncWindow(NOON - MINUTE, False, NOON)
@@ -61,7 +61,7 @@ def test_what_a_run_leaves_is_where_the_next_begins(state: SyncLease) -> None:
     assert begun(state, "d", 3 * MINUTE) == SyncWindow(NOON, False, NOON + 2 * MINUTE)
 
 
-def test_the_whole_list_is_walked_again_after_its_time(state: SyncLease) -> None:
+def test_a_full_sync_follows_after_its_interval(state: SyncLease) -> None:
     begun(state)
     state.release(nonce="a", watermark=NOON, full_at=NOON)
     assert begun(state, "b", FULL_SYNC_INTERVAL - timedelta(seconds=1)) == SyncWindow(NOON, False, NOON)
@@ -71,7 +71,7 @@ def test_the_whole_list_is_walked_again_after_its_time(state: SyncLease) -> None
     )
 
 
-def test_a_run_that_lost_its_lease_ends_nothing_and_leaves_nothing(state: SyncLease) -> None:
+def test_a_sync_that_lost_its_lease_stores_nothing(state: SyncLease) -> None:
     begun(state)
     assert begun(state, "b", 30 * MINUTE) is not None
     state.release(nonce="a", watermark=NOON + timedelta(days=9), full_at=NOON)
@@ -81,14 +81,14 @@ def test_a_run_that_lost_its_lease_ends_nothing_and_leaves_nothing(state: SyncLe
     assert begun(state, "c", 31 * MINUTE) == SyncWindow(NOON, True, NOON + 30 * MINUTE)
 
 
-def test_who_has_the_run_takes_it_again(state: SyncLease) -> None:
+def test_a_repeated_call_with_the_same_nonce_holds_the_lease(state: SyncLease) -> None:
     assert begun(state) == SyncWindow(None, True)
     assert begun(state, "a", MINUTE) is not None
     assert begun(state, "b", 30 * MINUTE) is None
     assert begun(state, "b", 31 * MINUTE) is not None
 
 
-def test_a_run_is_held_as_long_as_it_is_renewed(state: SyncLease) -> None:
+def test_a_renewed_lease_is_held(state: SyncLease) -> None:
     begun(state)
     state.renew(nonce="a", until=NOON + 50 * MINUTE)
     state.renew(nonce="b", until=NOON + timedelta(days=9))
@@ -98,12 +98,12 @@ def test_a_run_is_held_as_long_as_it_is_renewed(state: SyncLease) -> None:
     assert begun(state, "c", 80 * MINUTE) is not None
 
 
-def test_an_end_without_a_beginning_is_nothing(state: SyncLease) -> None:
+def test_a_release_without_a_lease_does_nothing(state: SyncLease) -> None:
     state.release(nonce="a", watermark=NOON, full_at=NOON)
     assert begun(state) == SyncWindow(None, True)
 
 
-def test_of_many_at_the_same_moment_one_runs(state: SyncLease) -> None:
+def test_one_of_many_concurrent_syncs_acquires_the_lease(state: SyncLease) -> None:
     outcomes: list[SyncWindow | None] = []
     barrier = threading.Barrier(16)
 
@@ -121,7 +121,7 @@ def test_of_many_at_the_same_moment_one_runs(state: SyncLease) -> None:
     assert len(outcomes) == 16
 
 
-def test_a_fault_of_the_table_is_told() -> None:
+def test_a_permanent_error_of_dynamodb_is_an_infrastructure_error() -> None:
     with a_table(), Stubber(client) as stub:
         for _ in range(2):
             stub.add_client_error("update_item", service_error_code="ValidationException", http_status_code=400)
@@ -131,16 +131,16 @@ def test_a_fault_of_the_table_is_told() -> None:
             DynamoSyncLease().release(nonce="a", watermark=None, full_at=None)
 
 
-# ---------------------------------------------------------------- looks that are kept
+# ---------------------------------------------------------------- the retry queue
 
 
 @pytest.fixture(params=["memory", "dynamo"])
-def kept(request: pytest.FixtureRequest) -> Iterator[RetryQueue]:
+def queue(request: pytest.FixtureRequest) -> Iterator[RetryQueue]:
     with a_table() if request.param == "dynamo" else nullcontext():
         yield DynamoRetryQueue() if request.param == "dynamo" else MemoryRetryQueue(Memory())
 
 
-def a_look(cloudflare_recording_id: str) -> SyncItem:
+def an_item(cloudflare_recording_id: str) -> SyncItem:
     return SyncItem(
         cloudflare_recording_id=cloudflare_recording_id,
         meeting_id="meeting_1",
@@ -151,27 +151,27 @@ def a_look(cloudflare_recording_id: str) -> SyncItem:
     )
 
 
-def by_name(looks: Sequence[SyncItem]) -> list[SyncItem]:
-    return sorted(looks, key=lambda item: (item.cloudflare_recording_id or "", item.meeting_id or ""))
+def by_name(found: Sequence[SyncItem]) -> list[SyncItem]:
+    return sorted(found, key=lambda item: (item.cloudflare_recording_id or "", item.meeting_id or ""))
 
 
-def test_looks_are_kept_each_once_until_they_are_dropped(kept: RetryQueue) -> None:
-    assert [*kept.list_all()] == []
-    wanted = [SyncItem.of_meeting("capture_1"), a_look("capture_1"), a_look("capture_2")]
+def test_each_item_is_queued_once_until_it_is_removed(queue: RetryQueue) -> None:
+    assert [*queue.list_all()] == []
+    wanted = [SyncItem.of_meeting("capture_1"), an_item("capture_1"), an_item("capture_2")]
     for item in [*wanted, *wanted]:
-        kept.add(item)
-    assert by_name(kept.list_all()) == by_name(wanted)
-    kept.remove(a_look("capture_1"))
-    kept.remove(a_look("capture_3"))
-    assert by_name(kept.list_all()) == by_name([SyncItem.of_meeting("capture_1"), a_look("capture_2")])
-    kept.remove(SyncItem.of_meeting("capture_1"))
-    kept.remove(a_look("capture_2"))
-    assert [*kept.list_all()] == []
+        queue.add(item)
+    assert by_name(queue.list_all()) == by_name(wanted)
+    queue.remove(an_item("capture_1"))
+    queue.remove(an_item("capture_3"))
+    assert by_name(queue.list_all()) == by_name([SyncItem.of_meeting("capture_1"), an_item("capture_2")])
+    queue.remove(SyncItem.of_meeting("capture_1"))
+    queue.remove(an_item("capture_2"))
+    assert [*queue.list_all()] == []
 
 
-def test_a_kept_look_is_forgotten_when_cloudflare_keeps_no_file_any_more() -> None:
+def test_a_queued_item_expires_when_cloudflare_has_deleted_the_file() -> None:
     with a_table():
-        DynamoRetryQueue().add(a_look("capture_1"))
+        DynamoRetryQueue().add(an_item("capture_1"))
         (item,) = client.scan(TableName=TABLE)["Items"]
     seconds = int(item["expires_at"]["N"]) - time.time()
     assert 7 * 86_400 < seconds <= 8 * 86_400
