@@ -42,6 +42,7 @@ VIOLATIONS = {
     "aws": ("recordings.adapters.aws.errors", "recordings.adapters.storage.bucket"),
     "base": ("recordings.settings", "recordings.tracing"),
     "base-domain": ("recordings.request_context", "recordings.domain.room"),
+    "admin": ("admin.reconcile", "tools.environment"),
     "circles": ("recordings.http.problems", "recordings.http.endpoint"),
 }
 
