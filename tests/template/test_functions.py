@@ -11,6 +11,7 @@ FUNCTIONS = resources("AWS::Serverless::Function")
 POLICIES = {
     "dynamodb.connection": {"ReadRecordings", "WriteRecordings"},
     "cloudflare.client": {"CallCloudflare"},
+    "storage.r2_keys": {"UseFiles"},
     "storage.archive": {"ReadArchive", "RestoreFromArchive", "WriteArchive", "EmptyArchive", "EraseArchive"},
     "aws.event_bus": {"AnnounceEvents"},
     "aws.task_tokens": {"AnswerTasks"},
@@ -20,7 +21,6 @@ VARIABLE_POLICIES = {
     "PROCESSING_ARN": {"RunProcessing"},
     "ARCHIVING_ARN": {"RunArchiving"},
     "DOWNLOAD_ROLE_ARN": {"SignArchiveDownloads"},
-    "R2_SECRET_ARN": {"UseFiles"},
 }
 # Policies without an adapter: Lambda itself uses the function's role to send a stream's dead letters.
 WITHOUT_ADAPTER = {"SendToChangeDeadLetterQueue"}
@@ -71,3 +71,14 @@ def test_a_function_reads_no_variable_that_the_template_gives_to_none() -> None:
     common = template()["Globals"]["Function"]["Environment"]["Variables"].keys()
     read = set().union(*(function.variables for function in loaded().values()))
     assert common - READ_BY_OTHERS <= read
+
+
+# ---------------------------------------------------------------- names
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_calls_the_service_with_its_name(name: str) -> None:
+    """The service is the variable with the name of the folder, and its class is the folder in CamelCase."""
+    folder = FUNCTIONS[name]["CodeUri"].split("/")[-1]
+    assert name == "".join(word.capitalize() for word in folder.split("_"))
+    assert loaded()[name].built[folder] == name

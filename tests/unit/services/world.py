@@ -43,7 +43,7 @@ from recordings.services.recordings.restore_recording import RestoreRecording, T
 from recordings.services.recordings.start_recording import LEASE_DURATION, StartRecording
 from recordings.services.recordings.stop_recording import StopRecording
 from recordings.services.rooms.delete_room import DeleteRoom
-from recordings.services.rooms.put_room import PutRoom, RoomRequest
+from recordings.services.rooms.put_room import PutRoom
 from recordings.services.rooms.release_meeting import ReleaseMeeting
 from recordings.services.sync.begin_sync import BeginSync
 from recordings.services.sync.end_sync import EndSync
@@ -481,7 +481,7 @@ class World:
             **self.ports("rooms", "provider"), release_meeting=self.release_meeting(), new_nonce=self.new_nonce
         )
         named = {"name": "Name"} | asked
-        return service(tenant_id=tenant_id, room_id=room_id, asked=RoomRequest(may_adopt=may_adopt, **named))
+        return service(tenant_id=tenant_id, room_id=room_id, may_adopt=may_adopt, **named)
 
     def delete_room(self, *, tenant_id: str = "tenant_1", room_id: str = "room_1") -> Room:
         service = DeleteRoom(rooms=self.ports("rooms")["rooms"], release_meeting=self.release_meeting())

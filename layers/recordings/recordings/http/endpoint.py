@@ -60,6 +60,17 @@ class Request[Q: RequestQuery, B: RequestBody]:
             raise RoomNotFound("there is no such room")
         return found
 
+    def new_room_id(self) -> str:
+        """Return the room id of the path, which the caller chooses.
+
+        Raises:
+            ProblemError: 400, no room may have this id
+        """
+        found = self.path("id")
+        if not is_room_id(found):
+            raise invalid_field("id", "must be 1 to 128 of A-Z a-z 0-9 _ . : -, and not . or ..")
+        return found
+
     def recording_id(self) -> str:
         """Return the recording id of the path.
 

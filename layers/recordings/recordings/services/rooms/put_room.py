@@ -30,17 +30,14 @@ MAX_ATTEMPTS: Final = 5
 CREATION_LOCK_DURATION: Final = timedelta(seconds=60)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoomRequest:
-    """The properties that a caller wants. None keeps the present value, or takes the default for a new room.
-
-    `may_adopt`: whether the caller may name a meeting that the room does not hold.
-    """
+@dataclass(frozen=True, slots=True)
+class _RoomRequest:
+    """The arguments of PutRoom."""
 
     name: str
-    meeting_id: str | None = None
-    record_on_start: bool | None = None
-    may_adopt: bool = False
+    meeting_id: str | None
+    record_on_start: bool | None
+    may_adopt: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +50,20 @@ class PutRoom:
     clock: Clock
     new_nonce: Callable[[], str]
 
-    def __call__(self, *, tenant_id: str, room_id: str, asked: RoomRequest) -> tuple[Room, bool]:
+    def __call__(
+        self,
+        *,
+        tenant_id: str,
+        room_id: str,
+        name: str,
+        meeting_id: str | None = None,
+        record_on_start: bool | None = None,
+        may_adopt: bool = False,
+    ) -> tuple[Room, bool]:
         """Return the room, and whether it is new.
+
+        `meeting_id` and `record_on_start` keep the present value if None, or take the default for a new room.
+        `may_adopt`: whether the caller may name a meeting that the room does not hold.
 
         Raises:
             ScopeMissing: the caller names a meeting without the right to
@@ -65,6 +74,7 @@ class PutRoom:
             ProviderFailure: Cloudflare did not do what it was asked for
             Throttled: another call creates this room, or there is more to import than one call can
         """
+        asked = _RoomRequest(name, meeting_id, record_on_start, may_adopt)
         for attempt in range(MAX_ATTEMPTS):
             try:
                 before = self.rooms.get(tenant_id, room_id)
@@ -81,7 +91,7 @@ class PutRoom:
                     raise
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    def _create(self, tenant_id: str, room_id: str, asked: RoomRequest) -> Room:
+    def _create(self, tenant_id: str, room_id: str, asked: _RoomRequest) -> Room:
         if asked.meeting_id is not None:
             present = self._check_adoptable(tenant_id, asked.meeting_id, asked)
             # Without a value from the caller the meeting keeps its own.
@@ -138,14 +148,14 @@ class PutRoom:
             return
         raise ConcurrentUpdate(f"room {room_id} was made by somebody else")
 
-    def _update(self, before: Room, asked: RoomRequest) -> Room:
+    def _update(self, before: Room, asked: _RoomRequest) -> Room:
         after = self._changed(before, before.meeting_id, asked)
         self.rooms.save(before, after)
         # The repeat of a call that failed after this write changes nothing here, but must reach Cloudflare.
         self._settle(after, send=asked.record_on_start is not None or asked.meeting_id is not None)
         return after
 
-    def _move(self, before: Room, meeting_id: str, asked: RoomRequest) -> Room:
+    def _move(self, before: Room, meeting_id: str, asked: _RoomRequest) -> Room:
         self._check_adoptable(before.tenant_id, meeting_id, asked)
         with self.release_meeting(before.tenant_id, before.id) as (room, nonce):
             if room.version != before.version:
@@ -155,7 +165,7 @@ class PutRoom:
         self._settle(after, send=True)
         return replace(after, lease_nonce=None, lease_until=None)
 
-    def _changed(self, before: Room, meeting_id: str, asked: RoomRequest) -> Room:
+    def _changed(self, before: Room, meeting_id: str, asked: _RoomRequest) -> Room:
         return replace(
             before,
             name=asked.name,
@@ -165,7 +175,7 @@ class PutRoom:
             version=before.version + 1,
         )
 
-    def _check_adoptable(self, tenant_id: str, meeting_id: str, asked: RoomRequest) -> bool | None:
+    def _check_adoptable(self, tenant_id: str, meeting_id: str, asked: _RoomRequest) -> bool | None:
         """Return the meeting's record-on-start if the caller may name the meeting. Changes nothing."""
         if not asked.may_adopt:
             raise ScopeMissing
