@@ -75,6 +75,10 @@ def test_an_input_of_the_last_release_means_what_it_meant(function: str) -> None
         if recorded.get("done"):
             done = recorded["done"]
             assert message["result"] == {name: done[name] for name in ("etag", "crc32")} | {"verified": done["proven"]}
+        if "file" in recorded:
+            # The content type says whether it is media.
+            facts = {name: fact for name, fact in recorded["file"].items() if name != "is_media"}
+            assert has_all(message["file"], facts)
         if "error" in recorded:
             assert message["error"] == RENAMED_ERRORS.get(recorded["error"], recorded["error"])
 

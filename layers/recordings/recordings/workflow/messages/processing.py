@@ -26,7 +26,7 @@ def _new_name(error: object) -> object:
 
 
 class CheckUploadInput(AttemptInput):
-    # The task token. The state waits until somebody completes it, or until `wait_seconds` have passed.
+    # The task token. The state waits until a call completes it, or until `wait_seconds` have passed.
     token: str
     wait_seconds: int
 
