@@ -242,7 +242,10 @@ class ProblemError(Exception):
         super().__init__(code)
         self.status, self.code = status, code
         self.detail = shortened(detail, MAX_DETAIL_CHARACTERS)
-        self.errors = [_shortened(error) for error in dict.fromkeys(errors)][:MAX_REPORTED_ERRORS]
+        first_of_field: dict[str, FieldError] = {}
+        for error in errors:
+            first_of_field.setdefault(error.field, _shortened(error))
+        self.errors = [*first_of_field.values()][:MAX_REPORTED_ERRORS]
         self.blocker = blocker
         self.retry_after = retry_after
 
