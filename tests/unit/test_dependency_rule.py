@@ -167,29 +167,3 @@ def test_a_package_imports_the_standard_library_and_what_it_may(package: str) ->
 )
 def test_a_foreign_import_is_found(source: str, found: set[str]) -> None:
     assert foreign(source, ALLOWED["domain"]) == found
-
-
-# ---------------------------------------------------------------- errors of AWS
-
-AWS_ERRORS = {"BotoCoreError", "ClientError"}
-
-
-def test_only_adapters_know_errors_of_aws() -> None:
-    """`adapters/aws/errors.py` translates them; what is above an adapter never catches one."""
-    for path in sorted((*(ROOT / PACKAGE).rglob("*.py"), *(ROOT / "functions").rglob("*.py"))):
-        if (ROOT / PACKAGE / "adapters") in path.parents:
-            continue
-        imports = foreign(path.read_text(), {"recordings"})
-        assert not {name for name in imports if name.split(".")[0] in {"botocore", "boto3", "pynamodb"}}, path
-
-
-def test_only_one_module_catches_errors_of_botocore() -> None:
-    catching = [
-        path.name
-        for path in sorted((ROOT / PACKAGE).rglob("*.py"))
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.ExceptHandler)
-        and node.type is not None
-        and AWS_ERRORS & {name.id for name in ast.walk(node.type) if isinstance(name, ast.Name)}
-    ]
-    assert catching == ["errors.py"]

@@ -110,7 +110,7 @@ TABLE_CALLS: dict[str, Callable[[], object]] = {
 
 
 @pytest.mark.parametrize("call", TABLE_CALLS.values(), ids=TABLE_CALLS)
-def test_a_table_that_does_not_answer_is_an_error_that_passes(call: Callable[[], object]) -> None:
+def test_a_table_that_does_not_respond_is_a_passing_error(call: Callable[[], object]) -> None:
     with failing(client, "*"), pytest.raises(Throttled):
         call()
 
@@ -124,7 +124,7 @@ def test_a_table_that_does_not_answer_is_an_error_that_passes(call: Callable[[],
     ],
     ids=lambda given: type(given).__name__,
 )
-def test_a_write_that_gets_no_answer_is_told_by_why(fault: Exception, wanted: type[Exception]) -> None:
+def test_a_write_without_a_response_is_classed_by_its_fault(fault: Exception, wanted: type[Exception]) -> None:
     def fail(**_: Any) -> None:
         raise fault
 
@@ -133,7 +133,7 @@ def test_a_write_that_gets_no_answer_is_told_by_why(fault: Exception, wanted: ty
     assert told.value.__cause__ is fault
 
 
-def test_an_api_whose_table_does_not_answer_says_when_to_come_again() -> None:
+def test_an_api_whose_table_does_not_respond_says_when_to_retry() -> None:
     event = json.loads((ROOT / "events/get_room.json").read_text())
     with a_table(), failing(client, "GetItem"):
         answer = handler_of("api/get_room")(event, Context())
@@ -141,7 +141,7 @@ def test_an_api_whose_table_does_not_answer_says_when_to_come_again() -> None:
     assert int(answer["headers"]["retry-after"]) >= 1
 
 
-def test_an_api_that_may_not_read_its_table_tells_nothing_of_it() -> None:
+def test_an_api_that_may_not_read_its_table_shows_no_details() -> None:
     def deny(**_: Any) -> None:
         raise NoCredentialsError
 
@@ -156,7 +156,7 @@ def test_an_api_that_may_not_read_its_table_tells_nothing_of_it() -> None:
 # ---------------------------------------------------------------- answers that get lost: the table
 
 
-def test_a_lock_whose_taking_is_unknown_is_held_by_nobody() -> None:
+def test_a_lock_with_an_unknown_outcome_is_released() -> None:
     """The table takes it and its answer never comes; the answer to its release does."""
     with a_table():
         rooms.add(ROOM)
@@ -169,7 +169,7 @@ def test_a_lock_whose_taking_is_unknown_is_held_by_nobody() -> None:
         assert rooms.get("tenant_1", "room_1").lease_nonce == "b"
 
 
-def test_a_lock_whose_room_cannot_be_read_is_held_by_nobody() -> None:
+def test_a_lock_whose_room_cannot_be_read_is_released() -> None:
     with a_table():
         rooms.add(ROOM)
         with failing(client, "GetItem"), pytest.raises(Throttled):
@@ -177,14 +177,14 @@ def test_a_lock_whose_room_cannot_be_read_is_held_by_nobody() -> None:
         assert rooms.get("tenant_1", "room_1").lease_nonce is None
 
 
-def test_a_claim_whose_taking_is_unknown_is_held_by_nobody() -> None:
+def test_a_creation_lock_with_an_unknown_outcome_is_released() -> None:
     with a_table():
         with losing(client, "UpdateItem", times=3), pytest.raises(Throttled):
             rooms.acquire_creation_lock("tenant_1", "room_2", nonce="a", now=NOON, until=LATER)
         assert rooms.acquire_creation_lock("tenant_1", "room_2", nonce="b", now=NOON, until=LATER) is None
 
 
-def test_a_key_whose_reservation_is_unknown_is_free() -> None:
+def test_an_idempotency_key_with_an_unknown_reservation_is_free() -> None:
     with a_table():
         with losing(client, "PutItem", times=3), pytest.raises(Throttled):
             keys.reserve("tenant_1", "k", fingerprint="f", now=NOON)
@@ -215,7 +215,7 @@ def test_a_change_of_one_item_whose_response_is_lost_is_stored_once() -> None:
             recordings.save(stored, after)
 
 
-def test_progress_whose_response_is_lost_is_noted() -> None:
+def test_progress_whose_response_is_lost_is_stored() -> None:
     with a_table():
         stored = replace(RECORDING, status=Status.PROCESSING)
         recordings.add(stored, lease_nonce=None)
@@ -230,7 +230,7 @@ def test_progress_whose_response_is_lost_is_noted() -> None:
         assert recordings.get_including_deleted("tenant_1", "rec_02").deleted_at == NOON
 
 
-def test_a_sync_that_begins_takes_its_own_write_for_its_own() -> None:
+def test_a_sync_recognises_its_own_write_when_it_begins() -> None:
     with a_table():
         assert DynamoSyncLease().acquire(nonce="a", now=NOON, until=LATER) is not None
         DynamoSyncLease().release(nonce="a", watermark=NOON, full_at=NOON)
@@ -244,7 +244,7 @@ def test_a_sync_that_begins_takes_its_own_write_for_its_own() -> None:
         assert DynamoSyncLease().acquire(nonce="c", now=LATER, until=LATER) is not None
 
 
-def test_a_budget_counts_a_call_whose_answer_is_lost() -> None:
+def test_the_rate_limit_counts_a_call_whose_response_is_lost() -> None:
     with a_table():
         for _ in range(2):
             with losing(client, "UpdateItem", times=2):
@@ -306,7 +306,7 @@ def an_upload(bucket: Bucket) -> tuple[str, dict[int, str]]:
     return upload, {number: bucket.upload_part(KEY, upload, number, content) for number, content in PARTS.items()}
 
 
-def test_a_completion_whose_answer_is_lost_is_complete(bucket: Bucket) -> None:
+def test_an_upload_whose_completion_response_is_lost_is_complete(bucket: Bucket) -> None:
     """The repeat is answered with NoSuchUpload: the upload has ended (S3 API reference, CompleteMultipartUpload)."""
     upload, etags = an_upload(bucket)
     bucket.complete_upload(KEY, upload, etags, {1: 0, 2: 0})
@@ -314,7 +314,7 @@ def test_a_completion_whose_answer_is_lost_is_complete(bucket: Bucket) -> None:
         assert bucket.complete_upload(KEY, upload, etags, {1: 0, 2: 0}) is None
 
 
-def test_a_completion_of_an_upload_that_is_gone_is_none(bucket: Bucket) -> None:
+def test_the_completion_of_a_missing_upload_is_an_error(bucket: Bucket) -> None:
     upload, etags = an_upload(bucket)
     with failing(bucket.client, "CompleteMultipartUpload", no_such_upload):
         with pytest.raises(SourceUnavailable):
@@ -325,7 +325,7 @@ def test_a_completion_of_an_upload_that_is_gone_is_none(bucket: Bucket) -> None:
             bucket.complete_upload(KEY, upload, etags, {1: 0, 2: 0})
 
 
-def test_a_copy_in_parts_whose_completion_is_lost_is_complete(bucket: Bucket) -> None:
+def test_a_copy_in_parts_whose_completion_response_is_lost_is_complete(bucket: Bucket) -> None:
     bucket.max_copy_bytes = bucket.copy_part_bytes = 5 * MIB
     upload, etags = an_upload(bucket)
     bucket.complete_upload(KEY, upload, etags, {1: 0, 2: 0})
@@ -339,7 +339,7 @@ def test_a_copy_in_parts_whose_completion_is_lost_is_complete(bucket: Bucket) ->
     assert bucket.head("copy") == bucket.head(KEY)
 
 
-def test_an_upload_whose_beginning_is_told_twice_is_begun_once(bucket: Bucket) -> None:
+def test_an_upload_that_is_created_twice_leaves_one_upload(bucket: Bucket) -> None:
     with losing(bucket.client, "CreateMultipartUpload") as sent:
         upload = bucket.create_upload(KEY, content_type="video/mp4")
     assert len(sent) == 2
@@ -347,7 +347,7 @@ def test_an_upload_whose_beginning_is_told_twice_is_begun_once(bucket: Bucket) -
 
 
 @pytest.mark.parametrize("operation", ["PutObject", "UploadPart", "DeleteObject", "AbortMultipartUpload"])
-def test_what_is_done_twice_is_as_if_it_were_done_once(bucket: Bucket, operation: str) -> None:
+def test_a_repeated_operation_has_the_effect_of_one(bucket: Bucket, operation: str) -> None:
     upload = bucket.create_upload(KEY, content_type="video/mp4")
     with losing(bucket.client, operation):
         assert bucket.put("a", b"x", content_type="video/mp4") == md5(b"x", usedforsecurity=False).hexdigest()
@@ -359,7 +359,7 @@ def test_what_is_done_twice_is_as_if_it_were_done_once(bucket: Bucket, operation
 
 
 @pytest.mark.parametrize("bucket", ["s3"], indirect=True)
-def test_a_copy_that_is_asked_for_twice_is_asked_for(bucket: ArchiveBucket) -> None:
+def test_a_repeated_restore_request_is_no_error(bucket: ArchiveBucket) -> None:
     bucket.put(KEY, b"film", content_type="video/mp4")
     with losing(bucket.client, "RestoreObject"):
         bucket.request_restore(KEY, days=3, tier="bulk")
@@ -386,7 +386,7 @@ BUCKET_CALLS: dict[str, Callable[[Bucket], object]] = {
 
 
 @pytest.mark.parametrize("call", BUCKET_CALLS.values(), ids=BUCKET_CALLS)
-def test_a_bucket_that_does_not_answer_is_an_error_that_passes(
+def test_a_bucket_that_does_not_respond_is_a_passing_error(
     monkeypatch: pytest.MonkeyPatch, call: Callable[[Bucket], object]
 ) -> None:
     monkeypatch.setenv("ARCHIVE_BUCKET", "files")
@@ -423,7 +423,7 @@ RUN_CALLS: dict[str, Callable[[], object]] = {
 
 
 @pytest.mark.parametrize("call", RUN_CALLS.values(), ids=RUN_CALLS)
-def test_executions_that_cannot_be_reached_are_an_error_that_passes(
+def test_step_functions_that_does_not_respond_is_a_passing_error(
     monkeypatch: pytest.MonkeyPatch, call: Callable[[], object]
 ) -> None:
     monkeypatch.setenv("ARCHIVING_ARN", "arn:aws:states:eu-west-1:123456789012:stateMachine:archiving")
@@ -431,14 +431,14 @@ def test_executions_that_cannot_be_reached_are_an_error_that_passes(
         call()
 
 
-def test_a_start_whose_answer_is_lost_starts_one_execution(machine: str) -> None:
+def test_a_start_whose_response_is_lost_starts_one_execution(machine: str) -> None:
     with losing(step_functions.client, "StartExecution"):
         ProcessingStateMachine().start(RECORDING)
     (run,) = boto3.client("stepfunctions").list_executions(stateMachineArn=machine)["executions"]
     assert run["name"] == f"{RECORDING.id}-1"
 
 
-def test_a_bus_or_a_secret_that_cannot_be_reached_is_an_error_that_passes() -> None:
+def test_a_bus_or_a_secret_that_does_not_respond_is_a_passing_error() -> None:
     with mock_aws(), ExitStack() as faults:
         for client in (events._client, secrets._client()):
             patch_client(client)

@@ -1,4 +1,4 @@
-"""Every error that AWS, R2 and the way there can raise has one class; every call of the adapters is translated."""
+"""Every error of AWS, R2 and the network has one class, and every call of the adapters is translated."""
 
 import ast
 import inspect
@@ -148,7 +148,7 @@ UNANSWERED = {
 
 @cache
 def refusals(service: str | None = None) -> set[str]:
-    """Every code that some call names as its refusal, of one service or of all."""
+    """Every code that a call names as a refusal, of one service or of all."""
     used = "".join((ADAPTERS / name).read_text() for name, of in SERVICES.items() if service in (None, of))
     tables = {
         name: kind for name, kind in vars(errors).items() if isinstance(kind, frozenset) and "PASSING" not in name
@@ -174,7 +174,7 @@ def trees() -> Iterator[tuple[Path, ast.Module]]:
 
 
 def is_client(node: ast.expr) -> bool:
-    """Whether it is one of our names for a client of boto3."""
+    """Whether the name is one of ours for a client of boto3."""
     match node:
         case ast.Name(id="client" | "_client") | ast.Attribute(attr="client" | "_client"):
             return True
@@ -212,7 +212,7 @@ def calls(tree: ast.AST, within: tuple[ast.AST, ...] = ()) -> Iterator[tuple[str
 
 
 def is_translating(node: ast.AST) -> bool:
-    """Whether it is a `with translated_errors(…):`."""
+    """Whether the statement is `with translated_errors(…):`."""
     return isinstance(node, ast.With) and any(
         isinstance(item.context_expr, ast.Call)
         and isinstance(item.context_expr.func, ast.Name)
@@ -222,7 +222,7 @@ def is_translating(node: ast.AST) -> bool:
 
 
 def makers(tree: ast.Module) -> set[str]:
-    """The functions of a module that make a call which is handed to them, and translate its errors."""
+    """The functions of a module that make a call which they receive, and translate its errors."""
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     return {one.name for one in functions if any(is_translating(node) for node in ast.walk(one))}
 
@@ -235,6 +235,7 @@ SERVICES = {
     "storage/bucket.py": "s3",
     "storage/archive.py": "s3",
     "aws/executions.py": "stepfunctions",
+    "aws/task_tokens.py": "stepfunctions",
     "aws/event_bus.py": "events",
     "aws/secrets.py": "secretsmanager",
 }
@@ -259,8 +260,8 @@ def operations() -> set[tuple[str, str]]:
     return found
 
 
-def test_the_calls_that_are_known_are_found() -> None:
-    """If the adapters name their clients otherwise, the tests below see nothing."""
+def test_known_calls_are_found() -> None:
+    """With other names for the clients the tests below would find no call."""
     assert {("dynamodb", "TransactWriteItems"), ("s3", "CompleteMultipartUpload"), ("s3", "ListParts")} <= operations()
     assert {("stepfunctions", "StartExecution"), ("events", "PutEvents"), ("sts", "AssumeRole")} <= operations()
     assert len(operations()) >= 25
@@ -305,7 +306,7 @@ def test_every_error_that_s3_documents_has_its_class() -> None:
         *((s, PERMANENT) for s in (301, 400, 401, 403, 409)),
     ],
 )
-def test_an_unknown_code_is_known_by_its_status(status: int, wanted: Kind) -> None:
+def test_an_unknown_code_is_classed_by_its_status(status: int, wanted: Kind) -> None:
     for code in ("SomethingNew", str(status), ""):
         assert kind_of(an_answer(code, status)) is wanted
 
@@ -321,7 +322,7 @@ def unanswered() -> list[type[BotoCoreError]]:
 
 
 @pytest.mark.parametrize("kind", unanswered(), ids=lambda kind: kind.__name__)
-def test_every_error_without_an_answer_has_its_class(kind: type[BotoCoreError]) -> None:
+def test_every_error_without_a_response_has_its_class(kind: type[BotoCoreError]) -> None:
     error = kind.__new__(kind)
     wanted = PASSING if kind.__name__ in UNANSWERED else PERMANENT
     assert kind_of(error) is wanted
@@ -330,7 +331,7 @@ def test_every_error_without_an_answer_has_its_class(kind: type[BotoCoreError]) 
     assert told.value.__cause__ is error
 
 
-def test_the_names_of_what_passes_are_botocores() -> None:
+def test_passing_codes_are_codes_that_botocore_knows() -> None:
     assert {kind.__name__ for kind in unanswered()} >= UNANSWERED
 
 
@@ -344,7 +345,7 @@ def test_the_names_of_what_passes_are_botocores() -> None:
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_a_body_that_breaks_off_is_an_error_that_passes(error: Exception) -> None:
+def test_a_body_that_breaks_off_is_a_passing_error(error: Exception) -> None:
     with pytest.raises(Throttled) as told, translated_errors():
         raise error
     assert told.value.__cause__ is error
@@ -361,12 +362,12 @@ def test_a_refusal_is_only_for_the_call_that_names_it() -> None:
         raise an_answer("NoSuchUpload", 404)
 
 
-def test_what_is_no_error_of_aws_is_left_alone() -> None:
+def test_an_error_that_is_not_of_aws_stays_as_it_is() -> None:
     with pytest.raises(KeyError), translated_errors():
         raise KeyError("pk")
 
 
-def test_a_service_s_own_words_stay_out_of_what_callers_are_told() -> None:
+def test_the_text_of_a_service_does_not_reach_callers() -> None:
     for error in (an_answer("ThrottlingException"), an_answer("AccessDeniedException", 403)):
         error.response["Error"]["Message"] = "arn:aws:iam::123456789012:user/x may not"
         with pytest.raises((Throttled, InfrastructureError)) as told, translated_errors():
@@ -374,7 +375,7 @@ def test_a_service_s_own_words_stay_out_of_what_callers_are_told() -> None:
         assert "123456789012" not in str(told.value)
 
 
-def test_where_no_answer_came_the_log_names_the_host_and_no_more(caplog: pytest.LogCaptureFixture) -> None:
+def test_without_a_response_the_log_has_only_the_host(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(Throttled), translated_errors():
         raise botocore.exceptions.ReadTimeoutError(
             endpoint_url="https://r2.example/files/tenant/x.mp4?X-Amz-Signature=1"
@@ -383,7 +384,7 @@ def test_where_no_answer_came_the_log_names_the_host_and_no_more(caplog: pytest.
     assert (line["levelname"], line["operation"], line["error"]) == ("WARNING", "r2.example", "ReadTimeoutError")
 
 
-def test_every_call_is_made_where_its_errors_are_translated() -> None:
+def test_the_errors_of_every_call_are_translated() -> None:
     outside = []
     for path, tree in trees():
         handed_to = makers(tree)
@@ -398,8 +399,8 @@ def test_every_call_is_made_where_its_errors_are_translated() -> None:
     assert len(outside) <= 1
 
 
-def test_a_refusal_that_a_call_names_is_handled_there() -> None:
-    """It has no meaning above the adapter."""
+def test_a_refusal_is_handled_by_the_call_that_names_it() -> None:
+    """A refusal has no meaning above the adapter."""
     for path, tree in trees():
         handled = {
             id(node)
@@ -419,7 +420,7 @@ def test_a_refusal_that_a_call_names_is_handled_there() -> None:
 
 
 def imported(path: Path) -> set[str]:
-    """The modules that a file imports, wherever in it."""
+    """The modules that a file imports, also within functions."""
     nodes = [*ast.walk(ast.parse(path.read_text()))]
     named = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     return named | {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
@@ -431,7 +432,7 @@ def test_only_one_module_knows_the_exceptions_of_botocore() -> None:
             assert not {"botocore.exceptions", "botocore.errorfactory"} & imported(path), path
 
 
-def test_above_the_adapters_nobody_knows_the_libraries_that_raise() -> None:
+def test_no_module_above_the_adapters_imports_the_libraries_that_raise() -> None:
     above = (ROOT / "functions", ADAPTERS.parent)
     for path in (path for folder in above for path in folder.rglob("*.py") if ADAPTERS not in path.parents):
         assert not {name.split(".")[0] for name in imported(path)} & {"boto3", "botocore", "requests", "urllib3"}, path
