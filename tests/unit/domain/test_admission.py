@@ -86,7 +86,7 @@ def test_every_decision_is_the_one_in_the_table(most: int) -> None:
 
 
 @pytest.mark.parametrize("most", [1, 3, 12])
-def test_what_is_no_media_is_never_accepted_and_what_is_short_never_plainly(most: int) -> None:
+def test_no_media_is_never_accepted_and_a_short_file_only_as_partial(most: int) -> None:
     limits = replace(LIMITS, max_attempts=most)
     for evidence in every_evidence():
         for attempts in range(1, 15):
@@ -103,7 +103,7 @@ def test_what_is_no_media_is_never_accepted_and_what_is_short_never_plainly(most
             assert attempts < most or action is not Action.TRY_AGAIN
 
 
-def test_the_table_is_whole() -> None:
+def test_the_table_has_a_rule_for_every_case() -> None:
     assert RULES.keys() == set(product((True, False), Size, (True, False)))
     assert (SHORT_ATTEMPTS, DOUBTFUL_ATTEMPTS) == (6, 2)
 
@@ -113,7 +113,7 @@ def test_the_next_attempt_comes_after_the_pause() -> None:
     assert admit(evidence, attempts=3, now=NOON, limits=LIMITS) == Decision(Action.TRY_AGAIN, NOON + 20 * MINUTE)
 
 
-def test_pauses_double_up_to_the_longest() -> None:
+def test_pauses_double_up_to_the_maximum() -> None:
     pauses = [LIMITS.pause_after(attempts) for attempts in range(1, 13)]
     assert [pause // MINUTE for pause in pauses] == [5, 10, 20, 40, 80, 160, 320, 640, 720, 720, 720, 720]
     for limits in (LIMITS, AttemptLimits(first_pause=timedelta(seconds=1)), AttemptLimits(first_pause=timedelta(12))):
@@ -131,7 +131,7 @@ def failed(attempts: int, due: timedelta | None) -> Recording:
     return processing(attempt=attempts, automatic_attempts=attempts, stalled=True, progress=progress)
 
 
-def test_an_attempt_that_failed_is_followed_by_another_until_there_were_enough() -> None:
+def test_a_failed_attempt_is_followed_by_another_up_to_the_limit() -> None:
     for attempts in range(1, 15):
         due = next_attempt_at(failed(attempts, None), now=NOON, limits=LIMITS)
         assert due == (NOON + LIMITS.pause_after(attempts) if attempts < 12 else None)
@@ -155,7 +155,7 @@ def test_the_pause_after_an_attempt_that_died_is_counted_from_its_beginning(
     assert may_restart(dead, now=NOON + began + timedelta(seconds=seconds), limits=LIMITS) is may
 
 
-def test_restarts_have_an_end_and_one_more_chance_for_what_only_we_have() -> None:
+def test_restarts_are_limited_with_one_more_for_a_delivered_file() -> None:
     later = NOON + timedelta(days=5)
     assert [n for n in range(1, 20) if may_restart(failed(n, timedelta(0)), now=later, limits=LIMITS)] == [
         *range(1, 12)
@@ -164,20 +164,20 @@ def test_restarts_have_an_end_and_one_more_chance_for_what_only_we_have() -> Non
     assert last == [*range(1, 13)]
 
 
-def test_a_person_is_not_counted() -> None:
+def test_an_attempt_that_a_person_asks_for_is_not_counted() -> None:
     recording = failed(12, None)
     assert recording.recovered(at=NOON).automatic_attempts == 12
     assert recording.recovered(at=NOON, automatic=True).automatic_attempts == 13
 
 
-def test_an_attempt_to_come_is_known_only_of_one_that_failed() -> None:
+def test_only_a_failed_attempt_has_a_next_one() -> None:
     assert failed(1, MINUTE).next_attempt_at == NOON + MINUTE
     assert failed(1, None).next_attempt_at is None
     assert replace(failed(1, MINUTE), stalled=False).next_attempt_at is None
     assert processing(stalled=True, progress=None).next_attempt_at is None
 
 
-def test_media_that_is_held_becomes_the_file_in_place_of_a_failure() -> None:
+def test_held_media_becomes_the_file_instead_of_a_failure() -> None:
     recording = processing(held=HeldFile(a_file(), 7))
     after = recording.failed(FILE_INVALID, at=NOON, cause="file_invalid")
     assert (after.status, after.partial, after.file, after.duration_seconds) == (Status.READY, True, a_file(), 7)
@@ -186,7 +186,7 @@ def test_media_that_is_held_becomes_the_file_in_place_of_a_failure() -> None:
     assert after.failed(FILE_INVALID, at=NOON, cause="x") is after
 
 
-def test_only_what_is_in_processing_is_tried_again() -> None:
+def test_only_a_recording_in_processing_is_retried() -> None:
     for status in Status:
         recording = a_recording(status=status)
         after = recording.retry_scheduled(at=NOON, held=None)
@@ -206,9 +206,7 @@ def test_only_what_is_in_processing_is_tried_again() -> None:
         (13, True, SyncAction.FAIL),
     ],
 )
-def test_the_comparison_with_cloudflare_heeds_the_end_of_attempts(
-    attempts: int, delivered: bool, action: SyncAction
-) -> None:
+def test_reconciliation_respects_the_limit_of_attempts(attempts: int, delivered: bool, action: SyncAction) -> None:
     there = a_capture(status=ProviderStatus.UPLOADED, download_url="https://files/1")
     provider_recording = None if delivered else there
     decision = reconcile(

@@ -27,13 +27,13 @@ def test_equal_parts_make_the_checksum_of_the_whole(content: bytes, size: int) -
 
 
 @given(PARTS, PARTS)
-def test_wholes_are_parts_again(first: list[bytes], second: list[bytes]) -> None:
+def test_a_combined_checksum_can_be_combined_again(first: list[bytes], second: list[bytes]) -> None:
     wholes = [(combined_crc32(told(parts)), sum(map(len, parts))) for parts in (first, second)]
     assert combined_crc32(wholes) == crc32(b"".join([*first, *second]))
 
 
 @given(st.lists(st.binary(min_size=1, max_size=50), min_size=2, max_size=6), st.data())
-def test_a_bit_that_flips_or_parts_that_change_places_are_seen(parts: list[bytes], data: st.DataObject) -> None:
+def test_a_flipped_bit_or_swapped_parts_change_the_checksum(parts: list[bytes], data: st.DataObject) -> None:
     whole = crc32(b"".join(parts))
     at = data.draw(st.integers(0, len(parts) - 1))
     flipped = bytes([parts[at][0] ^ 1]) + parts[at][1:]
@@ -42,11 +42,11 @@ def test_a_bit_that_flips_or_parts_that_change_places_are_seen(parts: list[bytes
 
 
 @pytest.mark.parametrize("parts", [[], [b""], [b"", b""], [b"", b"a", b""], [b"\0" * 7, b""], [b"\0"], [b"\xff" * 65]])
-def test_parts_of_nothing_change_nothing(parts: list[bytes]) -> None:
+def test_empty_parts_change_nothing(parts: list[bytes]) -> None:
     assert combined_crc32(told(parts)) == crc32(b"".join(parts))
 
 
-def test_a_file_of_terabytes_is_reckoned_at_once() -> None:
+def test_the_checksum_of_terabytes_is_combined_at_once() -> None:
     # A part of n zero bytes, its CRC found by doubling: what is joined from nine thousand such parts is the whole.
     part, length = crc32(b"\0"), 1
     for _ in range(29):

@@ -42,7 +42,7 @@ def test_a_command_outside_the_table_is_refused(status: Status, command: Command
 
 
 @given(st.lists(st.sampled_from(Observation)))
-def test_no_news_moves_a_failed_recording(news: list[Observation]) -> None:
+def test_no_observation_changes_a_failed_recording(news: list[Observation]) -> None:
     status = Status.FAILED
     for observation in news:
         status = observed(status, observation)
@@ -50,6 +50,6 @@ def test_no_news_moves_a_failed_recording(news: list[Observation]) -> None:
 
 
 @given(st.sampled_from(Status), st.sampled_from(Observation))
-def test_the_same_news_twice_is_the_same_as_once(status: Status, observation: Observation) -> None:
+def test_a_repeated_observation_changes_nothing(status: Status, observation: Observation) -> None:
     once = observed(status, observation)
     assert observed(once, observation) is once

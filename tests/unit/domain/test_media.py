@@ -50,12 +50,12 @@ from recordings.domain.media import (
         ({}, None),
     ],
 )
-def test_a_duration_is_believed_between_nothing_and_25_hours(given_seconds: object, told: int | None) -> None:
+def test_a_duration_is_plausible_up_to_25_hours(given_seconds: object, told: int | None) -> None:
     assert plausible_duration(given_seconds) == told
 
 
 @given(st.one_of(st.integers(), st.floats(), st.text(), st.none(), st.booleans(), st.binary()))
-def test_whatever_is_given_as_a_duration_can_be_stored_or_is_none(given_seconds: object) -> None:
+def test_every_value_becomes_a_storable_duration_or_none(given_seconds: object) -> None:
     told = plausible_duration(given_seconds)
     assert told is None or (type(told) is int and 1 <= told <= MAX_DURATION_SECONDS)
 
@@ -95,7 +95,7 @@ MEDIA = [one for one in Container if one not in {Container.IMAGE, Container.UNKN
 @pytest.mark.parametrize("container", MEDIA)
 @pytest.mark.parametrize("video", [True, False, None])
 @pytest.mark.parametrize("audio", [True, False, None])
-def test_whatever_is_audio_or_video_has_a_type_and_an_extension(
+def test_every_audio_or_video_file_has_a_type_and_an_extension(
     container: Container, video: bool | None, audio: bool | None
 ) -> None:
     facts = MediaFacts(container=container, has_video=video, has_audio=audio)
@@ -137,5 +137,5 @@ def test_a_file_with_audio_alone_is_an_audio_file(
     assert file_extension(kind) == extension
 
 
-def test_no_two_ways_to_write_one_extension() -> None:
+def test_each_type_has_one_extension() -> None:
     assert all(extension.isalnum() and extension == extension.lower() for extension in EXTENSIONS.values())

@@ -46,18 +46,18 @@ def test_a_recording_belongs_to_the_room_that_held_the_meeting(
 
 
 @pytest.mark.parametrize("running", [False, True])
-def test_what_begins_in_a_meeting_that_no_room_holds_is_the_last_rooms(running: bool) -> None:
+def test_a_recording_of_a_released_meeting_belongs_to_the_last_room(running: bool) -> None:
     tenure = released().tenure_of(at(15), running=running)
     assert tenure is not None
     assert (tenure.room_id, tenure.room_name) == ("room_1", "First")
 
 
-def test_a_meeting_that_was_made_for_its_room_has_no_time_before_it() -> None:
+def test_a_meeting_created_for_a_room_has_no_earlier_owner() -> None:
     tenure = MeetingOwnership.begin(a_room(), adopted=False).tenure_of(at(-9999), running=False)
     assert tenure is not None
 
 
-def test_only_its_tenant_takes_up_a_released_meeting() -> None:
+def test_only_its_tenant_can_hold_a_released_meeting_again() -> None:
     assert not released().may_take("tenant_2")
     with pytest.raises(MeetingInUse):
         released().taken_by(a_room(tenant_id="tenant_2"))
@@ -67,19 +67,19 @@ def test_only_its_tenant_takes_up_a_released_meeting() -> None:
     assert again.holder.room_id == "room_2"
 
 
-def test_a_meeting_that_is_held_is_not_taken_by_its_own_tenant_either() -> None:
+def test_a_held_meeting_cannot_be_held_by_a_second_room_of_its_tenant() -> None:
     with pytest.raises(MeetingInUse):
         MeetingOwnership.begin(a_room(), adopted=True).taken_by(a_room(id="room_2"))
 
 
 @pytest.mark.parametrize("changed", [{"id": "room_2"}, {"tenant_id": "tenant_2"}])
-def test_a_room_that_does_not_hold_a_meeting_releases_nothing(changed: dict[str, str]) -> None:
+def test_a_room_cannot_release_a_meeting_that_it_does_not_hold(changed: dict[str, str]) -> None:
     held = MeetingOwnership.begin(a_room(), adopted=True)
     assert held.released_by(a_room(**changed), at=at(1)) is held
     assert released().released_by(a_room(), at=at(99)) == released()
 
 
-def test_however_often_it_changes_hands_it_keeps_its_beginning_and_stays_small() -> None:
+def test_many_tenures_keep_the_first_owner_and_a_bounded_size() -> None:
     ownership = MeetingOwnership.begin(a_room(), adopted=True)
     for n in range(3 * MAX_TENURES):
         holder = ownership.holder
@@ -92,14 +92,14 @@ def test_however_often_it_changes_hands_it_keeps_its_beginning_and_stays_small()
     assert ownership.tenure_of(at(-1), running=False) is None
 
 
-def test_an_owner_that_holds_the_meeting_has_the_rooms_name_of_now() -> None:
+def test_the_holder_has_the_present_name_of_its_room() -> None:
     room = a_room(id="room_2", name="Now")
     owner = owner_of(taken_again(), a_capture(started_at=at(25)), holding_room=room)
     assert owner is not None
     assert (owner.tenant_id, owner.room_id, owner.room_name, owner.holds) == ("tenant_1", "room_2", "Now", True)
 
 
-def test_an_owner_that_has_let_the_meeting_go_has_the_name_it_had_then() -> None:
+def test_a_former_holder_has_the_name_of_its_room_at_the_release() -> None:
     room = a_room(id="room_2", name="Now")
     ended = a_capture(started_at=at(5), status=ProviderStatus.UPLOADED)
     owner = owner_of(taken_again(), ended, holding_room=room)
@@ -108,13 +108,13 @@ def test_an_owner_that_has_let_the_meeting_go_has_the_name_it_had_then() -> None
 
 
 @pytest.mark.parametrize("room", [None, a_room(id="another")])
-def test_a_meeting_whose_room_is_being_changed_is_held_by_nobody(room: object) -> None:
+def test_a_meeting_whose_room_changes_now_has_no_holder(room: object) -> None:
     owner = owner_of(taken_again(), a_capture(started_at=at(25)), holding_room=room)  # type: ignore[arg-type]
     assert owner is not None
     assert not owner.holds
 
 
-def test_what_tells_no_start_began_when_it_was_invoked() -> None:
+def test_without_a_start_a_recording_began_when_it_was_invoked() -> None:
     early = a_capture(invoked_at=at(-1), started_at=None)
     assert owner_of(taken_again(), early, holding_room=None) is None
     assert owner_of(None, early, holding_room=None) is None

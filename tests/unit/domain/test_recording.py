@@ -43,7 +43,7 @@ def begun() -> Recording:
     )
 
 
-def test_each_transition_raises_the_version_and_is_kept_with_time_and_cause() -> None:
+def test_each_transition_adds_a_version_and_a_history_entry() -> None:
     stopped = begun().stopped(at=LATER, cause="api_stop")
     stored = stopped.stored(FILE, duration_seconds=1800, partial=False, at=LATER, cause="file_verified")
 
@@ -61,7 +61,7 @@ def test_a_stop_is_refused_once_stopped() -> None:
         begun().stopped(at=LATER, cause="api_stop").stopped(at=LATER, cause="api_stop")
 
 
-def test_old_news_gives_the_recording_itself() -> None:
+def test_an_outdated_observation_returns_the_same_recording() -> None:
     stored = (
         begun()
         .stopped(at=LATER, cause="api_stop")
@@ -124,7 +124,7 @@ def restoring() -> Recording:
     return decided.restore_requested(decided.archive, until=None)
 
 
-def test_a_move_begins_at_once_and_is_served_from_r2_until_it_is_over() -> None:
+def test_a_moving_recording_is_served_from_r2() -> None:
     before = ready(archive_error=ERROR, archive_attempt=1)
     one = before.archiving(at=LATER)
     assert (one.status, one.archived_at, one.file, one.archive_attempt) == (Status.ARCHIVED, LATER, FILE, 2)
@@ -142,12 +142,12 @@ def test_only_a_ready_recording_is_archived(status: Status) -> None:
 
 
 @pytest.mark.parametrize("file", [None, VAULTED])
-def test_only_what_lies_in_r2_is_archived(file: StoredFile | None) -> None:
+def test_only_a_file_in_r2_is_archived(file: StoredFile | None) -> None:
     with pytest.raises(RecordingNotArchivable):
         a_recording(status=Status.READY, file=file).archiving(at=LATER)
 
 
-def test_a_verified_copy_is_the_file_from_then_on() -> None:
+def test_a_verified_copy_becomes_the_file() -> None:
     before = replace(moving(), progress=Progress(step="copying", attempt=1))
     one = before.archive_completed(VAULTED, storage_class="GLACIER", at=LATER)
     assert (one.file, one.status, one.progress) == (VAULTED, Status.ARCHIVED, None)
@@ -166,7 +166,7 @@ def test_a_verified_copy_is_the_file_from_then_on() -> None:
     assert gone.source_kept(until=UNTIL) is gone
 
 
-def test_a_move_that_failed_for_good_loses_nothing() -> None:
+def test_an_abandoned_move_loses_nothing() -> None:
     before = moving()
     one = before.archive_abandoned(ERROR, at=UNTIL)
     assert (one.status, one.file, one.archive, one.archived_at) == (Status.READY, FILE, None, None)
@@ -177,12 +177,12 @@ def test_a_move_that_failed_for_good_loses_nothing() -> None:
 
 
 @pytest.mark.parametrize("one", [begun(), ready(), vaulted(), restoring(), a_recording(status=Status.FAILED)])
-def test_the_end_of_a_move_that_does_not_run_is_old_news(one: Recording) -> None:
+def test_the_end_of_a_move_that_does_not_run_changes_nothing(one: Recording) -> None:
     assert one.archive_completed(VAULTED, storage_class="GLACIER", at=LATER) is one
     assert one.archive_abandoned(ERROR, at=LATER) is one
 
 
-def test_a_copy_is_asked_for_comes_and_goes() -> None:
+def test_a_restored_copy_is_requested_becomes_readable_and_expires() -> None:
     decided = asked().archive
     assert decided == Archive(
         state="restoring",
@@ -208,14 +208,14 @@ def test_a_copy_is_asked_for_comes_and_goes() -> None:
 
 
 @pytest.mark.parametrize("one", [begun(), ready(), moving(), a_recording(status=Status.FAILED)])
-def test_what_is_not_in_cold_storage_is_not_restored(one: Recording) -> None:
+def test_only_a_file_in_cold_storage_is_restored(one: Recording) -> None:
     with pytest.raises(RecordingNotArchived):
         one.restoring(tier="bulk", days=1, expected_at=LATER, at=LATER)
     assert one.restored(until=UNTIL) is one
     assert one.restore_expired(at=UNTIL) is one
 
 
-def test_a_copy_that_is_to_be_kept_longer_stays_readable_and_does_not_expire_meanwhile() -> None:
+def test_a_renewed_copy_stays_readable() -> None:
     there = restoring().restored(until=UNTIL)
     longer = there.renewing(until=UNTIL, tier="bulk", days=9, at=LATER)
     assert longer.archive is not None
@@ -237,7 +237,7 @@ def test_a_copy_that_is_to_be_kept_longer_stays_readable_and_does_not_expire_mea
         ready().renewing(until=UNTIL, tier="bulk", days=9, at=LATER)
 
 
-def test_what_became_of_a_request_that_another_has_replaced_is_old_news() -> None:
+def test_the_result_of_a_replaced_request_changes_nothing() -> None:
     decided = asked()
     first = decided.archive
     assert first is not None
@@ -262,13 +262,13 @@ def test_what_became_of_a_request_that_another_has_replaced_is_old_news() -> Non
         (emptied(), False),
     ],
 )
-def test_what_should_be_done_by_now_about_an_archive_is_overdue(one: Recording, overdue: bool) -> None:
+def test_an_unfinished_archive_becomes_overdue(one: Recording, overdue: bool) -> None:
     assert one.archive_overdue(LATER + timedelta(minutes=11)) is overdue
     assert one.archive_overdue(LATER) is (one == vaulted())
     assert one.archive_overdue(UNTIL) is (one.archive is not None and one.archive_unfinished)
 
 
-def test_a_stop_is_decided_once_and_only_of_what_records() -> None:
+def test_a_stop_is_decided_once_and_only_while_recording() -> None:
     one = begun().stop_requested(at=LATER)
     assert (one.status, one.stop_requested_at, one.version) == (Status.RECORDING, LATER, begun().version + 1)
     assert one.stop_requested(at=UNTIL) is one
@@ -277,7 +277,7 @@ def test_a_stop_is_decided_once_and_only_of_what_records() -> None:
         ready().stop_requested(at=LATER)
 
 
-def test_an_end_of_a_copy_before_a_newer_one_is_old_news() -> None:
+def test_the_expiry_of_an_older_copy_changes_nothing() -> None:
     there = restoring().restored(until=UNTIL)
     assert there.restore_expired(at=UNTIL - timedelta(seconds=1)) is there
     again = there.restoring(tier="bulk", days=7, expected_at=UNTIL, at=LATER)
@@ -300,12 +300,12 @@ def test_a_deleted_recording_comes_back_as_it_was(status: Status) -> None:
     assert difference(gone, gone.undeleted()) == difference(None, before)
 
 
-def test_what_records_is_not_deleted() -> None:
+def test_a_recording_in_progress_is_not_deleted() -> None:
     with pytest.raises(RecordingInProgress):
         begun().deleted(at=LATER)
 
 
-def test_another_attempt_takes_away_what_the_last_one_left() -> None:
+def test_a_new_attempt_resets_progress_and_stalled() -> None:
     stuck = a_recording(
         status=Status.PROCESSING, attempt=3, stalled=True, progress=Progress(step="stalled", attempt=3), version=7
     )
@@ -315,12 +315,12 @@ def test_another_attempt_takes_away_what_the_last_one_left() -> None:
 
 
 @pytest.mark.parametrize("status", [status for status in Status if status is not Status.PROCESSING])
-def test_only_what_is_in_processing_is_recovered(status: Status) -> None:
+def test_only_a_recording_in_processing_is_recovered(status: Status) -> None:
     with pytest.raises(RecordingNotRecoverable, match=status):
         a_recording(status=status).recovered(at=LATER)
 
 
-def test_what_cloudflare_gave_no_id_is_not_recovered() -> None:
+def test_a_recording_without_a_cloudflare_id_is_not_recovered() -> None:
     with pytest.raises(RecordingNotRecoverable, match="Cloudflare"):
         a_recording(status=Status.PROCESSING, cloudflare_recording_id=None).recovered(at=LATER)
 
@@ -342,7 +342,7 @@ def test_what_cloudflare_gave_no_id_is_not_recovered() -> None:
         (moving().archive_abandoned(ERROR, at=LATER), False),
     ],
 )
-def test_open_is_what_something_is_still_to_happen_to(one: Recording, is_open: bool) -> None:
+def test_a_recording_is_unfinished_while_work_remains(one: Recording, is_open: bool) -> None:
     assert one.unfinished is is_open
 
 
@@ -369,7 +369,7 @@ STEPS: dict[str, Callable[[Recording], Recording]] = {
 
 @settings(max_examples=500)
 @given(st.lists(st.sampled_from(sorted(STEPS)), max_size=25))
-def test_whatever_happens_every_change_is_one_version_and_no_status_goes_where_it_may_not(steps: list[str]) -> None:
+def test_every_change_adds_one_version_and_follows_the_lifecycle(steps: list[str]) -> None:
     one = begun()
     for step in steps:
         try:

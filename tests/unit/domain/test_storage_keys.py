@@ -70,7 +70,7 @@ def test_two_recordings_share_no_key(one: Recording, other: Recording) -> None:
     assert {owner.kind for owner in shared if owner} <= {FileKind.DELIVERY}
 
 
-def test_keys_are_what_they_have_always_been() -> None:
+def test_keys_are_those_of_the_first_release() -> None:
     recording = a_recording(attempt=3)
     assert attempt_key(recording) == f"tenant_1/room_1/{recording.id}/3/recording.mp4"
     assert archive_key(recording, 2) == f"recordings/tenant_1/room_1/{recording.id}/2/recording.mp4"
@@ -106,27 +106,27 @@ def test_prefixes_hold_every_attempt() -> None:
         ("s3", "delivered/tenant_1/room_1/capture.mp4"),
     ],
 )
-def test_a_key_that_we_never_built_has_no_owner(store: Store, key: str) -> None:
+def test_a_foreign_key_has_no_owner(store: Store, key: str) -> None:
     assert owner_of(store, key) is None
 
 
 @given(st.sampled_from(["r2", "s3"]), st.text(alphabet="/recordings_1%2Fdelv qunt", max_size=60))
-def test_any_text_may_be_asked_after(store: Store, key: str) -> None:
+def test_any_text_can_be_checked_for_its_owner(store: Store, key: str) -> None:
     owner = owner_of(store, key)
     assert owner is None or owner.file_name
 
 
 @pytest.mark.parametrize("name", [None, "", "a/b.mp4", "/", "../x"])
-def test_a_name_that_leaves_the_folder_is_no_delivery(name: str | None) -> None:
+def test_a_file_name_that_leaves_the_folder_has_no_delivery_key(name: str | None) -> None:
     assert delivery_key("tenant_1", "room_1", name) is None
 
 
 @pytest.mark.parametrize("prefix", ["", "team7_standup_"])
-def test_cloudflares_file_name_tells_meeting_and_time(prefix: str) -> None:
+def test_cloudflares_file_name_contains_meeting_and_time(prefix: str) -> None:
     told = named_by(f"{prefix}{MEETING}_1767700800123.mp4")
     assert told == (MEETING, datetime(2026, 1, 6, 12, 0, 0, 123000, tzinfo=UTC))
 
 
 @pytest.mark.parametrize("name", ["", "capture.mp4", f"{MEETING}.mp4", f"x{MEETING}_1.mp4", f"{MEETING}_1"])
-def test_a_file_of_another_name_tells_nothing(name: str) -> None:
+def test_another_file_name_contains_nothing(name: str) -> None:
     assert named_by(name) is None

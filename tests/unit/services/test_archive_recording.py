@@ -46,7 +46,7 @@ def test_only_a_ready_one_is_archived(status: Status) -> None:
     assert (world.all(), world.moves.started) == ([recording], {})
 
 
-def test_only_what_lies_in_r2_is_archived() -> None:
+def test_only_a_file_in_r2_is_archived() -> None:
     world = World()
     recording = a_recording(status=Status.READY, file=a_file(store="s3"))
     world.recordings.add(recording, lease_nonce=None)
@@ -55,7 +55,7 @@ def test_only_what_lies_in_r2_is_archived() -> None:
     assert world.moves.started == {}
 
 
-def test_what_is_unknown_foreign_or_deleted_is_not_found(world: World) -> None:
+def test_an_unknown_foreign_or_deleted_recording_is_not_found(world: World) -> None:
     recording = stored(world)
     world.delete(recording)
     for one in (recording, replace(recording, id="rec_x"), replace(recording, tenant_id="tenant_2")):
@@ -155,7 +155,7 @@ def test_a_move_that_step_functions_does_not_take_is_granted_and_started_by_the_
     assert world.move(given) == "done"
 
 
-def test_a_change_in_between_is_read_again_and_endless_ones_are_told(world: World) -> None:
+def test_a_concurrent_change_is_read_again_and_endless_ones_raise_an_error(world: World) -> None:
     world.trap = Trap(1, ConcurrentUpdate())
     assert world.archive(stored(world)).status is Status.ARCHIVED
     assert list(world.moves.started) == [(stored(world).id, 1)]

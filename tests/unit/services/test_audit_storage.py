@@ -163,7 +163,7 @@ def house() -> House:
     return House()
 
 
-def test_where_all_is_as_it_should_be_nothing_is_found(house: House) -> None:
+def test_a_consistent_tenant_has_no_findings(house: House) -> None:
     house.keep()
     before = house.picture
     report = house.audited(repair=True)
@@ -174,7 +174,7 @@ def test_where_all_is_as_it_should_be_nothing_is_found(house: House) -> None:
 # ---------------------------------------------------------------- orphans
 
 
-def test_a_file_that_nobody_owns_is_reported_and_stays(house: House) -> None:
+def test_a_file_without_an_owner_is_reported_and_stays(house: House) -> None:
     house.keep()
     house.r2.files[GONE] = 9, "x", OLD
     for confirmed in (False, True, True):
@@ -187,7 +187,7 @@ def test_a_file_that_nobody_owns_is_reported_and_stays(house: House) -> None:
         house.clock.advance(seconds=MIN_CONFIRMATION_INTERVAL.total_seconds())
 
 
-def test_only_what_was_an_orphan_hours_ago_is_removed(house: House) -> None:
+def test_only_a_confirmed_orphan_is_deleted(house: House) -> None:
     kept = house.keep()
     house.r2.files[GONE] = 9, "x", OLD
     house.s3.files[f"recordings/{GONE}"] = 9, "x", OLD
@@ -216,7 +216,7 @@ def test_only_what_was_an_orphan_hours_ago_is_removed(house: House) -> None:
         (Status.READY, timedelta(days=1), False),
     ],
 )
-def test_what_is_in_quarantine_has_an_owner_until_cloudflares_copy_is_gone(
+def test_quarantined_files_have_an_owner_until_cloudflares_copy_expires(
     house: House, status: Status, age: timedelta, owned: bool
 ) -> None:
     made = a_recording(
@@ -232,7 +232,7 @@ def test_what_is_in_quarantine_has_an_owner_until_cloudflares_copy_is_gone(
     assert (key in house.r2.files) == owned
 
 
-def test_an_orphan_that_has_found_its_owner_is_no_longer_suspected(house: House) -> None:
+def test_an_orphan_that_gets_an_owner_is_no_longer_a_finding(house: House) -> None:
     kept = house.keep()
     other = house.keep(1)
     house.memory.purge(kept)
@@ -245,7 +245,7 @@ def test_an_orphan_that_has_found_its_owner_is_no_longer_suspected(house: House)
     assert house.r2.files.keys() == {key_of(kept), key_of(other)}
 
 
-def test_an_orphan_whose_owner_comes_while_we_look_stays(house: House) -> None:
+def test_an_orphan_that_gets_an_owner_during_the_audit_stays(house: House) -> None:
     house.keep()
     late = house.keep(1)
     house.memory.purge(late)
@@ -276,7 +276,7 @@ def test_files_of_a_tenant_without_any_recording_are_not_removed(house: House) -
     assert [*house.r2.files] == [key_of(kept)]
 
 
-def test_what_is_young_may_still_be_stored(house: House) -> None:
+def test_a_young_file_is_no_orphan(house: House) -> None:
     house.keep()
     house.r2.files[GONE] = 9, "x", NOON - MIN_ORPHAN_AGE
     house.r2.uploads[GONE, "upload"] = NOON - MIN_ORPHAN_AGE
@@ -284,7 +284,7 @@ def test_what_is_young_may_still_be_stored(house: House) -> None:
     assert len(house.audited(min_age=MIN_ORPHAN_AGE - timedelta(seconds=1)).orphans) == 2
 
 
-def test_what_a_recording_is_being_made_of_is_no_orphan(house: House) -> None:
+def test_files_of_an_unfinished_recording_are_no_orphans(house: House) -> None:
     working = a_recording(
         status=Status.PROCESSING, delivery_key="delivered/tenant_1/room_1/a.mp4", cloudflare_recording_id=None
     )
@@ -303,7 +303,7 @@ def test_a_deleted_recording_owns_its_file_and_can_be_a_phantom(house: House) ->
     assert phantom.recording_id == kept.id
 
 
-def test_what_an_archived_recording_left_in_r2_is_an_orphan(house: House) -> None:
+def test_a_file_that_an_archived_recording_left_in_r2_is_an_orphan(house: House) -> None:
     ready = house.keep()
     assert ready.file is not None
     moved = replace(ready.file, store="s3", key=f"recordings/{ready.file.key}", etag="sum-2")
@@ -320,7 +320,7 @@ def test_what_an_archived_recording_left_in_r2_is_an_orphan(house: House) -> Non
     assert report.counts.total() == 1
 
 
-def test_what_was_delivered_and_moved_is_no_orphan_while_a_url_of_it_works(house: House) -> None:
+def test_a_moved_delivery_is_no_orphan_while_a_url_of_it_works(house: House) -> None:
     ready = house.keep()
     assert ready.file is not None
     delivered = "delivered/tenant_1/room_1/capture.mp4"
@@ -335,12 +335,12 @@ def test_what_was_delivered_and_moved_is_no_orphan_while_a_url_of_it_works(house
     assert [one.key for one in house.audited().orphans] == [delivered]
 
 
-def test_another_tenants_files_are_not_looked_at(house: House) -> None:
+def test_another_tenants_files_are_not_audited(house: House) -> None:
     house.r2.files |= dict.fromkeys(["tenant_10/r/x", "tenant_2/r/x"], (1, "x", OLD))
     assert house.audited().orphans == []
 
 
-def test_a_tenant_called_delivered_and_what_is_delivered_to_others_are_told_apart(house: House) -> None:
+def test_the_files_of_a_tenant_called_delivered_are_no_deliveries_of_others(house: House) -> None:
     house.rooms.add(a_room(tenant_id="delivered", id="tenant_1", meeting_id="meeting_2"))
     own = house.keep(0, tenant_id="delivered", room_id="tenant_1")
     mine = house.keep(1, tenant_id="delivered", room_id="room_1")
@@ -359,7 +359,7 @@ def test_a_tenant_called_delivered_and_what_is_delivered_to_others_are_told_apar
 # ---------------------------------------------------------------- phantoms, and files that are others
 
 
-def test_a_missing_file_is_a_phantom_that_only_a_second_look_hours_later_confirms(house: House) -> None:
+def test_a_missing_file_is_a_phantom_that_a_later_audit_confirms(house: House) -> None:
     lost = house.keep()
     house.r2.files.clear()
     for late, confirmed in ((0, False), (MIN_CONFIRMATION_INTERVAL.total_seconds() - 1, False), (1, True)):
@@ -374,7 +374,7 @@ def test_a_missing_file_is_a_phantom_that_only_a_second_look_hours_later_confirm
         assert house.picture == before
 
 
-def test_a_phantom_that_was_seen_in_between_begins_anew(house: House) -> None:
+def test_a_phantom_that_was_found_in_between_starts_again(house: House) -> None:
     kept = house.keep()
     file = house.r2.files.pop(key_of(kept))
     house.audited()
@@ -386,7 +386,7 @@ def test_a_phantom_that_was_seen_in_between_begins_anew(house: House) -> None:
     assert (phantom.confirmation.since, phantom.confirmation.confirmed) == (house.clock(), False)
 
 
-def test_a_file_that_comes_while_we_look_is_no_phantom(house: House) -> None:
+def test_a_file_that_is_stored_during_the_audit_is_no_phantom(house: House) -> None:
     kept = house.keep()
     file = house.r2.files.pop(key_of(kept))
     house.r2.before_head = lambda: house.r2.files.update({key_of(kept): file})
@@ -402,7 +402,7 @@ def test_a_recording_that_moves_to_the_archive_is_no_phantom(house: House) -> No
     assert house.audited().counts.total() == 0
 
 
-def test_a_recording_that_has_moved_while_we_look_is_no_phantom(house: House) -> None:
+def test_a_recording_that_moves_during_the_audit_is_no_phantom(house: House) -> None:
     ready = house.keep()
     assert ready.file is not None
     house.r2.files.clear()
@@ -419,7 +419,7 @@ def test_a_recording_that_has_moved_while_we_look_is_no_phantom(house: House) ->
     assert house.audited().counts.total() == 0
 
 
-def test_files_of_another_size_or_with_other_bytes_are_told_with_both_values(house: House) -> None:
+def test_a_file_of_another_size_or_checksum_is_a_mismatch_with_both_values(house: House) -> None:
     short, other = house.keep(0), house.keep(1)
     house.r2.files[key_of(short)] = 4, "short", OLD
     house.r2.files[key_of(other)] = 5, "other", OLD
@@ -433,7 +433,7 @@ def test_files_of_another_size_or_with_other_bytes_are_told_with_both_values(hou
     assert house.picture == before
 
 
-def test_a_file_whose_sum_was_never_noted_is_compared_by_its_size_alone(house: House) -> None:
+def test_a_file_without_an_etag_is_compared_by_its_size(house: House) -> None:
     kept = house.keep()
     assert kept.file is not None
     house.change(kept, file=replace(kept.file, etag=None))
@@ -441,7 +441,7 @@ def test_a_file_whose_sum_was_never_noted_is_compared_by_its_size_alone(house: H
     assert house.audited().counts.total() == 0
 
 
-def test_more_missing_files_than_can_be_looked_for_are_told_by_the_listing(
+def test_missing_files_above_the_request_limit_are_judged_by_the_listing(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(judge, "MAX_FILES_REQUESTED", 1)
@@ -460,7 +460,7 @@ def test_more_missing_files_than_can_be_looked_for_are_told_by_the_listing(
 # ---------------------------------------------------------------- what is stalled
 
 
-def test_a_stalled_recording_is_told_and_restarted_when_its_file_is_there(house: House) -> None:
+def test_a_stalled_recording_is_reported_and_restarted_once_there_is_a_file(house: House) -> None:
     stuck, _ = house.processing(stalled=True, progress=Progress(step="stalled", attempt=1))
     assert house.audited().stalled == [
         Stalled(recording_id=stuck.id, step="processing", since=stuck.stopped_at or house.clock())
@@ -480,7 +480,7 @@ def test_a_stalled_recording_is_told_and_restarted_when_its_file_is_there(house:
     assert house.audited(repair=True).counts.total() == 0
 
 
-def test_a_recording_whose_run_has_died_is_stalled(house: House) -> None:
+def test_a_recording_with_a_dead_execution_is_stalled(house: House) -> None:
     stuck, _ = house.processing()
     house.runs.end(stuck)
     # It may be about to end by itself.
@@ -492,7 +492,7 @@ def test_a_recording_whose_run_has_died_is_stalled(house: House) -> None:
     assert house.runs.is_running(house.recordings.get("tenant_1", stuck.id))
 
 
-def test_a_move_that_takes_longer_than_any_is_stalled(house: House) -> None:
+def test_a_move_over_the_maximum_duration_is_stalled(house: House) -> None:
     ready = house.keep()
     house.recordings.save(ready, ready.archiving(at=NOON))
     house.clock.advance(seconds=MAX_MOVE_DURATION.total_seconds())
@@ -504,7 +504,7 @@ def test_a_move_that_takes_longer_than_any_is_stalled(house: House) -> None:
 # ---------------------------------------------------------------- Cloudflare
 
 
-def test_a_capture_that_nobody_knows_is_an_orphan_and_is_adopted(house: House) -> None:
+def test_an_unknown_recording_at_cloudflare_is_an_orphan_and_is_imported(house: House) -> None:
     provider_recording = house.cloudflare.begin_by_itself("meeting_1")
     house.cloudflare.end(provider_recording.cloudflare_recording_id)
     house.cloudflare.upload(provider_recording.cloudflare_recording_id)
@@ -542,7 +542,7 @@ def test_a_track_recording_is_no_orphan_before_it_has_ended(house: House) -> Non
     assert [one.failure for one in house.all()] == [TRACKS]
 
 
-def test_a_capture_that_runs_is_adopted_unless_its_room_is_taken(house: House) -> None:
+def test_a_running_recording_is_imported_unless_its_room_is_locked(house: House) -> None:
     second = house.cloudflare.begin_by_itself("meeting_1")
     first = a_recording(cloudflare_recording_id="first")
     house.cloudflare.captured["first"] = a_capture(cloudflare_recording_id="first")
@@ -555,7 +555,7 @@ def test_a_capture_that_runs_is_adopted_unless_its_room_is_taken(house: House) -
     ]
 
 
-def test_what_a_start_has_just_begun_is_no_orphan(house: House) -> None:
+def test_the_recording_of_a_start_in_progress_is_no_orphan(house: House) -> None:
     house.rooms.acquire_lock("tenant_1", "room_1", nonce="n", now=NOON, until=NOON + timedelta(seconds=60))
     provider_recording = house.cloudflare.start("meeting_1", max_seconds=None)
     assert house.audited(repair=True).counts.total() == 0
@@ -563,7 +563,7 @@ def test_what_a_start_has_just_begun_is_no_orphan(house: House) -> None:
     assert [one.key for one in house.audited().orphans] == [provider_recording.cloudflare_recording_id]
 
 
-def test_a_capture_that_was_imported_meanwhile_is_no_orphan(house: House) -> None:
+def test_a_recording_that_is_imported_during_the_audit_is_no_orphan(house: House) -> None:
     provider_recording = house.cloudflare.begin_by_itself("meeting_1")
     blocks = iter([ProviderThrottled("spent", retry_after=30)])
     recent = house.cloudflare.list_page
@@ -585,7 +585,7 @@ def test_a_capture_that_was_imported_meanwhile_is_no_orphan(house: House) -> Non
     assert reports["tenant_1"].counts.total() == 0
 
 
-def test_captures_are_told_to_the_tenant_of_their_room_and_counted_when_there_is_none(house: House) -> None:
+def test_recordings_at_cloudflare_are_reported_to_their_tenant_or_counted(house: House) -> None:
     house.rooms.add(a_room(tenant_id="tenant_2", id="room_2", meeting_id="meeting_2"))
     for meeting in ("meeting_1", "meeting_2", "elsewhere", "nowhere at all"):
         house.cloudflare.begin_by_itself(meeting)
@@ -598,7 +598,7 @@ def test_captures_are_told_to_the_tenant_of_their_room_and_counted_when_there_is
 
 
 @pytest.mark.parametrize("truly", [True, False])
-def test_a_meeting_that_only_a_file_name_hints_at_is_checked(house: House, truly: bool) -> None:
+def test_a_meeting_from_a_file_name_is_checked(house: House, truly: bool) -> None:
     house.cloudflare.names_meetings = False
     provider_recording = house.cloudflare.begin_by_itself("meeting_1")
     if not truly:
@@ -611,7 +611,7 @@ def test_a_meeting_that_only_a_file_name_hints_at_is_checked(house: House, truly
     assert audit.unregistered == (0 if truly else 1)
 
 
-def test_a_status_that_differs_is_told_and_brought_in_line(house: House) -> None:
+def test_a_different_status_is_reported_and_reconciled(house: House) -> None:
     recording = house.start()
     house.cloudflare.go(recording.cloudflare_recording_id or "")
     assert house.audited().counts.total() == 0
@@ -646,7 +646,7 @@ def test_a_failed_recording_that_still_records_is_stopped_on_repair(house: House
     assert house.cloudflare.get(recording.cloudflare_recording_id or "").status is ProviderStatus.UPLOADING
 
 
-def test_news_that_comes_while_we_look_is_no_mismatch(house: House) -> None:
+def test_a_change_during_the_audit_is_no_mismatch(house: House) -> None:
     recording = house.start()
     house.cloudflare.end(recording.cloudflare_recording_id or "")
     get = house.cloudflare.get
@@ -660,7 +660,7 @@ def test_news_that_comes_while_we_look_is_no_mismatch(house: House) -> None:
     assert house.audited(repair=True).counts.total() == 0
 
 
-def test_an_open_recording_that_cloudflare_does_not_know_is_told_and_left_alone(house: House) -> None:
+def test_an_unfinished_recording_unknown_to_cloudflare_is_reported_and_unchanged(house: House) -> None:
     recording = house.start()
     house.cloudflare.forget(recording.cloudflare_recording_id or "")
     for late, confirmed in ((0, False), (MIN_CONFIRMATION_INTERVAL.total_seconds(), True)):
@@ -674,7 +674,7 @@ def test_an_open_recording_that_cloudflare_does_not_know_is_told_and_left_alone(
         assert (report.reconciled, house.picture) == ([], before)
 
 
-def test_an_open_recording_that_ends_while_cloudflare_is_asked_is_not_absent(house: House) -> None:
+def test_a_recording_that_ends_during_the_request_is_not_absent(house: House) -> None:
     recording = house.start()
     house.cloudflare.forget(recording.cloudflare_recording_id or "")
     get = house.cloudflare.get
@@ -688,14 +688,14 @@ def test_an_open_recording_that_ends_while_cloudflare_is_asked_is_not_absent(hou
     assert house.open_findings.get_all("tenant_1") == {}
 
 
-def test_what_we_hold_is_not_touched_when_cloudflare_no_longer_knows_it(house: House) -> None:
+def test_a_stored_recording_unknown_to_cloudflare_is_unchanged(house: House) -> None:
     house.keep()
     before = house.picture
     assert house.audited(repair=True).counts.total() == 0
     assert house.picture == before
 
 
-def test_what_is_too_old_for_the_listing_is_asked_for_by_its_id(house: House) -> None:
+def test_a_recording_too_old_for_the_listing_is_requested_by_its_id(house: House) -> None:
     house.start()
     house.cloudflare.go("capture_1")
     house.clock.advance(seconds=FILE_RETENTION.total_seconds() + 1)
@@ -722,7 +722,7 @@ def calls(house: House, tenant_id: str | None = None) -> list[str]:
     return [name.removeprefix("provider.") for name in house.trap.calls]
 
 
-def test_the_list_is_walked_as_far_back_as_it_can_hold_a_file(house: House) -> None:
+def test_the_listing_goes_back_to_the_file_retention(house: House) -> None:
     house.cloudflare.page_size = 2
     captured(
         house,
@@ -737,7 +737,7 @@ def test_the_list_is_walked_as_far_back_as_it_can_hold_a_file(house: House) -> N
     assert calls(house) == ["list_page", "list_page"]
 
 
-def test_a_tenant_with_few_rooms_in_a_busy_app_costs_one_call_a_room(house: House) -> None:
+def test_a_tenant_with_few_rooms_in_a_busy_app_is_listed_by_room(house: House) -> None:
     house.cloudflare.page_size = 10
     captured(house, *(timedelta(hours=hours) for hours in range(200)))
     captured(house, timedelta(hours=150), FILE_RETENTION + timedelta(1), meeting_id="meeting_1")
@@ -745,7 +745,7 @@ def test_a_tenant_with_few_rooms_in_a_busy_app_costs_one_call_a_room(house: Hous
     assert [one.key for one in house.audited().orphans] == ["meeting_1_200"]
 
 
-def test_a_tenant_with_many_rooms_in_a_quiet_app_costs_the_apps_list(house: House) -> None:
+def test_a_tenant_with_many_rooms_in_a_quiet_app_is_listed_by_app(house: House) -> None:
     house.cloudflare.page_size = 10
     for number in range(2, 230):
         house.rooms.add(a_room(id=f"room_{number}", meeting_id=f"meeting_{number}"))
@@ -755,7 +755,7 @@ def test_a_tenant_with_many_rooms_in_a_quiet_app_costs_the_apps_list(house: Hous
     assert [one.room_id for one in house.audited().orphans] == ["room_229"]
 
 
-def test_a_capture_that_is_pushed_on_to_the_next_page_is_told_once(house: House) -> None:
+def test_a_recording_that_shifts_to_the_next_page_is_reported_once(house: House) -> None:
     house.cloudflare.page_size = 1
     first = house.cloudflare.begin_by_itself("meeting_1")
     recent = house.cloudflare.list_page
@@ -771,7 +771,7 @@ def test_a_capture_that_is_pushed_on_to_the_next_page_is_told_once(house: House)
     assert [one.key for one in house.audited().orphans] == [first.cloudflare_recording_id]
 
 
-def test_when_the_budget_is_spent_the_listing_waits_for_more(house: House) -> None:
+def test_the_listing_waits_for_the_rate_limit(house: House) -> None:
     house.cloudflare.begin_by_itself("meeting_1")
     house.trap = Trap(0, ProviderThrottled("spent", retry_after=42), only="provider.list_page")
     assert len(house.audited().orphans) == 1
@@ -781,7 +781,7 @@ def test_when_the_budget_is_spent_the_listing_waits_for_more(house: House) -> No
 @pytest.mark.parametrize(
     "failure", [ProviderThrottled("blocked", retry_after=300), ProviderTimeout("slow"), ProviderError("broken")]
 )
-def test_an_incomplete_listing_says_so_and_makes_nobody_absent(house: House, failure: Exception) -> None:
+def test_an_incomplete_listing_proves_no_absence(house: House, failure: Exception) -> None:
     house.cloudflare.page_size = 1
     recording = house.start()
     house.clock.advance(seconds=1)
@@ -799,7 +799,7 @@ def test_an_incomplete_listing_says_so_and_makes_nobody_absent(house: House, fai
     assert house.waited == []
 
 
-def test_who_was_suspected_stays_so_through_an_incomplete_listing(house: House) -> None:
+def test_an_incomplete_listing_disproves_no_finding(house: House) -> None:
     recording = house.start()
     house.cloudflare.forget(recording.cloudflare_recording_id or "")
     house.audited()
@@ -813,7 +813,7 @@ def test_who_was_suspected_stays_so_through_an_incomplete_listing(house: House) 
     assert mismatch.confirmation.confirmed
 
 
-def test_what_was_seen_before_cloudflare_failed_holds(house: House) -> None:
+def test_findings_from_before_an_error_of_cloudflare_hold(house: House) -> None:
     first = house.start()
     house.cloudflare.end(first.cloudflare_recording_id or "")
     house.cloudflare.begin_by_itself("meeting_1")
@@ -826,7 +826,7 @@ def test_what_was_seen_before_cloudflare_failed_holds(house: House) -> None:
     assert len(audit.incomplete) == 1
 
 
-def test_what_was_listed_before_the_budget_was_spent_is_looked_at(house: House) -> None:
+def test_recordings_listed_before_the_rate_limit_are_compared(house: House) -> None:
     house.cloudflare.page_size = 1
     house.cloudflare.begin_by_itself("elsewhere")
     house.clock.advance(seconds=1)
@@ -839,7 +839,7 @@ def test_what_was_listed_before_the_budget_was_spent_is_looked_at(house: House) 
     assert (reports["tenant_1"].compared, len(audit.incomplete)) == (False, 1)
 
 
-def test_a_cloudflare_that_has_failed_is_asked_no_more(house: House) -> None:
+def test_after_an_error_cloudflare_gets_no_further_calls(house: House) -> None:
     house.rooms.add(a_room(id="room_2", meeting_id="meeting_2"))
     for room in ("room_1", "room_2"):
         house.cloudflare.end(house.start(room_id=room).cloudflare_recording_id or "")
@@ -852,7 +852,7 @@ def test_a_cloudflare_that_has_failed_is_asked_no_more(house: House) -> None:
 # ---------------------------------------------------------------- which tenants, and how long
 
 
-def test_the_tenants_come_from_records_from_files_from_uploads_and_from_captures(house: House) -> None:
+def test_tenants_are_known_from_records_files_uploads_and_cloudflare(house: House) -> None:
     house.r2.files |= dict.fromkeys(["b/r/x", "a%20b%2Fc/r/x", "delivered/c/r/x"], (1, "x", OLD))
     house.s3.files["recordings/d/r/x"] = 1, "x", OLD
     house.r2.uploads["e/r/x", "upload"] = OLD
@@ -868,7 +868,7 @@ def test_the_tenants_come_from_records_from_files_from_uploads_and_from_captures
     assert [(one.key, one.upload_id) for one in reports["e"].orphans] == [("e/r/x", "upload")]
 
 
-def test_a_tenant_of_whom_nothing_is_stored_any_more_is_still_audited(house: House) -> None:
+def test_a_tenant_without_data_is_still_audited(house: House) -> None:
     lost = house.keep()
     house.r2.files.clear()
     house.rooms.remove(house.rooms.get("tenant_1", "room_1"))
@@ -876,7 +876,7 @@ def test_a_tenant_of_whom_nothing_is_stored_any_more_is_still_audited(house: Hou
     assert [one.recording_id for one in reports["tenant_1"].phantoms] == [lost.id]
 
 
-def test_what_lies_in_no_tenants_folder_is_told_and_never_touched(house: House) -> None:
+def test_objects_outside_of_every_tenants_folder_are_reported_and_never_deleted(house: House) -> None:
     house.r2.files |= dict.fromkeys(["loose.txt", "not quoted/x", "delivered/loose.mp4"], (1, "x", OLD))
     for _ in range(2):
         audit, _ = house.run(repair=True)
@@ -888,14 +888,14 @@ def test_what_lies_in_no_tenants_folder_is_told_and_never_touched(house: House) 
     assert len(house.r2.files) == 3
 
 
-def test_a_tenant_of_whom_there_is_nothing_is_not_known(house: House) -> None:
+def test_a_tenant_without_anything_is_not_known(house: House) -> None:
     for tenant, known in (("nobody", False), ("tenant_1", True)):
         audit, _ = house.run(tenant)
         assert audit.known is known
     assert house.tenants.get_all().keys() == {"tenant_1"}
 
 
-def test_who_was_audited_longest_ago_comes_first_and_who_was_audited_since_then_not_at_all(house: House) -> None:
+def test_the_oldest_audit_comes_first_and_recent_ones_are_skipped(house: House) -> None:
     for number, tenant in enumerate("abc"):
         house.rooms.add(a_room(tenant_id=tenant, meeting_id=f"of_{tenant}"))
         house.tenants.note_audit(tenant, at=NOON - timedelta(days=number + 1))
@@ -905,7 +905,7 @@ def test_who_was_audited_longest_ago_comes_first_and_who_was_audited_since_then_
     assert house.tenants.get_all() == {"a": NOON - timedelta(days=1), "b": NOON, "c": NOON, "tenant_1": NOON}
 
 
-def test_a_run_that_cannot_finish_says_so_and_the_next_goes_on_from_there(house: House) -> None:
+def test_an_execution_out_of_time_returns_a_checkpoint_and_the_next_resumes(house: House) -> None:
     for tenant in "abc":
         house.rooms.add(a_room(tenant_id=tenant, meeting_id=f"of_{tenant}"))
     house.trap = Trap(-1, only="recordings.list_all")
@@ -923,7 +923,7 @@ def test_a_run_that_cannot_finish_says_so_and_the_next_goes_on_from_there(house:
     assert ([*reports], rest.left, rest.incomplete) == (["c", "tenant_1"], 0, [])
 
 
-def test_a_tenant_that_takes_too_long_is_told_and_nothing_is_concluded_of_it(house: House) -> None:
+def test_a_tenant_that_takes_too_long_is_reported_as_incomplete(house: House) -> None:
     house.keep()
     house.keep(1, tenant_id="tenant_2")
     house.rooms.add(a_room(tenant_id="tenant_2", meeting_id="meeting_2"))
@@ -1001,9 +1001,7 @@ def facts(report: Report) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("repair", [False, True])
-def test_a_tenant_of_any_size_is_looked_at_in_parts_that_find_what_one_look_does(
-    monkeypatch: pytest.MonkeyPatch, repair: bool
-) -> None:
+def test_an_audit_in_steps_finds_what_one_step_finds(monkeypatch: pytest.MonkeyPatch, repair: bool) -> None:
     at_once, parted = House(), House()
     for house in (at_once, parted):
         large(house)
@@ -1024,9 +1022,7 @@ def test_a_tenant_of_any_size_is_looked_at_in_parts_that_find_what_one_look_does
     assert parted.r2.files == at_once.r2.files
 
 
-def test_a_file_in_no_rooms_folder_hides_no_room_and_stays_suspected(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_outside_of_every_rooms_folder_hides_no_room(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     names = ["a", "a-b/rec_gone/1/recording.mp4", "ab/rec_gone/1/recording.mp4"]
     house.r2.files |= {f"tenant_1/{name}": (1, "x", OLD) for name in names}
     _, reports = house.run("tenant_1", checkpoint=Checkpoint("tenant_1", "a"))
@@ -1038,7 +1034,7 @@ def test_a_file_in_no_rooms_folder_hides_no_room_and_stays_suspected(
     assert [one.confirmation and one.confirmation.confirmed for one in told.orphans] == [True] * 3
 
 
-def test_a_suspect_in_a_room_called_delivered_of_a_tenant_called_delivered_stays_one(
+def test_a_finding_in_a_room_called_delivered_of_a_tenant_called_delivered_stays(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Its folder begins as that of what Cloudflare delivers to this tenant does, whose rooms come after the folder.
@@ -1051,9 +1047,7 @@ def test_a_suspect_in_a_room_called_delivered_of_a_tenant_called_delivered_stays
         house.clock.advance(seconds=MIN_CONFIRMATION_INTERVAL.total_seconds())
 
 
-def test_a_tenant_that_is_half_done_is_gone_on_with_before_others(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unfinished_tenant_is_resumed_before_others(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     large(house)
     house.tenants.note_audit("tenant_1", at=NOON)
     # One that came meanwhile was never audited, and would else be the first, and its own half the only one remembered.
@@ -1069,7 +1063,7 @@ def test_a_tenant_that_is_half_done_is_gone_on_with_before_others(
 # ---------------------------------------------------------------- the answer
 
 
-def test_an_answer_is_json_with_every_fact_of_a_finding(house: House) -> None:
+def test_a_report_is_json_with_every_field_of_a_finding(house: House) -> None:
     lost, other = house.keep(0), house.keep(1)
     del house.r2.files[key_of(lost)]
     house.r2.files[key_of(other)] = 5, "other", OLD
@@ -1094,7 +1088,7 @@ def test_an_answer_is_json_with_every_fact_of_a_finding(house: House) -> None:
     assert in_r2 | since == in_r2
 
 
-def test_an_answer_has_bounds_and_its_counts_are_of_all() -> None:
+def test_reports_are_bounded_and_their_counts_are_not() -> None:
     orphan = Orphan(store="r2", key=GONE, size=1, at=NOON)
     full = Report("full", orphans=[orphan] * 7)
     answer = ReportDocuments(max_rows=3, max_bytes=10_000)
@@ -1108,12 +1102,12 @@ def test_an_answer_has_bounds_and_its_counts_are_of_all() -> None:
     assert (len(small.reports), small.omitted) == (1, 2)
 
 
-def test_a_clean_tenant_is_told_of_when_it_was_asked_for() -> None:
+def test_an_empty_report_is_included_on_request() -> None:
     answer = ReportDocuments(max_rows=3, max_bytes=10_000, include_empty=True)
     answer.add(Report("clean"))
     assert [one["tenant_id"] for one in answer.reports] == ["clean"]
 
 
-def test_what_is_found_and_what_is_done_are_all_kinds() -> None:
+def test_findings_and_changes_are_all_kinds() -> None:
     assert set(FOUND) < set(KINDS)
     assert all(isinstance(getattr(Report("x"), kind), list) for kind in KINDS)

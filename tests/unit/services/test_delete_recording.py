@@ -44,7 +44,7 @@ def together(number: int, act: Callable[[int], object]) -> list[object]:
 
 
 @pytest.mark.parametrize("status", RESTING)
-def test_what_is_deleted_leaves_lists_counts_and_lookups_and_comes_back_as_it_was(status: Status) -> None:
+def test_a_deleted_recording_leaves_lists_counts_and_lookups_and_can_return(status: Status) -> None:
     world = with_one(status)
     before = stored(world)
     gone = world.delete(before)
@@ -60,14 +60,14 @@ def test_what_is_deleted_leaves_lists_counts_and_lookups_and_comes_back_as_it_wa
     world.assert_sound()
 
 
-def test_what_records_is_not_deleted() -> None:
+def test_a_recording_in_progress_is_not_deleted() -> None:
     world = with_one(Status.RECORDING)
     with pytest.raises(RecordingInProgress):
         world.delete(stored(world))
     assert stored(world).deleted_at is None
 
 
-def test_a_second_deletion_finds_nothing_and_a_second_return_changes_nothing() -> None:
+def test_a_second_deletion_finds_nothing_and_a_second_undelete_changes_nothing() -> None:
     world = with_one()
     world.delete(stored(world))
     with pytest.raises(RecordingNotFound):
@@ -76,7 +76,7 @@ def test_a_second_deletion_finds_nothing_and_a_second_return_changes_nothing() -
     assert world.undelete(back) == back
 
 
-def test_what_is_unknown_or_foreign_is_not_found() -> None:
+def test_an_unknown_or_foreign_recording_is_not_found() -> None:
     world = with_one()
     for one in (replace(stored(world), id="rec_x"), replace(stored(world), tenant_id="tenant_2")):
         for act in (world.delete, world.undelete):
@@ -85,7 +85,7 @@ def test_what_is_unknown_or_foreign_is_not_found() -> None:
     assert stored(world).version == a_recording(status=Status.READY).version
 
 
-def test_what_was_purged_does_not_come_back() -> None:
+def test_a_purged_recording_does_not_come_back() -> None:
     world = with_one()
     gone = world.delete(stored(world))
     world.memory.purge(gone)
@@ -93,7 +93,7 @@ def test_what_was_purged_does_not_come_back() -> None:
         world.undelete(gone)
 
 
-def test_thirty_two_deletions_at_the_same_moment_are_one() -> None:
+def test_concurrent_deletions_are_one() -> None:
     world = with_one()
     before = stored(world)
     outcomes = together(32, lambda _: world.delete(before))
@@ -108,7 +108,7 @@ def either(world: World, one: Recording, n: int) -> object:
     return (world.delete, world.undelete)[n % 2](one)
 
 
-def test_deletions_and_returns_at_the_same_moment_leave_the_count_exact() -> None:
+def test_concurrent_deletions_and_undeletes_leave_the_count_exact() -> None:
     for _ in range(5):
         world = with_one()
         before = stored(world)
@@ -120,7 +120,7 @@ def test_deletions_and_returns_at_the_same_moment_leave_the_count_exact() -> Non
         world.assert_sound()
 
 
-def test_work_in_progress_goes_on_to_its_end_and_stays_deleted() -> None:
+def test_processing_of_a_deleted_recording_completes() -> None:
     world = World()
     recording = world.start()
     world.stop()
@@ -137,7 +137,9 @@ def test_work_in_progress_goes_on_to_its_end_and_stays_deleted() -> None:
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("n", [0, 1])
 @pytest.mark.parametrize("act", [World.delete, World.undelete], ids=["delete", "undelete"])
-def test_a_call_that_dies_did_all_or_nothing(act: Callable[[World, Recording], Recording], n: int, after: bool) -> None:
+def test_a_call_that_dies_changes_all_or_nothing(
+    act: Callable[[World, Recording], Recording], n: int, after: bool
+) -> None:
     world = with_one()
     if act is World.undelete:
         world.delete(stored(world))

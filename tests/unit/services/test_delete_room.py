@@ -31,7 +31,7 @@ def is_gone(world: World) -> bool:
     return False
 
 
-def test_a_deleted_room_is_gone_and_its_meeting_records_no_more(world: World) -> None:
+def test_a_deleted_rooms_meeting_no_longer_records_on_start(world: World) -> None:
     assert world.delete_room().id == "room_1"
     assert is_gone(world)
     assert world.cloudflare.recording_on_start == {"meeting_1": False}
@@ -40,7 +40,7 @@ def test_a_deleted_room_is_gone_and_its_meeting_records_no_more(world: World) ->
 
 
 @pytest.mark.parametrize("recording", [True, False], ids=["started by us", "by itself"])
-def test_a_room_that_is_recorded_is_not_deleted_and_names_what_blocks(world: World, recording: bool) -> None:
+def test_a_room_that_is_recorded_is_not_deleted_and_the_error_has_the_recording(world: World, recording: bool) -> None:
     if recording:
         world.start()
     else:
@@ -59,7 +59,7 @@ def test_a_room_that_is_recorded_is_not_deleted_and_names_what_blocks(world: Wor
     assert is_gone(world)
 
 
-def test_a_room_whose_start_is_under_way_is_not_deleted(world: World) -> None:
+def test_a_room_with_a_start_in_progress_is_not_deleted(world: World) -> None:
     start = world.cloudflare.start
     refused: list[BaseException] = []
 
@@ -91,7 +91,7 @@ def test_a_room_that_is_being_deleted_is_not_started(world: World) -> None:
     assert world.cloudflare.captured == {}
 
 
-def test_what_has_ended_and_is_not_ours_yet_is_imported_first(world: World) -> None:
+def test_a_deletion_imports_ended_recordings_first(world: World) -> None:
     first = world.cloudflare.upload(world.cloudflare.begin_by_itself("meeting_1").cloudflare_recording_id)
     world.clock.advance(minutes=1)
     second = world.cloudflare.end(world.cloudflare.begin_by_itself("meeting_1").cloudflare_recording_id)
@@ -102,7 +102,7 @@ def test_what_has_ended_and_is_not_ours_yet_is_imported_first(world: World) -> N
 
 
 @pytest.mark.parametrize("tenant_id", ["tenant_1", "tenant_2"])
-def test_nobody_inherits_what_was_recorded(world: World, tenant_id: str) -> None:
+def test_no_other_tenant_gets_the_recordings_of_a_deleted_room(world: World, tenant_id: str) -> None:
     """A listing that lacks a capture for a while: it comes late, and to nobody but the tenant it was made for."""
     late = world.cloudflare.upload(world.cloudflare.begin_by_itself("meeting_1").cloudflare_recording_id)
     hidden = world.cloudflare.captured.pop(late.cloudflare_recording_id)
@@ -121,7 +121,7 @@ def test_nobody_inherits_what_was_recorded(world: World, tenant_id: str) -> None
     assert world.of(late).tenant_id == "tenant_1"
 
 
-def test_a_webhook_that_comes_after_the_room_has_gone_brings_its_recording_in(world: World) -> None:
+def test_a_webhook_after_the_rooms_deletion_imports_its_recording(world: World) -> None:
     late = world.cloudflare.begin_by_itself("meeting_1")
     hidden = world.cloudflare.captured.pop(late.cloudflare_recording_id)
     world.delete_room()
@@ -134,7 +134,7 @@ def test_a_webhook_that_comes_after_the_room_has_gone_brings_its_recording_in(wo
     assert world.of(late).room_id == "room_1"
 
 
-def test_a_capture_from_before_the_meeting_was_adopted_holds_nothing_up_and_stays_nobodys() -> None:
+def test_a_recording_from_before_the_adoption_refuses_nothing_and_has_no_owner() -> None:
     world = World()
     early = world.cloudflare.begin_by_itself("theirs")
     world.clock.advance(minutes=1)
@@ -146,7 +146,7 @@ def test_a_capture_from_before_the_meeting_was_adopted_holds_nothing_up_and_stay
     assert world.all() == []
 
 
-def test_a_meeting_that_cloudflare_no_longer_knows_is_let_go(world: World) -> None:
+def test_a_meeting_unknown_to_cloudflare_is_released(world: World) -> None:
     world.put_room(room_id="room_2", meeting_id="theirs")
 
     def gone(*_: object, **__: object) -> None:

@@ -129,7 +129,7 @@ def test_what_can_be_read_at_once_is_had_when_it_has_been_asked_for() -> None:
     assert world.download(asked) == Archived(asked)
 
 
-def test_what_is_unknown_foreign_or_deleted_is_not_found() -> None:
+def test_an_unknown_foreign_or_deleted_recording_is_not_found() -> None:
     world, recording = with_one(status=Status.READY)
     world.delete(recording)
     for one in (recording, replace(recording, id="rec_x"), replace(recording, tenant_id="tenant_2")):

@@ -1,4 +1,4 @@
-"""What Cloudflare delivers into our bucket after the file was fetched is removed, if nothing can be lost by it."""
+"""A file that Cloudflare delivers after another one was fetched is deleted if nothing can be lost."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -19,7 +19,7 @@ CONTENT = b"x" * 1000
 
 @pytest.fixture
 def world() -> World:
-    """Cloudflare still lists the recording, and the last full sync was more than a day ago."""
+    """Run a full sync: Cloudflare still lists the recording, and the last one was more than a day ago."""
     world = World()
     world.sync()
     world.cloudflare.captured["capture_1"] = a_capture(
@@ -30,7 +30,7 @@ def world() -> World:
 
 
 def stored(world: World, **facts: Any) -> Recording:
-    """A recording whose file of 1,000 bytes was fetched, while Cloudflare was asked to deliver it."""
+    """Return a recording whose file of 1,000 bytes was fetched although its delivery was requested."""
     told = {"status": Status.READY, "file": a_file(key="fetched"), "delivery_key": DELIVERED}
     recording = a_recording(**told | facts)
     world.recordings.add(recording, lease_nonce=None)
@@ -54,7 +54,7 @@ def in_archive(**facts: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("facts", [{}, in_archive(), {"deleted_at": NOON}], ids=["ready", "archived", "deleted"])
-def test_a_late_delivery_goes_with_the_next_full_sync(world: World, facts: dict[str, Any]) -> None:
+def test_the_next_full_sync_deletes_a_late_delivery(world: World, facts: dict[str, Any]) -> None:
     recording = stored(world, **facts)
     delivered(world)
     assert world.sync() == 0
@@ -64,7 +64,7 @@ def test_a_late_delivery_goes_with_the_next_full_sync(world: World, facts: dict[
     assert "fetched" in world.r2.objects or "cold" in world.s3.objects
 
 
-def test_only_the_full_sync_asks_and_asks_no_more_than_it_must(world: World) -> None:
+def test_only_a_full_sync_checks_for_late_deliveries(world: World) -> None:
     stored(world)
     world.sync()
     delivered(world)
@@ -76,7 +76,7 @@ def test_only_the_full_sync_asks_and_asks_no_more_than_it_must(world: World) -> 
     world.trap = Trap(9999, only="provider.get")
     world.clock.advance(days=1)
     world.sync()
-    # Cloudflare is not asked about it.
+    # Cloudflare gets no request about it.
     assert world.trap.calls == []
     assert DELIVERED not in world.r2.objects
 
@@ -90,14 +90,14 @@ def test_only_the_full_sync_asks_and_asks_no_more_than_it_must(world: World) -> 
         pytest.param(in_archive(state="moving", moved_from=DELIVERED) | {"file": a_file(key=DELIVERED)}, id="it moves"),
     ],
 )
-def test_what_may_be_needed_stays(world: World, facts: dict[str, Any]) -> None:
+def test_a_delivery_that_may_be_needed_stays(world: World, facts: dict[str, Any]) -> None:
     stored(world, **facts)
     delivered(world)
     world.sync()
     assert DELIVERED in world.r2.objects
 
 
-def test_a_delivery_that_holds_more_than_our_file_is_left_to_a_person(world: World) -> None:
+def test_a_delivery_larger_than_our_file_is_left_to_an_operator(world: World) -> None:
     stored(world)
     delivered(world, CONTENT + b"and more")
     world.sync()
@@ -105,7 +105,7 @@ def test_a_delivery_that_holds_more_than_our_file_is_left_to_a_person(world: Wor
 
 
 @pytest.mark.parametrize("facts", [{}, in_archive()], ids=["ready", "archived"])
-def test_a_delivery_stays_while_our_own_file_is_missing(world: World, facts: dict[str, Any]) -> None:
+def test_a_delivery_stays_while_our_file_is_missing(world: World, facts: dict[str, Any]) -> None:
     recording = stored(world, **facts)
     assert recording.file is not None
     (world.r2 if recording.file.store == "r2" else world.s3).delete(recording.file.key)
@@ -122,7 +122,7 @@ def test_a_file_of_another_size_than_was_stored_is_no_reason_to_delete(world: Wo
     assert DELIVERED in world.r2.objects
 
 
-def test_what_was_delivered_nowhere_costs_one_question(world: World) -> None:
+def test_a_missing_delivery_costs_one_request(world: World) -> None:
     stored(world)
     world.trap = Trap(9999, only="store")
     world.sync()
@@ -130,7 +130,7 @@ def test_what_was_delivered_nowhere_costs_one_question(world: World) -> None:
     assert replace(world.batch_result, queued=0).removed == 0
 
 
-def test_a_file_that_urls_still_need_after_it_moved_is_no_late_delivery() -> None:
+def test_a_moved_file_that_urls_still_need_is_no_late_delivery() -> None:
     kept = in_archive(moved_from=DELIVERED, source_kept_until=NOON + timedelta(hours=1))
     assert a_recording(**kept, delivery_key=DELIVERED).superseded_delivery is None
     emptied = in_archive(moved_from=DELIVERED)

@@ -225,7 +225,7 @@ class Tenants(World):
         ("sync room", "tenant_2", "room_1", None),
     ]
 )
-def test_nobody_sees_anothers_recordings_and_nothing_is_lost(history: list[tuple[Any, ...]]) -> None:
+def test_no_tenant_sees_anothers_recordings_and_none_is_lost(history: list[tuple[Any, ...]]) -> None:
     tenants = Tenants()
     for step in history:
         tenants.do(step)

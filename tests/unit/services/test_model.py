@@ -257,7 +257,7 @@ class Model(World):
     suppress_health_check=[HealthCheck.too_slow],
 )
 @given(HISTORIES, ENDS, st.booleans())
-def test_whatever_happened_our_records_come_to_what_is_true(
+def test_after_any_history_the_records_match_cloudflare(
     history: list[tuple[Any, ...]], ends: list[str], delivers: bool
 ) -> None:
     model = Model(delivers=delivers)

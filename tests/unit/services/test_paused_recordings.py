@@ -1,4 +1,4 @@
-"""An operator pauses and resumes a recording at Cloudflare: for us it is recording all the time, and can be stopped."""
+"""A recording that is paused and resumed at Cloudflare stays `recording`, and can be stopped."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from recordings.domain.lifecycle import Status
 from recordings.domain.provider_recording import ProviderStatus
 from tests.unit.services.world import World
 
-# Everything that may hear of it.
+# Everything that compares a recording with Cloudflare.
 HEARERS: dict[str, Callable[[World], object]] = {
     "room sync": lambda world: world.sync_recordings(),
     "scheduled sync": lambda world: world.sync(),
@@ -42,7 +42,7 @@ def test_a_pause_changes_nothing_however_long_it_is(world: World, hearer: str, m
 
 
 @pytest.mark.parametrize("hearer", HEARERS)
-def test_a_paused_recording_that_cloudflare_began_is_imported_as_recording(world: World, hearer: str) -> None:
+def test_a_paused_recording_that_started_automatically_is_imported_as_recording(world: World, hearer: str) -> None:
     world.cloudflare.begin_by_itself("meeting_1")
     world.cloudflare._change("capture_1", status=ProviderStatus.PAUSED)
     HEARERS[hearer](world)

@@ -29,20 +29,20 @@ def world() -> World:
     return world
 
 
-def test_a_room_without_a_meeting_gets_one_of_its_own(world: World) -> None:
+def test_a_room_without_a_meeting_gets_a_new_one(world: World) -> None:
     room, new = world.put_room(name="Name")
     assert (room.name, room.meeting_id, room.record_on_start, new) == ("Name", "made_1", False, True)
     assert (room.created_at, room.updated_at, room.version) == (NOON, NOON, 1)
     assert world.room() == room
 
 
-def test_a_meeting_that_is_named_is_taken_and_none_is_made(world: World) -> None:
+def test_a_named_meeting_is_adopted_and_none_is_created(world: World) -> None:
     room, _ = world.put_room(meeting_id="theirs", record_on_start=True)
     assert (room.meeting_id, room.record_on_start) == ("theirs", True)
     assert world.cloudflare.meetings == []
 
 
-def test_what_is_not_named_stays_as_it_is(world: World) -> None:
+def test_a_property_that_is_not_named_stays(world: World) -> None:
     world.put_room(meeting_id="theirs", record_on_start=True)
     world.clock.advance(hours=1)
     room, new = world.put_room(name="New")
@@ -52,7 +52,7 @@ def test_what_is_not_named_stays_as_it_is(world: World) -> None:
     assert world.cloudflare.meetings == []
 
 
-def test_what_is_named_changes(world: World) -> None:
+def test_a_named_property_changes(world: World) -> None:
     world.put_room(meeting_id="theirs", record_on_start=True)
     room, _ = world.put_room(meeting_id="other", record_on_start=False)
     assert (room.meeting_id, room.record_on_start) == ("other", False)
@@ -60,7 +60,7 @@ def test_what_is_named_changes(world: World) -> None:
     assert world.rooms.find_by_meeting_id("other") == room
 
 
-def test_however_often_it_is_called_one_meeting_is_made(world: World) -> None:
+def test_repeated_calls_create_one_meeting(world: World) -> None:
     for _ in range(3):
         world.put_room()
     assert world.cloudflare.meetings == ["made_1"]
@@ -76,7 +76,7 @@ def test_a_meeting_of_another_room_is_refused(world: World, exists: bool) -> Non
     assert world.rooms.find_by_meeting_id("theirs") == a_room(id="room_2", tenant_id="tenant_2", meeting_id="theirs")
 
 
-def test_no_room_is_made_when_cloudflare_makes_no_meeting(world: World) -> None:
+def test_no_room_is_created_without_a_meeting(world: World) -> None:
     world.trap = Trap(0, ProviderTimeout(), only="provider")
     with pytest.raises(ProviderTimeout):
         world.put_room()
@@ -102,14 +102,14 @@ class Contended(MemoryRooms):
         super().save(before, after, lease_nonce=lease_nonce)
 
 
-def test_a_change_by_somebody_else_is_read_again_and_lost_by_nobody(world: World) -> None:
+def test_a_concurrent_change_is_not_lost(world: World) -> None:
     world.put_room(meeting_id="theirs")
     world.rooms = Contended(world, 4)
     room, _ = world.put_room(name="ours")
     assert (room.name, room.version) == ("ours", 6)
 
 
-def test_endless_changes_by_others_are_told(world: World) -> None:
+def test_endless_concurrent_changes_raise_an_error(world: World) -> None:
     world.put_room(meeting_id="theirs")
     world.rooms = Contended(world, 5)
     with pytest.raises(ConcurrentUpdate):
@@ -123,7 +123,7 @@ class Flickering(MemoryRooms):
         raise ConcurrentUpdate
 
 
-def test_a_room_that_comes_and_goes_costs_one_meeting(world: World) -> None:
+def test_a_room_that_appears_and_disappears_creates_one_meeting(world: World) -> None:
     world.rooms = Flickering(world.memory)
     with pytest.raises(ConcurrentUpdate):
         world.put_room()
@@ -143,7 +143,7 @@ class Overtaken(MemoryRooms):
         return super().acquire_creation_lock(*given, **named)
 
 
-def test_a_room_that_was_made_since_we_looked_costs_no_second_meeting(world: World) -> None:
+def test_a_room_that_was_created_meanwhile_creates_no_second_meeting(world: World) -> None:
     world.rooms = Overtaken(world)
     room, new = world.put_room(name="ours")
     assert (room.name, room.meeting_id, room.version, new) == ("ours", "made_1", 2, False)
@@ -151,7 +151,7 @@ def test_a_room_that_was_made_since_we_looked_costs_no_second_meeting(world: Wor
     assert world.memory.claims == {}
 
 
-def test_simultaneous_calls_make_one_room(world: World) -> None:
+def test_concurrent_calls_create_one_room(world: World) -> None:
     outcomes: list[object] = []
     barrier = threading.Barrier(4)
 
@@ -199,7 +199,7 @@ def test_a_meeting_that_cloudflare_does_not_know_is_refused(world: World) -> Non
 
 @pytest.mark.parametrize("named", [False, True])
 @pytest.mark.parametrize("before", [False, True])
-def test_what_is_named_is_sent_whatever_cloudflare_has(world: World, before: bool, named: bool) -> None:
+def test_a_named_record_on_start_is_always_sent(world: World, before: bool, named: bool) -> None:
     world.put_room(record_on_start=named)
     # Somebody has changed it there.
     world.cloudflare.recording_on_start["made_1"] = before
@@ -208,7 +208,7 @@ def test_what_is_named_is_sent_whatever_cloudflare_has(world: World, before: boo
     assert world.cloudflare.recording_on_start == {"made_1": named}
 
 
-def test_a_new_name_alone_calls_nobody(world: World) -> None:
+def test_a_new_name_alone_makes_no_call_to_cloudflare(world: World) -> None:
     world.put_room()
     world.trap = Trap(999, only="provider")
     world.put_room(name="New")
@@ -216,7 +216,7 @@ def test_a_new_name_alone_calls_nobody(world: World) -> None:
 
 
 @pytest.mark.parametrize("there", [False, True])
-def test_an_adopted_meeting_keeps_what_it_does_unless_the_caller_says(world: World, there: bool) -> None:
+def test_an_adopted_meeting_keeps_its_record_on_start(world: World, there: bool) -> None:
     world.cloudflare.recording_on_start["theirs"] = there
     room, _ = world.put_room(meeting_id="theirs")
     assert room.record_on_start is there
@@ -225,7 +225,7 @@ def test_an_adopted_meeting_keeps_what_it_does_unless_the_caller_says(world: Wor
 
 @pytest.mark.parametrize("wanted", [False, True])
 @pytest.mark.parametrize("there", [False, True])
-def test_an_adopted_meeting_does_what_the_caller_says(world: World, there: bool, wanted: bool) -> None:
+def test_an_adopted_meeting_gets_the_callers_record_on_start(world: World, there: bool, wanted: bool) -> None:
     world.cloudflare.recording_on_start["theirs"] = there
     room, _ = world.put_room(meeting_id="theirs", record_on_start=wanted)
     assert room.record_on_start is wanted
@@ -233,7 +233,7 @@ def test_an_adopted_meeting_does_what_the_caller_says(world: World, there: bool,
 
 
 @pytest.mark.parametrize("there", [False, True])
-def test_a_room_takes_what_it_does_to_its_next_meeting(world: World, there: bool) -> None:
+def test_a_rooms_next_meeting_gets_its_record_on_start(world: World, there: bool) -> None:
     world.put_room(record_on_start=True)
     world.cloudflare.recording_on_start["theirs"] = there
     room, _ = world.put_room(meeting_id="theirs")
@@ -242,7 +242,7 @@ def test_a_room_takes_what_it_does_to_its_next_meeting(world: World, there: bool
     assert world.room() == room
 
 
-def test_a_repeat_after_a_call_that_died_gets_what_the_repeat_asks_for(world: World) -> None:
+def test_a_repeat_after_a_dead_call_sets_what_the_repeat_asks_for(world: World) -> None:
     """The first call made the meeting and died before it stored the room."""
     world.trap = Trap(0, Killed(), only="rooms.add")
     with pytest.raises(Killed):
@@ -253,7 +253,7 @@ def test_a_repeat_after_a_call_that_died_gets_what_the_repeat_asks_for(world: Wo
     assert world.cloudflare.recording_on_start == {"made_1": True}
 
 
-def test_a_setting_that_cloudflare_did_not_take_is_sent_by_the_repeat_and_by_the_sync(world: World) -> None:
+def test_a_failed_setting_is_sent_by_the_repeat_and_by_the_sync(world: World) -> None:
     world.put_room(record_on_start=False)
     for send in (lambda: world.put_room(record_on_start=True), world.sync):
         world.cloudflare.recording_on_start["made_1"] = False
@@ -266,7 +266,7 @@ def test_a_setting_that_cloudflare_did_not_take_is_sent_by_the_repeat_and_by_the
         assert world.cloudflare.recording_on_start == {"made_1": True}
 
 
-def test_a_setting_that_was_stored_while_ours_was_on_its_way_is_what_stays(world: World) -> None:
+def test_of_two_concurrent_settings_the_stored_one_stays(world: World) -> None:
     world.put_room(record_on_start=False)
     send = world.cloudflare.set_record_on_start
 
@@ -292,7 +292,7 @@ def changes(world: World) -> list[str]:
 @pytest.mark.parametrize("exists", [False, True])
 @pytest.mark.parametrize("released", [False, True])
 @pytest.mark.parametrize("auto", [None, False, True])
-def test_a_refused_call_changes_nothing_in_a_strangers_meeting(
+def test_a_refused_call_changes_nothing_in_another_tenants_meeting(
     world: World, exists: bool, released: bool, auto: bool | None
 ) -> None:
     world.put_room(tenant_id="tenant_2", meeting_id="theirs", record_on_start=True)
@@ -309,7 +309,7 @@ def test_a_refused_call_changes_nothing_in_a_strangers_meeting(
     assert world.cloudflare.recording_on_start == before
 
 
-def test_a_meeting_that_somebody_took_meanwhile_is_left_alone(world: World) -> None:
+def test_a_meeting_that_was_adopted_meanwhile_is_unchanged(world: World) -> None:
     look = world.cloudflare.get_record_on_start
 
     def overtaken(meeting_id: str) -> bool | None:
@@ -351,7 +351,7 @@ def test_a_room_that_is_recorded_keeps_its_meeting(world: World) -> None:
     assert world.cloudflare.recording_on_start == {"made_1": True}
 
 
-def test_a_room_that_cloudflare_records_by_itself_keeps_its_meeting(world: World) -> None:
+def test_a_room_with_an_automatic_recording_keeps_its_meeting(world: World) -> None:
     world.put_room(record_on_start=True)
     running = world.cloudflare.begin_by_itself("made_1")
     world.trap = Trap(999, only="provider")
@@ -362,7 +362,7 @@ def test_a_room_that_cloudflare_records_by_itself_keeps_its_meeting(world: World
     assert changes(world) == []
 
 
-def test_what_has_ended_in_the_meeting_is_imported_before_it_is_let_go(world: World) -> None:
+def test_ended_recordings_are_imported_before_a_release(world: World) -> None:
     world.put_room(name="Before")
     for end in (world.cloudflare.upload, world.cloudflare.end, world.cloudflare.lose):
         end(world.cloudflare.begin_by_itself("made_1").cloudflare_recording_id)
@@ -373,7 +373,7 @@ def test_what_has_ended_in_the_meeting_is_imported_before_it_is_let_go(world: Wo
     assert world.room().lease_nonce is None
 
 
-def test_what_began_between_the_looks_takes_the_switch_back(world: World) -> None:
+def test_a_recording_that_begins_during_a_release_refuses_it(world: World) -> None:
     world.put_room(record_on_start=True)
     switch = world.cloudflare.set_record_on_start
 
@@ -391,7 +391,7 @@ def test_what_began_between_the_looks_takes_the_switch_back(world: World) -> Non
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("n", range(16))
-def test_a_move_that_dies_anywhere_can_be_repeated_and_leaves_no_recording_behind(
+def test_a_change_of_meeting_that_dies_can_be_repeated_and_loses_no_recording(
     world: World, n: int, after: bool
 ) -> None:
     world.put_room(record_on_start=True)
@@ -413,7 +413,7 @@ def test_a_move_that_dies_anywhere_can_be_repeated_and_leaves_no_recording_behin
 
 
 @pytest.mark.parametrize("n", range(9))
-def test_a_move_that_cloudflare_fails_changes_nothing_for_good(world: World, n: int) -> None:
+def test_a_change_of_meeting_that_cloudflare_fails_changes_nothing(world: World, n: int) -> None:
     world.put_room(record_on_start=True)
     world.cloudflare.upload(world.cloudflare.begin_by_itself("made_1").cloudflare_recording_id)
     world.trap = Trap(n, ProviderTimeout(), only="provider")

@@ -246,9 +246,7 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 
 
 @pytest.mark.parametrize("names", [*combinations_with_replacement(COMMANDS, 2)], ids="-".join)
-def test_two_commands_at_the_same_moment_are_one_after_the_other(
-    pool: ThreadPoolExecutor, names: tuple[str, str]
-) -> None:
+def test_concurrent_commands_act_one_after_the_other(pool: ThreadPoolExecutor, names: tuple[str, str]) -> None:
     check(pool, names, RACES, settle=settled)
 
 
@@ -264,7 +262,9 @@ def on_dynamodb() -> World:
 
 
 @pytest.mark.parametrize("names", [("archive", "delete"), ("restore", "delete")], ids="-".join)
-def test_so_they_are_on_dynamodb(pool: ThreadPoolExecutor, names: tuple[str, str]) -> None:
+def test_concurrent_commands_act_one_after_the_other_on_dynamodb(
+    pool: ThreadPoolExecutor, names: tuple[str, str]
+) -> None:
     with a_table():
         check(pool, names, RACES_ON_DYNAMODB, on_dynamodb)
 

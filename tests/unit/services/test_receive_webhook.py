@@ -1,4 +1,4 @@
-"""Hints from Cloudflare: repeated, late, forged, and taken by a function that dies."""
+"""Webhooks from Cloudflare: repeated, late, forged, and received by a function that dies."""
 
 import threading
 
@@ -21,7 +21,7 @@ def world() -> World:
 
 @pytest.fixture
 def ended() -> World:
-    """We record, and the capture has just ended by itself."""
+    """Return a world whose recording has just ended at Cloudflare."""
     world = World()
     world.start()
     world.clock.advance(minutes=5)
@@ -31,19 +31,19 @@ def ended() -> World:
 
 @pytest.fixture
 def foreign() -> World:
-    """A capture that Cloudflare began by itself."""
+    """Return a world with an automatic recording."""
     world = World()
     world.cloudflare.begin_by_itself("meeting_1")
     return world
 
 
-def test_a_hint_without_a_capture_is_not_ours(world: World) -> None:
+def test_a_webhook_without_a_recording_is_not_handled(world: World) -> None:
     world.trap = Trap(99)
     assert not world.webhook("")
     assert world.all() == []
 
 
-def test_an_unknown_meeting_is_not_ours_and_never_asked_about(world: World) -> None:
+def test_a_webhook_of_an_unowned_meeting_calls_nothing(world: World) -> None:
     provider_recording = world.cloudflare.begin_by_itself("elsewhere")
     world.trap = Trap(99, only="provider")
     assert not world.webhook(provider_recording.cloudflare_recording_id, "elsewhere")
@@ -51,19 +51,19 @@ def test_an_unknown_meeting_is_not_ours_and_never_asked_about(world: World) -> N
     assert world.trap.calls == []
 
 
-def test_an_unknown_capture_of_a_known_meeting_is_not_ours(world: World) -> None:
+def test_a_webhook_of_a_recording_that_cloudflare_does_not_have_is_not_handled(world: World) -> None:
     assert not world.webhook("made_up", "meeting_1")
     assert world.all() == []
 
 
-def test_a_capture_of_another_meeting_is_not_imported_because_a_body_says_so(world: World) -> None:
+def test_a_webhook_cannot_assign_a_recording_to_another_meeting(world: World) -> None:
     world.rooms.add(a_room(id="room_2", tenant_id="tenant_2", meeting_id="meeting_2"))
     provider_recording = world.cloudflare.begin_by_itself("meeting_2")
     assert not world.webhook(provider_recording.cloudflare_recording_id, "meeting_1")
     assert world.all() == []
 
 
-def test_a_capture_that_cloudflare_began_is_taken_over(foreign: World) -> None:
+def test_a_webhook_imports_a_recording_that_started_automatically(foreign: World) -> None:
     assert foreign.webhook()
     recording = foreign.of(foreign.cloudflare.get("capture_1"))
     assert (recording.origin, recording.status) == ("auto", Status.RECORDING)
@@ -72,7 +72,7 @@ def test_a_capture_that_cloudflare_began_is_taken_over(foreign: World) -> None:
     foreign.assert_settled()
 
 
-def test_a_capture_that_is_known_only_when_it_is_over_is_processed(foreign: World) -> None:
+def test_a_webhook_of_an_end_imports_and_processes_an_unknown_recording(foreign: World) -> None:
     foreign.clock.advance(minutes=5)
     foreign.cloudflare.upload("capture_1")
     assert foreign.webhook()
@@ -82,7 +82,7 @@ def test_a_capture_that_is_known_only_when_it_is_over_is_processed(foreign: Worl
     foreign.assert_settled()
 
 
-def test_an_end_frees_the_room_and_starts_the_run(ended: World) -> None:
+def test_an_end_unlocks_the_room_and_starts_the_execution(ended: World) -> None:
     assert ended.webhook()
     (recording,) = ended.all()
     assert (recording.status, recording.stopped_at) == (Status.PROCESSING, ended.clock())
@@ -90,7 +90,7 @@ def test_an_end_frees_the_room_and_starts_the_run(ended: World) -> None:
     ended.assert_settled()
 
 
-def test_a_hint_about_what_still_runs_changes_nothing(world: World) -> None:
+def test_a_webhook_of_a_running_recording_changes_nothing(world: World) -> None:
     recording = world.start()
     for _ in range(3):
         assert world.webhook()
@@ -98,7 +98,7 @@ def test_a_hint_about_what_still_runs_changes_nothing(world: World) -> None:
     assert world.runs.started == {}
 
 
-def test_a_repeated_hint_changes_nothing_more(ended: World) -> None:
+def test_a_repeated_webhook_changes_nothing_more(ended: World) -> None:
     ended.webhook()
     after = ended.all()
     for _ in range(3):
@@ -107,7 +107,7 @@ def test_a_repeated_hint_changes_nothing_more(ended: World) -> None:
     assert len(ended.runs.started) == 1
 
 
-def test_a_run_that_waits_is_woken_once(ended: World) -> None:
+def test_a_waiting_task_is_completed_once(ended: World) -> None:
     ended.webhook()
     assert ended.check(token="token of the run") is None
     ended.cloudflare.upload("capture_1")
@@ -117,7 +117,7 @@ def test_a_run_that_waits_is_woken_once(ended: World) -> None:
 
 
 @pytest.mark.parametrize("status", [Status.READY, Status.FAILED])
-def test_a_hint_that_comes_after_the_end_changes_nothing(ended: World, status: Status) -> None:
+def test_a_late_webhook_changes_nothing(ended: World, status: Status) -> None:
     ended.webhook()
     (before,) = ended.all()
     now = ended.clock()
@@ -133,14 +133,14 @@ def test_a_hint_that_comes_after_the_end_changes_nothing(ended: World, status: S
     assert ended.trap.calls == []
 
 
-def test_a_hint_about_what_cloudflare_forgot_is_ours_and_changes_nothing(ended: World) -> None:
+def test_a_webhook_of_our_recording_that_cloudflare_no_longer_has_is_handled(ended: World) -> None:
     before = ended.all()
     del ended.cloudflare.captured["capture_1"]
     assert ended.webhook("capture_1")
     assert ended.all() == before
 
 
-def test_a_hint_during_a_start_is_sent_again_and_then_understood(world: World) -> None:
+def test_a_webhook_during_a_start_fails_and_its_repeat_succeeds(world: World) -> None:
     world.trap = Trap(2, Killed(), after=True)
     with pytest.raises(Killed):
         world.start()
@@ -155,7 +155,7 @@ def test_a_hint_during_a_start_is_sent_again_and_then_understood(world: World) -
 
 
 @pytest.mark.parametrize("n", range(3))
-def test_a_failing_cloudflare_makes_it_send_again(ended: World, n: int) -> None:
+def test_an_error_of_cloudflare_makes_it_repeat_the_webhook(ended: World, n: int) -> None:
     ended.trap = Trap(n, ProviderTimeout(), only="provider")
     outcome = attempt(ended.webhook)
     assert outcome is True or isinstance(outcome, ProviderFailure)
@@ -164,7 +164,7 @@ def test_a_failing_cloudflare_makes_it_send_again(ended: World, n: int) -> None:
     ended.assert_settled()
 
 
-def test_simultaneous_hints_import_once(foreign: World) -> None:
+def test_concurrent_webhooks_import_once(foreign: World) -> None:
     foreign.cloudflare.upload("capture_1")
     barrier = threading.Barrier(12)
     outcomes: list[object] = []
@@ -186,7 +186,7 @@ def test_simultaneous_hints_import_once(foreign: World) -> None:
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("n", range(MOST_CALLS))
 @pytest.mark.parametrize("upload", [False, True], ids=["ended", "uploaded"])
-def test_a_hint_whose_function_died_is_understood_when_it_comes_again(n: int, after: bool, upload: bool) -> None:
+def test_a_repeated_webhook_completes_one_whose_function_died(n: int, after: bool, upload: bool) -> None:
     for begin in (World.start, lambda world: world.cloudflare.begin_by_itself("meeting_1")):
         world = World()
         begin(world)

@@ -1,4 +1,4 @@
-"""Carrying out what the comparison says: what is called in which order, and what is left when somebody dies."""
+"""Carrying out a decision: the order of the calls, and what remains if the function dies."""
 
 import threading
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from tests.unit.services.world import Killed, Trap, World, attempt
 
 @pytest.fixture
 def world() -> World:
-    """A room that has been recording for five minutes."""
+    """Return a world whose room has been recording for five minutes."""
     world = World()
     world.start()
     world.clock.advance(minutes=5)
@@ -35,7 +35,7 @@ def stored(world: World) -> Recording:
     return world.of(next(iter(world.cloudflare.captured.values())))
 
 
-def test_what_runs_is_imported_and_takes_the_room() -> None:
+def test_a_running_recording_is_imported_and_locks_its_room() -> None:
     world = World()
     provider_recording = world.cloudflare.begin_by_itself("meeting_1")
     listed = replace(provider_recording, auto_started=None)
@@ -47,7 +47,7 @@ def test_what_runs_is_imported_and_takes_the_room() -> None:
     world.assert_sound()
 
 
-def test_what_is_over_is_imported_with_its_times_and_fetched() -> None:
+def test_an_ended_recording_is_imported_with_its_times_and_processed() -> None:
     world = World()
     provider_recording = world.cloudflare.begin_by_itself("meeting_1")
     world.clock.advance(minutes=2)
@@ -63,7 +63,7 @@ def test_what_is_over_is_imported_with_its_times_and_fetched() -> None:
     assert world.room().active_recording_id is None
 
 
-def test_what_is_lost_is_imported_as_failed_and_not_fetched() -> None:
+def test_a_lost_recording_is_imported_as_failed_and_not_processed() -> None:
     world = World()
     provider_recording = world.cloudflare.begin_by_itself("meeting_1")
     recording = world.reconcile()(owner(world), None, world.cloudflare.lose(provider_recording.cloudflare_recording_id))
@@ -74,7 +74,7 @@ def test_what_is_lost_is_imported_as_failed_and_not_fetched() -> None:
     world.assert_sound()
 
 
-def test_without_a_room_nothing_is_imported() -> None:
+def test_without_an_owner_nothing_is_imported() -> None:
     world = World()
     provider_recording = world.cloudflare.begin_by_itself("meeting_1")
     assert world.reconcile()(None, None, provider_recording) is None
@@ -82,14 +82,14 @@ def test_without_a_room_nothing_is_imported() -> None:
     assert world.all() == []
 
 
-def test_what_runs_is_not_imported_into_a_room_that_is_taken(world: World) -> None:
+def test_a_running_recording_is_not_imported_into_a_locked_room(world: World) -> None:
     other = a_capture(cloudflare_recording_id="capture_9")
     with pytest.raises(RoomAlreadyRecording):
         world.reconcile()(owner(world), None, other)
     world.assert_sound()
 
 
-def test_what_was_purged_here_does_not_come_back(world: World) -> None:
+def test_a_purged_recording_is_not_imported_again(world: World) -> None:
     provider_recording = world.cloudflare.end("capture_1")
     recording = stored(world)
     world.reconcile()(None, recording, provider_recording)
@@ -98,7 +98,7 @@ def test_what_was_purged_here_does_not_come_back(world: World) -> None:
     assert world.all() == []
 
 
-def test_an_end_is_stored_before_its_run_starts(world: World) -> None:
+def test_an_end_is_stored_before_its_execution_starts(world: World) -> None:
     provider_recording = world.cloudflare.end("capture_1")
     world.trap = Trap(99)
     recording = world.reconcile()(None, stored(world), provider_recording)
@@ -108,14 +108,14 @@ def test_an_end_is_stored_before_its_run_starts(world: World) -> None:
     assert world.room().active_recording_id is None
 
 
-def test_an_end_that_another_stored_first_starts_nothing(world: World) -> None:
+def test_an_end_that_another_call_stored_first_starts_no_execution(world: World) -> None:
     before, provider_recording = stored(world), world.cloudflare.end("capture_1")
     world.recordings.save(before, before.failed(LOST, at=world.clock(), cause="x"))
     assert world.reconcile()(None, before, provider_recording) is None
     assert world.runs.started == {}
 
 
-def test_a_stop_that_was_decided_is_made_good_at_once(world: World) -> None:
+def test_a_decided_stop_is_sent_at_once(world: World) -> None:
     before = stored(world)
     world.recordings.save(before, before.stop_requested(at=world.clock()))
     for status in (ProviderStatus.INVOKED, ProviderStatus.PAUSED, ProviderStatus.RECORDING, ProviderStatus.UNKNOWN):
@@ -125,7 +125,7 @@ def test_a_stop_that_was_decided_is_made_good_at_once(world: World) -> None:
         assert world.cloudflare.running() == []
 
 
-def test_a_capture_that_never_began_is_stopped_after_its_time(world: World) -> None:
+def test_a_recording_that_never_began_is_stopped_after_the_deadline(world: World) -> None:
     assert world.reconcile()(None, stored(world), world.cloudflare.get("capture_1")) is None
     assert len(world.cloudflare.running()) == 1
     world.clock.advance(minutes=10, seconds=1)
@@ -134,7 +134,7 @@ def test_a_capture_that_never_began_is_stopped_after_its_time(world: World) -> N
     assert stored(world).status is Status.RECORDING
 
 
-def test_a_capture_that_is_gone_when_it_is_to_be_stopped_is_left_to_the_next_look(world: World) -> None:
+def test_a_recording_that_is_unknown_at_its_stop_is_left_to_the_next_comparison(world: World) -> None:
     world.clock.advance(hours=1)
     provider_recording = world.cloudflare.get("capture_1")
     world.cloudflare.forget("capture_1")
@@ -147,7 +147,7 @@ def test_a_capture_that_is_gone_when_it_is_to_be_stopped_is_left_to_the_next_loo
     world.assert_sound()
 
 
-def test_a_stop_that_did_not_arrive_is_sent_again(world: World) -> None:
+def test_a_stop_without_effect_is_sent_again(world: World) -> None:
     world.cloudflare.go("capture_1")
     world.stop()
     world.cloudflare.go("capture_1")
@@ -156,7 +156,7 @@ def test_a_stop_that_did_not_arrive_is_sent_again(world: World) -> None:
     assert world.cloudflare.running() == []
 
 
-def test_a_dead_run_is_followed_by_a_new_attempt(world: World) -> None:
+def test_a_dead_execution_gets_a_new_attempt(world: World) -> None:
     before = world.stop()
     provider_recording = world.cloudflare.upload("capture_1")
     world.runs.end(before)
@@ -178,7 +178,7 @@ def test_the_recording_itself_is_written_only_when_it_changes(world: World) -> N
     assert len(world.runs.started) == 1
 
 
-def test_bytes_that_may_lie_in_our_bucket_are_looked_for_before_giving_up(world: World) -> None:
+def test_our_bucket_is_checked_before_a_recording_fails(world: World) -> None:
     recording = stored(world)
     world.memory.recordings[recording.tenant_id, recording.id] = replace(recording, delivery_key="delivered/a.mp4")
     world.r2.put("delivered/a.mp4", b"film", content_type="video/mp4")
@@ -191,7 +191,7 @@ def test_bytes_that_may_lie_in_our_bucket_are_looked_for_before_giving_up(world:
     world.assert_sound()
 
 
-def test_bytes_that_lie_nowhere_are_given_up(world: World) -> None:
+def test_a_recording_without_a_file_anywhere_fails(world: World) -> None:
     recording = stored(world)
     world.memory.recordings[recording.tenant_id, recording.id] = replace(recording, delivery_key="delivered/a.mp4")
     after = world.reconcile()(None, stored(world), world.cloudflare.lose("capture_1"))
@@ -201,7 +201,7 @@ def test_bytes_that_lie_nowhere_are_given_up(world: World) -> None:
 
 
 @pytest.mark.parametrize("delivers", [False, True])
-def test_a_capture_that_never_begins_and_never_stops_is_given_up_and_holds_nothing(delivers: bool) -> None:
+def test_a_recording_that_neither_begins_nor_stops_fails_and_unlocks_its_room(delivers: bool) -> None:
     world = World(delivers=delivers)
     world.start()
     world.cloudflare.deaf.add("capture_1")
@@ -212,12 +212,12 @@ def test_a_capture_that_never_begins_and_never_stops_is_given_up_and_holds_nothi
     assert stored(world).failure == NEVER_BEGAN
     assert world.room().active_recording_id is None
     assert world.actions == [Action.STOP, Action.STOP, Action.FAIL]
-    # Nor does it hold up the sync from then on.
+    # It does not stop later syncs either.
     assert world.sync() == 0
     world.assert_sound()
 
 
-def test_a_capture_that_heeds_the_stop_after_all_is_not_given_up(world: World) -> None:
+def test_a_recording_whose_stop_has_an_effect_does_not_fail(world: World) -> None:
     world.clock.advance(hours=1)
     assert world.sync() == 0
     assert stored(world).status is Status.RECORDING
@@ -241,7 +241,7 @@ def test_a_recording_whose_session_is_over_is_stopped(world: World) -> None:
     assert stored(world).status is Status.PROCESSING
 
 
-def test_a_recording_whose_session_goes_on_or_is_not_known_is_left_alone_and_asked_after_seldom(world: World) -> None:
+def test_a_recording_with_a_running_or_unknown_session_is_checked_seldom(world: World) -> None:
     world.cloudflare.go("capture_1")
     world.trap = trap = Trap(10**6)
     for _ in range(24):
@@ -260,7 +260,7 @@ def test_a_session_that_has_just_ended_is_left_to_cloudflare(world: World) -> No
     assert world.actions == []
 
 
-def test_a_recording_that_runs_longer_than_cloudflare_can_record_gives_its_room_back(world: World) -> None:
+def test_a_recording_longer_than_cloudflare_can_record_ends_and_unlocks_its_room(world: World) -> None:
     world.cloudflare.go("capture_1")
     world.cloudflare.deaf.add("capture_1")
     world.clock.advance(hours=24, minutes=10)
@@ -279,7 +279,7 @@ def test_a_recording_that_runs_longer_than_cloudflare_can_record_gives_its_room_
     world.assert_sound()
 
 
-def test_a_file_that_was_delivered_without_cloudflare_ever_saying_so_is_found_at_the_deadline() -> None:
+def test_an_unannounced_delivery_is_found_at_the_deadline() -> None:
     world = World(delivers=True)
     recording = world.start()
     world.cloudflare.go("capture_1")
@@ -292,7 +292,7 @@ def test_a_file_that_was_delivered_without_cloudflare_ever_saying_so_is_found_at
     world.assert_sound()
 
 
-def test_news_that_somebody_else_stored_first_is_dropped(world: World) -> None:
+def test_a_change_that_another_call_stored_first_is_dropped(world: World) -> None:
     stale = stored(world)
     world.stop()
     assert world.reconcile()(None, stale, world.cloudflare.get("capture_1")) is None
@@ -300,7 +300,7 @@ def test_news_that_somebody_else_stored_first_is_dropped(world: World) -> None:
     world.assert_sound()
 
 
-def test_many_looks_at_the_same_moment_change_it_once(world: World) -> None:
+def test_concurrent_comparisons_change_a_recording_once(world: World) -> None:
     provider_recording, recording = world.cloudflare.end("capture_1"), stored(world)
     outcomes: list[Recording | None] = []
     barrier = threading.Barrier(16)
@@ -332,7 +332,7 @@ SCENES: dict[str, Callable[[World], ProviderRecording]] = {
 @pytest.mark.parametrize("known", [False, True], ids=["unknown", "known"])
 @pytest.mark.parametrize("scene", SCENES)
 @pytest.mark.parametrize("error", [Killed(), ProviderTimeout()], ids=["dies", "time-out"])
-def test_a_look_that_dies_anywhere_is_made_good_by_the_next(scene: str, known: bool, error: BaseException) -> None:
+def test_the_next_comparison_completes_one_that_died_at_any_call(scene: str, known: bool, error: BaseException) -> None:
     for n in range(7):
         for after in (False, True):
             world = World()

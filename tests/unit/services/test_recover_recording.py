@@ -34,7 +34,7 @@ def stored(world: World) -> Recording:
     return recording
 
 
-def test_a_new_attempt_is_stored_and_its_run_replaces_the_old_one(world: World) -> None:
+def test_a_new_attempt_is_stored_and_its_execution_replaces_the_old_one(world: World) -> None:
     before = stored(world)
     world.trap = Trap(99)
     after = world.recover(before)
@@ -46,7 +46,7 @@ def test_a_new_attempt_is_stored_and_its_run_replaces_the_old_one(world: World) 
     world.assert_sound()
 
 
-def test_a_stalled_recording_waits_anew(world: World) -> None:
+def test_a_recovered_recording_is_no_longer_stalled(world: World) -> None:
     world.cloudflare.captured["capture_1"] = replace(
         world.cloudflare.get("capture_1"), status=world.cloudflare.end("capture_1").status
     )
@@ -59,7 +59,7 @@ def test_a_stalled_recording_waits_anew(world: World) -> None:
     assert world.process(after) == "stalled"
 
 
-def test_calls_that_come_together_are_one_attempt(world: World) -> None:
+def test_calls_within_seconds_are_one_attempt(world: World) -> None:
     first = world.recover(stored(world))
     world.clock.advance(seconds=SAME_CALL.total_seconds() - 1)
     assert world.recover(first) == first
@@ -68,7 +68,7 @@ def test_calls_that_come_together_are_one_attempt(world: World) -> None:
 
 
 @pytest.mark.parametrize("status", [status for status in Status if status is not Status.PROCESSING])
-def test_only_what_is_in_processing_is_recovered(status: Status) -> None:
+def test_only_a_recording_in_processing_is_recovered(status: Status) -> None:
     world = World()
     recording = a_recording(status=status)
     world.recordings.add(recording, lease_nonce=None)
@@ -78,7 +78,7 @@ def test_only_what_is_in_processing_is_recovered(status: Status) -> None:
     assert world.runs.started == {}
 
 
-def test_what_is_unknown_foreign_or_deleted_is_not_found(world: World) -> None:
+def test_an_unknown_foreign_or_deleted_recording_is_not_found(world: World) -> None:
     recording = stored(world)
     world.delete(recording)
     for one in (recording, replace(recording, id="rec_x"), replace(recording, tenant_id="tenant_2")):
@@ -86,7 +86,7 @@ def test_what_is_unknown_foreign_or_deleted_is_not_found(world: World) -> None:
             world.recover(one)
 
 
-def test_thirty_two_calls_at_the_same_moment_make_one_attempt(world: World) -> None:
+def test_concurrent_calls_make_one_attempt(world: World) -> None:
     outcomes: list[object] = []
     barrier = threading.Barrier(32)
     recording = stored(world)
@@ -107,7 +107,7 @@ def test_thirty_two_calls_at_the_same_moment_make_one_attempt(world: World) -> N
     assert not world.runs.is_running(recording)
 
 
-def test_the_old_runs_tasks_change_nothing(world: World) -> None:
+def test_the_tasks_of_the_old_execution_change_nothing(world: World) -> None:
     old = stored(world)
     replaced = Attempt(tenant_id="tenant_1", recording_id=old.id, attempt=1)
     after = world.recover(old)
@@ -127,7 +127,7 @@ def test_the_old_runs_tasks_change_nothing(world: World) -> None:
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("n", range(3))
-def test_a_call_that_dies_is_made_good_by_the_same_call(world: World, n: int, after: bool) -> None:
+def test_the_same_call_completes_one_that_died(world: World, n: int, after: bool) -> None:
     world.trap = Trap(n, Killed(), after=after)
     with pytest.raises(Killed):
         world.recover(stored(world))
@@ -140,7 +140,7 @@ def test_a_call_that_dies_is_made_good_by_the_same_call(world: World, n: int, af
     world.assert_sound()
 
 
-def test_a_call_that_died_before_its_run_is_made_good_by_the_sync(world: World) -> None:
+def test_the_sync_starts_the_execution_of_a_call_that_died(world: World) -> None:
     world.trap = Trap(2, Killed())
     with pytest.raises(Killed):
         world.recover(stored(world))
@@ -152,7 +152,7 @@ def test_a_call_that_died_before_its_run_is_made_good_by_the_sync(world: World) 
     assert world.process(recovered) == "ready"
 
 
-def test_a_change_in_between_is_read_again_and_endless_ones_are_told(world: World) -> None:
+def test_a_concurrent_change_is_read_again_and_endless_ones_raise_an_error(world: World) -> None:
     world.trap = Trap(1, ConcurrentUpdate())
     assert world.recover(stored(world)).attempt == 2
     world.clock.advance(seconds=11)
@@ -166,7 +166,7 @@ def test_a_change_in_between_is_read_again_and_endless_ones_are_told(world: Worl
     assert stored(world).attempt == 2
 
 
-def test_a_file_that_came_meanwhile_is_not_fetched_again(world: World) -> None:
+def test_a_file_that_was_stored_meanwhile_is_not_fetched_again(world: World) -> None:
     recording = stored(world)
     assert world.process(recording) == "ready"
     with pytest.raises(RecordingNotRecoverable):

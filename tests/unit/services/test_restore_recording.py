@@ -244,7 +244,7 @@ def test_what_is_missing_unknown_foreign_or_deleted_is_not_restored(world: World
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("n", range(7))
-def test_a_call_that_dies_is_made_good_by_the_same_call(world: World, n: int, after: bool) -> None:
+def test_the_same_call_completes_one_that_died(world: World, n: int, after: bool) -> None:
     world.trap = Trap(n, Killed(), after=after)
     with pytest.raises(Killed):
         world.restore(stored(world), tier="bulk")

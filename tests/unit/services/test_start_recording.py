@@ -37,7 +37,7 @@ def world() -> World:
     return World()
 
 
-def test_a_start_gives_a_recording_that_holds_the_room(world: World) -> None:
+def test_a_start_returns_a_recording_that_locks_the_room(world: World) -> None:
     recording = world.start()
     (provider_recording,) = world.cloudflare.running()
     assert (recording.status, recording.origin, recording.cloudflare_recording_id) == (
@@ -52,7 +52,7 @@ def test_a_start_gives_a_recording_that_holds_the_room(world: World) -> None:
     world.assert_sound()
 
 
-def test_an_unknown_room_is_never_told_to_cloudflare(world: World) -> None:
+def test_a_start_of_an_unknown_room_makes_no_call_to_cloudflare(world: World) -> None:
     world.rooms.remove(world.room())
     world.trap = Trap(99, only="provider")
     with pytest.raises(RoomNotFound):
@@ -69,7 +69,7 @@ def test_a_second_start_is_refused_and_names_the_first(world: World) -> None:
     assert world.room().active_recording_id == first.id
 
 
-def test_a_start_while_another_holds_the_lease_reaches_nobody(world: World) -> None:
+def test_a_start_during_another_start_makes_no_call_to_cloudflare(world: World) -> None:
     world.trap = Trap(1, Killed())
     with pytest.raises(Killed):
         world.start()
@@ -79,7 +79,7 @@ def test_a_start_while_another_holds_the_lease_reaches_nobody(world: World) -> N
     assert world.trap.calls == []
 
 
-def test_what_cloudflare_began_by_itself_is_taken_over_and_refuses_the_start(world: World) -> None:
+def test_an_automatic_recording_is_imported_and_refuses_the_start(world: World) -> None:
     provider_recording = world.cloudflare.begin_by_itself("meeting_1")
     world.clock.advance(seconds=10)
     with pytest.raises(RoomAlreadyRecording) as refusal:
@@ -93,7 +93,7 @@ def test_what_cloudflare_began_by_itself_is_taken_over_and_refuses_the_start(wor
     world.assert_settled()
 
 
-def test_what_cloudflare_began_by_itself_under_our_hands_refuses_the_start(world: World) -> None:
+def test_an_automatic_recording_during_a_start_refuses_it(world: World) -> None:
     start = world.cloudflare.start
 
     def too_late(meeting_id: str, **named: Any) -> object:
@@ -109,7 +109,7 @@ def test_what_cloudflare_began_by_itself_under_our_hands_refuses_the_start(world
     world.assert_settled()
 
 
-def test_a_lost_order_does_not_pass_cloudflares_own_capture_off_as_ours(world: World) -> None:
+def test_a_lost_start_does_not_claim_an_automatic_recording(world: World) -> None:
     def lost(meeting_id: str, **named: Any) -> object:
         world.cloudflare.begin_by_itself(meeting_id)
         raise ProviderTimeout
@@ -121,7 +121,7 @@ def test_a_lost_order_does_not_pass_cloudflares_own_capture_off_as_ours(world: W
     world.assert_settled()
 
 
-def test_a_failed_order_does_not_pass_off_as_ours_what_ran_before_it(world: World) -> None:
+def test_a_failed_start_does_not_claim_an_earlier_recording(world: World) -> None:
     """Another program of the same account began it: it tells no more of who asked than ours would."""
     world.cloudflare.start(world.room().meeting_id, max_seconds=None)
 
@@ -145,7 +145,7 @@ def test_a_room_can_be_recorded_again_and_again(world: World) -> None:
     world.assert_settled()
 
 
-def test_of_many_simultaneous_starts_exactly_one_wins(world: World) -> None:
+def test_of_many_concurrent_starts_one_succeeds(world: World) -> None:
     outcomes: list[object] = []
     barrier = threading.Barrier(16)
 
@@ -177,7 +177,7 @@ def test_a_start_makes_as_many_calls_as_are_interrupted_below(world: World) -> N
 @pytest.mark.parametrize("then", NEXT)
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("n", range(CALLS))
-def test_a_start_that_dies_is_healed_by_whatever_comes_next(world: World, n: int, after: bool, then: str) -> None:
+def test_each_later_call_recovers_a_start_that_died(world: World, n: int, after: bool, then: str) -> None:
     world.trap = Trap(n, Killed(), after=after)
     with pytest.raises(Killed):
         world.start()
@@ -208,7 +208,9 @@ def test_after_a_start_that_died_the_room_can_be_recorded(world: World, n: int, 
 @pytest.mark.parametrize("then", NEXT)
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("n", range(8))
-def test_a_start_that_dies_over_a_foreign_capture_is_healed_too(world: World, n: int, after: bool, then: str) -> None:
+def test_a_start_that_dies_beside_an_automatic_recording_is_recovered(
+    world: World, n: int, after: bool, then: str
+) -> None:
     world.cloudflare.begin_by_itself("meeting_1")
     world.trap = Trap(n, Killed(), after=after)
     try:
@@ -223,7 +225,7 @@ def test_a_start_that_dies_over_a_foreign_capture_is_healed_too(world: World, n:
 
 
 @pytest.mark.parametrize("n", range(CALLS))
-def test_a_dead_start_and_a_dead_successor_are_healed(world: World, n: int) -> None:
+def test_a_dead_start_and_a_dead_successor_are_recovered(world: World, n: int) -> None:
     for second in range(CALLS + 1):
         world = World()
         world.trap = Trap(n, Killed(), after=True)
@@ -239,7 +241,7 @@ def test_a_dead_start_and_a_dead_successor_are_healed(world: World, n: int) -> N
         world.assert_settled()
 
 
-def test_a_start_that_sleeps_through_its_lease_cannot_take_the_room_of_another(world: World) -> None:
+def test_a_start_whose_lease_expired_cannot_lock_the_room(world: World) -> None:
     get = world.recordings.find_by_cloudflare_recording_id
     outcomes: list[object] = []
 
@@ -289,7 +291,7 @@ def test_a_provider_failure_leaves_nothing_half_done(
 
 
 @pytest.mark.parametrize("failure", [ProviderTimeout, ProviderError, ProviderThrottled])
-def test_an_order_whose_answer_was_lost_is_found_and_counts(world: World, failure: type[ProviderFailure]) -> None:
+def test_a_start_whose_response_was_lost_succeeds(world: World, failure: type[ProviderFailure]) -> None:
     world.trap = Trap(1, failure(), after=True, only="provider")
     recording = world.start()
     (provider_recording,) = world.cloudflare.running()
@@ -298,7 +300,7 @@ def test_an_order_whose_answer_was_lost_is_found_and_counts(world: World, failur
 
 
 @pytest.mark.parametrize("failure", FAILURES)
-def test_an_order_that_never_arrived_is_told_as_it_is(world: World, failure: type[ProviderFailure]) -> None:
+def test_a_start_that_never_arrived_raises_the_error(world: World, failure: type[ProviderFailure]) -> None:
     world.trap = Trap(1, failure(), only="provider")
     with pytest.raises(failure):
         world.start()
@@ -308,7 +310,7 @@ def test_an_order_that_never_arrived_is_told_as_it_is(world: World, failure: typ
     assert world.start().status is Status.RECORDING
 
 
-def test_what_could_not_be_stored_does_not_run_and_the_same_call_is_a_real_one(world: World) -> None:
+def test_a_recording_that_cannot_be_stored_is_stopped_and_the_call_can_be_repeated(world: World) -> None:
     world.trap = Trap(0, Throttled(), only="recordings.add")
     with pytest.raises(Throttled):
         world.start()
@@ -323,7 +325,7 @@ def test_what_could_not_be_stored_does_not_run_and_the_same_call_is_a_real_one(w
     world.assert_settled()
 
 
-def test_what_can_neither_be_stored_nor_stopped_is_found_by_the_sync(world: World) -> None:
+def test_a_recording_that_can_neither_be_stored_nor_stopped_is_imported_by_the_sync(world: World) -> None:
     world.trap = Trap(0, Throttled(), only="recordings.add")
     stop = world.cloudflare.stop
     world.cloudflare.stop = _fails_from(1, stop)  # type: ignore[assignment,method-assign]
@@ -338,14 +340,14 @@ def test_what_can_neither_be_stored_nor_stopped_is_found_by_the_sync(world: Worl
     world.assert_settled()
 
 
-def test_an_order_is_sent_once(world: World) -> None:
+def test_a_start_is_sent_once(world: World) -> None:
     world.trap = Trap(1, ProviderTimeout(), only="provider")
     with pytest.raises(ProviderTimeout):
         world.start()
     assert world.trap.calls.count("provider.start") == 1
 
 
-def test_an_answer_lost_twice_is_found_by_the_next_call(world: World) -> None:
+def test_the_next_call_finds_a_recording_whose_response_was_lost_twice(world: World) -> None:
     world.trap = Trap(1, ProviderTimeout(), after=True, only="provider")
     world.cloudflare.find_active = _fails_from(2, world.cloudflare.find_active)  # type: ignore[method-assign, assignment]
     with pytest.raises(ProviderTimeout):

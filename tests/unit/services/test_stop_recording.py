@@ -55,7 +55,7 @@ def foreign() -> World:
     return world
 
 
-def test_a_stop_ends_the_capture_frees_the_room_and_starts_the_run(world: World) -> None:
+def test_a_stop_ends_the_recording_unlocks_the_room_and_starts_the_execution(world: World) -> None:
     recording = world.stop()
     assert (recording.status, recording.stopped_at) == (Status.PROCESSING, world.clock())
     assert [change.cause for change in recording.history] == ["api_start", "api_stop"]
@@ -83,7 +83,7 @@ def test_a_room_that_is_not_recorded_cannot_be_stopped() -> None:
         World().stop()
 
 
-def test_a_capture_that_cloudflare_began_by_itself_can_be_stopped(foreign: World) -> None:
+def test_an_automatic_recording_can_be_stopped(foreign: World) -> None:
     recording = foreign.stop()
     assert (recording.origin, recording.status, recording.created_at) == ("auto", Status.PROCESSING, NOON)
     assert [change.cause for change in recording.history] == ["auto_started", "api_stop"]
@@ -91,14 +91,14 @@ def test_a_capture_that_cloudflare_began_by_itself_can_be_stopped(foreign: World
     foreign.assert_settled()
 
 
-def test_a_capture_that_had_already_ended_is_still_stopped(world: World) -> None:
+def test_a_recording_that_has_ended_at_cloudflare_is_stopped(world: World) -> None:
     world.cloudflare.upload("capture_1")
     assert world.stop().status is Status.PROCESSING
     world.settle()
     world.assert_settled()
 
 
-def test_a_capture_that_cloudflare_forgot_is_still_stopped(world: World) -> None:
+def test_a_recording_unknown_to_cloudflare_is_stopped(world: World) -> None:
     del world.cloudflare.captured["capture_1"]
     recording = world.stop()
     assert recording.status is Status.PROCESSING
@@ -106,7 +106,7 @@ def test_a_capture_that_cloudflare_forgot_is_still_stopped(world: World) -> None
     assert world.room().active_recording_id is None
 
 
-def test_an_end_that_the_webhook_stored_first_is_the_answer(world: World) -> None:
+def test_a_stop_returns_the_end_that_the_webhook_stored_first(world: World) -> None:
     stop = world.cloudflare.stop
 
     def stop_and_tell(cloudflare_recording_id: str) -> object:
@@ -121,7 +121,7 @@ def test_an_end_that_the_webhook_stored_first_is_the_answer(world: World) -> Non
     world.assert_settled()
 
 
-def test_simultaneous_stops_all_tell_of_the_same_end(world: World) -> None:
+def test_concurrent_stops_return_the_same_end(world: World) -> None:
     outcomes: list[object] = []
     barrier = threading.Barrier(8)
 
@@ -145,7 +145,7 @@ def test_simultaneous_stops_all_tell_of_the_same_end(world: World) -> None:
 
 
 @pytest.mark.parametrize("status", [Status.FAILED, Status.PROCESSING])
-def test_what_runs_on_although_its_recording_has_ended_is_stopped_too(world: World, status: Status) -> None:
+def test_a_recording_that_runs_after_its_stored_end_is_stopped(world: World, status: Status) -> None:
     """Called lost, or stopped without being heeded: else the room would be recorded, and nobody could end it."""
     recording = world.all()[0]
     failed = recording.failed(LOST, at=world.clock(), cause="capture_failed")
@@ -172,7 +172,7 @@ def test_a_stop_makes_as_many_calls_as_are_interrupted_below(world: World, forei
 @pytest.mark.parametrize("then", NEXT)
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("n", range(CALLS))
-def test_a_stop_that_dies_is_healed_by_whatever_comes_next(world: World, n: int, after: bool, then: str) -> None:
+def test_each_later_call_recovers_a_stop_that_died(world: World, n: int, after: bool, then: str) -> None:
     world.trap = Trap(n, Killed(), after=after)
     with pytest.raises(Killed):
         world.stop()
@@ -186,7 +186,9 @@ def test_a_stop_that_dies_is_healed_by_whatever_comes_next(world: World, n: int,
 @pytest.mark.parametrize("then", NEXT)
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("n", range(IMPORTING_CALLS))
-def test_a_stop_that_dies_over_a_foreign_capture_is_healed(foreign: World, n: int, after: bool, then: str) -> None:
+def test_a_stop_that_dies_beside_an_automatic_recording_is_recovered(
+    foreign: World, n: int, after: bool, then: str
+) -> None:
     foreign.trap = Trap(n, Killed(), after=after)
     with pytest.raises(Killed):
         foreign.stop()
@@ -212,7 +214,7 @@ def test_a_stop_that_died_can_be_repeated(world: World, n: int, after: bool) -> 
 
 
 @pytest.mark.parametrize(("n", "after"), [(2, True), (3, False), (3, True), (4, False), (4, True), (5, False)])
-def test_a_stop_that_is_decided_is_never_lost_whoever_dies(world: World, n: int, after: bool) -> None:
+def test_a_decided_stop_is_never_lost(world: World, n: int, after: bool) -> None:
     world.trap = Trap(n, Killed(), after=after)
     with pytest.raises(Killed):
         world.stop()
@@ -228,7 +230,7 @@ def test_a_stop_that_is_decided_is_never_lost_whoever_dies(world: World, n: int,
     assert list(world.runs.started) == [(recording.id, 1)]
 
 
-def test_what_refuses_a_stop_at_the_table_leaves_cloudflare_alone(world: World) -> None:
+def test_a_stop_that_the_table_refuses_makes_no_call_to_cloudflare(world: World) -> None:
     world.trap = Trap(0, Throttled(), only="recordings.save")
     with pytest.raises(Throttled):
         world.stop()
@@ -236,7 +238,7 @@ def test_what_refuses_a_stop_at_the_table_leaves_cloudflare_alone(world: World) 
     assert world.runs.started == {}
 
 
-def test_a_run_that_step_functions_does_not_take_is_started_by_the_sync(world: World) -> None:
+def test_an_execution_that_step_functions_refuses_is_started_by_the_sync(world: World) -> None:
     world.trap = Trap(0, Throttled(), only="executions.start")
     recording = world.stop()
     assert (recording.status, world.runs.started) == (Status.PROCESSING, {})
@@ -251,7 +253,7 @@ def test_a_run_that_step_functions_does_not_take_is_started_by_the_sync(world: W
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("failure", [ProviderTimeout, ProviderError, ProviderThrottled, ProviderRefused])
-def test_a_stop_that_cloudflare_fails_is_still_wanted_and_can_be_repeated(
+def test_a_stop_that_cloudflare_fails_stays_decided_and_can_be_repeated(
     world: World, failure: type[ProviderFailure], after: bool
 ) -> None:
     (before,) = world.all()
@@ -270,7 +272,7 @@ def test_a_stop_that_cloudflare_fails_is_still_wanted_and_can_be_repeated(
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("failure", [ProviderTimeout, ProviderError, ProviderThrottled, ProviderRefused])
 @pytest.mark.parametrize("n", range(3))
-def test_a_stop_of_a_foreign_capture_that_fails_can_be_repeated(
+def test_a_failed_stop_of_an_automatic_recording_can_be_repeated(
     foreign: World, n: int, failure: type[ProviderFailure], after: bool
 ) -> None:
     foreign.trap = Trap(n, failure(), after=after, only="provider")
@@ -283,14 +285,14 @@ def test_a_stop_of_a_foreign_capture_that_fails_can_be_repeated(
     foreign.assert_settled()
 
 
-def test_a_capture_that_vanishes_while_it_is_imported_is_told(foreign: World) -> None:
+def test_a_recording_that_disappears_during_its_import_raises_an_error(foreign: World) -> None:
     foreign.trap = Trap(1, ProviderNotFound(), only="provider")
     with pytest.raises((ProviderNotFound, NoActiveRecording)):
         foreign.stop()
     assert foreign.all() == []
 
 
-def test_a_capture_that_ends_while_it_is_imported_is_kept_and_needs_no_stop(foreign: World) -> None:
+def test_a_recording_that_ends_during_its_import_is_stored_and_not_stopped(foreign: World) -> None:
     active = foreign.cloudflare.find_active
 
     def just_before_the_end(meeting_id: str) -> object:
@@ -307,7 +309,7 @@ def test_a_capture_that_ends_while_it_is_imported_is_kept_and_needs_no_stop(fore
     foreign.assert_settled()
 
 
-def test_a_capture_in_a_paused_state_is_running_and_can_be_stopped(world: World) -> None:
+def test_a_paused_recording_can_be_stopped(world: World) -> None:
     world.cloudflare._change("capture_1", status=ProviderStatus.PAUSED)
     assert world.stop().status is Status.PROCESSING
     assert world.cloudflare.running() == []

@@ -1,4 +1,4 @@
-"""A track recording records participants, not the meeting: it takes no room, and its files are not fetched."""
+"""A track recording records participants and not the meeting: it locks no room, and its files are not fetched."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,7 +25,7 @@ def world() -> World:
 
 
 @pytest.mark.parametrize("importer", IMPORTERS)
-def test_one_that_runs_is_not_imported_and_leaves_the_room_free(world: World, importer: str) -> None:
+def test_a_running_track_recording_is_not_imported_and_locks_no_room(world: World, importer: str) -> None:
     track = world.cloudflare.record_tracks("meeting_1")
     IMPORTERS[importer](world, track.cloudflare_recording_id)
     assert world.all() == []
@@ -39,7 +39,7 @@ def test_one_that_runs_is_not_imported_and_leaves_the_room_free(world: World, im
 
 
 @pytest.mark.parametrize("importer", IMPORTERS)
-def test_one_that_has_ended_is_imported_as_failed_and_not_fetched(world: World, importer: str) -> None:
+def test_an_ended_track_recording_is_imported_as_failed(world: World, importer: str) -> None:
     track = world.cloudflare.record_tracks("meeting_1")
     world.cloudflare.upload(track.cloudflare_recording_id)
     world.cloudflare._change(track.cloudflare_recording_id, download_url=None)
@@ -52,10 +52,10 @@ def test_one_that_has_ended_is_imported_as_failed_and_not_fetched(world: World, 
 
 
 @pytest.mark.parametrize("status", [ProviderStatus.RECORDING, ProviderStatus.UPLOADED])
-def test_one_that_only_the_listing_shows_as_such_is_one_all_the_same(
+def test_a_track_recording_that_only_the_listing_shows_is_one(
     world: World, monkeypatch: pytest.MonkeyPatch, status: ProviderStatus
 ) -> None:
-    """A listing names the file; the answer of one recording may tell less."""
+    """A listing contains the name of the file. The response to one recording may not."""
     track = world.cloudflare._change(world.cloudflare.record_tracks("meeting_1").cloudflare_recording_id, status=status)
     listed = [replace(track, auto_started=None)]
     monkeypatch.setattr(world.cloudflare, "list_by_meeting", lambda meeting_id: iter(listed))
@@ -65,7 +65,7 @@ def test_one_that_only_the_listing_shows_as_such_is_one_all_the_same(
     assert world.room().active_recording_id is None
 
 
-def test_a_room_can_let_go_of_a_meeting_in_which_only_tracks_are_recorded(world: World) -> None:
+def test_a_room_can_release_a_meeting_that_only_records_tracks(world: World) -> None:
     world.cloudflare.record_tracks("meeting_1")
     world.delete_room()
     assert [one.cloudflare_recording_id for one in world.cloudflare.running()] == ["capture_1"]

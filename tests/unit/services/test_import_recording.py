@@ -1,4 +1,4 @@
-"""A recording of ours for what Cloudflare already has: once, and as Cloudflare tells it."""
+"""The import of a recording that Cloudflare already has."""
 
 from datetime import timedelta
 from typing import Any
@@ -25,7 +25,7 @@ def imported(world: World, *, nonce: str | None = None, **provider_recording: An
     return make(RecordingOwner.of(world.room()), a_capture(**provider_recording), nonce=nonce)
 
 
-def test_a_running_capture_is_a_recording_that_holds_the_room(world: World) -> None:
+def test_a_running_recording_is_imported_and_locks_the_room(world: World) -> None:
     recording = imported(world)
     assert recording.status is Status.RECORDING
     assert (recording.room_id, recording.room_name, recording.tenant_id) == ("room_1", "Room one", "tenant_1")
@@ -34,12 +34,12 @@ def test_a_running_capture_is_a_recording_that_holds_the_room(world: World) -> N
 
 
 @pytest.mark.parametrize("status", [ProviderStatus.INVOKED, ProviderStatus.RECORDING, ProviderStatus.PAUSED])
-def test_whatever_runs_is_recording(world: World, status: ProviderStatus) -> None:
+def test_every_running_status_is_imported_as_recording(world: World, status: ProviderStatus) -> None:
     assert imported(world, status=status).status is Status.RECORDING
 
 
 @pytest.mark.parametrize("status", [ProviderStatus.UPLOADING, ProviderStatus.UPLOADED, ProviderStatus.ERRORED])
-def test_whatever_is_over_is_processing_and_leaves_the_room_free(world: World, status: ProviderStatus) -> None:
+def test_every_ended_status_is_imported_as_processing_and_locks_no_room(world: World, status: ProviderStatus) -> None:
     recording = imported(world, status=status, stopped_at=NOON + timedelta(minutes=3))
     assert (recording.status, recording.stopped_at) == (Status.PROCESSING, NOON + timedelta(minutes=3))
     assert [change.status for change in recording.history] == [Status.RECORDING, Status.PROCESSING]
@@ -51,31 +51,31 @@ def test_whatever_is_over_is_processing_and_leaves_the_room_free(world: World, s
     ("facts", "delivered"),
     [
         ({"delivery_key": "delivered/a.mp4", "file_name": "b.mp4"}, "delivered/a.mp4"),
-        # The answer to the start was lost: the file goes where the start asked for it.
+        # The response to the start was lost. Cloudflare delivers the file where the start asked for it.
         ({"file_name": "b.mp4"}, "delivered/tenant_1/room_1/b.mp4"),
         ({"file_name": "b.mp4", "auto_started": True}, None),
         ({"file_name": None}, None),
         ({"file_name": "../b.mp4"}, None),
     ],
 )
-def test_where_its_file_is_delivered_is_known_also_when_the_answer_that_told_it_was_lost(
+def test_the_delivery_key_is_known_after_a_lost_start_response(
     world: World, facts: dict[str, Any], delivered: str | None
 ) -> None:
     assert imported(world, **facts).delivery_key == delivered
 
 
-def test_it_began_when_cloudflare_began_it(world: World) -> None:
+def test_an_imported_recording_begins_when_cloudflare_began(world: World) -> None:
     world.clock.advance(days=3)
     recording = imported(world, invoked_at=NOON, started_at=NOON + timedelta(seconds=4))
     assert recording.created_at == recording.started_at == NOON + timedelta(seconds=4)
     assert recording.id < world.new_id(NOON + timedelta(seconds=5))
 
 
-def test_one_that_never_started_began_when_it_was_ordered(world: World) -> None:
+def test_a_recording_that_never_started_begins_when_it_was_invoked(world: World) -> None:
     assert imported(world, invoked_at=NOON, started_at=None).created_at == NOON
 
 
-def test_an_end_that_is_not_told_is_its_beginning(world: World) -> None:
+def test_a_missing_end_is_the_beginning(world: World) -> None:
     assert imported(world, status=ProviderStatus.ERRORED, stopped_at=None).stopped_at == NOON
 
 
@@ -83,12 +83,14 @@ def test_an_end_that_is_not_told_is_its_beginning(world: World) -> None:
     ("auto", "origin", "cause"),
     [(True, "auto", "auto_started"), (False, "api", "api_start"), (None, "api", "api_start")],
 )
-def test_its_origin_and_cause_are_told(world: World, auto: bool | None, origin: str, cause: str) -> None:
+def test_origin_and_cause_say_whether_it_started_automatically(
+    world: World, auto: bool | None, origin: str, cause: str
+) -> None:
     recording = imported(world, auto_started=auto)
     assert (recording.origin, recording.history[0].cause) == (origin, cause)
 
 
-def test_a_known_capture_is_given_as_it_is(world: World) -> None:
+def test_a_known_recording_is_returned_unchanged(world: World) -> None:
     first = imported(world)
     stopped = first.stopped(at=NOON, cause="x")
     world.recordings.save(first, stopped)
@@ -96,7 +98,7 @@ def test_a_known_capture_is_given_as_it_is(world: World) -> None:
     assert world.all() == [stopped]
 
 
-def test_one_that_became_known_meanwhile_is_given(world: World) -> None:
+def test_a_recording_that_was_imported_meanwhile_is_returned(world: World) -> None:
     look, provider_recording = world.recordings.find_by_cloudflare_recording_id, a_recording(id="rec_theirs")
     looks: list[Recording | None] = []
 
@@ -113,7 +115,7 @@ def test_one_that_became_known_meanwhile_is_given(world: World) -> None:
     assert world.all() == [provider_recording]
 
 
-def test_an_id_that_is_taken_is_not_taken_for_a_known_capture(world: World) -> None:
+def test_a_used_recording_id_is_not_taken_for_an_imported_recording(world: World) -> None:
     taken = a_recording(id="rec_same", cloudflare_recording_id="another", status=Status.PROCESSING)
     world.recordings.add(taken, lease_nonce=None)
     make = ImportRecording(recordings=world.recordings, new_id=lambda at: "rec_same")
@@ -122,7 +124,7 @@ def test_an_id_that_is_taken_is_not_taken_for_a_known_capture(world: World) -> N
     assert world.all() == [taken]
 
 
-def test_a_room_that_is_held_refuses_what_runs_and_takes_what_is_over(world: World) -> None:
+def test_a_locked_room_refuses_running_recordings_and_accepts_ended_ones(world: World) -> None:
     imported(world)
     with pytest.raises(RoomAlreadyRecording):
         imported(world, cloudflare_recording_id="capture_2")
@@ -131,7 +133,7 @@ def test_a_room_that_is_held_refuses_what_runs_and_takes_what_is_over(world: Wor
     )
 
 
-def test_a_lease_lets_in_only_its_holder(world: World) -> None:
+def test_a_leased_room_accepts_only_the_holder_of_the_lease(world: World) -> None:
     now = world.clock()
     world.rooms.acquire_lock("tenant_1", "room_1", nonce="ours", now=now, until=now + timedelta(seconds=60))
     for nonce in ("theirs", None):

@@ -169,7 +169,7 @@ def every_case() -> Iterator[tuple[str, tuple[ProviderStatus, str] | None, timed
     return product(OURS, THEIRS, AGES, (False, True), (False, True), (False, True))
 
 
-def test_every_verdict_is_the_one_in_the_table() -> None:
+def test_every_decision_is_the_one_in_the_table() -> None:
     seen = 0
     told_apart = [*product(SESSIONS, NEWER, [None]), *product([None], [DAY], MISSING[1:])]
     for (status, told, age, delivered, alive, stalled), (session, newer, missing) in product(every_case(), told_apart):
@@ -188,7 +188,7 @@ def test_every_verdict_is_the_one_in_the_table() -> None:
 INTO = {Action.END: Status.PROCESSING, Action.FAIL: Status.FAILED}
 
 
-def test_no_verdict_goes_backwards_or_where_the_lifecycle_does_not_lead() -> None:
+def test_no_decision_leads_back_or_outside_the_lifecycle() -> None:
     for status, told, age, delivered, alive, stalled in every_case():
         recording = ours_of(status, age, stalled=stalled, delivered=delivered)
         verdict = reconcile(recording, theirs_of(told), delivered=delivered, now=NOON, is_running=alive)
@@ -214,20 +214,20 @@ def test_no_verdict_goes_backwards_or_where_the_lifecycle_does_not_lead() -> Non
         (ProviderStatus.ERRORED, Decision(Action.IMPORT, TRACKS)),
     ],
 )
-def test_an_unknown_track_recording_takes_no_room_and_is_imported_as_failed(
+def test_an_unknown_track_recording_locks_no_room_and_is_imported_as_failed(
     status: ProviderStatus, wanted: Decision
 ) -> None:
     assert reconcile(None, a_capture(status=status, tracks=True), now=NOON) == wanted
 
 
 @pytest.mark.parametrize("status", [Status.READY, Status.ARCHIVED])
-def test_what_is_over_is_left_alone_whatever_cloudflare_says(status: Status) -> None:
+def test_a_final_recording_never_changes(status: Status) -> None:
     for told, age, alive, stalled in product(THEIRS, AGES, (False, True), (False, True)):
         recording = ours_of(status, age, stalled=stalled, delivered=False)
         assert reconcile(recording, theirs_of(told), now=NOON, is_running=alive) == Decision(Action.NOTHING)
 
 
-def test_a_file_that_is_there_is_never_given_up() -> None:
+def test_a_recording_with_a_file_never_fails() -> None:
     for status, told, age, delivered, alive in product(
         ("recording", "processing"), THEIRS, AGES, (False, True), (False, True)
     ):
@@ -238,7 +238,7 @@ def test_a_file_that_is_there_is_never_given_up() -> None:
             assert verdict.action in {Action.END, Action.RUN, Action.RESTART}, (status, told, age, delivered)
 
 
-def test_a_recording_that_cloudflare_ended_by_itself_is_waited_for_from_its_end_as_it_was_told() -> None:
+def test_the_upload_deadline_counts_from_the_end_that_cloudflare_reports() -> None:
     def act(stopped_at: datetime) -> Action:
         recording = a_recording(
             status=Status.PROCESSING, created_at=NOON - 8 * DAY, stopped_at=stopped_at, missing_since=CONFIRMED
@@ -261,7 +261,7 @@ def test_a_recording_that_cloudflare_ended_by_itself_is_waited_for_from_its_end_
     ],
 )
 @pytest.mark.parametrize("status", [ProviderStatus.INVOKED, ProviderStatus.RECORDING, ProviderStatus.PAUSED])
-def test_what_was_given_up_and_runs_is_stopped_unless_that_refutes_the_failure(
+def test_a_failed_recording_that_runs_is_stopped_unless_it_disproves_the_failure(
     failure: Failure | None, act: Action, status: ProviderStatus
 ) -> None:
     recording = a_recording(status=Status.FAILED, failure=failure, created_at=NOON - DAY)
@@ -270,7 +270,7 @@ def test_what_was_given_up_and_runs_is_stopped_unless_that_refutes_the_failure(
 
 @pytest.mark.parametrize("url", ["no file", "expired"])
 @pytest.mark.parametrize(("age", "failure"), [(7 * DAY, None), (7 * DAY + SECOND, EXPIRED)])
-def test_a_file_that_cloudflare_may_still_have_is_not_given_up_when_it_is_imported(
+def test_an_import_does_not_fail_while_cloudflare_may_have_the_file(
     url: str, age: timedelta, failure: Failure | None
 ) -> None:
     named, until = URLS[url]
@@ -285,20 +285,20 @@ def test_a_file_that_cloudflare_may_still_have_is_not_given_up_when_it_is_import
 
 
 @pytest.mark.parametrize("status", [Status.RECORDING, Status.PROCESSING])
-def test_no_young_recording_is_given_up_for_want_of_an_answer(status: Status) -> None:
+def test_no_young_recording_fails_for_a_missing_response(status: Status) -> None:
     # Noted long ago, as it may be after an import: the recording itself must be old enough, too.
     for age, act in ((10 * MINUTE - SECOND, Action.NOTHING), (10 * MINUTE, Action.FAIL)):
         recording = a_recording(status=status, created_at=NOON - age, missing_since=NOON - DAY)
         assert reconcile(recording, None, now=NOON).action is act
 
 
-def test_the_times_of_a_second_look_can_be_others() -> None:
+def test_the_interval_of_the_second_response_is_configurable() -> None:
     recording = a_recording(status=Status.PROCESSING, created_at=NOON - 5 * SECOND, missing_since=NOON - 5 * SECOND)
     assert reconcile(recording, None, now=NOON, deadlines=Deadlines(second_look=5 * SECOND)).action is Action.FAIL
     assert reconcile(recording, None, now=NOON, deadlines=Deadlines(second_look=6 * SECOND)).action is Action.NOTHING
 
 
-def test_good_news_takes_bad_news_back() -> None:
+def test_a_positive_response_resets_a_negative_one() -> None:
     recording = a_recording(status=Status.RECORDING, created_at=NOON - DAY / 2, missing_since=NOON - SECOND)
     assert reconcile(recording, a_capture(status=ProviderStatus.RECORDING), now=NOON) == Decision(Action.NOTHING)
     recording = a_recording(status=Status.PROCESSING, created_at=NOON - DAY / 2, missing_since=NOON - DAY / 4)

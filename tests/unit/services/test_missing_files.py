@@ -1,4 +1,4 @@
-"""Bad news of Cloudflare settles nothing by itself, whoever hears it; a second look long enough after it does."""
+"""One response without a file proves nothing. A second one, long enough after it, does."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,7 +25,7 @@ from tests.unit.services.world import World
 
 @pytest.fixture
 def world() -> World:
-    """A room that has been recording for two seconds."""
+    """Return a world whose room has been recording for two seconds."""
     world = World()
     world.start()
     world.clock.advance(seconds=2)
@@ -41,7 +41,7 @@ def looking_again(world: World) -> None:
 
 
 def never_listed(world: World, monkeypatch: pytest.MonkeyPatch, get: Callable[[str], ProviderRecording]) -> None:
-    """Cloudflare lists nothing, and answers as `get` does when it is asked for one recording."""
+    """Make Cloudflare list nothing, and respond to requests for one recording with `get`."""
     monkeypatch.setattr(world.cloudflare, "list_by_meeting", lambda meeting_id: iter([]))
     monkeypatch.setattr(world.cloudflare, "list_page", lambda number: ([], False))
     monkeypatch.setattr(world.cloudflare, "get", get)
@@ -51,7 +51,7 @@ def unknown(cloudflare_recording_id: str) -> ProviderRecording:
     raise ProviderNotFound
 
 
-# Everything that may hear the news.
+# Everything that compares a recording with Cloudflare.
 HEARERS: dict[str, Callable[[World], object]] = {
     "room sync": lambda world: world.sync_recordings(),
     "scheduled sync": lambda world: world.sync(),
@@ -60,7 +60,7 @@ HEARERS: dict[str, Callable[[World], object]] = {
 
 
 @pytest.mark.parametrize("hearer", HEARERS)
-def test_one_answer_that_it_is_unknown_ends_no_recording_and_stops_no_capture(
+def test_one_not_found_response_fails_and_stops_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch, hearer: str
 ) -> None:
     world.cloudflare.go("capture_1")
@@ -80,7 +80,7 @@ def test_one_answer_that_it_is_unknown_ends_no_recording_and_stops_no_capture(
 
 
 @pytest.mark.parametrize("hearer", ["room sync", "scheduled sync"])
-def test_a_second_answer_long_after_the_first_settles_it(
+def test_a_second_response_long_after_the_first_settles_it(
     world: World, monkeypatch: pytest.MonkeyPatch, hearer: str
 ) -> None:
     never_listed(world, monkeypatch, unknown)
@@ -93,7 +93,7 @@ def test_a_second_answer_long_after_the_first_settles_it(
     world.assert_sound()
 
 
-def test_an_answer_in_between_takes_the_bad_news_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_positive_response_in_between_resets_the_first_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as lagging:
         never_listed(world, lagging, unknown)
         world.sync()
@@ -106,7 +106,7 @@ def test_an_answer_in_between_takes_the_bad_news_back(world: World, monkeypatch:
     assert stored(world).status is Status.RECORDING
 
 
-def test_a_listing_that_shows_it_again_has_it_looked_at(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_listing_that_contains_it_again_creates_an_item(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as lagging:
         never_listed(world, lagging, unknown)
         world.sync()
@@ -115,7 +115,7 @@ def test_a_listing_that_shows_it_again_has_it_looked_at(world: World, monkeypatc
     assert world.scan().batches == []
 
 
-def test_a_change_of_the_recording_begins_the_doubt_anew(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_change_of_the_recording_resets_missing_since(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     never_listed(world, monkeypatch, unknown)
     world.sync()
     world.clock.advance(minutes=9)
@@ -129,7 +129,7 @@ def test_a_change_of_the_recording_begins_the_doubt_anew(world: World, monkeypat
     assert stored(world).failure == LOST
 
 
-def test_what_a_slow_look_saw_does_not_count_for_what_the_recording_is_by_now(world: World) -> None:
+def test_a_response_to_an_outdated_record_is_not_stored(world: World) -> None:
     before = stored(world)
     world.stop()
     after = stored(world)
@@ -152,7 +152,7 @@ def uploaded_without_url(world: World) -> Recording:
 
 
 @pytest.mark.parametrize("hearer", [*HEARERS, "executions"])
-def test_a_url_that_comes_late_is_waited_for(world: World, hearer: str) -> None:
+def test_processing_waits_for_a_late_url(world: World, hearer: str) -> None:
     recording = uploaded_without_url(world)
     hear = HEARERS.get(hearer) or (lambda world: world.process(recording))
     for _ in range(3):
@@ -164,7 +164,7 @@ def test_a_url_that_comes_late_is_waited_for(world: World, hearer: str) -> None:
 
 
 @pytest.mark.parametrize("hearer", [*HEARERS, "executions"])
-def test_a_url_that_never_comes_is_given_up(world: World, hearer: str) -> None:
+def test_a_recording_whose_url_never_comes_fails(world: World, hearer: str) -> None:
     recording = uploaded_without_url(world)
     hear = HEARERS.get(hearer) or (lambda world: world.process(recording))
     hear(world)
@@ -176,7 +176,7 @@ def test_a_url_that_never_comes_is_given_up(world: World, hearer: str) -> None:
     world.assert_sound()
 
 
-def test_a_webhook_and_the_workflow_confirm_each_other(world: World) -> None:
+def test_the_webhook_and_the_workflow_confirm_each_other(world: World) -> None:
     recording = uploaded_without_url(world)
     world.webhook("capture_1")
     assert stored(world).missing_since == world.clock()
@@ -185,7 +185,7 @@ def test_a_webhook_and_the_workflow_confirm_each_other(world: World) -> None:
     assert stored(world).failure == EXPIRED
 
 
-def test_an_end_that_is_told_without_a_url_is_an_end(world: World) -> None:
+def test_an_end_without_a_url_is_an_end(world: World) -> None:
     world.cloudflare.upload("capture_1")
     told(world, download_url=None)
     world.sync_recordings()
@@ -194,11 +194,11 @@ def test_an_end_that_is_told_without_a_url_is_an_end(world: World) -> None:
 
 
 @pytest.mark.parametrize("back_to", [ProviderStatus.RECORDING, ProviderStatus.INVOKED, ProviderStatus.PAUSED])
-def test_answers_that_come_in_another_order_change_nothing(world: World, back_to: ProviderStatus) -> None:
+def test_responses_out_of_order_change_nothing(world: World, back_to: ProviderStatus) -> None:
     recording = world.stop()
     world.cloudflare.upload("capture_1")
     whole = world.cloudflare.get("capture_1")
-    # Long after its upload one answer is of before its beginning.
+    # Long after the upload a response is from before its beginning.
     world.clock.advance(hours=1)
     told(world, status=back_to, download_url=None, stopped_at=None)
     world.reconcile()(None, stored(world), world.cloudflare.get("capture_1"))
@@ -208,7 +208,7 @@ def test_answers_that_come_in_another_order_change_nothing(world: World, back_to
     assert world.process(replace(recording, attempt=stored(world).attempt)) == "ready"
 
 
-def test_our_own_bucket_is_looked_into_before_it_is_doubted() -> None:
+def test_our_bucket_is_checked_before_missing_since_is_stored() -> None:
     world = World(delivers=True)
     world.start()
     world.stop()
@@ -223,14 +223,14 @@ def test_our_own_bucket_is_looked_into_before_it_is_doubted() -> None:
 # ---------------------------------------------------------------- what is final at once
 
 
-def test_what_cloudflare_calls_errored_is_final_at_once(world: World) -> None:
+def test_an_errored_recording_without_a_file_fails_at_once(world: World) -> None:
     world.cloudflare.lose("capture_1")
     (failed,) = world.sync_recordings()
     assert (failed.status, failed.failure) == (Status.FAILED, LOST)
 
 
 @pytest.mark.parametrize("hearer", [*HEARERS, "executions"])
-def test_separate_tracks_are_told_as_that_and_not_fetched(world: World, hearer: str) -> None:
+def test_separate_tracks_fail_with_their_own_code(world: World, hearer: str) -> None:
     recording = world.stop()
     world.cloudflare.upload("capture_1")
     told(world, download_url=None, tracks=True)
@@ -262,7 +262,7 @@ def locate(world: World) -> str:
         ({}, ProviderRecordingFailed),
     ],
 )
-def test_a_copy_waits_for_a_url_until_it_is_settled_that_there_is_none(
+def test_a_copy_waits_for_a_url_until_a_second_response_denies_it(
     world: World, changes: dict[str, Any], error: type[Exception]
 ) -> None:
     world.stop()
@@ -278,7 +278,7 @@ def test_a_copy_waits_for_a_url_until_it_is_settled_that_there_is_none(
         locate(world)
 
 
-def test_a_url_that_is_found_takes_the_bad_news_back(world: World) -> None:
+def test_a_url_resets_missing_since(world: World) -> None:
     uploaded_without_url(world)
     with pytest.raises(SourceUnavailable):
         locate(world)
@@ -288,7 +288,7 @@ def test_a_url_that_is_found_takes_the_bad_news_back(world: World) -> None:
     assert stored(world).missing_since is None
 
 
-def test_the_second_of_two_looks_takes_back_what_the_first_noted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_later_response_resets_what_an_earlier_one_stored(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     recording = world.stop()
     answers = [unknown, world.cloudflare.get]
     monkeypatch.setattr(
@@ -298,7 +298,7 @@ def test_the_second_of_two_looks_takes_back_what_the_first_noted(world: World, m
     assert (answers, stored(world).missing_since) == ([], None)
 
 
-def test_a_failure_is_not_stored_when_the_news_has_been_better_since(world: World) -> None:
+def test_a_failure_is_not_stored_after_a_better_response(world: World) -> None:
     recording = uploaded_without_url(world)
     world.check(recording)
     looking_again(world)
@@ -309,11 +309,11 @@ def test_a_failure_is_not_stored_when_the_news_has_been_better_since(world: Worl
     attempt = Attempt(tenant_id="tenant_1", recording_id=recording.id, attempt=1)
     mark = MarkFailed(**world.ports("recordings"))
     assert mark(attempt, EXPIRED) is Status.PROCESSING
-    # What does not rest on Cloudflare's word is stored.
+    # A change that does not depend on Cloudflare's response is stored.
     assert mark(attempt, replace(EXPIRED, code="file_invalid")) is Status.FAILED
 
 
-def test_a_listing_and_an_answer_that_disagree_import_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_listing_and_a_response_that_disagree_import_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.cloudflare.end("capture_1")
     world.sync()
     world.cloudflare.begin_by_itself("meeting_1")
@@ -325,7 +325,7 @@ def test_a_listing_and_an_answer_that_disagree_import_nothing(world: World, monk
     assert [one.cloudflare_recording_id for one in world.sync_recordings()] == ["capture_2"]
 
 
-def test_what_is_imported_is_what_the_last_answer_says(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_import_uses_the_last_response(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.cloudflare.end("capture_1")
     world.sync()
     world.cloudflare.begin_by_itself("meeting_1")

@@ -1,4 +1,4 @@
-"""A room's sync: what Cloudflare has and we have not comes in, once."""
+"""The sync of a room imports what is missing, once."""
 
 import threading
 from dataclasses import replace
@@ -25,7 +25,7 @@ def world() -> World:
 
 
 def a_past(world: World, number: int = 3) -> None:
-    """Captures that Cloudflare made by itself while nobody listened: uploaded, lost, and one that still uploads."""
+    """Add automatic recordings without webhooks: uploaded, lost, and one that still uploads."""
     for n in range(number):
         provider_recording = world.cloudflare.begin_by_itself("meeting_1")
         world.clock.advance(minutes=1)
@@ -37,7 +37,7 @@ def a_past(world: World, number: int = 3) -> None:
             world.cloudflare.lose(provider_recording.cloudflare_recording_id)
 
 
-def test_everything_comes_in_once_and_a_second_sync_writes_nothing(world: World) -> None:
+def test_every_recording_is_imported_once_and_a_second_sync_writes_nothing(world: World) -> None:
     a_past(world)
     world.cloudflare.begin_by_itself("meeting_1")
     world.cloudflare.begin_by_itself("meeting_2")
@@ -61,7 +61,7 @@ def test_an_unknown_room_is_not_synced(world: World) -> None:
             world.sync_recordings(room, tenant)
 
 
-def test_a_change_is_told_as_an_import_is(world: World) -> None:
+def test_the_response_has_changed_and_imported_recordings(world: World) -> None:
     recording = world.start()
     world.clock.advance(minutes=1)
     world.cloudflare.end("capture_1")
@@ -70,7 +70,7 @@ def test_a_change_is_told_as_an_import_is(world: World) -> None:
     assert world.room().active_recording_id is None
 
 
-def test_what_holds_the_room_and_is_not_listed_is_asked_for(world: World) -> None:
+def test_an_unlisted_recording_that_locks_the_room_is_requested(world: World) -> None:
     world.start()
     world.cloudflare.captured["capture_1"] = world.cloudflare.get("capture_1")
     listing = world.cloudflare.list_by_meeting
@@ -84,7 +84,7 @@ def test_what_holds_the_room_and_is_not_listed_is_asked_for(world: World) -> Non
     assert world.sync_recordings() == []
 
 
-def test_what_holds_the_room_and_cloudflare_forgot_fails(world: World) -> None:
+def test_a_recording_that_locks_the_room_and_is_unknown_to_cloudflare_fails(world: World) -> None:
     world.start()
     world.cloudflare.forget("capture_1")
     assert world.sync_recordings() == []
@@ -95,7 +95,7 @@ def test_what_holds_the_room_and_cloudflare_forgot_fails(world: World) -> None:
     world.assert_sound()
 
 
-def test_a_running_capture_beside_a_start_is_left_to_a_later_sync(world: World) -> None:
+def test_a_running_recording_beside_a_start_is_left_to_a_later_sync(world: World) -> None:
     a_past(world, 1)
     world.cloudflare.begin_by_itself("meeting_1")
     now = world.clock()
@@ -106,7 +106,7 @@ def test_a_running_capture_beside_a_start_is_left_to_a_later_sync(world: World) 
     world.assert_sound()
 
 
-def test_deleted_ones_follow_unseen_and_purged_ones_do_not_come_back(world: World) -> None:
+def test_deleted_recordings_are_synced_silently_and_purged_ones_do_not_come_back(world: World) -> None:
     a_past(world, 3)
     one, _, three = world.sync_recordings()
     world.delete(one)
@@ -119,8 +119,8 @@ def test_deleted_ones_follow_unseen_and_purged_ones_do_not_come_back(world: Worl
     assert len(world.all()) == 2
 
 
-def test_a_link_to_another_tenants_recording_brings_nothing(world: World) -> None:
-    """Data of earlier releases: a meeting that went from one tenant to another."""
+def test_a_link_to_another_tenants_recording_imports_nothing(world: World) -> None:
+    """Data of earlier releases may have a meeting that moved from one tenant to another."""
     a_past(world, 2)
     world.sync_recordings()
     before = world.all()
@@ -134,7 +134,7 @@ def test_a_link_to_another_tenants_recording_brings_nothing(world: World) -> Non
 
 
 @pytest.mark.parametrize("stored", [False, True])
-def test_a_sync_has_the_meeting_record_by_itself_as_its_room_says(world: World, stored: bool) -> None:
+def test_a_sync_sets_record_on_start_as_the_room_has_it(world: World, stored: bool) -> None:
     room = world.room()
     world.rooms.save(room, replace(room, record_on_start=stored, version=2))
     world.cloudflare.recording_on_start["meeting_1"] = not stored
@@ -142,7 +142,7 @@ def test_a_sync_has_the_meeting_record_by_itself_as_its_room_says(world: World, 
     assert world.cloudflare.recording_on_start["meeting_1"] is stored
 
 
-def test_what_does_not_fit_one_call_is_stored_and_the_next_goes_on(world: World) -> None:
+def test_a_sync_out_of_time_stores_its_imports_and_the_next_call_resumes(world: World) -> None:
     a_past(world, 7)
     add = world.recordings.add
 
@@ -160,11 +160,11 @@ def test_what_does_not_fit_one_call_is_stored_and_the_next_goes_on(world: World)
     world.assert_sound()
 
 
-def test_a_long_past_is_walked_with_few_calls(world: World) -> None:
+def test_a_long_list_needs_few_calls(world: World) -> None:
     a_past(world, 250)
     world.trap = Trap(9999, only="provider")
     assert len(world.sync_recordings()) == 250
-    # One walk, one for each whose listing does not tell why it began, and whether the meeting records by itself.
+    # The list, one request for each recording without `auto_started`, and the meeting's record-on-start.
     assert len(world.trap.calls) == 252
     world.trap = Trap(9999)
     assert world.sync_recordings() == []
@@ -193,7 +193,7 @@ def test_many_syncs_at_the_same_moment_import_once(world: World) -> None:
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_a_sync_that_dies_anywhere_is_finished_by_the_next(after: bool) -> None:
+def test_the_next_sync_completes_one_that_died_at_any_call(after: bool) -> None:
     n = 0
     while True:
         world = World()
@@ -216,7 +216,9 @@ def test_a_sync_that_dies_anywhere_is_finished_by_the_next(after: bool) -> None:
 
 
 @pytest.mark.parametrize("failure", [ProviderTimeout, ProviderError, ProviderThrottled])
-def test_a_failing_cloudflare_is_told_and_what_came_in_stays(world: World, failure: type[ProviderFailure]) -> None:
+def test_an_error_of_cloudflare_is_raised_and_finished_imports_stay(
+    world: World, failure: type[ProviderFailure]
+) -> None:
     a_past(world, 3)
     world.trap = Trap(2, failure(), only="provider")
     with pytest.raises(failure):

@@ -22,7 +22,7 @@ def ages(provider_recordings: list[ProviderRecording]) -> list[float]:
     return [(NOON - one.invoked_at) / HOUR for one in provider_recordings]
 
 
-def test_rows_with_odd_times_do_not_end_a_listing() -> None:
+def test_rows_with_wrong_times_do_not_end_a_listing() -> None:
     rows = listed(0, 1, 50_000, 2, *[60_000] * (OLD_ROWS_AT_END - 1), 3, 11, 4, *[12] * OLD_ROWS_AT_END, 5)
     assert ages([*started_since(rows, NOON - 10 * HOUR)]) == [0, 1, 2, 3, 4]
 
@@ -42,7 +42,7 @@ def test_rows_with_odd_times_do_not_end_a_listing() -> None:
         ([*[11] * 99, 1], False),
     ],
 )
-def test_a_page_is_the_last_one_when_its_end_is_too_old(hours: list[int], beyond: bool) -> None:
+def test_a_page_whose_end_is_too_old_is_the_last_one(hours: list[int], beyond: bool) -> None:
     assert ends_before(listed(*hours), NOON - 10 * HOUR) is beyond
 
 
@@ -50,11 +50,11 @@ def test_a_page_is_the_last_one_when_its_end_is_too_old(hours: list[int], beyond
     ("told", "believed"),
     [(None, None), (NOON - HOUR, None), (NOON, None), (NOON + HOUR, NOON + HOUR)],
 )
-def test_an_expiry_before_the_beginning_was_never_set(told: datetime | None, believed: datetime | None) -> None:
+def test_an_expiry_before_the_start_counts_as_not_set(told: datetime | None, believed: datetime | None) -> None:
     assert a_capture(invoked_at=NOON, url_expires_at=told).expires_at == believed
 
 
-def test_a_capture_has_ended_when_it_says_so_or_else_when_it_began() -> None:
+def test_without_an_end_a_recording_ended_when_it_began() -> None:
     whole = {"invoked_at": NOON, "started_at": NOON + HOUR, "stopped_at": NOON + 2 * HOUR}
     assert a_capture(**whole).ended_at == NOON + 2 * HOUR
     assert a_capture(**whole | {"stopped_at": None}).ended_at == NOON + HOUR

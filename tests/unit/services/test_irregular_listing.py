@@ -1,4 +1,4 @@
-"""Rows that cannot be read, or whose times are odd, lose nobody else's recording."""
+"""Unreadable rows and wrong times in a listing lose no other recording."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,7 +8,7 @@ import pytest
 
 from recordings.domain.lifecycle import Status
 from recordings.domain.provider_recording import ProviderRecording
-from tests.unit.services.test_sync_all import captured
+from tests.unit.services.test_scheduled_sync import captured
 from tests.unit.services.world import World
 
 
@@ -21,7 +21,7 @@ def listing(world: World, monkeypatch: pytest.MonkeyPatch, rows: Sequence[Provid
     monkeypatch.setattr(world.cloudflare, "list_page", lambda number: (rows, False))
 
 
-def test_a_row_with_an_odd_old_time_does_not_end_the_walk(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_row_with_a_wrong_old_time_does_not_end_the_list(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     captured(world, timedelta(0))
     world.sync()
     world.clock.advance(hours=3)
@@ -33,7 +33,7 @@ def test_a_row_with_an_odd_old_time_does_not_end_the_walk(world: World, monkeypa
     assert {one.cloudflare_recording_id for one in world.all()} == {"past_1", "past_2", "past_3"}
 
 
-def test_what_becomes_readable_later_comes_in_with_the_daily_walk(
+def test_a_row_that_becomes_readable_later_is_imported_by_the_full_sync(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     captured(world, timedelta(0))
@@ -55,7 +55,7 @@ def test_what_becomes_readable_later_comes_in_with_the_daily_walk(
     assert all(one.status is Status.PROCESSING for one in world.all())
 
 
-def test_a_page_of_nothing_readable_is_no_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_of_unreadable_rows_does_not_end_the_list(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     captured(world, timedelta(minutes=1))
     rows, _ = world.cloudflare.list_page(1)
     pages = {1: ([], True), 2: (rows, False)}

@@ -1,4 +1,4 @@
-"""The scheduled sync: what it looks at, what that costs, and what it brings right."""
+"""The scheduled sync: what it lists, which items it processes, and how many calls it needs."""
 
 import json
 from collections import Counter
@@ -42,7 +42,7 @@ def ids(looks: list[SyncItem]) -> list[str | None]:
 
 
 def captured(world: World, *ages: timedelta, meeting_id: str = "meeting_1") -> None:
-    """Uploaded captures that were invoked so long ago; the first is the newest."""
+    """Add uploaded recordings that were invoked so long ago. The first one is the newest."""
     for age in sorted(ages, reverse=True):
         at = world.clock() - age
         number = len(world.cloudflare.captured) + 1
@@ -59,16 +59,16 @@ def captured(world: World, *ages: timedelta, meeting_id: str = "meeting_1") -> N
         )
 
 
-# ---------------------------------------------------------------- how far it walks
+# ---------------------------------------------------------------- how far it lists
 
 
-def test_without_a_watermark_everything_is_walked(world: World) -> None:
+def test_without_a_watermark_a_sync_lists_everything(world: World) -> None:
     captured(world, timedelta(days=300), timedelta(0))
     scan = world.scan(SyncWindow(None, False))
     assert (scan.seen, scan.newest, scan.next_page) == (2, NOON, None)
 
 
-def test_a_walk_ends_a_while_before_the_watermark(world: World) -> None:
+def test_a_sync_lists_back_to_an_hour_before_the_watermark(world: World) -> None:
     mark = NOON - timedelta(hours=5)
     ages = [timedelta(hours=5) + OVERLAP + timedelta(seconds=late) for late in (-1, 0, 1, 2)]
     captured(world, timedelta(0), *ages)
@@ -77,15 +77,15 @@ def test_a_walk_ends_a_while_before_the_watermark(world: World) -> None:
     assert world.scan(SyncWindow(mark, True)).seen == 5
 
 
-def test_the_daily_walk_goes_as_far_back_as_cloudflare_keeps_files_and_the_first_to_the_end(world: World) -> None:
+def test_a_full_sync_lists_back_to_the_file_retention_and_the_first_one_lists_everything(world: World) -> None:
     captured(world, timedelta(0), FILE_RETENTION, FILE_RETENTION + timedelta(seconds=1), timedelta(days=300))
     assert world.scan(SyncWindow(None, True)).seen == 4
     assert world.scan(SyncWindow(NOON, True)).seen == 2
-    # Unless the last good run is longer ago than that.
+    # Unless the last successful sync is longer ago than that.
     assert world.scan(SyncWindow(NOON - timedelta(days=200), True)).seen == 3
 
 
-def test_a_walk_asks_for_no_page_behind_its_end(world: World) -> None:
+def test_a_scan_requests_no_page_after_its_end(world: World) -> None:
     world.cloudflare.page_size = 2
     captured(world, *(timedelta(hours=hours) for hours in range(10)))
     world.trap = Trap(999, only="provider.list_page")
@@ -93,7 +93,7 @@ def test_a_walk_asks_for_no_page_behind_its_end(world: World) -> None:
     assert len(world.trap.calls) == 2
 
 
-def test_a_long_walk_is_handed_on_and_its_newest_is_of_the_first_part(world: World) -> None:
+def test_a_long_list_takes_several_scans_and_the_first_has_the_newest_recording(world: World) -> None:
     world.cloudflare.page_size = 2
     captured(world, *(timedelta(minutes=minutes) for minutes in range(2 * MAX_PAGES + 3)))
     first = world.scan()
@@ -106,18 +106,18 @@ def test_a_long_walk_is_handed_on_and_its_newest_is_of_the_first_part(world: Wor
     } == set(world.cloudflare.captured)
 
 
-def test_what_ends_on_a_page_is_not_asked_on(world: World) -> None:
+def test_a_list_that_ends_with_a_full_page_has_no_next_page(world: World) -> None:
     world.cloudflare.page_size = 2
     captured(world, *(timedelta(minutes=minutes) for minutes in range(2 * MAX_PAGES)))
     assert world.scan().next_page is None
 
 
-def test_looks_come_in_batches(world: World) -> None:
+def test_items_come_in_batches(world: World) -> None:
     captured(world, *(timedelta(minutes=minutes) for minutes in range(2 * BATCH_SIZE + 5)))
     assert [len(batch) for batch in world.scan().batches] == [BATCH_SIZE, BATCH_SIZE, 5]
 
 
-def test_a_list_that_shifts_between_pages_loses_nothing(world: World) -> None:
+def test_a_list_that_shifts_between_pages_loses_no_recording(world: World) -> None:
     world.cloudflare.page_size = 3
     captured(world, *(timedelta(minutes=minutes) for minutes in range(1, 10)))
     recent = world.cloudflare.list_page
@@ -132,10 +132,10 @@ def test_a_list_that_shifts_between_pages_loses_nothing(world: World) -> None:
     assert max(Counter(ids(scanned_items(world))).values()) == 1
 
 
-# ---------------------------------------------------------------- what is looked at
+# ---------------------------------------------------------------- which items it processes
 
 
-def test_what_is_as_it_should_be_is_not_looked_at(world: World) -> None:
+def test_a_recording_that_matches_cloudflare_needs_no_item(world: World) -> None:
     captured(world, timedelta(hours=1), timedelta(hours=2))
     assert world.sync() == 2
     for recording in list(world.runs.started.values()):
@@ -149,7 +149,7 @@ def test_what_is_as_it_should_be_is_not_looked_at(world: World) -> None:
 
 
 @pytest.mark.parametrize("names", [True, False], ids=["named", "hinted at"])
-def test_captures_of_nobodys_meeting_are_counted_and_only_later_ones_come_in(world: World, names: bool) -> None:
+def test_recordings_of_an_unowned_meeting_are_counted_and_only_later_ones_imported(world: World, names: bool) -> None:
     world.cloudflare.names_meetings = names
     captured(world, timedelta(hours=1), timedelta(hours=2), meeting_id="meeting_2")
     scan = world.scan()
@@ -167,7 +167,7 @@ def test_captures_of_nobodys_meeting_are_counted_and_only_later_ones_come_in(wor
     world.assert_sound()
 
 
-def test_a_released_meeting_that_is_taken_up_again_brings_in_what_no_walk_would_come_by(world: World) -> None:
+def test_adopting_a_released_meeting_again_imports_recordings_older_than_the_watermark(world: World) -> None:
     world.put_room(room_id="room_2", meeting_id="meeting_2")
     world.delete_room(room_id="room_2")
     world.sync()
@@ -176,7 +176,7 @@ def test_a_released_meeting_that_is_taken_up_again_brings_in_what_no_walk_would_
     world.cloudflare.upload(late.cloudflare_recording_id)
     world.clock.advance(hours=3)
     captured(world, timedelta(0))
-    # A listing that lacks it for so long that the watermark passes it.
+    # The listing omits it until the watermark has passed it.
     hidden = world.cloudflare.captured.pop(late.cloudflare_recording_id)
     world.sync()
     world.cloudflare.captured[late.cloudflare_recording_id] = hidden
@@ -187,13 +187,13 @@ def test_a_released_meeting_that_is_taken_up_again_brings_in_what_no_walk_would_
     assert world.memory.retry_queue == {}
 
 
-def test_a_capture_that_names_no_meeting_at_all_is_counted(world: World) -> None:
+def test_a_recording_without_a_meeting_is_counted(world: World) -> None:
     captured(world, timedelta(0))
     world.cloudflare.captured["past_1"] = a_capture(cloudflare_recording_id="past_1", meeting_id=None)
     assert world.scan().unregistered == 1
 
 
-def test_a_meeting_that_a_name_hints_at_is_verified_before_it_is_believed(world: World) -> None:
+def test_a_meeting_from_a_file_name_must_list_the_recording(world: World) -> None:
     captured(world, timedelta(0), meeting_id="meeting_2")
     (forged,) = world.cloudflare.captured
     hinted = SyncItem(
@@ -212,7 +212,7 @@ def test_a_meeting_that_a_name_hints_at_is_verified_before_it_is_believed(world:
     assert (recording.cloudflare_recording_id, recording.room_id) == ("past_2", "room_1")
 
 
-def test_what_was_purged_does_not_come_back(world: World) -> None:
+def test_a_purged_recording_does_not_come_back(world: World) -> None:
     captured(world, timedelta(0))
     assert world.sync() == 1
     (recording,) = world.all()
@@ -234,7 +234,7 @@ def test_what_was_purged_does_not_come_back(world: World) -> None:
     assert world.all() == []
 
 
-def test_what_was_deleted_is_followed_and_stays_deleted(world: World) -> None:
+def test_a_deleted_recording_is_synced_and_stays_deleted(world: World) -> None:
     recording = world.start()
     world.stop()
     world.delete(recording)
@@ -245,10 +245,10 @@ def test_what_was_deleted_is_followed_and_stays_deleted(world: World) -> None:
     world.assert_sound()
 
 
-# ---------------------------------------------------------------- what is brought right
+# ---------------------------------------------------------------- what it changes
 
 
-def test_an_end_whose_webhook_was_lost_is_found(world: World) -> None:
+def test_the_sync_finds_an_end_whose_webhook_was_lost(world: World) -> None:
     recording = world.start()
     world.clock.advance(minutes=1)
     world.cloudflare.end("capture_1")
@@ -257,7 +257,7 @@ def test_an_end_whose_webhook_was_lost_is_found(world: World) -> None:
     assert list(world.runs.started) == [(recording.id, 1)]
 
 
-def test_a_capture_that_never_begins_is_stopped_and_gives_the_room_back(world: World) -> None:
+def test_a_recording_that_never_begins_is_stopped_and_unlocks_its_room(world: World) -> None:
     world.start()
     world.clock.advance(minutes=15)
     assert world.sync() == 0
@@ -269,7 +269,7 @@ def test_a_capture_that_never_begins_is_stopped_and_gives_the_room_back(world: W
     assert world.room().active_recording_id is None
 
 
-def test_a_run_that_died_is_followed_by_a_new_attempt(world: World) -> None:
+def test_a_dead_execution_is_followed_by_a_new_attempt(world: World) -> None:
     recording = world.start()
     world.stop()
     world.cloudflare.upload("capture_1")
@@ -284,7 +284,7 @@ def test_a_run_that_died_is_followed_by_a_new_attempt(world: World) -> None:
     assert world.sync() == 0
 
 
-def test_a_run_that_gave_up_is_followed_by_a_new_attempt_once_the_file_is_there(world: World) -> None:
+def test_an_execution_that_gave_up_is_followed_by_a_new_attempt_once_there_is_a_file(world: World) -> None:
     recording = world.start()
     world.stop()
     world.clock.advance(hours=7)
@@ -296,7 +296,7 @@ def test_a_run_that_gave_up_is_followed_by_a_new_attempt_once_the_file_is_there(
     assert (after.attempt, after.stalled) == (2, False)
 
 
-def test_a_run_at_work_is_left_alone(world: World) -> None:
+def test_a_running_execution_is_not_replaced(world: World) -> None:
     world.start()
     world.stop()
     world.cloudflare.upload("capture_1")
@@ -306,7 +306,7 @@ def test_a_run_at_work_is_left_alone(world: World) -> None:
     assert world.runs.ended == []
 
 
-def test_a_move_whose_run_died_is_revived(world: World) -> None:
+def test_a_move_whose_execution_died_is_restarted(world: World) -> None:
     recording = a_ready_one(world)
     moving = world.archive(recording)
     world.clock.advance(minutes=11)
@@ -328,7 +328,7 @@ def a_ready_one(world: World) -> Recording:
     return world.recordings.get("tenant_1", recording.id)
 
 
-def test_what_cloudflare_no_longer_lists_is_asked_for_by_its_id(world: World) -> None:
+def test_a_recording_that_is_not_listed_is_requested_by_its_id(world: World) -> None:
     world.start()
     world.cloudflare.forget("capture_1")
     captured(world, timedelta(0))
@@ -340,7 +340,7 @@ def test_what_cloudflare_no_longer_lists_is_asked_for_by_its_id(world: World) ->
     assert world.room().active_recording_id is None
 
 
-def test_a_file_that_expired_and_an_upload_that_never_ended_are_told(world: World) -> None:
+def test_an_expired_file_and_an_upload_that_never_ends_fail_with_their_cause(world: World) -> None:
     for end in (world.cloudflare.upload, world.cloudflare.end):
         recording = world.start()
         world.stop()
@@ -353,7 +353,7 @@ def test_a_file_that_expired_and_an_upload_that_never_ended_are_told(world: Worl
     assert [one.failure and one.failure.code for one in world.all()] == ["file_expired", "upload_never_finished"]
 
 
-def test_a_recording_without_a_capture_is_no_stumbling_block(world: World) -> None:
+def test_a_recording_without_a_cloudflare_id_does_not_stop_the_sync(world: World) -> None:
     lost = a_recording(status=Status.PROCESSING, cloudflare_recording_id=None)
     world.recordings.add(lost, lease_nonce=None)
     assert ids(scanned_items(world)) == [None]
@@ -363,10 +363,10 @@ def test_a_recording_without_a_capture_is_no_stumbling_block(world: World) -> No
     assert world.recordings.get("tenant_1", lost.id).status is Status.FAILED
 
 
-# ---------------------------------------------------------------- who runs, and from where
+# ---------------------------------------------------------------- lease and watermark
 
 
-def test_one_run_at_a_time_and_a_dead_one_holds_it_for_its_lease(world: World) -> None:
+def test_one_sync_runs_at_a_time_and_a_dead_one_blocks_until_its_lease_expires(world: World) -> None:
     captured(world, timedelta(0))
     begun = world.lease.acquire(nonce="other", now=world.clock(), until=world.clock() + LEASE_DURATION)
     assert begun == SyncWindow(None, True)
@@ -399,7 +399,7 @@ def test_each_scan_and_each_batch_renews_the_lease_of_its_sync(world: World) -> 
 def failing(
     world: World, failure: type[RecordingsError], *cloudflare_recording_ids: str
 ) -> Callable[[str], ProviderRecording]:
-    """Cloudflare fails when it is asked for these captures, or (none named) for any."""
+    """Make Cloudflare fail requests for these recordings, or for every one. Return the method it replaces."""
     get = world.cloudflare.get
 
     def fails(cloudflare_recording_id: str) -> ProviderRecording:
@@ -411,7 +411,7 @@ def failing(
     return get
 
 
-def test_a_run_that_is_throttled_keeps_the_watermark_and_gives_the_lease_back(world: World) -> None:
+def test_a_throttled_sync_keeps_the_watermark_and_releases_the_lease(world: World) -> None:
     captured(world, timedelta(hours=3))
     assert world.sync() == 1
     mark = world.lease.watermark
@@ -426,7 +426,7 @@ def test_a_run_that_is_throttled_keeps_the_watermark_and_gives_the_lease_back(wo
 
 
 @pytest.mark.parametrize("failure", [ProviderTimeout, ProviderError, ProviderRefused, InfrastructureError])
-def test_what_fails_alone_holds_up_nothing_and_is_looked_at_until_it_succeeds(
+def test_a_failing_item_stops_no_other_and_is_retried_until_it_succeeds(
     world: World, failure: type[RecordingsError]
 ) -> None:
     captured(world, *(timedelta(minutes=minutes) for minutes in range(5)))
@@ -434,7 +434,7 @@ def test_what_fails_alone_holds_up_nothing_and_is_looked_at_until_it_succeeds(
     assert world.sync() == 3
     assert world.batch_result.queued == 2
     assert world.lease.watermark == NOON
-    # Long after the walks have left it behind.
+    # Long after the listings no longer contain it.
     world.clock.advance(hours=5)
     captured(world, timedelta(0))
     assert world.sync() == 1
@@ -445,7 +445,7 @@ def test_what_fails_alone_holds_up_nothing_and_is_looked_at_until_it_succeeds(
     world.assert_sound()
 
 
-def test_what_is_gone_since_the_walk_holds_up_nothing(world: World) -> None:
+def test_an_item_that_was_removed_since_the_scan_stops_no_other(world: World) -> None:
     captured(world, timedelta(0), timedelta(minutes=1))
     gone = SyncItem(
         cloudflare_recording_id="c",
@@ -470,7 +470,7 @@ def test_what_is_gone_since_the_walk_holds_up_nothing(world: World) -> None:
 
 
 @pytest.mark.parametrize("tenant", ["acme", "t" * 256, "\N{VIDEO CAMERA}" * 46])
-def test_a_scan_hands_on_no_more_than_a_workflows_state_holds(world: World, tenant: str) -> None:
+def test_a_scan_returns_no_more_than_the_state_of_an_execution_holds(world: World, tenant: str) -> None:
     for number in range(800):
         cloudflare_recording_id = f"{number:08}-0000-0000-0000-000000000000"
         at = NOON - timedelta(hours=2, seconds=number)
@@ -503,10 +503,10 @@ def test_a_scan_hands_on_no_more_than_a_workflows_state_holds(world: World, tena
         if scan.next_page is None:
             break
         scan = world.scan(page=scan.next_page)
-    # The walk goes on where it was, and everybody of our own has a turn.
+    # The next scan resumes the list, and each of our own items is processed in time.
     assert (page is None) == (tenant == "acme")
     assert {f"{number:08}-0000-0000-0000-000000000000" for number in range(400)} <= listed
-    # By lot: some sixty runs do as a rule, four hundred but once in ages.
+    # The sample is random: some sixty scans are usually enough, and four hundred nearly always.
     for _ in range(400):
         seen |= {item.recording_id for batch in world.scan().batches for item in batch}
         if len(seen - {None}) == 800:
@@ -514,12 +514,12 @@ def test_a_scan_hands_on_no_more_than_a_workflows_state_holds(world: World, tena
     assert len(seen - {None}) == 800
 
 
-def test_a_time_that_is_yet_to_come_hides_nothing(world: World) -> None:
+def test_a_start_time_in_the_future_hides_no_recording(world: World) -> None:
     captured(world, timedelta(days=-400))
     assert world.scan().newest == world.clock()
 
 
-def test_a_capture_that_meets_a_busy_room_comes_in_when_the_room_is_free(world: World) -> None:
+def test_a_recording_of_a_locked_room_is_imported_when_the_room_is_unlocked(world: World) -> None:
     world.start()
     world.cloudflare.go("capture_1")
     world.cloudflare.captured["second"] = a_capture(
@@ -539,14 +539,14 @@ def test_a_capture_that_meets_a_busy_room_comes_in_when_the_room_is_free(world: 
     world.assert_sound()
 
 
-def test_what_was_recorded_before_its_room_was_deleted_comes_in_for_that_room(world: World) -> None:
+def test_a_recording_from_before_a_rooms_deletion_belongs_to_that_room(world: World) -> None:
     world.put_room(room_id="room_2", name="Two", meeting_id="meeting_2")
     world.clock.advance(minutes=1)
     running = world.cloudflare.begin_by_itself("meeting_2")
     room = world.rooms.get("tenant_1", "room_2")
     world.rooms.remove(room)
     world.clock.advance(minutes=1)
-    # Nothing can hold it while it runs.
+    # No room can hold it while it runs.
     assert world.sync() == 0
     assert world.batch_result.queued == 0 or world.memory.retry_queue
     world.cloudflare.upload(running.cloudflare_recording_id)
@@ -557,14 +557,14 @@ def test_what_was_recorded_before_its_room_was_deleted_comes_in_for_that_room(wo
     assert world.memory.retry_queue == {}
 
 
-def test_a_look_at_a_meeting_that_nobody_owns_touches_nothing(world: World) -> None:
+def test_an_item_of_an_unowned_meeting_calls_nothing(world: World) -> None:
     world.trap = Trap(9999, only="provider")
     assert world.reconcile_batch([SyncItem.of_meeting("meeting_of_nobody")]) == 0
     assert world.trap.calls == []
 
 
 @pytest.mark.parametrize("stored", [False, True])
-def test_a_walk_has_the_meeting_record_by_itself_as_its_room_says(world: World, stored: bool) -> None:
+def test_an_item_of_a_meeting_sets_record_on_start_as_the_room_has_it(world: World, stored: bool) -> None:
     room = world.room()
     world.rooms.save(room, replace(room, record_on_start=stored, version=2))
     world.cloudflare.recording_on_start["meeting_1"] = not stored
@@ -572,14 +572,14 @@ def test_a_walk_has_the_meeting_record_by_itself_as_its_room_says(world: World, 
     assert world.cloudflare.recording_on_start["meeting_1"] is stored
 
 
-def test_a_walk_of_a_released_meeting_switches_automatic_recording_off(world: World) -> None:
+def test_an_item_of_a_released_meeting_switches_record_on_start_off(world: World) -> None:
     world.cloudflare.recording_on_start["meeting_1"] = True
     world.rooms.remove(world.room())
     world.sync()
     assert world.cloudflare.recording_on_start["meeting_1"] is False
 
 
-def test_a_room_whose_meeting_was_made_for_it_costs_no_walk(world: World) -> None:
+def test_a_room_with_a_new_meeting_queues_no_item(world: World) -> None:
     world.put_room(room_id="room_2")
     assert world.memory.retry_queue == {}
     world.put_room(room_id="room_3", meeting_id="meeting_3")
@@ -587,7 +587,7 @@ def test_a_room_whose_meeting_was_made_for_it_costs_no_walk(world: World) -> Non
 
 
 @pytest.mark.parametrize(("left", "told"), [(timedelta(hours=48), 0), (timedelta(hours=48, seconds=-1), 1)])
-def test_a_file_that_expires_soon_and_is_not_ours_yet_is_told_by_every_run(
+def test_a_file_that_expires_soon_and_is_not_stored_is_counted_by_every_sync(
     world: World, left: timedelta, told: int
 ) -> None:
     world.start()
@@ -599,7 +599,7 @@ def test_a_file_that_expires_soon_and_is_not_ours_yet_is_told_by_every_run(
         assert world.batch_result.expiring == told
 
 
-def test_the_whole_list_is_walked_once_a_day(world: World) -> None:
+def test_a_full_sync_runs_once_a_day(world: World) -> None:
     def full() -> bool:
         begun = world.lease.acquire(nonce="x", now=world.clock(), until=world.clock())
         assert begun is not None
@@ -615,7 +615,7 @@ def test_the_whole_list_is_walked_once_a_day(world: World) -> None:
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_a_run_that_dies_anywhere_is_made_good_by_the_next(after: bool) -> None:
+def test_the_next_sync_completes_one_that_died_at_any_call(after: bool) -> None:
     n, sprung = 0, True
     while sprung:
         world = World()
@@ -644,7 +644,7 @@ def begin_and_end(world: World) -> None:
 
 
 def attempt_killed(world: World) -> None:
-    """A run without repeats: it dies and stays dead."""
+    """Run a sync that is not repeated after its death."""
     scan = None
     try:
         begun = world.ports("lease")["lease"].acquire(nonce="dead", now=world.clock(), until=world.clock())
@@ -655,10 +655,10 @@ def attempt_killed(world: World) -> None:
         pass
 
 
-# ---------------------------------------------------------------- what it costs
+# ---------------------------------------------------------------- its cost
 
 
-def test_ten_thousand_captures_of_which_fifty_are_new_cost_little(world: World) -> None:
+def test_a_sync_of_ten_thousand_recordings_with_fifty_new_ones_needs_few_calls(world: World) -> None:
     old = [NOON - timedelta(minutes=n) for n in range(51, 10_051)]
     for n, at in enumerate(old):
         add_ready(world, f"old_{n}", at)
@@ -699,15 +699,15 @@ def add_ready(world: World, name: str, at: datetime) -> None:
     )
 
 
-def test_a_capture_that_outlives_its_stop_unbegun_does_not_hold_the_room_for_ever(world: World) -> None:
+def test_a_recording_that_never_begins_and_never_stops_unlocks_its_room(world: World) -> None:
     world.start()
     asked = world.cloudflare.get("capture_1")
     world.stop()
-    # The stop went to a capture that has not begun, and did nothing; no sync ran for a quarter of an hour.
+    # The stop of a recording that has not begun had no effect, and no sync ran for a quarter of an hour.
     world.cloudflare.captured["capture_1"] = asked
     world.clock.advance(minutes=15, seconds=1)
     assert world.sync() == 0
-    # It heeds the second stop, and there is nothing of it.
+    # The second stop has an effect, and there is no file.
     assert world.cloudflare.running() == []
     world.cloudflare.lose("capture_1")
     assert world.sync() == 1
@@ -716,7 +716,7 @@ def test_a_capture_that_outlives_its_stop_unbegun_does_not_hold_the_room_for_eve
     assert world.start().status is Status.RECORDING
 
 
-def test_a_scan_counts_what_is_not_final_by_state(world: World) -> None:
+def test_a_scan_counts_unfinished_recordings_by_status(world: World) -> None:
     states: list[tuple[str, Status, bool]] = [
         ("a", Status.RECORDING, False),
         ("b", Status.PROCESSING, False),

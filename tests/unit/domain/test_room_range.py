@@ -16,7 +16,7 @@ def folder(room_id: str) -> str:
 
 
 @given(IDS, st.sets(IDS, min_size=1, max_size=4))
-def test_every_room_lies_in_one_stretch(room_id: str, ends: set[str]) -> None:
+def test_every_room_is_in_one_range(room_id: str, ends: set[str]) -> None:
     bounds = [None, *sorted(map(folder, ends)), None]
     stretches = [RoomRange(low, high) for low, high in pairwise(bounds)]
     assert sum(stretch.contains(room_id) for stretch in stretches) == 1
@@ -24,7 +24,7 @@ def test_every_room_lies_in_one_stretch(room_id: str, ends: set[str]) -> None:
 
 
 @given(IDS, st.none() | IDS, st.none() | IDS)
-def test_the_ids_of_a_stretch_are_those_of_its_rooms_at_least(room_id: str, low: str | None, high: str | None) -> None:
+def test_the_id_bounds_of_a_range_enclose_its_rooms(room_id: str, low: str | None, high: str | None) -> None:
     stretch = RoomRange(*(folder(end) if end is not None else None for end in (low, high)))
     first, last = stretch.id_bounds
     if stretch.contains(room_id):
@@ -33,7 +33,7 @@ def test_the_ids_of_a_stretch_are_those_of_its_rooms_at_least(room_id: str, low:
 
 
 @given(st.lists(IDS, min_size=2, max_size=6, unique=True))
-def test_folders_are_ordered_as_the_keys_below_them(ids: list[str]) -> None:
+def test_folders_sort_like_the_keys_below_them(ids: list[str]) -> None:
     keys = sorted(f"tenant/{folder(one)}rec_{number}/1/recording.mp4" for number, one in enumerate(ids))
     folders = [f"{key.split('/')[1]}/" for key in keys]
     assert folders == sorted(folders)
