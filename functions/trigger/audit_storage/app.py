@@ -13,7 +13,6 @@ from recordings.workflow.task import task
 audit_storage = wiring.audit_storage()
 # A response holds 6 MB at most (Lambda Developer Guide, "Quotas").
 MAX_REPORT_BYTES = 5_000_000
-MAX_UNASSIGNED = 100
 
 
 @task
@@ -36,17 +35,9 @@ def handler(message: AuditStorageInput) -> AuditProgress:
         checkpoint=message.checkpoint,
     )
     count_findings(result)
-    progress = {
-        "started_at": result.began,
-        "remaining_tenants": result.left,
-        "checkpoint": result.checkpoint,
-        "progressed": result.advanced,
-    }
     if message.progress_only:
-        return AuditProgress.model_validate(progress)
-    return AuditStorageOutput.model_validate(
-        result.document(MAX_UNASSIGNED) | progress | {"reports": documents.reports, "omitted": documents.omitted}
-    )
+        return AuditProgress.from_result(result)
+    return AuditStorageOutput.with_reports(result, documents)
 
 
 def count_findings(result: AuditResult) -> None:

@@ -881,9 +881,6 @@ def test_objects_outside_of_every_tenants_folder_are_reported_and_never_deleted(
     for _ in range(2):
         audit, _ = house.run(repair=True)
         assert sorted(one.key for one in audit.unassigned) == ["delivered/loose.mp4", "loose.txt", "not quoted/"]
-        told = json.loads(json.dumps(audit.document(max_unassigned=2)))
-        assert (len(told["strays"]), told["totals"], told["known"]) == (2, audit.totals, True)
-        assert datetime.fromisoformat(told["began"]) == audit.began
         house.clock.advance(seconds=MIN_CONFIRMATION_INTERVAL.total_seconds())
     assert len(house.r2.files) == 3
 

@@ -6,8 +6,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from recordings.services.audit.audit_storage import AuditResult, Checkpoint
+from recordings.services.audit.report import ReportDocuments, UnassignedObject
+from recordings.workflow.messages.audit import MAX_STRAYS, AuditProgress, AuditStorageOutput
 from recordings.workflow.messages.processing import RENAMED_ERRORS
 from recordings.workflow.messages.sync import ITEM_NAMES
+from tests.support.builders import NOON
 from tests.support.messages import FUNCTIONS, models_of
 from tests.support.template import ROOT
 from tools.checks.machines import Coverage, Execution, TaskFailed
@@ -175,3 +179,23 @@ def test_the_examples_of_a_machine_are_what_its_functions_return(machine: str) -
         if "gives" in answer and answer["gives"] != WEBHOOK:
             output = models_of(name)[1].model_validate(answer["gives"])
             assert has_all(output.model_dump(mode="json", exclude_unset=True), answer["gives"]), name
+
+
+def test_an_audits_output_has_its_keys_of_this_release_and_of_the_last() -> None:
+    checkpoint = Checkpoint("tenant_1", "room_1/")
+    strays = [UnassignedObject(store="r2", key=f"loose-{number}") for number in range(MAX_STRAYS + 1)]
+    result = AuditResult(NOON, tenants=1, left=2, checkpoint=checkpoint, advanced=True, unassigned=strays)
+    progress = {
+        "started_at": "2026-01-06T12:00:00Z",
+        "remaining_tenants": 2,
+        "checkpoint": {"tenant_id": "tenant_1", "after": "room_1/"},
+        "progressed": True,
+    }
+    former = {"began": progress["started_at"], "left": 2, "goes_on": progress["checkpoint"], "moved": True}
+    assert AuditProgress.from_result(result).to_payload() == progress | former
+
+    documents = ReportDocuments(max_rows=1, max_bytes=1000, reports=[{"tenant_id": "tenant_1"}], omitted=3)
+    output = AuditStorageOutput.with_reports(result, documents).to_payload()
+    assert {name: output[name] for name in progress | former} == progress | former
+    assert output["strays"] == [{"store": "r2", "key": f"loose-{number}"} for number in range(MAX_STRAYS)]
+    assert (output["reports"], output["omitted"], output["known"]) == ([{"tenant_id": "tenant_1"}], 3, True)

@@ -2,9 +2,9 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote, unquote
 
 from recordings.domain.reconciliation import Deadlines
@@ -60,22 +60,6 @@ class AuditResult:
     unregistered: int = 0
     unassigned: list[UnassignedObject] = field(default_factory=list)
     known: bool = True
-
-    def document(self, max_unassigned: int) -> dict[str, Any]:
-        """Return the result as JSON has it, with at most so many unassigned objects. The keys are interfaces."""
-        return {
-            "began": self.began.isoformat(),
-            "tenants": self.tenants,
-            "totals": self.totals,
-            "alarming": self.alarming,
-            "incomplete": self.incomplete,
-            "left": self.left,
-            "goes_on": asdict(self.checkpoint) if self.checkpoint is not None else None,
-            "moved": self.advanced,
-            "unregistered": self.unregistered,
-            "strays": [asdict(one) for one in self.unassigned[:max_unassigned]],
-            "known": self.known,
-        }
 
     def resumes(self, tenant_id: str) -> str | None:
         """Return the folder after which the audit of a tenant resumes, or None to begin it."""

@@ -1,11 +1,16 @@
 """Messages of the audit, for its state machine and for operators who invoke the function."""
 
-from typing import Annotated, Any
+from dataclasses import asdict
+from typing import Annotated, Any, Final, Self
 
 from pydantic import AwareDatetime, Field
 
-from recordings.services.audit.audit_storage import Checkpoint
+from recordings.services.audit.audit_storage import AuditResult, Checkpoint
+from recordings.services.audit.report import ReportDocuments
 from recordings.workflow.messages.base import Payload, TaskInput, TaskOutput, renamed
+
+# How many objects outside of every tenant's folder an output lists.
+MAX_STRAYS: Final = 100
 
 
 class AuditStorageInput(TaskInput):
@@ -33,6 +38,15 @@ class AuditProgress(TaskOutput):
     # False if another invocation would get no further either.
     progressed: bool
 
+    @classmethod
+    def from_result(cls, result: AuditResult) -> "AuditProgress":
+        return AuditProgress(
+            started_at=result.began,
+            remaining_tenants=result.left,
+            checkpoint=result.checkpoint,
+            progressed=result.advanced,
+        )
+
     def last_release_keys(self, payload: Payload) -> Payload:
         return {
             "began": payload["started_at"],
@@ -54,3 +68,18 @@ class AuditStorageOutput(AuditProgress):
     known: bool
     reports: list[dict[str, Any]]
     omitted: int
+
+    @classmethod
+    def with_reports(cls, result: AuditResult, documents: ReportDocuments) -> Self:
+        return cls(
+            **dict(AuditProgress.from_result(result)),
+            tenants=result.tenants,
+            totals=result.totals,
+            alarming=result.alarming,
+            incomplete=result.incomplete,
+            unregistered=result.unregistered,
+            strays=[asdict(one) for one in result.unassigned[:MAX_STRAYS]],
+            known=result.known,
+            reports=documents.reports,
+            omitted=documents.omitted,
+        )
