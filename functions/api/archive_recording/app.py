@@ -1,4 +1,4 @@
-"""POST /api/v1/recordings/{id}/archive: move a recording to cold storage."""
+"""POST /api/v1/recordings/{id}/archive: move the file of a recording to the archive."""
 
 from http import HTTPStatus
 

@@ -1,4 +1,4 @@
-"""DELETE /api/v1/recordings/{id}: delete a recording so that it can come back."""
+"""DELETE /api/v1/recordings/{id}: delete a recording; undelete takes that back."""
 
 from http import HTTPStatus
 

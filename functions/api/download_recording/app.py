@@ -1,4 +1,4 @@
-"""GET /api/v1/recordings/{id}/download: a presigned URL of the file."""
+"""GET /api/v1/recordings/{id}/download: get a presigned URL of the file."""
 
 from http import HTTPStatus
 

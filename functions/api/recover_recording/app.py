@@ -1,4 +1,4 @@
-"""POST /api/v1/recordings/{id}/recover: start a stuck recording's processing anew."""
+"""POST /api/v1/recordings/{id}/recover: restart the processing of a stuck recording."""
 
 from http import HTTPStatus
 

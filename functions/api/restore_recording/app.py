@@ -1,4 +1,4 @@
-"""POST /api/v1/recordings/{id}/restore: ask cold storage for a readable copy."""
+"""POST /api/v1/recordings/{id}/restore: request a readable copy from the archive."""
 
 from http import HTTPStatus
 

@@ -1,4 +1,4 @@
-"""POST /api/v1/rooms/{id}/recordings/start: begin recording a room."""
+"""POST /api/v1/rooms/{id}/recordings/start: start recording a room."""
 
 from http import HTTPStatus
 

@@ -1,4 +1,4 @@
-"""POST /api/v1/rooms/{id}/recordings/sync: bring a room's recordings in line with Cloudflare."""
+"""POST /api/v1/rooms/{id}/recordings/sync: update the recordings of a room from Cloudflare."""
 
 from http import HTTPStatus
 

@@ -1,4 +1,4 @@
-"""POST /api/v1/recordings/{id}/undelete: bring a deleted recording back."""
+"""POST /api/v1/recordings/{id}/undelete: undelete a recording."""
 
 from http import HTTPStatus
 
