@@ -1,4 +1,4 @@
-"""Facts read from a media file itself, by a few bounded reads: its container, its tracks, how long it lasts."""
+"""Read the container, the tracks and the duration of a media file from the file itself, with few bounded reads."""
 
 from typing import Final
 
@@ -12,9 +12,9 @@ EBML_MAGIC: Final = b"\x1a\x45\xdf\xa3"
 
 
 def read_media_facts(read: Read, size: int) -> MediaFacts:
-    """What the `size` bytes that `read` gives are; `read` takes the first and the last byte of a range.
+    """Return what a file of `size` bytes is. `read` receives the first and the last offset of a range.
 
-    Never more than MAX_READS reads and MAX_READ_BYTES bytes (ranges.py). Raises what `read` raises.
+    It takes at most MAX_READS reads and MAX_READ_BYTES bytes (ranges.py). Raises what `read` raises.
     """
     file = RangedFile(read, size)
     head = file.at(0, 16)

@@ -8,7 +8,7 @@ from recordings.adapters.storage.media.ranges import RangedFile
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """Where a box begins, where its content does, and where it ends by its own size: that may be beyond the file."""
+    """The offsets of a box: its start, its content, and its end by its own size, which may be beyond the file."""
 
     kind: bytes
     start: int
@@ -22,25 +22,25 @@ class Box:
 
 
 def box_at(file: RangedFile, offset: int, end: int) -> Box | None:
-    """The box that begins there, or None where none can. `end` is that of what holds it. Raises LimitReached."""
+    """Return the box at an offset, or None if there is none. `end` is the end of its parent. Raises LimitReached."""
     file.step()
     header = file.at(offset, 16)
     if offset + 8 > end or len(header) < 8:
         return None
     size, content = int.from_bytes(header[:4]), offset + 8
     if size == 0:
-        # To the end of what holds it.
+        # The box extends to the end of its parent.
         size = end - offset
     elif size == 1:
         if len(header) < 16:
             return None
         size, content = int.from_bytes(header[8:16]), offset + 16
-    # A size smaller than the header would not get on: such a box ends the list.
+    # A size smaller than the header would never advance. Such a box ends the list.
     return Box(header[4:8], offset, content, offset + size) if content <= offset + size else None
 
 
 def boxes_in(file: RangedFile, box: Box) -> Iterator[Box]:
-    """The boxes in a box, one level deep, as far as the file goes. Raises LimitReached."""
+    """Yield the boxes directly inside a box, up to the end of the file. Raises LimitReached."""
     offset, end = box.content, min(box.end, file.size)
     while (inner := box_at(file, offset, end)) is not None:
         yield inner
@@ -48,7 +48,7 @@ def boxes_in(file: RangedFile, box: Box) -> Iterator[Box]:
 
 
 def fields_of(file: RangedFile, box: Box, length: int, skip: int = 0) -> bytes | None:
-    """`length` bytes of a box's content behind the first `skip`, or None if it is shorter. Raises LimitReached."""
+    """Return `length` bytes of a box after the first `skip`, or None if it is shorter. Raises LimitReached."""
     if box.length < skip + length:
         return None
     found = file.at(box.content + skip, length)

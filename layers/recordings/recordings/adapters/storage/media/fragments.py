@@ -1,7 +1,8 @@
-"""The length of an MP4 in fragments that does not tell it: from its last fragments, found by few reads.
+"""The duration of a fragmented MP4 that does not contain it: read from its last fragments, which few reads find.
 
-The movie header counts only the samples before the first fragment (ISO/IEC 14496-12, 8.8.1), so the end is where the
-last fragment of each track ends: its decode time (`tfdt`) and the durations of its samples (`trun`).
+The movie header covers only the samples before the first fragment (8.8.1). So the movie ends where the last fragment of
+a track ends: at its decode time (`tfdt`) plus the durations of its samples (`trun`). Numbers in parentheses are sections
+of ISO/IEC 14496-12.
 """
 
 import struct
@@ -11,14 +12,14 @@ from typing import Final
 from recordings.adapters.storage.media.boxes import Box, box_at, boxes_in, fields_of
 from recordings.adapters.storage.media.ranges import RangedFile
 
-# How many reads the walk from the first fragment on may take. A longer file is read from its end.
+# How many reads the walk from the first fragment may take. A file that needs more is read from its end.
 WALK_READS: Final = 24
-# How much of the end is searched for its last fragments, in growing windows.
+# The windows at the end of the file that are searched for its last fragments, in turn.
 TAIL_BYTES: Final = (256 * 1024, 1024 * 1024, 8 * 1024 * 1024)
 MAX_CANDIDATES: Final = 64
-# A fragment of an hour of sound has 170,000 samples at most.
+# A fragment with an hour of audio has at most 170,000 samples.
 MAX_RUN_BYTES: Final = 2 * 1024 * 1024
-# What stands between fragments (ISO/IEC 14496-12, 4.3, and DASH). Anything else in the tail is no list of boxes.
+# The boxes between fragments (4.3, and DASH). Any other bytes in the tail are no list of boxes.
 FRAGMENT_BOXES: Final = frozenset({
     b"moof", b"mdat", b"mfra", b"sidx", b"ssix", b"styp", b"emsg", b"prft", b"free", b"skip", b"uuid", b"meta", b"udta",
 })  # fmt: skip
@@ -26,7 +27,7 @@ FRAGMENT_BOXES: Final = frozenset({
 
 @dataclass(slots=True)
 class Track:
-    """`duration` and times are in units of 1/`timescale` s. `default_duration` is that of a sample in a fragment.
+    """One track. `duration` and times are in units of 1/`timescale` s, `default_duration` is that of one sample.
 
     `delay` is how much later than the movie the track begins, in the movie's timescale.
     """
@@ -41,17 +42,17 @@ class Track:
 
 @dataclass(slots=True)
 class Timeline:
-    """Where the fragments of each track begin and end."""
+    """The times at which the fragments of each track begin and end."""
 
     tracks: dict[int, Track]
     starts: dict[int, int] = field(default_factory=dict)
     ends: dict[int, int] = field(default_factory=dict)
-    # How many fragments were seen, and whether one of them could not be placed.
+    # The number of fragments, and whether the times of one of them are unknown.
     fragments: int = 0
     unclear: bool = False
 
     def add(self, times: dict[int, tuple[int, int]] | None) -> None:
-        """Add a fragment: begin and end of each of its tracks; None when they are not known."""
+        """Add a fragment with begin and end of each of its tracks; None if they are unknown."""
         self.fragments += 1
         if times is None:
             self.unclear = True
@@ -61,7 +62,7 @@ class Timeline:
             self.ends[track_id] = max(end, self.ends.get(track_id, 0))
 
     def seconds(self, starts: dict[int, int]) -> float | None:
-        """From the first sample to the end of the last, where every fragment that was seen is clear."""
+        """Return the time from the first sample to the end of the last one, or None if a fragment's is unknown."""
         if self.unclear or not self.ends:
             return None
         tracks = self.tracks
@@ -71,7 +72,7 @@ class Timeline:
 
 @dataclass(frozen=True, slots=True)
 class Fragmented:
-    """What the fragments say. `count` is None when not all were seen."""
+    """What the fragments say. `count` is None if not all were read."""
 
     seconds: float | None
     count: int | None
@@ -79,7 +80,7 @@ class Fragmented:
 
 
 def measure_fragments(file: RangedFile, tracks: dict[int, Track], offset: int) -> Fragmented:
-    """Measure the fragments that follow a movie header which ends at `offset`. Raises LimitReached."""
+    """Measure the fragments after a movie header that ends at `offset`. Raises LimitReached."""
     timeline = Timeline(tracks)
     end = _walk(file, timeline, offset, reads=WALK_READS)
     starts = {} if any(track.duration for track in tracks.values()) else timeline.starts
@@ -91,22 +92,22 @@ def measure_fragments(file: RangedFile, tracks: dict[int, Track], offset: int) -
 
 
 def _walk(file: RangedFile, timeline: Timeline, offset: int, reads: int | None = None) -> int | None:
-    """Add the fragments from `offset` to the end of the file. Give where the last box ends, None if it is not reached.
+    """Add the fragments from `offset` to the end of the file. Return where the last box ends, or None if not reached.
 
-    A fragment counts when its data are whole.
+    A fragment counts if all its data are there.
     """
-    # From the movie header on, every box is known to be one; from the tail on, a strange one is a picture's bytes.
-    whole_list, least = reads is not None, file.remaining_reads - (reads or 0)
+    # After the movie header every box is certain to be one. In the tail an unknown one is the bytes of a picture.
+    whole_list, min_remaining = reads is not None, file.remaining_reads - (reads or 0)
     pending: list[dict[int, tuple[int, int]] | None] = []
     while offset < file.size:
         box = box_at(file, offset, file.size)
         if box is None and file.size - offset < 16:
             # The file ends within the header of a box.
             return file.size + 1
-        if box is None or (whole_list and file.remaining_reads < least):
+        if box is None or (whole_list and file.remaining_reads < min_remaining):
             return None
         if box.kind not in FRAGMENT_BOXES and (not whole_list or box.end > file.size):
-            # Other bytes may follow the last box.
+            # Bytes that are no box may follow the last box.
             return file.size if whole_list and not pending else None
         if box.end > file.size:
             return box.end
@@ -122,7 +123,7 @@ def _walk(file: RangedFile, timeline: Timeline, offset: int, reads: int | None =
 
 
 def _indexed(file: RangedFile, timeline: Timeline) -> int | None:
-    """As `_walk`, from the last fragments that the index at the file's end names (8.8.9 to 8.8.11)."""
+    """Do as `_walk`, from the last fragments that the index at the end of the file names (8.8.9 to 8.8.11)."""
     tail = file.at(file.size - 16, 16)
     if tail[:8] != b"\0\0\0\x10mfro":
         return None
@@ -134,14 +135,14 @@ def _indexed(file: RangedFile, timeline: Timeline) -> int | None:
         moof = box_at(file, offset, file.size)
         if moof is None or moof.kind != b"moof":
             return None
-        # A track whose last fragment comes before that of another one is not met on the way to the end.
+        # The walk from the last fragment does not reach a track whose last fragment comes earlier.
         if offset != last[-1]:
             timeline.add(_times_in(file, timeline, moof, whole_list=False))
     return _walk(file, timeline, last[-1]) if last else None
 
 
 def _last_entry(file: RangedFile, tfra: Box) -> int | None:
-    """Where the last fragment that an index names begins."""
+    """Return the offset of the last fragment that an index names."""
     head = fields_of(file, tfra, 16)
     if head is None:
         return None
@@ -152,10 +153,10 @@ def _last_entry(file: RangedFile, tfra: Box) -> int | None:
     return int.from_bytes(entry[place : 2 * place]) if entry else None
 
 
-def _searched(file: RangedFile, timeline: Timeline, least: int) -> int | None:
-    """As `_walk`, from the first fragment in the file's last megabytes from which boxes lead to its end."""
+def _searched(file: RangedFile, timeline: Timeline, min_offset: int) -> int | None:
+    """Do as `_walk`, from the first fragment in the last megabytes from which boxes lead to the end of the file."""
     for window in TAIL_BYTES:
-        first = max(file.size - window, least)
+        first = max(file.size - window, min_offset)
         data = file.at(first, file.size - first)
         found = -1
         for _ in range(MAX_CANDIDATES):
@@ -171,13 +172,13 @@ def _searched(file: RangedFile, timeline: Timeline, least: int) -> int | None:
                 timeline.starts, timeline.ends = trial.starts, trial.ends
                 timeline.fragments, timeline.unclear = trial.fragments, trial.unclear
                 return end
-        if first == least:
+        if first == min_offset:
             break
     return None
 
 
 def _is_fragment(file: RangedFile, moof: Box) -> bool:
-    """Whether this is a fragment and not bytes of a picture that read like one: `mfhd` comes first (8.8.5)."""
+    """Whether this is a fragment, not bytes of a picture that look like one: `mfhd` comes first (8.8.5)."""
     first = box_at(file, moof.content, moof.end)
     return first is not None and first.kind == b"mfhd" and first.length == 8
 
@@ -185,9 +186,9 @@ def _is_fragment(file: RangedFile, moof: Box) -> bool:
 def _times_in(
     file: RangedFile, timeline: Timeline, moof: Box, *, whole_list: bool
 ) -> dict[int, tuple[int, int]] | None:
-    """Begin and end of each track in a fragment, or None when one is not clear.
+    """Return begin and end of each track in a fragment, or None if one of them is unknown.
 
-    With `whole_list` all fragments are seen in order, so that one without a decode time goes on where its track ended.
+    With `whole_list` all fragments are read in order. Then one without a decode time begins where its track ended.
     """
     times: dict[int, tuple[int, int]] = {}
     for traf in boxes_in(file, moof):
@@ -223,13 +224,13 @@ def _track_times(
             return None
         start = timeline.ends.get(track.id, 0)
     if track.id in known:
-        # Two runs of one track in one fragment.
+        # A track has two runs in one fragment.
         return {track.id: (min(start, known[track.id][0]), max(start + length, known[track.id][1]))}
     return {track.id: (start, start + length)}
 
 
 def _track_of(file: RangedFile, tracks: dict[int, Track], tfhd: Box) -> tuple[Track | None, int]:
-    """The track of a fragment, and how long its samples are unless they say (8.8.7)."""
+    """Return the track of a fragment, and the default duration of its samples (8.8.7)."""
     head = fields_of(file, tfhd, 8)
     track = tracks.get(int.from_bytes(head[4:8])) if head else None
     if head is None or track is None:
@@ -237,27 +238,27 @@ def _track_of(file: RangedFile, tracks: dict[int, Track], tfhd: Box) -> tuple[Tr
     flags = int.from_bytes(head[1:4])
     if not flags & 0x08:
         return track, track.default_duration
-    told = fields_of(file, tfhd, 4, 8 + 8 * (flags & 1) + 4 * (flags >> 1 & 1))
-    return track, int.from_bytes(told or b"")
+    value = fields_of(file, tfhd, 4, 8 + 8 * (flags & 1) + 4 * (flags >> 1 & 1))
+    return track, int.from_bytes(value or b"")
 
 
 def _decode_time(file: RangedFile, tfdt: Box) -> int | None:
-    """When the first sample of a fragment is decoded (8.8.12); all ones is no time."""
+    """Return the decode time of the first sample of a fragment (8.8.12). All ones is no time."""
     version = fields_of(file, tfdt, 1)
     width = 8 if version == b"\1" else 4
-    told = fields_of(file, tfdt, width, 4)
-    return int.from_bytes(told) if told and told != b"\xff" * width else None
+    value = fields_of(file, tfdt, width, 4)
+    return int.from_bytes(value) if value and value != b"\xff" * width else None
 
 
 def _run_length(file: RangedFile, trun: Box, default: int) -> int | None:
-    """How long the samples of a run last together (8.8.8), None when that is not told."""
+    """Return the duration of all samples of a run (8.8.8), or None if it is unknown."""
     head = fields_of(file, trun, 8)
     if head is None:
         return None
     flags, count = int.from_bytes(head[1:4]), int.from_bytes(head[4:8])
     if not flags & 0x100:
-        # A writer that sends each sample at once does not know how long it lasts, and writes 0: that is a sample's
-        # length of error. Many such samples are not placed in time.
+        # A writer that sends each sample at once does not know its duration, and writes 0. For one sample the error is
+        # that of one sample. The times of many such samples are unknown.
         return count * default if default or count < 2 else None
     words = (flags >> 8 & 0xF).bit_count()
     if 4 * words * count > MAX_RUN_BYTES:

@@ -1,4 +1,4 @@
-"""Facts of an ISO base media file: MP4, QuickTime, 3GP, M4A (ISO/IEC 14496-12; its sections in parentheses)."""
+"""Facts of an ISO base media file: MP4, QuickTime, 3GP, M4A. In parentheses are sections of ISO/IEC 14496-12."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -8,18 +8,18 @@ from recordings.adapters.storage.media.fragments import FRAGMENT_BOXES, Track, m
 from recordings.adapters.storage.media.ranges import LimitReached, RangedFile
 from recordings.domain.media import Container, MediaFacts, plausible_duration
 
-# What a file may begin with. QuickTime files older than `ftyp` begin with one of the second row.
+# The boxes that a file may begin with. QuickTime files older than `ftyp` begin with one of the second row.
 FIRST_BOXES: Final = frozenset({
     b"ftyp", b"styp", b"sidx", b"moof",
     b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot",
 })  # fmt: skip
-# A file that ends within one of these was cut off. Other bytes behind the last box are no box.
+# A file that ends within one of these was cut off. Other bytes after the last box are no box.
 TOP_LEVEL: Final = FRAGMENT_BOXES | FIRST_BOXES
-# Media data, or what describes them. A file with none of these has nothing to play.
+# Media data, and their description. A file with none of these has nothing to play.
 MEDIA_BOXES: Final = frozenset({b"moov", b"mdat", b"moof"})
 MAX_TRACKS: Final = 256
 
-# By the registered brands (mp4ra.org/registered-types/brands).
+# Registered brands. Source: mp4ra.org/registered-types/brands.
 IMAGE_BRANDS: Final = frozenset({
     b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"mif2", b"msf1", b"miaf",
     b"avif", b"avis", b"avci", b"avcs", b"jpeg", b"jpgs", b"j2ki", b"j2is", b"crx ", b"jp2 ", b"jpx ", b"jpm ", b"jxl ",
@@ -36,7 +36,7 @@ CONTAINERS: Final = {
 
 @dataclass(slots=True)
 class Movie:
-    """What the boxes have told so far."""
+    """What the boxes read so far contain."""
 
     container: Container = Container.QUICKTIME
     has_media_boxes: bool = False
@@ -48,7 +48,7 @@ class Movie:
     truncated: bool = False
 
     def has(self, handler: bytes) -> bool | None:
-        """Whether there is a track of this handler; None when no tracks are known."""
+        """Return whether a track has this handler, or None if no tracks are known."""
         return any(track.handler == handler for track in self.tracks) if self.tracks else None
 
 
@@ -58,7 +58,7 @@ def isobmff_facts(file: RangedFile) -> MediaFacts:
     try:
         _read(file, movie)
     except LimitReached:
-        # What is known by now has to do, but for the length of what may have more fragments.
+        # The facts read so far count. Only the duration of a file that may have more fragments is unknown.
         pass
     if movie.container is Container.IMAGE or not movie.has_media_boxes:
         return MediaFacts(container=Container.IMAGE if movie.container is Container.IMAGE else Container.UNKNOWN)
@@ -75,11 +75,11 @@ def _duration(movie: Movie) -> int | None:
     if movie.fragmented:
         return plausible_duration(movie.fragments_seconds)
     if movie.truncated:
-        # The header counts what is missing too.
+        # The header includes what is missing.
         return None
-    told = plausible_duration(movie.seconds)
-    if told is not None:
-        return told
+    seconds = plausible_duration(movie.seconds)
+    if seconds is not None:
+        return seconds
     tracks = [track.duration / track.timescale for track in movie.tracks if track.duration and track.timescale]
     return plausible_duration(max(tracks, default=None))
 
@@ -94,7 +94,7 @@ def _read(file: RangedFile, movie: Movie) -> None:
             if movie.container is Container.IMAGE:
                 return
         elif box.kind in {b"moof", b"sidx"}:
-            # QuickTime has no fragments. Those before the header that they belong to are not measured.
+            # QuickTime has no fragments. Fragments before their header are not measured.
             movie.container = Container.MP4 if offset == 0 else movie.container
             movie.fragmented |= box.kind == b"moof"
         elif box.kind == b"moov":
@@ -103,12 +103,12 @@ def _read(file: RangedFile, movie: Movie) -> None:
                 return
             movie.has_header = True
         offset = box.end
-    # A movie whose header never came cannot be played: its writer was stopped, or the end is missing.
+    # A movie without a header cannot be played: its writer was stopped, or the end is missing.
     movie.truncated = movie.truncated or not (movie.has_header or movie.fragmented)
 
 
 def _container(file: RangedFile, ftyp: Box) -> Container:
-    """By the major brand (4.3)."""
+    """Identify the container by the major brand (4.3)."""
     major = file.at(ftyp.content, min(ftyp.length, 4))
     if major in IMAGE_BRANDS:
         return Container.IMAGE
@@ -120,7 +120,7 @@ def _container(file: RangedFile, ftyp: Box) -> Container:
 
 
 def _read_moov(file: RangedFile, movie: Movie, moov: Box) -> bool:
-    """Read the movie's header and tracks, and give whether more may follow in fragments."""
+    """Read the movie's header and tracks. Return whether fragments may follow."""
     scale, length, fragmented, total = 0, None, False, None
     defaults: dict[int, int] = {}
     for box in boxes_in(file, moov):
@@ -135,23 +135,23 @@ def _read_moov(file: RangedFile, movie: Movie, moov: Box) -> bool:
     for track in movie.tracks:
         track.default_duration = defaults.get(track.id, 0)
     if scale and length:
-        # What nothing is played in at the beginning is no part of the recording.
+        # A beginning in which no track plays is not part of the recording.
         movie.seconds = (length - min((track.delay for track in movie.tracks), default=0)) / scale
     movie.fragments_seconds = total / scale if scale and total else None
     return fragmented
 
 
 def _read_mvex(file: RangedFile, mvex: Box, defaults: dict[int, int]) -> int | None:
-    """The length of all fragments in the movie's timescale, if `mehd` tells it (8.8.2); fill in the `trex` defaults."""
+    """Return the duration of all fragments in the movie's timescale (`mehd`, 8.8.2). Read the `trex` defaults."""
     total = None
     for box in boxes_in(file, mvex):
         if box.kind == b"mehd":
             wide = fields_of(file, box, 1) == b"\1"
-            told = fields_of(file, box, 8 if wide else 4, 4)
-            # Zero is left by a writer that never came back to fill it in; all ones is unknown.
-            total = int.from_bytes(told) if told and told != b"\xff" * len(told) else None
-        elif box.kind == b"trex" and (told := fields_of(file, box, 16)):
-            defaults[int.from_bytes(told[4:8])] = int.from_bytes(told[12:16])
+            value = fields_of(file, box, 8 if wide else 4, 4)
+            # A writer that was stopped leaves zero. All ones means unknown.
+            total = int.from_bytes(value) if value and value != b"\xff" * len(value) else None
+        elif box.kind == b"trex" and (value := fields_of(file, box, 16)):
+            defaults[int.from_bytes(value[4:8])] = int.from_bytes(value[12:16])
     return total
 
 
@@ -161,19 +161,19 @@ def _read_fragments(file: RangedFile, movie: Movie, offset: int) -> None:
         return
     movie.fragmented = True
     tracks = {track.id: track for track in movie.tracks if track.timescale}
-    told = plausible_duration(movie.fragments_seconds)
-    movie.fragments_seconds = told
+    total = plausible_duration(movie.fragments_seconds)
+    movie.fragments_seconds = total
     measured = measure_fragments(file, tracks, offset)
     movie.truncated = measured.truncated
-    if measured.count == 0 and not measured.truncated and told is None:
-        # No fragment follows: the header counts all there is.
+    if measured.count == 0 and not measured.truncated and total is None:
+        # No fragment follows: the header covers the whole movie.
         movie.fragments_seconds = movie.seconds
-    elif told is None or measured.truncated:
+    elif total is None or measured.truncated:
         movie.fragments_seconds = measured.seconds
 
 
 def _track(file: RangedFile, trak: Box) -> Track | None:
-    """One track, or None when the file ends before its kind is told."""
+    """Return one track, or None if the file ends before its handler."""
     track = Track()
     for box in boxes_in(file, trak):
         if box.kind == b"tkhd":
@@ -191,7 +191,7 @@ def _track(file: RangedFile, trak: Box) -> Track | None:
 
 
 def _delay(file: RangedFile, elst: Box) -> int:
-    """How long the empty edit lasts that a track begins with, in the movie's timescale; 0 without one (8.6.6)."""
+    """Return the duration of the empty edit at a track's beginning, in the movie's timescale; 0 without one (8.6.6)."""
     wide = fields_of(file, elst, 1) == b"\1"
     width = 8 if wide else 4
     entry = fields_of(file, elst, 2 * width, 8)
@@ -201,10 +201,10 @@ def _delay(file: RangedFile, elst: Box) -> int:
 
 
 def _timing(file: RangedFile, box: Box) -> tuple[int, int | None]:
-    """Timescale and duration of `mvhd` or `mdhd` (8.2.2, 8.4.2). A duration of all ones is unknown."""
+    """Return timescale and duration of `mvhd` or `mdhd` (8.2.2, 8.4.2). A duration of all ones is unknown."""
     wide = fields_of(file, box, 1) == b"\1"
-    told = fields_of(file, box, 12 if wide else 8, 20 if wide else 12)
-    if told is None:
+    value = fields_of(file, box, 12 if wide else 8, 20 if wide else 12)
+    if value is None:
         return 0, None
-    duration = told[4:]
-    return int.from_bytes(told[:4]), int.from_bytes(duration) if duration != b"\xff" * len(duration) else None
+    duration = value[4:]
+    return int.from_bytes(value[:4]), int.from_bytes(duration) if duration != b"\xff" * len(duration) else None

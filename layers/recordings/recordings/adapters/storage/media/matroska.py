@@ -16,14 +16,14 @@ INFO, DURATION, TIMESTAMP_SCALE = 0x1549A966, 0x4489, 0x2AD7B1
 TRACKS, TRACK_ENTRY, TRACK_TYPE = 0x1654AE6B, 0xAE, 0x83
 CLUSTER: Final = 0x1F43B675
 VIDEO, AUDIO = 1, 2
-# Nanoseconds of one unit of time where the file tells none (RFC 9559, 5.1.2.9).
+# Nanoseconds of one unit of time if the file has none (RFC 9559, 5.1.2.9).
 DEFAULT_SCALE: Final = 1_000_000
 MAX_TEXT: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """Where an element's content begins and ends; an `end` of None is unknown: it goes on until its parent ends."""
+    """The offsets of an element's content. With an `end` of None the element extends to the end of its parent."""
 
     id: int
     content: int
@@ -32,7 +32,7 @@ class Element:
 
 @dataclass(slots=True)
 class Segment:
-    """What the elements have told so far."""
+    """What the elements read so far contain."""
 
     types: set[int] | None = None
     seconds: float | None = None
@@ -51,21 +51,21 @@ def matroska_facts(file: RangedFile) -> MediaFacts:
                     _read_segment(file, element, segment)
                     break
     except LimitReached:
-        # What is known by now has to do.
+        # The facts read so far count.
         pass
     types = segment.types
     return MediaFacts(
         container=container,
         has_video=None if types is None else VIDEO in types,
         has_audio=None if types is None else AUDIO in types,
-        # The header of a file that was cut counts what is missing too.
+        # The header of a file that was cut off includes what is missing.
         duration_seconds=None if segment.truncated else plausible_duration(segment.seconds),
         truncated=segment.truncated,
     )
 
 
 def _container(file: RangedFile, header: Element) -> Container:
-    """By the DocType. One that is missing is Matroska's, as players take it; any other is another kind of EBML."""
+    """Identify the container by the DocType. Players treat a missing one as Matroska. Others are no Matroska."""
     for element in _elements(file, header.content, header.end or 0):
         if element.id == DOC_TYPE:
             text = _bytes_of(file, element, MAX_TEXT).rstrip(b"\0")
@@ -86,7 +86,7 @@ def _read_segment(file: RangedFile, segment: Element, facts: Segment) -> None:
             _read_header(file, element, facts)
         if element.id == CLUSTER or element.end is None or not wanted:
             break
-    # What does not stand before the media is where the index says.
+    # A header after the media is where the index says.
     for kind in wanted & places.keys():
         found = next(_elements(file, places[kind], end), None)
         if found is not None and found.id == kind:
@@ -107,31 +107,33 @@ def _read_header(file: RangedFile, element: Element, facts: Segment) -> None:
 
 
 def _seek_places(file: RangedFile, head: Element, base: int) -> dict[int, int]:
-    """Where elements of the segment are, by their ids (RFC 9559, 5.1.1)."""
+    """Return the offsets of elements of the segment by their ids (RFC 9559, 5.1.1)."""
     places: dict[int, int] = {}
     for seek in _elements(file, head.content, head.end or head.content):
         if seek.id == SEEK:
-            told = {one.id: _bytes_of(file, one, 8) for one in _elements(file, seek.content, seek.end or seek.content)}
-            places[int.from_bytes(told.get(SEEK_ID, b""))] = base + int.from_bytes(told.get(SEEK_POSITION, b""))
+            fields = {
+                field.id: _bytes_of(file, field, 8) for field in _elements(file, seek.content, seek.end or seek.content)
+            }
+            places[int.from_bytes(fields.get(SEEK_ID, b""))] = base + int.from_bytes(fields.get(SEEK_POSITION, b""))
     return places
 
 
 def _info_seconds(file: RangedFile, start: int, end: int) -> float | None:
-    """Duration in seconds: a float in units of TimestampScale (RFC 9559, 5.1.2)."""
+    """Return the duration in seconds. The file has a float in units of TimestampScale (RFC 9559, 5.1.2)."""
     scale, length = DEFAULT_SCALE, None
     for element in _elements(file, start, end):
         if element.id == TIMESTAMP_SCALE:
-            told = _bytes_of(file, element, 8)
+            value = _bytes_of(file, element, 8)
             # An empty element has its default value (RFC 8794, 11.1.19).
-            scale = int.from_bytes(told) if told else DEFAULT_SCALE
+            scale = int.from_bytes(value) if value else DEFAULT_SCALE
         elif element.id == DURATION:
-            told = _bytes_of(file, element, 9)
-            length = struct.unpack(">f" if len(told) == 4 else ">d", told)[0] if len(told) in {4, 8} else None
+            value = _bytes_of(file, element, 9)
+            length = struct.unpack(">f" if len(value) == 4 else ">d", value)[0] if len(value) in {4, 8} else None
     return length * scale / 1e9 if length is not None else None
 
 
 def _elements(file: RangedFile, offset: int, end: int) -> Iterator[Element]:
-    """The elements from there, one level deep, as far as the file goes. Raises LimitReached."""
+    """Yield the elements from an offset on, one level deep, up to the end of the file. Raises LimitReached."""
     end = min(end, file.size)
     while offset < end:
         file.step()
@@ -148,13 +150,13 @@ def _elements(file: RangedFile, offset: int, end: int) -> Iterator[Element]:
         offset = content + length
 
 
-def _bytes_of(file: RangedFile, element: Element, most: int) -> bytes:
-    """An element's content, `most` bytes of it."""
-    return file.at(element.content, most if element.end is None else min(element.end - element.content, most))
+def _bytes_of(file: RangedFile, element: Element, limit: int) -> bytes:
+    """Return at most `limit` bytes of an element's content."""
+    return file.at(element.content, limit if element.end is None else min(element.end - element.content, limit))
 
 
 def _vint(data: bytes, at: int, *, keep_marker: bool) -> tuple[int | None, int]:
-    """A number of variable length and where it ends: -1 when it is all ones (unknown), None when it is none.
+    """Return a number of variable length and its end. All ones is -1 (unknown), an invalid number None.
 
     Source: RFC 8794, 4. An id keeps its length marker.
     """

@@ -1,25 +1,25 @@
-"""Reads of a media file that are bounded in number, in bytes and in steps, whatever the file says."""
+"""Bounded reads of a media file: their number, their bytes and the steps are limited, whatever the file says."""
 
 from collections.abc import Callable
 from typing import Final
 
 type Read = Callable[[int, int], bytes]
 
-# Each read is a request to the store.
+# Each read is a request to the bucket.
 MAX_READS: Final = 64
 MAX_READ_BYTES: Final = 12 * 1024 * 1024
-# Boxes or elements that are looked at. A real header has a few hundred.
+# The number of boxes or elements that are read. A real header has a few hundred.
 MAX_STEPS: Final = 20_000
-# What one read brings at least: a header is rarely larger, and it takes no longer than a few bytes do.
+# The minimum of one read. A header is rarely larger, and reading this much takes no longer than a few bytes.
 BLOCK_BYTES: Final = 32 * 1024
 
 
 class LimitReached(Exception):
-    """The file takes more reads, bytes or steps than are allowed: what is known by then has to do."""
+    """The file needs more reads, bytes or steps than allowed. The facts read so far count."""
 
 
 class RangedFile:
-    """A file that is read in blocks, which are kept. `read` takes the first and the last byte of a range."""
+    """A file that is read in blocks, which stay in memory. `read` receives the first and the last offset of a range."""
 
     def __init__(self, read: Read, size: int) -> None:
         self.size = size
@@ -30,7 +30,7 @@ class RangedFile:
         self._steps = 0
 
     def at(self, offset: int, length: int) -> bytes:
-        """The bytes there, fewer where the file ends first. Raises LimitReached."""
+        """Return the bytes at an offset, fewer if the file ends first. Raises LimitReached."""
         end = min(offset + length, self.size)
         if offset < 0 or offset >= end:
             return b""
@@ -51,11 +51,11 @@ class RangedFile:
 
     @property
     def remaining_reads(self) -> int:
-        """How many reads may still be made."""
+        """The number of reads left."""
         return MAX_READS - self._reads
 
     def step(self, count: int = 1) -> None:
-        """Count a box or element, or work as long as for `count` of them. Raises LimitReached."""
+        """Count a box or element, or work that takes as long as `count` of them. Raises LimitReached."""
         self._steps += count
         if self._steps > MAX_STEPS:
             raise LimitReached

@@ -1,4 +1,4 @@
-"""Audio and video formats that are told by their first bytes alone, and the length of an MP3."""
+"""Audio and video formats that their first bytes identify, and the duration of an MP3."""
 
 import struct
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from recordings.adapters.storage.media.ranges import RangedFile
 from recordings.domain.media import Container, MediaFacts, plausible_duration
 
 HEAD_BYTES: Final = 4096
-# Offset, bytes, what it is, whether it has video and audio (None: its tracks are not read).
+# Offset, bytes, container, and whether the file has video and audio (None: its tracks are not read).
 SIGNATURES: Final[tuple[tuple[int, bytes, Container, bool | None, bool | None], ...]] = (
     (0, b"FLV\x01", Container.FLV, None, None),
     (0, b"fLaC", Container.FLAC, False, True),
@@ -36,9 +36,9 @@ SIGNATURES: Final[tuple[tuple[int, bytes, Container, bool | None, bool | None], 
     (4, b"jP  ", Container.IMAGE, None, None),
     (4, b"JXL ", Container.IMAGE, None, None),
 )
-# What stands before a signature at offset 8.
+# The first four bytes of files with a signature at offset 8.
 CHUNKED: Final = frozenset({b"RIFF", b"RF64", b"RIFX", b"FORM"})
-# Ogg: how the first packet of a stream begins, and whether it is video. https://wiki.xiph.org/MIMETypesCodecs
+# Ogg: how the first packet of a stream begins, and whether it is video. Source: https://wiki.xiph.org/MIMETypesCodecs
 OGG_CODECS: Final = (
     (b"\x80theora", True),
     (b"BBCD\0", True),
@@ -48,10 +48,10 @@ OGG_CODECS: Final = (
     (b"\x7fFLAC", False),
     (b"Speex   ", False),
 )
-# Packets of a transport stream: 188 bytes, or 192 with a time before each.
+# Offset of the first packet of a transport stream and length of a packet: 188 bytes, or 192 with a preceding time.
 TS_PACKETS: Final = ((0, 188), (4, 192))
-TS_PROVED_BY: Final = 5
-# Bytes that an encoder may count too much: its own tag, and a frame or two.
+TS_PACKETS_CHECKED: Final = 5
+# How many bytes an encoder may count too many: its own tag, and a frame or two.
 MAX_TAG_ERROR: Final = 4096
 # MPEG audio: samples per second of MPEG-1 by rate index, and kbit/s by bitrate index for (MPEG-1 or not, layer)
 # (ISO/IEC 11172-3, 2.4.2.3; 13818-3, 2.4.2.3).
@@ -67,7 +67,7 @@ BITRATES: Final = {
 
 
 def signature_facts(file: RangedFile) -> MediaFacts:
-    """Tell a file by its first bytes. Takes five reads at most."""
+    """Identify a file by its first bytes. It takes at most five reads."""
     head = file.at(0, HEAD_BYTES)
     for offset, signature, container, video, audio in SIGNATURES:
         if head.startswith(signature, offset) and (offset != 8 or head[:4] in CHUNKED):
@@ -80,7 +80,7 @@ def signature_facts(file: RangedFile) -> MediaFacts:
 
 
 def _ogg(head: bytes) -> MediaFacts:
-    """By the first packet of each stream: all of them come before anything else (RFC 3533, 4)."""
+    """Identify the streams by their first packets, which come before all others (RFC 3533, section 4)."""
     found = {video for codec, video in OGG_CODECS if codec in head}
     if not found:
         return MediaFacts(container=Container.OGG)
@@ -88,16 +88,16 @@ def _ogg(head: bytes) -> MediaFacts:
 
 
 def _is_transport_stream(head: bytes) -> bool:
-    """By the byte 0x47 that begins each packet (ISO/IEC 13818-1, 2.4.3.2): two packets at least."""
+    """Whether at least two packets begin with the byte 0x47 (ISO/IEC 13818-1, 2.4.3.2)."""
     for first, length in TS_PACKETS:
-        syncs = head[first::length][:TS_PROVED_BY]
+        syncs = head[first::length][:TS_PACKETS_CHECKED]
         if len(syncs) > 1 and set(syncs) == {0x47}:
             return True
     return False
 
 
 def _bare_audio(file: RangedFile, head: bytes) -> MediaFacts:
-    """MP3, AAC or FLAC, maybe behind an ID3 tag (id3.org/id3v2.4.0-structure, 3.1)."""
+    """Identify MP3, AAC or FLAC, which may follow an ID3 tag (id3.org/id3v2.4.0-structure, 3.1)."""
     start = 0
     if head[:3] == b"ID3" and len(head) >= 10 and not any(byte & 0x80 for byte in head[6:10]):
         start = 10 + sum(byte << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
@@ -115,9 +115,9 @@ def _bare_audio(file: RangedFile, head: bytes) -> MediaFacts:
 
 
 def _has_two_frames(file: RangedFile, start: int, frame_length: Callable[[bytes], int | None], *, same: int) -> bool:
-    """Whether a frame is there and another one of its kind right behind it: a sync word alone is chance.
+    """Whether two frames of one kind follow each other at `start`. One sync word alone may be a coincidence.
 
-    `same` are the bits of the third byte that all frames share: the sampling rate, and for AAC the profile.
+    `same` has the bits of the third byte that all frames share: the sampling rate, and for AAC the profile.
     """
     first = file.at(start, 6)
     length = frame_length(first)
@@ -128,7 +128,7 @@ def _has_two_frames(file: RangedFile, start: int, frame_length: Callable[[bytes]
 
 
 def _aac_frame(head: bytes) -> int | None:
-    """The length of the ADTS frame that begins so (ISO/IEC 14496-3, 1.A.2.2), or None."""
+    """Return the length of an ADTS frame with this head (ISO/IEC 14496-3, 1.A.2.2), or None."""
     if len(head) < 6 or head[0] != 0xFF or head[1] & 0xF6 != 0xF0 or head[2] >> 2 & 0xF > 12:
         return None
     length = (head[3] & 3) << 11 | head[4] << 3 | head[5] >> 5
@@ -136,10 +136,10 @@ def _aac_frame(head: bytes) -> int | None:
 
 
 def _mp3(file: RangedFile, start: int) -> MediaFacts:
-    """The length is in the first frame, if the encoder left it there (the tag of Xing and LAME; layer III alone)."""
+    """Read the duration from the first frame, where Xing and LAME write a tag (layer III alone)."""
     first = file.at(start, 4)
     version, mono = first[1] >> 3 & 3, first[3] >> 6 == 3
-    # The tag comes after the side information, which is as long as version and channels make it.
+    # The tag follows the side information, whose length depends on the version and the channels.
     side = (17 if mono else 32) if version == 3 else (9 if mono else 17)
     tag = file.at(start + 4 + side, 16)
     seconds, truncated = None, False
@@ -158,12 +158,12 @@ def _mp3(file: RangedFile, start: int) -> MediaFacts:
 
 
 def _hertz(head: bytes) -> int:
-    """Samples per second of an MPEG audio frame: MPEG-2 has half the rates of MPEG-1, 2.5 a quarter."""
+    """Return the samples per second of an MPEG audio frame. MPEG-2 has half the rates of MPEG-1, MPEG-2.5 a quarter."""
     return RATES[head[2] >> 2 & 3] // {3: 1, 2: 2, 0: 4}[head[1] >> 3 & 3]
 
 
 def _mpeg_frame(head: bytes) -> int | None:
-    """The length of the MPEG audio frame that begins so, or None."""
+    """Return the length of an MPEG audio frame with this head, or None."""
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return None
     version, layer, bitrate, rate = head[1] >> 3 & 3, 4 - (head[1] >> 1 & 3), head[2] >> 4, head[2] >> 2 & 3
