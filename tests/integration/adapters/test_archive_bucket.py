@@ -38,7 +38,7 @@ def stub(bucket: ArchiveBucket) -> Iterator[Stubber]:
         stubber.assert_no_pending_responses()
 
 
-def test_a_file_is_stored_in_cold_storage_at_once(bucket: ArchiveBucket) -> None:
+def test_an_object_is_stored_in_its_glacier_class_at_once(bucket: ArchiveBucket) -> None:
     assert bucket.restore_status(KEY) is None
     bucket.put(KEY, b"film", content_type="video/mp4")
     upload = bucket.create_upload("parts", content_type="video/mp4")
@@ -49,7 +49,7 @@ def test_a_file_is_stored_in_cold_storage_at_once(bucket: ArchiveBucket) -> None
         assert bucket.head(key) is not None
 
 
-def test_every_sum_that_s3_is_sent_is_of_the_kind_that_the_upload_was_begun_with(
+def test_every_checksum_has_the_algorithm_that_the_upload_was_created_with(
     bucket: ArchiveBucket, stub: Stubber
 ) -> None:
     """S3 refuses a part whose checksum the upload does not expect; no emulator does."""
@@ -85,13 +85,13 @@ def test_every_sum_that_s3_is_sent_is_of_the_kind_that_the_upload_was_begun_with
     assert bucket.complete_upload(KEY, upload, etags, crcs) == whole.hex()
 
 
-def test_the_sum_of_parts_sums_is_not_taken_for_that_of_the_whole(bucket: ArchiveBucket, stub: Stubber) -> None:
+def test_a_composite_checksum_is_not_returned_as_that_of_the_whole(bucket: ArchiveBucket, stub: Stubber) -> None:
     stub.add_response("complete_multipart_upload", {"ChecksumCRC32": "AAAAAA==-1", "ChecksumType": "COMPOSITE"})
     assert bucket.complete_upload(KEY, "u", {1: "e"}, {1: 0}) is None
 
 
 @pytest.mark.parametrize(
-    ("told", "wanted"),
+    ("expected", "wanted"),
     [
         ({}, RestoreStatus(False, None, "STANDARD")),
         ({"StorageClass": "DEEP_ARCHIVE"}, RestoreStatus(False, None, "DEEP_ARCHIVE")),
@@ -103,30 +103,30 @@ def test_the_sum_of_parts_sums_is_not_taken_for_that_of_the_whole(bucket: Archiv
         ({"StorageClass": "GLACIER", "Restore": 'ongoing-request="false"'}, RestoreStatus(False, None, "GLACIER")),
     ],
 )
-def test_what_s3_says_of_a_file_is_read(
-    bucket: ArchiveBucket, stub: Stubber, told: dict[str, Any], wanted: RestoreStatus
+def test_the_restore_header_is_parsed(
+    bucket: ArchiveBucket, stub: Stubber, expected: dict[str, Any], wanted: RestoreStatus
 ) -> None:
-    stub.add_response("head_object", told, {"Bucket": "archive", "Key": KEY})
+    stub.add_response("head_object", expected, {"Bucket": "archive", "Key": KEY})
     assert bucket.restore_status(KEY) == wanted
 
 
 @pytest.mark.parametrize("tier", TIERS)
-def test_each_tier_is_asked_for_by_its_name(bucket: ArchiveBucket, stub: Stubber, tier: Any) -> None:
+def test_each_tier_is_requested_by_its_name(bucket: ArchiveBucket, stub: Stubber, tier: Any) -> None:
     request = {"Days": 7, "GlacierJobParameters": {"Tier": tier.title()}}
     stub.add_response("restore_object", {}, {"Bucket": "archive", "Key": KEY, "RestoreRequest": request})
     assert bucket.request_restore(KEY, days=7, tier=tier) is True
 
 
-def test_one_that_is_on_its_way_is_no_error(bucket: ArchiveBucket, stub: Stubber) -> None:
+def test_a_restore_in_progress_is_no_error(bucket: ArchiveBucket, stub: Stubber) -> None:
     stub.add_client_error("restore_object", "RestoreAlreadyInProgress", http_status_code=409)
     assert bucket.request_restore(KEY, days=7, tier="standard") is False
 
 
-def test_a_fast_tier_without_room_is_to_be_tried_later(bucket: ArchiveBucket, stub: Stubber) -> None:
+def test_an_expedited_tier_without_capacity_says_when_to_retry(bucket: ArchiveBucket, stub: Stubber) -> None:
     stub.add_client_error("restore_object", "GlacierExpeditedRetrievalNotAvailable", http_status_code=503)
-    with pytest.raises(Throttled) as told:
+    with pytest.raises(Throttled) as expected:
         bucket.request_restore(KEY, days=7, tier="expedited")
-    assert told.value.retry_after == 300
+    assert expected.value.retry_after == 300
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_a_fast_tier_without_room_is_to_be_tried_later(bucket: ArchiveBucket, st
         ("InternalError", 500, Throttled),
     ],
 )
-def test_any_other_fault_is_told(
+def test_any_other_fault_is_raised(
     bucket: ArchiveBucket, stub: Stubber, code: str, status: int, wanted: type[Exception]
 ) -> None:
     stub.add_client_error("restore_object", code, http_status_code=status)
@@ -149,7 +149,7 @@ def test_any_other_fault_is_told(
 
 
 @pytest.mark.parametrize(("asked", "most"), [(600, 600), (604_800, 3600)])
-def test_a_copys_url_ends_when_it_says_and_never_after_its_credentials(
+def test_a_url_of_a_restored_copy_expires_when_it_says_and_never_after_its_credentials(
     bucket: ArchiveBucket, monkeypatch: pytest.MonkeyPatch, asked: int, most: int
 ) -> None:
     monkeypatch.setenv("DOWNLOAD_ROLE_ARN", "arn:aws:iam::123456789012:role/download")

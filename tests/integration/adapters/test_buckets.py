@@ -43,13 +43,13 @@ def stub(files: R2Bucket) -> Iterator[Stubber]:
         stubber.assert_no_pending_responses()
 
 
-def test_a_part_of_an_upload_that_is_gone_is_told(files: R2Bucket, stub: Stubber) -> None:
+def test_a_part_for_an_aborted_upload_raises_source_unavailable(files: R2Bucket, stub: Stubber) -> None:
     stub.add_client_error("upload_part", "NoSuchUpload", http_status_code=404)
     with pytest.raises(SourceUnavailable):
         files.upload_part(KEY, "u", 1, b"x")
 
 
-def test_bytes_that_storage_refuses_by_their_sum_are_caught(files: R2Bucket, stub: Stubber) -> None:
+def test_bytes_that_the_bucket_rejects_by_their_md5_raise_a_checksum_mismatch(files: R2Bucket, stub: Stubber) -> None:
     stub.add_client_error("put_object", "BadDigest", http_status_code=400)
     with pytest.raises(ChecksumMismatch):
         files.put(KEY, b"x", content_type="video/mp4")
@@ -58,7 +58,7 @@ def test_bytes_that_storage_refuses_by_their_sum_are_caught(files: R2Bucket, stu
         files.upload_part(KEY, "u", 1, b"x")
 
 
-def test_all_parts_are_told_however_many_pages_they_take(files: R2Bucket, stub: Stubber) -> None:
+def test_all_pages_of_parts_are_read(files: R2Bucket, stub: Stubber) -> None:
     def page(first: int, count: int, following: int | None) -> dict[str, object]:
         parts = [{"PartNumber": n, "Size": n, "ETag": f'"{n:032x}"'} for n in range(first, first + count)]
         more = {"IsTruncated": True, "NextPartNumberMarker": following} if following else {"IsTruncated": False}
@@ -74,7 +74,7 @@ def test_all_parts_are_told_however_many_pages_they_take(files: R2Bucket, stub: 
 
 
 @pytest.mark.parametrize("etag", ['""', '"00000000000000000000000000000000"', f'"{md5(b"other")}"'])
-def test_a_file_that_is_stored_as_something_else_is_caught(files: R2Bucket, stub: Stubber, etag: str) -> None:
+def test_another_etag_than_the_md5_raises_a_checksum_mismatch(files: R2Bucket, stub: Stubber, etag: str) -> None:
     stub.add_response("put_object", {"ETag": etag})
     with pytest.raises(ChecksumMismatch):
         files.put(KEY, b"x", content_type="video/mp4")
@@ -83,7 +83,7 @@ def test_a_file_that_is_stored_as_something_else_is_caught(files: R2Bucket, stub
         files.upload_part(KEY, "u", 1, b"x")
 
 
-def test_storage_checks_what_arrives_against_our_sum(files: R2Bucket, stub: Stubber) -> None:
+def test_every_request_that_stores_bytes_carries_their_md5(files: R2Bucket, stub: Stubber) -> None:
     digest = base64.b64encode(bytes.fromhex(md5(b"x"))).decode()
     sent = {"Bucket": "files", "Key": KEY, "Body": b"x", "ContentMD5": digest}
     stub.add_response("upload_part", {"ETag": md5(b"x")}, sent | {"UploadId": "u", "PartNumber": 7})
@@ -93,12 +93,12 @@ def test_storage_checks_what_arrives_against_our_sum(files: R2Bucket, stub: Stub
 
 
 @pytest.mark.parametrize("code", ["404", "NoSuchKey", "NotFound"])
-def test_absence_has_many_names(files: R2Bucket, stub: Stubber, code: str) -> None:
+def test_every_code_for_an_absent_object_is_none(files: R2Bucket, stub: Stubber, code: str) -> None:
     stub.add_client_error("head_object", code, http_status_code=404)
     assert files.head(KEY) is None
 
 
-def test_what_is_not_absence_is_told(files: R2Bucket, stub: Stubber) -> None:
+def test_an_error_other_than_absence_is_raised(files: R2Bucket, stub: Stubber) -> None:
     for method in ("head_object", "list_parts", "abort_multipart_upload"):
         stub.add_client_error(method, "AccessDenied", http_status_code=403)
     with pytest.raises(InfrastructureError):
@@ -109,7 +109,7 @@ def test_what_is_not_absence_is_told(files: R2Bucket, stub: Stubber) -> None:
         files.abort_upload(KEY, "u")
 
 
-def test_no_checksum_is_sent_that_r2_refuses(files: R2Bucket) -> None:
+def test_r2_receives_no_checksum_that_it_rejects(files: R2Bucket) -> None:
     sent: list[dict[str, object]] = []
     events = files.client.meta.events
     events.register("before-sign.s3.*", lambda request, **_: sent.append(dict(request.headers)))
@@ -153,7 +153,7 @@ def test_a_url_downloads_under_a_name_that_breaks_no_header(files: R2Bucket, nam
 
 
 @pytest.mark.parametrize("seconds", [60, 3600, 604_800])
-def test_a_url_lives_as_long_as_it_says(files: R2Bucket, seconds: int) -> None:
+def test_a_url_expires_when_it_says(files: R2Bucket, seconds: int) -> None:
     url = presign(files, file_name="x", seconds=seconds)
     query = parse_qs(urlsplit(url).query)
     assert query["X-Amz-Expires"] == [str(seconds)]
@@ -184,6 +184,6 @@ def test_a_file_of_any_size_is_copied_within_the_bucket(files: R2Bucket, size: i
         assert [*files.list_uploads("quarantine/")] == []
 
 
-def test_a_copy_of_what_is_not_there_is_an_error(files: R2Bucket) -> None:
+def test_a_copy_of_an_absent_object_raises_an_infrastructure_error(files: R2Bucket) -> None:
     with pytest.raises(InfrastructureError):
         files.copy("nothing", "quarantine/nothing")

@@ -201,12 +201,12 @@ def test_a_name_without_an_address_is_unavailable() -> None:
             fetch(f"https://{R2Bucket}/file", CLOUDFLARE, none)
 
 
-def test_the_system_resolves_what_is_not_told(server: Server) -> None:
+def test_the_system_resolves_names_by_default(server: Server) -> None:
     assert fetch(f"http://127.0.0.1:{server.server_port}/file", LOCAL) == b"file"
     assert server.asked == [(f"127.0.0.1:{server.server_port}", "/file", "bytes=0-3")]
 
 
-def test_a_second_address_is_tried_when_the_first_does_not_answer(server: Server) -> None:
+def test_a_second_address_is_tried_if_the_first_does_not_respond(server: Server) -> None:
     assert fetch(f"http://{R2Bucket}:{server.server_port}/file", LOCAL, to("127.0.0.2", "127.0.0.1")) == b"file"
 
 

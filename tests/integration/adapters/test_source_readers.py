@@ -138,21 +138,21 @@ def test_a_weak_etag_is_as_good_as_none(server: Server) -> None:
 
 
 @pytest.mark.parametrize("ranges", [True, False])
-def test_when_a_file_was_stored_is_told_too(server: Server, ranges: bool) -> None:
+def test_the_last_modified_header_is_returned(server: Server, ranges: bool) -> None:
     server.etag, server.modified, server.ranges = None, EARLIER, ranges
     found = UrlReader().measure(url(server))
     assert (found.etag, found.modified) == (None, EARLIER)
 
 
 @pytest.mark.parametrize("status", [403, 404, 500, 503])
-def test_a_file_that_cannot_be_measured_is_told(server: Server, status: int) -> None:
+def test_a_file_that_cannot_be_measured_raises_a_transfer_error(server: Server, status: int) -> None:
     server.statuses = [status] * 100
     with pytest.raises(TransferError):
         UrlReader().measure(url(server))
 
 
 @pytest.mark.parametrize("told", ["bytes 0-0/*", "nonsense", ""])
-def test_the_size_that_a_range_does_not_show_is_learned_by_a_plain_get(server: Server, told: str) -> None:
+def test_a_size_that_a_range_does_not_show_is_read_with_a_plain_get(server: Server, told: str) -> None:
     server.lies = {"Content-Range": told}
     found = UrlReader().measure(url(server))
     assert (found.size, found.ranges) == (len(CONTENT), False)
@@ -162,7 +162,7 @@ def test_the_size_that_a_range_does_not_show_is_learned_by_a_plain_get(server: S
 
 @pytest.mark.parametrize("ranges", [True, False])
 @pytest.mark.parametrize("content", [CONTENT, b""])
-def test_a_file_whose_size_is_nowhere_given_is_counted(server: Server, content: bytes, ranges: bool) -> None:
+def test_the_bytes_of_a_file_without_a_size_are_counted(server: Server, content: bytes, ranges: bool) -> None:
     server.content, server.ranges, server.counted = content, ranges, False
     server.lies = {"Content-Range": "bytes 0-0/*"}
     found = UrlReader().measure(url(server))
@@ -176,12 +176,12 @@ def test_counting_the_bytes_of_a_file_has_a_limit(server: Server) -> None:
         UrlReader(max_counting_seconds=-1).measure(url(server))
 
 
-def test_a_416_that_shows_no_size_is_followed_by_a_plain_get(server: Server) -> None:
+def test_a_416_without_a_size_is_followed_by_a_plain_get(server: Server) -> None:
     server.content, server.lies = b"", {"Content-Range": "bytes */*"}
     assert UrlReader().measure(url(server)).size == 0
 
 
-def test_a_server_that_is_not_there_is_told_without_its_signed_url() -> None:
+def test_the_error_of_an_unreachable_server_does_not_contain_the_signed_url() -> None:
     with pytest.raises(SourceUnavailable) as raised:
         UrlReader().measure("http://127.0.0.1:9/file?signature=secret")
     assert "secret" not in str(raised.value)
@@ -198,13 +198,13 @@ def test_a_range_is_read_with_both_ends(server: Server, first: int, last: int) -
 
 
 @pytest.mark.parametrize("cuts", [[0], [1], [4096], [0, 0, 0], [100, 0, 7000, 1]])
-def test_a_broken_connection_is_tried_again(server: Server, cuts: list[int | None]) -> None:
+def test_a_lost_connection_is_retried(server: Server, cuts: list[int | None]) -> None:
     server.cuts = list(cuts)
     assert read(server) == CONTENT
     assert len(server.asked) == len(cuts) + 1
 
 
-def test_a_broken_connection_goes_on_where_it_broke(server: Server) -> None:
+def test_a_lost_connection_does_not_restart_the_range(server: Server) -> None:
     server.content = CONTENT * 320  # three chunks and a bit
     server.cuts = [CHUNK_BYTES + 5, CHUNK_BYTES + 700]
     size = len(server.content)
@@ -215,12 +215,12 @@ def test_a_broken_connection_goes_on_where_it_broke(server: Server) -> None:
     assert begins[2] >= 2 * CHUNK_BYTES
 
 
-def test_a_connection_that_breaks_within_every_chunk_still_gets_on(server: Server) -> None:
+def test_a_connection_that_is_lost_within_every_chunk_still_arrives(server: Server) -> None:
     server.cuts = [1000] * 30
     assert read(server) == CONTENT
 
 
-def test_a_connection_that_always_breaks_is_given_up(server: Server) -> None:
+def test_a_connection_that_is_always_lost_raises_source_unavailable(server: Server) -> None:
     server.cuts = [1] * 1000
     with pytest.raises(SourceUnavailable):
         read(server)
@@ -228,13 +228,13 @@ def test_a_connection_that_always_breaks_is_given_up(server: Server) -> None:
 
 
 @pytest.mark.parametrize("status", [403, 404, 500, 503])
-def test_a_range_that_is_refused_for_good_is_told(server: Server, status: int) -> None:
+def test_a_range_that_is_always_refused_raises_a_transfer_error(server: Server, status: int) -> None:
     server.statuses = [status] * 100
     with pytest.raises(TransferError):
         read(server)
 
 
-def test_a_server_that_stops_heeding_ranges_is_told_before_a_byte_is_taken(server: Server) -> None:
+def test_a_server_that_stops_answering_ranges_raises_an_error_before_a_byte_is_taken(server: Server) -> None:
     server.ranges = False
     with pytest.raises(TransferError):
         read(server, 256, 511)
@@ -294,20 +294,20 @@ def test_a_range_of_a_file_whose_total_is_unknown_is_read(server: Server, told: 
     assert read(server, 0, 99) == CONTENT[:100]
 
 
-def test_a_range_that_ends_early_is_gone_on_with(server: Server) -> None:
+def test_a_range_that_ends_early_is_completed_by_further_requests(server: Server) -> None:
     server.longest = 30
     assert read(server, 0, 99) == CONTENT[:100]
     assert [asked for asked, _ in server.asked] == [f"bytes={at}-99" for at in (0, 30, 60, 90)]
 
 
 @pytest.mark.parametrize("told", ["", "nonsense", "bytes 1-100/10240", "bytes 0-49/10240"])
-def test_ranges_that_are_not_what_was_asked_for_are_refused(server: Server, told: str) -> None:
+def test_a_response_with_another_range_raises_ranges_refused(server: Server, told: str) -> None:
     server.lies = {"Content-Range": told}
     with pytest.raises(RangesRefused):
         read(server, 0, 99)
 
 
-def test_a_range_that_is_answered_with_the_whole_file_is_refused_ranges(server: Server) -> None:
+def test_a_response_with_the_whole_file_raises_ranges_refused(server: Server) -> None:
     server.ranges = False
     with pytest.raises(RangesRefused):
         read(server, 0, 99)
@@ -319,13 +319,13 @@ def test_a_file_that_shrank_is_a_change(server: Server) -> None:
         read(server, 60, 99)
 
 
-def test_a_file_that_changed_is_told(server: Server) -> None:
+def test_a_changed_file_raises_source_changed(server: Server) -> None:
     server.etag = '"v2"'
     with pytest.raises(SourceChanged):
         read(server)
 
 
-def test_a_file_that_changed_is_told_by_a_server_that_ignores_conditions_too(server: Server) -> None:
+def test_a_changed_file_is_noticed_if_the_server_ignores_conditions(server: Server) -> None:
     server.etag, server.heeds_if_match = '"v2"', False
     with pytest.raises(SourceChanged):
         read(server)
@@ -345,20 +345,20 @@ def test_a_file_that_changes_between_two_pieces_is_never_mixed(server: Server) -
 
 
 @pytest.mark.parametrize("size", [len(CONTENT) - 1, len(CONTENT) + 1])
-def test_a_file_of_another_size_is_told_even_without_etag(server: Server, size: int) -> None:
+def test_a_file_of_another_size_raises_source_changed_without_an_etag(server: Server, size: int) -> None:
     server.etag, server.content = None, (CONTENT + b"x")[:size]
     with pytest.raises(SourceChanged):
         read(server, 0, 99, etag=None)
 
 
 @pytest.mark.parametrize("told", ["bytes 0-98/10240", "bytes 1-100/10240", "", "bytes */10240"])
-def test_another_range_than_was_asked_for_is_told(server: Server, told: str) -> None:
+def test_another_range_than_requested_raises_a_transfer_error(server: Server, told: str) -> None:
     server.lies = {"Content-Range": told}
     with pytest.raises(TransferError):
         read(server, 0, 99)
 
 
-def test_more_bytes_than_asked_for_are_never_returned(server: Server) -> None:
+def test_more_bytes_than_requested_are_never_returned(server: Server) -> None:
     server.lies = {"Content-Range": "bytes 0-99/10240"}
     try:
         got = read(server, 0, 199)
@@ -374,7 +374,7 @@ def test_a_file_without_etag_is_read_without_condition(server: Server) -> None:
 
 
 @pytest.mark.parametrize("heeds", [True, False])
-def test_a_file_without_etag_is_known_by_when_it_was_stored(server: Server, heeds: bool) -> None:
+def test_the_last_modified_time_identifies_a_file_without_etag(server: Server, heeds: bool) -> None:
     server.etag, server.modified, server.heeds_if_match = None, EARLIER, heeds
     assert read(server, 0, 9, etag=None, modified=EARLIER) == CONTENT[:10]
     assert server.since == [EARLIER]
@@ -386,7 +386,7 @@ def test_a_file_without_etag_is_known_by_when_it_was_stored(server: Server, heed
         stream(server, etag=None, modified=EARLIER)
 
 
-def test_an_etag_is_asked_for_before_the_time(server: Server) -> None:
+def test_the_etag_is_the_condition_if_there_is_a_time_as_well(server: Server) -> None:
     server.modified = "Tue, 01 Sep 2026 11:00:00 GMT"
     assert read(server, 0, 9, modified=EARLIER) == CONTENT[:10]
     assert server.since == [None]
@@ -405,7 +405,7 @@ def test_a_stream_comes_in_equal_parts(server: Server, part_size: int) -> None:
     assert server.asked == [(None, None)]
 
 
-def test_a_stream_that_grew_is_told_before_more_parts_come_than_were_planned(server: Server) -> None:
+def test_a_stream_that_grew_raises_source_changed_before_a_part_too_many(server: Server) -> None:
     server.content = CONTENT * 300
     with pytest.raises(SourceChanged):
         for _ in UrlReader().stream(url(server), a_source_file(ranges=False), 1000):
@@ -418,26 +418,26 @@ def test_an_empty_stream_has_no_parts(server: Server) -> None:
 
 
 @pytest.mark.parametrize("cut", [0, 1, 10_239])
-def test_a_broken_stream_is_told_and_not_taken_for_the_end(server: Server, cut: int) -> None:
+def test_a_lost_connection_is_not_taken_for_the_end_of_a_stream(server: Server, cut: int) -> None:
     server.cuts = [cut]
     with pytest.raises(SourceUnavailable):
         stream(server)
 
 
 @pytest.mark.parametrize("size", [len(CONTENT) - 1, len(CONTENT) + 1])
-def test_a_stream_of_another_size_is_told(server: Server, size: int) -> None:
+def test_a_stream_of_another_size_raises_a_transfer_error(server: Server, size: int) -> None:
     with pytest.raises(TransferError):
         stream(server, size=size)
 
 
 @pytest.mark.parametrize("status", [403, 404, 500])
-def test_a_stream_that_is_refused_is_told(server: Server, status: int) -> None:
+def test_a_refused_stream_raises_a_transfer_error(server: Server, status: int) -> None:
     server.statuses = [status]
     with pytest.raises(TransferError):
         stream(server)
 
 
-def test_a_stream_of_a_changed_file_is_told_before_a_part_comes(server: Server) -> None:
+def test_a_stream_of_a_changed_file_raises_source_changed_before_the_first_part(server: Server) -> None:
     server.etag = '"v2"'
     with pytest.raises(SourceChanged):
         next(iter(UrlReader().stream(url(server), a_source_file(ranges=False), 1000)))

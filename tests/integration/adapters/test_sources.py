@@ -138,7 +138,7 @@ def test_a_page_without_a_length_is_never_ready_either(source: Source, name: str
 
 
 @pytest.mark.parametrize("ranges", [True, False])
-def test_half_of_what_was_announced_at_every_look_is_a_part(source: Source, film: bytes, ranges: bool) -> None:
+def test_a_file_that_stays_half_as_large_as_announced_is_partial(source: Source, film: bytes, ranges: bool) -> None:
     source.ranges = ranges
     half = film[: len(film) // 2]
     _, now = fetched(source, half, announced=len(film))
@@ -147,14 +147,14 @@ def test_half_of_what_was_announced_at_every_look_is_a_part(source: Source, film
     assert now.duration_seconds != 1800
 
 
-def test_a_file_whose_end_is_missing_is_a_part_whatever_was_announced(source: Source, film: bytes) -> None:
+def test_a_file_without_its_end_is_partial_whatever_was_announced(source: Source, film: bytes) -> None:
     half = film[: len(film) // 2]
     for announced in (None, len(half)):
         _, now = fetched(source, half, announced=announced)
         assert (now.status, now.partial) == (Status.READY, True)
 
 
-def test_half_at_the_first_look_and_whole_at_the_second_is_whole(source: Source, film: bytes) -> None:
+def test_a_file_that_is_whole_in_the_second_attempt_is_whole(source: Source, film: bytes) -> None:
     world, now = fetched(source, film[: len(film) // 2], film, announced=len(film))
     assert (now.status, now.partial, now.size_bytes, now.attempt) == (Status.READY, False, len(film), 2)
     assert now.duration_seconds == 4
@@ -162,7 +162,7 @@ def test_half_at_the_first_look_and_whole_at_the_second_is_whole(source: Source,
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_size_that_no_range_shows_is_learned_by_a_plain_get(source: Source, film: bytes, chunked: bool) -> None:
+def test_a_size_that_no_range_shows_is_read_with_a_plain_get(source: Source, film: bytes, chunked: bool) -> None:
     source.total, source.chunked = "*", chunked
     world, now = fetched(source, film)
     assert (now.status, now.partial, now.attempt) == (Status.READY, False, 1)

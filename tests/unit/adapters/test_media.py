@@ -57,12 +57,12 @@ def seconds_of(content: bytes) -> int | None:
         (1000, 2**32 - 1, None),
     ],
 )
-def test_a_length_is_told_in_whole_seconds(version: int, scale: int, length: int, seconds: int | None) -> None:
+def test_a_duration_is_in_whole_seconds(version: int, scale: int, length: int, seconds: int | None) -> None:
     assert seconds_of(FTYP + box(b"moov", mvhd(scale, length, version=version)) + MDAT) == seconds
 
 
 @pytest.mark.parametrize("length", [2**63, 2**64 - 1, 2**64 - 2, 10**18])
-def test_a_length_that_nothing_lasts_is_not_told(length: int) -> None:
+def test_an_impossible_duration_is_none(length: int) -> None:
     assert seconds_of(FTYP + box(b"moov", mvhd(1, length, version=1))) is None
 
 
@@ -152,7 +152,7 @@ def test_a_film_whose_header_was_never_written_is_cut_off() -> None:
         FTYP + box(b"moov", struct.pack(">I4s", 2**31, b"mvhd") + bytes(10), length=2**31),
     ],
 )
-def test_a_broken_or_hostile_file_tells_nothing(content: bytes) -> None:
+def test_a_broken_or_hostile_file_has_no_facts(content: bytes) -> None:
     assert seconds_of(content) is None
 
 
@@ -184,7 +184,7 @@ def brand(major: bytes, *compatible: bytes) -> bytes:
         (box(b"skip", bytes(9)), Container.QUICKTIME),
     ],
 )
-def test_a_container_is_told_by_its_brand(ftyp: bytes, container: Container) -> None:
+def test_the_brand_identifies_the_container(ftyp: bytes, container: Container) -> None:
     facts = facts_of(ftyp + box(b"moov", mvhd() + trak(1) + trak(2, b"soun")) + MDAT)
     assert (facts.container, facts.is_media, facts.duration_seconds) == (container, True, 90)
 

@@ -69,7 +69,7 @@ def test_an_image_is_no_recording(corpus: Corpus, name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["h264-aac.mp4", "faststart.mp4", "vp8-vorbis.webm", "h264-aac.mkv", "quicktime.mov", "hybrid.mp4"]
 )
-def test_a_whole_file_that_is_cut_never_tells_the_length_of_the_whole(corpus: Corpus, name: str) -> None:
+def test_a_file_that_was_cut_never_has_the_duration_of_the_whole(corpus: Corpus, name: str) -> None:
     whole = corpus.read(name)
     for size in range(64, len(whole), max(1, len(whole) // 60)):
         facts = facts_of(whole[:size])
@@ -80,10 +80,10 @@ def test_a_whole_file_that_is_cut_never_tells_the_length_of_the_whole(corpus: Co
 @pytest.mark.parametrize("name", [*FRAGMENTED, "smooth.ismv"])
 def test_fragments_that_are_cut_count_as_far_as_they_are_whole(corpus: Corpus, name: str) -> None:
     whole = corpus.read(name)
-    told, compared = [], 0
+    expected, compared = [], 0
     for size in range(64, len(whole), max(1, len(whole) // 25)):
         facts = facts_of(whole[:size])
-        told.append(facts.duration_seconds or 0)
+        expected.append(facts.duration_seconds or 0)
         try:
             there = probe(whole[:size]).seconds
         except av.FFmpegError:
@@ -93,7 +93,7 @@ def test_fragments_that_are_cut_count_as_far_as_they_are_whole(corpus: Corpus, n
             # FFmpeg takes in the fragment that the cut goes through.
             assert facts.duration_seconds <= max(1, there + 0.6), size
             compared += 1
-    assert told == sorted(told)
+    assert expected == sorted(expected)
     assert compared > 0
 
 

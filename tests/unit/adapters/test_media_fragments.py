@@ -21,7 +21,7 @@ def seconds_of(content: bytes) -> int | None:
 
 @pytest.mark.parametrize("length", [0, 10_000, 2**32 - 1])
 @pytest.mark.parametrize(
-    ("told", "seconds"),
+    ("expected", "seconds"),
     [
         (mehd(173_000), 173),
         (mehd(173_000, version=1), 173),
@@ -36,9 +36,11 @@ def seconds_of(content: bytes) -> int | None:
         (b"", None),
     ],
 )
-def test_a_film_in_fragments_tells_its_length_apart(length: int, told: bytes, seconds: int | None) -> None:
+def test_a_fragmented_film_has_its_duration_in_a_box_of_its_own(
+    length: int, expected: bytes, seconds: int | None
+) -> None:
     fragments = b"".join(moof(number) + MDAT for number in range(1, 6))
-    assert seconds_of(fragmented_movie(length, total=told) + fragments) == seconds
+    assert seconds_of(fragmented_movie(length, total=expected) + fragments) == seconds
 
 
 @pytest.mark.parametrize("version", [0, 1])
@@ -69,7 +71,7 @@ def test_samples_before_the_first_fragment_count() -> None:
 
 
 @pytest.mark.parametrize("default", [0, 40])
-def test_the_duration_of_a_sample_may_be_told_once(default: int) -> None:
+def test_the_duration_of_all_samples_may_be_a_default(default: int) -> None:
     """By the movie, or by the fragment."""
     in_fragment = None if default else 40
     fragment = traf(1, 4000, [0] * 50, default=40) if in_fragment else _by_movie(50)
@@ -202,7 +204,7 @@ def test_picture_bytes_that_read_like_a_fragment_are_none(times: int) -> None:
 
 
 def test_a_film_whose_end_is_no_box_is_of_unknown_length() -> None:
-    """No list of boxes leads to the end, so that none can be told from a picture's bytes."""
+    """No list of boxes leads to the end, so that none can be expected from a picture's bytes."""
     pieces, _ = long_film(28, payload=33_000, last=b"some words by another program")
     film = Sparse(*pieces)
     assert film.size < 1024 * 1024

@@ -64,8 +64,8 @@ def test_a_duration_counts_in_units_of_the_scale(
     duration: float | bytes | None, scale: int | bytes | None, seconds: int | None
 ) -> None:
     assert seconds_of(ebml() + segment(info(duration, scale), tracks(1, 2), cluster())) == seconds
-    told = facts_of(ebml() + segment(info(duration, scale)))
-    assert (told.is_media, told.duration_seconds) == (True, seconds)
+    expected = facts_of(ebml() + segment(info(duration, scale)))
+    assert (expected.is_media, expected.duration_seconds) == (True, seconds)
 
 
 @pytest.mark.parametrize(
@@ -147,12 +147,12 @@ def test_what_stands_behind_the_media_is_found_by_the_index() -> None:
 
 
 @pytest.mark.parametrize("at", [0, 5, 2**32, 2**64 - 1])
-def test_an_index_that_leads_nowhere_tells_nothing(at: int) -> None:
+def test_an_index_with_a_wrong_offset_is_ignored(at: int) -> None:
     facts = facts_of(ebml() + segment(seek_head(info=at, tracks=at), cluster(), info(3000.0)))
     assert (facts.is_media, facts.duration_seconds) == (True, None)
 
 
-def test_a_segment_that_is_cut_tells_no_length_of_what_is_missing() -> None:
+def test_a_segment_that_was_cut_has_no_duration() -> None:
     whole = ebml() + segment(info(3000.0), tracks(1), cluster(), size=None)
     assert (facts_of(whole).truncated, seconds_of(whole)) == (False, 3)
     for size in range(len(whole) - len(cluster()), len(whole)):
@@ -205,5 +205,5 @@ def test_a_file_of_far_apart_elements_is_given_up() -> None:
 @given(st.binary(max_size=80), st.binary(max_size=80))
 def test_any_bytes_are_read_to_an_end(head: bytes, body: bytes) -> None:
     for content in (b"\x1a\x45\xdf\xa3" + head, ebml() + segment(head, info(3000.0), body)):
-        told = seconds_of(content)
-        assert told is None or 1 <= told <= MAX_DURATION_SECONDS
+        expected = seconds_of(content)
+        assert expected is None or 1 <= expected <= MAX_DURATION_SECONDS

@@ -1,4 +1,4 @@
-"""Formats that are told by their first bytes, and what is neither audio nor video."""
+"""Formats that are expected by their first bytes, and what is neither audio nor video."""
 
 import struct
 
@@ -61,7 +61,7 @@ def xing(
         (b"\0\0\x01\xb3" + bytes(12), "video/mpeg"),
     ],
 )
-def test_a_format_is_told_by_its_first_bytes(content: bytes, kind: str) -> None:
+def test_the_first_bytes_identify_a_format(content: bytes, kind: str) -> None:
     facts = facts_of(content)
     assert (facts.is_media, facts.content_type, facts.duration_seconds) == (True, kind, None)
 
@@ -142,7 +142,7 @@ def test_what_is_neither_audio_nor_video_is_no_media(content: bytes) -> None:
         (xing(383, 834, name=b"Zing"), None),
     ],
 )
-def test_an_mp3_tells_its_length_in_its_first_frame(first: bytes, seconds: int | None) -> None:
+def test_an_mp3_has_its_duration_in_its_first_frame(first: bytes, seconds: int | None) -> None:
     content = first + (MP3_FRAME if first[1] == MP3_FRAME[1] else MONO_MPEG_2)
     for tag in (b"", id3(40)):
         facts = facts_of(tag + content)

@@ -135,7 +135,7 @@ def test_what_stays_shorter_than_announced_is_ready_in_part_at_the_end(half: byt
     world.assert_sound()
 
 
-def test_half_at_the_first_look_and_whole_at_the_second_is_whole() -> None:
+def test_a_file_that_is_whole_in_the_second_attempt_is_whole() -> None:
     world = stopped(CONTENT[:90], CONTENT, announced=len(CONTENT))
     work(world)
     assert only(world).status is Status.PROCESSING

@@ -94,7 +94,9 @@ def test_while_it_moves_it_is_served_from_r2_and_then_it_is_archived() -> None:
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("content", [SMALL, LARGE], ids=["small", "large"])
-def test_killed_anywhere_and_run_again_it_arrives_and_was_readable_all_the_while(content: bytes, after: bool) -> None:
+def test_a_move_that_is_killed_anywhere_and_repeated_arrives_and_is_readable_all_the_time(
+    content: bytes, after: bool
+) -> None:
     n, sprung = 0, True
     while sprung:
         store = Store(content)
@@ -109,7 +111,7 @@ def test_killed_anywhere_and_run_again_it_arrives_and_was_readable_all_the_while
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_a_run_that_dies_for_good_anywhere_is_revived_and_arrives(after: bool) -> None:
+def test_a_move_whose_execution_dies_anywhere_is_restarted_and_arrives(after: bool) -> None:
     n, sprung = 0, True
     while sprung:
         store = Store(LARGE)
@@ -201,7 +203,7 @@ def test_a_move_abandoned_after_its_copy_was_stored_is_served_from_r2() -> None:
     store.assert_one_copy("s3")
 
 
-def test_what_a_run_that_died_had_begun_is_dropped_by_the_one_that_gives_up_without_a_plan() -> None:
+def test_an_abandoned_move_aborts_the_upload_of_an_execution_that_died() -> None:
     store = Store(LARGE)
     plan = store.plan()
     assert plan is not None
@@ -211,7 +213,7 @@ def test_what_a_run_that_died_had_begun_is_dropped_by_the_one_that_gives_up_with
     assert store.s3.unfinished == {}
 
 
-def test_a_move_that_is_abandoned_when_it_has_moved_discards_nothing() -> None:
+def test_abandoning_a_finished_move_deletes_nothing() -> None:
     store = Store()
     store.move(store.moving)
     abandon = AbandonArchive(recordings=store.recordings, clock=store.clock, archive=store.s3)
@@ -219,7 +221,7 @@ def test_a_move_that_is_abandoned_when_it_has_moved_discards_nothing() -> None:
     store.assert_one_copy("s3")
 
 
-def test_a_file_that_is_missing_is_told_and_the_recording_is_ready_again() -> None:
+def test_the_move_of_a_missing_file_is_abandoned_and_the_recording_is_ready_again() -> None:
     store = Store()
     store.r2.delete("key")
     with pytest.raises(SourceUnavailable):
@@ -348,7 +350,7 @@ def test_a_url_works_to_its_end_also_when_the_file_moves(when: str, seconds: int
     assert store.sync() == 0
 
 
-def test_a_url_that_is_asked_for_while_the_move_ends_is_one_that_works_or_none_at_all() -> None:
+def test_a_download_at_the_end_of_a_move_returns_a_url_that_works_or_none() -> None:
     for n in range(30):
         store = Store()
         links: list[object] = []
@@ -384,7 +386,7 @@ def test_many_downloads_write_little() -> None:
 
 
 @pytest.mark.parametrize("times", [1, 4, 5])
-def test_a_change_in_between_is_read_again_until_it_is_told(times: int) -> None:
+def test_a_change_in_between_is_read_again_a_limited_number_of_times(times: int) -> None:
     store = Store()
     save, left = store.recordings.save, [times]
 
@@ -411,7 +413,7 @@ def test_a_deleted_recording_is_moved_to_the_end_and_stays_deleted() -> None:
     store.assert_one_copy("s3")
 
 
-def test_a_sum_that_was_not_known_is_not_asked_for() -> None:
+def test_a_file_without_a_known_crc32_gets_one_by_the_move() -> None:
     store = Store(crc=None)
     plan = store.plan()
     assert plan is not None

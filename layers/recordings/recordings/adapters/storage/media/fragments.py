@@ -1,8 +1,8 @@
 """The duration of a fragmented MP4 that does not contain it: read from its last fragments, which few reads find.
 
 The movie header covers only the samples before the first fragment (8.8.1). So the movie ends where the last fragment of
-a track ends: at its decode time (`tfdt`) plus the durations of its samples (`trun`). Numbers in parentheses are sections
-of ISO/IEC 14496-12.
+a track ends: at its decode time (`tfdt`) plus the durations of its samples (`trun`). In parentheses are sections of
+ISO/IEC 14496-12.
 """
 
 import struct
