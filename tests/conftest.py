@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Iterator
 
+import moto.core.models  # noqa: F401  it must be there before the first session of botocore, whose calls it answers
 import pytest
 from hypothesis import settings
 

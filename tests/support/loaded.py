@@ -48,11 +48,8 @@ def report(folder, variables):
         "built": {name: type(value).__name__ for name, value in vars(app).items() if not name.startswith("_")},
     }
 
-import boto3, botocore.config, botocore.httpsession, pydantic, pynamodb.models, requests, aws_lambda_powertools
-import aws_lambda_powertools.utilities.batch, gc, ulid
-# A client reads the description of its service from a file, once in a session.
-for service in ("dynamodb", "events", "s3", "secretsmanager", "stepfunctions", "sts"):
-    boto3.client(service)
+import botocore.config, botocore.httpsession, botocore.session, pydantic, pynamodb.models, requests
+import aws_lambda_powertools, gc, ulid
 gc.freeze()
 assert not any(name == "recordings" or name.startswith("recordings.") for name in sys.modules)
 for line in sys.stdin:

@@ -42,7 +42,7 @@ def clients_in_code() -> Iterator[str]:
             if not isinstance(node, ast.Call):
                 continue
             function = ast.unparse(node.func)
-            if function.endswith((".client", ".create_client", "aws_client")) and node.args:
+            if function.endswith("create_client") and node.args:
                 (name, *_) = node.args
                 if isinstance(name, ast.Constant):
                     yield str(name.value)

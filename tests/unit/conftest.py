@@ -6,10 +6,15 @@ import pytest
 from pytest_socket import disable_socket, enable_socket
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol() -> Generator[None, object, object]:
-    """Refuse sockets from before a test's fixtures until after them. Fixtures of a whole module are included."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Refuse sockets from before a test's first fixture. pytest calls this hook for the tests of this folder alone."""
     disable_socket(allow_unix_socket=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Generator[None]:
+    """Allow sockets again after a test's last fixture."""
     try:
         return (yield)
     finally:

@@ -161,20 +161,19 @@ class Engine:
 
 def serve() -> None:
     """The engine's process: calls what it is told, a line of JSON each, until nobody is there any more."""
-    import boto3
     from pydantic_core import to_jsonable_python
+
+    from recordings.adapters.aws.clients import shared_session
 
     counted: Counter[str] = Counter()
 
-    def count(event_name: str, request: Any, **_: Any) -> None:
-        _before, service, operation = event_name.split(".")
+    def count(**event: Any) -> None:
+        _before, service, operation = event["event_name"].split(".")
         counted[f"{service}.{operation}"] += 1
         if operation == "TransactWriteItems":
-            counted[f"{service}.TransactedItem"] += len(json.loads(request.body)["TransactItems"])
+            counted[f"{service}.TransactedItem"] += len(json.loads(event["request"].body)["TransactItems"])
 
-    boto3.setup_default_session()
-    assert boto3.DEFAULT_SESSION is not None
-    boto3.DEFAULT_SESSION.events.register("before-send", count)
+    shared_session().register("before-send", count)
     # Log lines of what is called must not come between the answers.
     told, sys.stdout = sys.stdout, sys.stderr
     for line in sys.stdin:

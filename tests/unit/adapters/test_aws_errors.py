@@ -174,16 +174,13 @@ def trees() -> Iterator[tuple[Path, ast.Module]]:
 
 
 def is_client(node: ast.expr) -> bool:
-    """Whether the name is one of ours for a client of boto3."""
+    """Whether the name is one of ours for a client of botocore."""
     match node:
         case ast.Name(id="client" | "_client") | ast.Attribute(attr="client" | "_client"):
             return True
         case ast.Call(func=ast.Name(id="_client")):
             return True
-        case (
-            ast.Call(func=ast.Attribute(value=ast.Name(id="boto3"), attr="client"))
-            | ast.Call(func=ast.Name(id="bounded"))
-        ):
+        case ast.Call(func=ast.Name(id="create_client" | "bounded")):
             return True
     return False
 

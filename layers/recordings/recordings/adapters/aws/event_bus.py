@@ -5,17 +5,17 @@ from collections.abc import Mapping, Sequence
 from itertools import batched
 from typing import Any, Final
 
-import boto3
 from botocore.config import Config
 
 from recordings import settings
+from recordings.adapters.aws.clients import create_client
 from recordings.adapters.aws.errors import translated_errors
 
 # Entries of one call (EventBridge API reference, PutEvents).
 MAX_ENTRIES: Final = 10
 SOURCE: Final = "recordings"
 
-_client = boto3.client(
+_client = create_client(
     "events",
     config=Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3}),
 )

@@ -15,9 +15,9 @@ from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-import boto3
 from botocore.config import Config
 
+from recordings.adapters.aws.clients import create_client
 from recordings.adapters.aws.deadline import bounded
 from recordings.adapters.aws.errors import translated_errors
 from recordings.domain.errors import InfrastructureError
@@ -117,4 +117,4 @@ def _is_confirmed(cached: _Cached) -> bool:
 @cache
 def _client() -> "SecretsManagerClient":
     config = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
-    return bounded(boto3.client("secretsmanager", config=config))
+    return bounded(create_client("secretsmanager", config=config))

@@ -1,6 +1,6 @@
 """The one connection to the table: its client, its time-outs, and the translation of its errors.
 
-pynamodb would make a client of its own from settings. It gets ours instead, which shares boto3's session with the other
+pynamodb would make a client of its own from settings. It gets ours instead, which shares a session with the other
 services' clients and ends every call by the request's deadline.
 """
 
@@ -8,20 +8,20 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, Self
 
-import boto3
 from botocore.config import Config
 from pynamodb.attributes import AttributeContainer, DiscriminatorAttribute, MapAttribute, UnicodeAttribute
 from pynamodb.connection import Connection
 from pynamodb.exceptions import PynamoDBException, VerboseClientError
 from pynamodb.models import Model
 
+from recordings.adapters.aws.clients import create_client
 from recordings.adapters.aws.deadline import bounded
 from recordings.adapters.aws.errors import translated_errors
 from recordings.adapters.dynamodb.settings import TABLE
 
 # Three attempts of 7 s at most. pynamodb's own time-outs of 15 s and 30 s are longer than a request may take.
 client: Final = bounded(
-    boto3.client(
+    create_client(
         "dynamodb",
         config=Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3}),
     )

@@ -7,10 +7,10 @@ from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-import boto3
 from botocore.config import Config
 
 from recordings import settings
+from recordings.adapters.aws.clients import create_client
 from recordings.adapters.aws.deadline import bounded
 from recordings.adapters.aws.errors import NO_EXPEDITED, NO_OBJECT, RESTORING, Refused, translated_errors
 from recordings.adapters.storage.bucket import Bucket, presigned_url
@@ -48,7 +48,7 @@ class ArchiveBucket(Bucket):
 
     @cached_property
     def client(self) -> "S3Client":
-        return bounded(boto3.client("s3", config=CONFIG))
+        return bounded(create_client("s3", config=CONFIG))
 
     @cached_property
     def name(self) -> str:
@@ -96,14 +96,14 @@ class ArchiveBucket(Bucket):
         when its own credentials expire, but it does for those of a role that it assumes.
         """
         with translated_errors():
-            session = bounded(boto3.client("sts", config=CONFIG)).assume_role(
+            session = bounded(create_client("sts", config=CONFIG)).assume_role(
                 RoleArn=settings.ARCHIVE_DOWNLOAD().role_arn,
                 RoleSessionName="download",
                 DurationSeconds=SESSION_SECONDS,
             )["Credentials"]
         expires_at = session["Expiration"].astimezone(UTC).replace(microsecond=0)
         seconds = min(expires_in_seconds, int((expires_at - now).total_seconds()))
-        client = boto3.client(
+        client = create_client(
             "s3",
             config=CONFIG,
             aws_access_key_id=session["AccessKeyId"],

@@ -1,4 +1,4 @@
-"""A bucket of a service that speaks the S3 protocol, through boto3's S3 client.
+"""A bucket of a service that speaks the S3 protocol, through botocore's S3 client.
 
 R2 and S3 share the protocol (developers.cloudflare.com/r2/api/s3). Every request that sends bytes carries their MD5
 (Content-MD5). The service compares it with what arrived and returns it as the ETag. S3 receives CRC-32s as well, and
@@ -120,7 +120,7 @@ class Bucket:
         return _require_same(digest.hexdigest(), response["ETag"])
 
     def create_upload(self, key: str, *, content_type: str) -> str:
-        # boto3 adds a checksum to every part. S3 rejects a part with one if the upload was created without.
+        # botocore adds a checksum to every part. S3 rejects one if the upload was created without.
         checksums: dict[str, Any] = (
             {"ChecksumAlgorithm": "CRC32", "ChecksumType": "FULL_OBJECT"} if self.keeps_crc32 else {}
         )

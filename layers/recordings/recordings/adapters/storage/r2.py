@@ -5,10 +5,10 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-import boto3
 from botocore.config import Config
 
 from recordings import settings
+from recordings.adapters.aws.clients import create_client
 from recordings.adapters.aws.deadline import bounded
 from recordings.adapters.aws.secrets import Age, Secret
 from recordings.adapters.storage.bucket import Bucket
@@ -36,7 +36,7 @@ class R2Bucket(Bucket):
 
     @cached_property
     def client(self) -> "S3Client":
-        client: S3Client = boto3.client(
+        client: S3Client = create_client(
             "s3",
             endpoint_url=self._settings.endpoint_url,
             region_name="auto",
@@ -45,7 +45,7 @@ class R2Bucket(Bucket):
             config=Config(
                 signature_version="s3v4",
                 s3={"addressing_style": "path"},
-                # R2 rejects the checksums that boto3 adds by default since 1.36 (Cloudflare docs, R2, "boto3").
+                # R2 rejects the checksums that botocore adds by default since 1.36 (Cloudflare docs, R2, "boto3").
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",
                 connect_timeout=3,

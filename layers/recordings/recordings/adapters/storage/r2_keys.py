@@ -1,8 +1,8 @@
 """R2's current access key: an S3 client that outlives any key.
 
-boto3 gives a client one key for its life. This client reads the key from the secret whenever it signs, through two of
-botocore's events. On `before-sign` a request may receive credentials of its own, as botocore does for S3 Express. After
-`needs-retry` botocore signs a request again, as it does for a bucket in another region.
+botocore gives a client one key for its life. This client reads the key from the secret whenever it signs, through two
+of botocore's events. On `before-sign` a request may receive credentials of its own, as botocore does for S3 Express.
+After `needs-retry` botocore signs a request again, as it does for a bucket in another region.
 """
 
 from collections.abc import Mapping
