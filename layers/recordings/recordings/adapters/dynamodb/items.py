@@ -1,7 +1,6 @@
 """The items of the table. `attr_name` keeps a stored name where the Python name is another.
 
 idempotency key  T#<tenant>#IDEMPOTENCY   <key>            a reservation, then the stored response
-task token       T#<tenant>#TOKEN         rec_<ULID>       of the execution that waits
 download link    T#<tenant>#URLS          rec_<ULID>       when the last URL of a recording's file in R2 ends
 purge record     T#<tenant>#PURGED        rec_<ULID>       what a purge removed; its expiry starts a second purge
 finding          T#<tenant>#SUSPECTS      <SHA-256>        of an audit, until a later one confirms it
@@ -31,12 +30,6 @@ class IdempotencyItem(Item, discriminator="idempotency"):
     nonce = UnicodeAttribute(null=True)
     # JSON, absent while the first request runs.
     response = UnicodeAttribute(attr_name="answer", null=True)
-    expires_at = TTLAttribute(null=True)
-
-
-class TaskTokenItem(Item, discriminator="task_token"):
-    token = UnicodeAttribute()
-    attempt = IntegerAttribute(null=True)
     expires_at = TTLAttribute(null=True)
 
 

@@ -5,10 +5,9 @@ that it shows. The cost does not grow with the offset.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import batched
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from recordings.adapters.dynamodb.cursors import decode_cursor, encode_cursor
 from recordings.adapters.dynamodb.keys import partition
@@ -61,8 +60,7 @@ def read_page(tenant_id: str, only: Filter, *, limit: int, offset: int, cursor: 
     return CountedPage(items, total, encode_cursor("recordings", items[-1].id) if has_more and items else None)
 
 
-@dataclass(frozen=True, slots=True)
-class _Day:
+class _Day(NamedTuple):
     """How many recordings a day has, and how many of them the filter selects."""
 
     day: str
@@ -70,8 +68,7 @@ class _Day:
     wanted: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Bounds:
+class _Bounds(NamedTuple):
     """Ids from `low` (included) to `high` (excluded). Both are shorter than an id, unless `high` is a cursor's."""
 
     low: str
@@ -108,8 +105,7 @@ class _Bounds:
         return self.low >= self.high
 
 
-@dataclass(frozen=True, slots=True)
-class _Selection:
+class _Selection(NamedTuple):
     """The recordings of a tenant that a filter selects, between bounds."""
 
     tenant_id: str

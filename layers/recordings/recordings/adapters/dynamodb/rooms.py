@@ -12,10 +12,11 @@ from recordings.adapters.dynamodb.cursors import decode_cursor, encode_cursor
 from recordings.adapters.dynamodb.idempotency import released_if_unknown
 from recordings.adapters.dynamodb.items import TenantItem
 from recordings.adapters.dynamodb.keys import LINK, is_sort_key, partition
+from recordings.adapters.dynamodb.meeting_items import MeetingLinkItem
 from recordings.adapters.dynamodb.queries import get_item, query_items
 from recordings.adapters.dynamodb.recording_reads import blocker_of
 from recordings.adapters.dynamodb.retry_queue import retry_item
-from recordings.adapters.dynamodb.room_items import CreationLockItem, MeetingLinkItem, RoomItem, RoomNameItem
+from recordings.adapters.dynamodb.room_items import CreationLockItem, RoomItem, RoomNameItem
 from recordings.adapters.dynamodb.transaction import Transaction
 from recordings.adapters.dynamodb.writes import delete_item, update_item
 from recordings.domain.errors import (

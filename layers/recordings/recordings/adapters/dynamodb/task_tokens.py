@@ -1,9 +1,17 @@
-"""Task tokens of the executions that wait for a recording's upload."""
+"""Task tokens of the executions that wait for a recording's upload.
+
+task token       T#<tenant>#TOKEN         rec_<ULID>       of the execution that waits
+
+Not in items.py: every function that reads recordings imports this module, and each item class costs time at import.
+"""
 
 from datetime import timedelta
 from typing import Final
 
-from recordings.adapters.dynamodb.items import TaskTokenItem
+from pynamodb.attributes import TTLAttribute, UnicodeAttribute
+
+from recordings.adapters.dynamodb.attributes import IntegerAttribute
+from recordings.adapters.dynamodb.connection import Item
 from recordings.adapters.dynamodb.keys import partition
 from recordings.adapters.dynamodb.queries import get_item
 from recordings.adapters.dynamodb.writes import delete_item, put_item
@@ -11,6 +19,12 @@ from recordings.domain.errors import ConcurrentUpdate
 from recordings.domain.recording import Recording
 
 TASK_TOKEN_TTL: Final = timedelta(hours=24)
+
+
+class TaskTokenItem(Item, discriminator="task_token"):
+    token = UnicodeAttribute()
+    attempt = IntegerAttribute(null=True)
+    expires_at = TTLAttribute(null=True)
 
 
 def store_task_token(recording: Recording, token: str) -> None:
