@@ -1,4 +1,4 @@
-"""Every row of the table of admission, and the pauses and the end of attempts."""
+"""Each row of the admission table, and the pauses and the limit of attempts."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -35,7 +35,7 @@ ANNOUNCED = [None, -1, 0, 1, 999, 1000, 1001, 10**18]
 
 
 def wanted(evidence: FileEvidence, attempts: int, limits: AttemptLimits) -> Action:
-    """The rules once more, in words."""
+    """Return the expected decision, written independently of the table."""
     announced = evidence.announced_bytes
     told = announced is not None and announced > 0
     left = limits.max_attempts - attempts
@@ -201,7 +201,7 @@ def test_only_a_recording_in_processing_is_retried() -> None:
         (1, False, SyncAction.RESTART),
         (11, False, SyncAction.RESTART),
         (12, False, SyncAction.NOTHING),
-        # Cloudflare's copy is gone, and what it delivered is not the file yet.
+        # Cloudflare's copy is gone, and the delivered file is not accepted yet.
         (12, True, SyncAction.RESTART),
         (13, True, SyncAction.FAIL),
     ],

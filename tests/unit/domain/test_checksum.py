@@ -1,4 +1,4 @@
-"""The CRC-32 of a whole from those of its parts is the CRC-32 of the whole."""
+"""The combined CRC-32 of parts is that of the whole file."""
 
 from zlib import crc32
 
@@ -47,7 +47,7 @@ def test_empty_parts_change_nothing(parts: list[bytes]) -> None:
 
 
 def test_the_checksum_of_terabytes_is_combined_at_once() -> None:
-    # A part of n zero bytes, its CRC found by doubling: what is joined from nine thousand such parts is the whole.
+    # The CRC of n zero bytes is computed by doubling, and must equal that of nine thousand combined parts.
     part, length = crc32(b"\0"), 1
     for _ in range(29):
         part, length = combined_crc32([(part, length)] * 2), 2 * length

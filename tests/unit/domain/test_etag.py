@@ -1,4 +1,4 @@
-"""What an ETag proves: nothing that is not so, and the part sizes it hints at."""
+"""What an ETag proves, and the part sizes that fit it."""
 
 from hashlib import md5
 
@@ -12,7 +12,7 @@ SIZES = st.integers(1, 200 * 1024 * MIB)
 
 
 def stored(content: bytes, part: int | None) -> str:
-    """The ETag of a file that was stored in parts of so many bytes, or by one request."""
+    """Return the ETag of a file in parts of so many bytes, or from one request."""
     if part is None:
         return md5(content).hexdigest()
     sums = [md5(content[at : at + part]).digest() for at in range(0, len(content), part)]
@@ -27,7 +27,7 @@ def test_the_etag_of_parts_is_that_of_s3() -> None:
 def test_the_size_of_the_parts_is_among_the_hints_and_every_hint_makes_as_many_parts(size: int, mib: int) -> None:
     part = mib * MIB
     number = -(-size // part)
-    # No store takes more parts.
+    # No bucket accepts more parts.
     assume(number <= 10_000)
     hints = list(part_sizes(size, f'"{"0" * 32}-{number}"'))
     assert part in hints or number == 1

@@ -1,4 +1,4 @@
-"""Which durations are believed, and what a file counts as."""
+"""Plausible durations, and the type of a file."""
 
 import math
 
@@ -77,7 +77,7 @@ def test_every_value_becomes_a_storable_duration_or_none(given_seconds: object) 
         (60, 0, False, 60),
         (60, 10**298, False, 60),
         (None, 10**298, False, None),
-        # What is missing of a partial file counts in Cloudflare's duration.
+        # Cloudflare's duration includes what a partial file lacks.
         (60, None, True, None),
         (60, 30, True, 30),
         (60, 59, True, 60),
@@ -100,7 +100,7 @@ def test_every_audio_or_video_file_has_a_type_and_an_extension(
 ) -> None:
     facts = MediaFacts(container=container, has_video=video, has_audio=audio)
     if video is False and audio is False:
-        # Subtitles alone, say.
+        # For example subtitles only.
         assert (facts.is_media, facts.content_type) == (False, "application/octet-stream")
         return
     assert facts.is_media

@@ -1,4 +1,4 @@
-"""Who owns a meeting, and whose a recording made in it is."""
+"""The owner of a meeting, and the owner of a recording of it."""
 
 from datetime import datetime, timedelta
 
@@ -15,12 +15,12 @@ def at(minutes: float) -> datetime:
 
 
 def released(*, adopted: bool = True) -> MeetingOwnership:
-    """Held by room_1 from minute 0 to 10."""
+    """Return an ownership: room_1 held the meeting from minute 0 to 10."""
     return MeetingOwnership.begin(a_room(), adopted=adopted).released_by(a_room(name="First"), at=at(10))
 
 
 def taken_again() -> MeetingOwnership:
-    """Held by room_1 from minute 0 to 10 and by room_2 since minute 20."""
+    """Return an ownership: room_1 held the meeting from minute 0 to 10, room_2 holds it since minute 20."""
     return released().taken_by(a_room(id="room_2", updated_at=at(20)))
 
 

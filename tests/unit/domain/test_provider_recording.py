@@ -1,4 +1,4 @@
-"""How a listing is walked back, and what is believed of a capture's times."""
+"""The end of a listing, and the plausible times of a recording."""
 
 from datetime import datetime, timedelta
 
@@ -11,7 +11,7 @@ HOUR = timedelta(hours=1)
 
 
 def listed(*hours: int) -> list[ProviderRecording]:
-    """Captures that were invoked so many hours ago."""
+    """Return recordings that were invoked so many hours ago."""
     return [
         a_capture(cloudflare_recording_id=f"capture_{number}", invoked_at=NOON - ago * HOUR)
         for number, ago in enumerate(hours)

@@ -1,4 +1,4 @@
-"""Every pair of a recording and a capture, against a table written from the contract."""
+"""Each pair of a recording and a provider recording, compared with a table from the contract."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -24,7 +24,7 @@ from recordings.domain.reconciliation import reconcile as decide
 from recordings.domain.recording import Failure, Recording
 from tests.support.builders import NOON, a_capture, a_recording
 
-# How long a dead run is waited for: test_admission.py.
+# test_admission.py tests the pause after a dead execution.
 reconcile = partial(decide, deadlines=Deadlines(attempts=AttemptLimits(first_pause=timedelta(0))))
 
 SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
@@ -36,12 +36,12 @@ ODD_URLS = {
     "tracks": (None, NOON + SECOND),
 }
 
-# What a capture comes to: by its status and its file.
+# The column of the table, by status and file.
 KINDS = {
     **{(ProviderStatus.INVOKED, file): "invoked" for file in URLS},
     **{(ProviderStatus.RECORDING, file): "running" for file in URLS},
     **{(ProviderStatus.PAUSED, file): "running" for file in URLS},
-    # A status that we do not know is no news that it has ended.
+    # An unknown status does not say that it has ended.
     **{(ProviderStatus.UNKNOWN, file): "running" for file in URLS},
     **{(ProviderStatus.UPLOADING, file): "uploading" for file in URLS},
     (ProviderStatus.UPLOADED, "no file"): "expired",
@@ -55,16 +55,16 @@ KINDS = {
     (ProviderStatus.ERRORED, "expired"): "lost",
 }
 
-# How long ago a recording began, while it records, or was stopped, once it was: at each deadline and just past it.
+# The time since the start, or since the stop of a stopped recording: at each deadline and directly after it.
 GRACE_PERIOD, UNSTOPPED, DEAF, LONGEST, NEVER = 5 * MINUTE, 15 * MINUTE, 30 * MINUTE, DAY + 15 * MINUTE, 7 * DAY
 OLD = timedelta.max
 AGES = [timedelta(0), *(age for end in (GRACE_PERIOD, UNSTOPPED, DEAF, LONGEST, NEVER) for age in (end, end + SECOND))]
-# When the capture's session ended, as far as Cloudflare says; the last one so long ago that it should have stopped.
+# When the session ended, if Cloudflare reports it. After the last one the recording should have stopped.
 SESSIONS = [None, NOON, NOON - 5 * MINUTE, NOON - 5 * MINUTE - SECOND]
-# Who speaks of the later end: that must make no difference.
+# Which side has the later end. It must make no difference.
 NEWER = [-DAY, DAY]
 
-# Since when Cloudflare has been saying that there will be no file.
+# Since when Cloudflare reports that there will be no file.
 CONFIRMED = NOON - 10 * MINUTE
 MISSING = [None, NOON, CONFIRMED + SECOND, CONFIRMED]
 
@@ -98,7 +98,7 @@ TABLE: dict[tuple[str, str], list[Cell]] = {
     ("none", "lost"): [(OLD, "import", LOST)],
     ("none", "unknown"): [(OLD, "nothing", None)],
 }
-# What becomes of "run" when the run is dead or has given up.
+# The action instead of "run" if the execution is dead or has given up.
 DEAD = {"uploading": "nothing", "there": "restart", "invoked": "run", "running": "run"}
 
 OURS = ["none", *Status]
@@ -121,7 +121,7 @@ def theirs_of(told: tuple[ProviderStatus, str] | None, newer: timedelta = timede
     if told is None:
         return None
     url, until = (URLS | ODD_URLS)[told[1]]
-    # What nobody has brought in for longer than Cloudflare keeps a file has none any more.
+    # A recording that was not imported within Cloudflare's retention has no file.
     ended = None if told[0].running else NOON - 9 * DAY + newer
     return a_capture(
         status=told[0],
@@ -143,7 +143,7 @@ def wanted(
     missing: datetime | None = None,
 ) -> Decision:
     if status == "failed" and not delivered and told is not None and KINDS[told] in {"invoked", "running"}:
-        # The builder's has `capture_failed`: that it runs refutes it, and nobody is cut off.
+        # The builder's failure is `capture_failed`. A running recording disproves it, and is not stopped.
         return Decision(Action.NOTHING)
     if status not in {"none", "recording", "processing"} or (status == "none" and told is None):
         return Decision(Action.NOTHING)
@@ -154,7 +154,7 @@ def wanted(
     if status == "none":
         return Decision(Action(act), failure)
     if failure is not None and act == "end":
-        # That it has ended is no bad news; only what was missing before already fails it at once.
+        # An end is no negative response. Only an earlier one lets it fail at once.
         confirmed = age >= 10 * MINUTE and missing == CONFIRMED
         return Decision(Action.FAIL, failure, missing) if confirmed else Decision(Action.END)
     if failure is not None:
@@ -184,7 +184,7 @@ def test_every_decision_is_the_one_in_the_table() -> None:
     assert seen == 6 * len(THEIRS) * len(AGES) * 8 * len(told_apart)
 
 
-# The status after each act; one that is not named here leaves it.
+# The status after each action. The others do not change it.
 INTO = {Action.END: Status.PROCESSING, Action.FAIL: Status.FAILED}
 
 
@@ -286,7 +286,7 @@ def test_an_import_does_not_fail_while_cloudflare_may_have_the_file(
 
 @pytest.mark.parametrize("status", [Status.RECORDING, Status.PROCESSING])
 def test_no_young_recording_fails_for_a_missing_response(status: Status) -> None:
-    # Noted long ago, as it may be after an import: the recording itself must be old enough, too.
+    # An old `missing_since`, as after an import. The recording must be old enough as well.
     for age, act in ((10 * MINUTE - SECOND, Action.NOTHING), (10 * MINUTE, Action.FAIL)):
         recording = a_recording(status=status, created_at=NOON - age, missing_since=NOON - DAY)
         assert reconcile(recording, None, now=NOON).action is act

@@ -1,4 +1,4 @@
-"""A recording changes by the lifecycle, one version at a time."""
+"""A recording changes only as the lifecycle allows, one version at a time."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -154,7 +154,7 @@ def test_a_verified_copy_becomes_the_file() -> None:
     assert one.archive == Archive(state="stored", storage_class="GLACIER", moved_from="k", source_kept_until=LATER)
     assert (one.version, one.history) == (before.version + 1, before.history)
     assert not one.moving
-    # R2 is still to be emptied.
+    # R2 still holds the source.
     assert one.unfinished
     kept = one.source_kept(until=UNTIL)
     assert kept.archive == replace(one.archive, source_kept_until=UNTIL)
@@ -229,7 +229,7 @@ def test_a_renewed_copy_stays_readable() -> None:
         later,
         None,
     )
-    # It had ended before it was asked for: another one is on its way.
+    # It expired before the new request, whose copy is still being made.
     anew = longer.restore_requested(longer.archive, until=None)
     assert anew.archive is not None
     assert (anew.archive.state, anew.archive.restored_until) == ("restoring", None)
@@ -285,7 +285,7 @@ def test_the_expiry_of_an_older_copy_changes_nothing() -> None:
         assert one.restore_expired(at=UNTIL + timedelta(days=9)) is one
 
 
-# ---------------------------------------------------------------- the bin, and another attempt
+# ---------------------------------------------------------------- deletion and recovery
 
 
 @pytest.mark.parametrize("status", [status for status in Status if status is not Status.RECORDING])

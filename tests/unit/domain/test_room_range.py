@@ -1,4 +1,4 @@
-"""Every room lies in exactly one stretch, and a store's order of ids never hides one of it."""
+"""Each room is in exactly one range, and the order of ids never hides one."""
 
 from itertools import pairwise
 from urllib.parse import quote

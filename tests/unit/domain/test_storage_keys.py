@@ -25,7 +25,7 @@ from recordings.domain.stored_file import Store
 from tests.support.builders import a_recording
 
 MEETING = "8a5d9a5c-1a2b-4c3d-9e8f-0123456789ab"
-# The tenants and rooms that come nearest to the folders of others.
+# Tenants and rooms with names like the folders of others.
 NAMES = st.sampled_from(["delivered", "quarantine", "recordings", "rec_1", "a/b", "..", "日", "%2F", "a b", "room:1"])
 RECORDINGS = st.builds(
     lambda tenant, room, attempt: a_recording(tenant_id=tenant, room_id=room, attempt=attempt),

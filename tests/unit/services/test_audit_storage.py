@@ -1,4 +1,4 @@
-"""What an audit finds, what it dares to change, and what it says when it could not see everything."""
+"""What an audit finds, what it changes, and what it reports if it is incomplete."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -75,7 +75,7 @@ class ListedStore(MemoryArchiveStore):
 
 
 class House(World):
-    """The whole system on fakes, with two stores, and audits of it."""
+    """The whole system on fakes, with two buckets, and audits of it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ class House(World):
         self.s3: ListedStore = ListedStore()
         self.open_findings, self.tenants = MemoryOpenFindings(), MemoryTenants(self.memory)
         self.waited: list[float] = []
-        # What happens while somebody waits for the budget of calls.
+        # What happens while a call waits for the rate limit.
         self.meanwhile: Callable[[], object] = lambda: None
 
     def wait(self, seconds: float) -> None:
@@ -116,7 +116,7 @@ class House(World):
         return reports[tenant_id]
 
     def keep(self, number: int = 0, **changes: Any) -> Recording:
-        """A ready recording whose file is where it says."""
+        """Store a ready recording and its file."""
         made = a_recording(status=Status.READY, id=IDS[number], cloudflare_recording_id=f"kept_{number}", **changes)
         key = f"{made.tenant_id}/{made.room_id}/{made.id}/1/recording.mp4"
         file = StoredFile(store="r2", key=key, size_bytes=5, content_type="video/mp4", etag="sum")
@@ -126,13 +126,13 @@ class House(World):
         return made
 
     def change(self, recording: Recording, **changes: Any) -> Recording:
-        """What becomes of a recording without an audit."""
+        """Change a recording without an audit."""
         after = replace(recording, version=recording.version + 1, **changes)
         self.recordings.save(recording, after)
         return after
 
     def processing(self, **changes: Any) -> tuple[Recording, ProviderRecording]:
-        """A recording that was stopped, and its capture, which Cloudflare still uploads."""
+        """Return a stopped recording, and its recording at Cloudflare that is still being uploaded."""
         recording = self.start()
         self.cloudflare.go(recording.cloudflare_recording_id or "")
         self.clock.advance(seconds=60)
@@ -143,7 +143,7 @@ class House(World):
 
     @property
     def picture(self) -> tuple[object, ...]:
-        """Everything that an audit could change, but for its own notes."""
+        """Return everything that an audit could change, except the open findings."""
         return (
             dict(self.memory.recordings),
             dict(self.memory.rooms),
@@ -212,7 +212,7 @@ def test_only_a_confirmed_orphan_is_deleted(house: House) -> None:
         (Status.FAILED, FILE_RETENTION, True),
         (Status.FAILED, FILE_RETENTION + timedelta(seconds=1), False),
         (Status.PROCESSING, FILE_RETENTION * 2, True),
-        # Whoever has a file needs no rejected one.
+        # A recording with a file needs no quarantined one.
         (Status.READY, timedelta(days=1), False),
     ],
 )
@@ -264,7 +264,7 @@ def test_an_orphan_that_gets_an_owner_during_the_audit_stays(house: House) -> No
 
 
 def test_files_of_a_tenant_without_any_recording_are_not_removed(house: House) -> None:
-    """A table that was lost, or restored to an earlier day, looks the same."""
+    """A table that was lost, or restored to an earlier day, looks like this."""
     kept = house.keep()
     house.r2.uploads[GONE, "upload"] = OLD
     house.memory.purge(kept)
@@ -312,7 +312,7 @@ def test_a_file_that_an_archived_recording_left_in_r2_is_an_orphan(house: House)
     house.recordings.save(ready, going)
     kept = going.archive_completed(moved, storage_class="GLACIER", at=NOON)
     house.recordings.save(going, kept)
-    # A URL of it may work still.
+    # A URL of it may still work.
     assert house.audited().counts.total() == 0
     house.recordings.save(kept, kept.source_emptied())
     report = house.audited()
@@ -356,7 +356,7 @@ def test_the_files_of_a_tenant_called_delivered_are_no_deliveries_of_others(hous
     assert {key_of(own), key_of(mine)} < house.r2.files.keys()
 
 
-# ---------------------------------------------------------------- phantoms, and files that are others
+# ---------------------------------------------------------------- phantoms, and files that differ
 
 
 def test_a_missing_file_is_a_phantom_that_a_later_audit_confirms(house: House) -> None:
@@ -370,7 +370,7 @@ def test_a_missing_file_is_a_phantom_that_a_later_audit_confirms(house: House) -
         assert (phantom.recording_id, phantom.store, phantom.key) == (lost.id, "r2", key_of(lost))
         assert (phantom.confirmation.since, phantom.confirmation.confirmed) == (NOON, confirmed)
         assert (audit.totals["phantoms"], audit.alarming["confirmed_phantoms"]) == (1, int(confirmed))
-        # Never is anything done about it.
+        # A repair never changes a phantom.
         assert house.picture == before
 
 
@@ -457,7 +457,7 @@ def test_missing_files_above_the_request_limit_are_judged_by_the_listing(
     assert len(heads) == 1
 
 
-# ---------------------------------------------------------------- what is stalled
+# ---------------------------------------------------------------- stalled recordings
 
 
 def test_a_stalled_recording_is_reported_and_restarted_once_there_is_a_file(house: House) -> None:
@@ -467,7 +467,7 @@ def test_a_stalled_recording_is_reported_and_restarted_once_there_is_a_file(hous
     ]
     assert house.audited(repair=True).reconciled == []
     house.cloudflare.upload(stuck.cloudflare_recording_id or "")
-    # Not at once: attempts have pauses.
+    # Not at once, because attempts have pauses.
     house.clock.advance(minutes=5)
     before = house.picture
     report = house.audited()
@@ -483,7 +483,7 @@ def test_a_stalled_recording_is_reported_and_restarted_once_there_is_a_file(hous
 def test_a_recording_with_a_dead_execution_is_stalled(house: House) -> None:
     stuck, _ = house.processing()
     house.runs.end(stuck)
-    # It may be about to end by itself.
+    # Its execution may end at any moment.
     assert house.audited().stalled == []
     house.clock.advance(minutes=11)
     assert [one.recording_id for one in house.audited().stalled] == [stuck.id]
@@ -602,7 +602,7 @@ def test_a_meeting_from_a_file_name_is_checked(house: House, truly: bool) -> Non
     house.cloudflare.names_meetings = False
     provider_recording = house.cloudflare.begin_by_itself("meeting_1")
     if not truly:
-        # A prefix of the file's name can say anything.
+        # The name of a file can contain any prefix.
         house.cloudflare.list_by_meeting = lambda meeting_id: iter(())  # type: ignore[method-assign]
     audit, reports = house.run()
     assert [one.key for one in reports["tenant_1"].orphans] == (
@@ -615,7 +615,7 @@ def test_a_different_status_is_reported_and_reconciled(house: House) -> None:
     recording = house.start()
     house.cloudflare.go(recording.cloudflare_recording_id or "")
     assert house.audited().counts.total() == 0
-    # Nobody tells us of the end.
+    # No webhook reports the end.
     house.cloudflare.end(recording.cloudflare_recording_id or "")
     house.cloudflare.upload(recording.cloudflare_recording_id or "")
     before = house.picture
@@ -700,13 +700,13 @@ def test_a_recording_too_old_for_the_listing_is_requested_by_its_id(house: House
     house.cloudflare.go("capture_1")
     house.clock.advance(seconds=FILE_RETENTION.total_seconds() + 1)
     house.cloudflare.begin_by_itself("elsewhere")
-    # It says that it still records, which it cannot after so long.
+    # Cloudflare reports that it still records, which is impossible after so long.
     assert [one.found for one in house.audited().mismatches] == ["RECORDING"]
     house.cloudflare.end("capture_1")
     assert [one.found for one in house.audited().mismatches] == ["UPLOADING"]
 
 
-# ---------------------------------------------------------------- how Cloudflare is listed
+# ---------------------------------------------------------------- the listing of Cloudflare
 
 
 def captured(house: House, *ages: timedelta, meeting_id: str = "elsewhere") -> None:
@@ -817,7 +817,7 @@ def test_findings_from_before_an_error_of_cloudflare_hold(house: House) -> None:
     first = house.start()
     house.cloudflare.end(first.cloudflare_recording_id or "")
     house.cloudflare.begin_by_itself("meeting_1")
-    # The list and the first look succeed; the adoption does not.
+    # The list and the first request succeed. The import fails.
     house.trap = Trap(2, ProviderTimeout("slow"), only="provider")
     audit, reports = house.run("tenant_1", repair=True)
     report = reports["tenant_1"]
@@ -849,7 +849,7 @@ def test_after_an_error_cloudflare_gets_no_further_calls(house: House) -> None:
         assert [name.removeprefix("provider.") for name in house.trap.calls] == made
 
 
-# ---------------------------------------------------------------- which tenants, and how long
+# ---------------------------------------------------------------- tenants and time
 
 
 def test_tenants_are_known_from_records_files_uploads_and_cloudflare(house: House) -> None:
@@ -860,7 +860,7 @@ def test_tenants_are_known_from_records_files_uploads_and_cloudflare(house: Hous
     house.recordings.add(
         a_recording(tenant_id="g", status=Status.PROCESSING, cloudflare_recording_id=None), lease_nonce=None
     )
-    # Rooms that were made before tenants were remembered.
+    # Rooms of a release that did not store tenants.
     house.memory.tenants.clear()
     house.cloudflare.begin_by_itself("meeting_1")
     _, reports = house.run()
@@ -937,7 +937,7 @@ def test_a_tenant_that_takes_too_long_is_reported_as_incomplete(house: House) ->
     assert (reports, audit.left, len(audit.incomplete)) == ({}, 1, 1)
     assert "tenant_1" in audit.incomplete[0]
     assert house.open_findings.get_all("tenant_1") == {}
-    # It does not keep the others from being looked at for ever.
+    # It does not block the audit of other tenants.
     _, reports = house.run(repair=True)
     assert [*reports] == ["tenant_2"]
 
@@ -946,7 +946,7 @@ ROOMS = ("a", "a-b", "a:b", "a.b", "ab", "b")
 
 
 def large(house: House) -> None:
-    """A tenant of some rooms: each has a recording whose file is there, one whose file is not, and what nobody owns."""
+    """Store a tenant whose rooms have a recording with a file, one without, and objects without an owner."""
     for number, room in enumerate(ROOMS):
         folder = f"tenant_1/{quote(room, safe='')}"
         house.rooms.add(a_room(id=room, meeting_id=f"of_{room}"))
@@ -966,7 +966,7 @@ def large(house: House) -> None:
 
 
 def in_parts(house: House, monkeypatch: pytest.MonkeyPatch, **asked: Any) -> tuple[list[AuditResult], Report]:
-    """Audit one tenant in runs that have time for one stretch each."""
+    """Audit one tenant in executions that have time for one step each."""
     monkeypatch.setattr(scan, "MAX_OBJECTS_PER_STEP", 1)
     audits, whole, goes_on = list[AuditResult](), Report("tenant_1"), None
     look_at, seen = house.recordings.list_all, list[RoomRange]()
@@ -1034,7 +1034,7 @@ def test_a_file_outside_of_every_rooms_folder_hides_no_room(house: House, monkey
 def test_a_finding_in_a_room_called_delivered_of_a_tenant_called_delivered_stays(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Its folder begins as that of what Cloudflare delivers to this tenant does, whose rooms come after the folder.
+    # Its folder has the same beginning as the folder of deliveries to this tenant, whose rooms follow it.
     key = "delivered/delivered/rec_gone/1/recording.mp4"
     house.r2.files |= {key: (1, "x", OLD), "delivered/room/rec_gone/1/recording.mp4": (1, "x", OLD)}
     monkeypatch.setattr(scan, "MAX_OBJECTS_PER_STEP", 1)
@@ -1047,17 +1047,17 @@ def test_a_finding_in_a_room_called_delivered_of_a_tenant_called_delivered_stays
 def test_an_unfinished_tenant_is_resumed_before_others(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     large(house)
     house.tenants.note_audit("tenant_1", at=NOON)
-    # One that came meanwhile was never audited, and would else be the first, and its own half the only one remembered.
+    # A new tenant was never audited. It would be the first, and its checkpoint would replace the present one.
     house.rooms.add(a_room(tenant_id="tenant_2", meeting_id="meeting_2"))
     audit, reports = house.run(checkpoint=Checkpoint("tenant_1", "a.b/"))
     assert [*reports] == ["tenant_1", "tenant_2"]
     assert {one.key.split("/")[-4] for one in reports["tenant_1"].orphans} == {"a", "ab", "b"}
     assert (audit.checkpoint, audit.left, audit.tenants) == (None, 0, 2)
-    # Its name may have gone since.
+    # The tenant may no longer exist.
     assert house.run(checkpoint=Checkpoint("tenant_3", "x/"))[0].checkpoint is None
 
 
-# ---------------------------------------------------------------- the answer
+# ---------------------------------------------------------------- the report
 
 
 def test_a_report_is_json_with_every_field_of_a_finding(house: House) -> None:

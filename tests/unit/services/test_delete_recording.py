@@ -1,4 +1,4 @@
-"""Into the bin and back: nothing is lost, nothing is counted twice, however many ask."""
+"""Deleting and undeleting: nothing is lost or counted twice, also with concurrent calls."""
 
 import threading
 from collections.abc import Callable

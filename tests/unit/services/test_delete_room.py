@@ -1,4 +1,4 @@
-"""Deleting a room: nothing that Cloudflare recorded in its meeting is left behind, or comes to anybody else."""
+"""Deleting a room: no recording of its meeting is lost, or gets to another tenant."""
 
 import pytest
 
@@ -17,7 +17,7 @@ from tests.unit.services.world import Killed, Trap, World
 
 @pytest.fixture
 def world() -> World:
-    """A room whose meeting records by itself."""
+    """Return a world with a room whose meeting records on start."""
     world = World()
     world.put_room(record_on_start=True)
     return world
@@ -52,7 +52,7 @@ def test_a_room_that_is_recorded_is_not_deleted_and_the_error_has_the_recording(
     assert refused.value.blocker == world.of(running)
     assert "provider.set_record_on_start" not in world.trap.calls
     assert world.cloudflare.recording_on_start == {"meeting_1": True}
-    # It can be stopped, and then the room can go.
+    # It can be stopped, and then the room can be deleted.
     world.trap = Trap(-1)
     world.stop()
     world.delete_room()
@@ -103,7 +103,7 @@ def test_a_deletion_imports_ended_recordings_first(world: World) -> None:
 
 @pytest.mark.parametrize("tenant_id", ["tenant_1", "tenant_2"])
 def test_no_other_tenant_gets_the_recordings_of_a_deleted_room(world: World, tenant_id: str) -> None:
-    """A listing that lacks a capture for a while: it comes late, and to nobody but the tenant it was made for."""
+    """A recording that the listing omits for a while is imported late, and only for its tenant."""
     late = world.cloudflare.upload(world.cloudflare.begin_by_itself("meeting_1").cloudflare_recording_id)
     hidden = world.cloudflare.captured.pop(late.cloudflare_recording_id)
     world.delete_room()
@@ -126,7 +126,7 @@ def test_a_webhook_after_the_rooms_deletion_imports_its_recording(world: World) 
     hidden = world.cloudflare.captured.pop(late.cloudflare_recording_id)
     world.delete_room()
     world.cloudflare.captured[late.cloudflare_recording_id] = hidden
-    # While it runs no room can hold it.
+    # No room can hold it while it runs.
     assert world.webhook(late.cloudflare_recording_id, "meeting_1") is True
     assert world.all() == []
     world.cloudflare.upload(late.cloudflare_recording_id)

@@ -1,4 +1,4 @@
-"""Random histories of three tenants who make, move, delete and adopt rooms and meetings while Cloudflare records.
+"""Random histories of three tenants that create, change, delete and adopt rooms and meetings while Cloudflare records.
 
 Whatever happens, nobody is shown what was recorded while a meeting was not theirs, and nothing that was recorded in a
 meeting of somebody's is lost. What is true is kept beside the product, from the answers alone: a meeting is its first
@@ -24,7 +24,7 @@ from recordings.domain.recording import Recording
 from tests.unit.services.world import Killed, Trap, World
 
 TENANTS, ROOMS = ["tenant_1", "tenant_2", "tenant_3"], ["room_1", "room_2"]
-# Some that were made elsewhere; the product makes others.
+# Meetings from elsewhere. The system creates others.
 ELSEWHERE = ["elsewhere_1", "elsewhere_2"]
 
 TENANT, ROOM, NUMBER = st.sampled_from(TENANTS), st.sampled_from(ROOMS), st.integers(0, 4)
@@ -54,7 +54,7 @@ STEPS = st.one_of(
 
 
 class Tenants(World):
-    """The world, what Cloudflare's listing does not show yet, and who owns what as the answers tell it."""
+    """The system, the recordings that the listing omits, and the owners that the responses show."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class Tenants(World):
         self.memory.retry_queue.clear()
         self.cloudflare.recording_on_start.clear()
         self.hidden: set[str] = set()
-        # The first tenant that a room of it was seen to hold a meeting, and from when on: None from its beginning.
+        # The first tenant that held each meeting, and since when (None: since its creation).
         self.owner: dict[str, tuple[str, datetime | None]] = {}
         listed, recent, active = self.cloudflare.list_by_meeting, self.cloudflare.list_page, self.cloudflare.find_active
 
@@ -82,7 +82,7 @@ class Tenants(World):
         self.cloudflare.list_page = shown_recent  # type: ignore[method-assign]
         self.cloudflare.find_active = shown_active  # type: ignore[method-assign]
 
-    # ------------------------------------------------------------ what happens
+    # ------------------------------------------------------------ steps
 
     def meeting(self, n: int) -> str:
         every = [*ELSEWHERE, *self.cloudflare.meetings]
@@ -145,7 +145,7 @@ class Tenants(World):
                 )
 
     def ask(self, tenant: str | None, call: Callable[[], Any]) -> None:
-        """Make a call; whatever recording its answer shows must be the caller's."""
+        """Make a call. Each recording in its response must belong to the caller."""
         shown: list[Recording] = []
         try:
             answer = call()
@@ -160,7 +160,7 @@ class Tenants(World):
             assert tenant is not None
             assert recording.tenant_id == tenant
 
-    # ------------------------------------------------------------ what is true
+    # ------------------------------------------------------------ checks
 
     def note_owners(self, *, named: bool) -> None:
         for room in self.memory.rooms.values():
@@ -185,7 +185,7 @@ class Tenants(World):
             assert recording.meeting_id == provider_recording.meeting_id
 
     def end(self) -> None:
-        """All that runs ends, all is shown, and the scheduled syncs of two days pass. No webhook comes."""
+        """End all recordings, list all, and run the scheduled syncs of two days, without webhooks."""
         self.let_go()
         self.hidden.clear()
         for provider_recording in self.cloudflare.running():

@@ -1,4 +1,4 @@
-"""Random histories of Cloudflare, of people and of failures: whatever happened, our records come to what is true."""
+"""Random histories of Cloudflare, callers and failures: in the end our records match Cloudflare."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +24,7 @@ ROOMS = {"room_1": "meeting_1", "room_2": "meeting_2"}
 
 
 class Watched(MemoryRecordings):
-    """Sees that each change is one version and goes no way that the lifecycle does not lead."""
+    """Checks that each change adds one version and follows the lifecycle."""
 
     def save(self, before: Recording, after: Recording) -> None:
         super().save(before, after)
@@ -37,7 +37,7 @@ class Watched(MemoryRecordings):
 
 @dataclass(frozen=True)
 class Fault:
-    """What goes wrong at the n-th call to a port (of Cloudflare's, when it is Cloudflare that fails)."""
+    """A failure at the n-th call to a port, or to Cloudflare if Cloudflare fails."""
 
     kind: str
     n: int
@@ -65,20 +65,20 @@ FAULTS = st.one_of(
     st.builds(Fault, st.just("overtaken"), st.integers(0, 1), st.just(False)),
 )
 STEPS = st.one_of(
-    # What Cloudflare does, to the capture that came n-th from the last.
+    # What Cloudflare does to the n-th newest recording.
     st.tuples(st.just("begins by itself"), ROOM),
     st.tuples(st.sampled_from(["goes", "ends", "uploads"]), NUMBER),
     st.tuples(st.sampled_from(["goes", "ends", "uploads", "is lost", "is lost in part"]), NUMBER),
-    # What arrives of it: late, more than once, in any order, or never.
+    # Webhooks: late, repeated, in any order, or never.
     st.tuples(st.just("webhook"), NUMBER, FAULTS),
-    # What people ask for.
+    # Calls of users.
     st.tuples(st.sampled_from(["start", "stop", "sync room"]), ROOM, FAULTS),
     st.tuples(st.just("start"), ROOM, FAULTS),
     st.tuples(st.just("archive"), NUMBER, FAULTS),
     st.tuples(st.just("a whole recording"), ROOM),
     st.tuples(st.just("a whole archived recording"), ROOM),
     st.tuples(st.sampled_from(["recover", "archive", "delete", "undelete"]), NUMBER, FAULTS),
-    # What goes on by itself, and what becomes of a run that dies or cannot be stopped.
+    # Executions and syncs, also executions that die or cannot be stopped.
     st.tuples(st.sampled_from(["run", "move"]), NUMBER, FAULTS),
     st.tuples(
         st.sampled_from(["run dies", "move dies", "run gives up", "move gives up", "run of old goes on"]), NUMBER
@@ -91,7 +91,7 @@ ENDS = st.lists(st.sampled_from(["uploads", "is lost", "is lost in part", "never
 
 
 class Model(World):
-    """Two rooms, and every step by its name."""
+    """Two rooms, and a method for each step."""
 
     def __init__(self, *, delivers: bool) -> None:
         super().__init__(delivers=delivers)
@@ -172,7 +172,7 @@ class Model(World):
                     (act or {"delete": self.delete, "undelete": self.undelete}[what])(found)
 
     def happens(self, what: str, provider_recording: ProviderRecording) -> None:
-        """As Cloudflare does it: a capture goes on, ends, and then its file is there or is not."""
+        """Change a recording at Cloudflare: it runs, ends, and then has a file or not."""
         match what, provider_recording.status:
             case "goes", ProviderStatus.INVOKED:
                 self.cloudflare.go(provider_recording.cloudflare_recording_id)
@@ -186,7 +186,7 @@ class Model(World):
                 self.cloudflare.lose(provider_recording.cloudflare_recording_id, url="https://files/part")
 
     def everything_goes_on(self) -> None:
-        """An hour in which no webhook comes: the scheduled syncs and the runs do their work."""
+        """Let an hour pass without webhooks: the scheduled syncs and the executions work."""
         for _ in range(4):
             self.clock.advance(minutes=15)
             self.sync()
@@ -196,7 +196,7 @@ class Model(World):
                 self.move(recording)
 
     def end(self, ends: list[str]) -> None:
-        """Whatever still runs comes to its end at Cloudflare, and time passes."""
+        """End everything that runs at Cloudflare, and let time pass."""
         self.clock.advance(minutes=5)
         for n, provider_recording in enumerate(self.cloudflare.running()):
             # One that was invoked and never goes is for us to stop.
@@ -209,12 +209,12 @@ class Model(World):
                 self.happens("uploads" if what == "never goes" else what, provider_recording)
         for _ in range(3):
             self.everything_goes_on()
-        # A day later the whole list is walked, not only what is new.
+        # A day later a full sync lists everything.
         self.clock.advance(days=1)
         self.everything_goes_on()
 
     def assert_true(self) -> None:
-        """What Cloudflare holds is what we hold."""
+        """Check that our records match Cloudflare."""
         self.assert_sound()
         now = self.clock()
         assert self.cloudflare.running() == []
@@ -246,12 +246,12 @@ class Model(World):
         here = stores.pop(recording.file.store)
         assert here.head(recording.file.key) is not None
         assert (recording.file.store == "s3") == (recording.status is Status.ARCHIVED)
-        # One copy: what has moved is gone from R2, and a move that was given up left nothing behind.
+        # There is one copy: a moved file is deleted in R2, and an abandoned move leaves nothing.
         (there,) = stores.values()
         assert not any(recording.id in key for key in there.objects), (recording, list(there.objects))
 
 
-# `make explore` plays more of them.
+# `make explore` runs more of them.
 @settings(
     max_examples=2000 if settings.get_current_profile_name() == "explore" else 500,
     suppress_health_check=[HealthCheck.too_slow],

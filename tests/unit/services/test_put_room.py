@@ -1,4 +1,4 @@
-"""Creating and updating a room, also when others do so at the same time."""
+"""Creating and updating a room, also beside concurrent calls."""
 
 import threading
 from typing import Any
@@ -23,7 +23,7 @@ from tests.unit.services.world import Killed, Trap, World, attempt
 
 @pytest.fixture
 def world() -> World:
-    """One without rooms."""
+    """Return a world without rooms."""
     world = World()
     world.rooms.remove(world.room())
     return world
@@ -85,7 +85,7 @@ def test_no_room_is_created_without_a_meeting(world: World) -> None:
 
 
 class Contended(MemoryRooms):
-    """Somebody else changes the room between our reading and our writing, some times."""
+    """Change the room several times between the read and the write of the call."""
 
     def __init__(self, world: World, times: int) -> None:
         super().__init__(world.memory)
@@ -117,7 +117,7 @@ def test_endless_concurrent_changes_raise_an_error(world: World) -> None:
 
 
 class Flickering(MemoryRooms):
-    """Somebody makes the room just before us, and removes it just after."""
+    """Create the room directly before the call does, and delete it directly after."""
 
     def add(self, room: Room, *, adopted: bool = False, sync_meeting: bool = False) -> None:
         raise ConcurrentUpdate
@@ -131,7 +131,7 @@ def test_a_room_that_appears_and_disappears_creates_one_meeting(world: World) ->
 
 
 class Overtaken(MemoryRooms):
-    """Somebody else makes the room from beginning to end after we have looked for it."""
+    """Create the room completely after the call has read that it does not exist."""
 
     def __init__(self, world: World) -> None:
         super().__init__(world.memory)
@@ -181,7 +181,7 @@ def test_a_call_that_dies_can_be_repeated(world: World, n: int, after: bool) -> 
     room, new = world.put_room(name="Name")
     assert world.room() == room
     assert new is not (n == 5 and after)
-    # A meeting that was noted is used; one whose maker died before noting it stays behind, empty, at Cloudflare.
+    # A stored meeting is used. One whose call died before it was stored stays at Cloudflare, empty.
     assert len(world.cloudflare.meetings) == (2 if (n, after) in {(3, True), (4, False)} else 1)
     assert world.rooms.find_by_meeting_id(room.meeting_id) == room
 
@@ -201,7 +201,7 @@ def test_a_meeting_that_cloudflare_does_not_know_is_refused(world: World) -> Non
 @pytest.mark.parametrize("before", [False, True])
 def test_a_named_record_on_start_is_always_sent(world: World, before: bool, named: bool) -> None:
     world.put_room(record_on_start=named)
-    # Somebody has changed it there.
+    # It was changed at Cloudflare.
     world.cloudflare.recording_on_start["made_1"] = before
     room, _ = world.put_room(record_on_start=named)
     assert room.record_on_start is named
@@ -243,7 +243,7 @@ def test_a_rooms_next_meeting_gets_its_record_on_start(world: World, there: bool
 
 
 def test_a_repeat_after_a_dead_call_sets_what_the_repeat_asks_for(world: World) -> None:
-    """The first call made the meeting and died before it stored the room."""
+    """The first call created the meeting and died before it stored the room."""
     world.trap = Trap(0, Killed(), only="rooms.add")
     with pytest.raises(Killed):
         world.put_room(record_on_start=False)
@@ -281,11 +281,11 @@ def test_of_two_concurrent_settings_the_stored_one_stays(world: World) -> None:
     assert world.cloudflare.recording_on_start == {"made_1": False}
 
 
-# ---------------------------------------------------------------- whose meeting it is
+# ---------------------------------------------------------------- the owner of the meeting
 
 
 def changes(world: World) -> list[str]:
-    """The calls that have changed something at Cloudflare."""
+    """Return the calls that changed something at Cloudflare."""
     return [call for call in world.trap.calls if call in {"provider.create_meeting", "provider.set_record_on_start"}]
 
 
@@ -304,7 +304,7 @@ def test_a_refused_call_changes_nothing_in_another_tenants_meeting(
     world.trap = Trap(999, only="provider")
     with pytest.raises(MeetingInUse):
         world.put_room(meeting_id="theirs", record_on_start=auto)
-    # Not even asked: the answer is in our own table.
+    # Not even a read: the table has the answer.
     assert world.trap.calls == []
     assert world.cloudflare.recording_on_start == before
 
@@ -328,7 +328,7 @@ def test_to_name_a_meeting_needs_its_scope(world: World) -> None:
     with pytest.raises(ScopeMissing):
         world.put_room(meeting_id="theirs", may_adopt=False)
     with pytest.raises(ScopeMissing):
-        # As much as one that is another tenant's, or that nobody knows.
+        # The same holds for a meeting of another tenant, and for an unknown one.
         world.put_room(meeting_id="nowhere", may_adopt=False)
     assert {call.split(".")[0] for call in world.trap.calls} == {"rooms"}
     world.put_room(meeting_id="theirs")
@@ -338,7 +338,7 @@ def test_to_name_a_meeting_needs_its_scope(world: World) -> None:
         world.put_room(meeting_id="other", may_adopt=False)
 
 
-# ---------------------------------------------------------------- look before letting go
+# ---------------------------------------------------------------- releasing the old meeting
 
 
 def test_a_room_that_is_recorded_keeps_its_meeting(world: World) -> None:

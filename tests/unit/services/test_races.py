@@ -1,4 +1,4 @@
-"""Every pair of commands on one recording at the same moment: answers, history and what happens outside fit each other.
+"""Every pair of concurrent commands on one recording: responses, history and outside effects are consistent.
 
 Two commands run in two threads that take turns at every call to a port, in an order that a seed decides. What comes out
 must be what one of the two orders gives, one command after the other: so who is refused has done nothing.
@@ -44,7 +44,7 @@ COMMANDS: dict[str, Command] = {
 
 
 def idle(world: World) -> Recording:
-    """Nothing is recorded; the recording that the others name is one that nobody knows."""
+    """Return a world without a recording. The commands name one that does not exist."""
     return READY
 
 
@@ -74,7 +74,7 @@ def deleted(world: World) -> Recording:
     return world.delete(ready(world))
 
 
-# Where each command can act.
+# The states in which each command can act.
 ACTS_ON: dict[str, tuple[Callable[[World], Recording], ...]] = {
     "start": (idle,),
     "stop": (recording,),
@@ -88,7 +88,7 @@ ACTS_ON: dict[str, tuple[Callable[[World], Recording], ...]] = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """What can be seen afterwards, but for versions: how each command was answered, the records, the world outside."""
+    """Return what is visible afterwards without versions: the responses, the records and the outside effects."""
 
     answers: tuple[str, ...]
     records: tuple[object, ...]
@@ -127,7 +127,7 @@ def everything(world: World) -> list[Recording]:
 
 
 class Turns:
-    """Two threads of which one runs at a time, until its next call to a port."""
+    """Two threads, of which one runs at a time until its next call to a port."""
 
     def __init__(self, world: World, order: random.Random) -> None:
         self.order, self.back = order, threading.Semaphore(0)
@@ -210,9 +210,9 @@ def is_right(
         return True
     what = {(one.records, one.outside) for one in fitting}
     if names[0] == names[1] and seen.answers == ("done", "done"):
-        # Both asked for the same, and it was done once.
+        # Both commands were the same, and it was done once.
         return (seen.records, seen.outside) in what
-    # One was told to try again, and only the other has happened.
+    # One command must be retried, and only the other one has happened.
     return any(
         isinstance(answers[number], ConcurrentUpdate | Throttled)
         and seen.answers[1 - number] == alone[1 - number].answers[0]
@@ -222,7 +222,7 @@ def is_right(
 
 
 def settled(world: World) -> None:
-    """Later nothing more happens of what was refused, and all of what was granted."""
+    """Check that later nothing happens of a refused command, and everything of a granted one."""
     world.assert_sound()
     before = {one.id: one for one in everything(world)}
     world.clock.advance(minutes=11)
@@ -251,7 +251,7 @@ def test_concurrent_commands_act_one_after_the_other(pool: ThreadPoolExecutor, n
 
 
 def on_dynamodb() -> World:
-    """A world whose records are in an empty table."""
+    """Return a world with an empty DynamoDB table."""
     for page in client.get_paginator("scan").paginate(TableName=TABLE):
         for item in page["Items"]:
             client.delete_item(TableName=TABLE, Key={"pk": item["pk"], "sk": item["sk"]})
@@ -270,7 +270,7 @@ def test_concurrent_commands_act_one_after_the_other_on_dynamodb(
 
 
 def test_a_race_that_is_lost_is_noticed(pool: ThreadPoolExecutor) -> None:
-    """An archive that starts its execution before it stores the move: what these tests are for."""
+    """A faulty ArchiveRecording that starts its execution before it stores the move."""
 
     def early(world: World, one: Recording) -> object:
         before = world.ports("recordings")["recordings"].get(one.tenant_id, one.id)

@@ -1,4 +1,4 @@
-"""A stuck recording gets a new attempt: one, however many ask, and the old run changes nothing any more."""
+"""A stuck recording gets one new attempt, and the old execution changes nothing more."""
 
 import threading
 from dataclasses import replace
@@ -19,7 +19,7 @@ from tests.unit.services.world import Killed, Trap, World, attempt
 
 @pytest.fixture
 def world() -> World:
-    """A recording in processing whose file has been there for an hour."""
+    """Return a recording in processing whose file has been available for an hour."""
     world = World()
     world.start()
     world.clock.advance(minutes=1)

@@ -1,4 +1,4 @@
-"""Beginning a recording, also when Cloudflare fails and when the function dies."""
+"""Starting a recording, also if Cloudflare fails or the function dies."""
 
 import threading
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from recordings.domain.lifecycle import Status
 from tests.support.builders import NOON
 from tests.unit.services.world import Killed, Trap, World, attempt
 
-# Of a start that goes well: take the lock, look, start, look for a known one, add.
+# A successful start: acquire the lock, find the active recording, start, find an imported one, add.
 CALLS = 5
 
 NEXT: dict[str, Callable[[World], object]] = {
@@ -122,7 +122,7 @@ def test_a_lost_start_does_not_claim_an_automatic_recording(world: World) -> Non
 
 
 def test_a_failed_start_does_not_claim_an_earlier_recording(world: World) -> None:
-    """Another program of the same account began it: it tells no more of who asked than ours would."""
+    """Another program of the same account started it. Cloudflare does not report who started a recording."""
     world.cloudflare.start(world.room().meeting_id, max_seconds=None)
 
     def lost(meeting_id: str, **named: Any) -> object:
@@ -196,7 +196,7 @@ def test_after_a_start_that_died_the_room_can_be_recorded(world: World, n: int, 
         world.start()
     world.let_go()
     again = attempt(world.start)
-    # Either this one records, or it names the recording that the dead one left: one that can be stopped.
+    # Either this start succeeds, or its error has the recording of the dead one, which can be stopped.
     if isinstance(again, RoomAlreadyRecording):
         assert again.blocker is not None
         assert again.blocker.cloudflare_recording_id in world.cloudflare.captured
@@ -256,7 +256,7 @@ def test_a_start_whose_lease_expired_cannot_lock_the_room(world: World) -> None:
     first = attempt(world.start)
     assert len(world.cloudflare.captured) == 1
     world.assert_sound()
-    # Both speak of the one capture: whoever stored it, the other names it.
+    # Both are about one recording: one call stores it, and the error of the other has it.
     (recording,) = world.all()
     told = [
         outcome.blocker if isinstance(outcome, RoomAlreadyRecording) else outcome for outcome in (first, outcomes[1])
@@ -280,7 +280,7 @@ def test_a_provider_failure_leaves_nothing_half_done(
     world.trap = Trap(n, failure(), after=after, only="provider")
     outcome = attempt(world.start)
     world.trap = Trap(-1)
-    # No lease: the very same call can be made at once.
+    # No lease remains: the call can be repeated at once.
     assert world.room().lease_nonce is None
     again = attempt(world.start)
     assert len(world.cloudflare.running()) == 1
@@ -318,7 +318,7 @@ def test_a_recording_that_cannot_be_stored_is_stopped_and_the_call_can_be_repeat
     assert world.all() == []
     world.trap = Trap(-1)
     assert world.start().status is Status.RECORDING
-    # What was recorded in the moment between is no secret: a sync brings it in.
+    # A sync imports what was recorded in between.
     world.sync()
     assert len(world.all()) == len(world.cloudflare.captured) == 2
     world.settle()

@@ -1,4 +1,4 @@
-"""Stopping, also when Cloudflare fails and when the function dies."""
+"""Stopping a recording, also if Cloudflare fails or the function dies."""
 
 import threading
 from collections.abc import Callable
@@ -24,9 +24,9 @@ from recordings.domain.recording import Recording
 from tests.support.builders import NOON
 from tests.unit.services.world import Killed, Trap, World, attempt
 
-# Of a stop that goes well: read the room, read the recording, save, stop the capture, save, start the run.
+# A successful stop: read the room, read the recording, save, stop at Cloudflare, save, start the execution.
 CALLS = 6
-# Of one whose recording must be imported first: room, active, whose?, get, known?, add, save, stop, save, run.
+# A stop that imports first: room, find active, owner, get, find imported, add, save, stop, save, start.
 IMPORTING_CALLS = 10
 
 NEXT: dict[str, Callable[[World], object]] = {
@@ -39,7 +39,7 @@ NEXT: dict[str, Callable[[World], object]] = {
 
 @pytest.fixture
 def world() -> World:
-    """A room that has been recording for five minutes."""
+    """Return a world whose room has been recording for five minutes."""
     world = World()
     world.start()
     world.clock.advance(minutes=5)
@@ -48,7 +48,7 @@ def world() -> World:
 
 @pytest.fixture
 def foreign() -> World:
-    """A room that Cloudflare records by itself, which we do not know yet."""
+    """Return a world with an automatic recording that is not imported yet."""
     world = World()
     world.cloudflare.begin_by_itself("meeting_1")
     world.clock.advance(minutes=5)
@@ -137,7 +137,7 @@ def test_concurrent_stops_return_the_same_end(world: World) -> None:
     stopped = [one for one in outcomes if isinstance(one, Recording)]
     assert stopped
     assert {one.status for one in stopped} == {Status.PROCESSING}
-    # The others came when it was over, or had read it just before.
+    # The others came after the end, or read the recording directly before it.
     others = [one for one in outcomes if not isinstance(one, Recording)]
     assert all(isinstance(one, NoActiveRecording) for one in others), others
     world.settle()
@@ -146,7 +146,7 @@ def test_concurrent_stops_return_the_same_end(world: World) -> None:
 
 @pytest.mark.parametrize("status", [Status.FAILED, Status.PROCESSING])
 def test_a_recording_that_runs_after_its_stored_end_is_stopped(world: World, status: Status) -> None:
-    """Called lost, or stopped without being heeded: else the room would be recorded, and nobody could end it."""
+    """It failed as lost, or its stop had no effect. Without this rule no caller could end it."""
     recording = world.all()[0]
     failed = recording.failed(LOST, at=world.clock(), cause="capture_failed")
     ended = recording.ended(at=world.clock(), cause="capture_ended")
@@ -220,7 +220,7 @@ def test_a_decided_stop_is_never_lost(world: World, n: int, after: bool) -> None
         world.stop()
     world.let_go()
     for _ in range(3):
-        # Nobody calls again, and no webhook comes.
+        # No call is repeated, and no webhook comes.
         world.sync()
         world.clock.advance(minutes=11)
     (recording,) = world.all()
