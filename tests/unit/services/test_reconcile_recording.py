@@ -297,6 +297,8 @@ def test_a_change_that_another_call_stored_first_is_dropped(world: World) -> Non
     world.stop()
     assert world.reconcile()(None, stale, world.cloudflare.get("capture_1")) is None
     assert world.reconcile()(None, stale, world.cloudflare.lose("capture_1")) is None
+    # Only actions that had an effect are counted.
+    assert world.actions == []
     world.assert_sound()
 
 
@@ -315,6 +317,7 @@ def test_concurrent_comparisons_change_a_recording_once(world: World) -> None:
     for thread in threads:
         thread.join()
     assert len([one for one in outcomes if one is not None]) == 1
+    assert world.actions.count(Action.END) == 1
     assert len(world.runs.started) == 1
     world.assert_sound()
 

@@ -146,7 +146,7 @@ class PutRoom:
             self.rooms.get(tenant_id, room_id)
         except RoomNotFound:
             return
-        raise ConcurrentUpdate(f"room {room_id} was made by somebody else")
+        raise ConcurrentUpdate(f"room {room_id} was created by another call")
 
     def _update(self, before: Room, asked: _RoomRequest) -> Room:
         after = self._changed(before, before.meeting_id, asked)
@@ -159,7 +159,7 @@ class PutRoom:
         self._check_adoptable(before.tenant_id, meeting_id, asked)
         with self.release_meeting(before.tenant_id, before.id) as (room, nonce):
             if room.version != before.version:
-                raise ConcurrentUpdate(f"room {room.id} was changed by somebody else")
+                raise ConcurrentUpdate(f"room {room.id} was changed by another call")
             after = self._changed(room, meeting_id, asked)
             self.rooms.save(room, after, lease_nonce=nonce)
         self._settle(after, send=True)
