@@ -92,8 +92,8 @@ class Player:
 
     def ask(self, line: str, caller: str = "writer", note: str = "", **content: Any) -> httpx.Response:
         """Send `METHOD path` (below /api/v1 unless it begins with `//`) and keep the response."""
-        told = [line, f"as {caller}" if caller != "writer" else "", *self._shown(content), note]
-        label = " | ".join(part for part in told if part)
+        parts = [line, f"as {caller}" if caller != "writer" else "", *self._shown(content), note]
+        label = " | ".join(part for part in parts if part)
         assert label not in self.responses, label
         method, path = line.split(" ", 1)
         address = path[1:] if path.startswith("//") else f"/api/v1{path}"
@@ -269,12 +269,21 @@ def queries(play: Player) -> None:
         play.ask(f"GET /rooms?{query}")
     for query in ("offset=-1", "offset=9007199254740991", "offset=9007199254740992", "offset=", "offset=1&offset=2"):
         play.ask(f"GET /recordings?{query}")
+    _filters(play)
+    _times(play)
+    _several(play)
+
+
+def _filters(play: Player) -> None:
     for cursor in ("", "made%20up", "made-up", "bm90aGluZw", "a" * 2001, "%C3%A4", "a&cursor=b", "a&offset=0"):
         play.ask(f"GET /recordings?cursor={cursor}")
     for status in ("", "READY", "unknown", "ready&status=unknown", "ready,failed", "null"):
         play.ask(f"GET /recordings?status={status}")
     for room_id in ("", "live&room_id=auto", "x" * 1001, "%2F", "nothing"):
         play.ask(f"GET /recordings?room_id={room_id}")
+
+
+def _times(play: Player) -> None:
     times = (
         "yesterday", "2026-01-06", "2026-01-06T10:30:00", "1767695400", "2026-02-30T00:00:00Z", "",
         "2026-01-06T25:00:00Z",
@@ -288,6 +297,9 @@ def queries(play: Player) -> None:
         play.ask(f"GET /recordings?created_after={time}")
     play.ask("GET /recordings?created_before=2026-01-06T10:30:00")
     play.ask("GET /recordings?created_before=2020-01-01T00:00:00Z&created_after=2021-01-01T00:00:00Z")
+
+
+def _several(play: Player) -> None:
     for query in ("limit=0&lmit=5", "limit=0&status=lost&offset=-1", "%ff=1", "=1", "&", "a=1&b=2", f"{'k' * 100}=1"):
         play.ask(f"GET /recordings?{query}", note="several faults" if query.count("=") > 1 else "")
     for seconds in ("59", "604801", "", "60.0", "x", "60&expires_in=60", "-60"):
@@ -531,20 +543,20 @@ def webhooks(play: Player) -> None:
     play.ask(line, "nobody", content=b"{}", headers={"rtk-signature": "%"})
     play.ask(f"{line}?typo=1", "nobody", content=b"not JSON")
     live = play.cloudflare.get("/recordings", params={"meeting_id": play.names["meeting of live"]}).json()["data"][0]
-    told = {"event": "recording.statusUpdate", "meeting": {"id": live["meeting_id"]}}
+    update = {"event": "recording.statusUpdate", "meeting": {"id": live["meeting_id"]}}
     unknown = str(uuid.UUID(int=7))
     with registered(play) as receiver:
         for note, body in {
             "another event": {"event": "meeting.started"},
             "no object": ["event"],
-            "no recording": told,
-            "an odd recording": told | {"recording": {"recordingId": "../etc"}},
-            "an unknown recording": told | {"recording": {"recordingId": unknown}},
+            "no recording": update,
+            "an odd recording": update | {"recording": {"recordingId": "../etc"}},
+            "an unknown recording": update | {"recording": {"recordingId": unknown}},
             "an unknown meeting": {
-                "event": told["event"], "meeting": {"id": unknown}, "recording": {"recordingId": unknown},
+                "event": update["event"], "meeting": {"id": unknown}, "recording": {"recordingId": unknown},
             },
-            "ours": told | {"recording": {"recordingId": live["id"], "status": "RECORDING"}},
-            "ours, by another key": told | {"recording": {"id": live["id"], "meetingId": live["meeting_id"]}},
+            "ours": update | {"recording": {"recordingId": live["id"], "status": "RECORDING"}},
+            "ours, by another key": update | {"recording": {"id": live["id"], "meetingId": live["meeting_id"]}},
         }.items():  # fmt: skip
             play.cloudflare.post("/webhooks/forge", json={"body": body}).raise_for_status()
             signature, raw = receiver.received.get(timeout=30)

@@ -17,6 +17,7 @@ import pytest
 
 from tests.e2e.conftest import calm
 from tests.e2e.recorded_requests import GROUPS, ROUTES, Player
+from tests.e2e.support import lose_unfinished
 
 type Json = dict[str, Any]
 
@@ -43,6 +44,7 @@ def sent(running: Json) -> Iterator[Responses]:
             yield found
         finally:
             calm(running, cloudflare)
+            lose_unfinished(cloudflare)
 
 
 @pytest.fixture(scope="module")
