@@ -335,7 +335,7 @@ def test_a_wrong_bit_on_the_way_to_the_archive_is_found_and_r2_keeps_its_file(
         def moved() -> tuple[Json, Json]:
             planned = archive.task("plan_archive", work).value
             archive.task("copy_to_archive", work, planned, [1, 2])
-            return planned, archive.task("complete_archive", planned).value
+            return planned, archive.task("complete_archive", work, planned, checked=True).value
 
         archive.call("tools.bench.transfer:archive", work)
         archive.task("begin_archive", work)

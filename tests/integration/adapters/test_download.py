@@ -121,7 +121,7 @@ def test_a_url_that_leads_elsewhere_is_never_resolved(url: str, log: io.StringIO
         fetch(url.format(r2=R2Bucket) + "?X-Amz-Signature=SECRET", CLOUDFLARE, resolve)
     assert asked == []
     assert "SECRET" not in f"{raised.value!r} {raised.value.__cause__!r} {log.getvalue()}"
-    assert '"capture url refused"' in log.getvalue()
+    assert '"source url refused"' in log.getvalue()
 
 
 # ---------------------------------------------------------------- what a name resolves to

@@ -106,7 +106,7 @@ def _unwrapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
 
 def _not_allowed(reason: str, host: str | None) -> SourceNotAllowed:
     """Return the error, and log the host for the operator who sets `CaptureHosts`. The URL contains a signature."""
-    logger.warning("capture url refused", reason=reason, host=ascii((host or "")[:253]))
+    logger.warning("source url refused", reason=reason, host=ascii((host or "")[:253]))
     count("SourceUrlsRefused")
     return SourceNotAllowed(reason)
 
