@@ -538,7 +538,7 @@ class MemoryIdempotencyKeys:
 
 
 class Cloudflare:
-    """Implements ports.Recorder: one capture at a time in a meeting, files for seven days."""
+    """Implements ports.provider.RecordingProvider: one recording at a time in a meeting, files for seven days."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -697,18 +697,18 @@ class Cloudflare:
 
 
 def _as_listed(provider_recording: ProviderRecording) -> ProviderRecording:
-    """A listing does not tell why a capture began."""
+    """Return a recording as listings show it: without whether it started automatically."""
     return replace(provider_recording, auto_started=None)
 
 
-class Runs:
-    """Implements ports.Workflow, and remembers."""
+class MemoryProcessingExecutions:
+    """Implements ports.executions.ProcessingExecutions, and remembers its executions."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.started: dict[tuple[str, int], Recording] = {}
         self.ended: list[tuple[str, int]] = []
-        self.woken: list[str] = []
+        self.completed_tokens: list[str] = []
 
     def start(self, recording: Recording) -> None:
         with self.lock:
@@ -724,9 +724,9 @@ class Runs:
 
     def check_again(self, token: str) -> None:
         with self.lock:
-            self.woken.append(token)
+            self.completed_tokens.append(token)
 
-    # What becomes of a run without our asking.
+    # What happens to an execution by itself.
 
     def end(self, recording: Recording) -> None:
         with self.lock:
@@ -734,14 +734,14 @@ class Runs:
                 self.ended.append((recording.id, recording.attempt))
 
 
-class ArchiveMoves:
-    """Implements ports.ArchiveRuns, and remembers."""
+class MemoryArchivingExecutions:
+    """Implements ports.executions.ArchivingExecutions, and remembers its executions."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.started: dict[tuple[str, int], Recording] = {}
         self.ended: set[tuple[str, int]] = set()
-        self.revived: list[tuple[str, int]] = []
+        self.restarted: list[tuple[str, int]] = []
 
     def start(self, recording: Recording) -> None:
         with self.lock:
@@ -754,10 +754,10 @@ class ArchiveMoves:
                 return False
             self.started[key] = recording
             self.ended.discard(key)
-            self.revived.append(key)
+            self.restarted.append(key)
             return True
 
-    # What becomes of a run without our asking.
+    # What happens to an execution by itself.
 
     def end(self, recording: Recording) -> None:
         with self.lock:

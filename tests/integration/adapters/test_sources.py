@@ -106,7 +106,7 @@ def fetched(source: Source, *contents: bytes, announced: int | None = None, hour
     world.cloudflare.upload("capture_1", seconds=1800, url=f"http://127.0.0.1:{source.server_port}/file?signature=x")
     world.cloudflare._change("capture_1", size_bytes=announced)
     for _ in range(hours * 12):
-        for recording in list(world.runs.started.values()):
+        for recording in list(world.executions.started.values()):
             world.process(recording)
         (now,) = world.all()
         if now.status in {Status.READY, Status.FAILED}:

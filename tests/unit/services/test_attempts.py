@@ -67,7 +67,7 @@ def only(world: World) -> Recording:
 
 def work(world: World) -> None:
     """The executions that are due do what they can."""
-    for recording in list(world.runs.started.values()):
+    for recording in list(world.executions.started.values()):
         world.process(recording)
 
 

@@ -149,7 +149,7 @@ class House(World):
             dict(self.memory.rooms),
             dict(self.cloudflare.captured),
             (dict(self.r2.files), dict(self.r2.uploads), dict(self.s3.files), dict(self.s3.uploads)),
-            (dict(self.runs.started), list(self.runs.ended)),
+            (dict(self.executions.started), list(self.executions.ended)),
         )
 
 
@@ -476,20 +476,20 @@ def test_a_stalled_recording_is_reported_and_restarted_once_there_is_a_file(hous
     assert (len(report.stalled), report.mismatches, report.reconciled) == (1, [], [stuck.id])
     again = house.recordings.get("tenant_1", stuck.id)
     assert (again.attempt, again.stalled) == (2, False)
-    assert (stuck.id, 2) in house.runs.started
+    assert (stuck.id, 2) in house.executions.started
     assert house.audited(repair=True).counts.total() == 0
 
 
 def test_a_recording_with_a_dead_execution_is_stalled(house: House) -> None:
     stuck, _ = house.processing()
-    house.runs.end(stuck)
+    house.executions.end(stuck)
     # Its execution may end at any moment.
     assert house.audited().stalled == []
     house.clock.advance(minutes=11)
     assert [one.recording_id for one in house.audited().stalled] == [stuck.id]
     house.cloudflare.upload(stuck.cloudflare_recording_id or "")
     assert house.audited(repair=True).reconciled == [stuck.id]
-    assert house.runs.is_running(house.recordings.get("tenant_1", stuck.id))
+    assert house.executions.is_running(house.recordings.get("tenant_1", stuck.id))
 
 
 def test_a_move_over_the_maximum_duration_is_stalled(house: House) -> None:
@@ -522,7 +522,7 @@ def test_an_unknown_recording_at_cloudflare_is_an_orphan_and_is_imported(house: 
         (provider_recording.cloudflare_recording_id, recording.id)
     ]
     assert (recording.status, recording.origin) == (Status.PROCESSING, "auto")
-    assert house.runs.is_running(recording)
+    assert house.executions.is_running(recording)
     assert house.audited(repair=True).counts.total() == 0
     assert house.cloudflare.captured.keys() == {provider_recording.cloudflare_recording_id}
 

@@ -98,7 +98,7 @@ def test_a_deletion_imports_ended_recordings_first(world: World) -> None:
     world.delete_room()
     assert {world.of(first).status, world.of(second).status} == {Status.PROCESSING}
     assert {one.room_name for one in world.all()} == {"Name"}
-    assert len(world.runs.started) == 2
+    assert len(world.executions.started) == 2
 
 
 @pytest.mark.parametrize("tenant_id", ["tenant_1", "tenant_2"])

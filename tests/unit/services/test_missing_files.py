@@ -190,7 +190,7 @@ def test_an_end_without_a_url_is_an_end(world: World) -> None:
     told(world, download_url=None)
     world.sync_recordings()
     assert stored(world).status is Status.PROCESSING
-    assert list(world.runs.started) == [(stored(world).id, 1)]
+    assert list(world.executions.started) == [(stored(world).id, 1)]
 
 
 @pytest.mark.parametrize("back_to", [ProviderStatus.RECORDING, ProviderStatus.INVOKED, ProviderStatus.PAUSED])

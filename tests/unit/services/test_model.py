@@ -150,9 +150,9 @@ class Model(World):
             case "time passes", seconds:
                 self.clock.advance(seconds=seconds)
             case "run" | "run dies" | "run gives up" | "run of old goes on" as what, n, *_:
-                run = self.run_of(self.runs.started, n)
+                run = self.run_of(self.executions.started, n)
                 if run is not None and what == "run dies":
-                    self.runs.end(run)
+                    self.executions.end(run)
                 elif run is not None and what == "run gives up":
                     self.give_up(run)
                 elif run is not None:
@@ -190,7 +190,7 @@ class Model(World):
         for _ in range(4):
             self.clock.advance(minutes=15)
             self.sync()
-            for recording in list(self.runs.started.values()):
+            for recording in list(self.executions.started.values()):
                 self.process(recording)
             for recording in list(self.moves.started.values()):
                 self.move(recording)

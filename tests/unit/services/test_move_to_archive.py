@@ -129,7 +129,7 @@ def test_a_move_whose_execution_dies_anywhere_is_restarted_and_arrives(after: bo
         if moving.moving:
             store.moves.end(moving)
             store.sync()
-            assert store.moves.revived
+            assert store.moves.restarted
             assert store.move(moving) == "done"
         else:
             # One that died when the copy was the file may have left R2 full: the sync empties it.

@@ -109,7 +109,7 @@ def outcome(world: World, answers: list[object]) -> Outcome:
         for one in everything(world)
     )
     outside = (
-        tuple(sorted(number for _, number in world.runs.started)),
+        tuple(sorted(number for _, number in world.executions.started)),
         tuple(sorted(number for _, number in world.moves.started)),
         # The same copy asked for again is refused while it is on its way (S3 API reference, RestoreObject).
         tuple(dict.fromkeys(world.s3.restore_requests)),

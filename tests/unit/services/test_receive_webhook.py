@@ -95,7 +95,7 @@ def test_a_webhook_of_a_running_recording_changes_nothing(world: World) -> None:
     for _ in range(3):
         assert world.webhook()
     assert world.all() == [recording]
-    assert world.runs.started == {}
+    assert world.executions.started == {}
 
 
 def test_a_repeated_webhook_changes_nothing_more(ended: World) -> None:
@@ -104,16 +104,16 @@ def test_a_repeated_webhook_changes_nothing_more(ended: World) -> None:
     for _ in range(3):
         assert ended.webhook()
     assert ended.all() == after
-    assert len(ended.runs.started) == 1
+    assert len(ended.executions.started) == 1
 
 
 def test_a_waiting_task_is_completed_once(ended: World) -> None:
     ended.webhook()
-    assert ended.check(token="token of the run") is None
+    assert ended.check(token="token of the execution") is None
     ended.cloudflare.upload("capture_1")
     ended.webhook()
     ended.webhook()
-    assert ended.runs.woken == ["token of the run"]
+    assert ended.executions.completed_tokens == ["token of the execution"]
 
 
 @pytest.mark.parametrize("status", [Status.READY, Status.FAILED])
@@ -179,7 +179,7 @@ def test_concurrent_webhooks_import_once(foreign: World) -> None:
     for thread in threads:
         thread.join()
     assert outcomes == [True] * 12
-    assert len(foreign.runs.started) == 1
+    assert len(foreign.executions.started) == 1
     foreign.assert_settled()
 
 

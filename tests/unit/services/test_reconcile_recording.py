@@ -43,7 +43,7 @@ def test_a_running_recording_is_imported_and_locks_its_room() -> None:
     assert recording is not None
     assert (recording.status, recording.origin) == (Status.RECORDING, "auto")
     assert world.room().active_recording_id == recording.id
-    assert world.runs.started == {}
+    assert world.executions.started == {}
     world.assert_sound()
 
 
@@ -59,7 +59,7 @@ def test_an_ended_recording_is_imported_with_its_times_and_processed() -> None:
     assert recording is not None
     assert (recording.status, recording.created_at) == (Status.PROCESSING, NOON)
     assert recording.stopped_at == NOON + timedelta(minutes=2)
-    assert list(world.runs.started) == [(recording.id, 1)]
+    assert list(world.executions.started) == [(recording.id, 1)]
     assert world.room().active_recording_id is None
 
 
@@ -70,7 +70,7 @@ def test_a_lost_recording_is_imported_as_failed_and_not_processed() -> None:
     assert recording is not None
     assert (recording.status, recording.failure) == (Status.FAILED, LOST)
     assert [change.status for change in recording.history] == [Status.RECORDING, Status.FAILED]
-    assert world.runs.started == {}
+    assert world.executions.started == {}
     world.assert_sound()
 
 
@@ -112,7 +112,7 @@ def test_an_end_that_another_call_stored_first_starts_no_execution(world: World)
     before, provider_recording = stored(world), world.cloudflare.end("capture_1")
     world.recordings.save(before, before.failed(LOST, at=world.clock(), cause="x"))
     assert world.reconcile()(None, before, provider_recording) is None
-    assert world.runs.started == {}
+    assert world.executions.started == {}
 
 
 def test_a_decided_stop_is_sent_at_once(world: World) -> None:
@@ -159,14 +159,14 @@ def test_a_stop_without_effect_is_sent_again(world: World) -> None:
 def test_a_dead_execution_gets_a_new_attempt(world: World) -> None:
     before = world.stop()
     provider_recording = world.cloudflare.upload("capture_1")
-    world.runs.end(before)
+    world.executions.end(before)
     assert world.reconcile()(None, before, provider_recording, is_running=False) is None
     world.clock.advance(minutes=5)
     after = world.reconcile()(None, before, provider_recording, is_running=False)
     assert after is not None
     assert (after.attempt, after.version) == (before.attempt + 1, before.version + 1)
-    assert world.runs.is_running(after)
-    assert (after.id, 2) in world.runs.started
+    assert world.executions.is_running(after)
+    assert (after.id, 2) in world.executions.started
 
 
 def test_the_recording_itself_is_written_only_when_it_changes(world: World) -> None:
@@ -175,7 +175,7 @@ def test_the_recording_itself_is_written_only_when_it_changes(world: World) -> N
     for _ in range(3):
         assert world.reconcile()(None, before, provider_recording) is None
     assert stored(world) == before
-    assert len(world.runs.started) == 1
+    assert len(world.executions.started) == 1
 
 
 def test_our_bucket_is_checked_before_a_recording_fails(world: World) -> None:
@@ -185,7 +185,7 @@ def test_our_bucket_is_checked_before_a_recording_fails(world: World) -> None:
     after = world.reconcile()(None, stored(world), world.cloudflare.lose("capture_1"))
     assert after is not None
     assert after.status is Status.PROCESSING
-    assert list(world.runs.started) == [(recording.id, 1)]
+    assert list(world.executions.started) == [(recording.id, 1)]
     assert world.reconcile()(None, after, world.cloudflare.get("capture_1")) is None
     assert world.process(after) == "ready"
     world.assert_sound()
@@ -318,7 +318,7 @@ def test_concurrent_comparisons_change_a_recording_once(world: World) -> None:
         thread.join()
     assert len([one for one in outcomes if one is not None]) == 1
     assert world.actions.count(Action.END) == 1
-    assert len(world.runs.started) == 1
+    assert len(world.executions.started) == 1
     world.assert_sound()
 
 
@@ -355,7 +355,7 @@ def test_the_next_comparison_completes_one_that_died_at_any_call(scene: str, kno
             recording = world.of(provider_recording)
             wanted = {"runs": Status.RECORDING, "lost": Status.FAILED}.get(scene, Status.PROCESSING)
             assert recording.status is wanted
-            assert wanted is not Status.PROCESSING or (recording.id, 1) in world.runs.started
+            assert wanted is not Status.PROCESSING or (recording.id, 1) in world.executions.started
 
 
 def look(world: World, provider_recording: ProviderRecording) -> None:

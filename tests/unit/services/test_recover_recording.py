@@ -41,7 +41,7 @@ def test_a_new_attempt_is_stored_and_its_execution_replaces_the_old_one(world: W
     assert world.trap.calls == ["recordings.get", "recordings.save", "executions.replace", "provider.get"]
     assert after == replace(before, attempt=2, version=before.version + 1, recovered_at=world.clock())
     assert stored(world) == after
-    assert (world.runs.ended, world.runs.is_running(after)) == ([(before.id, 1)], True)
+    assert (world.executions.ended, world.executions.is_running(after)) == ([(before.id, 1)], True)
     assert world.process(after) == "ready"
     world.assert_sound()
 
@@ -75,7 +75,7 @@ def test_only_a_recording_in_processing_is_recovered(status: Status) -> None:
     with pytest.raises(RecordingNotRecoverable):
         world.recover(recording)
     assert world.all() == [recording]
-    assert world.runs.started == {}
+    assert world.executions.started == {}
 
 
 def test_an_unknown_foreign_or_deleted_recording_is_not_found(world: World) -> None:
@@ -102,9 +102,9 @@ def test_concurrent_calls_make_one_attempt(world: World) -> None:
         thread.join()
     assert stored(world).attempt == 2
     assert set(outcomes) == {stored(world)}
-    assert list(world.runs.started) == [(recording.id, 1), (recording.id, 2)]
-    assert world.runs.is_running(stored(world))
-    assert not world.runs.is_running(recording)
+    assert list(world.executions.started) == [(recording.id, 1), (recording.id, 2)]
+    assert world.executions.is_running(stored(world))
+    assert not world.executions.is_running(recording)
 
 
 def test_the_tasks_of_the_old_execution_change_nothing(world: World) -> None:
@@ -134,8 +134,8 @@ def test_the_same_call_completes_one_that_died(world: World, n: int, after: bool
     world.trap = Trap(-1)
     recovered = world.recover(stored(world))
     assert recovered.attempt == 2
-    assert world.runs.is_running(recovered)
-    assert (recovered.id, 2) in world.runs.started
+    assert world.executions.is_running(recovered)
+    assert (recovered.id, 2) in world.executions.started
     assert world.process(recovered) == "ready"
     world.assert_sound()
 
@@ -148,7 +148,7 @@ def test_the_sync_starts_the_execution_of_a_call_that_died(world: World) -> None
     world.clock.advance(minutes=11)
     world.sync()
     recovered = stored(world)
-    assert (recovered.id, recovered.attempt) in world.runs.started
+    assert (recovered.id, recovered.attempt) in world.executions.started
     assert world.process(recovered) == "ready"
 
 

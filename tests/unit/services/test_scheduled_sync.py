@@ -138,7 +138,7 @@ def test_a_list_that_shifts_between_pages_loses_no_recording(world: World) -> No
 def test_a_recording_that_matches_cloudflare_needs_no_item(world: World) -> None:
     captured(world, timedelta(hours=1), timedelta(hours=2))
     assert world.sync() == 2
-    for recording in list(world.runs.started.values()):
+    for recording in list(world.executions.started.values()):
         assert world.process(recording) == "ready"
     running = world.start()
     assert scanned_items(world) == []
@@ -254,7 +254,7 @@ def test_the_sync_finds_an_end_whose_webhook_was_lost(world: World) -> None:
     world.cloudflare.end("capture_1")
     assert world.sync() == 1
     assert world.room().active_recording_id is None
-    assert list(world.runs.started) == [(recording.id, 1)]
+    assert list(world.executions.started) == [(recording.id, 1)]
 
 
 def test_a_recording_that_never_begins_is_stopped_and_unlocks_its_room(world: World) -> None:
@@ -273,7 +273,7 @@ def test_a_dead_execution_is_followed_by_a_new_attempt(world: World) -> None:
     recording = world.start()
     world.stop()
     world.cloudflare.upload("capture_1")
-    world.runs.end(recording)
+    world.executions.end(recording)
     world.clock.advance(minutes=10)
     assert world.sync() == 0
     world.clock.advance(seconds=1)
@@ -303,7 +303,7 @@ def test_a_running_execution_is_not_replaced(world: World) -> None:
     world.clock.advance(hours=1)
     assert world.sync() == 0
     assert [one.attempt for one in world.all()] == [1]
-    assert world.runs.ended == []
+    assert world.executions.ended == []
 
 
 def test_a_move_whose_execution_died_is_restarted(world: World) -> None:
@@ -313,7 +313,7 @@ def test_a_move_whose_execution_died_is_restarted(world: World) -> None:
     assert world.sync() == 0
     world.moves.end(moving)
     assert world.sync() == 1
-    assert world.moves.revived == [(moving.id, 1)]
+    assert world.moves.restarted == [(moving.id, 1)]
     assert world.move(moving) == "done"
     assert world.sync() == 0
     assert scanned_items(world) == []
@@ -629,7 +629,7 @@ def test_the_next_sync_completes_one_that_died_at_any_call(after: bool) -> None:
             # What has just ended is given time: its execution may be about to start.
             world.clock.advance(minutes=11)
         assert len(world.all()) == 3
-        assert {key[0] for key in world.runs.started} == {one.id for one in world.all()}
+        assert {key[0] for key in world.executions.started} == {one.id for one in world.all()}
         assert world.lease.until is None or world.lease.until <= world.clock() + LEASE_DURATION
         world.assert_sound()
         sprung = trap.sprung
@@ -673,7 +673,7 @@ def test_a_sync_of_ten_thousand_recordings_with_fifty_new_ones_needs_few_calls(w
     assert (calls["recordings.add"], calls["recordings.save"]) == (50, 0)
     assert {key: one for key, one in world.memory.recordings.items() if key in written} == written
     world.trap = Trap(-1)
-    for recording in list(world.runs.started.values()):
+    for recording in list(world.executions.started.values()):
         assert world.process(recording) == "ready"
     world.trap = Trap(10**6)
     assert world.sync() == 0

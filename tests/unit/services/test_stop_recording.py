@@ -60,7 +60,7 @@ def test_a_stop_ends_the_recording_unlocks_the_room_and_starts_the_execution(wor
     assert (recording.status, recording.stopped_at) == (Status.PROCESSING, world.clock())
     assert [change.cause for change in recording.history] == ["api_start", "api_stop"]
     assert world.recordings.get("tenant_1", recording.id) == recording
-    assert list(world.runs.started) == [(recording.id, 1)]
+    assert list(world.executions.started) == [(recording.id, 1)]
     world.settle()
     world.assert_settled()
 
@@ -102,7 +102,7 @@ def test_a_recording_unknown_to_cloudflare_is_stopped(world: World) -> None:
     del world.cloudflare.captured["capture_1"]
     recording = world.stop()
     assert recording.status is Status.PROCESSING
-    assert (recording.id, 1) in world.runs.started
+    assert (recording.id, 1) in world.executions.started
     assert world.room().active_recording_id is None
 
 
@@ -227,7 +227,7 @@ def test_a_decided_stop_is_never_lost(world: World, n: int, after: bool) -> None
     assert world.cloudflare.running() == []
     assert recording.status is Status.PROCESSING
     assert world.room().active_recording_id is None
-    assert list(world.runs.started) == [(recording.id, 1)]
+    assert list(world.executions.started) == [(recording.id, 1)]
 
 
 def test_a_stop_that_the_table_refuses_makes_no_call_to_cloudflare(world: World) -> None:
@@ -235,17 +235,17 @@ def test_a_stop_that_the_table_refuses_makes_no_call_to_cloudflare(world: World)
     with pytest.raises(Throttled):
         world.stop()
     assert len(world.cloudflare.running()) == 1
-    assert world.runs.started == {}
+    assert world.executions.started == {}
 
 
 def test_an_execution_that_step_functions_refuses_is_started_by_the_sync(world: World) -> None:
     world.trap = Trap(0, Throttled(), only="executions.start")
     recording = world.stop()
-    assert (recording.status, world.runs.started) == (Status.PROCESSING, {})
+    assert (recording.status, world.executions.started) == (Status.PROCESSING, {})
     world.trap = Trap(-1)
     world.clock.advance(minutes=11)
     world.sync()
-    assert list(world.runs.started) == [(recording.id, 1)]
+    assert list(world.executions.started) == [(recording.id, 1)]
 
 
 # ---------------------------------------------------------------- Cloudflare fails
@@ -262,7 +262,7 @@ def test_a_stop_that_cloudflare_fails_stays_decided_and_can_be_repeated(
         world.stop()
     assert world.all() == [before.stop_requested(at=world.clock())]
     assert world.room().active_recording_id == before.id
-    assert world.runs.started == {}
+    assert world.executions.started == {}
     world.trap = Trap(-1)
     assert world.stop().status is Status.PROCESSING
     world.settle()

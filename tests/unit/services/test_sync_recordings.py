@@ -48,7 +48,7 @@ def test_every_recording_is_imported_once_and_a_second_sync_writes_nothing(world
     ]  # fmt: skip
     assert {one.origin for one in changed} == {"auto"}
     assert [one.created_at for one in changed][::-1] == [NOON + timedelta(minutes=2 * n) for n in range(4)]
-    assert {key[0] for key in world.runs.started} == {changed[1].id, changed[3].id}
+    assert {key[0] for key in world.executions.started} == {changed[1].id, changed[3].id}
     world.assert_sound()
     world.trap = Trap(999)
     assert world.sync_recordings() == []
@@ -207,7 +207,7 @@ def test_the_next_sync_completes_one_that_died_at_any_call(after: bool) -> None:
         world.sync_recordings()
         assert len(world.all()) == 3
         waiting = {one.id for one in world.all() if one.status is Status.PROCESSING}
-        assert {key[0] for key in world.runs.started} == waiting
+        assert {key[0] for key in world.executions.started} == waiting
         world.assert_sound()
         if not trap.sprung:
             break

@@ -46,7 +46,7 @@ def test_an_ended_track_recording_is_imported_as_failed(world: World, importer: 
     IMPORTERS[importer](world, track.cloudflare_recording_id)
     (imported,) = world.all()
     assert (imported.status, imported.failure) == (Status.FAILED, TRACKS)
-    assert world.runs.started == {}
+    assert world.executions.started == {}
     assert world.r2.objects == {}
     world.assert_sound()
 

@@ -65,20 +65,20 @@ from recordings.services.transfer.plan import AbortTransfer, PlanArchive, PlanTr
 from recordings.services.transfer.verify import VerifyTransfer
 from tests.support.builders import a_room
 from tests.support.fakes import (
-    ArchiveMoves,
     Cloudflare,
     CountingIds,
     Memory,
     MemoryArchiveStore,
+    MemoryArchivingExecutions,
     MemoryDownloadLinks,
     MemoryObjectStore,
     MemoryPartChecksums,
+    MemoryProcessingExecutions,
     MemoryReader,
     MemoryRecordings,
     MemoryRetryQueue,
     MemoryRooms,
     MemorySyncLease,
-    Runs,
     SetClock,
     StoredReader,
 )
@@ -155,8 +155,12 @@ class World:
         self.clock = SetClock()
         self.memory = Memory(self.clock)
         self.rooms, self.recordings = MemoryRooms(self.memory), MemoryRecordings(self.memory)
-        self.cloudflare, self.runs, self.r2 = Cloudflare(self.clock), Runs(), MemoryObjectStore()
-        self.moves, self.s3, self.lease = ArchiveMoves(), MemoryArchiveStore(), MemorySyncLease()
+        self.cloudflare, self.executions, self.r2 = (
+            Cloudflare(self.clock),
+            MemoryProcessingExecutions(),
+            MemoryObjectStore(),
+        )
+        self.moves, self.s3, self.lease = MemoryArchivingExecutions(), MemoryArchiveStore(), MemorySyncLease()
         self.part_checksums, self.retry_queue = MemoryPartChecksums(), MemoryRetryQueue(self.memory)
         self.links = MemoryDownloadLinks(self.memory)
         self.actions: list[Action] = []
@@ -183,7 +187,7 @@ class World:
             "rooms": self.rooms,
             "recordings": self.recordings,
             "provider": self.cloudflare,
-            "executions": self.runs,
+            "executions": self.executions,
             "store": self.r2,
             "archiving": self.moves,
             "lease": self.lease,
@@ -225,15 +229,15 @@ class World:
             cloudflare_recording_id = next(reversed(self.cloudflare.captured), "capture_of_nobody")
         ports = self.ports("rooms", "recordings", "provider")
         del ports["clock"]
-        service = ReceiveWebhook(**ports, tasks=self.runs, reconcile=self.reconcile())
+        service = ReceiveWebhook(**ports, tasks=self.executions, reconcile=self.reconcile())
         return service(cloudflare_recording_id=cloudflare_recording_id, meeting_id=meeting_id)
 
     def check(self, recording: Recording | None = None, token: str = "token") -> UploadState | None:
         """The run of a recording looks; by default of the last one that was started."""
         if recording is None:
-            if not self.runs.started:
+            if not self.executions.started:
                 return None
-            recording = list(self.runs.started.values())[-1]
+            recording = list(self.executions.started.values())[-1]
         service = CheckUpload(**self.ports("recordings", "provider", "store"), stall_after=STALL_AFTER)
         return service(_attempt(recording, recording.attempt), token=token, wait=timedelta(seconds=5))
 
@@ -321,11 +325,11 @@ class World:
         With `zombie` a run that was ended goes on all the same.
         """
         key = recording.id, recording.attempt
-        if key not in self.runs.started or (key in self.runs.ended and not zombie):
+        if key not in self.executions.started or (key in self.executions.ended and not zombie):
             return None
         end = self._processed(recording)
         if end is not None:
-            self.runs.end(recording)
+            self.executions.end(recording)
         return end
 
     def _processed(self, recording: Recording) -> str | None:
@@ -356,9 +360,9 @@ class World:
 
     def give_up(self, recording: Recording) -> None:
         """The run of this attempt fails for a reason that no repeat could mend."""
-        if self.runs.is_running(recording):
+        if self.executions.is_running(recording):
             self._stalled(_attempt(recording, recording.attempt))
-            self.runs.end(recording)
+            self.executions.end(recording)
 
     def _stalled(self, attempt: Attempt, *, failed: bool = True) -> str:
         mark = MarkStalled(**self.ports("recordings", "store"), limits=self.limits)
@@ -514,7 +518,7 @@ class World:
                 break
         for cloudflare_recording_id in list(self.cloudflare.captured):
             self.webhook(cloudflare_recording_id)
-        for recording in self.runs.started.values():
+        for recording in self.executions.started.values():
             try:
                 self.check(recording)
             except ProviderRecordingFailed:
@@ -530,7 +534,7 @@ class World:
         for cloudflare_recording_id in self.cloudflare.captured:
             recording = self.of(self.cloudflare.get(cloudflare_recording_id))
             assert recording.status is not Status.RECORDING
-            assert (recording.id, recording.attempt) in self.runs.started
+            assert (recording.id, recording.attempt) in self.executions.started
         assert len(self.all()) == len(self.cloudflare.captured)
 
     def assert_sound(self) -> None:
