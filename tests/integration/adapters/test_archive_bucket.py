@@ -19,6 +19,7 @@ from recordings.domain.objects import RestoreStatus
 from tests.support.builders import NOON
 
 KEY = "recordings/tenant/room/rec_1/1/recording.mp4"
+ROLE = "arn:aws:iam::123456789012:role/download"
 PARTS = {1: b"fi", 2: b"lm"}
 UNTIL = 'expiry-date="Fri, 23 Jan 2026 00:00:00 GMT"'
 
@@ -28,7 +29,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[ArchiveBucket]:
     with mock_aws():
         monkeypatch.setenv("ARCHIVE_BUCKET", "archive")
         boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="archive")
-        yield ArchiveBucket()
+        yield ArchiveBucket(download_role_arn=ROLE)
 
 
 @pytest.fixture
@@ -150,9 +151,8 @@ def test_any_other_fault_is_raised(
 
 @pytest.mark.parametrize(("asked", "most"), [(600, 600), (604_800, 3600)])
 def test_a_url_of_a_restored_copy_expires_when_it_says_and_never_after_its_credentials(
-    bucket: ArchiveBucket, monkeypatch: pytest.MonkeyPatch, asked: int, most: int
+    bucket: ArchiveBucket, asked: int, most: int
 ) -> None:
-    monkeypatch.setenv("DOWNLOAD_ROLE_ARN", "arn:aws:iam::123456789012:role/download")
     now = datetime.now(UTC).replace(microsecond=0)
     download = bucket.presign_download(
         KEY, file_name="Zoë 1.mp4", content_type="video/mp4", expires_in_seconds=asked, now=now
@@ -168,3 +168,10 @@ def test_a_url_of_a_restored_copy_expires_when_it_says_and_never_after_its_crede
     assert query["response-content-type"] == ["video/mp4"]
     assert "Zo%C3%AB%201.mp4" in query["response-content-disposition"][0]
     assert now > NOON
+
+
+def test_without_a_role_no_download_is_signed() -> None:
+    with pytest.raises(InfrastructureError):
+        ArchiveBucket().presign_download(
+            KEY, file_name="a.mp4", content_type="video/mp4", expires_in_seconds=60, now=NOON
+        )

@@ -21,6 +21,7 @@ from tests.support.builders import NOON
 from tests.support.fakes import MemoryArchiveStore, MemoryObjectStore
 
 KEY = "tenant/room/rec_1/1/recording.mp4"
+ROLE = "arn:aws:iam::123456789012:role/download"
 PARTS = {1: b"p" * 5 * 1024 * 1024, 2: b"end"}  # S3 accepts smaller parts only at the end
 
 
@@ -56,7 +57,7 @@ def store(request: pytest.FixtureRequest) -> ObjectStore:
             return R2Bucket()
         case _:
             request.getfixturevalue("s3")
-            return ArchiveBucket()
+            return ArchiveBucket(download_role_arn=ROLE)
 
 
 @pytest.fixture(params=["memory", "r2"])
@@ -73,7 +74,7 @@ def archive(request: pytest.FixtureRequest) -> ArchiveStore:
     if request.param == "memory":
         return MemoryArchiveStore()
     request.getfixturevalue("s3")
-    return ArchiveBucket()
+    return ArchiveBucket(download_role_arn=ROLE)
 
 
 def upload(store: ObjectStore, key: str = KEY) -> tuple[str, dict[int, str], dict[int, int]]:
@@ -209,8 +210,7 @@ def test_an_object_of_a_bucket_without_versions_is_erased(store: ObjectStore) ->
     assert store.head(KEY) is None
 
 
-def test_a_download_url_ends_when_it_says(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DOWNLOAD_ROLE_ARN", "arn:aws:iam::123456789012:role/download")
+def test_a_download_url_ends_when_it_says(store: ObjectStore) -> None:
     store.put(KEY, b"x", content_type="video/mp4")
     now = datetime.now(UTC).replace(microsecond=0)
     download = store.presign_download(

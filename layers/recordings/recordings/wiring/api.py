@@ -196,7 +196,7 @@ def download_recording() -> "DownloadRecording":
     return DownloadRecording(
         recordings=DynamoRecordings(),
         store=R2Bucket(),
-        archive=ArchiveBucket(),
+        archive=ArchiveBucket(download_role_arn=settings.ARCHIVE_DOWNLOAD().role_arn),
         links=DynamoDownloadLinks(),
         clock=now,
     )

@@ -15,7 +15,7 @@ from recordings.adapters.aws.deadline import bounded
 from recordings.adapters.aws.errors import NO_EXPEDITED, NO_OBJECT, RESTORING, Refused, translated_errors
 from recordings.adapters.storage.bucket import Bucket, presigned_url
 from recordings.domain.archive import Tier
-from recordings.domain.errors import RetrievalRefused
+from recordings.domain.errors import InfrastructureError, RetrievalRefused
 from recordings.domain.objects import DownloadUrl, RestoreStatus
 
 if TYPE_CHECKING:
@@ -43,8 +43,9 @@ class ArchiveBucket(Bucket):
     keeps_crc32 = True
     storage_class = STORAGE_CLASS
 
-    def __init__(self) -> None:
-        self._settings = settings.ARCHIVE()
+    def __init__(self, *, download_role_arn: str | None = None) -> None:
+        """`download_role_arn` is the role that signs downloads. Without it the bucket cannot presign."""
+        self._settings, self._download_role_arn = settings.ARCHIVE(), download_role_arn
 
     @cached_property
     def client(self) -> "S3Client":
@@ -95,9 +96,11 @@ class ArchiveBucket(Bucket):
         A URL expires with the credentials that signed it (IAM User Guide, "Presigned URLs"). A function does not know
         when its own credentials expire, but it does for those of a role that it assumes.
         """
+        if self._download_role_arn is None:
+            raise InfrastructureError("The archive bucket has no role that signs downloads.")
         with translated_errors():
             session = bounded(create_client("sts", config=CONFIG)).assume_role(
-                RoleArn=settings.ARCHIVE_DOWNLOAD().role_arn,
+                RoleArn=self._download_role_arn,
                 RoleSessionName="download",
                 DurationSeconds=SESSION_SECONDS,
             )["Credentials"]
