@@ -687,6 +687,27 @@ def test_a_recording_whose_room_holds_another_frees_nothing(store: Store) -> Non
     assert_counts(store, stopped, other)
 
 
+def test_the_end_of_a_recording_is_stored_though_its_room_holds_another() -> None:
+    before, other = a_recording(), a_recording(id="rec_02")
+    with a_table():
+        rooms, recordings = DynamoRooms(), DynamoRecordings()
+        rooms.add(a_room())
+        recordings.add(before, lease_nonce=None)
+        client.update_item(
+            TableName=TABLE,
+            Key=item_key("T#tenant_1#ROOM", "room_1"),
+            UpdateExpression="SET active_recording_id = :other",
+            ExpressionAttributeValues={":other": {"S": other.id}},
+        )
+        after = before.stopped(at=NOON, cause="x")
+        recordings.save(before, after)
+        with pytest.raises(ConcurrentUpdate):
+            recordings.save(before, after)
+        assert recordings.get("tenant_1", before.id) == after
+        assert rooms.get("tenant_1", "room_1").active_recording_id == other.id
+        assert recordings.page("tenant_1", Filter(statuses=frozenset({Status.PROCESSING})), limit=1).total == 1
+
+
 def test_saving_the_same_writes_nothing(store: Store) -> None:
     never_added = a_recording()
     store.recordings.save(never_added, never_added)

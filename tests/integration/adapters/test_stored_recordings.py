@@ -11,22 +11,24 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.stub import Stubber
 
 from recordings.adapters.dynamodb.connection import client
 from recordings.adapters.dynamodb.download_links import DynamoDownloadLinks
-from recordings.adapters.dynamodb.purge_records import DynamoPurgeRecords, removal_of
-from recordings.adapters.dynamodb.recording_items import recording_of
+from recordings.adapters.dynamodb.purge_records import MAX_ATTEMPTS, DynamoPurgeRecords, removal_of
+from recordings.adapters.dynamodb.recording_items import UnfinishedItem, recording_of
 from recordings.adapters.dynamodb.recordings import DynamoRecordings
 from recordings.adapters.dynamodb.rooms import DynamoRooms
 from recordings.adapters.dynamodb.settings import TABLE
 from recordings.domain.archive import Archive
+from recordings.domain.errors import ConcurrentUpdate
 from recordings.domain.lifecycle import Status
 from recordings.domain.purge import ItemKind, PurgeRecord, Removal, StoreItem
 from recordings.domain.recording import Failure, Progress, Recording
 from recordings.domain.stored_file import HeldFile
 from recordings.ports.repositories import Filter
 from tests.support.builders import NOON, a_file, a_recording, a_room
-from tests.support.table import a_table, items
+from tests.support.table import a_table, interrupted, items
 from tests.support.template import ROOT
 
 type Stored = list[dict[str, Any]]
@@ -268,3 +270,28 @@ def test_a_plain_write_adds_only_its_nonce_until_the_next_transaction() -> None:
         recordings.save(again, again.deleted(at=LATER))
         (last,) = [item for item in items() if "history" in item]
     assert "saved_by" not in last
+
+
+def test_two_purges_at_the_same_time_keep_what_both_found() -> None:
+    other = replace(PURGED, found=(StoreItem(store="s3", key="cold", kind=ItemKind.VERSION, id="v"),))
+    with a_table():
+        records = DynamoPurgeRecords()
+        with interrupted("UpdateItem", lambda: records.note(other)):
+            both = records.note(PURGED)
+    assert both == replace(other, found=(*other.found, *PURGED.found))
+
+
+def test_purges_that_conflict_without_end_are_refused() -> None:
+    with Stubber(client) as stub:
+        for _ in range(MAX_ATTEMPTS):
+            stub.add_response("get_item", {})
+            stub.add_client_error("update_item", "ConditionalCheckFailedException", http_status_code=400)
+        with pytest.raises(ConcurrentUpdate):
+            DynamoPurgeRecords().note(PURGED)
+        stub.assert_no_pending_responses()
+
+
+def test_an_item_is_not_read_as_one_of_another_kind() -> None:
+    link = next(item for item in stored_by(LAST) if item["pk"]["S"].startswith("CLOUDFLARE#"))
+    with pytest.raises(ValueError, match="CloudflareLinkItem was read as UnfinishedItem"):
+        UnfinishedItem.from_raw_data(link | {"kind": {"S": "cloudflare_link"}})
