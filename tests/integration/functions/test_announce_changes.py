@@ -12,6 +12,7 @@ from botocore.stub import ANY, Stubber
 from functions.trigger.announce_changes.app import handler
 from recordings.adapters.aws import event_bus
 from recordings.adapters.dynamodb.recording_items import RecordingItem
+from recordings.domain.errors import InfrastructureError
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Failure, Recording
 from recordings.observability import metrics
@@ -37,7 +38,7 @@ def record(before: Recording | None, after: Recording | None, number: str = "1")
     for name, recording in (("OldImage", before), ("NewImage", after)):
         if recording is not None:
             images[name] = RecordingItem.from_domain(recording).serialize()
-    return {"eventID": number, "dynamodb": images}
+    return {"eventID": number, "eventName": "MODIFY", "dynamodb": images}
 
 
 def respond(bus: Stubber, accepted: Sequence[bool]) -> None:
@@ -104,5 +105,12 @@ def test_a_batch_without_a_transition_sends_nothing() -> None:
 )
 def test_an_item_that_is_no_recording_is_not_announced(item: dict[str, Any]) -> None:
     for images in ({"NewImage": item, "OldImage": item}, {"NewImage": item}):
-        payload = {"Records": [{"eventID": "1", "dynamodb": {"SequenceNumber": "1", **images}}]}
+        payload = {"Records": [{"eventID": "1", "eventName": "MODIFY", "dynamodb": {"SequenceNumber": "1", **images}}]}
         assert handler(payload, Context()) == {"batchItemFailures": []}
+
+
+def test_a_malformed_record_is_an_error_that_does_not_show_the_item(log: io.StringIO) -> None:
+    item = {"pk": {"S": "T#tenant_1#TOKEN"}, "sk": {"S": RECORDING.id}, "token": {"S": "secret-token"}}
+    with pytest.raises(InfrastructureError):
+        handler({"Records": [{"eventID": "1", "dynamodb": {"SequenceNumber": "1", "NewImage": item}}]}, Context())
+    assert "secret-token" not in log.getvalue()

@@ -25,7 +25,8 @@ TIME_TO_LIVE: Final = {"type": "Service", "principalId": "dynamodb.amazonaws.com
 class StreamRecord(BaseModel):
     """One write to the table. The images are the item before and after it, None where there was no such item."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
+    # An error must not show the images: an item may hold a task token.
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True, hide_input_in_errors=True)
 
     event_name: Annotated[str, Field(validation_alias="eventName")]
     sequence_number: Annotated[str, Field(validation_alias=AliasPath("dynamodb", "SequenceNumber"))]
