@@ -32,8 +32,14 @@ READS_IMAGES_ONLY = {"AnnounceChanges"}
 WITH_DEFAULT = {"LOOPBACK_CAPTURES", "POWERTOOLS_LOG_LEVEL", "RETENTION_DAYS"}
 # The frame of the endpoints reads this variable in each request.
 READ_BY_REQUESTS = {"TENANT_CLAIM"}
-# Variables that template.yaml gives to every function, for Lambda's or Powertools' own use.
-READ_BY_OTHERS = {"CONFIGURATION_VERSION", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_SERVICE_NAME"}
+# Variables that template.yaml gives to every function, for the use of Lambda, Python and libraries.
+READ_BY_OTHERS = {
+    "CONFIGURATION_VERSION",
+    "POWERTOOLS_METRICS_NAMESPACE",
+    "POWERTOOLS_SERVICE_NAME",
+    "PYDANTIC_DISABLE_PLUGINS",
+    "PYTHONTZPATH",
+}
 
 
 def uses(name: str) -> list[set[str]]:

@@ -1,8 +1,11 @@
 """The executions of the state machines."""
 
-from typing import Protocol
+from __future__ import annotations
 
-from recordings.domain.recording import Recording
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from recordings.domain.recording import Recording
 
 
 class ProcessingExecutions(Protocol):

@@ -1,10 +1,14 @@
 """What the services need from Cloudflare RealtimeKit."""
 
-from collections.abc import Iterator, Sequence
-from datetime import datetime
-from typing import Protocol
+from __future__ import annotations
 
-from recordings.domain.provider_recording import ProviderRecording
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+
+    from recordings.domain.provider_recording import ProviderRecording
 
 
 class RecordingProvider(Protocol):

@@ -1,17 +1,23 @@
 """What is stored in the table: rooms, recordings, and what belongs to them."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Protocol
+from __future__ import annotations
 
-from recordings.domain.lifecycle import Status
-from recordings.domain.meeting import MeetingOwnership
-from recordings.domain.purge import PurgeRecord
-from recordings.domain.recording import Progress, Recording
-from recordings.domain.room import Room
-from recordings.domain.room_range import ALL_ROOMS, RoomRange
-from recordings.domain.sync import SyncItem, SyncWindow
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from recordings.domain.room_range import ALL_ROOMS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from recordings.domain.lifecycle import Status
+    from recordings.domain.meeting import MeetingOwnership
+    from recordings.domain.purge import PurgeRecord
+    from recordings.domain.recording import Progress, Recording
+    from recordings.domain.room import Room
+    from recordings.domain.room_range import RoomRange
+    from recordings.domain.sync import SyncItem, SyncWindow
 
 
 @dataclass(frozen=True, slots=True)

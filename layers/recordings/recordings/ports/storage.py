@@ -4,22 +4,28 @@ Sizes are bytes. Offsets of a range include both ends. Every method may raise Th
 InfrastructureError (permission, no such bucket); the docstrings name only what is raised besides.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
-from typing import Protocol
+from __future__ import annotations
 
-from recordings.domain.archive import Tier
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
 from recordings.domain.media import MediaFacts
-from recordings.domain.objects import (
-    DownloadUrl,
-    ListedObject,
-    ObjectHead,
-    RestoreStatus,
-    UnfinishedUpload,
-    UploadedPart,
-)
-from recordings.domain.purge import StoreItem
-from recordings.domain.transfer import SourceFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
+
+    from recordings.domain.archive import Tier
+    from recordings.domain.objects import (
+        DownloadUrl,
+        ListedObject,
+        ObjectHead,
+        RestoreStatus,
+        UnfinishedUpload,
+        UploadedPart,
+    )
+    from recordings.domain.purge import StoreItem
+    from recordings.domain.transfer import SourceFile
 
 # Reads the bytes of a range, given its first and its last offset.
 type ReadRange = Callable[[int, int], bytes]

@@ -1,14 +1,15 @@
-"""Events of the table's stream, and partial failures of a batch by Powertools' BatchProcessor.
+"""Events of the table's stream, and partial failures of a batch.
 
 The output names the records that failed. Lambda sends the stream again from the first of them (Lambda Developer Guide,
 "Configuring partial batch response with DynamoDB"), so records after it may be handled twice.
+
+Powertools has a utility for this. Once pydantic is loaded, its import adds a model of every event that Lambda can
+receive, a quarter of a cold start, and it stops a batch at the first failure for queues only.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final
 
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
-from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
 from pydantic import AliasPath, BaseModel, ConfigDict, Field, ValidationError
 
 from recordings.domain.errors import InvalidTaskInput
@@ -62,25 +63,6 @@ class StreamOutput(TaskOutput):
     batch_item_failures: Annotated[list[dict[str, str]], Field(alias="batchItemFailures")]
 
 
-class Skipped(Exception):
-    """An earlier record of the batch failed."""
-
-
-SKIPPED: Final = (Skipped, Skipped("an earlier record failed"), None)
-
-
-class InOrder(BatchProcessor):
-    """Stops at the first record that fails. Lambda sends it and all later ones again, so no record overtakes another.
-
-    Powertools offers this for queues only (SqsFifoPartialProcessor).
-    """
-
-    def _process_record(self, record: dict[str, Any]) -> Any:
-        if self.fail_messages:
-            return self.failure_handler(record=DynamoDBRecord(record), exception=SKIPPED)
-        return super()._process_record(record)
-
-
 def handle_records(
     event: StreamEvent,
     handle: Callable[[StreamRecord], None],
@@ -93,14 +75,12 @@ def handle_records(
     """Handle each record, and return those that failed.
 
     Each failure is logged as `failure` and counted in `metric`. `ids` returns the ids that a record's log lines show.
+    `in_order` stops at the first record that fails: it and all later ones are in the output, so that Lambda sends them
+    again and no record overtakes another.
     """
-    # Without this, a batch in which every record failed would be an error, and Lambda would split the batch.
-    processor = (InOrder if in_order else BatchProcessor)(
-        event_type=EventType.DynamoDBStreams, raise_on_entire_batch_failure=False
-    )
 
-    def record_handler(record: DynamoDBRecord) -> None:
-        write, known_ids = _parsed(record.raw_event), dict[str, str | None]()
+    def handle_one(record: dict[str, Any]) -> bool:
+        write, known_ids = _parsed(record), dict[str, str | None]()
         if write is not None:
             try:
                 known_ids |= ids(write)
@@ -115,12 +95,15 @@ def handle_records(
             except Exception:
                 logger.exception(failure)
                 count(metric)
-                raise
+                return False
+        return True
 
-    response = process_partial_response(
-        event={"Records": event.raw_records}, record_handler=record_handler, processor=processor
-    )
-    return StreamOutput.model_validate(response)
+    failures: list[dict[str, str]] = []
+    for record in event.raw_records:
+        if (in_order and failures) or not handle_one(record):
+            failures.append({"itemIdentifier": record["dynamodb"]["SequenceNumber"]})
+    # A batch in which every record failed is returned as well: after an error Lambda would split the batch.
+    return StreamOutput.model_validate({"batchItemFailures": failures})
 
 
 def _parsed(record: dict[str, Any]) -> StreamRecord | None:
