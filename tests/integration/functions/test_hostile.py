@@ -97,4 +97,4 @@ def test_a_deeply_nested_webhook_is_ignored() -> None:
 )
 def test_a_restored_file_without_recording_is_ignored(made: Deployed, key: str) -> None:
     event = {"detail-type": "Object Restore Completed", "detail": {"object": {"key": key}}}
-    assert made.handler("TrackRestore")(event, Context(3600)) == {}
+    assert made.handler("TrackRestore")(event, Context(3600)) == {"recording_id": None, "version": None}
