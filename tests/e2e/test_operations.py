@@ -130,6 +130,12 @@ def _made(
     for name, state in wanted:
         if state == "processing":
             stop(api, found[name][0])
+    _finish(running, api, found, wanted)
+    return found
+
+
+def _finish(running: Json, api: httpx.Client, found: dict[str, Place], wanted: list[tuple[str, str]]) -> None:
+    """Bring the imported recordings into their states, one step of all of them after the other."""
     later: dict[str, Callable[[str], Any]] = {
         "ready": lambda _: None,
         "moving": lambda id: hold_archiving(running, id),
@@ -151,7 +157,6 @@ def _made(
     for name, state in wanted:
         if state == "restored":
             in_archive(api, found[name][1], "restored")
-    return found
 
 
 def ask(api: httpx.Client, operation: str, place: Place) -> httpx.Response:

@@ -92,7 +92,7 @@ class Tenants(World):
         every = list(self.cloudflare.captured.values())[::-1]
         return every[n % len(every)] if every else None
 
-    def do(self, step: tuple[Any, ...]) -> None:
+    def do(self, step: tuple[Any, ...]) -> None:  # noqa: C901 - one case for each kind of step
         self.clock.advance(seconds=1)
         trap = step[-1] if isinstance(step[-1], Trap) else None
         self.trap = Trap(trap.at, trap.error, after=trap.after, only=trap.only) if trap is not None else Trap(-1)
