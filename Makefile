@@ -29,7 +29,7 @@ $(UV):
 QUIET := $(shell [ -t 2 ] || echo --quiet)
 
 # uv is used because one call makes the environment from the pinned list, hashes checked.
-.venv/installed: requirements-dev.txt requirements-sam.txt requirements-gates.txt requirements-openapi.txt .python-version | $(UV)
+.venv/installed: requirements-dev.txt requirements-sam.txt requirements-gates.txt requirements-openapi.txt requirements-audit.txt .python-version | $(UV)
 	@$(UV) python find --quiet --no-python-downloads "$$(cat .python-version)" >/dev/null 2>&1 \
 		|| { echo "Python $$(cat .python-version) is missing: install it (pyenv install 3.13, or your system's package python3.13) and run make again." >&2; exit 1; }
 	$(UV) venv --quiet --clear --no-python-downloads --python "$$(cat .python-version)" .venv
@@ -40,6 +40,8 @@ QUIET := $(shell [ -t 2 ] || echo --quiet)
 	$(UV) pip sync $(QUIET) --python .tools/gates --require-hashes requirements-gates.txt
 	$(UV) venv --quiet --clear --no-python-downloads --python "$$(cat .python-version)" .tools/openapi
 	$(UV) pip sync $(QUIET) --python .tools/openapi --require-hashes requirements-openapi.txt
+	$(UV) venv --quiet --clear --no-python-downloads --python "$$(cat .python-version)" .tools/audit
+	$(UV) pip sync $(QUIET) --python .tools/audit --require-hashes requirements-audit.txt
 	@touch $@
 
 # Node and npm are a wheel in .venv. Packages that the cache holds are not looked for again: the lock names their hashes.
@@ -147,11 +149,15 @@ bench-cold-start: setup ## Import time of each function beside a bare handler an
 soak: setup ## Load with faults, then compare everything with what was recorded (MINUTES=10, SEED=1, WRITE=1 for docs/soak.md)
 	$(PY) -m tools.bench.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(if $(WRITE),--write)
 
+audit-dependencies: setup ## Look up all pinned dependencies in the published advisories (3: they cannot be read here)
+	$(PY) -m tools.audit_dependencies
+
 lock: setup ## Pin the versions in requirements*.txt and tools/node/package-lock.json again
 	$(UV) pip compile -q --upgrade --python-version 3.13 --universal --generate-hashes --no-header --no-emit-index-url requirements-dev.in -o requirements-dev.txt
 	$(UV) pip compile -q --upgrade --python-version 3.13 --generate-hashes --no-header --no-emit-index-url requirements-sam.in -o requirements-sam.txt
 	$(UV) pip compile -q --upgrade --python-version 3.13 --generate-hashes --no-header --no-emit-index-url --overrides requirements-gates-overrides.in requirements-gates.in -o requirements-gates.txt
 	$(UV) pip compile -q --upgrade --python-version 3.13 --universal --generate-hashes --no-header --no-emit-index-url requirements-openapi.in -o requirements-openapi.txt
+	$(UV) pip compile -q --upgrade --python-version 3.13 --universal --generate-hashes --no-header --no-emit-index-url requirements-audit.in -o requirements-audit.txt
 	$(UV) pip compile -q --python-version 3.13 --universal --generate-hashes --no-header --no-emit-index-url -c requirements-dev.txt layers/dependencies/requirements.in -o layers/dependencies/requirements.txt
 	cd tools/node && npm update --package-lock-only --loglevel=error && node unaddressed.mjs
 
@@ -168,4 +174,4 @@ release: setup ## Build dist/ for a release from what is unreleased, and write C
 	$(MAKE) test build
 	$(PY) -m tools.release "$(VERSION)"
 
-.PHONY: help setup format check check-types check-template check-api check-style check-secrets check-imports unit integration test explore up down deploy-local demo invoke record-responses openapi client-models pictures register-webhook audit bench-transfer bench-sync bench-cold-start soak lock build deploy release
+.PHONY: help setup format check check-types check-template check-api check-style check-secrets check-imports unit integration test explore up down deploy-local demo invoke record-responses openapi client-models pictures register-webhook audit bench-transfer bench-sync bench-cold-start soak audit-dependencies lock build deploy release
