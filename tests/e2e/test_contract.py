@@ -3,6 +3,7 @@
 import re
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlencode
@@ -155,39 +156,60 @@ def test_generated_requests_are_answered_as_documented(
     )
 
 
+class LinkedWalk(CLIENTS.as_state_machine()):  # type: ignore[misc]  # made at runtime
+    """A state machine whose drawn ids exist, because schemathesis starts most walks at a POST with a random id.
+
+    A random id is a 404, and no link leads on from there. Whether a walk arrived anywhere was luck: it depended on a
+    draw of a list without a cursor, and any change of the document changed the draws.
+    """
+
+    recording_id: str
+
+    def before_call(self, case: Case) -> None:
+        body: Any = prepared(case).body
+        if isinstance(body, dict) and body.get("cloudflare_meeting_id"):
+            # Cloudflare has no meeting with a random id.
+            body["cloudflare_meeting_id"] = None
+        linked = self.recorder.cases[case.id].is_transition_applied
+        # A negative case may be negative because of its id. A PUT creates its room.
+        negative = case.meta is None or not case.meta.generation.mode.is_positive
+        if not linked and not negative and case.method != "PUT" and "id" in case.path_parameters:
+            case.path_parameters["id"] = "room_1" if case.path.startswith("/api/v1/rooms/") else self.recording_id
+
+
 def test_walks_along_the_links_are_answered_as_documented(
     running: dict[str, Any], session: requests.Session, refill: Callable[[], None]
 ) -> None:
-    class Walk(CLIENTS.as_state_machine()):  # type: ignore[misc]  # made at runtime
+    class Walk(LinkedWalk):
         def setup(self) -> None:
-            # What one walk left behind would lead the next one elsewhere.
+            # A tenant of its own, because what one walk leaves behind changes the next.
             self.headers = headers_of(running)
             refill()
             with httpx.Client(base_url=f"{running['api_url']}/api/v1", headers=self.headers, timeout=240) as api:
                 a_room(api)
-                assert api.post("/rooms/room_1/recordings/start").status_code == 201
+                started = api.post("/rooms/room_1/recordings/start")
+                assert started.status_code == 201
+                self.recording_id = started.json()["data"]["id"]
                 assert api.post("/rooms/room_1/recordings/stop").status_code == 200
 
-        def before_call(self, case: Case) -> None:
-            body: Any = prepared(case).body
-            if isinstance(body, dict) and body.get("cloudflare_meeting_id"):
-                # Cloudflare knows no meeting that was made up.
-                body["cloudflare_meeting_id"] = None
-
         def get_call_kwargs(self, case: Case) -> dict[str, Any]:
-            return {"base_url": running["api_url"], "session": session, "headers": self.headers, "timeout": 60}
+            return {"base_url": running["api_url"], "session": session, "headers": self.headers, "timeout": 240}
 
         def after_call(self, response: schemathesis.Response, case: Case) -> None:
-            walked.append((case.operation.label, response.status_code))
+            super().after_call(response, case)
+            if response.status_code < 400:
+                succeeded[case.operation.label] += 1
+                followed[case.operation.label] += self.recorder.cases[case.id].is_transition_applied
 
         def validate_response(self, response: Any, case: Case, **kwargs: Any) -> None:
             case.validate_response(response, checks=CHECKS, headers=self.headers, transport_kwargs=kwargs)
 
-    walked: list[tuple[str, int]] = []
-    Walk.run(settings=settings(FEW, max_examples=15, stateful_step_count=8))
+    succeeded: Counter[str] = Counter()
+    followed: Counter[str] = Counter()
+    Walk.run(settings=settings(FEW, max_examples=10, stateful_step_count=8))
 
-    # Most ids that are drawn belong to nothing; along the links there are some that do.
-    assert len({label for label, status in walked if status < 400}) >= 4, walked
+    assert len(succeeded) >= 8, succeeded
+    assert len(+followed) >= 6, followed
 
 
 # ---------------------------------------------------------------- Every answer of a whole life
