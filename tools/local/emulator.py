@@ -14,6 +14,7 @@
   it would evaluate neither.
 - The settings of an HTTP API's stage have the API's names; the emulator keeps CloudFormation's, which no client reads.
 - A function's log is filtered at its level, and the function receives the level (log_levels).
+- A function is killed later than at its time-out, because a busy machine is slower than Lambda (timeouts).
 - What comes over the loopback interface counts as secure transport: there is no TLS here, and the archive bucket's
   policy denies everything else.
 """
@@ -34,7 +35,7 @@ from ministack.core import iam_evaluator, lambda_runtime
 from ministack.services import apigateway, lambda_svc
 from ministack.services.cloudformation import provisioners
 
-from tools.local import concurrency
+from tools.local import concurrency, timeouts
 from tools.local.log_levels import shown, told_its_level
 from tools.local.rules import functions, services, uploads
 
@@ -105,7 +106,7 @@ def execute(func: dict[str, Any], event: Any, request_id: str) -> dict[str, Any]
     refusal = functions.payload_refusal("RequestResponse", functions.size(event))
     if refusal is not None:
         return {"body": {"errorMessage": refusal, "errorType": "RequestTooLargeException"}, "error": True}
-    config = told_its_level(func.get("config") or func)
+    config = timeouts.with_longer_timeout(told_its_level(func.get("config") or func))
     configured = {**func, "config": config} if "config" in func else config
     result: dict[str, Any] = functions.answer(_execute(configured, event, request_id))
     if result.get("error") and isinstance(result.get("body"), dict):
@@ -167,6 +168,7 @@ def main() -> None:
     apigateway._jwt_claim_to_string = claim_text
     iam_evaluator._resolve_condition_key = resolve
     concurrency.install()
+    timeouts.install()
     provisioners._cw_metric_alarm_record = alarm_record
     provisioners._apigw_v2_stage_props = stage_properties
     for rules in (uploads, functions, services):

@@ -14,8 +14,8 @@ from typing import Any
 
 from tools.local.stack_file import DEFAULT_PORT, PACKAGE_PARENT, REGION, StackError, folder, save
 
-# On a small machine, dozens of functions that start at once need more than API Gateway's 30 s. The functions' own
-# time-outs still end them.
+# On a small machine, dozens of functions that start at once need more than API Gateway's 30 s. A function behind the
+# API is killed before: at 29 s times tools.local.timeouts.FACTOR.
 GATEWAY_SECONDS = 150
 # Below the ports that operating systems give to outgoing connections.
 PORTS = range(20_000, 32_000)
