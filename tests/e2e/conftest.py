@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tests.e2e.callers import transport
+from tests.e2e.support import MAX_WAIT_SECONDS
 from tools.local import mappings, stack
 
 # Each process of the run has a stack of its own.
@@ -74,7 +75,7 @@ def client(running: dict[str, Any], tenant: str) -> Iterator[Client]:
             httpx.Client(
                 base_url=f"{running['api_url']}/api/v1",
                 headers={"Authorization": f"Bearer {token}"},
-                timeout=180,
+                timeout=MAX_WAIT_SECONDS,
                 transport=transport(),
             )
         )
@@ -93,7 +94,7 @@ def api(client: Client) -> httpx.Client:
 @pytest.fixture
 def cloudflare(running: dict[str, Any]) -> Iterator[httpx.Client]:
     """The stand-in's control API; every fault is taken back afterwards."""
-    with httpx.Client(base_url=running["cloudflare_control_url"], timeout=30) as control:
+    with httpx.Client(base_url=running["cloudflare_control_url"], timeout=MAX_WAIT_SECONDS) as control:
         yield control
         calm(running, control)
 

@@ -18,7 +18,18 @@ import httpx
 
 from tests.e2e.callers import transport
 from tests.e2e.conftest import calm
-from tests.e2e.support import Json, captures, fault, hold_archiving, in_archive, in_status, make, settle, until
+from tests.e2e.support import (
+    MAX_WAIT_SECONDS,
+    Json,
+    captures,
+    fault,
+    hold_archiving,
+    in_archive,
+    in_status,
+    make,
+    settle,
+    until,
+)
 from tools.local import stack
 
 # Every other header depends on the server in front of the functions, or on the time.
@@ -72,13 +83,15 @@ class Player:
         headers = {}
         if token:
             asked = {"tenant": self.tenant, "scope": SCOPES, "audience": self.running["audience"], **token}
-            answer = httpx.post(f"{self.running['issuer']}/token", json=asked, timeout=30)
+            answer = httpx.post(f"{self.running['issuer']}/token", json=asked, timeout=MAX_WAIT_SECONDS)
             headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
         self.caller_with(name, headers)
 
     def caller_with(self, name: str, headers: dict[str, str]) -> None:
         """Add a caller that sends these headers with every request."""
-        client = httpx.Client(base_url=self.running["api_url"], headers=headers, timeout=180, transport=transport())
+        client = httpx.Client(
+            base_url=self.running["api_url"], headers=headers, timeout=MAX_WAIT_SECONDS, transport=transport()
+        )
         self._clients[name] = self._open.enter_context(client)
 
     @property
@@ -527,11 +540,13 @@ def registered(play: Player) -> Iterator[Receiver]:
     address = f"{base}/{stack.REALTIMEKIT_APP}/webhooks"
     headers = {"Authorization": "Bearer local-cloudflare-token"}
     hook = {"name": "receiver", "url": receiver.url, "events": ["recording.statusUpdate"], "enabled": True}
-    made = httpx.post(address, json=hook, headers=headers, timeout=30)
+    made = httpx.post(address, json=hook, headers=headers, timeout=MAX_WAIT_SECONDS)
     try:
         yield receiver
     finally:
-        httpx.delete(f"{address}/{made.json()['data']['id']}", headers=headers, timeout=30).raise_for_status()
+        httpx.delete(
+            f"{address}/{made.json()['data']['id']}", headers=headers, timeout=MAX_WAIT_SECONDS
+        ).raise_for_status()
         receiver.close()
 
 

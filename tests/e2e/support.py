@@ -13,12 +13,27 @@ import httpx
 from botocore.exceptions import ClientError
 
 from tests.e2e.callers import transport
+from tools.bench.transfer import Answer, Failed
 from tools.local import stack
 
 type Json = dict[str, Any]
 
+# A limit for what never comes. A machine under load needs minutes for what takes seconds else, and nothing waits longer
+# than it must.
+MAX_WAIT_SECONDS = 300
+# A task is tried so often by its state machine.
+MAX_ATTEMPTS = 9
+MACHINE = json.loads((stack.ROOT / "statemachines" / "processing.asl.json").read_text())
+# What the workflow tries again; everything else ends an attempt.
+TRANSIENT = {
+    name
+    for state in (MACHINE["States"]["CompleteTransfer"], MACHINE["States"]["VerifyTransfer"])
+    for again in state["Retry"]
+    for name in again["ErrorEquals"]
+}
 
-def until[T](look: Callable[[], T], *, seconds: float = 90, every: float = 0.2) -> T:
+
+def until[T](look: Callable[[], T], *, seconds: float = MAX_WAIT_SECONDS, every: float = 0.2) -> T:
     """Look until what is seen is true."""
     end = time.monotonic() + seconds
     while not (seen := look()):
@@ -33,7 +48,7 @@ def client_of(running: Json, tenant: str) -> Iterator[httpx.Client]:
     with httpx.Client(
         base_url=f"{running['api_url']}/api/v1",
         headers={"Authorization": f"Bearer {stack.token(running, tenant)}"},
-        timeout=180,
+        timeout=MAX_WAIT_SECONDS,
         transport=transport(),
     ) as made:
         yield made
@@ -53,7 +68,7 @@ def get(api: httpx.Client, recording_id: str) -> Json:
     return found
 
 
-def in_status(api: httpx.Client, recording_id: str, status: str, *, seconds: float = 90) -> Json:
+def in_status(api: httpx.Client, recording_id: str, status: str, *, seconds: float = MAX_WAIT_SECONDS) -> Json:
     """Wait for a recording's status; one that has failed instead is told at once."""
 
     def look() -> Json | None:
@@ -66,7 +81,7 @@ def in_status(api: httpx.Client, recording_id: str, status: str, *, seconds: flo
     return found
 
 
-def in_archive(api: httpx.Client, recording_id: str, state: str, *, seconds: float = 90) -> Json:
+def in_archive(api: httpx.Client, recording_id: str, state: str, *, seconds: float = MAX_WAIT_SECONDS) -> Json:
     """Wait for an archived recording's place."""
 
     def look() -> Json | None:
@@ -153,7 +168,7 @@ def imported(api: httpx.Client, cloudflare: httpx.Client, room: Json, **facts: A
 def digest(link: Json) -> str:
     """The SHA-256 of what a download gives."""
     whole = hashlib.sha256()
-    with httpx.stream("GET", link["download_url"], timeout=120) as answer:
+    with httpx.stream("GET", link["download_url"], timeout=MAX_WAIT_SECONDS) as answer:
         assert answer.status_code == 200, answer.read()
         for chunk in answer.iter_bytes():
             whole.update(chunk)
@@ -185,6 +200,17 @@ def keys(running: Json, store: str, holding: str) -> list[str]:
     bucket = running["buckets"]["r2"] if store == "r2" else running["buckets"]["ArchiveBucket"]
     pages = stack.client(running, store).get_paginator("list_objects_v2").paginate(Bucket=bucket)
     return [item["Key"] for page in pages for item in page.get("Contents", []) if holding in item["Key"]]
+
+
+def tried(call: Callable[[], Answer]) -> tuple[Answer, int]:
+    """Call a task, and again after a transient error, as its state machine does. Returns how often it failed, too."""
+    for failures in range(MAX_ATTEMPTS):
+        try:
+            return call(), failures
+        except Failed as failed:
+            if failed.kind not in TRANSIENT:
+                raise
+    raise AssertionError(f"it failed {MAX_ATTEMPTS} times")
 
 
 def unfinished(running: Json, store: str, holding: str) -> list[str]:
@@ -232,7 +258,7 @@ def run_archiving(
     )
 
 
-def outcome(running: Json, execution: str, *, seconds: float = 90) -> str:
+def outcome(running: Json, execution: str, *, seconds: float = MAX_WAIT_SECONDS) -> str:
     """How a run ended."""
     machines = stack.client(running, "stepfunctions")
 

@@ -8,7 +8,19 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.support import Json, a_room, client_of, downloaded, get, keys, make, scanned, sync, until
+from tests.e2e.support import (
+    MAX_WAIT_SECONDS,
+    Json,
+    a_room,
+    client_of,
+    downloaded,
+    get,
+    keys,
+    make,
+    scanned,
+    sync,
+    until,
+)
 from tools.local import stack
 
 PAGE = "<!doctype html><html><head><title>Sign in</title></head><body>please</body></html>"
@@ -49,7 +61,7 @@ def admitted(running: Json) -> Iterator[Admitted]:
     """All cases at once, each to its end."""
     with (
         client_of(running, f"tenant-{uuid.uuid4().hex[:12]}") as api,
-        httpx.Client(base_url=running["cloudflare_control_url"], timeout=60) as control,
+        httpx.Client(base_url=running["cloudflare_control_url"], timeout=MAX_WAIT_SECONDS) as control,
     ):
         room = a_room(api)
         made: dict[str, Json] = {}
@@ -82,7 +94,7 @@ def admitted(running: Json) -> Iterator[Admitted]:
             sync(api)
             return all(get(api, one)["status"] in {"ready", "failed"} for one in ids.values())
 
-        until(ended, every=0.5)
+        until(ended)
         yield Admitted(api, ids, made, refused)
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from tests.e2e.conftest import NAME
 from tests.e2e.support import (
+    MAX_WAIT_SECONDS,
     Json,
     a_room,
     digest,
@@ -74,7 +75,7 @@ def etag_of(content: bytes) -> str:
 
 def content_of(api: httpx.Client, recording_id: str) -> bytes:
     """A recording's bytes as its user gets them."""
-    answer = httpx.get(link(api, recording_id)["download_url"], timeout=60)
+    answer = httpx.get(link(api, recording_id)["download_url"], timeout=MAX_WAIT_SECONDS)
     assert answer.status_code == 200
     return answer.content
 
@@ -170,7 +171,7 @@ def test_a_file_goes_to_cold_storage_and_comes_back_whole(
     restored = in_archive(api, recording_id, "restored")
     served = link(api, recording_id)
     assert (served["provider"], served["file_size"], digest(served)) == ("s3", made["size"], truth)
-    part = httpx.get(served["download_url"], headers={"Range": "bytes=10-19"}, timeout=60)
+    part = httpx.get(served["download_url"], headers={"Range": "bytes=10-19"}, timeout=MAX_WAIT_SECONDS)
     assert (part.status_code, len(part.content)) == (206, 10)
     longest = link(api, recording_id, expires_in=604_800)
     assert instant(longest["expires_at"]) <= instant(restored["archive"]["restored_until"])
@@ -192,7 +193,7 @@ def test_the_archive_call_alone_moves_the_file_whatever_its_size(
     took = time.monotonic() - began
 
     # The file is readable whenever it is asked for, from R2 while it moves.
-    seen = until(lambda: _readable_or_stored(api, recording_id), seconds=90)
+    seen = until(lambda: _readable_or_stored(api, recording_id))
     assert seen == "stored"
     # The answer did not wait for the bytes: it is far inside the gateway's 30 seconds.
     assert took < 20
@@ -409,7 +410,7 @@ def test_a_file_that_is_not_the_verified_one_is_not_archived(
         # A file that cannot be found may only be out of reach: that is tried for minutes before the move is given up.
         assert get(api, recording_id)["archive"]["state"] == "moving"
         r2.put_object(Bucket=bucket, Key=key, Body=bytes(whole[: len(whole) // 2]))
-    found = in_status(api, recording_id, "ready", seconds=120)
+    found = in_status(api, recording_id, "ready")
     assert found["archive_error"]["code"] == "archive_failed"
     assert (found["archive"], found["archived_at"], found["provider"]) == (None, None, "r2")
     assert [entry["status"] for entry in found["history"]][-2:] == ["archived", "ready"]

@@ -13,6 +13,7 @@ from recordings_client.cli import app
 from recordings_client.errors import RecordingNotFound, RoomAlreadyRecording
 from typer.testing import CliRunner
 
+from tests.e2e.support import MAX_WAIT_SECONDS
 from tools.local import stack
 
 
@@ -32,7 +33,7 @@ def test_a_recordings_life_through_the_client(
         assert refusal.value.recording is not None
         assert refusal.value.recording.id == began.id
         assert client.stop("room_1").id == began.id
-        client.wait_until_ready(began.id, timeout=90)
+        client.wait_until_ready(began.id, timeout=MAX_WAIT_SECONDS)
         file = client.download(began.id, tmp_path / "a.mp4")
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
         assert room.cloudflare_meeting_id is not None
@@ -52,7 +53,7 @@ def test_the_async_client_does_the_same(running: dict[str, Any], tenant: str) ->
             await client.put_room("room_1", name="CS101 Lecture")
             began = await client.start("room_1")
             await client.stop("room_1")
-            await client.wait_until_ready(began.id, timeout=90)
+            await client.wait_until_ready(began.id, timeout=MAX_WAIT_SECONDS)
             assert [one.id async for one in client.iter_recordings()] == [began.id]
             assert [one.id async for one in client.iter_rooms()] == ["room_1"]
 

@@ -214,8 +214,8 @@ def test_two_hundred_imports_under_syncs_and_webhooks_happen_once_and_are_counte
     assert {answer.status_code for answer in answers} <= {200, 503, 504}, {a.text for a in answers if a.is_error}
     assert all(answer.headers["retry-after"] for answer in answers if answer.status_code == 503)
     until(lambda: api.post("/rooms/room_1/recordings/sync").status_code == 200, every=1)
-    until(lambda: delivered(cloudflare, ids[::4]), seconds=120, every=1)
-    until(lambda: total(api, status="ready") == FILE_RETENTION, seconds=120, every=1)
+    until(lambda: delivered(cloudflare, ids[::4]), every=1)
+    until(lambda: total(api, status="ready") == FILE_RETENTION, every=1)
     whole = {
         "all": LOST + FILE_RETENTION,
         "recording": 0,

@@ -1,7 +1,6 @@
 """docs/openapi.yaml against the deployed API: generated requests, walks along its links, and every answer seen here."""
 
 import re
-import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -26,7 +25,7 @@ from schemathesis.specs.openapi.checks import (
 from recordings.adapters.dynamodb.queries import item_key
 from recordings.adapters.dynamodb.rate_limit import KEY
 from tests.e2e.conftest import Client
-from tests.e2e.test_main_job import a_room, until
+from tests.e2e.support import MAX_WAIT_SECONDS, a_room, captures, in_archive, in_status, until
 from tests.support.description import as_sent
 from tools.local import stack
 
@@ -152,7 +151,7 @@ def test_generated_requests_are_answered_as_documented(
 ) -> None:
     refill()
     prepared(case).call_and_validate(
-        base_url=running["api_url"], session=session, headers=headers, checks=CHECKS, timeout=240
+        base_url=running["api_url"], session=session, headers=headers, checks=CHECKS, timeout=MAX_WAIT_SECONDS
     )
 
 
@@ -185,7 +184,9 @@ def test_walks_along_the_links_are_answered_as_documented(
             # A tenant of its own, because what one walk leaves behind changes the next.
             self.headers = headers_of(running)
             refill()
-            with httpx.Client(base_url=f"{running['api_url']}/api/v1", headers=self.headers, timeout=240) as api:
+            with httpx.Client(
+                base_url=f"{running['api_url']}/api/v1", headers=self.headers, timeout=MAX_WAIT_SECONDS
+            ) as api:
                 a_room(api)
                 started = api.post("/rooms/room_1/recordings/start")
                 assert started.status_code == 201
@@ -193,7 +194,12 @@ def test_walks_along_the_links_are_answered_as_documented(
                 assert api.post("/rooms/room_1/recordings/stop").status_code == 200
 
         def get_call_kwargs(self, case: Case) -> dict[str, Any]:
-            return {"base_url": running["api_url"], "session": session, "headers": self.headers, "timeout": 240}
+            return {
+                "base_url": running["api_url"],
+                "session": session,
+                "headers": self.headers,
+                "timeout": MAX_WAIT_SECONDS,
+            }
 
         def after_call(self, response: schemathesis.Response, case: Case) -> None:
             super().after_call(response, case)
@@ -271,9 +277,9 @@ def watched(client: Client, seen: set[tuple[str, int]]) -> Callable[..., httpx.C
     return make
 
 
-def test_a_whole_life_is_answered_as_documented(watched: Callable[..., httpx.Client]) -> None:
+def test_a_whole_life_is_answered_as_documented(watched: Callable[..., httpx.Client], cloudflare: httpx.Client) -> None:
     api, key = watched(), {"Idempotency-Key": "first"}
-    a_room(api)
+    meeting_id = a_room(api)["cloudflare_meeting_id"]
     assert api.put("/rooms/room_1", json={"name": "CS101", "record_on_start": False}).status_code == 200
     api.get("/rooms")
     api.get("/rooms/room_1")
@@ -286,10 +292,10 @@ def test_a_whole_life_is_answered_as_documented(watched: Callable[..., httpx.Cli
     assert api.delete(path).status_code == 409
     assert api.get(f"{path}/download").status_code == 202
     assert api.post(f"{path}/recover").status_code == 400
-    time.sleep(1)
+    until(lambda: captures(cloudflare, meeting_id)[0]["status"] == "RECORDING")
     assert api.post("/rooms/room_1/recordings/stop").status_code == 200
     api.post(f"{path}/recover")
-    until(api, recording_id, "ready")
+    in_status(api, recording_id, "ready")
     assert api.get(f"{path}/download").status_code == 200
     page = api.get("/recordings", params={"limit": 1, "status": ["ready", "failed"], "room_id": "room_1"})
     assert page.json()["meta"]["total"] == 1
@@ -298,10 +304,7 @@ def test_a_whole_life_is_answered_as_documented(watched: Callable[..., httpx.Cli
     assert api.post(f"{path}/restore").status_code == 400
     assert api.post(f"{path}/archive").status_code == 200
     assert api.post(f"{path}/archive").status_code == 400
-    end = time.monotonic() + 60
-    while api.get(path).json()["data"]["archive"]["state"] == "moving":
-        assert time.monotonic() < end
-        time.sleep(0.5)
+    in_archive(api, recording_id, "stored")
     assert api.get(f"{path}/download").status_code == 202
     assert api.post(f"{path}/restore", json={"days": 1, "tier": "bulk"}).status_code == 202
     api.get(f"{path}/download")
@@ -328,7 +331,7 @@ def test_what_is_refused_is_answered_as_documented(
     ]
     nameless = watched()
     claims = {"scope": "recordings:read recordings:write", "claims": {"tenant_id": None}}
-    token = httpx.post(f"{running['issuer']}/token", json=claims, timeout=30).json()["access_token"]
+    token = httpx.post(f"{running['issuer']}/token", json=claims, timeout=MAX_WAIT_SECONDS).json()["access_token"]
     nameless.headers["Authorization"] = f"Bearer {token}"
     for method, path, writes in calls:
         assert nameless.request(method, path).json()["code"] == "tenant_missing"
@@ -375,7 +378,7 @@ def test_a_lost_recording_is_answered_as_documented(
 
     (lost,) = api.post("/rooms/room_1/recordings/sync").json()["data"]["recordings"]
 
-    until(api, lost["id"], "failed")
+    in_status(api, lost["id"], "failed")
     assert api.get(f"/recordings/{lost['id']}/download").status_code == 409
 
 

@@ -17,6 +17,7 @@ import pytest
 
 from tests.e2e.conftest import stop_the_clock
 from tests.e2e.support import (
+    MAX_WAIT_SECONDS,
     Json,
     a_room,
     captures,
@@ -84,7 +85,7 @@ def upgraded(old: Json) -> Iterator[Json]:
     """What the last release stored and had under way, before this one was deployed over it and after."""
     with (
         client_of(old, TENANT) as api,
-        httpx.Client(base_url=old["cloudflare_control_url"], timeout=30) as cloudflare,
+        httpx.Client(base_url=old["cloudflare_control_url"], timeout=MAX_WAIT_SECONDS) as cloudflare,
     ):
         found: Json = {"recordings": recordings_in_every_status(old, api, cloudflare)}
         found["under way"] = executions_under_way(old, api, cloudflare)
@@ -201,7 +202,7 @@ def test_what_the_last_release_stored_reads_as_it_did(upgraded: Json, api: httpx
 
 def test_a_recording_that_began_under_the_last_release_ends_under_this_one(upgraded: Json, api: httpx.Client) -> None:
     stop(api, "recording")
-    in_status(api, upgraded["recordings"]["recording"], "ready", seconds=120)
+    in_status(api, upgraded["recordings"]["recording"], "ready")
 
 
 def test_executions_under_way_finish(upgraded: Json, api: httpx.Client, cloudflare: httpx.Client) -> None:
@@ -210,11 +211,11 @@ def test_executions_under_way_finish(upgraded: Json, api: httpx.Client, cloudfla
     cloudflare.post(f"/recordings/{under_way['upload']}/status", json={"status": "UPLOADED"}).raise_for_status()
 
     for name in ("waiting", "copying"):
-        found = in_status(api, under_way["recordings"][name], "ready", seconds=120)
+        found = in_status(api, under_way["recordings"][name], "ready")
         assert [one["status"] for one in found["history"]] == ["recording", "processing", "ready"], name
     copied = api.get(f"/recordings/{under_way['recordings']['copying']}/download").json()
     assert digest(copied) == under_way["sha256"]
-    assert outcome(upgraded["running"], under_way["move"], seconds=120) == "SUCCEEDED"
+    assert outcome(upgraded["running"], under_way["move"]) == "SUCCEEDED"
     assert get(api, under_way["recordings"]["moving"])["archive"]["state"] == "stored"
 
 
@@ -357,16 +358,16 @@ def test_code_and_layers_change_apart_under_traffic(
         for name in ("ListRecordings", "CheckUpload"):
             assert "No module named 'recordings" in str(release.fault_of_latest(name))
         meanwhile = imported(api, cloudflare, a_room(api, f"{room['id']}-meanwhile"))[0]
-        in_status(api, meanwhile, "ready", seconds=120)
+        in_status(api, meanwhile, "ready")
         traffic.some_more()
         release.update(second, following=following)
         release.publish()
         traffic.some_more()
         (upload,) = captures(cloudflare, room["cloudflare_meeting_id"])
         cloudflare.post(f"/recordings/{upload['id']}/status", json={"status": "UPLOADED"}).raise_for_status()
-        in_status(api, begun, "ready", seconds=120)
+        in_status(api, begun, "ready")
         later = imported(api, cloudflare, a_room(api, f"{room['id']}-later"))[0]
-        in_status(api, later, "ready", seconds=120)
+        in_status(api, later, "ready")
         traffic.some_more()
 
     assert traffic.failed == []
@@ -404,7 +405,7 @@ def test_two_stacks_side_by_side_share_no_name(running: Json, api: httpx.Client,
     assert first & second == set()
     assert not set(running["functions"].values()) & set(other["functions"].values())
     headers = {"Authorization": f"Bearer {stack.token(running, TENANT)}"}
-    with httpx.Client(base_url=f"{other['api_url']}/api/v1", headers=headers, timeout=60) as beside:
+    with httpx.Client(base_url=f"{other['api_url']}/api/v1", headers=headers, timeout=MAX_WAIT_SECONDS) as beside:
         made = a_room(beside, "beside")
         assert made["cloudflare_meeting_id"]
         assert beside.get("/recordings").json()["meta"]["total"] == 0

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.support import Json, a_room, downloaded, get, imported, in_status, make, sync, until
+from tests.e2e.support import MAX_WAIT_SECONDS, Json, a_room, downloaded, get, imported, in_status, make, sync, until
 
 type Caller = Callable[..., Any]
 
@@ -23,9 +23,9 @@ def bearing(running: dict[str, Any]) -> Caller:
     @contextmanager
     def make_client(**claims: Any) -> Iterator[httpx.Client]:
         asked = {"audience": "recordings", "scope": "recordings:read recordings:write", "claims": claims}
-        answer = httpx.post(f"{running['issuer']}/token", json=asked, timeout=30)
+        answer = httpx.post(f"{running['issuer']}/token", json=asked, timeout=MAX_WAIT_SECONDS)
         headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
-        with httpx.Client(base_url=f"{running['api_url']}/api/v1", headers=headers, timeout=180) as client:
+        with httpx.Client(base_url=f"{running['api_url']}/api/v1", headers=headers, timeout=MAX_WAIT_SECONDS) as client:
             yield client
 
     return make_client

@@ -51,7 +51,7 @@ class Heard:
             events = self.of(recording_id)
             return events if len({event["detail"]["event_id"] for event in events}) >= number else None
 
-        found = until(look, seconds=60)
+        found = until(look)
         assert found is not None
         return found
 

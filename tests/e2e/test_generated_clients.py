@@ -20,6 +20,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.e2e.support import MAX_WAIT_SECONDS
 from tools.local import stack
 from tools.openapi import ROOT, generate
 
@@ -64,7 +65,7 @@ def grown(value: Any) -> Any:
 @contextmanager
 def later_version(api_url: str) -> Iterator[str]:
     """The address of the same API as it may answer one day."""
-    with httpx.Client(base_url=api_url, timeout=120) as upstream:
+    with httpx.Client(base_url=api_url, timeout=MAX_WAIT_SECONDS) as upstream:
         handler = type("Handler", (Later,), {"upstream": upstream})
         with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
             thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
@@ -85,7 +86,7 @@ def run(folder: Path, command: Sequence[str | Path], environment: Mapping[str, s
         env={**os.environ, "PATH": path, **environment},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=MAX_WAIT_SECONDS,
         check=False,
     )
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
@@ -152,5 +153,7 @@ def test_a_generated_client_leads_a_recording_through_its_life(
 
     # What the client saw is what the API has.
     headers = {"authorization": f"Bearer {stack.token(running, tenant)}"}
-    answer = httpx.get(f"{running['api_url']}/api/v1/recordings/{recording_id}", headers=headers, timeout=60)
+    answer = httpx.get(
+        f"{running['api_url']}/api/v1/recordings/{recording_id}", headers=headers, timeout=MAX_WAIT_SECONDS
+    )
     assert (answer.status_code, answer.json()["data"]["status"]) == (200, "archived")

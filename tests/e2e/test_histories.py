@@ -32,6 +32,7 @@ from hypothesis import strategies as st
 from recordings.domain.lifecycle import TRANSITIONS, Status
 from tests.e2e.conftest import calm, stop_the_clock
 from tests.e2e.support import (
+    MAX_WAIT_SECONDS,
     Json,
     client_of,
     digest,
@@ -813,7 +814,9 @@ def test_whatever_happened_and_died_our_records_come_to_what_is_true(
         return round(clock[-1] - clock[-2], 1)
 
     with ExitStack() as opened, ThreadPoolExecutor(AT_ONCE) as pool:
-        cloudflare = opened.enter_context(httpx.Client(base_url=running["cloudflare_control_url"], timeout=180))
+        cloudflare = opened.enter_context(
+            httpx.Client(base_url=running["cloudflare_control_url"], timeout=MAX_WAIT_SECONDS)
+        )
         played = []
         for number in ONLY or range(HISTORIES):
             api = opened.enter_context(client_of(running, tenant_of(number)))

@@ -2,48 +2,32 @@
 
 import hashlib
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from typing import Any
 
 import httpx
 import pytest
 
 from tests.e2e.conftest import Client
+from tests.e2e.support import MAX_WAIT_SECONDS, a_room, captures, in_status, until
+
+# A 503 of each of them is possible, but not for ever.
+MAX_CALLS = 20
 
 
-def until(api: httpx.Client, recording_id: str, status: str, *, seconds: float = 90) -> dict[str, Any]:
-    """Poll a recording until it has a status."""
-    end = time.monotonic() + seconds
-    while True:
-        found: dict[str, Any] = api.get(f"/recordings/{recording_id}").json()["data"]
-        if found["status"] == status:
-            return found
-        assert time.monotonic() < end, found
-        time.sleep(0.25)
-
-
-def a_room(api: httpx.Client, room_id: str = "room_1") -> dict[str, Any]:
-    answer = api.put(f"/rooms/{room_id}", json={"name": "CS101 Lecture"})
-    assert answer.status_code == 201, answer.text
-    room: dict[str, Any] = answer.json()["data"]
-    return room
-
-
-def truth(cloudflare: httpx.Client, meeting_id: str) -> list[dict[str, Any]]:
-    """What the stand-in recorded in a meeting."""
-    return [one for one in cloudflare.get("/recordings").json()["data"] if one["meeting_id"] == meeting_id]
-
-
-def asked(call: Callable[[], httpx.Response]) -> tuple[httpx.Response, int]:
-    """The answer to a call that is made again as `Retry-After` says, as any caller does; and how often it was 503."""
-    for refused in range(5):
+def repeated(call: Callable[[], httpx.Response]) -> tuple[httpx.Response, int]:
+    """Make a call, and make it again after each 503 as `Retry-After` says. Returns how many there were, too."""
+    for refused in count():
         answer = call()
         if answer.status_code != 503:
             return answer, refused
         assert answer.json()["code"] == "throttled", answer.text
+        assert refused < MAX_CALLS, answer.text
         time.sleep(int(answer.headers["retry-after"]))
-    return call(), 5
+    raise AssertionError
 
 
 def test_a_room_is_recorded_processed_listed_and_downloaded(api: httpx.Client, cloudflare: httpx.Client) -> None:
@@ -67,28 +51,28 @@ def test_a_room_is_recorded_processed_listed_and_downloaded(api: httpx.Client, c
     assert again.json()["code"] == "room_already_recording"
     assert again.json()["recording"]["id"] == recording["id"]
 
-    time.sleep(1)
+    until(lambda: captures(cloudflare, room["cloudflare_meeting_id"])[0]["status"] == "RECORDING")
     stopped = api.post("/rooms/room_1/recordings/stop")
     assert stopped.status_code == 200, stopped.text
     assert stopped.json()["data"].keys() == {"id", "room_id", "status", "stopped_at"}
 
-    ready = until(api, recording["id"], "ready")
+    ready = in_status(api, recording["id"], "ready")
     assert [one["status"] for one in ready["history"]] == ["recording", "processing", "ready"]
     # The order to stop is stored before Cloudflare has it.
     assert ready["version"] == 4
-    assert ready["room"] == {"id": "room_1", "name": "CS101 Lecture"}
+    assert ready["room"] == {"id": "room_1", "name": "Room room_1"}
 
     page = api.get("/recordings").json()
     assert page["meta"]["total"] == 1
     assert page["data"][0].keys() >= {"id", "room_id", "status", "duration_seconds", "size_bytes", "created_at"}
 
-    (made,) = truth(cloudflare, room["cloudflare_meeting_id"])
+    (made,) = captures(cloudflare, room["cloudflare_meeting_id"])
     link = api.get(f"/recordings/{recording['id']}/download").json()
     assert (link["provider"], link["file_size"]) == ("r2", made["size"])
-    file = httpx.get(link["download_url"], timeout=60)
+    file = httpx.get(link["download_url"], timeout=MAX_WAIT_SECONDS)
     assert file.status_code == 200
     assert hashlib.sha256(file.content).hexdigest() == made["sha256"]
-    part = httpx.get(link["download_url"], headers={"Range": "bytes=10-19"}, timeout=60)
+    part = httpx.get(link["download_url"], headers={"Range": "bytes=10-19"}, timeout=MAX_WAIT_SECONDS)
     assert (part.status_code, part.content) == (206, file.content[10:20])
 
     assert api.post("/rooms/room_1/recordings/stop").json()["code"] == "no_active_recording"
@@ -98,22 +82,24 @@ def test_of_many_starts_at_once_one_wins(api: httpx.Client, cloudflare: httpx.Cl
     room = a_room(api)
 
     with ThreadPoolExecutor(64) as pool:
-        answers = [*pool.map(lambda _: api.post("/rooms/room_1/recordings/start"), range(64))]
+        answers = [*pool.map(lambda _: repeated(lambda: api.post("/rooms/room_1/recordings/start")), range(64))]
 
-    assert sorted(answer.status_code for answer in answers) == [201] + [409] * 63
-    assert len(truth(cloudflare, room["cloudflare_meeting_id"])) == 1
+    statuses = Counter(answer.status_code for answer, _ in answers)
+    # On a machine that is too busy to answer in time, the call that won may have been answered with a 503.
+    assert statuses == {201: 1, 409: 63} or (any(refused for _, refused in answers) and statuses == {409: 64})
+    assert len(captures(cloudflare, room["cloudflare_meeting_id"])) == 1
     assert api.get("/recordings").json()["meta"]["total"] == 1
 
 
 def test_many_rooms_started_at_once_are_counted_exactly(api: httpx.Client) -> None:
     rooms = [f"room_{number}" for number in range(64)]
     with ThreadPoolExecutor(16) as pool:
-        made = [*pool.map(lambda room: asked(lambda: api.put(f"/rooms/{room}", json={"name": room})), rooms)]
+        made = [*pool.map(lambda room: repeated(lambda: api.put(f"/rooms/{room}", json={"name": room})), rooms)]
     # On a machine that is too busy to answer in time, what a 503 left open was done after all.
     assert all(answer.status_code == 201 or (refused and answer.status_code == 200) for answer, refused in made), made
 
     with ThreadPoolExecutor(64) as pool:
-        answers = [*pool.map(lambda room: asked(lambda: api.post(f"/rooms/{room}/recordings/start")), rooms)]
+        answers = [*pool.map(lambda room: repeated(lambda: api.post(f"/rooms/{room}/recordings/start")), rooms)]
 
     for answer, refused in answers:
         assert answer.status_code == 201 or (refused and answer.json()["code"] == "room_already_recording"), answer.text
@@ -134,14 +120,11 @@ def test_a_meeting_that_cloudflare_records_by_itself_is_imported_by_its_webhook(
     begun = cloudflare.post("/auto-start", json={"meeting_id": room["cloudflare_meeting_id"]})
     assert begun.is_success, begun.text
 
-    end = time.monotonic() + 30
-    while not (found := api.get("/recordings").json()["data"]):
-        assert time.monotonic() < end
-        time.sleep(0.25)
+    found = until(lambda: api.get("/recordings").json()["data"])
 
     assert api.get(f"/recordings/{found[0]['id']}").json()["data"]["origin"] == "auto"
     assert api.post("/rooms/room_1/recordings/stop").status_code == 200
-    until(api, found[0]["id"], "ready")
+    in_status(api, found[0]["id"], "ready")
 
 
 def test_a_repeated_start_with_its_key_gives_the_first_answer(api: httpx.Client) -> None:
@@ -209,7 +192,7 @@ def test_an_offset_beyond_everything_is_an_empty_page(api: httpx.Client) -> None
 
 
 def test_tokens_are_checked(client: Client, running: dict[str, Any]) -> None:
-    assert httpx.get(f"{running['api_url']}/api/v1/recordings", timeout=30).status_code == 401
+    assert httpx.get(f"{running['api_url']}/api/v1/recordings", timeout=MAX_WAIT_SECONDS).status_code == 401
     reader = client(scope="recordings:read")
     assert reader.get("/recordings").status_code == 200
     assert reader.put("/rooms/room_1", json={"name": "x"}).status_code == 403
@@ -219,5 +202,5 @@ def test_tokens_are_checked(client: Client, running: dict[str, Any]) -> None:
 
 
 def test_an_unsigned_webhook_is_refused(running: dict[str, Any]) -> None:
-    answer = httpx.post(f"{running['api_url']}/webhooks/cloudflare", content=b"{}", timeout=30)
+    answer = httpx.post(f"{running['api_url']}/webhooks/cloudflare", content=b"{}", timeout=MAX_WAIT_SECONDS)
     assert answer.status_code == 401

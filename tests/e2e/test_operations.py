@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tests.e2e.support import (
+    MAX_WAIT_SECONDS,
     Json,
     client_of,
     hold_archiving,
@@ -100,7 +101,7 @@ def owner(running: Json) -> Iterator[httpx.Client]:
 def places(running: Json, owner: httpx.Client) -> Iterator[dict[str, Place]]:
     """A room and its recording for each state, and one more for each pair that changes something."""
     wanted = [(state, state) for state in STATES] + [(f"{op} {state}", state) for op, state in sorted(CHANGING)]
-    with httpx.Client(base_url=running["cloudflare_control_url"], timeout=30) as cloudflare:
+    with httpx.Client(base_url=running["cloudflare_control_url"], timeout=MAX_WAIT_SECONDS) as cloudflare:
         try:
             yield _made(running, owner, cloudflare, wanted)
         finally:

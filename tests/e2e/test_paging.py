@@ -9,7 +9,19 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.support import Json, a_room, client_of, instant, lose_unfinished, make, start, stop, sync, total
+from tests.e2e.support import (
+    MAX_WAIT_SECONDS,
+    Json,
+    a_room,
+    client_of,
+    instant,
+    lose_unfinished,
+    make,
+    start,
+    stop,
+    sync,
+    total,
+)
 
 DAY = 86_400
 TENANT_ROOMS = {"room_1": 14, "room_2": 9}
@@ -39,7 +51,7 @@ def spread(running: Json) -> Iterator[tuple[httpx.Client, list[Json]]]:
 
     with (
         client_of(running, f"tenant-{uuid.uuid4().hex[:12]}") as api,
-        httpx.Client(base_url=running["cloudflare_control_url"], timeout=30) as cloudflare,
+        httpx.Client(base_url=running["cloudflare_control_url"], timeout=MAX_WAIT_SECONDS) as cloudflare,
     ):
         for room_id, count in TENANT_ROOMS.items():
             meeting = a_room(api, room_id)["cloudflare_meeting_id"]

@@ -11,6 +11,7 @@ import pytest
 
 from tests.e2e.conftest import calm
 from tests.e2e.support import (
+    MAX_WAIT_SECONDS,
     Json,
     a_room,
     captures,
@@ -74,7 +75,7 @@ def check_whole(
     running: Json, api: httpx.Client, cloudflare: httpx.Client, recording_id: str, cloudflare_recording_id: str
 ) -> Json:
     """The recording is ready with exactly Cloudflare's bytes, kept once, and nothing is left half uploaded."""
-    found = in_status(api, recording_id, "ready", seconds=150)
+    found = in_status(api, recording_id, "ready")
     truth = cloudflare.get(f"/recordings/{cloudflare_recording_id}").json()["data"]
     assert found["size_bytes"] == truth["size"]
     assert downloaded(api, recording_id) == truth["sha256"]
@@ -135,7 +136,7 @@ def copied(running: Json) -> Iterator[Copied]:
     """Files of every size over every line, all at once: each line's fault is for its own files alone."""
     with (
         client_of(running, f"tenant-{uuid.uuid4().hex[:12]}") as api,
-        httpx.Client(base_url=running["cloudflare_control_url"], timeout=60) as control,
+        httpx.Client(base_url=running["cloudflare_control_url"], timeout=MAX_WAIT_SECONDS) as control,
     ):
         room = a_room(api)
         made: dict[tuple[str, str], str] = {}
@@ -149,7 +150,7 @@ def copied(running: Json) -> Iterator[Copied]:
                     if how:
                         fault(control, "media", recording_id=one["id"], **how)
         assert sync(api)["synced_count"] == len(made)
-        until(lambda: total(api, status="processing") == 0, seconds=200, every=0.5)
+        until(lambda: total(api, status="processing") == 0, every=0.5)
         rows = api.get("/recordings", params={"limit": 100}).json()["data"]
         # Newest first, and made newest first.
         ids = {place: (row["id"], made[place]) for place, row in zip(made, rows, strict=True)}
@@ -313,7 +314,7 @@ def test_a_webhook_that_cloudflare_did_not_sign_is_refused_and_changes_nothing(
     body = hook(made["id"], room["cloudflare_meeting_id"], "UPLOADING", mark)
     cloudflare.post("/webhooks/forge", json={"body": body, how: True}).raise_for_status()
 
-    until(lambda: answers_to(cloudflare, mark) == [[401]], seconds=60)
+    until(lambda: answers_to(cloudflare, mark) == [[401]])
     assert get(api, recording_id) == before
     # The same body with Cloudflare's signature is taken.
     cloudflare.post("/webhooks/forge", json={"body": body}).raise_for_status()
@@ -395,11 +396,11 @@ def test_news_that_meets_a_passing_fault_is_sent_again_and_taken(api: httpx.Clie
     fault(cloudflare, "get", "answer", status=503)
 
     cloudflare.post("/webhooks/resend", json={"recording_id": made["id"]}).raise_for_status()
-    until(lambda: any(answers_to(cloudflare, made["id"])), seconds=60)
+    until(lambda: any(answers_to(cloudflare, made["id"])))
     assert total(api) == 0
     cloudflare.delete("/faults").raise_for_status()
 
-    until(lambda: total(api) == 1, seconds=60)
+    until(lambda: total(api) == 1)
     (answers,) = until(lambda: [one for one in answers_to(cloudflare, made["id"]) if one[-1:] == [200]])
     assert all(isinstance(one, int) and one >= 500 for one in answers[:-1])
     assert len(answers) > 1
@@ -554,4 +555,4 @@ def test_a_new_webhook_key_is_learned_and_nothing_is_lost_meanwhile(
         cloudflare.post("/webhooks/forge", json={"body": body}).raise_for_status()
         return bool(until(lambda: [one for one in answers_to(cloudflare, mark) if one])[0][-1] == 200)
 
-    until(taken, seconds=120, every=2)
+    until(taken, every=2)

@@ -51,7 +51,7 @@ def streamed(running: Json, api: httpx.Client) -> None:
         assert api.put("/rooms/room_1", json={"name": f"Room {uuid.uuid4().hex}"}).status_code == 200
         return batches(running) > before + 2
 
-    until(look, every=0.5)
+    until(look)
 
 
 @pytest.mark.usefixtures("unfiltered")

@@ -17,7 +17,7 @@ import pytest
 
 from tests.e2e.conftest import calm
 from tests.e2e.recorded_requests import GROUPS, ROUTES, Player
-from tests.e2e.support import lose_unfinished
+from tests.e2e.support import MAX_WAIT_SECONDS, lose_unfinished
 
 type Json = dict[str, Any]
 
@@ -34,7 +34,7 @@ def sent(running: Json) -> Iterator[Responses]:
     """The responses of this run."""
     found: Responses = {}
     with (
-        httpx.Client(base_url=running["cloudflare_control_url"], timeout=30) as cloudflare,
+        httpx.Client(base_url=running["cloudflare_control_url"], timeout=MAX_WAIT_SECONDS) as cloudflare,
         Player(running, cloudflare) as play,
     ):
         try:

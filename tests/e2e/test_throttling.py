@@ -12,7 +12,19 @@ import httpx
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.e2e.support import a_room, begin_sync, fault, keys, make, outcome, scanned, tallies, unfinished, until
+from tests.e2e.support import (
+    MAX_WAIT_SECONDS,
+    a_room,
+    begin_sync,
+    fault,
+    keys,
+    make,
+    outcome,
+    scanned,
+    tallies,
+    unfinished,
+    until,
+)
 from tools.local import stack
 
 RECORDINGS, FUNCTIONS = 40, 10
@@ -26,7 +38,7 @@ TOO_FEW_TRIES = 6
 def api(running: dict[str, Any], tenant: str) -> Iterator[httpx.Client]:
     """A caller who is told at once that no function is free."""
     headers = {"Authorization": f"Bearer {stack.token(running, tenant)}"}
-    with httpx.Client(base_url=f"{running['api_url']}/api/v1", headers=headers, timeout=180) as client:
+    with httpx.Client(base_url=f"{running['api_url']}/api/v1", headers=headers, timeout=MAX_WAIT_SECONDS) as client:
         yield client
 
 
@@ -44,7 +56,7 @@ def few_functions(running: dict[str, Any]) -> Iterator[None]:
 
 def pace(running: dict[str, Any], scale: float) -> None:
     settings = {"stepfunctions._SFN_WAIT_SCALE": scale}
-    answer = httpx.post(f"{running['endpoints']['aws']}/_ministack/config", json=settings, timeout=30)
+    answer = httpx.post(f"{running['endpoints']['aws']}/_ministack/config", json=settings, timeout=MAX_WAIT_SECONDS)
     assert answer.json() == {"applied": settings}
 
 
@@ -86,7 +98,7 @@ def test_forty_recordings_that_end_together_are_all_copied_once_by_ten_functions
         cloudflare, room["cloudflare_meeting_id"], count=RECORDINGS, status="UPLOADING", apart_seconds=60, size=4096
     )
     until(lambda: api.post("/rooms/room_1/recordings/sync").status_code == 200, every=1)
-    until(lambda: len(waiting(running, tenant)) == RECORDINGS, every=0.5)
+    until(lambda: len(waiting(running, tenant)) == RECORDINGS)
     since = datetime.now(UTC) - timedelta(minutes=1)
     before = throttles(running, since)
 
@@ -99,14 +111,14 @@ def test_forty_recordings_that_end_together_are_all_copied_once_by_ten_functions
             )
             assert all(answer.is_success for answer in ended)
         refused = before + (RECORDINGS - FUNCTIONS) * (TOO_FEW_TRIES + 2)
-        until(lambda: throttles(running, since) > refused, seconds=120, every=0.5)
+        until(lambda: throttles(running, since) > refused)
         answer = api.get("/rooms/room_1")
         assert (answer.status_code, answer.json()) == (503, {"message": "Service Unavailable"})
         # A sync, which waits for its own turn too, replaces nothing that waits.
         sync = begin_sync(running)
         cloudflare.delete("/faults").raise_for_status()
 
-        until(lambda: [row["status"] for row in rows(api)] == ["ready"] * RECORDINGS, seconds=180, every=0.5)
+        until(lambda: [row["status"] for row in rows(api)] == ["ready"] * RECORDINGS, every=0.5)
         assert outcome(running, sync) == "SUCCEEDED"
 
     found = rows(api)

@@ -5,10 +5,8 @@ a proxy that makes the faults. The stand-in tells which ranges of a file were fe
 """
 
 import hashlib
-import json
 import math
 import re
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ import httpx
 import pytest
 
 from tests.e2e.support import (
+    MAX_WAIT_SECONDS,
     a_room,
     downloaded,
     fault,
@@ -26,6 +25,7 @@ from tests.e2e.support import (
     make,
     settle,
     sync,
+    tried,
     unfinished,
     until,
 )
@@ -38,17 +38,9 @@ PART = 16 * MIB
 GIGABYTE = 1024 * MIB
 # Bytes that a connection lasts on average.
 LASTS = 20_000_000
-# A call to R2 is tried so often by the client itself, and a task by its state machine.
-ATTEMPTS, TRIES = 5, 9
+# A call to R2 is tried so often by the client itself.
+ATTEMPTS = 5
 THREADS = 4
-MACHINE = json.loads((stack.ROOT / "statemachines" / "processing.asl.json").read_text())
-# What the workflow tries again; everything else ends an attempt.
-TRANSIENT = {
-    name
-    for state in (MACHINE["States"]["CompleteTransfer"], MACHINE["States"]["VerifyTransfer"])
-    for again in state["Retry"]
-    for name in again["ErrorEquals"]
-}
 
 type Json = dict[str, Any]
 type Register = Callable[[int], tuple[Json, Json]]
@@ -81,7 +73,9 @@ def register(running: Json, engine: Engine, cloudflare: httpx.Client) -> Iterato
     made: list[Json] = []
 
     def make(size: int) -> tuple[Json, Json]:
-        capture: Json = cloudflare.post("/recordings", json={"size": size, "exact": True}, timeout=60).json()["data"]
+        capture: Json = cloudflare.post(
+            "/recordings", json={"size": size, "exact": True}, timeout=MAX_WAIT_SECONDS
+        ).json()["data"]
         work = engine.call("tools.bench.transfer:register", "faults", capture["meeting_id"], capture["id"]).value
         made.append(work)
         return work, capture
@@ -94,17 +88,6 @@ def register(running: Json, engine: Engine, cloudflare: httpx.Client) -> Iterato
             "Contents", []
         ):
             store.delete_object(Bucket=bucket, Key=item["Key"])
-
-
-def tried(call: Callable[[], Answer]) -> tuple[Answer, int]:
-    """Call as the state machine does, again after what passes; also how often it failed."""
-    for failures in range(TRIES):
-        try:
-            return call(), failures
-        except Failed as failed:
-            if failed.kind not in TRANSIENT:
-                raise
-    raise AssertionError(f"it failed {TRIES} times")
 
 
 def finished(engine: Engine, work: Json, plan: Json) -> Json:
@@ -158,7 +141,10 @@ class Carried:
 @pytest.fixture(scope="module")
 def gigabyte(running: Json) -> Carried:
     """A gigabyte, carried once, while connections to Cloudflare last for 20 MB on average."""
-    with httpx.Client(base_url=running["cloudflare_control_url"], timeout=60) as cloudflare, Engine(running) as engine:
+    with (
+        httpx.Client(base_url=running["cloudflare_control_url"], timeout=MAX_WAIT_SECONDS) as cloudflare,
+        Engine(running) as engine,
+    ):
         capture = cloudflare.post("/recordings", json={"size": GIGABYTE, "exact": True}).json()["data"]
         work = engine.call("tools.bench.transfer:register", "faults", capture["meeting_id"], capture["id"]).value
         cloudflare.post("/faults", json={"on": "media", "kind": "cut", "every_bytes": LASTS})
@@ -298,7 +284,7 @@ def test_a_wrong_bit_on_its_way_from_cloudflare_is_found_and_mended(
     fault(cloudflare, "media", "flip", recording_id=capture["id"], at=size // 2, times=1)
 
     (row,) = sync(api)["recordings"]
-    ready = in_status(api, row["id"], "ready", seconds=120)
+    ready = in_status(api, row["id"], "ready")
 
     assert cloudflare.get("/faults").json()["data"][0]["times"] == 0
     assert downloaded(api, row["id"]) == capture["sha256"]
@@ -364,12 +350,12 @@ def test_a_killed_copy_goes_on_where_it_was(
     proxy.faults = Faults(delay=0.002)
     with Engine(running, R2_ENDPOINT=proxy.url) as doomed:
         doomed.send("functions.workflow.copy_segment.app:copy_segment", work, plan, [1, parts])
-        until(lambda: sum(call.operation == "UploadPart" for call in proxy.calls) > 6, seconds=60, every=0.02)
+        until(lambda: sum(call.operation == "UploadPart" for call in proxy.calls) > 6, every=0.02)
         doomed.process.kill()
         doomed.process.wait()
     proxy.faults = Faults()
-    # What was on its way through the proxy is over.
-    time.sleep(0.5)
+    # No part that was on its way through the proxy may arrive during the next copy.
+    until(lambda: proxy.open_connections == 0)
 
     copied = engine.task("copy_segment", work, plan, [1, parts]).value
     finished(engine, work, plan)
@@ -402,7 +388,7 @@ def test_the_deployed_workflow_brings_a_recording_in_through_all_of_it(
     cloudflare.post("/faults", json={"on": "media", "kind": "cut", "every_bytes": LASTS})
 
     recording_id, made = imported(api, cloudflare, a_room(api), size=6 * PART)
-    ready = in_status(api, recording_id, "ready", seconds=150)
+    ready = in_status(api, recording_id, "ready")
 
     assert proxy.counts().total() > 0
     assert [one["status"] for one in ready["history"]] == ["recording", "processing", "ready"]
