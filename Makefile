@@ -97,6 +97,7 @@ test: check ## Everything: check, then unit, integration, template and end-to-en
 
 explore: setup ## Property tests with examples of chance (what it finds becomes an @example)
 	$(PY) -m pytest -n 2 --hypothesis-profile=explore tests/unit/domain tests/unit/services/test_model.py \
+		tests/unit/services/test_meeting_model.py \
 		tests/integration/adapters/test_store_contract.py tests/unit/adapters/test_media*.py \
 		tests/unit/http/test_hostile_requests.py tests/integration/functions/test_hostile.py
 

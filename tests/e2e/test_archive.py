@@ -190,13 +190,13 @@ def test_the_archive_call_alone_moves_the_file_whatever_its_size(
 
     began = time.monotonic()
     archive(api, recording_id)
-    took = time.monotonic() - began
+    answered = time.monotonic()
 
     # The file is readable whenever it is asked for, from R2 while it moves.
     seen = until(lambda: _readable_or_stored(api, recording_id))
     assert seen == "stored"
-    # The answer did not wait for the bytes: it is far inside the gateway's 30 seconds.
-    assert took < 20
+    # The answer did not wait for the bytes: the move took longer after it than the answer itself.
+    assert time.monotonic() - answered > answered - began
     # It has been asked for, and the URLs are good for an hour.
     let_urls_end(running, recording_id)
     check_stored_once(running, recording_id)

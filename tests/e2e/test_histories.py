@@ -729,7 +729,7 @@ def each_file_is_what_was_recorded(one: Played, found: Found) -> None:
                 answer = one.api.get(f"{path}/download")
                 return answer.json() if answer.status_code == 200 else None
 
-            link = until(readable, seconds=60, every=0.5)
+            link = until(readable, every=0.5)
             assert link is not None
             assert digest(link) == sha256, row
         elif row["status"] == "ready":
@@ -778,7 +778,7 @@ def quiet(running: Json) -> list[str]:
         began = time.monotonic()
         age(running)
         sync(running)
-        until(lambda: not under_way(running), seconds=150, every=0.5)
+        until(lambda: not under_way(running), every=0.5)
         took.append(f"{time.monotonic() - began:.0f} s")
         if not [row for row in rows(running) if row["pk"] == "OPEN"]:
             break
@@ -796,7 +796,6 @@ def taken(running: Json, heard: Callable[[], list[Json]]) -> Found:
     entered = sum(len(_entries(images)) for images in changes.values())
     until(
         lambda: len({(e["recording_id"], len(e["recording"]["history"])) for e in heard()}) >= entered,
-        seconds=60,
         every=0.5,
     )
     left = [key for store in ("r2", "s3") for key in unfinished(running, store, "")]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from itertools import product
 
 import pytest
@@ -105,6 +105,7 @@ OURS = ["none", *Status]
 THEIRS = [None, *KINDS]
 
 
+@cache
 def ours_of(
     status: str, age: timedelta, *, stalled: bool, delivered: bool, missing: datetime | None = None
 ) -> Recording | None:
@@ -117,6 +118,7 @@ def ours_of(
     )
 
 
+@cache
 def theirs_of(told: tuple[ProviderStatus, str] | None, newer: timedelta = timedelta(0)) -> ProviderRecording | None:
     if told is None:
         return None
@@ -178,8 +180,17 @@ def test_every_decision_is_the_one_in_the_table() -> None:
         verdict = reconcile(
             recording, provider_recording, delivered=delivered, now=NOON, is_running=alive, session_ended_at=session
         )
-        case = status, told, str(age), delivered, alive, stalled, session, newer, missing
-        assert verdict == wanted(status, told, age, delivered, alive and not stalled, session, missing), case
+        assert verdict == wanted(status, told, age, delivered, alive and not stalled, session, missing), (
+            status,
+            told,
+            str(age),
+            delivered,
+            alive,
+            stalled,
+            session,
+            newer,
+            missing,
+        )
         seen += 1
     assert seen == 6 * len(THEIRS) * len(AGES) * 8 * len(told_apart)
 

@@ -212,7 +212,11 @@ class Tenants(World):
             assert self.cloudflare.recording_on_start.get(meeting, False) is False
 
 
-@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
+# `make explore` runs more of them.
+@settings(
+    max_examples=1000 if settings.get_current_profile_name() == "explore" else 150,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 @given(st.lists(STEPS, min_size=5, max_size=30))
 @example(
     [

@@ -253,7 +253,7 @@ class Model(World):
 
 # `make explore` runs more of them.
 @settings(
-    max_examples=2000 if settings.get_current_profile_name() == "explore" else 500,
+    max_examples=2000 if settings.get_current_profile_name() == "explore" else 200,
     suppress_health_check=[HealthCheck.too_slow],
 )
 @given(HISTORIES, ENDS, st.booleans())
