@@ -28,8 +28,9 @@ from tests.e2e.support import (
 )
 from tools.local import stack
 
-CALLERS = 32
-LOST, FILE_RETENTION = 188, 12
+# Each caller costs a cold start or two.
+CALLERS = 16
+LOST, FILE_RETENTION = 94, 6
 
 
 def at_once(call: Callable[[], httpx.Response], callers: int = CALLERS) -> list[httpx.Response]:
@@ -193,7 +194,7 @@ def test_archiving_and_deleting_at_once_loses_neither(
     assert total(api, status=["ready", "archived"]) == total(api) == 1
 
 
-def test_two_hundred_imports_under_syncs_and_webhooks_happen_once_and_are_counted_exactly(
+def test_a_hundred_imports_under_syncs_and_webhooks_happen_once_and_are_counted_exactly(
     running: dict[str, Any], api: httpx.Client, cloudflare: httpx.Client, tenant: str
 ) -> None:
     room = a_room(api)

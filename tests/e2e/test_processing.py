@@ -268,6 +268,8 @@ def test_a_file_that_has_expired_is_failed_and_says_so(api: httpx.Client, cloudf
             settle(cloudflare, webhooks=False, url_seconds=-60)
             (row,) = sync(api, room["id"])["recordings"]
             assert row["status"] == "processing"
+            # The webhook ends the wait for the upload.
+            settle(cloudflare, webhooks=True)
             state(cloudflare, made["id"], "UPLOADED")
         assert in_status(api, row["id"], "failed")["failure"]["code"] == "file_expired"
 
