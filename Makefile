@@ -92,8 +92,13 @@ integration: setup ## The integration tests: adapters and functions on an imitat
 	$(PY) -m pytest -n 2 tests/integration
 
 test: check ## Everything: check, then unit, integration, template and end-to-end tests
-	$(PY) -m pytest -n 2 tests/unit tests/integration tests/template
+	$(PY) -m pytest -n 2 --cov --cov-report= tests/unit tests/integration tests/template
+	@$(MAKE) --no-print-directory coverage
 	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/e2e
+
+coverage: ## What the last `make test` left uncovered; fails below 97 % of the layer or 95 % of the functions
+	coverage report --include='layers/*' --fail-under=97
+	coverage report --include='functions/*' --fail-under=95
 
 explore: setup ## Property tests with examples of chance (what it finds becomes an @example)
 	$(PY) -m pytest -n 2 --hypothesis-profile=explore tests/unit/domain tests/unit/services/test_model.py \
@@ -175,4 +180,4 @@ release: setup ## Build dist/ for a release from what is unreleased, and write C
 	$(MAKE) test build
 	$(PY) -m tools.release "$(VERSION)"
 
-.PHONY: help setup format check check-types check-template check-api check-style check-secrets check-imports unit integration test explore up down deploy-local demo invoke record-responses openapi client-models pictures register-webhook audit bench-transfer bench-sync bench-cold-start soak audit-dependencies lock build deploy release
+.PHONY: help setup format check check-types check-template check-api check-style check-secrets check-imports unit integration test coverage explore up down deploy-local demo invoke record-responses openapi client-models pictures register-webhook audit bench-transfer bench-sync bench-cold-start soak audit-dependencies lock build deploy release
