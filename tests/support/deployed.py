@@ -103,6 +103,11 @@ class StandIn:
         provider_recording.status, provider_recording.started_at = "RECORDING", provider_recording.invoked_at
         return provider_recording
 
+    def finish(self, provider_recording: ProviderRecording) -> None:
+        """End a recording whose file is complete and can be fetched."""
+        provider_recording.stopped_at, provider_recording.stop_reason = provider_recording.invoked_at, "API_CALL"
+        asyncio.run_coroutine_threadsafe(self.world.finish(provider_recording), self._loop).result(30)
+
 
 @dataclass
 class Deployed:
