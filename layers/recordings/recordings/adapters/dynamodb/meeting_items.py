@@ -3,14 +3,16 @@
 meeting link     MEETING#<meeting id>     LINK             who owns a meeting, for ever, and which room holds it
 """
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pynamodb.attributes import ListAttribute, UnicodeAttribute
 
 from recordings.adapters.dynamodb.attributes import InstantAttribute, IntegerAttribute
 from recordings.adapters.dynamodb.connection import Item, NullKeepingMap
 from recordings.adapters.dynamodb.keys import LINK
-from recordings.domain.meeting import MeetingOwnership, Tenure
+
+if TYPE_CHECKING:
+    from recordings.domain.meeting import MeetingOwnership
 
 
 class TenureMap(NullKeepingMap):
@@ -32,7 +34,7 @@ class MeetingLinkItem(Item, discriminator="meeting_link"):
     version = IntegerAttribute(null=True)
 
     @classmethod
-    def from_domain(cls, ownership: MeetingOwnership) -> Self:
+    def from_domain(cls, ownership: "MeetingOwnership") -> Self:
         return cls(
             f"MEETING#{ownership.meeting_id}",
             LINK,
@@ -46,7 +48,10 @@ class MeetingLinkItem(Item, discriminator="meeting_link"):
             version=ownership.version,
         )
 
-    def to_domain(self) -> MeetingOwnership:
+    def to_domain(self) -> "MeetingOwnership":
+        # Functions that only read rooms and recordings have no other use of this module.
+        from recordings.domain.meeting import MeetingOwnership, Tenure
+
         # Links of the first release name the room alone, and no time: theirs is whatever was recorded in the meeting.
         tenures = tuple(
             Tenure(room_id=one.room_id, room_name=one.room_name, since=one.since, until=one.until)

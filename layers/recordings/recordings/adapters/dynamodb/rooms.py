@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pynamodb.expressions.condition import Condition
 
@@ -15,7 +15,7 @@ from recordings.adapters.dynamodb.keys import LINK, is_sort_key, partition
 from recordings.adapters.dynamodb.meeting_items import MeetingLinkItem
 from recordings.adapters.dynamodb.queries import get_item, query_items
 from recordings.adapters.dynamodb.recording_reads import blocker_of
-from recordings.adapters.dynamodb.retry_queue import retry_item
+from recordings.adapters.dynamodb.retry_queue import meeting_retry_item
 from recordings.adapters.dynamodb.room_items import CreationLockItem, RoomItem, RoomNameItem
 from recordings.adapters.dynamodb.transaction import Transaction
 from recordings.adapters.dynamodb.writes import delete_item, update_item
@@ -27,11 +27,12 @@ from recordings.domain.errors import (
     RoomNotFound,
     Throttled,
 )
-from recordings.domain.meeting import MeetingOwnership
 from recordings.domain.room import Room
-from recordings.domain.sync import SyncItem
 from recordings.ports.repositories import Page
 from recordings.request_context import cleanup
+
+if TYPE_CHECKING:
+    from recordings.domain.meeting import MeetingOwnership
 
 CREATION_LOCK_TTL: Final = timedelta(hours=24)
 
@@ -49,7 +50,7 @@ class DynamoRooms:
 
     def add(self, room: Room, *, adopted: bool = False, sync_meeting: bool = False) -> None:
         known = self.find_meeting_ownership(room.meeting_id) if adopted else None
-        taken = MeetingOwnership.begin(room, adopted=adopted) if known is None else known.taken_by(room)
+        taken = _begin_ownership(room, adopted=adopted) if known is None else known.taken_by(room)
         tenant = tenant_item(room.tenant_id)
         is_first = get_item(TenantItem, tenant.pk, tenant.sk) is None
         with Transaction() as transaction:
@@ -63,7 +64,7 @@ class DynamoRooms:
             _save_ownership(transaction, known, taken, lambda _: MeetingInUse())
             transaction.delete(_creation_lock(room.tenant_id, room.id))
             if adopted or sync_meeting:
-                transaction.save(retry_item(SyncItem.of_meeting(room.meeting_id)))
+                transaction.save(meeting_retry_item(room.meeting_id))
             if is_first:
                 # Rooms of a tenant that are created at the same time must not conflict on this item.
                 transaction.update(tenant, [TenantItem.tenant_id.set(room.tenant_id)])
@@ -100,13 +101,13 @@ class DynamoRooms:
             transaction.update(RoomItem.at(before.tenant_id, before.id), actions, condition, otherwise=changed)
             if before.meeting_id != after.meeting_id:
                 known = self.find_meeting_ownership(after.meeting_id)
-                taken = MeetingOwnership.begin(after, adopted=True) if known is None else known.taken_by(after)
+                taken = _begin_ownership(after, adopted=True) if known is None else known.taken_by(after)
                 _save_ownership(transaction, known, taken, lambda _: MeetingInUse())
                 self._release_meeting(transaction, before, after.updated_at, changed)
-                transaction.save(retry_item(SyncItem.of_meeting(after.meeting_id)))
-                transaction.save(retry_item(SyncItem.of_meeting(before.meeting_id)))
+                transaction.save(meeting_retry_item(after.meeting_id))
+                transaction.save(meeting_retry_item(before.meeting_id))
             elif before.record_on_start is not after.record_on_start:
-                transaction.save(retry_item(SyncItem.of_meeting(after.meeting_id)))
+                transaction.save(meeting_retry_item(after.meeting_id))
 
     def _release_meeting(
         self, transaction: Transaction, room: Room, at: datetime, otherwise: Callable[[object], Exception]
@@ -141,7 +142,7 @@ class DynamoRooms:
                 otherwise=error,
             )
             self._release_meeting(transaction, room, now, changed)
-            transaction.save(retry_item(SyncItem.of_meeting(room.meeting_id)))
+            transaction.save(meeting_retry_item(room.meeting_id))
             # The room's recordings still show the name.
             transaction.save(RoomNameItem(partition(room.tenant_id, "ROOMNAME"), room.id, name=room.name))
 
@@ -233,7 +234,7 @@ class DynamoRooms:
             # The lease expired and another call holds it, or a recording holds the room, or the room is gone.
             return
 
-    def find_meeting_ownership(self, meeting_id: str) -> MeetingOwnership | None:
+    def find_meeting_ownership(self, meeting_id: str) -> "MeetingOwnership | None":
         link = get_item(MeetingLinkItem, f"MEETING#{meeting_id}", LINK)
         return link.to_domain() if link is not None else None
 
@@ -252,10 +253,17 @@ def _creation_lock(tenant_id: str, room_id: str) -> CreationLockItem:
     return CreationLockItem(partition(tenant_id, "CLAIM"), room_id)
 
 
+def _begin_ownership(room: Room, *, adopted: bool) -> "MeetingOwnership":
+    # Most functions read rooms and their recordings only, and need no ownership.
+    from recordings.domain.meeting import MeetingOwnership
+
+    return MeetingOwnership.begin(room, adopted=adopted)
+
+
 def _save_ownership(
     transaction: Transaction,
-    before: MeetingOwnership | None,
-    after: MeetingOwnership,
+    before: "MeetingOwnership | None",
+    after: "MeetingOwnership",
     otherwise: Callable[[object], Exception],
 ) -> None:
     """Store an ownership if no other call stored one since `before` was read."""
