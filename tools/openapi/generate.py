@@ -15,9 +15,9 @@ from typing import Any, Final
 import yaml
 
 from recordings.http.endpoint import CONTRACT, Contract
-from recordings.http.problems import InvalidRequest, Problem, RoomAlreadyRecording, RoomRecording
 from recordings.http.requests import NoBody, NoQuery, RequestQuery
 from recordings.http.responses.base import Document as Model
+from recordings.http.responses.problems import InvalidRequest, Problem, RoomAlreadyRecording, RoomRecording
 from tools.environment import sample_environment
 from tools.local import template as sam
 from tools.openapi import ROOT, components, examples, info, schemas

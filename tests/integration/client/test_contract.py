@@ -29,8 +29,7 @@ from recordings.domain import errors as served
 from recordings.domain.archive import Archive
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Failure, Progress
-from recordings.http import problems
-from recordings.http.responses import actions, archive, downloads, recordings, rooms
+from recordings.http.responses import actions, archive, downloads, problems, recordings, rooms
 from recordings.http.responses.base import Document, to_dict
 from tests.support.builders import NOON, a_file, a_recording, a_room
 

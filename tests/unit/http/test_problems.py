@@ -3,7 +3,8 @@ from collections.abc import Iterator
 import pytest
 
 from recordings.domain.errors import InfrastructureError, RecordingFailed, RecordingsError, RoomNotFound
-from recordings.http.problems import MAX_DETAIL_CHARACTERS, PROBLEMS, detail_of, row_of
+from recordings.http.problems import PROBLEMS, detail_of, row_of
+from recordings.http.responses.base import MAX_DETAIL_CHARACTERS
 
 
 def kinds(base: type[RecordingsError]) -> Iterator[type[RecordingsError]]:

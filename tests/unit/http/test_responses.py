@@ -14,10 +14,10 @@ from recordings.domain import errors
 from recordings.domain.archive import Archive
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Failure, Progress, Recording
-from recordings.http import events, problems
+from recordings.http import events
 from recordings.http.endpoint import Response, endpoint
 from recordings.http.problems import ProblemError
-from recordings.http.responses import actions, archive, downloads, recordings, rooms
+from recordings.http.responses import actions, archive, downloads, problems, recordings, rooms
 from recordings.http.responses.base import Document, format_instant, to_dict, to_json
 from tests.support.builders import NOON, a_file, a_recording, a_room
 from tests.support.context import Context

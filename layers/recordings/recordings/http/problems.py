@@ -5,104 +5,31 @@ short, whoever raises it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Annotated, Any, Final
-
-from pydantic import Field
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from recordings.domain import errors
-from recordings.domain import recording as domain
-from recordings.domain.lifecycle import Status
-from recordings.http.responses.base import Document, Origin, RecordingId, StartedAt
+from recordings.http.responses.base import MAX_DETAIL_CHARACTERS, MAX_FIELD_CHARACTERS
 
-MAX_DETAIL_CHARACTERS: Final = 300
-MAX_FIELD_CHARACTERS: Final = 64
+if TYPE_CHECKING:
+    from recordings.domain.recording import Recording
+    from recordings.http.responses.problems import Problem
+
 # A body can have thousands of unknown keys.
 MAX_REPORTED_ERRORS: Final = 20
 
-SHORT: Final[dict[str, Any]] = {"maxLength": MAX_DETAIL_CHARACTERS}
 
+class FieldError(NamedTuple):
+    """An invalid field of the request. `field` is a parameter, a body field, a header, or `body`."""
 
-# ---------------------------------------------------------------- documents
-
-
-class Problem(Document):
-    """What went wrong, as in RFC 9457."""
-
-    type: Annotated[str, Field(json_schema_extra={"const": "about:blank"})]
-    title: Annotated[str, Field(description="The status in words.")]
-    status: Annotated[
-        int, Field(description="The status of the response.", json_schema_extra={"minimum": 400, "maximum": 599})
-    ]
-    code: Annotated[
-        str,
-        Field(description="The cause. Stable: decide by this.", json_schema_extra={"pattern": "^[a-z]+(_[a-z]+)*$"}),
-    ]
-    detail: Annotated[
-        str, Field(description="A sentence for people: what is wrong, and what to do.", json_schema_extra=SHORT)
-    ]
-    request_id: Annotated[
-        str,
-        Field(
-            description="Finds the cause in our logs. The same as `X-Request-Id`. If the response is repeated because"
-            " of an `Idempotency-Key`, the id of the first request."
-        ),
-    ]
-
-
-class FieldError(Document):
-    """An invalid field of the request."""
-
-    field: Annotated[
-        str,
-        Field(
-            description="A query parameter, a body field, a path parameter, a header, or `body`. A longer name is cut.",
-            json_schema_extra={"maxLength": MAX_FIELD_CHARACTERS},
-        ),
-    ]
-    message: Annotated[str, Field(description="What is wrong with it.", json_schema_extra=SHORT)]
-
-
-class InvalidRequest(Problem):
-    """The request itself is invalid. The same request never succeeds."""
-
-    code: Annotated[str, Field(json_schema_extra={"const": "invalid_request"})]
-    errors: Annotated[list[FieldError], Field(json_schema_extra={"minItems": 1})]
-
-
-class Blocker(Document):
-    """The recording that blocks the request."""
-
-    id: RecordingId
-    status: Status
-    started_at: StartedAt
-    origin: Origin
-
-
-class RoomAlreadyRecording(Problem):
-    """The room is being recorded, because of a call or by Cloudflare on its own."""
-
-    code: Annotated[str, Field(json_schema_extra={"const": "room_already_recording"})]
-    recording: Annotated[
-        Blocker | None, Field(description="The recording that is running. Null while another call is starting one.")
-    ]
-
-
-class RoomRecording(Problem):
-    """The room is being recorded, so it keeps its meeting."""
-
-    code: Annotated[str, Field(json_schema_extra={"const": "room_recording"})]
-    recording: Annotated[
-        Blocker | None, Field(description="The recording that is running. Null while a call is starting one.")
-    ]
+    field: str
+    message: str
 
 
 # ---------------------------------------------------------------- domain errors
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """The status of an error, and its sentence if it was raised without one."""
 
     status: HTTPStatus
@@ -236,7 +163,7 @@ class ProblemError(Exception):
         detail: str,
         *,
         errors: Sequence[FieldError] = (),
-        blocker: domain.Recording | None = None,
+        blocker: "Recording | None" = None,
         retry_after: int | None = None,
     ) -> None:
         super().__init__(code)
@@ -264,8 +191,10 @@ class ProblemError(Exception):
                 extra = {}
         return cls(row_of(type(error)).status, error.code, detail, **extra)
 
-    def document(self, request_id: str) -> Problem:
+    def document(self, request_id: str) -> "Problem":
         """Return the response body."""
+        from recordings.http.responses import problems as documents
+
         members: dict[str, Any] = {
             "type": "about:blank",
             "title": self.status.phrase,
@@ -275,11 +204,16 @@ class ProblemError(Exception):
             "request_id": request_id,
         }
         if self.errors:
-            return InvalidRequest(**members, errors=self.errors)
-        kind = {"room_already_recording": RoomAlreadyRecording, "room_recording": RoomRecording}.get(self.code)
+            return documents.InvalidRequest(
+                **members, errors=[documents.FieldError(**error._asdict()) for error in self.errors]
+            )
+        kind = {
+            "room_already_recording": documents.RoomAlreadyRecording,
+            "room_recording": documents.RoomRecording,
+        }.get(self.code)
         if kind is not None:
-            return kind(**members, recording=Blocker.model_validate(self.blocker) if self.blocker else None)
-        return Problem(**members)
+            return kind(**members, recording=documents.Blocker.model_validate(self.blocker) if self.blocker else None)
+        return documents.Problem(**members)
 
 
 def invalid_request(field_errors: Sequence[FieldError]) -> ProblemError:

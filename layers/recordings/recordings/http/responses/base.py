@@ -13,6 +13,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerialize
 
 from recordings.domain.lifecycle import Status
 
+# Of problem documents.
+MAX_DETAIL_CHARACTERS: Final = 300
+MAX_FIELD_CHARACTERS: Final = 64
 INSTANT_PATTERN: Final = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$"
 
 
