@@ -482,7 +482,7 @@ class World:
         self, *, tenant_id: str = "tenant_1", room_id: str = "room_1", may_adopt: bool = True, **asked: Any
     ) -> tuple[Room, bool]:
         service = PutRoom(
-            **self.ports("rooms", "provider"), release_meeting=self.release_meeting(), new_nonce=self.new_nonce
+            **self.ports("rooms", "provider"), release_meeting=self.release_meeting, new_nonce=self.new_nonce
         )
         named = {"name": "Name"} | asked
         return service(tenant_id=tenant_id, room_id=room_id, may_adopt=may_adopt, **named)

@@ -49,7 +49,7 @@ def put_room() -> "PutRoom":
     from recordings.services.rooms.put_room import PutRoom
 
     return PutRoom(
-        rooms=DynamoRooms(), provider=provider(), release_meeting=_release_meeting(), clock=now, new_nonce=new_nonce
+        rooms=DynamoRooms(), provider=provider(), release_meeting=_release_meeting, clock=now, new_nonce=new_nonce
     )
 
 
@@ -128,12 +128,13 @@ def _direct_delivery() -> "DirectDelivery | None":
 
 def stop_recording() -> "StopRecording":
     _require(*CALL_CLOUDFLARE, settings.PROCESSING)
-    from recordings.adapters.aws.executions import ProcessingStateMachine
+    from recordings.adapters.aws.executions import ProcessingStateMachine, prepare_client
     from recordings.adapters.dynamodb.recordings import DynamoRecordings
     from recordings.adapters.dynamodb.rooms import DynamoRooms
     from recordings.adapters.system import new_id, now
     from recordings.services.recordings.stop_recording import StopRecording
 
+    prepare_client()
     return StopRecording(
         rooms=DynamoRooms(),
         recordings=DynamoRecordings(),
@@ -204,11 +205,12 @@ def download_recording() -> "DownloadRecording":
 
 def archive_recording() -> "ArchiveRecording":
     _require(settings.ARCHIVING)
-    from recordings.adapters.aws.executions import ArchivingStateMachine
+    from recordings.adapters.aws.executions import ArchivingStateMachine, prepare_client
     from recordings.adapters.dynamodb.recordings import DynamoRecordings
     from recordings.adapters.system import now
     from recordings.services.recordings.archive_recording import ArchiveRecording
 
+    prepare_client()
     return ArchiveRecording(recordings=DynamoRecordings(), executions=ArchivingStateMachine(), clock=now)
 
 
@@ -224,11 +226,12 @@ def restore_recording() -> "RestoreRecording":
 
 def recover_recording() -> "RecoverRecording":
     _require(*CALL_CLOUDFLARE, settings.PROCESSING)
-    from recordings.adapters.aws.executions import ProcessingStateMachine
+    from recordings.adapters.aws.executions import ProcessingStateMachine, prepare_client
     from recordings.adapters.dynamodb.recordings import DynamoRecordings
     from recordings.adapters.system import now
     from recordings.services.recordings.recover_recording import RecoverRecording
 
+    prepare_client()
     return RecoverRecording(
         recordings=DynamoRecordings(), provider=provider(), executions=ProcessingStateMachine(), clock=now
     )

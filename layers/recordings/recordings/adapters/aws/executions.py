@@ -5,7 +5,7 @@ An execution is named `<recording id>-<attempt>`. Step Functions rejects a name 
 """
 
 import json
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from recordings import settings
 from recordings.adapters.aws.errors import (
@@ -15,8 +15,11 @@ from recordings.adapters.aws.errors import (
     Refused,
     translated_errors,
 )
-from recordings.adapters.aws.step_functions import client
-from recordings.domain.recording import Recording
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions import SFNClient
+
+    from recordings.domain.recording import Recording
 
 # An operator looks at a move whose executions all failed. Its recording stays readable in R2.
 MAX_RESTARTS: Final = 5
@@ -28,20 +31,20 @@ class ProcessingStateMachine:
     def __init__(self) -> None:
         self._machine_arn = settings.PROCESSING().arn
 
-    def start(self, recording: Recording) -> None:
+    def start(self, recording: "Recording") -> None:
         _start(self._machine_arn, _name(recording), recording, recording.attempt)
 
-    def replace(self, before: Recording, after: Recording) -> None:
+    def replace(self, before: "Recording", after: "Recording") -> None:
         execution_arn = _execution_arn(self._machine_arn, _name(before))
         try:
             with translated_errors(NOTHING_TO_STOP):
-                client.stop_execution(executionArn=execution_arn, cause="replaced by a new attempt")
+                _client().stop_execution(executionArn=execution_arn, cause="replaced by a new attempt")
         except Refused:
             # It never started, or it has ended.
             pass
         self.start(after)
 
-    def is_running(self, recording: Recording) -> bool:
+    def is_running(self, recording: "Recording") -> bool:
         return _status(self._machine_arn, _name(recording)) in {"RUNNING", None}
 
 
@@ -51,11 +54,11 @@ class ArchivingStateMachine:
     def __init__(self) -> None:
         self._machine_arn = settings.ARCHIVING().arn
 
-    def start(self, recording: Recording) -> None:
+    def start(self, recording: "Recording") -> None:
         name = f"{recording.id}-{recording.archive_attempt}"
         _start(self._machine_arn, name, recording, recording.archive_attempt)
 
-    def restart(self, recording: Recording) -> bool:
+    def restart(self, recording: "Recording") -> bool:
         first = f"{recording.id}-{recording.archive_attempt}"
         names = [first, *(f"{first}-again-{number}" for number in range(1, MAX_RESTARTS + 1))]
         for name in names:
@@ -68,7 +71,19 @@ class ArchivingStateMachine:
         return False
 
 
-def _name(recording: Recording) -> str:
+def prepare_client() -> None:
+    """Create the client now, for a function whose every invocation needs it: Lambda has more CPU before the first."""
+    _client()
+
+
+def _client() -> "SFNClient":
+    # Created at the first call: most invocations of the other functions start no execution.
+    from recordings.adapters.aws.step_functions import client
+
+    return client
+
+
+def _name(recording: "Recording") -> str:
     return f"{recording.id}-{recording.attempt}"
 
 
@@ -80,17 +95,17 @@ def _status(machine_arn: str, name: str) -> str | None:
     """The status of an execution, or None if no execution has this name."""
     try:
         with translated_errors(NO_EXECUTION):
-            found = client.describe_execution(executionArn=_execution_arn(machine_arn, name))
+            found = _client().describe_execution(executionArn=_execution_arn(machine_arn, name))
     except Refused:
         return None
     return found["status"]
 
 
-def _start(machine_arn: str, name: str, recording: Recording, attempt: int) -> None:
+def _start(machine_arn: str, name: str, recording: "Recording", attempt: int) -> None:
     work = {"tenant_id": recording.tenant_id, "recording_id": recording.id, "attempt": attempt}
     try:
         with translated_errors(EXECUTION_EXISTS):
-            client.start_execution(stateMachineArn=machine_arn, name=name, input=json.dumps(work))
+            _client().start_execution(stateMachineArn=machine_arn, name=name, input=json.dumps(work))
     except Refused:
         # An earlier call started it, perhaps one whose response was lost.
         return

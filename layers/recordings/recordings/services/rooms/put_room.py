@@ -7,7 +7,7 @@ is always sent to Cloudflare, because the result of earlier calls is not known.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from recordings.domain.errors import (
     ConcurrentUpdate,
@@ -23,7 +23,9 @@ from recordings.ports.provider import RecordingProvider
 from recordings.ports.repositories import Rooms
 from recordings.ports.system import Clock
 from recordings.services.rooms.meeting_owner import SettleMeeting
-from recordings.services.rooms.release_meeting import ReleaseMeeting
+
+if TYPE_CHECKING:
+    from recordings.services.rooms.release_meeting import ReleaseMeeting
 
 MAX_ATTEMPTS: Final = 5
 # Longer than the function's time-out, so that the lock expires only if the call has died.
@@ -42,11 +44,14 @@ class _RoomRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PutRoom:
-    """A room without a meeting gets a new one. The creation lock lets concurrent calls create one meeting only."""
+    """A room without a meeting gets a new one. The creation lock lets concurrent calls create one meeting only.
+
+    `release_meeting` returns the service. Few calls change a room's meeting, so it is built by the first that does.
+    """
 
     rooms: Rooms
     provider: RecordingProvider
-    release_meeting: ReleaseMeeting
+    release_meeting: "Callable[[], ReleaseMeeting]"
     clock: Clock
     new_nonce: Callable[[], str]
 
@@ -157,7 +162,7 @@ class PutRoom:
 
     def _move(self, before: Room, meeting_id: str, asked: _RoomRequest) -> Room:
         self._check_adoptable(before.tenant_id, meeting_id, asked)
-        with self.release_meeting(before.tenant_id, before.id) as (room, nonce):
+        with self.release_meeting()(before.tenant_id, before.id) as (room, nonce):
             if room.version != before.version:
                 raise ConcurrentUpdate(f"room {room.id} was changed by another call")
             after = self._changed(room, meeting_id, asked)
