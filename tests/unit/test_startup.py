@@ -54,6 +54,32 @@ def test_elsewhere_collection_stays_as_it_is() -> None:
     assert (paused, enabled, frozen) == ("False", "True", "False")
 
 
+def test_requests_works_without_the_package_that_the_layer_leaves_out() -> None:
+    program = """\
+import sys
+sys.modules["charset_normalizer"] = sys.modules["chardet"] = None
+import recordings, requests
+print(requests.compat.chardet, requests.Session().get_adapter("https://example.com").max_retries.total)
+"""
+    path = {"PYTHONPATH": str(ROOT / "layers/recordings"), "LAMBDA_TASK_ROOT": "/var/task"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=os.environ | path, capture_output=True, text=True, check=False
+    )
+
+    assert (done.returncode, done.stdout.split(), done.stderr) == (0, ["None", "0"], "")
+
+
+def test_no_adapter_asks_requests_to_guess_an_encoding() -> None:
+    guessing = {
+        (path.name, node.attr)
+        for path in ROOT.glob("layers/recordings/recordings/adapters/**/*.py")
+        if "requests" in path.read_text()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in {"text", "json", "apparent_encoding"}
+    }
+    assert guessing == set()
+
+
 def test_every_function_is_made_by_a_frame_that_resumes_collection() -> None:
     framed = {}
     for path in sorted(ROOT.glob("functions/*/*/app.py")):
