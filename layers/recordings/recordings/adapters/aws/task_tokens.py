@@ -1,9 +1,12 @@
 """Task tokens of states that wait, in Step Functions. A token that is no longer valid is no error."""
 
 import json
+from typing import TYPE_CHECKING
 
 from recordings.adapters.aws.errors import DEAD_TOKEN, Refused, translated_errors
-from recordings.adapters.aws.step_functions import client
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions import SFNClient
 
 
 class StepFunctionsTasks:
@@ -17,7 +20,7 @@ def complete_task(token: str, output: dict[str, object]) -> None:
     """Complete the task that waits with this token."""
     try:
         with translated_errors(DEAD_TOKEN):
-            client.send_task_success(taskToken=token, output=json.dumps(output))
+            _client().send_task_success(taskToken=token, output=json.dumps(output))
     except Refused:
         # The wait timed out, and the execution checks by itself; or an earlier call completed the task.
         return
@@ -27,7 +30,14 @@ def fail_task(token: str, error_name: str, cause: str) -> None:
     """Fail the task that waits with this token."""
     try:
         with translated_errors(DEAD_TOKEN):
-            client.send_task_failure(taskToken=token, error=error_name, cause=cause)
+            _client().send_task_failure(taskToken=token, error=error_name, cause=cause)
     except Refused:
         # As above.
         return
+
+
+def _client() -> "SFNClient":
+    # Created at the first call: most webhooks complete no task.
+    from recordings.adapters.aws.step_functions import client
+
+    return client

@@ -29,11 +29,12 @@ from recordings.adapters.storage.resume import read_resuming
 from recordings.domain.errors import ChecksumMismatch, SourceChanged, SourceUnavailable
 from recordings.domain.etag import of_parts
 from recordings.domain.objects import DownloadUrl, ListedObject, ObjectHead, UnfinishedUpload, UploadedPart
-from recordings.domain.purge import ItemKind, StoreItem
 from recordings.domain.stored_file import Store
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+    from recordings.domain.purge import StoreItem
 
 # A body is read in chunks of this size. A lost connection costs one.
 CHUNK_BYTES: Final = 64 * 1024
@@ -260,7 +261,10 @@ class Bucket:
                 for found in page.get("Contents", []):
                     yield found["Key"].removeprefix(prefix)
 
-    def list_items(self, prefix: str) -> Iterator[StoreItem]:
+    def list_items(self, prefix: str) -> "Iterator[StoreItem]":
+        # Few functions list or erase items, and the others load no domain.purge.
+        from recordings.domain.purge import ItemKind, StoreItem
+
         if self.is_versioned:
             yield from self._list_versions(prefix)
         else:
@@ -269,7 +273,9 @@ class Bucket:
         for upload in self.list_uploads(prefix):
             yield StoreItem(store=self.store, key=upload.key, kind=ItemKind.UPLOAD, id=upload.upload_id)
 
-    def _list_versions(self, prefix: str) -> Iterator[StoreItem]:
+    def _list_versions(self, prefix: str) -> "Iterator[StoreItem]":
+        from recordings.domain.purge import ItemKind, StoreItem
+
         with translated_errors():
             pages = self.client.get_paginator("list_object_versions").paginate(Bucket=self.name, Prefix=prefix)
             for page in pages:
@@ -295,7 +301,9 @@ class Bucket:
         with translated_errors():
             self.client.delete_object(Bucket=self.name, Key=key)
 
-    def erase(self, item: StoreItem) -> None:
+    def erase(self, item: "StoreItem") -> None:
+        from recordings.domain.purge import ItemKind
+
         # In a bucket with versions DeleteObject adds a marker. Only a request that names the id deletes a version (S3
         # User Guide, "Deleting object versions from a versioning-enabled bucket").
         match item.kind:
