@@ -12,7 +12,7 @@ from moto import mock_aws
 from moto.core.models import patch_client
 
 from recordings.adapters.aws import step_functions
-from recordings.adapters.aws.executions import ArchivingStateMachine, ProcessingStateMachine
+from recordings.adapters.aws.executions import MAX_RESTARTS, ArchivingStateMachine, ProcessingStateMachine
 from recordings.adapters.aws.task_tokens import StepFunctionsTasks, complete_task, fail_task
 from recordings.domain.errors import InfrastructureError, Throttled
 from tests.support.builders import a_recording
@@ -108,6 +108,24 @@ def test_a_move_to_the_archive_is_an_execution_of_its_own(machine: str, monkeypa
     for _ in range(2):
         ArchivingStateMachine().start(recording)
     assert executions_of(machine) == [f"{recording.id}-3"]
+
+
+def test_a_move_is_restarted_a_limited_number_of_times_and_only_after_its_execution_has_ended(
+    machine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ARCHIVING_ARN", machine)
+    recording = a_recording(archive_attempt=3)
+    first = f"{recording.id}-3"
+    names = [first, *(f"{first}-again-{number}" for number in range(1, MAX_RESTARTS + 1))]
+    for started, name in enumerate(names, start=1):
+        # The first one may never have started.
+        assert ArchivingStateMachine().restart(recording)
+        assert not ArchivingStateMachine().restart(recording)
+        assert executions_of(machine) == sorted(names[:started])
+        arn = machine.replace("stateMachine", "execution") + f":{name}"
+        boto3.client("stepfunctions").stop_execution(executionArn=arn)
+    assert not ArchivingStateMachine().restart(recording)
+    assert executions_of(machine) == sorted(names)
 
 
 def test_a_name_is_short_enough_for_step_functions() -> None:

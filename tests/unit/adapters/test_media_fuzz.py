@@ -10,6 +10,9 @@ from recordings.adapters.storage.media import read_media_facts
 from recordings.domain.media import EXTENSIONS, MAX_DURATION_SECONDS
 from tests.support.media import Ranges, shared_corpus
 
+# Thousands of repetitions of code that other tests cover: measuring them would only take time.
+pytestmark = pytest.mark.no_cover
+
 FILES = (
     "h264-aac.mp4", "faststart.mp4", "fragments-frag_keyframe.mp4",
     "fragments-frag_keyframe+empty_moov+skip_trailer.mp4",

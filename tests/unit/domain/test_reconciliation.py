@@ -171,6 +171,7 @@ def every_case() -> Iterator[tuple[str, tuple[ProviderStatus, str] | None, timed
     return product(OURS, THEIRS, AGES, (False, True), (False, True), (False, True))
 
 
+@pytest.mark.no_cover
 def test_every_decision_is_the_one_in_the_table() -> None:
     seen = 0
     told_apart = [*product(SESSIONS, NEWER, [None]), *product([None], [DAY], MISSING[1:])]

@@ -367,6 +367,7 @@ STEPS: dict[str, Callable[[Recording], Recording]] = {
 }
 
 
+@pytest.mark.no_cover
 @settings(max_examples=500)
 @given(st.lists(st.sampled_from(sorted(STEPS)), max_size=25))
 def test_every_change_adds_one_version_and_follows_the_lifecycle(steps: list[str]) -> None:

@@ -130,3 +130,10 @@ def test_cloudflares_file_name_contains_meeting_and_time(prefix: str) -> None:
 @pytest.mark.parametrize("name", ["", "capture.mp4", f"{MEETING}.mp4", f"x{MEETING}_1.mp4", f"{MEETING}_1"])
 def test_another_file_name_contains_nothing(name: str) -> None:
     assert named_by(name) is None
+
+
+def test_every_time_that_a_file_name_may_contain_is_a_date() -> None:
+    named = named_by(f"{MEETING}_{10**14 - 1}.mp4")
+    assert named is not None
+    assert (named[0], named[1].year) == (MEETING, 5138)
+    assert named_by(f"{MEETING}_{10**14}.mp4") is None

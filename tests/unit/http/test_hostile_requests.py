@@ -37,6 +37,9 @@ from tests.support.context import Context
 from tests.support.fakes import Memory, MemoryIdempotencyKeys, MemoryRecordings, MemoryRooms
 from tests.support.hostile import CLAIMS, EVENTS
 
+# Thousands of repetitions of code that other tests cover: measuring them would only take time.
+pytestmark = pytest.mark.no_cover
+
 LONG = "x" * 60_000
 
 

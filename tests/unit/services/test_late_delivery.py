@@ -10,6 +10,7 @@ from recordings.domain.archive import Archive
 from recordings.domain.lifecycle import Status
 from recordings.domain.provider_recording import ProviderStatus
 from recordings.domain.recording import Recording
+from recordings.services.transfer.late_delivery import RemoveLateDelivery
 from tests.support.builders import NOON, a_capture, a_file, a_recording
 from tests.unit.services.world import Trap, World
 
@@ -135,3 +136,10 @@ def test_a_moved_file_that_urls_still_need_is_no_late_delivery() -> None:
     assert a_recording(**kept, delivery_key=DELIVERED).superseded_delivery is None
     emptied = in_archive(moved_from=DELIVERED)
     assert a_recording(**emptied, delivery_key=DELIVERED).superseded_delivery == DELIVERED
+
+
+def test_a_file_that_no_other_one_superseded_stays(world: World) -> None:
+    recording = stored(world, file=a_file(key=DELIVERED))
+    assert recording.superseded_delivery is None
+    assert not RemoveLateDelivery(store=world.r2, archive=world.s3)(recording)
+    assert DELIVERED in world.r2.objects

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -22,6 +23,9 @@ from recordings.domain.errors import (
 from recordings.domain.provider_recording import ProviderRecording, ProviderStatus
 from recordings.domain.recording import Recording
 from tests.unit.services.world import Killed, Trap, World
+
+# Thousands of repetitions of code that other tests cover: measuring them would only take time.
+pytestmark = pytest.mark.no_cover
 
 TENANTS, ROOMS = ["tenant_1", "tenant_2", "tenant_3"], ["room_1", "room_2"]
 # Meetings from elsewhere. The system creates others.

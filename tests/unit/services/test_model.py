@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +20,9 @@ from recordings.domain.recording import Recording
 from tests.support.builders import a_room
 from tests.support.fakes import MemoryRecordings
 from tests.unit.services.world import Killed, Trap, World, attempt
+
+# Thousands of repetitions of code that other tests cover: measuring them would only take time.
+pytestmark = pytest.mark.no_cover
 
 ROOMS = {"room_1": "meeting_1", "room_2": "meeting_2"}
 

@@ -92,6 +92,7 @@ def test_while_it_moves_it_is_served_from_r2_and_then_it_is_archived() -> None:
     assert isinstance(store.download(store.moving), Archived)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("content", [SMALL, LARGE], ids=["small", "large"])
 def test_a_move_that_is_killed_anywhere_and_repeated_arrives_and_is_readable_all_the_time(
@@ -110,6 +111,7 @@ def test_a_move_that_is_killed_anywhere_and_repeated_arrives_and_is_readable_all
     assert n > 10
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_move_whose_execution_dies_anywhere_is_restarted_and_arrives(after: bool) -> None:
     n, sprung = 0, True

@@ -26,6 +26,9 @@ from tests.support.builders import a_recording, a_room
 from tests.support.table import a_table
 from tests.unit.services.world import Trap, World, attempt
 
+# Thousands of repetitions of code that other tests cover: measuring them would only take time.
+pytestmark = pytest.mark.no_cover
+
 # How often each pair is raced, in all states together that one of the two can act on.
 RACES = 200
 RACES_ON_DYNAMODB = 6

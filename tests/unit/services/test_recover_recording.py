@@ -8,6 +8,7 @@ import pytest
 
 from recordings.domain.errors import ConcurrentUpdate, RecordingNotFound, RecordingNotRecoverable
 from recordings.domain.lifecycle import Status
+from recordings.domain.provider_recording import ProviderStatus
 from recordings.domain.reconciliation import LOST
 from recordings.domain.recording import Recording
 from recordings.domain.transfer import Attempt, UploadState
@@ -173,3 +174,21 @@ def test_a_file_that_was_stored_meanwhile_is_not_fetched_again(world: World) -> 
         world.recover(recording)
     assert stored(world).stopped_at == recording.stopped_at
     assert world.clock() - (recording.stopped_at or world.clock()) == timedelta(hours=1)
+
+
+def test_a_recording_that_cloudflare_still_records_is_stopped(world: World) -> None:
+    # Cloudflare accepted the stop an hour ago and did not carry it out.
+    world.cloudflare.captured["capture_1"] = replace(
+        world.cloudflare.get("capture_1"), status=ProviderStatus.RECORDING, stopped_at=None, download_url=None
+    )
+    assert world.recover(stored(world)).attempt == 2
+    assert world.cloudflare.running() == []
+
+
+def test_a_recording_without_an_id_at_cloudflare_cannot_be_recovered() -> None:
+    world = World()
+    recording = a_recording(status=Status.PROCESSING, cloudflare_recording_id=None)
+    world.recordings.add(recording, lease_nonce=None)
+    with pytest.raises(RecordingNotRecoverable):
+        world.recover(recording)
+    assert (world.all(), world.executions.started) == ([recording], {})

@@ -469,6 +469,7 @@ def test_an_item_that_was_removed_since_the_scan_stops_no_other(world: World) ->
     assert world.sync() == 0
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("tenant", ["acme", "t" * 256, "\N{VIDEO CAMERA}" * 46])
 def test_a_scan_returns_no_more_than_the_state_of_an_execution_holds(world: World, tenant: str) -> None:
     for number in range(800):
@@ -658,6 +659,7 @@ def attempt_killed(world: World) -> None:
 # ---------------------------------------------------------------- its cost
 
 
+@pytest.mark.no_cover
 def test_a_sync_of_ten_thousand_recordings_with_fifty_new_ones_needs_few_calls(world: World) -> None:
     old = [NOON - timedelta(minutes=n) for n in range(51, 10_051)]
     for n, at in enumerate(old):

@@ -111,10 +111,8 @@ def named_by(file_name: str) -> tuple[str, datetime] | None:
     found = OUTPUT_FILE_NAME.search(file_name)
     if found is None:
         return None
-    try:
-        return found[1], datetime.fromtimestamp(int(found[2]) / 1000, UTC)
-    except (OverflowError, ValueError):
-        return None
+    # 14 digits end before the year 5139, so every match is a date.
+    return found[1], datetime.fromtimestamp(int(found[2]) / 1000, UTC)
 
 
 def owner_of(store: Store, key: str) -> KeyOwner | None:

@@ -37,7 +37,7 @@ class RecoverRecording:
 
         Raises:
             RecordingNotFound: it does not exist, or is deleted
-            RecordingNotRecoverable: its status is not `processing`
+            RecordingNotRecoverable: its status is not `processing`, or Cloudflare has no recording
             ConcurrentUpdate: other calls changed it at the same time
             Throttled: DynamoDB or Step Functions is busy or does not respond
         """
