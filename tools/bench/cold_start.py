@@ -339,21 +339,29 @@ def explain(candidate: Candidate) -> str:
     return "\n".join(lines)
 
 
-def prepare(baseline: str, *, every: bool) -> tuple[Candidate, list[Candidate], list[Candidate]]:
-    """Build everything: the bare handler, the functions, and the functions of the baseline."""
+def prepare(*, every: bool) -> tuple[Candidate, list[Candidate]]:
+    """Build the layers, the bare handler and the functions of the checkout."""
     if sys.platform != "linux":
         raise BenchError("the layers hold Linux wheels: run this on Linux")
     remove(BENCH / "functions")
-    source = check_out(ROOT, baseline, BENCH)
     layers = build(ROOT, BENCH)
-    baseline_layers = build(source, BENCH / f"layers-{baseline}")
     bare = bare_handler(ROOT, BENCH / "functions" / "bare", layers)
     functions = candidates(ROOT, BENCH / "functions" / "now", layers, every=every)
-    then = candidates(source, BENCH / "functions" / "baseline", baseline_layers, every=every)
-    for folder in (*layers, *baseline_layers, BENCH / "functions"):
+    for folder in (*layers, BENCH / "functions"):
+        make_read_only(folder)
+    return bare, functions
+
+
+def prepare_baseline(commit: str, functions: Sequence[Candidate]) -> list[Candidate]:
+    """Build the same functions as they were at a commit, on the layers of that commit."""
+    source = check_out(ROOT, commit, BENCH)
+    layers = build(source, BENCH / f"layers-{commit}")
+    remove(BENCH / "baseline")
+    then = candidates(source, BENCH / "baseline", layers, every=True)
+    for folder in (*layers, BENCH / "baseline"):
         make_read_only(folder)
     names = {one.name for one in functions}
-    return bare, functions, [one for one in then if one.name in names]
+    return [one for one in then if one.name in names]
 
 
 def main() -> int:
@@ -370,13 +378,14 @@ def main() -> int:
     if args.rounds < 1:
         parser.error("--rounds must be at least 1")
     try:
-        bare, functions, then = prepare(args.baseline, every=args.all or bool(args.why))
+        bare, functions = prepare(every=args.all or bool(args.why))
         if args.why:
             chosen = next((one for one in functions if one.name == args.why), None)
             if chosen is None:
                 raise BenchError(f"no function '{args.why}': there are {', '.join(one.name for one in functions)}")
             print(explain(chosen))
             return 0
+        then = prepare_baseline(args.baseline, functions)
         bare_ms, rows = compare(bare, functions, then, args.rounds)
     except BenchError as error:
         print(f"error: {error}", file=sys.stderr)
