@@ -21,6 +21,8 @@ type Json = dict[str, Any]
 # A limit for what never comes. A machine under load needs minutes for what takes seconds else, and nothing waits longer
 # than it must.
 MAX_WAIT_SECONDS = 300
+# A busy machine may need several calls, but not more and more.
+MAX_CALLS = 20
 # A task is tried so often by its state machine.
 MAX_ATTEMPTS = 9
 MACHINE = json.loads((stack.ROOT / "statemachines" / "processing.asl.json").read_text())
@@ -40,6 +42,20 @@ def until[T](look: Callable[[], T], *, seconds: float = MAX_WAIT_SECONDS, every:
         assert time.monotonic() < end, f"still {seen!r} after {seconds} s"
         time.sleep(every)
     return seen
+
+
+def repeated(call: Callable[[], httpx.Response]) -> tuple[httpx.Response, int]:
+    """Make a call, and again after each 503 and 504, as the API asks of callers. Returns how many of them there were.
+
+    What such a response left open may have been done after all: then the last response says so.
+    """
+    for refused in range(MAX_CALLS):
+        answer = call()
+        if answer.status_code not in {503, 504}:
+            return answer, refused
+        assert answer.json()["code"] in {"throttled", "provider_timeout"}, answer.text
+        time.sleep(int(answer.headers.get("retry-after", 1)))
+    raise AssertionError(f"{MAX_CALLS} times {answer.status_code}: {answer.text}")
 
 
 @contextmanager

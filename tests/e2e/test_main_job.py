@@ -1,33 +1,15 @@
 """A room recorded from start to download, and what refuses."""
 
 import hashlib
-import time
 from collections import Counter
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from itertools import count
 from typing import Any
 
 import httpx
 import pytest
 
 from tests.e2e.conftest import Client
-from tests.e2e.support import MAX_WAIT_SECONDS, a_room, captures, in_status, until
-
-# A 503 of each of them is possible, but not for ever.
-MAX_CALLS = 20
-
-
-def repeated(call: Callable[[], httpx.Response]) -> tuple[httpx.Response, int]:
-    """Make a call, and make it again after each 503 as `Retry-After` says. Returns how many there were, too."""
-    for refused in count():
-        answer = call()
-        if answer.status_code != 503:
-            return answer, refused
-        assert answer.json()["code"] == "throttled", answer.text
-        assert refused < MAX_CALLS, answer.text
-        time.sleep(int(answer.headers["retry-after"]))
-    raise AssertionError
+from tests.e2e.support import MAX_WAIT_SECONDS, a_room, captures, in_status, repeated, until
 
 
 def test_a_room_is_recorded_processed_listed_and_downloaded(api: httpx.Client, cloudflare: httpx.Client) -> None:
@@ -85,7 +67,7 @@ def test_of_many_starts_at_once_one_wins(api: httpx.Client, cloudflare: httpx.Cl
         answers = [*pool.map(lambda _: repeated(lambda: api.post("/rooms/room_1/recordings/start")), range(64))]
 
     statuses = Counter(answer.status_code for answer, _ in answers)
-    # On a machine that is too busy to answer in time, the call that won may have been answered with a 503.
+    # On a machine that is too busy to answer in time, the call that won may have been answered with a 503 or 504.
     assert statuses == {201: 1, 409: 63} or (any(refused for _, refused in answers) and statuses == {409: 64})
     assert len(captures(cloudflare, room["cloudflare_meeting_id"])) == 1
     assert api.get("/recordings").json()["meta"]["total"] == 1
@@ -95,7 +77,7 @@ def test_many_rooms_started_at_once_are_counted_exactly(api: httpx.Client) -> No
     rooms = [f"room_{number}" for number in range(64)]
     with ThreadPoolExecutor(16) as pool:
         made = [*pool.map(lambda room: repeated(lambda: api.put(f"/rooms/{room}", json={"name": room})), rooms)]
-    # On a machine that is too busy to answer in time, what a 503 left open was done after all.
+    # On a machine that is too busy to answer in time, what a 503 or 504 left open was done after all.
     assert all(answer.status_code == 201 or (refused and answer.status_code == 200) for answer, refused in made), made
 
     with ThreadPoolExecutor(64) as pool:
