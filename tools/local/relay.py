@@ -34,11 +34,6 @@ class Relay:
         self._thread.join(10)
         self._loop.close()
 
-    @property
-    def open_connections(self) -> int:
-        """How many requests are on their way."""
-        return len(self._tasks)
-
     async def _begin(self) -> None:
         raise NotImplementedError
 
