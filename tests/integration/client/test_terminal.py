@@ -31,19 +31,21 @@ class Terminal:
     """The command in a pseudo terminal of a width; what it shows can be waited for."""
 
     def __init__(self, server: Server, columns: int, *words: str) -> None:
-        self._ours, provider_recording = pty.openpty()
-        fcntl.ioctl(provider_recording, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        self._ours, terminal = pty.openpty()
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         environment = {"PATH": os.environ["PATH"], "PYTHONPATH": PYTHONPATH, "TERM": "xterm", "NO_PROXY": "127.0.0.1"}
         environment |= {"RECORDINGS_URL": server.url, "RECORDINGS_TOKEN": "secret", "PYTHONDONTWRITEBYTECODE": "1"}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "recordings_client", *words],
-            stdin=provider_recording,
-            stdout=provider_recording,
-            stderr=provider_recording,
+            stdin=terminal,
+            stdout=terminal,
+            stderr=terminal,
             env=environment,
             start_new_session=True,
+            # A shell starts commands in the background with interrupts ignored, and the tests may be one of them.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
-        os.close(provider_recording)
+        os.close(terminal)
         self.shown = ""
 
     def until(self, words: str) -> str:
@@ -54,14 +56,8 @@ class Terminal:
         return self.shown
 
     def interrupt(self) -> None:
-        """Press Ctrl-C until the command ends: Python drops an interrupt that meets a finalizer."""
-        for _ in range(5):
-            self._process.send_signal(signal.SIGINT)
-            try:
-                self._process.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                continue
-            return
+        """Press Ctrl-C."""
+        self._process.send_signal(signal.SIGINT)
 
     def end(self) -> str:
         """Everything, when the command is over."""
