@@ -72,11 +72,11 @@ def test_prices_of_aws_are_asked_for_and_never_guessed() -> None:
     assert "AWS, USD" in transfer.cost_table([one], Prices(1, 1, 1, 1, 1), 1e8)
 
 
-def test_the_throughput_is_told_as_medians_and_their_ratio() -> None:
-    recording = [a_copy(rate, 4.0) for rate in (90e6, 300e6, 100e6)]
-    provider_recording = [a_copy(rate, 5.0) for rate in (125e6, 10e6, 130e6)]
+def test_the_throughput_is_printed_as_medians_and_their_ratio() -> None:
+    engine = [a_copy(rate, 4.0) for rate in (90e6, 300e6, 100e6)]
+    rclone = [a_copy(rate, 5.0) for rate in (125e6, 10e6, 130e6)]
 
-    last = transfer.throughput_table(recording, provider_recording).splitlines()[-1]
+    last = transfer.throughput_table(engine, rclone).splitlines()[-1]
 
     assert last.split() == ["median", "100.0", "4.0", "125.0", "5.0", "ratio", "0.80"]
 
