@@ -49,6 +49,8 @@ def stop_the_clock(running: dict[str, Any]) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The first test of a stack brings it up, the first of some modules makes all that the others look at."""
     here = Path(__file__).parent
+    # xdist runs one test of each id: a second one would be left out in silence.
+    assert len({item.nodeid for item in items}) == len(items)
     items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
     for item in items:
         if here in item.path.parents and item.get_closest_marker("timeout") is None:

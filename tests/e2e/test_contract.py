@@ -14,6 +14,7 @@ import schemathesis
 from hypothesis import HealthCheck, assume, settings
 from jsonschema import Draft202012Validator, FormatChecker
 from schemathesis.checks import CheckContext, not_a_server_error
+from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     negative_data_rejection,
@@ -140,19 +141,33 @@ def budget(refill: Callable[[], None]) -> Iterator[None]:
     refill()
 
 
-@CLIENTS.parametrize()
-@FEW
-def test_generated_requests_are_answered_as_documented(
-    case: Case,
-    running: dict[str, Any],
-    headers: dict[str, str],
-    session: requests.Session,
-    refill: Callable[[], None],
-) -> None:
-    refill()
-    prepared(case).call_and_validate(
-        base_url=running["api_url"], session=session, headers=headers, checks=CHECKS, timeout=MAX_WAIT_SECONDS
-    )
+def generated(label: str) -> Callable[..., None]:
+    """Make the test of one operation."""
+
+    @CLIENTS.include(name=label).parametrize()
+    @FEW
+    def test(
+        case: Case,
+        running: dict[str, Any],
+        headers: dict[str, str],
+        session: requests.Session,
+        refill: Callable[[], None],
+    ) -> None:
+        refill()
+        prepared(case).call_and_validate(
+            base_url=running["api_url"], session=session, headers=headers, checks=CHECKS, timeout=MAX_WAIT_SECONDS
+        )
+
+    made: Callable[..., None] = test
+    return made
+
+
+# A test of its own for each operation: schemathesis gives all operations of one test the same id, and xdist runs one
+# test of each id.
+LABELS = [found.ok().label for found in CLIENTS.get_all_operations() if isinstance(found, Ok)]
+for _label in LABELS:
+    _words = re.sub(r"\W+", "_", _label.replace("/api/v1", "")).strip("_").lower()
+    globals()[f"test_generated_requests_to_{_words}_are_answered_as_documented"] = generated(_label)
 
 
 class LinkedWalk(CLIENTS.as_state_machine()):  # type: ignore[misc]  # made at runtime
