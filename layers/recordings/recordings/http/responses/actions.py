@@ -11,6 +11,7 @@ from recordings.http.responses.base import (
     AT_LEAST_0,
     Document,
     Instant,
+    RecordingEnvelope,
     RecordingId,
     RoomId,
     StartedAt,
@@ -28,14 +29,10 @@ class StartedRecording(Document):
     started_at: StartedAt
 
 
-class StartedRecordingResponse(Document):
+class StartedRecordingResponse(RecordingEnvelope):
     """A started recording in its envelope."""
 
     data: StartedRecording
-
-    @classmethod
-    def from_domain(cls, recording: domain.Recording) -> Self:
-        return cls.model_validate({"data": recording})
 
 
 class StoppedRecording(Document):
@@ -51,14 +48,10 @@ class StoppedRecording(Document):
     stopped_at: Instant
 
 
-class StoppedRecordingResponse(Document):
+class StoppedRecordingResponse(RecordingEnvelope):
     """A stopped recording in its envelope."""
 
     data: StoppedRecording
-
-    @classmethod
-    def from_domain(cls, recording: domain.Recording) -> Self:
-        return cls.model_validate({"data": recording})
 
 
 class SyncedRecording(Document):

@@ -1,12 +1,11 @@
 """Recordings in cold storage."""
 
-from typing import Annotated, Self
+from typing import Annotated
 
 from pydantic import Field
 
-from recordings.domain import recording as domain
 from recordings.domain.lifecycle import Status
-from recordings.http.responses.base import Document, Instant, RecordingId, documented, statuses
+from recordings.http.responses.base import Document, Instant, RecordingEnvelope, RecordingId, documented, statuses
 
 
 class Archive(Document):
@@ -35,14 +34,10 @@ class ArchivedRecording(Document):
     archived_at: Instant
 
 
-class ArchivedRecordingResponse(Document):
+class ArchivedRecordingResponse(RecordingEnvelope):
     """An archived recording in its envelope."""
 
     data: ArchivedRecording
-
-    @classmethod
-    def from_domain(cls, recording: domain.Recording) -> Self:
-        return cls.model_validate({"data": recording})
 
 
 class RestoringRecording(Document):
@@ -53,11 +48,7 @@ class RestoringRecording(Document):
     archive: Archive
 
 
-class RestoringRecordingResponse(Document):
+class RestoringRecordingResponse(RecordingEnvelope):
     """A recording that is being restored, in its envelope."""
 
     data: RestoringRecording
-
-    @classmethod
-    def from_domain(cls, recording: domain.Recording) -> Self:
-        return cls.model_validate({"data": recording})

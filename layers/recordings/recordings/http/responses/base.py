@@ -6,12 +6,16 @@ limits and constants are documented only.
 
 import json
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
 # Only these names: `pydantic.networks` and RootModel each add 20 to 30 ms to a cold start.
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from recordings.domain.lifecycle import Status
+
+if TYPE_CHECKING:
+    # Documents without a recording do not load its module.
+    from recordings.domain.recording import Recording
 
 # Of problem documents.
 MAX_DETAIL_CHARACTERS: Final = 300
@@ -27,6 +31,14 @@ class Document(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, from_attributes=True, defer_build=True)
+
+
+class RecordingEnvelope(Document):
+    """Base of envelopes whose `data` has fields of a recording only."""
+
+    @classmethod
+    def from_domain(cls, recording: "Recording") -> Self:
+        return cls.model_validate({"data": recording})
 
 
 def to_json(document: Document) -> str:
