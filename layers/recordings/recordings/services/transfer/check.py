@@ -1,34 +1,20 @@
 """Read the parts of a segment once more, where neither a checksum nor the ETag of the source verifies the copy."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import md5
 from zlib import crc32
 
 from recordings.domain import etag as etags
 from recordings.domain.errors import ChecksumMismatch, SourceUnavailable
-from recordings.domain.reconciliation import Deadlines
 from recordings.domain.transfer import Attempt, Segment, TransferPlan
-from recordings.ports.provider import RecordingProvider
-from recordings.ports.repositories import Recordings
-from recordings.ports.storage import ArchiveStore, ObjectStore, PartChecksums, SourceReader
-from recordings.ports.system import Clock
-from recordings.services.transfer.attempts import get_moving, get_waiting
 from recordings.services.transfer.parts import PartTransfer, SourceLocation
-from recordings.services.transfer.provider_file import ProviderFileUrl
+from recordings.services.transfer.segments import FromProvider, FromR2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CheckSegment:
+class CheckSegment(FromProvider):
     """Check the parts of one segment in R2 against the file at Cloudflare, and repair those that differ."""
-
-    recordings: Recordings
-    provider: RecordingProvider
-    store: ObjectStore
-    source: SourceReader
-    part_checksums: PartChecksums
-    clock: Clock
-    deadlines: Deadlines = field(default_factory=Deadlines)
 
     def __call__(self, attempt: Attempt, plan: TransferPlan, segment: Segment) -> int:
         """Return the number of parts that were repaired.
@@ -38,28 +24,12 @@ class CheckSegment:
             SourceChanged, SourceExpired, SourceUnavailable, RangesRefused: the source cannot be read as planned
             ChecksumMismatch: every read returns other bytes
         """
-        urls = ProviderFileUrl(
-            recordings=self.recordings, provider=self.provider, clock=self.clock, deadlines=self.deadlines
-        )
-        parts = PartTransfer(
-            plan=plan,
-            store=self.store,
-            source=self.source,
-            part_checksums=self.part_checksums,
-            find_source=lambda: urls.of_attempt(attempt),
-            require_current=lambda: get_waiting(self.recordings, attempt),
-        )
-        return check_parts(parts, segment)
+        return check_parts(self.parts_of(attempt, plan), segment)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CheckArchive:
+class CheckArchive(FromR2):
     """Check the parts of one segment in the archive against the file in R2, and repair those that differ."""
-
-    recordings: Recordings
-    archive: ArchiveStore
-    source: SourceReader
-    part_checksums: PartChecksums
 
     def __call__(self, attempt: Attempt, plan: TransferPlan, segment: Segment) -> int:
         """Return the number of parts that were repaired.
@@ -69,15 +39,7 @@ class CheckArchive:
             SourceChanged, SourceUnavailable: the file in R2 cannot be read as planned
             ChecksumMismatch: every read returns other bytes
         """
-        parts = PartTransfer(
-            plan=plan,
-            store=self.archive,
-            source=self.source,
-            part_checksums=self.part_checksums,
-            find_source=lambda: plan.source,
-            require_current=lambda: get_moving(self.recordings, attempt),
-        )
-        return check_parts(parts, segment)
+        return check_parts(self.parts_of(attempt, plan), segment)
 
 
 def check_parts(parts: PartTransfer, segment: Segment) -> int:

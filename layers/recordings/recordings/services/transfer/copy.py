@@ -8,7 +8,7 @@ verifies the file, the source is read once more (check.py).
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import md5
 from typing import Final
 from zlib import crc32
@@ -16,15 +16,10 @@ from zlib import crc32
 from recordings.domain import etag as etags
 from recordings.domain.errors import ChecksumMismatch, RangesRefused, SourceUnavailable
 from recordings.domain.objects import UploadedPart
-from recordings.domain.reconciliation import Deadlines
 from recordings.domain.transfer import MIB, Attempt, Segment, TransferPlan
-from recordings.ports.provider import RecordingProvider
-from recordings.ports.repositories import Recordings
-from recordings.ports.storage import ArchiveStore, ObjectStore, PartChecksums, SourceReader
-from recordings.ports.system import Clock
 from recordings.services.transfer.attempts import add_progress, get_moving, get_waiting
 from recordings.services.transfer.parts import PartTransfer, SourceLocation, send_repeatedly
-from recordings.services.transfer.provider_file import ProviderFileUrl
+from recordings.services.transfer.segments import FromProvider, FromR2
 
 # How many bytes are copied between two updates of the progress.
 PROGRESS_INTERVAL_BYTES: Final = 256 * MIB
@@ -35,16 +30,9 @@ def _ignore(copied_bytes: int) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CopySegment:
+class CopySegment(FromProvider):
     """Copy the parts of one segment from Cloudflare to R2. `on_copied` receives the number of bytes, now and then."""
 
-    recordings: Recordings
-    provider: RecordingProvider
-    store: ObjectStore
-    source: SourceReader
-    part_checksums: PartChecksums
-    clock: Clock
-    deadlines: Deadlines = field(default_factory=Deadlines)
     on_copied: Callable[[int], object] = _ignore
     progress_interval_bytes: int = PROGRESS_INTERVAL_BYTES
 
@@ -56,33 +44,18 @@ class CopySegment:
             SourceChanged, SourceExpired, SourceUnavailable, RangesRefused: the source cannot be read as planned
             ChecksumMismatch: bytes were damaged again and again
         """
-        urls = ProviderFileUrl(
-            recordings=self.recordings, provider=self.provider, clock=self.clock, deadlines=self.deadlines
-        )
-        parts = PartTransfer(
-            plan=plan,
-            store=self.store,
-            source=self.source,
-            part_checksums=self.part_checksums,
-            find_source=lambda: urls.of_attempt(attempt),
-            require_current=lambda: get_waiting(self.recordings, attempt),
-        )
 
         def report(copied_bytes: int) -> None:
             add_progress(self.recordings, attempt, copied_bytes, get_current=get_waiting)
             self.on_copied(copied_bytes)
 
-        return copy_parts(parts, segment, report, self.progress_interval_bytes)
+        return copy_parts(self.parts_of(attempt, plan), segment, report, self.progress_interval_bytes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CopyToArchive:
+class CopyToArchive(FromR2):
     """Copy the parts of one segment from R2 to the archive bucket. `on_copied`: as in CopySegment."""
 
-    recordings: Recordings
-    archive: ArchiveStore
-    source: SourceReader
-    part_checksums: PartChecksums
     on_copied: Callable[[int], object] = _ignore
     progress_interval_bytes: int = PROGRESS_INTERVAL_BYTES
 
@@ -94,20 +67,12 @@ class CopyToArchive:
             SourceChanged, SourceUnavailable: the file in R2 cannot be read as planned
             ChecksumMismatch: bytes were damaged again and again
         """
-        parts = PartTransfer(
-            plan=plan,
-            store=self.archive,
-            source=self.source,
-            part_checksums=self.part_checksums,
-            find_source=lambda: plan.source,
-            require_current=lambda: get_moving(self.recordings, attempt),
-        )
 
         def report(copied_bytes: int) -> None:
             add_progress(self.recordings, attempt, copied_bytes, get_current=get_moving)
             self.on_copied(copied_bytes)
 
-        return copy_parts(parts, segment, report, self.progress_interval_bytes)
+        return copy_parts(self.parts_of(attempt, plan), segment, report, self.progress_interval_bytes)
 
 
 def copy_parts(
