@@ -1,6 +1,5 @@
 """DynamoDB stream: announce changes of status and imports to the tenants' systems."""
 
-from recordings.domain.change import RecordingChange
 from recordings.observability import count
 from recordings.wiring import trigger as wiring
 from recordings.workflow.stream import StreamEvent, StreamOutput, StreamRecord, handle_records
@@ -18,8 +17,9 @@ ENTERED = {
 
 @task
 def handler(event: StreamEvent) -> StreamOutput:
+    changes = {record.sequence_number: read_change(record.old_image, record.new_image) for record in event.records}
     # All at once, because the bus accepts ten events in a call.
-    announcement = announce_changes({record.sequence_number: change_of(record) for record in event.records})
+    announcement = announce_changes(changes)
 
     def confirm(record: StreamRecord) -> None:
         status = announcement.confirm(record.sequence_number)
@@ -27,12 +27,7 @@ def handler(event: StreamEvent) -> StreamOutput:
             count("EventsAnnounced")
             count(ENTERED[status])
 
+    def ids_of(record: StreamRecord) -> dict[str, str | None]:
+        return changes[record.sequence_number].ids
+
     return handle_records(event, confirm, failure="not announced", metric="EventsRefused", in_order=True, ids=ids_of)
-
-
-def change_of(record: StreamRecord) -> RecordingChange:
-    return read_change(record.old_image, record.new_image)
-
-
-def ids_of(record: StreamRecord) -> dict[str, str | None]:
-    return change_of(record).ids
