@@ -9,13 +9,15 @@ from moto import mock_aws
 from moto.core.models import patch_client
 
 from recordings.adapters.dynamodb.connection import client, connection
+from recordings.adapters.dynamodb.layout import Layout, forget_layout, store_layout
 from recordings.adapters.dynamodb.settings import TABLE
 from tests.support.template import resources
 
 
 @contextmanager
-def a_table() -> Iterator[None]:
-    """Create an empty table for the block."""
+def a_table(layout: Layout | None = None) -> Iterator[None]:
+    """Create an empty table for the block: a new one, or one whose layout has this state."""
+    forget_layout()
     with mock_aws():
         # A client that was made before moto was imported does not know moto.
         patch_client(client)
@@ -26,7 +28,12 @@ def a_table() -> Iterator[None]:
             AttributeDefinitions=table["AttributeDefinitions"],
             BillingMode=table["BillingMode"],
         )
-        yield
+        if layout is not None:
+            store_layout(layout, expected=None)
+        try:
+            yield
+        finally:
+            forget_layout()
 
 
 def items() -> Iterator[dict[str, Any]]:
