@@ -1,12 +1,18 @@
 """The table of template.yaml in moto's DynamoDB, and faults between it and the adapters."""
 
+import copy
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 from moto import mock_aws
 from moto.core.models import patch_client
+from moto.dynamodb import models
+from moto.dynamodb.models.dynamo_type import DynamoType
+from moto.dynamodb.models.table import Table
 
 from recordings.adapters.dynamodb.connection import client, connection
 from recordings.adapters.dynamodb.layout import Layout, forget_layout, store_layout
@@ -18,7 +24,7 @@ from tests.support.template import resources
 def a_table(layout: Layout | None = None) -> Iterator[None]:
     """Create an empty table for the block: a new one, or one whose layout has this state."""
     forget_layout()
-    with mock_aws():
+    with mock_aws(), _quick_transactions():
         # A client that was made before moto was imported does not know moto.
         patch_client(client)
         (table,) = resources("AWS::DynamoDB::Table").values()
@@ -34,6 +40,44 @@ def a_table(layout: Layout | None = None) -> Iterator[None]:
             yield
         finally:
             forget_layout()
+
+
+@contextmanager
+def _quick_transactions() -> Iterator[None]:
+    """Let moto copy only the items that a transaction writes. It copies the whole table, once for each action."""
+    write = models.DynamoDBBackend.transact_write_items
+
+    def write_quickly(backend: models.DynamoDBBackend, actions: list[dict[str, Any]]) -> None:
+        written = [next(iter(action.values())) for action in actions]
+        named = [one.get("Key") or one["Item"] for one in written]
+        keys = [(DynamoType(one["pk"]), DynamoType(one["sk"])) for one in named]
+        copies: dict[int, Table] = {}
+
+        def deepcopy(thing: Any) -> Any:
+            if not isinstance(thing, Table):
+                return copy.deepcopy(thing)
+            if id(thing) not in copies:
+                copies[id(thing)] = _copy_of(thing, keys)
+            return copies[id(thing)]
+
+        with patch.object(models, "copy", SimpleNamespace(deepcopy=deepcopy)):
+            write(backend, actions)
+
+    with patch.object(models.DynamoDBBackend, "transact_write_items", write_quickly):
+        yield
+
+
+def _copy_of(table: Table, keys: list[tuple[DynamoType, DynamoType]]) -> Table:
+    """A table that shares every item with this one, but for the items of these keys."""
+    copied = copy.copy(table)
+    copied.items = copy.copy(table.items)
+    for pk in {pk for pk, _ in keys}:
+        if pk in table.items:
+            copied.items[pk] = copy.copy(table.items[pk])
+    for pk, sk in keys:
+        if pk in table.items and sk in table.items[pk]:
+            copied.items[pk][sk] = copy.deepcopy(table.items[pk][sk])
+    return copied
 
 
 def items() -> Iterator[dict[str, Any]]:
