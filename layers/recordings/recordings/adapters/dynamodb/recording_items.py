@@ -15,6 +15,7 @@ from typing import Any, Final, Self
 
 from pynamodb.attributes import BooleanAttribute, TTLAttribute, UnicodeAttribute
 from pynamodb.constants import STRING
+from pynamodb.expressions.condition import Condition
 
 from recordings.adapters.dynamodb.attributes import (
     HistoryAttribute,
@@ -346,6 +347,12 @@ def room_list_key(tenant_id: str, room_id: str) -> str:
 def day_tally_key(tenant_id: str, room_id: str | None) -> str:
     """Return the partition key of a tenant's (`room_id` None) or a room's tallies."""
     return partition(tenant_id, "DAY" if room_id is None else f"DAY#{room_id}")
+
+
+def is_unchanged(recording: Recording) -> Condition:
+    """Return the condition that a recording's item has the version and status that were read."""
+    unchanged: Condition = (RecordingItem.version == recording.version) & (RecordingItem.status == recording.status)
+    return unchanged
 
 
 def recording_of(image: Mapping[str, Any]) -> Recording | None:

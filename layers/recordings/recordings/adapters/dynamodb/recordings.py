@@ -13,6 +13,7 @@ from pynamodb.expressions.condition import Condition
 
 from recordings.adapters.dynamodb.attributes import nested
 from recordings.adapters.dynamodb.keys import partition
+from recordings.adapters.dynamodb.listings import Listing, write_listed
 from recordings.adapters.dynamodb.pages import read_page
 from recordings.adapters.dynamodb.queries import BATCH_SIZE, query_items
 from recordings.adapters.dynamodb.recording_items import (
@@ -20,8 +21,8 @@ from recordings.adapters.dynamodb.recording_items import (
     CloudflareLinkItem,
     ProgressMap,
     RecordingItem,
-    RoomListItem,
     UnfinishedItem,
+    is_unchanged,
     optional,
 )
 from recordings.adapters.dynamodb.recording_reads import (
@@ -33,7 +34,6 @@ from recordings.adapters.dynamodb.recording_reads import (
     read_live,
 )
 from recordings.adapters.dynamodb.room_items import RoomItem
-from recordings.adapters.dynamodb.tallies import add_to_tallies
 from recordings.adapters.dynamodb.task_tokens import pop_task_token, store_task_token
 from recordings.adapters.dynamodb.transaction import Transaction
 from recordings.adapters.dynamodb.writes import delete_item, equals_or_null, put_item, set_or_null, update_item
@@ -59,19 +59,7 @@ class DynamoRecordings:
     """Implements ports.repositories.Recordings."""
 
     def add(self, recording: Recording, *, lease_nonce: str | None) -> None:
-        def known(_: object) -> Exception:
-            return ConcurrentUpdate("this Cloudflare recording is already imported")
-
-        with Transaction() as transaction:
-            transaction.save(RecordingItem.from_domain(recording), RecordingItem.pk.does_not_exist(), otherwise=known)
-            if recording.cloudflare_recording_id is not None:
-                link = CloudflareLinkItem.from_domain(recording)
-                transaction.save(link, CloudflareLinkItem.pk.does_not_exist(), otherwise=known)
-            if recording.status is Status.RECORDING:
-                _occupy_room(transaction, recording, lease_nonce)
-            transaction.save(RoomListItem.from_domain(recording))
-            add_to_tallies(transaction, recording, difference(None, recording))
-            _note_unfinished(transaction, None, recording)
+        write_listed(None, recording, lambda listing: _add(recording, listing, lease_nonce))
 
     def get(self, tenant_id: str, recording_id: str) -> Recording:
         recording = read_live(tenant_id, recording_id)
@@ -93,10 +81,10 @@ class DynamoRecordings:
             return
         frees_room = before.status is Status.RECORDING and after.status is not Status.RECORDING
         try:
-            _change(before, after, frees_room=frees_room)
+            write_listed(before, after, lambda listing: _change(before, after, listing, frees_room=frees_room))
         except _RoomMovedOn:
             # The end of the recording is stored all the same.
-            _change(before, after, frees_room=False)
+            write_listed(before, after, lambda listing: _change(before, after, listing, frees_room=False))
 
     def put_back(self, recording: Recording) -> None:
         item, absent = RecordingItem.from_domain(recording), RecordingItem.pk.does_not_exist()
@@ -138,7 +126,7 @@ class DynamoRecordings:
             update_item(
                 RecordingItem.at(recording),
                 [set_or_null(RecordingItem.missing_since, since)],
-                _is_unchanged(recording) & noted,
+                is_unchanged(recording) & noted,
             )
         except ConcurrentUpdate:
             # The recording changed since it was read, or this very write did it and its response was lost.
@@ -205,6 +193,21 @@ class DynamoRecordings:
         return pop_task_token(recording, only=only)
 
 
+def _add(recording: Recording, listing: Listing, lease_nonce: str | None) -> None:
+    def known(_: object) -> Exception:
+        return ConcurrentUpdate("this Cloudflare recording is already imported")
+
+    with Transaction() as transaction:
+        transaction.save(RecordingItem.from_domain(recording), RecordingItem.pk.does_not_exist(), otherwise=known)
+        if recording.cloudflare_recording_id is not None:
+            link = CloudflareLinkItem.from_domain(recording)
+            transaction.save(link, CloudflareLinkItem.pk.does_not_exist(), otherwise=known)
+        if recording.status is Status.RECORDING:
+            _occupy_room(transaction, recording, lease_nonce)
+        listing.change(transaction, None, recording)
+        _note_unfinished(transaction, None, recording)
+
+
 def _occupy_room(transaction: Transaction, recording: Recording, lease_nonce: str | None) -> None:
     def error(room: RoomItem | None) -> Exception:
         if room is None:
@@ -247,7 +250,10 @@ def _note_unfinished(transaction: Transaction, before: Recording | None, after: 
 
 
 def _changes_one_item(before: Recording, after: Recording) -> bool:
-    """Return whether a change leaves the tallies, the room and every list as they are."""
+    """Return whether a change leaves the tallies, the room and every list as they are.
+
+    A row has no more than what `difference` counts.
+    """
     return (
         (before.deleted_at is None) == (after.deleted_at is None)
         and before.status is after.status
@@ -262,32 +268,25 @@ def _replace(before: Recording, after: Recording) -> None:
     item.saved_by = secrets.token_hex(4)
     put_item(
         item,
-        _is_unchanged(before) | (RecordingItem.saved_by == item.saved_by),
+        is_unchanged(before) | (RecordingItem.saved_by == item.saved_by),
         otherwise=lambda _: _changed_first(before),
     )
 
 
-def _change(before: Recording, after: Recording, *, frees_room: bool) -> None:
+def _change(before: Recording, after: Recording, listing: Listing, *, frees_room: bool) -> None:
     def error(_: object) -> Exception:
         return _changed_first(before)
 
     with Transaction() as transaction:
         if (before.deleted_at is None) == (after.deleted_at is None):
-            transaction.save(RecordingItem.from_domain(after), _is_unchanged(before), otherwise=error)
+            transaction.save(RecordingItem.from_domain(after), is_unchanged(before), otherwise=error)
         else:
-            transaction.delete(RecordingItem.at(before), _is_unchanged(before), otherwise=error)
+            transaction.delete(RecordingItem.at(before), is_unchanged(before), otherwise=error)
             transaction.save(RecordingItem.from_domain(after), RecordingItem.pk.does_not_exist(), otherwise=error)
-            listed = RoomListItem.from_domain(after)
-            transaction.delete(listed) if after.deleted_at is not None else transaction.save(listed)
-        add_to_tallies(transaction, before, difference(before, after))
+        listing.change(transaction, before, after)
         _note_unfinished(transaction, before, after)
         if frees_room:
             _free_room(transaction, before)
-
-
-def _is_unchanged(recording: Recording) -> Condition:
-    unchanged: Condition = (RecordingItem.version == recording.version) & (RecordingItem.status == recording.status)
-    return unchanged
 
 
 def _changed_first(recording: Recording) -> ConcurrentUpdate:

@@ -12,6 +12,7 @@ from recordings.adapters.dynamodb.cursors import decode_cursor, encode_cursor
 from recordings.adapters.dynamodb.idempotency import released_if_unknown
 from recordings.adapters.dynamodb.items import TenantItem
 from recordings.adapters.dynamodb.keys import LINK, is_sort_key, partition
+from recordings.adapters.dynamodb.layout import establish_layout
 from recordings.adapters.dynamodb.meeting_items import MeetingLinkItem
 from recordings.adapters.dynamodb.queries import get_item, query_items
 from recordings.adapters.dynamodb.recording_reads import blocker_of
@@ -53,6 +54,8 @@ class DynamoRooms:
         taken = _begin_ownership(room, adopted=adopted) if known is None else known.taken_by(room)
         tenant = tenant_item(room.tenant_id)
         is_first = get_item(TenantItem, tenant.pk, tenant.sk) is None
+        if is_first:
+            establish_layout()
         with Transaction() as transaction:
             transaction.save(
                 RoomItem.from_domain(room),

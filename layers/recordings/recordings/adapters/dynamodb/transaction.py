@@ -1,7 +1,7 @@
 """Several items written together or not at all."""
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -11,6 +11,7 @@ from pynamodb.expressions.update import Action
 
 from recordings.adapters.aws.errors import CANCELED, Refused, is_answered
 from recordings.adapters.dynamodb.connection import Item, call
+from recordings.adapters.dynamodb.spread import SPREAD
 from recordings.adapters.dynamodb.writes import (
     MAX_ATTEMPTS,
     Otherwise,
@@ -21,8 +22,9 @@ from recordings.adapters.dynamodb.writes import (
 )
 from recordings.domain.errors import InfrastructureError, Throttled
 
+CONFLICT: Final = "TransactionConflict"
 # Reasons of a cancellation after which the same transaction can succeed (API Reference, TransactWriteItems).
-TRANSIENT_REASONS: Final = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
+TRANSIENT_REASONS: Final = frozenset({CONFLICT, "ThrottlingError", "ProvisionedThroughputExceeded"})
 
 
 class Transaction:
@@ -46,6 +48,9 @@ class Transaction:
     def __init__(self) -> None:
         self._actions: list[dict[str, Any]] = []
         self._refusals: list[tuple[type[Item], Otherwise[Any]]] = []
+        # The actions on counters that have parts, by their place, and the tenant whose they are.
+        self._spread: dict[int, Callable[[int], dict[str, Any]]] = {}
+        self._tenant_id = ""
 
     def require[I: Item](self, item: I, condition: Condition, *, otherwise: Otherwise[I]) -> None:
         """Check a condition on an item that the transaction does not write."""
@@ -86,6 +91,22 @@ class Transaction:
         )
         self._add("Delete", item, arguments, otherwise)
 
+    def update_part[I: Item](self, tenant_id: str, item_of: Callable[[int], I], actions: Sequence[Action]) -> None:
+        """Change one part of a tenant's counters: `item_of` returns the item of a part.
+
+        After a conflict the transaction is sent with another part, the same one for all its counters. All counters of a
+        transaction are of one tenant.
+        """
+
+        def action_on(part: int) -> dict[str, Any]:
+            item = item_of(part)
+            return {"Update": item.get_update_kwargs_from_instance(with_kind(item, actions))}
+
+        self._tenant_id = tenant_id
+        self._spread[len(self._actions)] = action_on
+        self._actions.append({})
+        self._refusals.append((Item, concurrent_update))
+
     def _add(self, name: str, item: Item, arguments: dict[str, Any], otherwise: Otherwise[Any]) -> None:
         self._actions.append({name: arguments})
         self._refusals.append((type(item), otherwise))
@@ -102,14 +123,17 @@ class Transaction:
         # One token for all repeats of one attempt, botocore's too: a lost response must not look like a refusal.
         token = secrets.token_hex(16)
         last: Throttled | None = None
+        self._pick_part()
         for attempt in range(MAX_ATTEMPTS):
             try:
                 call("TransactWriteItems", {"TransactItems": self._actions, "ClientRequestToken": token}, CANCELED)
                 return
             except Refused as refusal:
                 self._raise_unless_transient(refusal)
-                # Nothing was written, so the next attempt is a new request.
+                # Nothing was written, so the next attempt is a new request, which may add to another part.
                 token = secrets.token_hex(16)
+                self._spread_if_conflicting(refusal)
+                self._pick_part()
             except Throttled as error:
                 if not is_answered(error):
                     # botocore has sent it three times with this token, and waited for the response as often.
@@ -118,6 +142,17 @@ class Transaction:
                 last = error
             jittered_pause(attempt)
         raise busy() from last
+
+    def _pick_part(self) -> None:
+        if self._spread:
+            part = SPREAD.pick_part(self._tenant_id)
+            for at, action_on in self._spread.items():
+                self._actions[at] = action_on(part)
+
+    def _spread_if_conflicting(self, refusal: Refused) -> None:
+        reasons: Sequence[Mapping[str, Any]] = refusal.response.get("CancellationReasons", [])
+        if any(reason.get("Code") == CONFLICT and at in self._spread for at, reason in enumerate(reasons)):
+            SPREAD.widen(self._tenant_id)
 
     def _raise_unless_transient(self, refusal: Refused) -> None:
         reasons: Sequence[Mapping[str, Any]] = refusal.response.get("CancellationReasons", [])

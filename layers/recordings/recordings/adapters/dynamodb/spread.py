@@ -1,0 +1,41 @@
+"""Spreads the counters of a busy tenant over several items, its parts.
+
+DynamoDB rejects a transaction while another one writes one of its items. Counters add up, so any transaction may add to
+any part. A quiet tenant has one part only, so its readers read one item for each bucket.
+"""
+
+import random
+import time
+from typing import Final
+
+from recordings.adapters.dynamodb.listing_items import MAX_PARTS
+
+HALVED_AFTER_SECONDS: Final = 60
+
+
+class Spread:
+    """How many parts each tenant's counters have at the moment, as far as this process knows."""
+
+    def __init__(self) -> None:
+        # The number of parts, and when the last conflict was.
+        self._widths: dict[str, tuple[int, float]] = {}
+
+    def pick_part(self, tenant_id: str) -> int:
+        """Return the part that the next transaction adds to."""
+        return random.randrange(self.width(tenant_id))
+
+    def width(self, tenant_id: str) -> int:
+        """Return the number of parts. Every minute without a conflict halves it."""
+        width, since = self._widths.get(tenant_id, (1, 0.0))
+        width >>= int((time.monotonic() - since) // HALVED_AFTER_SECONDS)
+        if width <= 1:
+            self._widths.pop(tenant_id, None)
+        return max(1, width)
+
+    def widen(self, tenant_id: str) -> None:
+        """Note a conflict: double the number of parts."""
+        self._widths[tenant_id] = min(MAX_PARTS, 2 * self.width(tenant_id)), time.monotonic()
+
+
+# Of this process.
+SPREAD: Final = Spread()
