@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
+from boto3.dynamodb.types import TypeDeserializer
 from moto import mock_aws
 from moto.core.models import patch_client
 from moto.dynamodb import models
@@ -86,6 +87,13 @@ def items() -> Iterator[dict[str, Any]]:
         yield from page["Items"]
 
 
+def plain_items() -> Iterator[dict[str, Any]]:
+    """Iterate over the items of the table, in Python's types."""
+    plain = TypeDeserializer().deserialize
+    for item in items():
+        yield {name: plain(value) for name, value in item.items()}
+
+
 @contextmanager
 def atomic() -> Iterator[None]:
     """Make requests atomic within the block, as DynamoDB's are. moto reads and writes in two steps."""
@@ -114,13 +122,16 @@ def recorded() -> Iterator[list[str]]:
 
 
 @contextmanager
-def interrupted(operation: str, meanwhile: Callable[[], object]) -> Iterator[None]:
-    """Call `meanwhile` before the first request of an operation is sent."""
-    waiting, send = [meanwhile], connection._make_api_call
+def interrupted(operation: str, meanwhile: Callable[[], object], *, at: int | None = 1) -> Iterator[None]:
+    """Call `meanwhile` before a request of an operation is sent: the first, or number `at`; None: each."""
+    sent, send = 0, connection._make_api_call
 
     def interrupt(name: str, arguments: Any) -> Any:
-        if name == operation and waiting:
-            waiting.pop()()
+        nonlocal sent
+        if name == operation:
+            sent += 1
+            if at in (sent, None):
+                meanwhile()
         return send(name, arguments)
 
     with _sent_by(interrupt):
