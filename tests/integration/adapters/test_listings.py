@@ -71,7 +71,7 @@ def change(kind: str, n: int, size: int) -> None:
             "archive": lambda: before.archiving(at=NOON),
             "abandon": lambda: before.archive_abandoned(Failure("c", "m"), at=NOON),
             "delete": lambda: before.deleted(at=NOON),
-            "undelete": before.undeleted,
+            "undelete": lambda: before.undeleted(),
             "recover": lambda: before.recovered(at=NOON),
         }[kind]()
         recordings.save(before, after)
