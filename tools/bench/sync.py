@@ -38,6 +38,7 @@ from tools.local import template as sam
 
 if TYPE_CHECKING:
     from recordings.domain.recording import Recording
+    from recordings.domain.tally import Level
 
 NAME: Final = "bench-sync"
 SIZES: Final = (1000, 10_000, 100_000)
@@ -86,24 +87,40 @@ class NewItems:
     def __init__(self) -> None:
         self.items: list[Any] = []
         self.tallies: dict[tuple[str | None, str], Counter[str]] = {}
+        # By level, room (None: the tenant) and bucket.
+        self.counters: dict[tuple[Level, str | None, str], Counter[str]] = {}
 
     def add(self, recording: "Recording") -> None:
         """Collect the items of one recording. Raises BenchError for one that is not finished."""
+        from recordings.adapters.dynamodb.layout import NEW_TABLE
+        from recordings.adapters.dynamodb.listing_items import RoomRowItem, RowItem
         from recordings.adapters.dynamodb.recording_items import CloudflareLinkItem, RecordingItem, RoomListItem
-        from recordings.domain.tally import day_of, difference
+        from recordings.domain.tally import Level, changes, day_of, difference
 
         if recording.unfinished:
             raise BenchError(f"recording {recording.id} is not finished")
-        for item_class in (RecordingItem, CloudflareLinkItem, RoomListItem):
+        at = recording.created_at
+        for item_class in (RecordingItem, CloudflareLinkItem, RowItem, RoomRowItem):
             self.items.append(item_class.from_domain(recording).serialize())
-        for room_id in (None, recording.room_id):
-            counters = self.tallies.setdefault((room_id, day_of(recording.created_at)), Counter())
-            counters.update(difference(None, recording))
+        for level in Level:
+            for room_id in (None,) if level is Level.DAY else (None, recording.room_id):
+                counters = self.counters.setdefault((level, room_id, level.bucket_of(at)), Counter())
+                counters.update(changes(level, None, recording))
+        if NEW_TABLE.writes_days:
+            self.items.append(RoomListItem.from_domain(recording).serialize())
+            for room_id in (None, recording.room_id):
+                counters = self.tallies.setdefault((room_id, day_of(at)), Counter())
+                counters.update(difference(None, recording))
 
     def write(self, client: Any, table: str, tenant_id: str) -> None:
         """Write all items. Their recordings are this tenant's."""
+        from recordings.adapters.dynamodb.listing_items import TALLY_ITEMS
         from recordings.adapters.dynamodb.recording_items import DayTallyItem
 
+        for (level, room_id, bucket), counters in self.counters.items():
+            item = TALLY_ITEMS[level].at(tenant_id, room_id, bucket)
+            item.counters = counters
+            self.items.append(item.serialize())
         for (room_id, day), counters in self.tallies.items():
             tally = DayTallyItem.at(tenant_id, room_id, day)
             for name, amount in counters.items():

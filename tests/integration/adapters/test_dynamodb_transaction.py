@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,8 +12,10 @@ from botocore.stub import Stubber
 from recordings.adapters.dynamodb.capacity import measured_capacity
 from recordings.adapters.dynamodb.connection import Item, client, connection
 from recordings.adapters.dynamodb.items import FindingItem, PartChecksumItem, TenantItem
+from recordings.adapters.dynamodb.listing_items import MonthTallyItem, YearTallyItem, additions
 from recordings.adapters.dynamodb.queries import get_item, get_items, item_key, query_items
 from recordings.adapters.dynamodb.settings import TABLE
+from recordings.adapters.dynamodb.spread import Spread
 from recordings.adapters.dynamodb.transaction import Transaction
 from recordings.adapters.dynamodb.writes import MAX_ATTEMPTS, delete_item, put_item, update_item
 from recordings.domain.errors import ConcurrentUpdate, InfrastructureError, Throttled
@@ -120,6 +123,39 @@ def test_a_conflict_is_sent_again_as_a_new_request_and_an_unknown_outcome_as_the
     first, second, third = tokens
     assert first == second != third
     assert get_item(PartChecksumItem, "PARTS#u", "1") is not None
+
+
+def test_a_conflict_on_a_counter_is_avoided_by_another_part_of_all_counters() -> None:
+    written: list[tuple[str, ...]] = []
+    # The condition's item, the tenant's two counters, a room's counter.
+    faults = [
+        canceled("None", "TransactionConflict", "None", "None"),
+        canceled("TransactionConflict", "None", "None", "None"),
+        canceled("None", "None", "TransactionConflict", "None"),
+        None,
+    ]
+    spread = Spread()
+
+    def fail(request: Any, **_: Any) -> None:
+        actions = json.loads(request.body)["TransactItems"]
+        written.append(tuple(action["Update"]["Key"]["sk"]["S"] for action in actions[1:]))
+        fault = faults.pop(0)
+        if fault is not None:
+            raise fault
+
+    with failing(client, "TransactWriteItems", fail), Transaction(spread) as transaction:
+        transaction.save(a_part("1"))
+        transaction.update_part("a", partial(YearTallyItem.at, "a", None, "2026"), additions({"01d": 1}))
+        transaction.update_part("a", partial(MonthTallyItem.at, "a", None, "2026-01"), additions({"06d": 1}))
+        transaction.update(YearTallyItem.at("a", "r", "2026"), additions({"01d": 1}))
+    # Conflicts on counters alone double the parts.
+    assert spread.width("a") == 4
+    assert written[0] == ("2026#00", "2026-01#00", "2026#00")
+    for year, month, room in written:
+        assert year.removeprefix("2026#") == month.removeprefix("2026-01#") < "04"
+        assert room == "2026#00"
+    found = [*query_items(YearTallyItem, "T#a#YEARS")]
+    assert [(item.sk, item.counters) for item in found] == [(written[-1][0], {"01d": 1})]
 
 
 def test_a_lost_response_is_asked_for_under_the_same_token() -> None:

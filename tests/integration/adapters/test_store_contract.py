@@ -60,7 +60,8 @@ from tests.support.fakes import (
     MemoryRooms,
     MemoryTenants,
 )
-from tests.support.table import a_table, recorded
+from tests.support.table import a_table, plain_items, recorded
+from tools.listings import faults_of_lists
 
 # By tenant, room (None: all its rooms) and day.
 type Tallies = dict[tuple[str, str | None, str], dict[str, int]]
@@ -79,6 +80,7 @@ class Store:
     findings: OpenFindings
     kept: RetryQueue
     read_tallies: Callable[[], Tallies]
+    find_faults: Callable[[], Iterator[str]] = lambda: iter(())
 
     @property
     def tallies(self) -> Tallies:
@@ -128,6 +130,7 @@ def in_dynamo() -> Store:
         DynamoOpenFindings(),
         DynamoRetryQueue(),
         tallies,
+        lambda: faults_of_lists(plain_items()),
     )
 
 
@@ -1586,6 +1589,7 @@ def whole_state(store: Store) -> list[Any]:
 
 def assert_whole(store: Store) -> None:
     """What holds after every history."""
+    assert [*store.find_faults()] == []
     recordings = list(store.recordings.page("tenant_1", limit=100, offset=0).items)
     assert_counts(store, *recordings)
     running = {(one.room_id, one.id) for one in recordings if one.status is Status.RECORDING}

@@ -11,12 +11,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from boto3.dynamodb.types import TypeDeserializer
 from botocore.stub import Stubber
 
 from recordings.adapters.dynamodb.connection import client
 from recordings.adapters.dynamodb.download_links import DynamoDownloadLinks
+from recordings.adapters.dynamodb.layout import Layout, store_layout
+from recordings.adapters.dynamodb.listings import list_recording
 from recordings.adapters.dynamodb.purge_records import MAX_ATTEMPTS, DynamoPurgeRecords, removal_of
-from recordings.adapters.dynamodb.recording_items import UnfinishedItem, recording_of
+from recordings.adapters.dynamodb.recording_items import RecordingItem, UnfinishedItem, recording_of
 from recordings.adapters.dynamodb.recordings import DynamoRecordings
 from recordings.adapters.dynamodb.rooms import DynamoRooms
 from recordings.adapters.dynamodb.settings import TABLE
@@ -28,8 +31,11 @@ from recordings.domain.recording import Failure, Progress, Recording
 from recordings.domain.stored_file import HeldFile
 from recordings.ports.repositories import Filter
 from tests.support.builders import NOON, a_file, a_recording, a_room
-from tests.support.table import a_table, interrupted, items
+from tests.support.last_release import facts_read_by_the_last_release
+from tests.support.table import a_table, interrupted, items, plain_items
 from tests.support.template import ROOT
+from tools.bench.units import WRITE_UNIT_BYTES, item_size
+from tools.listings import faults_of_lists
 
 type Stored = list[dict[str, Any]]
 
@@ -142,7 +148,7 @@ def stored_by(release: str) -> Stored:
 @pytest.fixture(params=[FIRST, LAST])
 def release(request: pytest.FixtureRequest) -> Iterator[str]:
     """The table with what a release stored."""
-    with a_table():
+    with a_table(Layout.DAYS):
         for item in stored_by(request.param):
             client.put_item(TableName=TABLE, Item=item)
         yield request.param
@@ -240,9 +246,9 @@ def test_removed_items_are_read_from_the_stream() -> None:
 
 
 def test_the_present_code_writes_what_the_last_release_wrote_and_a_kind(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So the last release can be put back."""
+    """So the last release can be put back: see the next test for NULLs."""
     monkeypatch.setenv("RETENTION_DAYS", "30")
-    with a_table():
+    with a_table(Layout.DAYS):
         DynamoRooms().add(a_room())
         recordings = DynamoRecordings()
         for one in RECORDINGS:
@@ -255,7 +261,58 @@ def test_the_present_code_writes_what_the_last_release_wrote_and_a_kind(monkeypa
     for then in stored_by(LAST):
         item = now[then["pk"]["S"], then["sk"]["S"]]
         assert item.pop("kind") == {"S": kind_of(then)}
-        assert item == then
+        assert item == without_nulls(then)
+
+
+@pytest.mark.parametrize("release", [FIRST, LAST])
+def test_the_last_release_reads_an_attribute_that_is_absent_as_null(release: str) -> None:
+    plain = TypeDeserializer().deserialize
+    stored = [item for item in stored_by(release) if "history" in item]
+    assert len(stored) == len(RECORDINGS)
+    for item in stored:
+        present = without_nulls(item)
+        assert release != LAST or present != item
+        with_nulls, without = ({name: plain(value) for name, value in found.items()} for found in (item, present))
+        assert facts_read_by_the_last_release(without) == facts_read_by_the_last_release(with_nulls)
+
+
+def without_nulls(item: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in item.items() if "NULL" not in value}
+
+
+def test_a_usual_recording_is_smaller_than_the_unit_that_a_write_is_billed_in() -> None:
+    usual = replace(
+        READY,
+        id="rec_01KE9JV8G0W6S3QH8M5T7XZB2C",
+        tenant_id="a5f0c1d2-7b3e-4f86-9c1a-2d8e5b7f3a60",
+        room_id="lecture-hall-b-room-204",
+        room_name="Introduction to Computer Science",
+        meeting_id="bbb3c7f9-51f8-4c5e-9f0b-6a2d7e1c8d34",
+        cloudflare_recording_id="0c9e7d15-2f64-4d38-8b7a-5e1f3c6a9b02",
+        file=a_file(
+            key="a5f0c1d2-7b3e-4f86-9c1a-2d8e5b7f3a60/lecture-hall-b-room-204/rec_01KE9JV8G0W6S3QH8M5T7XZB2C/1/recording.mp4",
+            size_bytes=734003200,
+            crc32="0badcafe",
+            etag='"5d41402abc4b2a76b9719d911017c592-88"',
+        ),
+        partial=False,
+        archive_error=None,
+        archive_attempt=0,
+    )
+    with a_table():
+        DynamoRecordings().add(usual, lease_nonce=None)
+        (item,) = [item for item in items() if "history" in item]
+    assert item_size(item) < WRITE_UNIT_BYTES < item_size({name: {"NULL": True} for name in NULLABLE} | item)
+
+
+NULLABLE = [attribute.attr_name for attribute in RecordingItem.get_attributes().values() if attribute.null]
+
+
+def test_what_a_release_stored_is_listed_by_a_migration(release: str) -> None:
+    store_layout(Layout.BOTH, expected=Layout.DAYS)
+    listed = [list_recording(one) for one in DynamoRecordings().list_all("tenant_1")]
+    assert sum(listed) == len(RECORDINGS) - len(DELETED)
+    assert [*faults_of_lists(plain_items())] == []
 
 
 def test_a_plain_write_adds_only_its_nonce_until_the_next_transaction() -> None:
@@ -266,7 +323,7 @@ def test_a_plain_write_adds_only_its_nonce_until_the_next_transaction() -> None:
         again = one.recovered(at=LATER)
         recordings.save(one, again)
         (after,) = [item for item in items() if "history" in item]
-        assert after.keys() - before.keys() == {"saved_by"}
+        assert after.keys() - before.keys() == {"saved_by", "recovered_at"}
         recordings.save(again, again.deleted(at=LATER))
         (last,) = [item for item in items() if "history" in item]
     assert "saved_by" not in last

@@ -9,12 +9,11 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
-from urllib.parse import unquote
 
 import httpx
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
@@ -25,6 +24,7 @@ from admin.stack import client_factory
 from tools.bench.soak.load import Tenant, Told
 from tools.bench.soak.relay import FaultyRelay
 from tools.bench.soak.verdict import Found, Held, ProviderRecording
+from tools.listings import faults_of_lists
 from tools.local import functions, stack
 
 type Json = dict[str, Any]
@@ -286,12 +286,14 @@ def found(running: Json, tenants: Sequence[Tenant], told: Told, control: httpx.C
     stored = [row for row in table if row["pk"].startswith("T#") and row["pk"].endswith(("#REC", "#TRASH"))]
     rooms = [row for row in table if row["pk"].startswith("T#") and row["pk"].endswith("#ROOM")]
     orphans, phantoms = audited(running)
-    ask_for_copies(running, [row["file"]["key"] for row in stored if row["file"] and row["file"]["provider"] == "s3"])
+    ask_for_copies(
+        running, [row["file"]["key"] for row in stored if row.get("file") and row["file"]["provider"] == "s3"]
+    )
     return Found(
         provider_recordings=provider_recordings,
         recordings=[_held(row, _bytes_of(running, row)) for row in stored],
         owners={row["meeting_id"]: (row["tenant_id"], row["sk"]) for row in rooms},
-        tallies=_tallies(table),
+        list_faults=[*faults_of_lists(table)],
         answers=dict(told.answers),
         seen={one.name: frozenset(one.seen) for one in tenants},
         orphans=orphans,
@@ -310,24 +312,14 @@ def _held(row: Json, sha256: str | None) -> Held:
         tenant_id=row["tenant_id"],
         room_id=row["room_id"],
         meeting_id=row["meeting_id"],
-        cloudflare_recording_id=row["cloudflare_id"],
+        cloudflare_recording_id=row.get("cloudflare_id"),
         status=row["status"],
         created_at=row["created_at"],
         deleted=row.get("deleted_at") is not None,
         moving=archive is not None and archive["state"] == "moving",
-        duration_seconds=None if row["duration_seconds"] is None else int(row["duration_seconds"]),
         size_bytes=int(file["size_bytes"]) if file else None,
         sha256=sha256,
     )
-
-
-def _tallies(table: Sequence[Json]) -> Mapping[tuple[str, str | None, str], Mapping[str, int]]:
-    kept = {}
-    for row in table:
-        if named := re.fullmatch(r"T#([^#]*)#DAY(?:#(.*))?", row["pk"]):
-            counts = {name: int(count) for name, count in row.items() if name not in {"pk", "sk", "kind"}}
-            kept[unquote(named[1]), named[2], row["sk"]] = counts
-    return kept
 
 
 def _bytes_of(running: Json, row: Json) -> str | None:

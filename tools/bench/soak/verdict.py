@@ -8,10 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-type Counts = Mapping[str, int]
-# By tenant, room (None: all its rooms) and day.
-type Tallies = Mapping[tuple[str, str | None, str], Counts]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderRecording:
@@ -36,7 +32,6 @@ class Held:
     created_at: str
     deleted: bool = False
     moving: bool = False
-    duration_seconds: int | None = None
     size_bytes: int | None = None
     sha256: str | None = None
 
@@ -59,7 +54,8 @@ class Found:
     recordings: Sequence[Held]
     # The tenant and the room that own each meeting.
     owners: Mapping[str, tuple[str, str]]
-    tallies: Tallies
+    # What rows, tallies and lists of the table are not, though its recordings require it.
+    list_faults: Sequence[str] = ()
     answers: Mapping[Answer, int] = field(default_factory=dict)
     # The ids that each tenant was ever shown.
     seen: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -124,31 +120,8 @@ def nothing_is_left_over(found: Found) -> Iterator[str]:
         yield f"the file is missing of {name}"
 
 
-def tallies_of(recordings: Sequence[Held]) -> Tallies:
-    """What the tallies must be, counted again from the recordings themselves."""
-    counted: dict[tuple[str, str | None, str], Counter[str]] = {}
-    for one in recordings:
-        if one.deleted:
-            continue
-        for room in (None, one.room_id):
-            day = counted.setdefault((one.tenant_id, room, one.created_at[:10]), Counter())
-            day["total"] += 1
-            day[f"status_{one.status}"] += 1
-            day["seconds"] += one.duration_seconds or 0
-            day["bytes"] += one.size_bytes or 0
-    return counted
-
-
-def tallies_equal_records(found: Found) -> Iterator[str]:
-    expected = tallies_of(found.recordings)
-    for key in sorted({*expected, *found.tallies}, key=str):
-        kept, counted = _without_zeros(found.tallies.get(key, {})), _without_zeros(expected.get(key, {}))
-        if kept != counted:
-            yield f"the tally of {key} says {kept}, and its recordings {counted}"
-
-
-def _without_zeros(counts: Counts) -> dict[str, int]:
-    return {name: int(count) for name, count in sorted(counts.items()) if count}
+def lists_equal_records(found: Found) -> Iterator[str]:
+    yield from found.list_faults
 
 
 def no_answer_is_a_bug(found: Found) -> Iterator[str]:
@@ -180,7 +153,7 @@ RULES: Final[Sequence[Callable[[Found], Iterator[str]]]] = (
     each_capture_is_one_recording,
     each_recording_is_the_truth,
     nothing_is_left_over,
-    tallies_equal_records,
+    lists_equal_records,
     no_answer_is_a_bug,
     no_tenant_saw_another,
     clients_are_content,

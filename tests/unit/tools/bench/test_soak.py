@@ -16,7 +16,7 @@ from tools.bench.soak.load import answer_of
 from tools.bench.soak.relay import flipped
 from tools.bench.soak.rig import AGE, earlier, times_of
 from tools.bench.soak.settings import HABITS, KEY, MEDIA
-from tools.bench.soak.verdict import Answer, Found, Held, ProviderRecording, tallies_of, verdict
+from tools.bench.soak.verdict import Answer, Found, Held, ProviderRecording, verdict
 from tools.local.standin.state import Fault, Settings
 
 FILE = "f" * 64
@@ -32,7 +32,6 @@ def held(**facts: Any) -> Held:
         "cloudflare_recording_id": "capture_1",
         "status": "ready",
         "created_at": "2026-01-06T12:00:00Z",
-        "duration_seconds": 2,
         "size_bytes": 1000,
         "sha256": FILE,
     }
@@ -53,7 +52,6 @@ def good(**facts: Any) -> Found:
             cloudflare_recording_id="capture_2",
             status="failed",
             size_bytes=None,
-            duration_seconds=None,
             sha256=None,
         ),
         held(id="rec_3", cloudflare_recording_id="capture_3", status="archived", deleted=True),
@@ -67,7 +65,6 @@ def good(**facts: Any) -> Found:
         provider_recordings=provider_recordings,
         recordings=recordings,
         owners={"meeting_1": ("a", "room_1")},
-        tallies=tallies_of(recordings),
         answers={
             Answer("start", 201, ""): 3,
             Answer("start", 409, "room_already_recording"): 1,
@@ -88,20 +85,15 @@ def test_a_good_run_is_a_good_run() -> None:
     assert wrong(good()) == []
 
 
-def recordings(*changed: Held, **facts: Any) -> Callable[[], Found]:
-    """Other recordings, counted as they are."""
-    return lambda: good(recordings=[*changed, *good().recordings[1:]], **facts)
-
-
-def counted(*changed: Held) -> Callable[[], Found]:
-    every = [*changed, *good().recordings[1:]]
-    return lambda: good(recordings=every, tallies=tallies_of(every))
+def recordings(*changed: Held) -> Callable[[], Found]:
+    """Other recordings in place of the first one."""
+    return lambda: good(recordings=[*changed, *good().recordings[1:]])
 
 
 PLANTED: dict[str, tuple[Callable[[], Found], set[str]]] = {
-    "a recording that is still processing": (counted(held(status="processing")), {"everything is final"}),
-    "a recording that still records": (counted(held(status="recording")), {"everything is final"}),
-    "a move that never ended": (counted(held(status="archived", moving=True)), {"everything is final"}),
+    "a recording that is still processing": (recordings(held(status="processing")), {"everything is final"}),
+    "a recording that still records": (recordings(held(status="recording")), {"everything is final"}),
+    "a move that never ended": (recordings(held(status="archived", moving=True)), {"everything is final"}),
     "an entry of the open list": (lambda: good(open=["rec_1"]), {"everything is final"}),
     "a room that is still held": (lambda: good(held_rooms=["room_1"]), {"everything is final"}),
     "a capture without a recording": (
@@ -109,19 +101,19 @@ PLANTED: dict[str, tuple[Callable[[], Found], set[str]]] = {
         {"each capture is one recording"},
     ),
     "a capture that is two recordings": (
-        counted(held(), held(id="rec_4")),
+        recordings(held(), held(id="rec_4")),
         {"each capture is one recording"},
     ),
     "a recording of nothing": (
-        counted(held(), held(id="rec_4", cloudflare_recording_id="capture_4")),
+        recordings(held(), held(id="rec_4", cloudflare_recording_id="capture_4")),
         {"each capture is one recording"},
     ),
     "a recording in another's room": (
-        counted(held(tenant_id="b")),
+        recordings(held(tenant_id="b")),
         {"each recording is the truth", "no tenant saw another"},
     ),
     "a failed one that has a file": (
-        counted(held(status="failed", size_bytes=None, duration_seconds=None, sha256=None)),
+        recordings(held(status="failed", size_bytes=None, sha256=None)),
         {"each recording is the truth"},
     ),
     "a ready one without a file at Cloudflare": (
@@ -130,26 +122,14 @@ PLANTED: dict[str, tuple[Callable[[], Found], set[str]]] = {
         ),
         {"each recording is the truth"},
     ),
-    "a file of another size": (counted(held(size_bytes=999)), {"each recording is the truth"}),
-    "a file with a wrong bit": (counted(held(sha256="e" * 64)), {"each recording is the truth"}),
-    "a file that cannot be read": (counted(held(sha256=None)), {"each recording is the truth"}),
+    "a file of another size": (recordings(held(size_bytes=999)), {"each recording is the truth"}),
+    "a file with a wrong bit": (recordings(held(sha256="e" * 64)), {"each recording is the truth"}),
+    "a file that cannot be read": (recordings(held(sha256=None)), {"each recording is the truth"}),
     "an orphan": (lambda: good(orphans=["r2 recordings/a/room_1/rec_9/1/recording.mp4"]), {"nothing is left over"}),
     "a phantom": (lambda: good(phantoms=["rec_1 key"]), {"nothing is left over"}),
-    "a tally that counts too much": (
-        lambda: good(tallies={**good().tallies, ("a", None, "2026-01-06"): {"total": 3}}),
-        {"tallies equal records"},
-    ),
-    "a tally of a room that is missing": (
-        lambda: good(tallies={key: counts for key, counts in good().tallies.items() if key[1] is None}),
-        {"tallies equal records"},
-    ),
-    "a tally of nothing": (
-        lambda: good(tallies={**good().tallies, ("b", None, "2026-01-06"): {"total": 1}}),
-        {"tallies equal records"},
-    ),
-    "a tally that counts what is deleted": (
-        lambda: good(tallies=tallies_of([replace(one, deleted=False) for one in good().recordings])),
-        {"tallies equal records"},
+    "a list that is not what its recordings require": (
+        lambda: good(list_faults=["a row is missing"]),
+        {"lists equal records"},
     ),
     "a 500": (
         lambda: good(answers={Answer("get", 500, "internal_error"): 1}),
@@ -173,11 +153,6 @@ PLANTED: dict[str, tuple[Callable[[], Found], set[str]]] = {
 def test_what_is_planted_is_found(name: str) -> None:
     plant, rules = PLANTED[name]
     assert set(wrong(plant())) == rules
-
-
-def test_a_counter_that_stands_at_zero_is_none() -> None:
-    tallies = {key: {**counts, "status_processing": 0} for key, counts in good().tallies.items()}
-    assert wrong(good(tallies=tallies)) == []
 
 
 # ---------------------------------------------------------------- answers

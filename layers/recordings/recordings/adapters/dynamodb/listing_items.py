@@ -14,9 +14,11 @@ The number after `#` of a tally is its part: the counters of all parts of a buck
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, Final, Self
 
 from pynamodb.attributes import UnicodeAttribute
+from pynamodb.constants import NUMBER
 from pynamodb.expressions.operand import Path
 from pynamodb.expressions.update import Action
 
@@ -65,7 +67,7 @@ class TallyItem(Item):
 
     level: ClassVar[Level]
 
-    counters: Mapping[str, int]
+    counters: Mapping[str, int] = MappingProxyType({})
 
     @classmethod
     def at(cls, tenant_id: str, room_id: str | None, bucket: str, part: int = 0) -> Self:
@@ -77,9 +79,14 @@ class TallyItem(Item):
         item = super()._instantiate(attribute_values)
         declared = cls.get_attributes()
         item.counters = {
-            name: int(value["N"]) for name, value in attribute_values.items() if name not in declared and "N" in value
+            name: int(value[NUMBER])
+            for name, value in attribute_values.items()
+            if name not in declared and NUMBER in value
         }
         return item
+
+    def _container_serialize(self, null_check: bool = True) -> dict[str, dict[str, Any]]:
+        return {name: {NUMBER: str(n)} for name, n in self.counters.items()} | super()._container_serialize(null_check)
 
     @property
     def bucket(self) -> str:

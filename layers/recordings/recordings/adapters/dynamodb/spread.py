@@ -16,7 +16,8 @@ HALVED_AFTER_SECONDS: Final = 60
 class Spread:
     """How many parts each tenant's counters have at the moment, as far as this process knows."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_parts: int = MAX_PARTS) -> None:
+        self._max_parts = max_parts
         # The number of parts, and when the last conflict was.
         self._widths: dict[str, tuple[int, float]] = {}
 
@@ -34,7 +35,7 @@ class Spread:
 
     def widen(self, tenant_id: str) -> None:
         """Note a conflict: double the number of parts."""
-        self._widths[tenant_id] = min(MAX_PARTS, 2 * self.width(tenant_id)), time.monotonic()
+        self._widths[tenant_id] = min(self._max_parts, 2 * self.width(tenant_id)), time.monotonic()
 
 
 # Of this process.

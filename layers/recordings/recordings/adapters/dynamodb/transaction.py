@@ -11,7 +11,7 @@ from pynamodb.expressions.update import Action
 
 from recordings.adapters.aws.errors import CANCELED, Refused, is_answered
 from recordings.adapters.dynamodb.connection import Item, call
-from recordings.adapters.dynamodb.spread import SPREAD
+from recordings.adapters.dynamodb.spread import SPREAD, Spread
 from recordings.adapters.dynamodb.writes import (
     MAX_ATTEMPTS,
     Otherwise,
@@ -45,11 +45,12 @@ class Transaction:
         InfrastructureError: it can never be written
     """
 
-    def __init__(self) -> None:
+    def __init__(self, spread: Spread = SPREAD) -> None:
+        self._spread = spread
         self._actions: list[dict[str, Any]] = []
         self._refusals: list[tuple[type[Item], Otherwise[Any]]] = []
         # The actions on counters that have parts, by their place, and the tenant whose they are.
-        self._spread: dict[int, Callable[[int], dict[str, Any]]] = {}
+        self._spread_actions: dict[int, Callable[[int], dict[str, Any]]] = {}
         self._tenant_id = ""
 
     def require[I: Item](self, item: I, condition: Condition, *, otherwise: Otherwise[I]) -> None:
@@ -103,7 +104,7 @@ class Transaction:
             return {"Update": item.get_update_kwargs_from_instance(with_kind(item, actions))}
 
         self._tenant_id = tenant_id
-        self._spread[len(self._actions)] = action_on
+        self._spread_actions[len(self._actions)] = action_on
         self._actions.append({})
         self._refusals.append((Item, concurrent_update))
 
@@ -144,15 +145,15 @@ class Transaction:
         raise busy() from last
 
     def _pick_part(self) -> None:
-        if self._spread:
-            part = SPREAD.pick_part(self._tenant_id)
-            for at, action_on in self._spread.items():
+        if self._spread_actions:
+            part = self._spread.pick_part(self._tenant_id)
+            for at, action_on in self._spread_actions.items():
                 self._actions[at] = action_on(part)
 
     def _spread_if_conflicting(self, refusal: Refused) -> None:
         reasons: Sequence[Mapping[str, Any]] = refusal.response.get("CancellationReasons", [])
-        if any(reason.get("Code") == CONFLICT and at in self._spread for at, reason in enumerate(reasons)):
-            SPREAD.widen(self._tenant_id)
+        if any(reason.get("Code") == CONFLICT and at in self._spread_actions for at, reason in enumerate(reasons)):
+            self._spread.widen(self._tenant_id)
 
     def _raise_unless_transient(self, refusal: Refused) -> None:
         reasons: Sequence[Mapping[str, Any]] = refusal.response.get("CancellationReasons", [])
