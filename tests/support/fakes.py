@@ -3,12 +3,14 @@
 import hashlib
 import json
 import threading
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, Self
 
 from ulid import ULID
 
@@ -52,7 +54,7 @@ from recordings.domain.sync import FULL_SYNC_INTERVAL, SyncItem, SyncWindow
 from recordings.domain.tally import day_of, difference
 from recordings.domain.transfer import SourceFile, stream_offsets
 from recordings.ports.repositories import CountedPage, Filter, Page
-from recordings.ports.storage import ObjectStore
+from recordings.ports.storage import Content, ObjectStore
 from recordings.ports.system import Clock
 from tests.support.builders import NOON
 
@@ -862,6 +864,8 @@ class MemoryObjectStore:
         self.part_writes: Counter[int] = Counter()
         # The CRC-32 that completing an upload returns. R2 returns none.
         self.whole_crc32: str | None = None
+        # Whether the CRC-32s of parts are kept, as S3 does, and R2 does not.
+        self.keeps_crc32 = False
         self._uploads_created = 0
 
     def head(self, key: str) -> ObjectHead | None:
@@ -881,11 +885,11 @@ class MemoryObjectStore:
         assert first < len(content)
         return content[first : last + 1]
 
-    def put(self, key: str, content: bytes, *, content_type: str) -> str:
+    def put(self, key: str, content: Content, *, content_type: str) -> str:
         with self.lock:
             self.content_types[key] = content_type
-            self._store(key, content, md5(content))
-            return md5(content)
+            self._store(key, bytes(content), md5(bytes(content)))
+            return md5(bytes(content))
 
     def _store(self, key: str, content: bytes, etag: str) -> None:
         self.objects[key], self.modified_at[key] = (content, etag), NOON
@@ -897,18 +901,25 @@ class MemoryObjectStore:
             self.unfinished[upload_id], self.content_types[key] = (key, {}), content_type
             return upload_id
 
-    def upload_part(self, key: str, upload_id: str, number: int, content: bytes) -> str:
+    def read_into(self, key: str, first: int, buffer: bytearray, *, etag: str | None = None) -> None:
+        buffer[:] = self.read(key, first, first + len(buffer) - 1, etag=etag)
+
+    def upload_part(self, key: str, upload_id: str, number: int, content: Content, *, crc32: int | None = None) -> str:
+        assert crc32 in (None, zlib.crc32(content))
         with self.lock:
-            self._parts(key, upload_id)[number] = content
+            self._parts(key, upload_id)[number] = bytes(content)
             self.part_writes[number] += 1
-            return md5(content)
+            return md5(bytes(content))
 
     def list_parts(self, key: str, upload_id: str) -> Mapping[int, UploadedPart] | None:
         with self.lock:
             if upload_id not in self.unfinished:
                 return None
             parts = self._parts(key, upload_id)
-            return {number: UploadedPart(len(parts[number]), md5(parts[number])) for number in sorted(parts)}
+            return {
+                number: UploadedPart(len(part), md5(part), zlib.crc32(part) if self.keeps_crc32 else None)
+                for number, part in sorted(parts.items())
+            }
 
     def complete_upload(
         self, key: str, upload_id: str, etags: Mapping[int, str], part_checksums: Mapping[int, int]
@@ -1070,9 +1081,9 @@ class MemoryPartChecksums:
         self.lock = threading.Lock()
         self.stored: dict[str, dict[int, int]] = {}
 
-    def store(self, upload: str, number: int, crc32: int) -> None:
+    def store(self, upload: str, checksums: Mapping[int, int]) -> None:
         with self.lock:
-            self.stored.setdefault(upload, {})[number] = crc32
+            self.stored.setdefault(upload, {}).update(checksums)
 
     def get_all(self, upload: str) -> Mapping[int, int]:
         with self.lock:
@@ -1101,7 +1112,11 @@ class MemoryReader:
     def measure(self, location: str) -> SourceFile:
         return SourceFile(size=len(self.content), etag=self.etag, ranges=self.ranges)
 
-    def read(self, location: str, file: SourceFile, first: int, last: int) -> bytes:
+    def session(self) -> AbstractContextManager[Self]:
+        return nullcontext(self)
+
+    def read(self, location: str, file: SourceFile, first: int, buffer: bytearray) -> None:
+        last = first + len(buffer) - 1
         if file.etag != self.etag or file.size != len(self.content):
             raise SourceChanged
         if not self.ranges:
@@ -1109,7 +1124,7 @@ class MemoryReader:
         assert 0 <= first <= last < file.size
         with self.lock:
             self.reads[first] += 1
-        return self._bytes_of(first, last)
+        buffer[:] = self._bytes_of(first, last)
 
     def stream(self, location: str, file: SourceFile, part_size: int) -> Iterator[bytes]:
         if file.etag != self.etag:
@@ -1132,8 +1147,11 @@ class StoredReader:
             raise SourceUnavailable("no such file")
         return SourceFile(size=found.size, etag=found.etag, ranges=True)
 
-    def read(self, location: str, file: SourceFile, first: int, last: int) -> bytes:
-        return self._store.read(location, first, last, etag=file.etag)
+    def session(self) -> AbstractContextManager[Self]:
+        return nullcontext(self)
+
+    def read(self, location: str, file: SourceFile, first: int, buffer: bytearray) -> None:
+        self._store.read_into(location, first, buffer, etag=file.etag)
 
     def stream(self, location: str, file: SourceFile, part_size: int) -> Iterator[bytes]:
         raise AssertionError("our own stores can be read in ranges")

@@ -73,6 +73,13 @@ def test_all_pages_of_parts_are_read(files: R2Bucket, stub: Stubber) -> None:
     assert parts[1500] == UploadedPart(1500, f"{1500:032x}")
 
 
+def test_the_checksums_that_a_bucket_keeps_of_parts_are_returned(files: R2Bucket, stub: Stubber) -> None:
+    crc = base64.b64encode((1234).to_bytes(4)).decode()
+    part = {"PartNumber": 1, "Size": 9, "ETag": '"e"', "ChecksumCRC32": crc}
+    stub.add_response("list_parts", {"Parts": [part], "IsTruncated": False})
+    assert files.list_parts(KEY, "u") == {1: UploadedPart(9, "e", 1234)}
+
+
 @pytest.mark.parametrize("etag", ['""', '"00000000000000000000000000000000"', f'"{md5(b"other")}"'])
 def test_another_etag_than_the_md5_raises_a_checksum_mismatch(files: R2Bucket, stub: Stubber, etag: str) -> None:
     stub.add_response("put_object", {"ETag": etag})

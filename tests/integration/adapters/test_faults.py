@@ -91,7 +91,7 @@ TABLE_CALLS: dict[str, Callable[[], object]] = {
     "keys.reserve": lambda: keys.reserve("tenant_1", "k", fingerprint="f", now=NOON),
     "keys.store_response": lambda: keys.store_response("tenant_1", "k", response={}, now=NOON),
     "keys.release": lambda: keys.release("tenant_1", "k"),
-    "sums.store": lambda: sums.store("u", 1, 0),
+    "sums.store": lambda: sums.store("u", {1: 0}),
     "sums.get_all": lambda: sums.get_all("u"),
     "retry_queue.list_all": kept.list_all,
     "retry_queue.add": lambda: kept.add(SyncItem.of_meeting("m")),

@@ -145,7 +145,7 @@ def test_the_present_code_writes_what_the_first_release_wrote_and_a_kind() -> No
         keys.reserve("tenant_1", "k2", fingerprint="f", now=NOON)
         keys.store_response("tenant_1", "k2", response={"statusCode": 201}, now=NOON)
         store_task_token(WAITING, "token")
-        DynamoPartChecksums().store("upload", 7, 123456789)
+        DynamoPartChecksums().store("upload", {7: 123456789})
         DynamoRetryQueue().add(SyncItem.of_meeting("meeting_7"))
         DynamoTenants().note_audit("tenant_1", at=NOON)
         DynamoOpenFindings().add("tenant_1", ["k"], at=NOON)

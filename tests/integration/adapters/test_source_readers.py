@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from recordings.adapters.storage.resume import MAX_REQUESTS
-from recordings.adapters.storage.source import CHUNK_BYTES, UrlReader
+from recordings.adapters.storage.resume import CHUNK_BYTES, MAX_REQUESTS
+from recordings.adapters.storage.source import UrlReader
 from recordings.domain.errors import RangesRefused, SourceChanged, SourceUnavailable, TransferError
 from recordings.domain.transfer import SourceFile
 
@@ -105,7 +105,9 @@ def a_source_file(**changes: Any) -> SourceFile:
 
 
 def read(server: Server, first: int = 0, last: int = len(CONTENT) - 1, **changes: Any) -> bytes:
-    return UrlReader().read(url(server), a_source_file(**changes), first, last)
+    buffer = bytearray(last - first + 1)
+    UrlReader().read(url(server), a_source_file(**changes), first, buffer)
+    return bytes(buffer)
 
 
 def stream(server: Server, *, part_size: int = 1000, **changes: Any) -> list[bytes]:

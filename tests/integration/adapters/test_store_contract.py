@@ -1493,10 +1493,14 @@ def test_a_response_is_stored_for_a_day(store: Store) -> None:
 
 def test_checksums_of_parts_are_stored_by_upload_and_the_last_one_counts(store: Store) -> None:
     assert store.sums.get_all("a") == {}
-    for number, crc in [(1, 0), (10_000, 2**32 - 1), (2, 5), (2, 6)]:
-        store.sums.store("a", number, crc)
-    store.sums.store("a#1/ü", 1, 9)
+    store.sums.store("a", {1: 0, 10_000: 2**32 - 1, 2: 5})
+    store.sums.store("a", {2: 6})
+    store.sums.store("a", {})
+    store.sums.store("a#1/ü", {1: 9})
     assert store.sums.get_all("a") == {1: 0, 2: 6, 10_000: 2**32 - 1}
+    # More than one request takes.
+    store.sums.store("b", {number: number * 3 for number in range(1, 61)})
+    assert store.sums.get_all("b") == {number: number * 3 for number in range(1, 61)}
     assert store.sums.get_all("a#1/ü") == {1: 9}
     assert_counts(store)
 

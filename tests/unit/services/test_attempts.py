@@ -25,9 +25,9 @@ FEW = AttemptLimits(max_attempts=4)
 class NeverSame(MemoryReader):
     """A source that gives other bytes at every read."""
 
-    def read(self, location: str, file: SourceFile, first: int, last: int) -> bytes:
-        content = super().read(location, file, first, last)
-        return sum(self.reads.values()).to_bytes(8) + content[8:]
+    def read(self, location: str, file: SourceFile, first: int, buffer: bytearray) -> None:
+        super().read(location, file, first, buffer)
+        buffer[:8] = sum(self.reads.values()).to_bytes(8)
 
 
 class Damaging(MemoryObjectStore):

@@ -305,10 +305,10 @@ def test_a_small_file_whose_attempt_is_replaced_while_it_is_read_is_not_stored()
     fenced = Fenced(large=False)
     read = fenced.reader.read
 
-    def and_overtake(*given: Any) -> bytes:
+    def and_overtake(*given: Any) -> None:
         if not fenced.reader.reads:
             fenced.overtake()
-        return read(*given)
+        read(*given)
 
     fenced.reader.read = and_overtake  # type: ignore[method-assign, assignment]
     with pytest.raises(AttemptReplaced):
@@ -329,11 +329,11 @@ def test_a_copy_that_goes_on_for_long_asks_now_and_then_whether_it_is_still_want
     fenced = Fenced(large=True, progress_interval_bytes=1)
     upload = fenced.world.r2.upload_part
 
-    def and_overtake(*given: Any) -> str:
+    def and_overtake(*given: Any, **named: Any) -> str:
         fenced.overtake()
-        return upload(*given)
+        return upload(*given, **named)
 
-    fenced.world.r2.upload_part = and_overtake  # type: ignore[method-assign, assignment]
+    fenced.world.r2.upload_part = and_overtake  # type: ignore[method-assign]
     with pytest.raises(AttemptReplaced):
         fenced.copy(fenced.attempt, fenced.plan, Segment(1, 1))
 

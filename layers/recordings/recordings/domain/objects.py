@@ -33,10 +33,14 @@ class UnfinishedUpload:
 
 @dataclass(frozen=True, slots=True)
 class UploadedPart:
-    """One part of an unfinished upload. The ETag of a part is the MD5 of its bytes."""
+    """One part of an unfinished upload. The ETag of a part is the MD5 of its bytes.
+
+    `crc32` is the CRC-32 that the service has compared and stored, None if it stores none.
+    """
 
     size: int
     etag: str
+    crc32: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from recordings.domain.media import MediaFacts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from contextlib import AbstractContextManager
     from datetime import datetime
 
     from recordings.domain.archive import Tier
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from recordings.domain.purge import StoreItem
     from recordings.domain.transfer import SourceFile
 
+# The bytes of a file or of a part. A bytearray is used again after the call: who keeps the bytes copies them.
+type Content = bytes | bytearray
 # Reads the bytes of a range, given its first and its last offset.
 type ReadRange = Callable[[int, int], bytes]
 # Reads the type and the duration of a file, given a reader of its ranges and its size.
@@ -47,7 +50,10 @@ class ObjectStore(Protocol):
             SourceUnavailable: the object is not there, or its bytes do not arrive
         """
 
-    def put(self, key: str, content: bytes, *, content_type: str) -> str:
+    def read_into(self, key: str, first: int, buffer: bytearray, *, etag: str | None = None) -> None:
+        """Fill the buffer with the range that begins at offset `first`. Otherwise as `read`."""
+
+    def put(self, key: str, content: Content, *, content_type: str) -> str:
         """Store a small object with one request, and return its MD5.
 
         Raises:
@@ -57,8 +63,8 @@ class ObjectStore(Protocol):
     def create_upload(self, key: str, *, content_type: str) -> str:
         """Create a multipart upload and return its id. No two callers may create one for the same key at a time."""
 
-    def upload_part(self, key: str, upload_id: str, number: int, content: bytes) -> str:
-        """Store one part, and return its MD5.
+    def upload_part(self, key: str, upload_id: str, number: int, content: Content, *, crc32: int | None = None) -> str:
+        """Store one part, and return its MD5. `crc32` is the CRC-32 of the content, if the caller has it.
 
         Raises:
             ChecksumMismatch: the bucket received other bytes
@@ -133,7 +139,10 @@ class ArchiveStore(ObjectStore, Protocol):
 
 
 class SourceReader(Protocol):
-    """Reads the file that a transfer copies. `location` is a URL or a key."""
+    """Reads the file that a transfer copies. `location` is a URL or a key. Several threads may use one reader."""
+
+    def session(self) -> AbstractContextManager[SourceReader]:
+        """Return a reader that keeps its connections from one call to the next, until the end of the block."""
 
     def measure(self, location: str) -> SourceFile:
         """Return size, ETag and abilities of the file.
@@ -143,8 +152,10 @@ class SourceReader(Protocol):
             SourceUnavailable: the file or its size cannot be had
         """
 
-    def read(self, location: str, file: SourceFile, first: int, last: int) -> bytes:
-        """Read a range of the file that was measured. A lost connection does not restart it.
+    def read(self, location: str, file: SourceFile, first: int, buffer: bytearray) -> None:
+        """Fill the buffer with the range of the measured file that begins at offset `first`.
+
+        A lost connection does not restart the range. After an error the buffer holds anything.
 
         Raises:
             SourceChanged: the file is not the one that was measured
@@ -167,8 +178,8 @@ class SourceReader(Protocol):
 class PartChecksums(Protocol):
     """The CRC-32 of each part that was stored, until its file is complete. `upload` is any unique key."""
 
-    def store(self, upload: str, number: int, crc32: int) -> None:
-        """Store the checksum of one part, in place of an earlier one."""
+    def store(self, upload: str, checksums: Mapping[int, int]) -> None:
+        """Store checksums by part number, in place of earlier ones. After an error some of them may be stored."""
 
     def get_all(self, upload: str) -> Mapping[int, int]:
         """Return the checksums by part number, strongly consistent."""

@@ -8,6 +8,7 @@ right.
 import random
 import time
 from collections.abc import Callable, Sequence
+from itertools import batched
 from typing import Any, Final
 
 from pynamodb.attributes import Attribute
@@ -17,10 +18,13 @@ from pynamodb.expressions.update import Action
 
 from recordings.adapters.aws.errors import CONDITION_FAILED, Refused, is_conflict
 from recordings.adapters.dynamodb.connection import Item, call
+from recordings.adapters.dynamodb.settings import TABLE
 from recordings.domain.errors import ConcurrentUpdate, Throttled
 from recordings.request_context import remaining_seconds
 
 MAX_ATTEMPTS: Final = 16
+# API Reference, BatchWriteItem.
+WRITE_BATCH_SIZE: Final = 25
 MAX_PAUSE_SECONDS: Final = 1.2
 
 # How DynamoDB writes NULL.
@@ -65,6 +69,27 @@ def put_item[I: Item](
         The error that `otherwise` returns, Throttled, InfrastructureError
     """
     _write("PutItem", item, item.get_save_kwargs_from_instance(condition=condition), condition, otherwise)
+
+
+def put_items(items: Sequence[Item]) -> None:
+    """Replace or create several items of different keys, without a condition.
+
+    A batch is no transaction: after an error some of the items may be stored.
+
+    Raises:
+        Throttled: DynamoDB is busy or does not respond
+        InfrastructureError: no permission, no such table, a bug
+    """
+    for some in batched(items, WRITE_BATCH_SIZE, strict=False):
+        wanted: Any = {TABLE: [{"PutRequest": {"Item": item.serialize()}} for item in some]}
+        for attempt in range(MAX_ATTEMPTS):
+            wanted = call("BatchWriteItem", {"RequestItems": wanted}).get("UnprocessedItems")
+            if not wanted:
+                break
+            # Unprocessed items mean that DynamoDB is busy: an immediate repeat makes it busier.
+            jittered_pause(attempt)
+        else:
+            raise busy()
 
 
 def delete_item[I: Item](

@@ -25,19 +25,18 @@ from recordings.adapters.aws.errors import (
     Refused,
     translated_errors,
 )
-from recordings.adapters.storage.resume import read_resuming
+from recordings.adapters.storage.resume import CHUNK_BYTES, Filling, read_resuming
 from recordings.domain.errors import ChecksumMismatch, SourceChanged, SourceUnavailable
 from recordings.domain.etag import of_parts
 from recordings.domain.objects import DownloadUrl, ListedObject, ObjectHead, UnfinishedUpload, UploadedPart
 from recordings.domain.stored_file import Store
+from recordings.ports.storage import Content
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from recordings.domain.purge import StoreItem
 
-# A body is read in chunks of this size. A lost connection costs one.
-CHUNK_BYTES: Final = 64 * 1024
 ABORTED: Final = "the upload was aborted before it was complete"
 # One request copies at most 5 GiB (S3 API reference, CopyObject and UploadPartCopy). R2 requires parts of equal size.
 MAX_COPY_BYTES: Final = 4 * 1024**3
@@ -79,17 +78,23 @@ class Bucket:
         return ObjectHead(found["ContentLength"], _unquoted(found["ETag"]))
 
     def read(self, key: str, first: int, last: int, *, etag: str | None = None) -> bytes:
-        condition: dict[str, Any] = {"IfMatch": f'"{etag}"'} if etag is not None else {}
+        content = bytearray(last - first + 1)
+        self.read_into(key, first, content, etag=etag)
+        return bytes(content)
 
-        def request_rest(got: bytearray) -> None:
-            missing = f"bytes={first + len(got)}-{last}"
+    def read_into(self, key: str, first: int, buffer: bytearray, *, etag: str | None = None) -> None:
+        condition: dict[str, Any] = {"IfMatch": f'"{etag}"'} if etag is not None else {}
+        last = first + len(buffer) - 1
+
+        def request_rest(filling: Filling) -> None:
+            missing = f"bytes={first + filling.received}-{last}"
             response = self.client.get_object(Bucket=self.name, Key=key, Range=missing, **condition)
             for chunk in response["Body"].iter_chunks(CHUNK_BYTES):
-                got += chunk
+                filling.append(chunk)
 
         try:
             with translated_errors(CHANGED | NO_OBJECT):
-                return read_resuming(request_rest, last - first + 1, NO_RESPONSE)
+                read_resuming(request_rest, buffer, NO_RESPONSE)
         except Refused as refusal:
             if refusal.code in CHANGED:
                 raise SourceChanged("the file changed while it was read") from refusal.__cause__
@@ -103,14 +108,16 @@ class Bucket:
 
     # ---------------------------------------------------------------- write
 
-    def put(self, key: str, content: bytes, *, content_type: str) -> str:
+    def put(self, key: str, content: Content, *, content_type: str) -> str:
+        # botocore takes a bytearray (botocore.validate), and its stubs do not.
+        body: Any = content
         digest = hashlib.md5(content, usedforsecurity=False)
         try:
             with translated_errors(DAMAGED):
                 response = self.client.put_object(
                     Bucket=self.name,
                     Key=key,
-                    Body=content,
+                    Body=body,
                     ContentType=content_type,
                     ContentMD5=base64.b64encode(digest.digest()).decode(),
                     **self._crc32_option(content),
@@ -137,7 +144,8 @@ class Bucket:
                     self.abort_upload(key, upload.upload_id)
         return response["UploadId"]
 
-    def upload_part(self, key: str, upload_id: str, number: int, content: bytes) -> str:
+    def upload_part(self, key: str, upload_id: str, number: int, content: Content, *, crc32: int | None = None) -> str:
+        body: Any = content
         digest = hashlib.md5(content, usedforsecurity=False)
         try:
             with translated_errors(DAMAGED | NO_UPLOAD):
@@ -146,9 +154,9 @@ class Bucket:
                     Key=key,
                     UploadId=upload_id,
                     PartNumber=number,
-                    Body=content,
+                    Body=body,
                     ContentMD5=base64.b64encode(digest.digest()).decode(),
-                    **self._crc32_option(content),
+                    **self._crc32_option(content, crc32),
                 )
         except Refused as refusal:
             if refusal.code in DAMAGED:
@@ -167,7 +175,12 @@ class Bucket:
                 pages = self.client.get_paginator("list_parts").paginate(Bucket=self.name, Key=key, UploadId=upload_id)
                 for page in pages:
                     for part in page.get("Parts", []):
-                        found[part["PartNumber"]] = UploadedPart(part["Size"], _unquoted(part["ETag"]))
+                        crc = part.get("ChecksumCRC32")
+                        found[part["PartNumber"]] = UploadedPart(
+                            part["Size"],
+                            _unquoted(part["ETag"]),
+                            int.from_bytes(base64.b64decode(crc)) if crc is not None else None,
+                        )
         except Refused:
             return None
         return found
@@ -204,8 +217,11 @@ class Bucket:
                 raise SourceUnavailable(ABORTED) from refusal.__cause__
             return {}
 
-    def _crc32_option(self, content: bytes) -> dict[str, Any]:
-        return _crc32_option(crc32(content)) if self.keeps_crc32 else {}
+    def _crc32_option(self, content: Content, known: int | None = None) -> dict[str, Any]:
+        """What sends the CRC-32 with the content. `known` is the CRC-32, if it was computed before."""
+        if not self.keeps_crc32:
+            return {}
+        return _crc32_option(crc32(content) if known is None else known)
 
     def copy(self, source_key: str, target_key: str) -> None:
         with translated_errors():

@@ -2,7 +2,8 @@
 
 The URL comes from outside, and a function can reach addresses that others cannot: the loopback interface, the instance
 metadata, a private network. So every hop is checked, redirects included. The address that is connected to is checked,
-not the name: a name that is resolved twice could change in between (DNS rebinding).
+not the name: a name that is resolved twice could change in between (DNS rebinding). A connection may serve several
+requests: it stays a connection to the address that was checked. A host that is new to it gets one of its own.
 
 Two settings decide. `CAPTURE_HOSTS` lists names and `*.suffixes`, separated by commas. `LOOPBACK_CAPTURES=on`, which
 only the local stack sets, also allows http, other ports and loopback addresses.
@@ -11,8 +12,9 @@ only the local stack sets, also allows http, other ports and loopback addresses.
 import re
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Any, Final
 from urllib.parse import urljoin
@@ -37,6 +39,8 @@ HTTPS_PORT: Final = 443
 VISIBLE: Final = re.compile(r"[!-\[\]-~]+")
 # The last four bytes of such an address are the IPv4 address that a gateway connects to (RFC 6052, section 2.1).
 NAT64: Final = IPv6Network("64:ff9b::/96")
+# A connection is used again after a body that was read to its end. Of a redirect or an error so much is read.
+MAX_UNUSED_BYTES: Final = 64 * 1024
 
 type Resolve = Callable[[str, int], Sequence[str]]
 
@@ -111,29 +115,60 @@ def _not_allowed(reason: str, host: str | None) -> SourceNotAllowed:
     return SourceNotAllowed(reason)
 
 
+class CheckedConnections:
+    """GET requests by the rules, over connections that are kept until `close`. Several threads may use one object."""
+
+    def __init__(self, rules: DownloadRules, resolve: Resolve = resolve_host) -> None:
+        self._rules = rules
+        # No session: a session takes proxies and passwords from the environment, and follows redirects unchecked.
+        self._adapter = _GuardedAdapter(rules, resolve)
+
+    def close(self) -> None:
+        """Close the connections. Those of responses that are not read yet close with these."""
+        self._adapter.close()
+
+    @contextmanager
+    def open(self, url: str, headers: Mapping[str, str]) -> Iterator[requests.Response]:
+        """The response to a GET request, after a few redirects at most. Its body was not read yet.
+
+        Raises:
+            SourceNotAllowed: the URL, a redirect or an address may not be fetched
+            SourceUnavailable: there are too many redirects
+            requests.RequestException: the server cannot be reached
+        """
+        for _ in range(MAX_REDIRECTS + 1):
+            self._rules.check_url(url)
+            request = requests.Request("GET", url, headers=headers).prepare()
+            # A response that is not read to its end closes its connection here.
+            with self._adapter.send(request, stream=True, timeout=TIMEOUT_SECONDS) as response:
+                target = response.headers.get("Location") if response.status_code in REDIRECTS else None
+                if target is None:
+                    yield response
+                _read_unused(response)
+                if target is None:
+                    return
+            url = _join(url, target)
+        raise SourceUnavailable("the URL leads to too many redirects")
+
+
 @contextmanager
 def open_url(
     url: str, headers: Mapping[str, str], rules: DownloadRules, resolve: Resolve = resolve_host
 ) -> Iterator[requests.Response]:
-    """The response to a GET request, after a few redirects at most. Its body was not read yet.
+    """As CheckedConnections.open, over connections of its own."""
+    with closing(CheckedConnections(rules, resolve)) as connections, connections.open(url, headers) as response:
+        yield response
 
-    Raises:
-        SourceNotAllowed: the URL, a redirect or an address may not be fetched
-        SourceUnavailable: there are too many redirects
-        requests.RequestException: the server cannot be reached
-    """
-    # No session: a session takes proxies and passwords from the environment, and follows redirects unchecked.
-    with closing(_GuardedAdapter(rules, resolve)) as adapter:
-        for _ in range(MAX_REDIRECTS + 1):
-            rules.check_url(url)
-            request = requests.Request("GET", url, headers=headers).prepare()
-            with adapter.send(request, stream=True, timeout=TIMEOUT_SECONDS) as response:
-                target = response.headers.get("Location") if response.status_code in REDIRECTS else None
-                if target is None:
-                    yield response
-                    return
-            url = _join(url, target)
-    raise SourceUnavailable("the URL leads to too many redirects")
+
+def _read_unused(response: requests.Response) -> None:
+    """Read the short body of a redirect or an error, so that the connection can be used again."""
+    length = response.headers.get("Content-Length", "")
+    if response.status_code in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT) or not length.isdecimal():
+        return
+    if int(length) <= MAX_UNUSED_BYTES:
+        # A body that does not arrive costs the connection, and not the response, which nobody needs any more.
+        with suppress(requests.RequestException):
+            _ = response.content
 
 
 def _join(url: str, target: str) -> str:

@@ -3,22 +3,21 @@
 import re
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Final
+from typing import Final, Self
 
 import requests
 from urllib3.exceptions import HTTPError
 
 from recordings.adapters.storage.bucket import Bucket
-from recordings.adapters.storage.download import DownloadRules, open_url
-from recordings.adapters.storage.resume import read_resuming
+from recordings.adapters.storage.download import CheckedConnections, DownloadRules
+from recordings.adapters.storage.resume import CHUNK_BYTES, Filling, read_resuming
 from recordings.domain.errors import RangesRefused, SourceChanged, SourceDenied, SourceUnavailable
 from recordings.domain.transfer import SourceFile, stream_offsets
 
-CHUNK_BYTES: Final = 1024 * 1024
 # A file without Content-Length is read to count its bytes. The function that does so ends after 60 seconds.
 MAX_COUNTING_SECONDS: Final = 30
 # The total may be unknown (RFC 9110, section 14.4).
@@ -26,26 +25,49 @@ CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 
 class UrlReader:
-    """Implements ports.storage.SourceReader for URLs that the environment allows."""
+    """Implements ports.storage.SourceReader for URLs that the environment allows.
 
-    def __init__(self, *, max_counting_seconds: float = MAX_COUNTING_SECONDS) -> None:
+    Without `connections` each call opens a connection of its own.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_counting_seconds: float = MAX_COUNTING_SECONDS,
+        connections: CheckedConnections | None = None,
+    ) -> None:
         self._rules, self._max_counting_seconds = DownloadRules.from_settings(), max_counting_seconds
+        self._connections = connections
+
+    @contextmanager
+    def session(self) -> Iterator["UrlReader"]:
+        with closing(CheckedConnections(self._rules)) as connections:
+            yield UrlReader(max_counting_seconds=self._max_counting_seconds, connections=connections)
 
     def measure(self, location: str) -> SourceFile:
-        return measure(location, self._rules, self._max_counting_seconds)
+        with self._connected() as connections:
+            return measure(location, connections, self._max_counting_seconds)
 
-    def read(self, location: str, file: SourceFile, first: int, last: int) -> bytes:
-        return read(location, file, first, last, self._rules)
+    def read(self, location: str, file: SourceFile, first: int, buffer: bytearray) -> None:
+        with self._connected() as connections:
+            read(location, file, first, buffer, connections)
 
     def stream(self, location: str, file: SourceFile, part_size: int) -> Iterator[bytes]:
-        return stream(location, file, part_size, self._rules)
+        with self._connected() as connections:
+            yield from stream(location, file, part_size, connections)
+
+    def _connected(self) -> AbstractContextManager[CheckedConnections]:
+        return nullcontext(self._connections) if self._connections else closing(CheckedConnections(self._rules))
 
 
 class BucketReader:
-    """Implements ports.storage.SourceReader for the keys of one bucket."""
+    """Implements ports.storage.SourceReader for the keys of one bucket, whose client keeps its connections."""
 
     def __init__(self, bucket: Bucket) -> None:
         self._bucket = bucket
+
+    def session(self) -> AbstractContextManager[Self]:
+        return nullcontext(self)
 
     def measure(self, location: str) -> SourceFile:
         found = self._bucket.head(location)
@@ -53,22 +75,22 @@ class BucketReader:
             raise SourceUnavailable("the file is not where the recording says")
         return SourceFile(size=found.size, etag=found.etag, ranges=True)
 
-    def read(self, location: str, file: SourceFile, first: int, last: int) -> bytes:
-        return self._bucket.read(location, first, last, etag=file.etag)
+    def read(self, location: str, file: SourceFile, first: int, buffer: bytearray) -> None:
+        self._bucket.read_into(location, first, buffer, etag=file.etag)
 
     def stream(self, location: str, file: SourceFile, part_size: int) -> Iterator[bytes]:
         for first, last in stream_offsets(file.size, part_size):
-            yield self.read(location, file, first, last)
+            yield self._bucket.read(location, first, last, etag=file.etag)
 
 
-def measure(url: str, rules: DownloadRules, max_counting_seconds: float) -> SourceFile:
+def measure(url: str, connections: CheckedConnections, max_counting_seconds: float) -> SourceFile:
     """Request one byte, because a presigned GET URL may refuse HEAD. If that shows no size, request the whole file.
 
     Raises:
         SourceNotAllowed: the URL may not be fetched
         SourceUnavailable: the server cannot be reached, or shows no size
     """
-    with _get(url, {"Range": "bytes=0-0"}, rules) as response:
+    with _get(url, {"Range": "bytes=0-0"}, connections) as response:
         total = response.headers.get("Content-Range", "").rpartition("/")[2]
         match response.status_code:
             case HTTPStatus.PARTIAL_CONTENT if total.isdecimal():
@@ -82,17 +104,17 @@ def measure(url: str, rules: DownloadRules, max_counting_seconds: float) -> Sour
                 pass
             case status:
                 raise SourceUnavailable(f"the server does not show the size of the file: {status}")
-    with _get(url, {}, rules) as response:
+    with _get(url, {}, connections) as response:
         if response.status_code != HTTPStatus.OK:
             raise SourceUnavailable(f"the server does not show the size of the file: {response.status_code}")
         return _source_file(_size_of(response, max_counting_seconds), response, ranges=False)
 
 
 @contextmanager
-def _get(url: str, headers: Mapping[str, str], rules: DownloadRules) -> Iterator[requests.Response]:
+def _get(url: str, headers: Mapping[str, str], connections: CheckedConnections) -> Iterator[requests.Response]:
     """A response whose body was not read yet. Raises SourceNotAllowed or SourceUnavailable."""
     try:
-        with open_url(url, {"Accept-Encoding": "identity", **headers}, rules) as response:
+        with connections.open(url, {"Accept-Encoding": "identity", **headers}) as response:
             yield response
     except requests.RequestException as error:
         # Its text would contain the signed URL.
@@ -118,32 +140,35 @@ def _size_of(response: requests.Response, max_counting_seconds: float) -> int:
     return size
 
 
-def read(url: str, file: SourceFile, first: int, last: int, rules: DownloadRules) -> bytes:
-    """Read a range, both offsets included. A lost connection does not restart it.
+def read(url: str, file: SourceFile, first: int, buffer: bytearray, connections: CheckedConnections) -> None:
+    """Fill the buffer with the range that begins at offset `first`. A lost connection does not restart it.
 
     Raises what SourceReader.read raises.
     """
-    return read_resuming(
-        lambda got: _request_rest(got, url, file, first, last, rules),
-        last - first + 1,
+    last = first + len(buffer) - 1
+    read_resuming(
+        lambda filling: _request_rest(filling, url, file, first, last, connections),
+        buffer,
         (requests.RequestException, HTTPError),
     )
 
 
-def _request_rest(got: bytearray, url: str, file: SourceFile, first: int, last: int, rules: DownloadRules) -> None:
+def _request_rest(
+    filling: Filling, url: str, file: SourceFile, first: int, last: int, connections: CheckedConnections
+) -> None:
     """Append what is missing of the range."""
-    first += len(got)
+    first += filling.received
     headers = {"Range": f"bytes={first}-{last}", "Accept-Encoding": "identity"}
     condition = _condition(file)
-    with open_url(url, headers | condition, rules) as response:
+    with connections.open(url, headers | condition) as response:
         if response.status_code != HTTPStatus.PRECONDITION_FAILED or not condition:
-            return _take(got, response, file, first, last)
+            return _take(filling, response, file, first, last)
     # The condition fails for another file, and also for a strong ETag that the server now calls weak (RFC 9110, section
     # 13.1.1). The response without the condition shows which it is.
-    with open_url(url, headers, rules) as response:
+    with connections.open(url, headers) as response:
         if response.status_code == HTTPStatus.PARTIAL_CONTENT and not _is_same(file, response):
             raise SourceChanged("the file changed while it was read")
-        _take(got, response, file, first, last)
+        _take(filling, response, file, first, last)
 
 
 def _condition(file: SourceFile) -> dict[str, str]:
@@ -154,16 +179,16 @@ def _condition(file: SourceFile) -> dict[str, str]:
     return {}
 
 
-def _take(got: bytearray, response: requests.Response, file: SourceFile, first: int, last: int) -> None:
+def _take(filling: Filling, response: requests.Response, file: SourceFile, first: int, last: int) -> None:
     """Append the body of the response to a range request."""
     _require_partial(response.status_code)
     remaining = _length_of_range(response, file, first, last)
-    # read1 returns what has arrived. Reading whole chunks would lose the last one with each lost connection.
-    while chunk := response.raw.read1(CHUNK_BYTES):
+    # Only a body that is read to its end, which is an empty chunk, leaves a connection that can be used again.
+    while chunk := response.raw.read(CHUNK_BYTES):
         remaining -= len(chunk)
         if remaining < 0:
             raise RangesRefused("the server sent more bytes than it announced")
-        got += chunk
+        filling.append(chunk)
 
 
 def _require_partial(status_code: int) -> None:
@@ -191,7 +216,11 @@ def _length_of_range(response: requests.Response, file: SourceFile, first: int, 
         raise RangesRefused("the server sent another range than requested")
     if _is_another(file, response):
         raise SourceChanged("the file changed while it was read")
-    return int(found[2]) - first + 1
+    length = int(found[2]) - first + 1
+    # Otherwise the body is not the range: it may be compressed.
+    if response.headers.get("Content-Length", str(length)) != str(length):
+        raise RangesRefused("the length of the body is not that of the range")
+    return length
 
 
 def _is_another(file: SourceFile, response: requests.Response) -> bool:
@@ -225,13 +254,13 @@ def _http_date(value: str | None) -> datetime | None:
     return found.astimezone(UTC) if found and found.tzinfo else found and found.replace(tzinfo=UTC)
 
 
-def stream(url: str, file: SourceFile, part_size: int, rules: DownloadRules) -> Iterator[bytes]:
+def stream(url: str, file: SourceFile, part_size: int, connections: CheckedConnections) -> Iterator[bytes]:
     """Read a file that cannot be read in ranges, in parts of `part_size`.
 
     Raises what SourceReader.stream raises.
     """
     received, part = 0, bytearray()
-    with _get(url, {}, rules) as response:
+    with _get(url, {}, connections) as response:
         if response.status_code != HTTPStatus.OK:
             raise SourceUnavailable(f"the server responded to a request for the file with {response.status_code}")
         if _is_another(file, response):

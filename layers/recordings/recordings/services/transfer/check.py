@@ -8,6 +8,7 @@ from zlib import crc32
 from recordings.domain import etag as etags
 from recordings.domain.errors import ChecksumMismatch, SourceUnavailable
 from recordings.domain.transfer import Attempt, Segment, TransferPlan
+from recordings.ports.storage import Content
 from recordings.services.transfer.parts import PartTransfer, SourceLocation
 from recordings.services.transfer.segments import FromProvider, FromR2
 
@@ -50,6 +51,11 @@ def check_parts(parts: PartTransfer, segment: Segment) -> int:
     only if the ETag verifies it (complete.py).
     """
     parts.require_current()
+    with parts.session() as connected:
+        return _check(connected, segment)
+
+
+def _check(parts: PartTransfer, segment: Segment) -> int:
     plan = parts.plan
     checksums = parts.stored_checksums()
     if not all(number in checksums for number in segment.numbers):
@@ -63,7 +69,10 @@ def check_parts(parts: PartTransfer, segment: Segment) -> int:
         return _compare_stream(parts, location, checksums)
     part_etags = {number: part.etag for number, part in uploaded.items()}
     return parts.for_each(
-        segment.numbers, lambda number: _repair(parts, location, number, checksums[number], part_etags)
+        segment.numbers,
+        lambda number: _repair(parts, location, number, checksums[number], part_etags),
+        # Two reads are compared.
+        buffers=2,
     )
 
 
@@ -82,27 +91,27 @@ def _repair(
 ) -> bool:
     """Return whether the part that is stored was wrong."""
     plan = parts.plan
-    second = parts.read(location, number)
-    if crc32(second) == checksum:
-        return False
-    if _yields_etag(plan, part_etags, number, second):
-        parts.save(number, second)
-        return True
-    third = parts.read(location, number)
-    if _yields_etag(plan, part_etags, number, third):
-        parts.save(number, third)
-        return True
-    if etags.may_name_parts(plan.etag, plan.size, plan.part_size):
-        parts.part_checksums.store(plan.disputed_key, number, checksum)
-    if crc32(third) == checksum:
-        return False
-    if third != second:
-        raise ChecksumMismatch(f"three reads of part {number} differ")
-    parts.save(number, third)
-    return True
+    with parts.read(location, number) as second:
+        if crc32(second) == checksum:
+            return False
+        if _yields_etag(plan, part_etags, number, second):
+            parts.save(number, second, replaces=True)
+            return True
+        with parts.read(location, number) as third:
+            if _yields_etag(plan, part_etags, number, third):
+                parts.save(number, third, replaces=True)
+                return True
+            if etags.may_name_parts(plan.etag, plan.size, plan.part_size):
+                parts.part_checksums.store(plan.disputed_key, {number: checksum})
+            if crc32(third) == checksum:
+                return False
+            if third != second:
+                raise ChecksumMismatch(f"three reads of part {number} differ")
+            parts.save(number, third, replaces=True)
+            return True
 
 
-def _yields_etag(plan: TransferPlan, part_etags: Mapping[int, str], number: int, content: bytes) -> bool:
+def _yields_etag(plan: TransferPlan, part_etags: Mapping[int, str], number: int, content: Content) -> bool:
     """Whether the file has the source's ETag with this content as part `number` and the other parts as stored."""
     replaced = {**part_etags, number: md5(content, usedforsecurity=False).hexdigest()}
     return etags.same(plan.etag, etags.of_parts(replaced[one] for one in sorted(replaced)))

@@ -17,6 +17,7 @@ from recordings.domain import etag as etags
 from recordings.domain.errors import ChecksumMismatch, RangesRefused, SourceUnavailable
 from recordings.domain.objects import UploadedPart
 from recordings.domain.transfer import MIB, Attempt, Segment, TransferPlan
+from recordings.ports.storage import Content
 from recordings.services.transfer.attempts import add_progress, get_moving, get_waiting
 from recordings.services.transfer.parts import PartTransfer, SourceLocation, send_repeatedly
 from recordings.services.transfer.segments import FromProvider, FromR2
@@ -82,7 +83,8 @@ def copy_parts(
     parts.require_current()
     meter = _Meter(on_copied, progress_interval_bytes)
     try:
-        return _SegmentCopy(parts=parts, plan=parts.plan, meter=meter).run(segment)
+        with parts.session() as connected:
+            return _SegmentCopy(parts=connected, plan=parts.plan, meter=meter).run(segment)
     finally:
         meter.close()
 
@@ -128,10 +130,9 @@ class _SegmentCopy:
         return self.parts.for_each([number for number in segment.numbers if number not in stored], self._read_part)
 
     def _read_part(self, number: int) -> bool:
-        plan = self.plan
-        content = self.parts.store.read(plan.key, *plan.part_range(number), etag=plan.etag)
-        self.parts.save_checksum(number, content)
-        self.meter.add(len(content))
+        with self.parts.read_stored(number) as content:
+            self.parts.save_checksum(number, crc32(content))
+            self.meter.add(len(content))
         return True
 
     def _copy_missing(self, segment: Segment) -> int:
@@ -146,30 +147,50 @@ class _SegmentCopy:
         if not plan.ranges:
             return self._copy_stream(location.current, uploaded)
         checksums = self.parts.stored_checksums()
+        self._adopt_checksums(segment, uploaded, checksums)
         missing = [
             number
             for number in segment.numbers
             if number not in checksums or number not in uploaded or uploaded[number].size != plan.part_length(number)
         ]
-        return self.parts.for_each(missing, lambda number: self._copy_part(location, number))
+        return self.parts.for_each(
+            missing, lambda number: self._copy_part(location, number, uploaded, replaces=number in checksums)
+        )
 
-    def _copy_part(self, location: SourceLocation, number: int) -> bool:
-        content = self.parts.read(location, number)
-        self.parts.save(number, content)
-        self._count(len(content))
-        return True
+    def _adopt_checksums(
+        self, segment: Segment, uploaded: Mapping[int, UploadedPart], checksums: dict[int, int]
+    ) -> None:
+        """Add the checksums that the bucket keeps of parts whose checksum a function did not store before it ended."""
+        for number in segment.numbers:
+            part = uploaded.get(number)
+            if number in checksums or part is None or part.crc32 is None:
+                continue
+            if part.size == self.plan.part_length(number):
+                checksums[number] = part.crc32
+                self.parts.save_checksum(number, part.crc32)
+
+    def _copy_part(
+        self, location: SourceLocation, number: int, uploaded: Mapping[int, UploadedPart], *, replaces: bool
+    ) -> bool:
+        """Return whether the part had to be sent."""
+        with self.parts.read(location, number) as content:
+            return self._save(number, content, uploaded, replaces=replaces)
 
     def _copy_stream(self, location: str, uploaded: Mapping[int, UploadedPart]) -> int:
-        plan, copied = self.plan, 0
+        plan = self.plan
         stream = self.parts.source.stream(location, plan.source_file, plan.part_size)
-        for number, content in enumerate(stream, start=1):
-            if uploaded.get(number) == UploadedPart(len(content), md5(content, usedforsecurity=False).hexdigest()):
-                self.parts.save_checksum(number, content)
-                continue
-            self.parts.save(number, content)
-            self._count(len(content))
-            copied += 1
-        return copied
+        return sum(self._save(number, content, uploaded) for number, content in enumerate(stream, start=1))
+
+    def _save(
+        self, number: int, content: Content, uploaded: Mapping[int, UploadedPart], *, replaces: bool = False
+    ) -> bool:
+        """Store one part, or only its checksum if the bucket has these bytes. Return whether the part was sent."""
+        if _is_uploaded(content, uploaded.get(number)):
+            self.parts.save_checksum(number, crc32(content))
+            return False
+        self.parts.save(number, content, replaces=replaces)
+        self._count(len(content))
+        return True
 
     def _count(self, copied_bytes: int) -> None:
         if self.meter.add(copied_bytes):
@@ -187,7 +208,8 @@ class _SegmentCopy:
                 return b""
             if ranges:
                 try:
-                    return self.parts.read(location, 1)
+                    with self.parts.read(location, 1) as content:
+                        return bytes(content)
                 except RangesRefused:
                     ranges = False
             return b"".join(self.parts.source.stream(location.current, plan.source_file, plan.part_size))
@@ -198,9 +220,16 @@ class _SegmentCopy:
         # Reading may have taken long.
         self.parts.require_current()
         send_repeatedly(lambda: self.parts.store.put(plan.key, content, content_type=plan.content_type))
-        self.parts.save_checksum(1, content)
+        self.parts.save_checksum(1, crc32(content))
         self.meter.add(len(content))
         return 1
+
+
+def _is_uploaded(content: Content, part: UploadedPart | None) -> bool:
+    """Whether a part in the bucket has this content. Its ETag is its MD5."""
+    if part is None or part.size != len(content):
+        return False
+    return part.etag == md5(content, usedforsecurity=False).hexdigest()
 
 
 def is_verified(plan: TransferPlan, content: bytes) -> bool:

@@ -681,7 +681,3 @@ def report(size: int, runs: int, prices: Prices) -> None:
     print("for each segment\n")
     print(cost_table(costs, prices, rate))
     print(f"\nR2 takes USD {prices.class_a} and {prices.class_b} for a million operations of class A and B.")
-
-
-if __name__ == "__main__":
-    sys.exit(main())
