@@ -13,7 +13,8 @@ import httpx
 from botocore.exceptions import ClientError
 
 from tests.e2e.callers import transport
-from tools.bench.transfer import Answer, Failed
+from tools.bench.transfer.engine import Answer
+from tools.bench.transfer.errors import Failed
 from tools.local import stack
 
 type Json = dict[str, Any]

@@ -7,7 +7,7 @@ import pytest
 
 from tests.e2e.support import MAX_WAIT_SECONDS, Json, scanned, tried
 from tests.support.sink import Sink
-from tools.bench.transfer import Engine
+from tools.bench.transfer.engine import Engine
 
 MIB = 1024 * 1024
 SIZE = 5_000_000_000
@@ -20,7 +20,7 @@ def test_five_gigabytes_arrive_whole_in_constant_memory(running: Json, cloudflar
     """R2 is a sink that hashes what comes: the emulator would hold the file in memory twice."""
     capture = cloudflare.post("/recordings", json={"size": SIZE}, timeout=MAX_WAIT_SECONDS).json()["data"]
     with Sink() as sink, Engine(running, R2_ENDPOINT=sink.url) as engine:
-        work = engine.call("tools.bench.transfer:register", "large", capture["meeting_id"], capture["id"]).value
+        work = engine.call("tools.bench.transfer.inside:register", "large", capture["meeting_id"], capture["id"]).value
         planned, refused = tried(lambda: engine.task("plan_transfer", work))
         plan = planned.value
         copies = [tried(partial(engine.task, "copy_segment", work, plan, each)) for each in plan["segments"]]
@@ -28,7 +28,7 @@ def test_five_gigabytes_arrive_whole_in_constant_memory(running: Json, cloudflar
         facts = tried(lambda: engine.task("verify_transfer", plan, done))[0].value
         (row,) = [one for one in scanned(running, of=work["recording_id"]) if "progress" in one]
         progress = {name: int(row["progress"]["M"][name]["N"]) for name in ("bytes_done", "bytes_total")}
-        engine.call("tools.bench.transfer:mark", work, plan["key"], facts)
+        engine.call("tools.bench.transfer.inside:mark", work, plan["key"], facts)
 
         copied = [answer for answer, _ in copies]
         interrupted = any(failures for _, failures in copies)

@@ -32,7 +32,9 @@ from datetime import UTC, datetime, timedelta
 from itertools import batched
 from typing import TYPE_CHECKING, Any, Final
 
-from tools.bench.transfer import TENANT, BenchError, Engine, Failed, api, control
+from tools.bench.transfer.engine import TENANT, Engine
+from tools.bench.transfer.errors import BenchError, Failed
+from tools.bench.transfer.local import api, control
 from tools.local import progress, stack
 from tools.local import template as sam
 

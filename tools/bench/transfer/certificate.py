@@ -24,6 +24,11 @@ class Certificate:
     pair: Path
 
     @classmethod
+    def of(cls, folder: Path) -> Self:
+        """Return the certificate that `make` has written into this folder."""
+        return cls(folder / "authority.pem", folder / "pair.pem")
+
+    @classmethod
     def make(cls, folder: Path) -> Self:
         """Make a certificate that is valid for a day, and write its files into the folder."""
         key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
@@ -43,7 +48,7 @@ class Certificate:
             .sign(key, SHA256())
             .public_bytes(Encoding.PEM)
         )
-        made = cls(folder / "authority.pem", folder / "pair.pem")
+        made = cls.of(folder)
         made.authority.write_bytes(certificate)
         made.pair.touch(mode=0o600)
         made.pair.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + certificate)

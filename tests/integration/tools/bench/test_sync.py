@@ -15,7 +15,7 @@ from tests.support.builders import a_recording
 from tests.support.table import a_table
 from tools.bench import sync
 from tools.bench.sync import NewItems, Row, known, months, size_of, store, syncs_a_day, units, work_of
-from tools.bench.transfer import BenchError
+from tools.bench.transfer.errors import BenchError
 
 AT = datetime(2026, 1, 6, 10, tzinfo=UTC)
 
