@@ -30,12 +30,12 @@ from recordings.domain.errors import ChecksumMismatch, SourceChanged, SourceUnav
 from recordings.domain.etag import of_parts
 from recordings.domain.objects import DownloadUrl, ListedObject, ObjectHead, UnfinishedUpload, UploadedPart
 from recordings.domain.stored_file import Store
-from recordings.ports.storage import Content
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from recordings.domain.purge import StoreItem
+    from recordings.ports.storage import Content
 
 ABORTED: Final = "the upload was aborted before it was complete"
 # One request copies at most 5 GiB (S3 API reference, CopyObject and UploadPartCopy). R2 requires parts of equal size.
@@ -108,7 +108,7 @@ class Bucket:
 
     # ---------------------------------------------------------------- write
 
-    def put(self, key: str, content: Content, *, content_type: str) -> str:
+    def put(self, key: str, content: "Content", *, content_type: str) -> str:
         # botocore takes a bytearray (botocore.validate), and its stubs do not.
         body: Any = content
         digest = hashlib.md5(content, usedforsecurity=False)
@@ -144,7 +144,9 @@ class Bucket:
                     self.abort_upload(key, upload.upload_id)
         return response["UploadId"]
 
-    def upload_part(self, key: str, upload_id: str, number: int, content: Content, *, crc32: int | None = None) -> str:
+    def upload_part(
+        self, key: str, upload_id: str, number: int, content: "Content", *, crc32: int | None = None
+    ) -> str:
         body: Any = content
         digest = hashlib.md5(content, usedforsecurity=False)
         try:
@@ -217,7 +219,7 @@ class Bucket:
                 raise SourceUnavailable(ABORTED) from refusal.__cause__
             return {}
 
-    def _crc32_option(self, content: Content, known: int | None = None) -> dict[str, Any]:
+    def _crc32_option(self, content: "Content", known: int | None = None) -> dict[str, Any]:
         """What sends the CRC-32 with the content. `known` is the CRC-32, if it was computed before."""
         if not self.keeps_crc32:
             return {}
