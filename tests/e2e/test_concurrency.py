@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
+from boto3.dynamodb.types import TypeDeserializer
 
 from tests.e2e.support import (
     a_room,
@@ -26,11 +27,13 @@ from tests.e2e.support import (
     total,
     until,
 )
+from tools.listings import faults_of_lists
 from tools.local import stack
 
 # Each caller costs a cold start or two.
 CALLERS = 16
 LOST, FILE_RETENTION = 94, 6
+STARTS = 64
 
 
 def at_once(call: Callable[[], httpx.Response], callers: int = CALLERS) -> list[httpx.Response]:
@@ -252,6 +255,25 @@ def delivered(cloudflare: httpx.Client, ids: list[str]) -> bool:
         if last.get(id) == [503]:
             cloudflare.post("/webhooks/resend", json={"recording_id": id}).raise_for_status()
     return all(last.get(id) == [200] for id in ids)
+
+
+def test_many_rooms_that_start_at_once_are_all_recorded_and_counted_exactly(
+    running: dict[str, Any], api: httpx.Client, tenant: str
+) -> None:
+    rooms = [a_room(api, f"room_{number}")["id"] for number in range(STARTS)]
+
+    began = time.monotonic()
+    with ThreadPoolExecutor(STARTS) as pool:
+        answers = [*pool.map(lambda room: api.post(f"/rooms/{room}/recordings/start"), rooms)]
+    took = time.monotonic() - began
+
+    assert told(answers) == {(201, ""): STARTS}
+    # Few seconds on an idle machine whose functions are warm: each start is one of many processes here.
+    assert took < 60
+    assert tallies(api)["recording"] == tallies(api)["all"] == STARTS
+    plain = TypeDeserializer().deserialize
+    table = [{name: plain(value) for name, value in row.items()} for row in scanned(running)]
+    assert [fault for fault in faults_of_lists(table) if f"'{tenant}'" in fault] == []
 
 
 def test_a_move_that_is_under_way_is_not_begun_again(
