@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from recordings.adapters.aws import secrets
+from recordings.adapters.aws import age, secrets
 from recordings.adapters.cloudflare.client import DirectDelivery, RealtimeKitClient
 from recordings.adapters.storage.r2 import R2Bucket
 from recordings.adapters.storage.r2_keys import R2Credentials
@@ -42,7 +42,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(secrets, "time", made)
+    monkeypatch.setattr(age, "time", made)
     return made
 
 

@@ -73,9 +73,12 @@ def test_another_state_than_the_expected_one_is_not_replaced() -> None:
     assert find_stored_layout() is Layout.BOTH
 
 
-def test_a_state_serves_for_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("clock", ["time.monotonic", "time.time"])
+def test_a_state_serves_for_a_minute(monkeypatch: pytest.MonkeyPatch, clock: str) -> None:
+    """Also where Lambda freezes the process, and the monotonic clock stops meanwhile."""
     now = 100.0
-    monkeypatch.setattr("time.monotonic", lambda: now)
+    for one in ("time.monotonic", "time.time"):
+        monkeypatch.setattr(one, lambda one=one: now if one == clock else 100.0)
     store_layout(Layout.BOTH, expected=None)
     assert current_layout() is Layout.BOTH
     cached = layout._cached

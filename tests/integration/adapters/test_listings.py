@@ -1,5 +1,6 @@
 """What lists are read from equals the recordings, in every state of the layout and while the state changes."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from recordings.adapters.aws.age import Age
 from recordings.adapters.dynamodb import layout as layouts
 from recordings.adapters.dynamodb.connection import client
 from recordings.adapters.dynamodb.layout import Layout, current_layout, find_stored_layout, store_layout
@@ -83,7 +85,7 @@ def change(kind: str, n: int, size: int) -> None:
 def working_by(state: Layout) -> Iterator[None]:
     """Let this process work by a state that it read earlier."""
     latest = layouts._cached
-    layouts._cached = state, float("inf")
+    layouts._cached = state, Age(math.inf, math.inf)
     try:
         yield
     finally:

@@ -8,7 +8,6 @@ Powertools' parameters utility does less: docs/adr/0047-secrets-with-our-own-cac
 
 import json
 import threading
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from botocore.config import Config
 
+from recordings.adapters.aws.age import Age
 from recordings.adapters.aws.clients import create_client
 from recordings.adapters.aws.deadline import bounded
 from recordings.adapters.aws.errors import translated_errors
@@ -28,23 +28,6 @@ if TYPE_CHECKING:
 
 # A key that stays rejected must not cause a call to Secrets Manager for every request.
 MIN_REREAD_INTERVAL_SECONDS: Final = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Age:
-    """A moment on two clocks. Lambda freezes idle processes, and a monotonic clock may stop meanwhile."""
-
-    monotonic: float
-    wall: float
-
-    @classmethod
-    def now(cls) -> "Age":
-        return cls(time.monotonic(), time.time())
-
-    def seconds(self) -> float:
-        """Seconds since that moment, by the clock that counts more: neither a freeze nor a wall clock that is set back
-        makes it shorter."""
-        return max(time.monotonic() - self.monotonic, time.time() - self.wall)
 
 
 @dataclass(frozen=True, slots=True)

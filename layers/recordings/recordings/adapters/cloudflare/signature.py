@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
 
 from recordings import settings
-from recordings.adapters.aws.secrets import Age
+from recordings.adapters.aws.age import Age
 from recordings.adapters.cloudflare.models import PublishedKey
 from recordings.domain.errors import ProviderError, ProviderTimeout
 from recordings.request_context import remaining_seconds

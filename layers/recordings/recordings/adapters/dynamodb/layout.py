@@ -4,11 +4,11 @@ The state changes while functions run, so every process reads it again after a m
 least two such times, so processes are one state apart at most.
 """
 
-import time
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
+from recordings.adapters.aws.age import Age
 from recordings.adapters.dynamodb.audit import TENANTS
 from recordings.adapters.dynamodb.items import TenantItem
 from recordings.adapters.dynamodb.listing_items import LayoutItem
@@ -50,8 +50,8 @@ class Layout(StrEnum):
 # What a table without tenants is.
 NEW_TABLE: Final = Layout.BOTH
 
-# The last state that was read, and until when it serves.
-_cached: tuple[Layout, float] | None = None
+# The last state that was read, and when.
+_cached: tuple[Layout, Age] | None = None
 
 
 def current_layout() -> Layout:
@@ -61,15 +61,16 @@ def current_layout() -> Layout:
         Throttled, InfrastructureError
     """
     global _cached
-    now = time.monotonic()
-    if _cached is not None and now < _cached[1]:
+    if _cached is not None and _cached[1].seconds() < LAYOUT_TTL_SECONDS:
         return _cached[0]
+    # Before the call: the state may change while the response is under way.
+    read_at = Age.now()
     stored = find_stored_layout()
     if stored is None and not _has_tenants():
         # Not cached: an earlier version of the code may add the first tenant, and then the table has its layout.
         return NEW_TABLE
     layout = stored or Layout.DAYS
-    _cached = layout, now + LAYOUT_TTL_SECONDS
+    _cached = layout, read_at
     return layout
 
 

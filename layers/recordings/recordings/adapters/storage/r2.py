@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from botocore.config import Config
 
 from recordings import settings
+from recordings.adapters.aws.age import Age
 from recordings.adapters.aws.clients import create_client
 from recordings.adapters.aws.deadline import bounded
-from recordings.adapters.aws.secrets import Age, Secret
+from recordings.adapters.aws.secrets import Secret
 from recordings.adapters.storage.bucket import Bucket
 from recordings.adapters.storage.r2_keys import PLACEHOLDER, R2Credentials
 from recordings.domain.errors import Throttled
