@@ -10,11 +10,12 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError, PartialCredentialsError
 from typer.main import get_command
 
-from admin import AdminError, webhook
+from admin import AdminError, deployment, webhook
 from admin.progress import step
 from admin.reconcile import FAILED, exit_code, reconcile
 from admin.report import lines
 from admin.stack import choose_stack, client_factory
+from admin.table import open_table
 
 # Shells use this status after Ctrl-C.
 INTERRUPTED: Final = 130
@@ -24,6 +25,18 @@ MISTAKE: Final = cast(
     "type[typer.BadParameter]",
     next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException"),
 )
+
+Stack = Annotated[
+    str | None,
+    typer.Option(
+        help="Name of the CloudFormation stack. Without it: RECORDINGS_STACK, or the local stack that is up.",
+        show_default=False,
+    ),
+]
+Local = Annotated[
+    str | None, typer.Option(metavar="[NAME]", help="A local stack (its name: default).", show_default=False)
+]
+Tenant = Annotated[str | None, typer.Option(help="One tenant. Without it: all tenants.", show_default=False)]
 
 app = typer.Typer(
     name="recordings-admin",
@@ -46,17 +59,9 @@ def main() -> None:
     "130 interrupted",
 )
 def reconcile_command(
-    stack: Annotated[
-        str | None,
-        typer.Option(
-            help="Name of the CloudFormation stack. Without it: RECORDINGS_STACK, or the local stack that is up.",
-            show_default=False,
-        ),
-    ] = None,
-    local: Annotated[
-        str | None, typer.Option(metavar="[NAME]", help="A local stack (its name: default).", show_default=False)
-    ] = None,
-    tenant: Annotated[str | None, typer.Option(help="One tenant. Without it: all tenants.", show_default=False)] = None,
+    stack: Stack = None,
+    local: Local = None,
+    tenant: Tenant = None,
     repair: Annotated[
         bool,
         typer.Option(
@@ -87,13 +92,83 @@ def reconcile_command(
     deployed stack runs two audits each Sunday. A file that a recording owns is never deleted.
     """
     hours = None if min_age is None else whole_hours(min_age)
-    for name, value in (("tenant", tenant), ("stack", stack), ("local", local)):
-        if value == "":
-            raise AdminError(f"--{name} is empty. Name one, or leave the option out.")
+    require_texts(tenant=tenant, stack=stack, local=local)
     chosen, local_name = choose_stack(stack=stack, local=local)
     found = reconcile(client_factory(local_name), chosen, tenant=tenant, repair=repair, min_age_hours=hours)
     print(json.dumps(found, indent=2) if as_json else "\n".join(lines(found, repair=repair)))
     return exit_code(found)
+
+
+@app.command("migrate", epilog="exit status: 0 done or nothing to do, 1 an error, 130 interrupted")
+def migrate_command(
+    stack: Stack = None,
+    local: Local = None,
+    rate: Annotated[
+        float, typer.Option(min=1, max=10_000, help="Recordings a second. Each takes up to 16 write units.")
+    ] = 200,
+    workers: Annotated[int, typer.Option(min=1, max=8, help="Tenants at the same time.")] = 4,
+    settle_seconds: Annotated[
+        float | None,
+        typer.Option(min=0, help="Wait after each change of the layout, at least 180 (240).", show_default=False),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what there is to do, and change nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before the first change.")] = False,
+) -> int:
+    """Move the lists of recordings to rows and tallies by calendar, while the service runs.
+
+    Run it once, after the deployment of this release. It can be interrupted and repeated at any time, and resumes where
+    it was. Until it has finished everything works as before. DynamoDB's throttles slow it down, not the service.
+    """
+    chosen, local_name = choose_stack(stack=stack, local=local)
+    make_client = client_factory(local_name)
+    outputs = deployment.describe_outputs(make_client, chosen)
+    deployment.require_one_release(make_client, chosen, outputs)
+    wait_seconds = 0.0 if local_name is not None else deployment.seconds_until_alone(make_client, chosen)
+    open_table(make_client, outputs, local_name)
+    from admin.lists import commands, migration
+
+    if settle_seconds is None:
+        settle_seconds = migration.SETTLE_SECONDS
+    elif settle_seconds < migration.MIN_SETTLE_SECONDS and local_name is None:
+        raise AdminError(f"--settle-seconds must be at least {migration.MIN_SETTLE_SECONDS} unless the stack is local.")
+    commands.migrate(
+        rate=rate,
+        workers=workers,
+        settle_seconds=settle_seconds,
+        dry_run=dry_run,
+        confirm=lambda: yes or typer.confirm("Begin or resume the migration?", err=True),
+        wait_seconds=wait_seconds,
+    )
+    return 0
+
+
+@app.command("tallies", epilog="exit status: 0 everything is right, 1 something differs or an error, 130 interrupted")
+def tallies_command(
+    stack: Stack = None,
+    local: Local = None,
+    tenant: Tenant = None,
+    check: Annotated[bool, typer.Option("--check", help="Compare and change nothing.")] = False,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Compare and mend what differs.")] = False,
+    rate: Annotated[float, typer.Option(min=1, max=10_000, help="Corrections a second.")] = 200,
+    workers: Annotated[int, typer.Option(min=1, max=8, help="Tenants at the same time.")] = 4,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the differences as JSON.")] = False,
+) -> int:
+    """Compare lists with the recordings: the rows, and the tallies of tenants and rooms at every level.
+
+    The service may run meanwhile. --rebuild loses no change that happens at the same time.
+    """
+    if check == rebuild:
+        raise AdminError("Name either --check or --rebuild.")
+    require_texts(tenant=tenant, stack=stack, local=local)
+    chosen, local_name = choose_stack(stack=stack, local=local)
+    make_client = client_factory(local_name)
+    outputs = deployment.describe_outputs(make_client, chosen)
+    if rebuild:
+        deployment.require_one_release(make_client, chosen, outputs)
+    open_table(make_client, outputs, local_name)
+    from admin.lists import commands
+
+    return commands.tallies(tenant=tenant, repair=rebuild, as_json=as_json, rate=rate, workers=workers)
 
 
 @app.command("register-webhook")
@@ -143,6 +218,17 @@ def with_stack_name(arguments: Sequence[str]) -> list[str]:
         if argument == "--local" and follows.startswith("-"):
             named.append("default")
     return named
+
+
+def require_texts(**options: str | None) -> None:
+    """Check that no option is an empty text.
+
+    Raises:
+        AdminError: one is
+    """
+    for name, value in options.items():
+        if value == "":
+            raise AdminError(f"--{name} is empty. Name one, or leave the option out.")
 
 
 def whole_hours(text: str) -> int:

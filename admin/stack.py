@@ -55,6 +55,21 @@ def stack_file(name: str, root: Path) -> Path:
     return root / ".local" / name / "stack.json"
 
 
+def local_environment(name: str, root: Path = ROOT) -> dict[str, str]:
+    """Return the variables with which AWS clients work on a local stack.
+
+    Raises:
+        AdminError: the local stack is not up
+    """
+    options = _local_options(name, root)
+    return {
+        "AWS_ENDPOINT_URL": options["endpoint_url"],
+        "AWS_DEFAULT_REGION": options["region_name"],
+        "AWS_ACCESS_KEY_ID": options["aws_access_key_id"],
+        "AWS_SECRET_ACCESS_KEY": options["aws_secret_access_key"],
+    }
+
+
 def _local_options(name: str, root: Path) -> dict[str, str]:
     path = stack_file(name, root)
     if not path.exists():

@@ -139,6 +139,27 @@ def interrupted(operation: str, meanwhile: Callable[[], object], *, at: int | No
 
 
 @contextmanager
+def watched(watch: Callable[[str, Any, Callable[[], Any]], Any]) -> Iterator[None]:
+    """Let `watch` send every request within the block: it gets the operation, its arguments and what sends it.
+
+    What `watch` does with the table itself is not watched.
+    """
+    send, busy = connection._make_api_call, threading.local()
+
+    def watching(operation: str, arguments: Any) -> Any:
+        if getattr(busy, "now", False):
+            return send(operation, arguments)
+        busy.now = True
+        try:
+            return watch(operation, arguments, lambda: send(operation, arguments))
+        finally:
+            busy.now = False
+
+    with _sent_by(watching):
+        yield
+
+
+@contextmanager
 def _sent_by(send: Callable[[str, Any], Any]) -> Iterator[None]:
     before = connection._make_api_call
     vars(connection)["_make_api_call"] = send

@@ -1,0 +1,169 @@
+"""The migration of lists, on moto's DynamoDB: killed anywhere, beside writers, and twice at once."""
+
+import itertools
+import json
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from admin import AdminError
+from admin.lists.migration import Migration, is_migrated, is_old
+from admin.lists.pace import Pace
+from admin.lists.rows import BATCH_SIZE
+from recordings.adapters.dynamodb import layout
+from recordings.adapters.dynamodb.layout import Layout
+from recordings.adapters.dynamodb.listing_items import RowItem
+from recordings.adapters.dynamodb.writes import put_item
+from recordings.domain.errors import Throttled
+from recordings.domain.lifecycle import Status
+from tests.support.lists import TENANTS, Writers, a_table_with_lists, fill, old_items, right_lists, stored_lists
+from tests.support.table import interrupted, watched
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+@pytest.fixture(autouse=True)
+def table() -> Iterator[None]:
+    with a_table_with_lists():
+        yield
+
+
+def migrate(wait: Callable[[float], None] = lambda _: None) -> None:
+    """Run one command, as far as it gets."""
+    Migration(Pace(1e9, pause=wait), lambda _: None, workers=1, settle_seconds=1)()
+
+
+def assert_migrated() -> None:
+    assert stored_lists() == right_lists()
+    assert old_items() == []
+    assert layout.find_stored_layout() is Layout.ROWS
+    assert is_migrated()
+
+
+def test_a_migration_lists_every_recording_and_deletes_the_old_items() -> None:
+    fill(20)
+    assert old_items()
+    migrate()
+    assert_migrated()
+    assert len(stored_lists()[0]) == len(TENANTS) * 2 * 16
+
+
+@pytest.mark.parametrize("is_sent", [pytest.param(False, id="before it is sent"), pytest.param(True, id="after it")])
+def test_a_migration_that_is_killed_at_every_request_ends_exact(is_sent: bool) -> None:
+    """Each command dies at the first request that no command before it has sent."""
+    fill(BATCH_SIZE + 2, tenants=TENANTS[1:], rooms=1)
+    seen = set[str]()
+
+    def kill(operation: str, arguments: Any, send: Callable[[], Any]) -> Any:
+        what = json.dumps([operation, {**arguments, "ClientRequestToken": ""}], sort_keys=True)
+        if what in seen:
+            return send()
+        seen.add(what)
+        if is_sent:
+            send()
+        raise Killed
+
+    commands = 0
+    with watched(kill):
+        while True:
+            commands += 1
+            try:
+                migrate()
+                break
+            except Killed:
+                continue
+    assert commands > 30
+    assert_migrated()
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_migration_beside_writers_ends_exact_however_often_it_is_killed(seed: int) -> None:
+    chance, requests, kills = random.Random(seed), itertools.count(), iter(range(10))
+    writers = Writers(seed, TENANTS, fill(10))
+
+    def killed() -> bool:
+        return chance.random() < 0.04 and next(kills, None) is not None
+
+    def disturb(operation: str, arguments: Any, send: Callable[[], Any]) -> Any:
+        # First as many changes as there are requests, then so few that what changes can be compared.
+        if chance.random() < (1 if next(requests) < 60 else 0.04):
+            writers.act()
+        if killed():
+            raise Killed
+        response = send()
+        if killed():
+            raise Killed
+        return response
+
+    with watched(disturb):
+        while True:
+            try:
+                migrate(wait=lambda seconds: writers.settled() if seconds == 1 else None)
+                break
+            except (Killed, AdminError):
+                # Where lists change too fast to be compared, the operator repeats the command.
+                continue
+    writers.settled()
+    for _ in range(20):
+        writers.act()
+    assert min(writers.changes[what] for what in ("add", "status", "plain", "delete", "undelete", "purge")) > 0
+    assert_migrated()
+
+
+@pytest.mark.parametrize(
+    "operation", ["PutItem", "TransactWriteItems", "UpdateItem", "TransactGetItems", "Scan", "BatchWriteItem"]
+)
+def test_another_command_that_does_everything_meanwhile_does_no_harm(operation: str) -> None:
+    recordings = fill(4, tenants=TENANTS[1:], rooms=1)
+    # One that has a row already, and a row that is left of one that has none.
+    wrong = RowItem.from_domain(replace(recordings[0], status=Status.RECORDING))
+    put_item(wrong)
+    reached = []
+
+    def other() -> None:
+        reached.append(True)
+        migrate()
+
+    with interrupted(operation, other):
+        migrate()
+    assert reached
+    assert_migrated()
+
+
+def test_a_busy_table_slows_the_migration_down() -> None:
+    fill(4)
+    refusals = 0
+    waited: list[float] = []
+
+    def refuse(operation: str, arguments: Any, send: Callable[[], Any]) -> Any:
+        nonlocal refusals
+        refusals += 1
+        if refusals % 3 == 0:
+            raise Throttled("busy")
+        return send()
+
+    with watched(refuse):
+        migrate(wait=waited.append)
+    assert_migrated()
+    assert sum(seconds > 0 for seconds in waited) > 10
+
+
+@pytest.mark.parametrize(
+    ("pk", "old"),
+    [
+        pytest.param("T#a%23b#DAY", True, id="days of a tenant"),
+        pytest.param("T#t#DAY#room", True, id="days of a room"),
+        pytest.param("T#t#LIST#DAYS#x", True, id="list of a room with a number sign"),
+        pytest.param("T#t#DAYS", False, id="counts of quarter hours"),
+        pytest.param("T#t#MONTHS#DAY", False, id="months of a room called DAY"),
+        pytest.param("T#t#REC", False, id="recordings"),
+        pytest.param("LAYOUT", False, id="state of the layout"),
+    ],
+)
+def test_only_partitions_of_the_earlier_layout_are_deleted(pk: str, old: bool) -> None:
+    assert is_old(pk) is old
