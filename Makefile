@@ -155,6 +155,10 @@ bench-writes: setup ## What changes of recordings write, and how often those of 
 bench-cold-start: setup ## Import time of each function beside a bare handler and an earlier commit (ALL=1: also behind no API)
 	$(PY) -m tools.bench.cold_start $(if $(ALL),--all)
 
+bench-list: setup ## What pages of recordings cost, beside PostgreSQL (SIZES=1000,10000,100000,1000000 POSTGRES=on WRITE=1)
+	$(PY) -m tools.bench.lists $(if $(SIZES),--sizes "$(SIZES)") $(if $(filter off,$(POSTGRES)),--without-postgres) \
+		$(if $(WRITE),--write)
+
 soak: setup ## Load with faults, then compare everything with what was recorded (MINUTES=10, SEED=1, WRITE=1 for docs/soak.md)
 	$(PY) -m tools.bench.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(if $(WRITE),--write)
 
@@ -183,4 +187,4 @@ release: setup ## Build dist/ for a release from what is unreleased, and write C
 	$(MAKE) test build
 	$(PY) -m tools.release "$(VERSION)"
 
-.PHONY: help setup format check check-types check-template check-api check-style check-secrets check-imports unit integration test coverage explore up down deploy-local demo invoke record-responses openapi client-models pictures register-webhook audit bench-transfer bench-sync bench-writes bench-cold-start soak audit-dependencies lock build deploy release
+.PHONY: help setup format check check-types check-template check-api check-style check-secrets check-imports unit integration test coverage explore up down deploy-local demo invoke record-responses openapi client-models pictures register-webhook audit bench-transfer bench-sync bench-writes bench-cold-start bench-list soak audit-dependencies lock build deploy release

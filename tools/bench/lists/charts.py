@@ -56,9 +56,10 @@ def line_chart(
     """Return a chart with a line for each series; `limit` is a horizontal line with its name."""
     height = 420
     points = [point for line in series.values() for point in line]
+    last = max(point.x for point in points)
     x_axis = Axis(
-        low=min(point.x for point in points),
-        high=max(point.x for point in points),
+        low=min(point.x for point in points) if x_logarithmic else 0,
+        high=last if x_logarithmic else _rounded_up(last),
         start=70,
         end=WIDTH - 30,
         logarithmic=x_logarithmic,
@@ -112,6 +113,12 @@ def number(value: float) -> str:
 
 def _ceiling(value: float) -> float:
     return float(10 ** math.ceil(math.log10(max(value, 10))))
+
+
+def _rounded_up(value: float) -> float:
+    """Return the next number with one digit other than zero."""
+    step = 10 ** math.floor(math.log10(max(value, 1)))
+    return float(math.ceil(value / step) * step)
 
 
 def _heading(title: str, names: Sequence[str]) -> Iterator[str]:

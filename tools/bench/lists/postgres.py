@@ -19,6 +19,7 @@ from typing import IO, Any, Final
 from tools.bench.lists.cases import LIMIT, Case, offsets
 from tools.bench.lists.data import NONE, Dataset
 
+DEBIAN_FOLDER: Final = Path("/usr/lib/postgresql")
 BLOCK_BYTES: Final = 8192
 # Of PostgreSQL's own system user, if this process is root's: the server refuses to run as root.
 SERVER_USER: Final = "postgres"
@@ -113,11 +114,11 @@ class Server:
 
     def measure(self, case: Case, total: int, *, random_offsets: int) -> PostgresCost:
         """Measure the pages of a filter. The count is measured once: it is the same for every page."""
-        conditions = _conditions(case)
+        where = conditions(case)
         wanted = offsets(total, case.name, count=random_offsets)
-        count = f"SELECT count(*) FROM recordings WHERE {conditions}"
+        count = f"SELECT count(*) FROM recordings WHERE {where}"
         pages = [
-            f"SELECT id, room_id, status, created_at, duration_seconds, size_bytes FROM recordings WHERE {conditions}"
+            f"SELECT id, room_id, status, created_at, duration_seconds, size_bytes FROM recordings WHERE {where}"
             f" ORDER BY created_at DESC, id DESC LIMIT {LIMIT} OFFSET {offset}"
             for offset in wanted
         ]
@@ -132,13 +133,12 @@ class Server:
 
     def counts(self, cases: Sequence[Case]) -> list[int]:
         """Return what each filter selects."""
-        script = "".join(f"SELECT count(*) FROM recordings WHERE {_conditions(case)};\n" for case in cases)
+        script = "".join(f"SELECT count(*) FROM recordings WHERE {conditions(case)};\n" for case in cases)
         return [int(line) for line in self.run(script).split()]
 
     def _explain(self, statements: Sequence[str]) -> list[StatementCost]:
         script = "".join(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {one};\n" * REPEATS for one in statements)
-        plans = list(_documents(self.run(script)))
-        return [_cost(plans[(at + 1) * REPEATS - 1]) for at in range(len(statements))]
+        return statement_costs(self.run(script))[REPEATS - 1 :: REPEATS]
 
     def _command(self, *options: str) -> list[str]:
         program = shutil.which("psql") or str(self.programs / "psql")
@@ -146,7 +146,7 @@ class Server:
         return [program, *quiet, "-h", str(self.socket), "-U", SERVER_USER, "-d", "postgres", *options]
 
 
-def programs() -> Path:
+def programs(*, debian: Path = DEBIAN_FOLDER) -> Path:
     """Return the folder of the server's programs.
 
     Raises:
@@ -155,7 +155,7 @@ def programs() -> Path:
     found = shutil.which("initdb")
     folders = [Path(found).resolve().parent] if found else []
     # Debian's package keeps them out of the path, one folder for each version.
-    folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    folders += sorted(debian.glob("*/bin"), reverse=True)
     for folder in folders:
         if all((folder / name).exists() for name in ("initdb", "postgres")):
             return folder
@@ -237,7 +237,7 @@ def _null(number: int) -> object:
     return r"\N" if number == NONE else number
 
 
-def _conditions(case: Case) -> str:
+def conditions(case: Case) -> str:
     """Return the filter in SQL. Its values are this program's own."""
     found = []
     if case.room_id is not None:
@@ -251,13 +251,14 @@ def _conditions(case: Case) -> str:
     return " AND ".join(found) or "true"
 
 
-def _documents(text: str) -> Iterator[Any]:
-    """Return the JSON documents that stand one after another in a text."""
-    decoder, rest = json.JSONDecoder(), text.strip()
+def statement_costs(text: str) -> list[StatementCost]:
+    """Return the costs in plans of EXPLAIN, JSON documents that stand one after another."""
+    decoder, rest, found = json.JSONDecoder(), text.strip(), []
     while rest:
         document, end = decoder.raw_decode(rest)
-        yield document
+        found.append(_cost(document))
         rest = rest[end:].lstrip()
+    return found
 
 
 def _cost(document: Any) -> StatementCost:

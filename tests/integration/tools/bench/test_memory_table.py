@@ -20,11 +20,12 @@ ITEMS: list[dict[str, Any]] = [
         "color": {"S": ("red", "green", "blue")[number % 3]},
         **({"even": {"BOOL": True}} if number % 2 == 0 else {}),
         "text": {"S": "x" * 1000},
+        **({"file": {"M": {"bytes": {"N": "7"}, "key": {"S": "key"}}}} if number % 3 else {}),
     }
     for pk in ("one", "two")
     for number in range(20)
 ]
-NAMES = {"#c": "color", "#n": "number", "#e": "even"}
+NAMES = {"#c": "color", "#n": "number", "#e": "even", "#f": "file", "#b": "bytes"}
 
 
 @pytest.fixture(scope="module")
