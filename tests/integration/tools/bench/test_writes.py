@@ -1,6 +1,7 @@
-"""The benchmark of writes: its units are those of the items, and its model conflicts as DynamoDB does."""
+"""The benchmark of writes: its units are those of the items, and its model conflicts as DynamoDB does.
 
-from collections.abc import Iterator
+The model runs without moto, which would carry out each request as well.
+"""
 
 import pytest
 
@@ -12,12 +13,6 @@ from tests.support.table import a_table
 from tools.bench.writes.conflicts import ConflictModel, load
 from tools.bench.writes.run import print_units, starts_of
 from tools.bench.writes.units import costs
-
-
-@pytest.fixture(autouse=True)
-def table() -> Iterator[None]:
-    with a_table():
-        yield
 
 
 def write(*sort_keys: str) -> None:
@@ -52,7 +47,8 @@ def test_many_starts_of_one_tenant_at_once_are_all_written_in_a_few_seconds() ->
 
 
 def test_units_are_two_for_each_kilobyte_of_an_item_in_a_transaction(capsys: pytest.CaptureFixture[str]) -> None:
-    found = costs(client, Layout.ROWS)
+    with a_table():
+        found = costs(client, Layout.ROWS)
     print_units({Layout.ROWS: found})
     # Recording, link, room, unfinished, two rows, five tallies.
     assert (found[0].change, found[0].units, found[0].items) == ("start", 22, 11)
