@@ -5,9 +5,9 @@ any part. A quiet tenant has one part only, so its readers read one item for eac
 """
 
 import random
-import time
 from typing import Final
 
+from recordings.adapters.aws.age import Age
 from recordings.adapters.dynamodb.listing_items import MAX_PARTS
 
 HALVED_AFTER_SECONDS: Final = 60
@@ -19,7 +19,7 @@ class Spread:
     def __init__(self, max_parts: int = MAX_PARTS) -> None:
         self._max_parts = max_parts
         # The number of parts, and when the last conflict was.
-        self._widths: dict[str, tuple[int, float]] = {}
+        self._widths: dict[str, tuple[int, Age]] = {}
 
     def pick_part(self, tenant_id: str) -> int:
         """Return the part that the next transaction adds to."""
@@ -27,15 +27,18 @@ class Spread:
 
     def width(self, tenant_id: str) -> int:
         """Return the number of parts. Every minute without a conflict halves it."""
-        width, since = self._widths.get(tenant_id, (1, 0.0))
-        width >>= int((time.monotonic() - since) // HALVED_AFTER_SECONDS)
+        found = self._widths.get(tenant_id)
+        if found is None:
+            return 1
+        width, last = found
+        width >>= int(last.seconds() // HALVED_AFTER_SECONDS)
         if width <= 1:
             self._widths.pop(tenant_id, None)
         return max(1, width)
 
     def widen(self, tenant_id: str) -> None:
         """Note a conflict: double the number of parts."""
-        self._widths[tenant_id] = min(self._max_parts, 2 * self.width(tenant_id)), time.monotonic()
+        self._widths[tenant_id] = min(self._max_parts, 2 * self.width(tenant_id)), Age.now()
 
 
 # Of this process.
