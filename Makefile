@@ -152,6 +152,9 @@ bench-sync: setup ## What a scheduled sync costs in calls and writes
 bench-writes: setup ## What changes of recordings write, and how often those of one tenant conflict
 	$(PY) -m tools.bench.writes
 
+bench-api: setup ## Units, trips, calls and CPU of each function, compared with the committed table (ACCEPT=1 accepts it)
+	$(PY) -m tools.bench.api $(if $(ACCEPT),--accept)
+
 bench-cold-start: setup ## Import time of each function beside a bare handler and an earlier commit (ALL=1: also behind no API)
 	$(PY) -m tools.bench.cold_start $(if $(ALL),--all)
 
@@ -187,4 +190,4 @@ release: setup ## Build dist/ for a release from what is unreleased, and write C
 	$(MAKE) test build
 	$(PY) -m tools.release "$(VERSION)"
 
-.PHONY: help setup format check check-types check-template check-api check-style check-secrets check-imports unit integration test coverage explore up down deploy-local demo invoke record-responses openapi client-models pictures register-webhook audit bench-transfer bench-sync bench-writes bench-cold-start bench-list soak audit-dependencies lock build deploy release
+.PHONY: help setup format check check-types check-template check-api check-style check-secrets check-imports unit integration test coverage explore up down deploy-local demo invoke record-responses openapi client-models pictures register-webhook audit bench-transfer bench-sync bench-writes bench-api bench-cold-start bench-list soak audit-dependencies lock build deploy release

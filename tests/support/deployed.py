@@ -24,15 +24,13 @@ from moto.core.models import patch_client
 
 from recordings import request_context
 from recordings.adapters.aws import step_functions
-from recordings.adapters.dynamodb.connection import client
 from recordings.adapters.dynamodb.recordings import DynamoRecordings
 from recordings.adapters.dynamodb.rooms import DynamoRooms
-from recordings.adapters.dynamodb.settings import TABLE
 from recordings.domain.recording import Recording
 from recordings.domain.room import Room
 from tests.support.builders import a_recording, a_room
 from tests.support.context import Context
-from tests.support.table import a_table
+from tests.support.table import a_table, empty
 from tests.support.template import ROOT, resources
 from tools.local.standin.cloudflare import TOKEN, Api
 from tools.local.standin.state import Recording as ProviderRecording
@@ -84,8 +82,7 @@ class StandIn:
 
     async def _begin(self) -> None:
         self.world = World(self._folder, self.origin, "http://127.0.0.1:9")
-        # What has begun records until a test ends it, and delivers nothing.
-        self.world.settings.own_bucket = "ignore"
+        self._settle()
         app = web.Application()
         app.add_routes(Api(self.world).routes())
         self._runner = web.AppRunner(app)
@@ -96,6 +93,18 @@ class StandIn:
         self.world.clear()
         await self._runner.cleanup()
         self.world.threads.shutdown()
+
+    def _settle(self) -> None:
+        # What has begun records until a test ends it, and delivers nothing.
+        self.world.settings.own_bucket = "ignore"
+
+    async def _clear(self) -> None:
+        self.world.clear()
+        self._settle()
+
+    def clear(self) -> None:
+        """Delete everything, and set everything as it was at first."""
+        asyncio.run_coroutine_threadsafe(self._clear(), self._loop).result(30)
 
     def begin(self, meeting_id: str) -> ProviderRecording:
         """A recording that Cloudflare began by itself and that runs."""
@@ -131,7 +140,7 @@ class Deployed:
             self._handlers[name] = module.handler
         return self._handlers[name]
 
-    def call(
+    def event(
         self,
         name: str,
         id: str | None = None,
@@ -141,12 +150,12 @@ class Deployed:
         query: str = "",
         body: Any = None,
         headers: Mapping[str, str] | None = None,
-    ) -> Answer:
-        """Call a function by its route in the template. `body`: JSON, or bytes as they are."""
+    ) -> Json:
+        """Return the event of a request, by a route of the template. `body`: JSON, or bytes as they are."""
         (route,) = [one["Properties"] for one in FUNCTIONS[name]["Events"].values() if one["Type"] == "HttpApi"]
         raw = body.decode() if isinstance(body, bytes) else None if body is None else json.dumps(body)
         self._count += 1
-        event = {
+        return {
             "version": "2.0",
             "rawPath": route["Path"].replace("{id}", id or ""),
             "rawQueryString": query,
@@ -160,10 +169,14 @@ class Deployed:
             "body": raw,
             "isBase64Encoded": False,
         }
+
+    def call(self, name: str, id: str | None = None, **request: Any) -> Answer:
+        """Call a function with the `event` of a request."""
+        event = self.event(name, id, **request)
         given = self.handler(name)(event, Context(HOUR))
         told = Answer(given["statusCode"], given["headers"], json.loads(given["body"]))
         # Holds for every answer there is.
-        assert told.headers["x-request-id"] == f"request-{self._count}"
+        assert told.headers["x-request-id"] == event["requestContext"]["requestId"]
         return told
 
     def room(self, **facts: Any) -> Room:
@@ -185,9 +198,7 @@ class Deployed:
 
     def empty(self) -> None:
         """Take everything out of the table."""
-        for page in client.get_paginator("scan").paginate(TableName=TABLE):
-            for item in page["Items"]:
-                client.delete_item(TableName=TABLE, Key={"pk": item["pk"], "sk": item["sk"]})
+        empty()
 
     @cached_property
     def archive(self) -> Any:
