@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from admin import AdminError
+from admin.lists import commands
 from admin.lists.migration import Migration, is_migrated, is_old
 from admin.lists.pace import Pace
 from admin.lists.rows import BATCH_SIZE
@@ -17,10 +18,10 @@ from recordings.adapters.dynamodb import layout
 from recordings.adapters.dynamodb.layout import Layout
 from recordings.adapters.dynamodb.listing_items import RowItem
 from recordings.adapters.dynamodb.writes import put_item
-from recordings.domain.errors import Throttled
+from recordings.domain.errors import InfrastructureError, Throttled
 from recordings.domain.lifecycle import Status
 from tests.support.lists import TENANTS, Writers, a_table_with_lists, fill, old_items, right_lists, stored_lists
-from tests.support.table import interrupted, watched
+from tests.support.table import atomic, interrupted, plain_items, watched
 
 
 class Killed(BaseException):
@@ -167,3 +168,57 @@ def test_a_busy_table_slows_the_migration_down() -> None:
 )
 def test_only_partitions_of_the_earlier_layout_are_deleted(pk: str, old: bool) -> None:
     assert is_old(pk) is old
+
+
+def the_command(*, dry_run: bool = False, agrees: bool = True) -> None:
+    commands.migrate(rate=1e9, workers=2, settle_seconds=0, dry_run=dry_run, confirm=lambda: agrees, wait_seconds=0)
+
+
+@pytest.mark.parametrize(
+    ("dry_run", "agrees"), [pytest.param(True, True, id="dry run"), pytest.param(False, False, id="no")]
+)
+def test_nothing_is_written_before_the_operator_agrees(
+    dry_run: bool, agrees: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fill(4, rooms=1)
+    before = list(plain_items())
+    the_command(dry_run=dry_run, agrees=agrees)
+    assert list(plain_items()) == before
+    assert capsys.readouterr().out.splitlines() == [
+        "Layout: days.",
+        "Tenants: 2. Recordings: 8.",
+        "At most 128 write units and about 10 read units: $0.00 at the prices of us-east-1 (on demand, November 2026).",
+        "At least 0 minutes: 1e+09 recordings a second, and three waits of 0 s.",
+        "Nothing was changed.",
+    ]
+
+
+def test_the_command_migrates_with_several_workers_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    fill(6)
+    with atomic():
+        the_command()
+    assert_migrated()
+    printed = capsys.readouterr()
+    assert printed.out.splitlines()[-1] == "The lists are migrated."
+    assert [line for line in printed.err.splitlines() if "layout is now" in line] == [
+        f"The table's layout is now {state}." for state in ("both", "rows_with_days", "rows")
+    ]
+    the_command(agrees=False)
+    assert capsys.readouterr().out == "Nothing to migrate: the lists of this stack are rows.\n"
+
+
+def test_a_table_without_tenants_is_not_migrated(capsys: pytest.CaptureFixture[str]) -> None:
+    the_command(agrees=False)
+    assert capsys.readouterr().out == "Nothing to migrate: the lists of this stack are rows.\n"
+
+
+def test_what_dynamodb_refuses_for_good_is_one_sentence_and_a_way_on() -> None:
+    fill(2, rooms=1)
+
+    def refuse(operation: str, arguments: Any, send: Callable[[], Any]) -> Any:
+        if operation == "TransactWriteItems":
+            raise InfrastructureError("TransactWriteItems failed for good: AccessDenied.")
+        return send()
+
+    with watched(refuse), pytest.raises(AdminError, match=r"AccessDenied\. Repeat the command: it resumes"):
+        the_command()
