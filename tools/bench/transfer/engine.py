@@ -54,7 +54,7 @@ class Engine:
             "POWERTOOLS_LOG_LEVEL": "ERROR",
         }
         self.process = subprocess.Popen(
-            [sys.executable, "-c", f"from {INSIDE} import serve; serve()"],
+            [sys.executable, "-c", "from tools.bench.transfer.serve import serve; serve()"],
             env=env | changed, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
 
