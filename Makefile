@@ -143,7 +143,7 @@ audit: setup ## Compare what is stored with the records (STACK_NAME=â€¦ TENANT=â
 		$(if $(filter undefined,$(origin TENANT)),,--tenant "$(TENANT)") $(if $(REPAIR),--repair) \
 		|| { status=$$?; [ $$status -eq 3 ] || exit $$status; }   # 3 is a finding, which is no error of make
 
-bench-transfer: setup ## Throughput of a copy beside rclone's, and what a recording costs
+bench-transfer: setup ## A copy beside rclone's over HTTP and TLS, and what it costs; fails if it misses a bar
 	$(PY) -m tools.bench.transfer
 
 bench-sync: setup ## What a scheduled sync costs in calls and writes
