@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -11,6 +10,7 @@ import httpx
 import pytest
 
 from tests.e2e.support import a_room, imported, in_status, keys, until
+from tests.support.processes import function_of
 from tools.local import stack
 
 type Json = dict[str, Any]
@@ -70,17 +70,8 @@ def tokens(running: Json, api: httpx.Client) -> Iterator[R2Tokens]:
 
 def copies_of(running: Json, function: str) -> set[int]:
     """The processes that the emulator keeps warm for a function."""
-    name = f"AWS_LAMBDA_FUNCTION_NAME={running['functions'][function]}".encode()
-    found = set()
-    for pid in stack.members(running["pids"]["ministack"]):
-        try:
-            variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-        except OSError:
-            # It ended meanwhile.
-            continue
-        if name in variables:
-            found.add(pid)
-    return found
+    name = running["functions"][function]
+    return {pid for pid in stack.members(running["pids"]["ministack"]) if function_of(pid) == name}
 
 
 def signed_url(api: httpx.Client, recording_id: str) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
+from tests.support.processes import function_of
 from tools.local.relay import PIECE, Relay, forwarded, length_of, place_of, waits_for_leave
 
 # Bodies up to here are read before they are passed on: they tell whose call it is. Larger ones are a file's parts.
@@ -129,8 +130,7 @@ class Crashes(Relay):
         (_, port), (_, recording) = writer.get_extra_info("peername"), writer.get_extra_info("sockname")
         pid = await asyncio.to_thread(holder_of, port, recording)
         # Never anybody but a worker of this very function.
-        told = f"AWS_LAMBDA_FUNCTION_NAME={self._functions[function]}\0".encode()
-        if pid is not None and told in Path(f"/proc/{pid}/environ").read_bytes():
+        if pid is not None and function_of(pid) == self._functions[function]:
             os.kill(pid, signal.SIGKILL)
         writer.transport.abort()
 

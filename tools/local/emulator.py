@@ -1,7 +1,6 @@
 """Runs the AWS emulator with changes that bring it nearer to AWS.
 
-- An archive is unpacked once and linked into each worker that asks for it. Lambda too mounts one read-only copy of the
-  layers; unpacking them again costs one or two seconds at every cold start.
+- A layer is unpacked once and linked into each process that starts (layers).
 - A failed function reports the class of its error as `errorType`, as Lambda does: a state machine's `Retry` and
   `Catch` match on it.
 - A function whose process dies fails with `Runtime.ExitError`, as on Lambda.
@@ -15,32 +14,25 @@
 - The settings of an HTTP API's stage have the API's names; the emulator keeps CloudFormation's, which no client reads.
 - A function's log is filtered at its level, and the function receives the level (log_levels).
 - A function is killed later than at its time-out, because a busy machine is slower than Lambda (timeouts).
+- A function's process is a fork of one that has imported the libraries of its layers (workers).
 - What comes over the loopback interface counts as secure transport: there is no TLS here, and the archive bucket's
   policy denies everything else.
 """
 
-import hashlib
 import json
 import os
 import re
 import runpy
-import tempfile
-import threading
-import zipfile
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-from ministack.core import iam_evaluator, lambda_runtime
+from ministack.core import iam_evaluator
 from ministack.services import apigateway, lambda_svc
 from ministack.services.cloudformation import provisioners
 
-from tools.local import concurrency, timeouts
+from tools.local import concurrency, layers, timeouts, workers
 from tools.local.log_levels import shown, told_its_level
 from tools.local.rules import functions, services, uploads
 
-SHARED = Path(tempfile.gettempdir()) / "unpacked"
-LEAST_FILES = 20
 # The emulator's messages for a worker that died: at work, during its start, or idle.
 DEATHS = ("Worker process died", "Worker process exited immediately", "[Errno 32] Broken pipe")
 # The messages for code that cannot be loaded, and Lambda's names for these errors (awslambdaric, bootstrap.py).
@@ -49,36 +41,10 @@ NOT_LOADED = {
     "Runtime.HandlerNotFound": r"module '[\w.]+' has no attribute 'handler'",
     "Runtime.UserCodeSyntaxError": r".*\(app\.py, line \d+\)",
 }
-_lock = threading.Lock()
 _execute = lambda_svc._execute_function_warm
 _resolve = iam_evaluator._resolve_condition_key
 _alarm_record = provisioners._cw_metric_alarm_record
 _stage_properties = provisioners._apigw_v2_stage_props
-
-
-class SharedZip(zipfile.ZipFile):
-    """A ZipFile that unpacks a large archive once into a shared folder, and links its top entries to the target."""
-
-    def namelist(self) -> list[str]:
-        """Return the top names, which alone are created in the worker's folder."""
-        names = super().namelist()
-        if len(names) < LEAST_FILES:
-            return names
-        return sorted({name.split("/")[0] for name in names})
-
-    def extractall(self, path: Any = None, members: Any = None, pwd: bytes | None = None) -> None:
-        """Unpack the archive, or link to its unpacked files."""
-        if len(super().namelist()) < LEAST_FILES or self.filename is None:
-            super().extractall(path, members, pwd)
-            return
-        source = SHARED / hashlib.sha256(Path(self.filename).read_bytes()).hexdigest()
-        with _lock:
-            if not source.exists():
-                made = source.with_suffix(".making")
-                super().extractall(made, super().namelist())
-                made.rename(source)
-        for entry in source.iterdir():
-            os.symlink(entry, Path(os.fspath(path)) / entry.name)
 
 
 def error_class(log: str) -> str | None:
@@ -160,15 +126,13 @@ def main() -> None:
     os.nice(10)
     # Workers import the project from their layers, not from the caller's path.
     os.environ.pop("PYTHONPATH", None)
-    lambda_runtime.zipfile = SimpleNamespace(
-        ZipFile=SharedZip, BadZipFile=zipfile.BadZipFile, LargeZipFile=zipfile.LargeZipFile,
-        LargeFileError=zipfile.LargeZipFile,
-    )  # fmt: skip
     lambda_svc._execute_function_warm = execute
     apigateway._jwt_claim_to_string = claim_text
     iam_evaluator._resolve_condition_key = resolve
     concurrency.install()
     timeouts.install()
+    layers.install()
+    workers.install()
     provisioners._cw_metric_alarm_record = alarm_record
     provisioners._apigw_v2_stage_props = stage_properties
     for rules in (uploads, functions, services):
