@@ -45,6 +45,16 @@ def until[T](look: Callable[[], T], *, seconds: float = MAX_WAIT_SECONDS, every:
     return seen
 
 
+def soon(look: Callable[[], bool], *, seconds: float, every: float = 0.2) -> bool:
+    """Look until it is so, for a few seconds at most; return whether it came to be. For what need not come."""
+    end = time.monotonic() + seconds
+    while not look():
+        if time.monotonic() >= end:
+            return False
+        time.sleep(every)
+    return True
+
+
 def repeated(call: Callable[[], httpx.Response]) -> tuple[httpx.Response, int]:
     """Make a call, and again after each 503 and 504, as the API asks of callers. Returns how many of them there were.
 

@@ -42,6 +42,7 @@ from tests.e2e.support import (
     outcome,
     repeated,
     settle,
+    soon,
     tallies,
     total,
     unfinished,
@@ -188,7 +189,8 @@ STEPS = st.one_of(
             st.tuples(st.sampled_from(["BeginSync", "ScanProviderRecordings", "ReconcileBatch", "EndSync"]), EARLY),
         ),
     ),
-    st.tuples(st.just("waits"), st.sampled_from([0.2, 0.5, 1.0, 2.0])),
+    # Until the newest recording has changed so often.
+    st.tuples(st.just("waits"), st.sampled_from([1, 1, 2, 3])),
 )
 FIRST = st.one_of(
     st.tuples(st.just("begins by itself"), ROOM, st.sampled_from([None, TWO_PARTS])),
@@ -321,8 +323,8 @@ class Played:
                     # It works for all tenants: any of its calls will do.
                     self._arm(function, blow, names=())
                 begin_sync(self.running)
-            case "waits", seconds:
-                time.sleep(seconds)
+            case "waits", changes:
+                return self._changes(changes)
             case _:
                 raise TypeError(f"{step} is no step")
         return None
@@ -335,13 +337,31 @@ class Played:
 
     def _becomes_ready(self) -> bool:
         """Whether the newest recording is soon ready; what befell it may have made that impossible."""
-        end = time.monotonic() + PATIENCE_SECONDS
-        while self.ids and time.monotonic() < end:
+        return self._newest(lambda one: one["status"] not in {"recording", "processing"})
+
+    def _changes(self, times: int) -> bool | None:
+        """Whether the newest recording changes so often soon; None if nothing is under way that could change it."""
+        self._see()
+        versions: list[int] = []
+
+        def look(one: Json) -> bool:
+            versions.append(one["version"])
+            return versions[-1] >= versions[0] + times or one["status"] != "processing"
+
+        changed = self._newest(look)
+        return changed if len(versions) > 1 else None
+
+    def _newest(self, look: Callable[[Json], bool]) -> bool:
+        """Look at the newest recording until it is so, for a few seconds at most. False if there is none to look at."""
+        gone = False
+
+        def seen() -> bool:
+            nonlocal gone
             answer = self.api.get(f"/recordings/{self.ids[-1]}")
-            if answer.status_code != 200 or answer.json()["data"]["status"] not in {"recording", "processing"}:
-                return answer.status_code == 200
-            time.sleep(0.5)
-        return False
+            gone = answer.status_code != 200
+            return gone or look(answer.json()["data"])
+
+        return bool(self.ids) and soon(seen, seconds=PATIENCE_SECONDS) and not gone
 
     def _names(self) -> tuple[str, ...]:
         """What a call of this history holds: its tenant, a meeting, or a capture."""

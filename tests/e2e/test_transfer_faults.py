@@ -7,7 +7,6 @@ a proxy that makes the faults. The stand-in tells which ranges of a file were fe
 import hashlib
 import math
 import re
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -359,7 +358,7 @@ def test_a_killed_copy_goes_on_where_it_was(
         doomed.process.wait()
     proxy.faults = Faults()
     # What was on its way through the proxy is over.
-    time.sleep(0.5)
+    until(lambda: proxy.is_idle, every=0.02)
 
     copied = engine.task("copy_segment", work, plan, [1, parts]).value
     finished(engine, work, plan)

@@ -34,6 +34,11 @@ class Relay:
         self._thread.join(10)
         self._loop.close()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no connection is served."""
+        return not self._tasks
+
     async def _begin(self) -> None:
         raise NotImplementedError
 

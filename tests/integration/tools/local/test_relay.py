@@ -1,4 +1,4 @@
-"""A relay that ends leaves no connection open, whenever it was made."""
+"""A relay knows its connections, and leaves none open when it ends."""
 
 import asyncio
 import gc
@@ -38,3 +38,16 @@ def test_no_connection_outlives_its_relay(used: bool) -> None:
             del relay
         gc.collect()
     assert [str(one.message) for one in told] == []
+
+
+def test_a_relay_is_idle_while_it_serves_no_connection() -> None:
+    with Echo() as relay:
+        assert relay.is_idle
+        with socket.create_connection(("127.0.0.1", relay.port), timeout=5) as client:
+            client.sendall(b"x")
+            assert client.recv(1) == b"x"
+            assert not relay.is_idle
+            client.shutdown(socket.SHUT_WR)
+            # The relay closes its side when it has served the connection.
+            assert client.recv(1) == b""
+        assert relay.is_idle
