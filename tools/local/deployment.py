@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -80,10 +81,17 @@ def deploy_checkout(stack: dict[str, Any], source: Path, changed: Mapping[str, s
         # Builds of one checkout share .aws-sam, so stacks that come up at the same time build one after the other.
         with progress.step("Wait for the build of another stack of this checkout", announced=True):
             fcntl.flock(lock, fcntl.LOCK_EX)
+        cache = ROOT / ".local" / "cache" if source == ROOT else home / "cache"
+        # The SAM CLI finds what it built by a file beside the build, and deletes from the cache what this file lacks.
+        # So the stacks of this checkout share the file as well.
+        known, graph = cache / "build.toml", home / "build.toml"
+        if known.exists():
+            shutil.copyfile(known, graph)
         _sam(stack, "build", [
-            "--parallel", "--cached", "--cache-dir", str(ROOT / ".local" / "cache"), "--build-dir", str(home / "build"),
+            "--parallel", "--cached", "--cache-dir", str(cache / "built"), "--build-dir", str(home / "build"),
             "--template-file", str(source / "template.yaml"), "--parameter-overrides", *_overrides(parameters),
         ])  # fmt: skip
+        shutil.copyfile(graph, known)
     _deploy_built(stack, home / "build", template, parameters)
     for api_id in stack["apis"].values():
         (home / "stage.json").write_text(json.dumps(describe(client(stack, "apigatewayv2"), api_id)))
