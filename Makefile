@@ -86,13 +86,13 @@ check-api: ## docs/openapi.yaml and what is generated from it
 	$(OFFLINE) $(NODE_BIN)/spectral lint --ruleset tools/openapi/spectral.yaml --fail-severity hint docs/openapi.yaml
 
 unit: setup ## The unit tests: no AWS, no sockets, about half a minute
-	$(PY) -m pytest -n 2 tests/unit
+	$(PY) -m pytest -n 2 --dist worksteal tests/unit
 
 integration: setup ## The integration tests: adapters and functions on an imitated AWS, tools with local servers
-	$(PY) -m pytest -n 2 tests/integration
+	$(PY) -m pytest -n 2 --dist worksteal tests/integration
 
 test: check ## Everything: check, then unit, integration, template and end-to-end tests
-	$(PY) -m pytest -n 2 --cov --cov-report= tests/unit tests/integration tests/template
+	$(PY) -m pytest -n 2 --dist worksteal --cov --cov-report= tests/template tests/integration tests/unit
 	@$(MAKE) --no-print-directory coverage
 	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/e2e
 

@@ -6,6 +6,7 @@ import io
 import logging
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import moto.core.models  # noqa: F401  it must be there before the first session of botocore, whose calls it answers
 import pytest
@@ -57,6 +58,26 @@ os.environ |= {
     "DIRECT_DELIVERY": "off",
     "EVENT_BUS": "recordings-bus",
 }
+
+
+# Tests of what is no part of a function: measuring them would only take time.
+NOT_MEASURED = (
+    "template",
+    "unit/admin",
+    "unit/tools",
+    "integration/admin",
+    "integration/client",
+    "integration/docs",
+    "integration/tools",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave tests of tools and of the client out of the measured coverage."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here) and item.path.relative_to(here).as_posix().startswith(NOT_MEASURED):
+            item.add_marker(pytest.mark.no_cover)
 
 
 def pytest_collection_finish() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.support.template import ROOT, resources, template
 from tools.environment import sample_environment
+from tools.local.fork_server import LIBRARIES
 
 # The libraries are imported once. Then each app.py is imported in a fork of its own: it sees nothing of the others.
 SCRIPT = """
@@ -55,8 +56,11 @@ def report(folder, variables):
         "built": {name: type(value).__name__ for name, value in vars(app).items() if not name.startswith("_")},
     }
 
-import botocore.config, botocore.httpsession, botocore.session, pydantic, pynamodb.models, requests
-import aws_lambda_powertools, gc, ulid
+import gc
+from importlib import import_module
+
+for library in sys.argv[1:]:
+    import_module(library)
 gc.freeze()
 assert not any(name == "recordings" or name.startswith("recordings.") for name in sys.modules)
 for line in sys.stdin:
@@ -115,7 +119,7 @@ def environment(name: str) -> dict[str, str]:
 def _run(asked: list[tuple[str, dict[str, str]]]) -> list[dict[str, Any]]:
     """The report of each function, by the folder and the variables that are asked for."""
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", SCRIPT],
+        [sys.executable, "-W", "error", "-c", SCRIPT, *LIBRARIES],
         input="".join(f"{json.dumps(one)}\n" for one in asked),
         env={
             "PYTHONPATH": str(ROOT / "layers/recordings"),

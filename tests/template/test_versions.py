@@ -76,8 +76,9 @@ def test_a_new_layer_code_or_setting_publishes_every_function() -> None:
     ]
     for right, _ in changes:
         assert right in text
-    texts = [text, *(text.replace(right, wrong, 1) for right, wrong in changes)]
-    before, *after = [versions(one) for one in expansions([{"template": one, "parameters": {}} for one in texts])]
+    before = versions(expanded("dev"))
+    changed = [{"template": text.replace(right, wrong, 1), "parameters": {"Stage": "dev"}} for right, wrong in changes]
+    after = [versions(one) for one in expansions(changed)]
     assert sorted(before) == FUNCTIONS
     own = {name for name, body in resources("AWS::Serverless::Function").items() if "MemorySize" in body}
     for (right, _), found in zip(changes, after, strict=True):

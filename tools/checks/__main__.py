@@ -48,7 +48,11 @@ def linted(text: str, template: dict[str, Any]) -> Iterator[Fault]:
 
 def found(path: Path, excused: Path = EXCUSED) -> Iterator[str]:
     """Yield the faults that the gates find in a template, a line each."""
-    texts = expansions(path)
+    yield from found_in(expansions(path), excused)
+
+
+def found_in(texts: Sequence[str], excused: Path = EXCUSED) -> Iterator[str]:
+    """Yield the faults that the gates find in expanded templates of one stack, a line each."""
     reference = service_authorization()
     with tempfile.TemporaryDirectory() as folder:
         # The template for production contains everything that the others contain.

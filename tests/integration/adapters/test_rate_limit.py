@@ -181,19 +181,27 @@ def limiters() -> list[DynamoRateLimiter]:
 
 
 def test_every_function_takes_the_share_of_its_kind() -> None:
-    calling = 0
+    calling, before = 0, limiters()
     for folder in FOLDERS:
-        before = limiters()
-        handler = handler_of(folder)
-        callers = {one.caller for one in limiters() if all(one is not other for other in before)}
+        handler, after = handler_of(folder), limiters()
+        callers = {one.caller for one in after if all(one is not other for other in before)}
+        before = after
         calling += bool(callers)
         wanted = CALLERS.get(folder) or ("interactive" if folder.startswith("api/") else "workflow")
         assert callers <= {wanted}, (folder, handler)
     assert calling > 10
 
 
-@pytest.mark.parametrize("tenants", [1, 3, 25])
-@pytest.mark.parametrize("caller", ["interactive", "workflow", "stop"])
+@pytest.mark.parametrize(
+    ("caller", "tenants"),
+    [
+        pytest.param("interactive", 1, id="of a tenant's share"),
+        pytest.param("workflow", 3, id="of the workflows' share"),
+        pytest.param("interactive", 25, id="of all interactive calls"),
+        pytest.param("stop", 1, id="of a tenant's stops"),
+        pytest.param("stop", 25, id="of the whole limit"),
+    ],
+)
 def test_a_retry_after_is_true(clock: Time, tenants: int, caller: Caller) -> None:
     for n in range(tenants):
         acquire(CALLS, caller, f"tenant-{n}")
