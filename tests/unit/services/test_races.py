@@ -15,15 +15,10 @@ from typing import Any
 
 import pytest
 
-from recordings.adapters.dynamodb.connection import client
-from recordings.adapters.dynamodb.recordings import DynamoRecordings
-from recordings.adapters.dynamodb.rooms import DynamoRooms
-from recordings.adapters.dynamodb.settings import TABLE
 from recordings.domain.errors import ConcurrentUpdate, Throttled
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Recording
-from tests.support.builders import a_recording, a_room
-from tests.support.table import a_table
+from tests.support.builders import a_recording
 from tests.unit.services.world import Trap, World, attempt
 
 # Thousands of repetitions of code that other tests cover: measuring them would only take time.
@@ -31,7 +26,6 @@ pytestmark = pytest.mark.no_cover
 
 # How often each pair is raced, in all states together that one of the two can act on.
 RACES = 200
-RACES_ON_DYNAMODB = 6
 READY = a_recording(status=Status.READY, cloudflare_recording_id="capture_0")
 
 type Command = Callable[[World, Recording], object]
@@ -251,25 +245,6 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 @pytest.mark.parametrize("names", [*combinations_with_replacement(COMMANDS, 2)], ids="-".join)
 def test_concurrent_commands_act_one_after_the_other(pool: ThreadPoolExecutor, names: tuple[str, str]) -> None:
     check(pool, names, RACES, settle=settled)
-
-
-def on_dynamodb() -> World:
-    """Return a world with an empty DynamoDB table."""
-    for page in client.get_paginator("scan").paginate(TableName=TABLE):
-        for item in page["Items"]:
-            client.delete_item(TableName=TABLE, Key={"pk": item["pk"], "sk": item["sk"]})
-    world = World()
-    world.rooms, world.recordings = DynamoRooms(), DynamoRecordings()  # type: ignore[assignment]
-    world.rooms.add(a_room())
-    return world
-
-
-@pytest.mark.parametrize("names", [("archive", "delete"), ("restore", "delete")], ids="-".join)
-def test_concurrent_commands_act_one_after_the_other_on_dynamodb(
-    pool: ThreadPoolExecutor, names: tuple[str, str]
-) -> None:
-    with a_table():
-        check(pool, names, RACES_ON_DYNAMODB, on_dynamodb)
 
 
 def test_a_race_that_is_lost_is_noticed(pool: ThreadPoolExecutor) -> None:
