@@ -7,10 +7,24 @@ import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import moto.core.models  # noqa: F401  it must be there before the first session of botocore, whose calls it answers
 import pytest
+from botocore.loaders import Loader
 from hypothesis import settings
+
+_init_loader = Loader.__init__
+_loaded: dict[tuple[str, ...], dict[Any, Any]] = {}
+
+
+def _share_loaded(loader: Loader, *args: Any, **named: Any) -> None:
+    """Let all sessions share what is read from botocore's files, as the clients of one session do."""
+    _init_loader(loader, *args, **named)
+    vars(loader)["_cache"] = _loaded.setdefault(tuple(loader.search_paths), {})
+
+
+Loader.__init__ = _share_loaded  # type: ignore[assignment, method-assign]
 
 # How long an example takes says how busy the machine is. What fails for one fails for all, whoever changed nothing has
 # nothing to mend; `make explore` tries other examples.
@@ -68,6 +82,7 @@ NOT_MEASURED = (
     "integration/admin",
     "integration/client",
     "integration/docs",
+    "integration/functions/test_ownership.py",
     "integration/tools",
 )
 
