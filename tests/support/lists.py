@@ -10,7 +10,6 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
-from boto3.dynamodb.types import TypeDeserializer
 from ulid import ULID
 
 from recordings.adapters.dynamodb import layout
@@ -22,7 +21,7 @@ from recordings.adapters.dynamodb.writes import delete_item
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Recording
 from tests.support.builders import NOON, a_file, a_recording, a_room
-from tests.support.table import a_table, items
+from tests.support.table import a_table, plain_items
 
 TENANTS = ("tenant_1", "a#b")
 STATUSES = (Status.READY, Status.FAILED, Status.PROCESSING, Status.ARCHIVED)
@@ -72,7 +71,7 @@ def stored_lists() -> Lists:
     """The rows by key, and the counters by partition, bucket and name. Counters that are zero are left out."""
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     counters = Counter[tuple[str, str, str]]()
-    for item in _plain():
+    for item in plain_items():
         kind, key = item.pop("kind", None), (item.pop("pk"), item.pop("sk"))
         if kind in ("row", "room_row"):
             rows[key] = item
@@ -86,11 +85,14 @@ def right_lists() -> Lists:
     """The rows and counters that the recordings of the table should have."""
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     counters = Counter[tuple[str, str, str]]()
-    for item in _plain():
+    for item in plain_items():
         if not (item["pk"].endswith("#REC") and item["pk"].count("#") == 2):
             continue
         tenant, room, status, letter = item["tenant_id"], item["room_id"], item["status"], LETTERS[item["status"]]
-        shown = {"seconds": item["duration_seconds"], "bytes": item["file"] and item["file"]["size_bytes"]}
+        shown: dict[str, Any] = {
+            "seconds": item.get("duration_seconds"),
+            "bytes": (item.get("file") or {}).get("size_bytes"),
+        }
         shown = {name: value for name, value in shown.items() if value is not None}
         prefix = f"T#{quote(tenant, safe='')}"
         rows[f"{prefix}#ROWS#{status}", item["sk"]] = {"room": room, **shown}
@@ -108,12 +110,7 @@ def right_lists() -> Lists:
 
 def old_items() -> list[str]:
     """The partitions of the earlier layout that have items."""
-    return sorted({item["pk"] for item in _plain() if item["pk"].split("#")[2:3] in (["DAY"], ["LIST"])})
-
-
-def _plain() -> list[dict[str, Any]]:
-    read = TypeDeserializer()
-    return [{name: read.deserialize(value) for name, value in item.items()} for item in items()]
+    return sorted({item["pk"] for item in plain_items() if item["pk"].split("#")[2:3] in (["DAY"], ["LIST"])})
 
 
 class Writers:

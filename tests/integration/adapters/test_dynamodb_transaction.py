@@ -17,7 +17,7 @@ from recordings.adapters.dynamodb.queries import get_item, get_items, item_key, 
 from recordings.adapters.dynamodb.settings import TABLE
 from recordings.adapters.dynamodb.spread import Spread
 from recordings.adapters.dynamodb.transaction import Transaction
-from recordings.adapters.dynamodb.writes import MAX_ATTEMPTS, delete_item, put_item, update_item
+from recordings.adapters.dynamodb.writes import MAX_ATTEMPTS, delete_item, put_item, put_items, update_item
 from recordings.domain.errors import ConcurrentUpdate, InfrastructureError, Throttled
 from tests.support.builders import NOON
 from tests.support.faults import failing, losing, no_pauses
@@ -299,6 +299,28 @@ def test_a_table_that_never_processes_a_key_is_busy() -> None:
             stub.add_response("batch_get_item", {"Responses": {}, "UnprocessedKeys": of_batch("1")})
         with pytest.raises(Throttled):
             get_items(PartChecksumItem, [("PARTS#u", "1")])
+        stub.assert_no_pending_responses()
+
+
+def of_puts(*keys: str) -> dict[str, Any]:
+    return {TABLE: [{"PutRequest": {"Item": a_part(sk).serialize()}} for sk in keys]}
+
+
+def test_unprocessed_items_are_written_again() -> None:
+    with Stubber(client) as stub:
+        for asked, left in (("123", "13"), ("13", "3"), ("3", "")):
+            request = {"RequestItems": of_puts(*asked), "ReturnConsumedCapacity": "TOTAL"}
+            stub.add_response("batch_write_item", {"UnprocessedItems": of_puts(*left) if left else {}}, request)
+        put_items([a_part(sk) for sk in "123"])
+        stub.assert_no_pending_responses()
+
+
+def test_a_table_that_never_writes_an_item_is_busy() -> None:
+    with Stubber(client) as stub:
+        for _ in range(MAX_ATTEMPTS):
+            stub.add_response("batch_write_item", {"UnprocessedItems": of_puts("1")})
+        with pytest.raises(Throttled):
+            put_items([a_part("1")])
         stub.assert_no_pending_responses()
 
 

@@ -157,6 +157,25 @@ def compressed(peer: Peer, connection: socket.socket, first: int, last: int) -> 
     return True
 
 
+def chunked(surplus: bytes = b"", *, ends: bool = True) -> Callable[[Peer, socket.socket, int, int], bool]:
+    def answer(peer: Peer, connection: socket.socket, first: int, last: int) -> bool:
+        lines = [
+            "HTTP/1.1 206 Partial Content",
+            "Transfer-Encoding: chunked",
+            f"Content-Range: bytes {first}-{last}/{len(CONTENT)}",
+        ]
+        connection.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+        body = CONTENT[first : last + 1] + surplus
+        for at in range(0, len(body) if ends else len(body) // 2, 100_000):
+            chunk = body[at : at + 100_000]
+            connection.sendall(f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n")
+        if ends:
+            connection.sendall(b"0\r\n\r\n")
+        return ends
+
+    return answer
+
+
 def in_drops(peer: Peer, connection: socket.socket, first: int, last: int) -> bool:
     connection.sendall(head(first, last, last - first + 1))
     for at in range(first, first + 200):
@@ -257,6 +276,7 @@ def test_a_connection_that_is_reset_within_a_part_costs_one_chunk(peer: Peer) ->
         pytest.param(more_than_announced, id="a length that is not that of the range"),
         pytest.param(whole_file, id="the whole file"),
         pytest.param(compressed, id="a compressed range"),
+        pytest.param(chunked(b"more"), id="more than the range, in chunks"),
     ],
 )
 def test_a_wrong_answer_is_refused_and_its_rest_is_never_taken_for_the_next_part(
@@ -275,6 +295,22 @@ def test_a_range_that_comes_in_drops_arrives(peer: Peer) -> None:
     with UrlReader().session() as reader:
         assert [read(reader, peer.url, number) for number in (1, 2)] == [part(1), part(2)]
     assert peer.accepted == 1
+
+
+def test_ranges_that_come_in_chunks_keep_their_connection(peer: Peer) -> None:
+    peer.script = [chunked(), chunked()]
+    with UrlReader().session() as reader:
+        assert [read(reader, peer.url, number) for number in (1, 2, 3)] == [part(1), part(2), part(3)]
+    assert (peer.accepted, len(peer.asked)) == (1, 3)
+
+
+def test_a_connection_that_ends_between_two_chunks_costs_what_has_not_arrived(peer: Peer) -> None:
+    peer.script = [chunked(ends=False)]
+    with UrlReader().session() as reader:
+        assert [read(reader, peer.url, number) for number in (1, 2)] == [part(1), part(2)]
+    begins = [first for _, first in peer.asked]
+    assert 0 < begins[1] < PART
+    assert begins[2:] == [PART]
 
 
 def test_a_failed_condition_keeps_its_connection(peer: Peer) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
+from http.client import HTTPException, HTTPResponse
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Any, Final
 from urllib.parse import urljoin
@@ -160,6 +161,28 @@ def open_url(
         yield response
 
 
+def receive_into(response: requests.Response, view: memoryview) -> int:
+    """Fill the view with the bytes of the body that come next, as they were sent. Return their number.
+
+    It is less than the view's only at the end of the body, or of the connection. A connection whose response was read
+    to its end can be used again.
+
+    Raises:
+        requests.ConnectionError: the connection is lost; up to the whole view may have changed
+    """
+    connection: Any = response.raw.connection
+    if connection is None:
+        return 0
+    body: HTTPResponse = connection.body
+    try:
+        received = body.readinto(view)
+    except (OSError, HTTPException) as error:
+        raise requests.ConnectionError(type(error).__name__) from error
+    if body.isclosed():
+        response.raw.release_conn()
+    return received
+
+
 def _read_unused(response: requests.Response) -> None:
     """Read the short body of a redirect or an error, so that the connection can be used again."""
     length = response.headers.get("Content-Length", "")
@@ -178,15 +201,26 @@ def _join(url: str, target: str) -> str:
         raise _not_allowed("the target of a redirect is no URL", None) from None
 
 
+class _KeepsBody:
+    """A connection that keeps http.client's response, because urllib3's `readinto` reads and then copies."""
+
+    body: HTTPResponse
+
+    # http.client calls this attribute for each response; usually it is the class.
+    def response_class(self, *given: Any, **named: Any) -> HTTPResponse:
+        self.body = HTTPResponse(*given, **named)
+        return self.body
+
+
 class _GuardedAdapter(HTTPAdapter):
     """Connects to checked addresses only. The Host header, SNI and the check of the certificate use the name."""
 
     def __init__(self, rules: DownloadRules, resolve: Resolve) -> None:
-        class Plain(HTTPConnection):
+        class Plain(_KeepsBody, HTTPConnection):  # type: ignore[misc]
             def _new_conn(self) -> socket.socket:
                 return _connect(self, rules, resolve)
 
-        class Secure(HTTPSConnection):
+        class Secure(_KeepsBody, HTTPSConnection):  # type: ignore[misc]
             def _new_conn(self) -> socket.socket:
                 return _connect(self, rules, resolve)
 

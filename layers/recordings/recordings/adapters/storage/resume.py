@@ -20,6 +20,11 @@ class Filling:
     _view: memoryview
     received: int = 0
 
+    @property
+    def rest(self) -> memoryview:
+        """The place of the bytes that are missing."""
+        return self._view[self.received :]
+
     def append(self, chunk: bytes) -> None:
         """Add the bytes that come next.
 
@@ -36,7 +41,7 @@ class Filling:
 def read_resuming(
     request_rest: Callable[[Filling], None], buffer: bytearray, lost_connection: tuple[type[Exception], ...]
 ) -> None:
-    """Call `request_rest` until the buffer is full. It appends to what it is given.
+    """Call `request_rest` until the buffer is full. It adds to what it is given.
 
     An exception of `lost_connection` does not restart the range.
 

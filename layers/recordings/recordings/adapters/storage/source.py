@@ -13,7 +13,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from recordings.adapters.storage.bucket import Bucket
-from recordings.adapters.storage.download import CheckedConnections, DownloadRules
+from recordings.adapters.storage.download import CheckedConnections, DownloadRules, receive_into
 from recordings.adapters.storage.resume import CHUNK_BYTES, Filling, read_resuming
 from recordings.domain.errors import RangesRefused, SourceChanged, SourceDenied, SourceUnavailable
 from recordings.domain.transfer import SourceFile, stream_offsets
@@ -180,15 +180,18 @@ def _condition(file: SourceFile) -> dict[str, str]:
 
 
 def _take(filling: Filling, response: requests.Response, file: SourceFile, first: int, last: int) -> None:
-    """Append the body of the response to a range request."""
+    """Add the body of the response to a range request. It may end early: then the connection was lost."""
     _require_partial(response.status_code)
     remaining = _length_of_range(response, file, first, last)
-    # Only a body that is read to its end, which is an empty chunk, leaves a connection that can be used again.
-    while chunk := response.raw.read(CHUNK_BYTES):
-        remaining -= len(chunk)
-        if remaining < 0:
-            raise RangesRefused("the server sent more bytes than it announced")
-        filling.append(chunk)
+    while remaining:
+        received = receive_into(response, filling.rest[: min(CHUNK_BYTES, remaining)])
+        if not received:
+            return
+        filling.received += received
+        remaining -= received
+    # A body without Content-Length may go on. Only at its end can the connection be used again.
+    if receive_into(response, memoryview(bytearray(1))):
+        raise RangesRefused("the server sent more bytes than it announced")
 
 
 def _require_partial(status_code: int) -> None:
