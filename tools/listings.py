@@ -56,9 +56,11 @@ def _rows(live: Iterable[Plain]) -> Lists:
             (("MONTHS", tenant, "", f"{year}-{month}"), day),
             (("MONTHS", tenant, room, f"{year}-{month}"), day),
             (("DAYS", tenant, "", f"{year}-{month}-{day}"), quarter),
+            (("DAYS", tenant, room, f"{year}-{month}-{day}"), quarter),
         ):
             counters.setdefault(key, Counter())[counter + letter] += 1
-        counters["DAYS", tenant, "", f"{year}-{month}-{day}"].update(measures)
+            if key[0] == "DAYS":
+                counters[key].update(measures)
     return lists | _without_zeros(counters)
 
 

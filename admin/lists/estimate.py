@@ -9,9 +9,9 @@ from admin.lists.migration import list_tenants
 from admin.lists.pace import Pace
 
 # A transaction takes two write units for each item and KB begun (Developer Guide, "Capacity unit consumption"). For one
-# recording: the check of its item 4, two rows 4, two tallies of its room 4, its part of three tallies of the tenant 1.
-# Then a unit for its entry in the room's list, and at most two for day tallies.
-WRITE_UNITS_PER_RECORDING: Final = 16
+# recording: the check of its item 4, two rows 4, three tallies of its room 6, its part of those of the tenant 1. Then a
+# unit for its entry in the room's list, and at most two for day tallies.
+WRITE_UNITS_PER_RECORDING: Final = 18
 # Its item is read three times, a quarter of a unit each, and its rows once.
 READ_UNITS_PER_RECORDING: Final = 1
 # On demand, us-east-1, November 2026, in dollars. Source: aws.amazon.com/dynamodb/pricing/on-demand

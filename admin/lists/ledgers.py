@@ -19,7 +19,7 @@ from pynamodb.expressions.condition import Condition
 from ulid import ULID
 
 from admin.lists.pace import Pace
-from admin.lists.rows import TENANT_LEVELS, AnyRow, created_at
+from admin.lists.rows import AnyRow, created_at
 from recordings.adapters.dynamodb.connection import Item
 from recordings.adapters.dynamodb.keys import partition
 from recordings.adapters.dynamodb.listing_items import (
@@ -101,7 +101,7 @@ def measure(ledger: Ledger, bucket: str, names: set[str], pause: Callable[[float
 
 
 class Tallies:
-    """A ledger: tallies by calendar. Those of a tenant's day and a room's month count rows, the others the level below.
+    """A ledger: tallies by calendar. Those of days count rows, the others the level below.
 
     A bucket's counters are in several items, which add up. A correction goes to the first of them.
     """
@@ -109,9 +109,8 @@ class Tallies:
     def __init__(self, scope: Scope, level: Level, pace: Pace) -> None:
         self.scope, self.level, self._pace = scope, level, pace
         self.name = level.value
-        base = TENANT_LEVELS[0] if scope.room_id is None else TENANT_LEVELS[1]
         below = {Level.YEAR: Level.MONTH, Level.MONTH: Level.DAY}
-        self.below = None if level is base else Tallies(scope, below[level], pace)
+        self.below = Tallies(scope, below[level], pace) if level in below else None
 
     def stored(self, bucket: str) -> Counters:
         return self._sums(bucket)[bucket]
@@ -126,10 +125,10 @@ class Tallies:
         return self._sums("")
 
     def rows(self, bucket: str) -> Iterator[tuple[Status, AnyRow]]:
-        """Read the rows of a bucket, a month or a day."""
+        """Read the rows of a day."""
         scope = self.scope
         cls: type[AnyRow] = RowItem if scope.room_id is None else RoomRowItem
-        first, last = ids_between(bucket)
+        first, last = ids_of(bucket)
         for status in Status:
             key = rows_key(scope.tenant_id, status, scope.room_id)
             for row in self._pace.read(cls, key, sort_key=Item.sk.between(first, last)):
@@ -160,7 +159,7 @@ class DayTallies:
         return self._by_day(Item.sk == bucket).get(bucket, {})
 
     def counted(self, bucket: str) -> Counters:
-        first, last = ids_between(bucket)
+        first, last = ids_of(bucket)
         room_id = self.scope.room_id
         recordings = self._pace.read(
             RecordingItem,
@@ -215,10 +214,8 @@ def count_row(counters: Counter[str], level: Level, status: Status, row: AnyRow)
         counters["bytes"] += row.size_bytes or 0
 
 
-def ids_between(bucket: str) -> tuple[str, str]:
-    """Return the first and the last id that a recording of a month or a day can have."""
-    start = datetime.fromisoformat(f"{bucket}-01T00:00:00+00:00" if len(bucket) == 7 else f"{bucket}T00:00:00+00:00")
-    # A month ends before the first day of the month that 31 days later lies in.
-    end = (start + timedelta(days=31)).replace(day=1) if len(bucket) == 7 else start + timedelta(days=1)
-    last = ULID.from_datetime(end - timedelta(milliseconds=1))
+def ids_of(day: str) -> tuple[str, str]:
+    """Return the first and the last id that a recording of a day can have."""
+    start = datetime.fromisoformat(f"{day}T00:00:00+00:00")
+    last = ULID.from_datetime(start + timedelta(days=1) - timedelta(milliseconds=1))
     return f"rec_{str(ULID.from_datetime(start))[:10]}", f"rec_{str(last)[:10]}{'Z' * 16}"

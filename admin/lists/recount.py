@@ -21,7 +21,7 @@ from admin.lists.ledgers import (
     measure,
 )
 from admin.lists.pace import Pace
-from admin.lists.rows import ROOM_LEVELS, TENANT_LEVELS, AnyRow, Rows, created_at, read_rows, scope_of, shown
+from admin.lists.rows import LEVELS, AnyRow, Rows, created_at, read_rows, scope_of, shown
 from recordings.adapters.dynamodb.keys import partition
 from recordings.adapters.dynamodb.listing_items import RoomRowItem, RowItem, rows_key
 from recordings.adapters.dynamodb.recording_items import RecordingItem
@@ -126,7 +126,7 @@ class Comparing:
         for status in Status:
             for _, _, row in self._tagged(RoomRowItem, status, room_id):
                 digest = _with(digest, row.sk, status, row)
-                count_row(self._row_counters[room_id][day_of(created_at(row.sk))[:7]], Level.MONTH, status, row)
+                count_row(self._row_counters[room_id][day_of(created_at(row.sk))], Level.DAY, status, row)
         return digest == self._digests[room_id]
 
     def _find_suspects_of(self, rooms: set[str]) -> None:
@@ -181,11 +181,10 @@ class Comparing:
 
     def _compare_tallies(self, scope: Scope) -> None:
         """Compare each level with the one below, the lowest with the rows."""
-        levels = TENANT_LEVELS if scope.room_id is None else ROOM_LEVELS
         below: Mapping[str, Counters] = self._row_counters.pop(scope.room_id, {})
         excess: ByBucket = {}
         clear = True
-        for level in levels:
+        for level in LEVELS:
             ledger = Tallies(scope, level, self._pace)
             stored = ledger.all_stored()
             wanted = below if ledger.below is None else lifted(below)

@@ -27,12 +27,12 @@ from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Recording
 from recordings.domain.tally import Level, counter_of
 
-# Of a transaction's 100 actions (API Reference, TransactWriteItems) a recording takes at most eight: a check, two rows,
-# three tallies of its tenant and two of its room.
-BATCH_SIZE: Final = 12
+# Of a transaction's 100 actions (API Reference, TransactWriteItems) a recording takes at most nine: a check, two rows,
+# three tallies of its tenant and three of its room.
+BATCH_SIZE: Final = 11
 MAX_MENDS: Final = 8
-TENANT_LEVELS: Final = (Level.DAY, Level.MONTH, Level.YEAR)
-ROOM_LEVELS: Final = (Level.MONTH, Level.YEAR)
+# Of a tenant and of a room, the lowest first.
+LEVELS: Final = (Level.DAY, Level.MONTH, Level.YEAR)
 
 type AnyRow = RowItem | RoomRowItem
 # A level, the room or None, a bucket.
@@ -54,7 +54,7 @@ class Additions:
     def count(self, row: AnyRow, status: Status, room_id: str | None, sign: int) -> None:
         """Count a row of a tenant (`room_id` None) or a room that is put (`sign` 1) or deleted (-1)."""
         at = created_at(row.sk)
-        for level in TENANT_LEVELS if room_id is None else ROOM_LEVELS:
+        for level in LEVELS:
             counters = self._counters[level, room_id, level.bucket_of(at)]
             counters[counter_of(level.child_of(at), status)] += sign
             if level is Level.DAY:

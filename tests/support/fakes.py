@@ -35,6 +35,7 @@ from recordings.domain.errors import (
 )
 from recordings.domain.etag import of_parts
 from recordings.domain.lifecycle import Status
+from recordings.domain.listing import ListedRecording
 from recordings.domain.meeting import MeetingOwnership
 from recordings.domain.objects import (
     DownloadUrl,
@@ -442,7 +443,7 @@ class MemoryRecordings:
         )
         rest = [one for one in found if after is None or one.id < after][offset:]
         further = encode_cursor("recordings", rest[limit - 1].id) if len(rest) > limit else None
-        return CountedPage(rest[:limit], len(found), further)
+        return CountedPage([ListedRecording.of(one) for one in rest[:limit]], len(found), further)
 
     def find_by_cloudflare_recording_id(self, cloudflare_recording_id: str) -> Recording | None:
         with self._memory.lock:

@@ -102,9 +102,9 @@ def right_lists() -> Lists:
         for scope in ("", f"#{room}"):
             counters[f"{prefix}#YEARS{scope}", at[:4], f"{at[5:7]}{letter}"] += 1
             counters[f"{prefix}#MONTHS{scope}", at[:7], f"{at[8:10]}{letter}"] += 1
-        counters[f"{prefix}#DAYS", at[:10], f"{quarter:02}{letter}"] += 1
-        for name, value in shown.items():
-            counters[f"{prefix}#DAYS", at[:10], name] += value
+            counters[f"{prefix}#DAYS{scope}", at[:10], f"{quarter:02}{letter}"] += 1
+            for name, value in shown.items():
+                counters[f"{prefix}#DAYS{scope}", at[:10], name] += value
     return rows, Counter({key: amount for key, amount in counters.items() if amount})
 
 

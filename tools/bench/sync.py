@@ -105,7 +105,7 @@ class NewItems:
         for item_class in (RecordingItem, CloudflareLinkItem, RowItem, RoomRowItem):
             self.items.append(item_class.from_domain(recording).serialize())
         for level in Level:
-            for room_id in (None,) if level is Level.DAY else (None, recording.room_id):
+            for room_id in (None, recording.room_id):
                 counters = self.counters.setdefault((level, room_id, level.bucket_of(at)), Counter())
                 counters.update(changes(level, None, recording))
         if NEW_TABLE.writes_days:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Final
 
+from recordings.domain.listing import ListedRecording
 from recordings.domain.recording import Failure, Progress, Recording
 from recordings.domain.room import Room
 from recordings.domain.stored_file import StoredFile
@@ -107,7 +108,7 @@ def _whole(recording: Recording) -> Document:
 
 
 def _page(**meta: Any) -> Document:
-    return to_dict(recordings.RecordingPage.from_domain([READY], total=50, limit=20, **meta))
+    return to_dict(recordings.RecordingPage.from_domain([ListedRecording.of(READY)], total=50, limit=20, **meta))
 
 
 def answered() -> dict[str, dict[HTTPStatus, dict[str, Document]]]:

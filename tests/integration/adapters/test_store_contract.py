@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 from recordings.adapters.dynamodb.audit import DynamoOpenFindings, DynamoTenants
 from recordings.adapters.dynamodb.connection import client
 from recordings.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
+from recordings.adapters.dynamodb.layout import Layout
 from recordings.adapters.dynamodb.part_checksums import DynamoPartChecksums
 from recordings.adapters.dynamodb.queries import item_key
 from recordings.adapters.dynamodb.recording_items import RecordingItem, UnfinishedItem
@@ -41,6 +43,7 @@ from recordings.domain.errors import (
     Throttled,
 )
 from recordings.domain.lifecycle import Status
+from recordings.domain.listing import ListedRecording
 from recordings.domain.meeting import MeetingOwnership, Tenure
 from recordings.domain.recording import Failure, Progress, Recording
 from recordings.domain.room_range import RoomRange
@@ -136,13 +139,23 @@ def in_dynamo() -> Store:
 
 KINDS: dict[str, tuple[Callable[[], AbstractContextManager[Any]], Callable[[], Store]]] = {
     "memory": (nullcontext, in_memory),
-    "dynamo": (a_table, in_dynamo),
+    # Day tallies are maintained, and pages are read from rows.
+    "dynamo": (partial(a_table, Layout.ROWS_WITH_DAYS), in_dynamo),
 }
+PAGED = KINDS | {"dynamo with day tallies": (partial(a_table, Layout.BOTH), in_dynamo)}
 
 
 @pytest.fixture(params=KINDS)
 def store(request: pytest.FixtureRequest) -> Iterator[Store]:
     within, make = KINDS[request.param]
+    with within():
+        yield make()
+
+
+@pytest.fixture(params=PAGED)
+def paged(request: pytest.FixtureRequest) -> Iterator[Store]:
+    """A store that is read in each of the ways in which pages are read."""
+    within, make = PAGED[request.param]
     with within():
         yield make()
 
@@ -549,7 +562,7 @@ def test_a_recording_is_read_as_it_was_added(store: Store, status: Status) -> No
     store.recordings.add(recording, lease_nonce=None)
     assert store.recordings.get("tenant_1", recording.id) == recording
     assert store.recordings.find_by_cloudflare_recording_id("capture_1") == recording
-    assert store.recordings.page("tenant_1", limit=5, offset=0).items == [recording]
+    assert store.recordings.page("tenant_1", limit=5, offset=0).items == [ListedRecording.of(recording)]
     assert_counts(store, recording)
 
 
@@ -967,7 +980,7 @@ def test_the_task_token_of_a_newer_attempt_stays(store: Store) -> None:
 # ---------------------------------------------------------------- pages
 
 
-def test_every_page_is_a_slice_of_the_whole_list(store: Store) -> None:
+def test_every_page_is_a_slice_of_the_whole_list(paged: Store) -> None:
     new_id = CountingIds()
     hours = [0, 0, 1, 23, 24, 24, 47, 71, 96, 97, 97]  # two days are full, one is empty, seconds are shared
     made = [
@@ -975,14 +988,14 @@ def test_every_page_is_a_slice_of_the_whole_list(store: Store) -> None:
         for n, at in enumerate(datetime(2026, 1, 30, tzinfo=UTC) + timedelta(hours=h) for h in hours)
     ]
     for one in made:
-        store.recordings.add(one, lease_nonce=None)
-    store.recordings.add(
+        paged.recordings.add(one, lease_nonce=None)
+    paged.recordings.add(
         ended(id=new_id(NOON), tenant_id="tenant_2", cloudflare_recording_id="other"), lease_nonce=None
     )
     newest_first = sorted(made, key=lambda one: (one.created_at, one.id), reverse=True)
     for limit in (1, 2, 3, 5, 11, 100):
         for offset in range(len(made) + 3):
-            page = store.recordings.page("tenant_1", limit=limit, offset=offset)
+            page = paged.recordings.page("tenant_1", limit=limit, offset=offset)
             assert page.total == len(made)
             assert [one.id for one in page.items] == [one.id for one in newest_first[offset : offset + limit]]
 
@@ -1036,25 +1049,25 @@ def wanted_of(made: list[Recording], only: Filter) -> list[str]:
     ]
 
 
-def test_a_filtered_page_is_a_slice_of_the_filtered_list(store: Store) -> None:
-    made = a_mixed_list(store)
+def test_a_filtered_page_is_a_slice_of_the_filtered_list(paged: Store) -> None:
+    made = a_mixed_list(paged)
     for name, only in FILTERS.items():
         wanted = wanted_of(made, only)
         for limit, offset in [(1, 0), (2, 1), (3, 2), (100, 0), (1, 3), (2, len(wanted))]:
-            page = store.recordings.page("tenant_1", only, limit=limit, offset=offset)
+            page = paged.recordings.page("tenant_1", only, limit=limit, offset=offset)
             assert [one.id for one in page.items] == wanted[offset : offset + limit], (name, limit, offset)
             assert page.total == len(wanted), name
             assert (page.cursor is not None) == (offset + limit < len(wanted)), (name, limit, offset)
 
 
-def test_a_cursor_walks_every_filtered_list_exactly_once(store: Store) -> None:
-    made = a_mixed_list(store)
+def test_a_cursor_walks_every_filtered_list_exactly_once(paged: Store) -> None:
+    made = a_mixed_list(paged)
     for name, only in FILTERS.items():
         for limit in (1, 3):
             walked: list[str] = []
             cursor = None
             while True:
-                page = store.recordings.page("tenant_1", only, limit=limit, cursor=cursor)
+                page = paged.recordings.page("tenant_1", only, limit=limit, cursor=cursor)
                 walked += [one.id for one in page.items]
                 assert page.total == len(wanted_of(made, only))
                 if (cursor := page.cursor) is None:
@@ -1279,23 +1292,23 @@ def test_a_recording_is_found_with_every_fact_deleted_or_not(store: Store) -> No
             store.recordings.get_including_deleted(tenant, recording)
 
 
-def test_deleted_recordings_are_in_no_page_of_any_filter(store: Store) -> None:
-    made = a_mixed_list(store)
+def test_deleted_recordings_are_in_no_page_of_any_filter(paged: Store) -> None:
+    made = a_mixed_list(paged)
     for one in made[::3]:
-        store.recordings.save(one, one.deleted(at=NOON))
+        paged.recordings.save(one, one.deleted(at=NOON))
     rest = [one for n, one in enumerate(made) if n % 3]
     for name, only in FILTERS.items():
         wanted = wanted_of(rest, only)
         for limit, offset in [(1, 0), (2, 1), (100, 0)]:
-            page = store.recordings.page("tenant_1", only, limit=limit, offset=offset)
+            page = paged.recordings.page("tenant_1", only, limit=limit, offset=offset)
             assert [one.id for one in page.items] == wanted[offset : offset + limit], (name, limit, offset)
             assert page.total == len(wanted), name
-    assert_counts(store, *rest)
+    assert_counts(paged, *rest)
 
 
 @pytest.mark.parametrize("offset", [0, 1, 10**18])
-def test_a_tenant_without_recordings_has_an_empty_page(store: Store, offset: int) -> None:
-    page = store.recordings.page("tenant_1", limit=20, offset=offset)
+def test_a_tenant_without_recordings_has_an_empty_page(paged: Store, offset: int) -> None:
+    page = paged.recordings.page("tenant_1", limit=20, offset=offset)
     assert (list(page.items), page.total) == ([], 0)
 
 
@@ -1328,13 +1341,13 @@ def unnamed_cursor(sort_key: str) -> str:
     return base64.urlsafe_b64encode(sort_key.encode()).decode().rstrip("=")
 
 
-def test_a_cursor_of_the_first_release_is_still_accepted(store: Store) -> None:
+def test_a_cursor_of_the_first_release_is_still_accepted(paged: Store) -> None:
     for n in range(3):
-        store.rooms.add(a_room(id=f"room_{n}", meeting_id=f"meeting_{n}"))
-    newest, *older = a_mixed_list(store)
+        paged.rooms.add(a_room(id=f"room_{n}", meeting_id=f"meeting_{n}"))
+    newest, *older = a_mixed_list(paged)
     of_rooms, of_recordings = (unnamed_cursor(key) for key in ("room_0", newest.id))
-    assert [room.id for room in store.rooms.list("tenant_1", limit=1, cursor=of_rooms).items] == ["room_1"]
-    assert store.recordings.page("tenant_1", limit=1, cursor=of_recordings).items[0].id == older[0].id
+    assert [room.id for room in paged.rooms.list("tenant_1", limit=1, cursor=of_rooms).items] == ["room_1"]
+    assert paged.recordings.page("tenant_1", limit=1, cursor=of_recordings).items[0].id == older[0].id
 
 
 def test_the_cursor_of_one_list_is_refused_by_another(store: Store) -> None:
@@ -1363,17 +1376,17 @@ def test_the_cursor_of_one_list_is_refused_by_another(store: Store) -> None:
     ],
     ids=str,
 )
-def test_a_filter_by_the_first_or_last_of_times_splits_the_list(store: Store, at: datetime) -> None:
-    made = a_mixed_list(store)
+def test_a_filter_by_the_first_or_last_of_times_splits_the_list(paged: Store, at: datetime) -> None:
+    made = a_mixed_list(paged)
     after, before = ([] if at.year > 2026 else made), (made if at.year > 2026 else [])
-    assert list(store.recordings.page("tenant_1", Filter(created_after=at), limit=20).items) == after
-    assert list(store.recordings.page("tenant_1", Filter(created_before=at), limit=20).items) == before
+    for only, wanted in ((Filter(created_after=at), after), (Filter(created_before=at), before)):
+        assert [one.id for one in paged.recordings.page("tenant_1", only, limit=20).items] == [one.id for one in wanted]
 
 
-def test_a_filter_that_names_no_possible_room_finds_nothing(store: Store) -> None:
-    a_mixed_list(store)
+def test_a_filter_that_names_no_possible_room_finds_nothing(paged: Store) -> None:
+    a_mixed_list(paged)
     for room_id in ("a#b", "..", "r" * 129, "\x00", "\ud800"):
-        page = store.recordings.page("tenant_1", Filter(room_id=room_id), limit=5)
+        page = paged.recordings.page("tenant_1", Filter(room_id=room_id), limit=5)
         assert (list(page.items), page.total, page.cursor) == ([], 0, None)
 
 
@@ -1436,7 +1449,7 @@ def test_tenants_never_meet_whatever_they_are_called(store: Store) -> None:
         assert [room.name for room in store.rooms.list(tenant, limit=50).items] == [f"of {n}"]
         assert store.rooms.get(tenant, "room_1").tenant_id == tenant
         page = store.recordings.page(tenant, limit=50, offset=0)
-        assert (list(page.items), page.total) == ([made[tenant]], 1)
+        assert (list(page.items), page.total) == ([ListedRecording.of(made[tenant])], 1)
         assert store.recordings.pop_task_token(made[tenant]) == f"token {n}"
     assert_counts(store, *made.values())
 
@@ -1588,13 +1601,15 @@ def whole_state(store: Store) -> list[Any]:
     page = store.recordings.page("tenant_1", limit=10, offset=0)
     owners = [store.rooms.find_by_meeting_id(meeting) for meeting in ("meeting_1", "meeting_2", "spare")]
     known = [store.recordings.find_by_cloudflare_recording_id(f"capture_{n}") for n in range(4)]
-    return [list(rooms.items), list(page.items), page.total, owners, known]
+    return [list(rooms.items), list(store.recordings.list_all("tenant_1")), list(page.items), page.total, owners, known]
 
 
 def assert_whole(store: Store) -> None:
     """What holds after every history."""
     assert [*store.find_faults()] == []
-    recordings = list(store.recordings.page("tenant_1", limit=100, offset=0).items)
+    recordings = [one for one in store.recordings.list_all("tenant_1") if one.deleted_at is None]
+    listed = store.recordings.page("tenant_1", limit=100, offset=0).items
+    assert list(listed) == [ListedRecording.of(one) for one in recordings]
     assert_counts(store, *recordings)
     running = {(one.room_id, one.id) for one in recordings if one.status is Status.RECORDING}
     held = {(room.id, room.active_recording_id) for room in store.rooms.list("tenant_1", limit=100).items}

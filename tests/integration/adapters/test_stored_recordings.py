@@ -26,6 +26,7 @@ from recordings.adapters.dynamodb.settings import TABLE
 from recordings.domain.archive import Archive
 from recordings.domain.errors import ConcurrentUpdate
 from recordings.domain.lifecycle import Status
+from recordings.domain.listing import ListedRecording
 from recordings.domain.purge import ItemKind, PurgeRecord, Removal, StoreItem
 from recordings.domain.recording import Failure, Progress, Recording
 from recordings.domain.stored_file import HeldFile
@@ -171,7 +172,7 @@ def test_lists_and_tallies_are_read(release: str) -> None:
     for only in (Filter(), Filter(room_id="room_1"), Filter(statuses=frozenset({Status.ARCHIVED}))):
         wanted = [one for one in live if one.status in only.statuses or not only.statuses]
         page = recordings.page("tenant_1", only, limit=3, offset=1)
-        assert (page.items, page.total) == (wanted[1:4], len(wanted))
+        assert (page.items, page.total) == ([ListedRecording.of(one) for one in wanted[1:4]], len(wanted))
     unfinished = {one.id for one in (as_stored(one, release) for one in RECORDINGS) if one.unfinished}
     listed = [one.id for one in recordings.list_unfinished()]
     assert (len(listed), {*listed}) == (len(unfinished), unfinished)

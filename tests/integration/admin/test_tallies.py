@@ -137,6 +137,7 @@ def test_an_unlisted_recording_is_missing_from_rows_and_tallies(
         (Level.DAY, DayCountsItem, None),
         (Level.MONTH, MonthTallyItem, None),
         (Level.YEAR, YearTallyItem, None),
+        (Level.DAY, DayCountsItem, "room_0"),
         (Level.MONTH, MonthTallyItem, "room_0"),
         (Level.YEAR, YearTallyItem, "room_0"),
     ):
@@ -146,7 +147,7 @@ def test_an_unlisted_recording_is_missing_from_rows_and_tallies(
         add(cls.at(TENANT, room_id, level.bucket_of(at)), **counters)
     status, found = check(capsys)
     assert status == commands.DIFFERENT
-    assert len(found) == 2 + 5 + 2
+    assert len(found) == 2 + 6 + 4
     assert check(capsys, repair=True)[0] == commands.RIGHT
     assert stored_lists() == right_lists()
 

@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 from recordings.domain import errors
 from recordings.domain.archive import Archive
 from recordings.domain.lifecycle import Status
+from recordings.domain.listing import ListedRecording
 from recordings.domain.recording import Failure, Progress, Recording
 from recordings.http import events
 from recordings.http.endpoint import Response, endpoint
@@ -60,7 +61,9 @@ def whole(recording: Recording) -> Document:
 
 
 def page(recording: Recording) -> Document:
-    return recordings.RecordingPage.from_domain([recording], total=1, limit=20, offset=None, next_cursor="abc")
+    return recordings.RecordingPage.from_domain(
+        [ListedRecording.of(recording)], total=1, limit=20, offset=None, next_cursor="abc"
+    )
 
 
 def download(recording: Recording) -> Document:

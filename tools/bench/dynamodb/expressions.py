@@ -13,6 +13,7 @@ type Value = Mapping[str, Any]
 # Returns an attribute of an item by its name; None if the item has none.
 type Attributes = Callable[[str], Value | None]
 type Condition = Callable[[Attributes], bool]
+type DocumentPath = tuple[str, ...]
 
 # Below and above every sort key that our items have.
 LOWEST: Final = ""
@@ -37,9 +38,12 @@ def parse_condition(expression: str, names: Mapping[str, str], values: Mapping[s
     return _Parser(expression, names, values).parse()
 
 
-def parse_projection(expression: str, names: Mapping[str, str]) -> list[str]:
-    """Return the names of the attributes that a projection returns."""
-    return [names[part] if part.startswith("#") else part for part in (one.strip() for one in expression.split(","))]
+def parse_projection(expression: str, names: Mapping[str, str]) -> list[DocumentPath]:
+    """Return the attributes that a projection returns, as paths: an attribute, or one within a map."""
+    return [
+        tuple(names[part] if part.startswith("#") else part for part in path.strip().split("."))
+        for path in expression.split(",")
+    ]
 
 
 class KeyRange(NamedTuple):

@@ -19,6 +19,7 @@ from botocore.awsrequest import AWSResponse
 
 from tools.bench.dynamodb.expressions import (
     Condition,
+    DocumentPath,
     KeyRange,
     Value,
     parse_condition,
@@ -222,7 +223,7 @@ _EMPTY: Final = StoredPartition()
 class _Query:
     keys: KeyRange
     only: Condition | None
-    projection: Sequence[str] | None
+    projection: Sequence[DocumentPath] | None
     limit: int | None
     select: str | None
     consistent: bool
@@ -270,13 +271,21 @@ class _Body:
         yield self._content
 
 
-def _projection(arguments: Mapping[str, Any]) -> Sequence[str] | None:
+def _projection(arguments: Mapping[str, Any]) -> Sequence[DocumentPath] | None:
     expression = arguments.get("ProjectionExpression")
     return None if expression is None else parse_projection(expression, arguments.get("ExpressionAttributeNames", {}))
 
 
-def _projected(item: StoredItem, names: Sequence[str] | None) -> StoredItem:
-    return item if names is None else {name: item[name] for name in names if name in item}
+def _projected(item: StoredItem, paths: Sequence[DocumentPath] | None) -> StoredItem:
+    if paths is None:
+        return item
+    projected: dict[str, Any] = {}
+    for name, *inner in paths:
+        if not inner and name in item:
+            projected[name] = item[name]
+        elif inner and "M" in item.get(name, {}) and (found := _projected(item[name]["M"], [tuple(inner)])):
+            projected[name] = {"M": projected.get(name, {}).get("M", {}) | found}
+    return projected
 
 
 def _text(header: Any) -> str:

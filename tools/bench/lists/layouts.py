@@ -113,9 +113,8 @@ def row_table(dataset: Dataset) -> MemoryTable:
             makers[rows_key(TENANT, status, room_id)] = partial(_rows, dataset, status, room_id)
     for level in Level:
         makers[tally_key(level, TENANT)] = partial(_tallies, dataset, level, None)
-        if level is not Level.DAY:
-            for room_id in dataset.room_ids:
-                makers[tally_key(level, TENANT, room_id)] = partial(_tallies, dataset, level, room_id)
+        for room_id in dataset.room_ids:
+            makers[tally_key(level, TENANT, room_id)] = partial(_tallies, dataset, level, room_id)
     return table
 
 

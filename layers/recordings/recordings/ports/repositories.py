@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from recordings.domain.lifecycle import Status
+    from recordings.domain.listing import ListedRecording
     from recordings.domain.meeting import MeetingOwnership
     from recordings.domain.purge import PurgeRecord
     from recordings.domain.recording import Progress, Recording
@@ -32,7 +33,7 @@ class Page[T]:
 class CountedPage:
     """Recordings in order, the total of the filter, and the cursor of the next page (None: this is the last one)."""
 
-    items: Sequence[Recording]
+    items: Sequence[ListedRecording]
     total: int
     cursor: str | None = None
 

@@ -50,7 +50,7 @@ def test_units_are_two_for_each_kilobyte_of_an_item_in_a_transaction(capsys: pyt
     with a_table():
         found = costs(client, Layout.ROWS)
     print_units({Layout.ROWS: found})
-    # Recording, link, room, unfinished, two rows, five tallies.
-    assert (found[0].change, found[0].units, found[0].items) == ("start", 22, 11)
+    # Recording, link, room, unfinished, two rows, six tallies.
+    assert (found[0].change, found[0].units, found[0].items) == ("start", 24, 12)
     assert all(one.recording_bytes <= 1024 for one in found[:3])
-    assert "| start | 22 (11) |" in capsys.readouterr().out
+    assert "| start | 24 (12) |" in capsys.readouterr().out

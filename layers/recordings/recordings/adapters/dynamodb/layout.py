@@ -48,7 +48,7 @@ class Layout(StrEnum):
 
 
 # What a table without tenants is.
-NEW_TABLE: Final = Layout.BOTH
+NEW_TABLE: Final = Layout.ROWS
 
 # The last state that was read, and when.
 _cached: tuple[Layout, Age] | None = None

@@ -7,9 +7,10 @@ year tally   T#<tenant>#YEARS#<room>           2026#00        a room's
 month tally  T#<tenant>#MONTHS                 2026-01#00     a tenant's recordings of each day
 month tally  T#<tenant>#MONTHS#<room>          2026-01#00     a room's
 day counts   T#<tenant>#DAYS                   2026-01-06#00  a tenant's recordings of each quarter hour
+day counts   T#<tenant>#DAYS#<room>            2026-01-06#00  a room's
 layout       LAYOUT                            STATE          which items of lists are written and read
 
-The number after `#` of a tally is its part: the counters of all parts of a bucket add up. A room has no day counts.
+The number after `#` of a tally is its part: the counters of all parts of a bucket add up.
 `domain.tally` names the counters.
 """
 

@@ -166,8 +166,7 @@ def _add_to_tallies(
             continue
         tally: type[TallyItem] = TALLY_ITEMS[level]
         transaction.update_part(tenant_id, partial(tally.at, tenant_id, None, level.bucket_of(at)), additions(amounts))
-        if level is not Level.DAY:
-            transaction.update(tally.at(tenant_id, recording.room_id, level.bucket_of(at)), additions(amounts))
+        transaction.update(tally.at(tenant_id, recording.room_id, level.bucket_of(at)), additions(amounts))
 
 
 def _change_days(transaction: Transaction, before: Recording | None, after: Recording) -> None:

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from recordings.domain import recording as domain
 from recordings.domain.lifecycle import Status
+from recordings.domain.listing import ListedRecording
 from recordings.http.responses.archive import Archive
 from recordings.http.responses.base import (
     AT_LEAST_0,
@@ -76,7 +77,7 @@ class RecordingPage(Document):
     @classmethod
     def from_domain(
         cls,
-        recordings: Sequence[domain.Recording],
+        recordings: Sequence[ListedRecording],
         *,
         total: int,
         limit: int,
