@@ -93,10 +93,18 @@ def all_cases(dataset: Dataset) -> list[Case]:
 
 def offsets(total: int, name: str, *, count: int = RANDOM_OFFSETS) -> list[int]:
     """Return the offsets that are read: 0, 1, 50 %, 99 %, the last, one behind it, and some at random."""
+    edges = {0, 1, total // 2, total * 99 // 100, max(0, total - 1), total}
+    return sorted(edges | _random_offsets(total, name, count))
+
+
+def few_offsets(total: int, name: str, *, count: int) -> list[int]:
+    """Return the offsets that are read where reading is slow: 0, 50 %, 99 %, and some at random."""
+    return sorted({0, total // 2, total * 99 // 100} | _random_offsets(total, name, count))
+
+
+def _random_offsets(total: int, name: str, count: int) -> set[int]:
     chance = random.Random(f"{name}-{total}")
-    chosen = [0, 1, total // 2, total * 99 // 100, max(0, total - 1), total]
-    chosen += [chance.randrange(total) for _ in range(count if total else 0)]
-    return sorted(set(chosen))
+    return {chance.randrange(total) for _ in range(count if total else 0)}
 
 
 def _odd_second(dataset: Dataset, at: int) -> datetime:

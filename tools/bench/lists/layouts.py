@@ -33,13 +33,14 @@ from recordings.domain.lifecycle import Status
 from recordings.domain.tally import Level, counter_of, day_of
 from tools.bench.dynamodb.expressions import Value
 from tools.bench.dynamodb.table import MemoryTable, StoredPartition
-from tools.bench.lists.data import NONE, PATHS, TENANT, Dataset
+from tools.bench.lists.data import NONE, PATHS, STATUSES, TENANT, Dataset
 from tools.bench.units import StoredItem, item_size, number_size
 
 # Tallies of a day in which so many recordings begin have been written side by side.
 BUSY_DAY: Final = 2000
 BUSY_PARTS: Final = 4
 SECONDS_OF_DAY: Final = 86_400
+QUARTER_SECONDS: Final = 900
 
 
 class MadePartition:
@@ -218,10 +219,20 @@ def _parts(dataset: Dataset, level: Level) -> Mapping[str, int]:
 
 
 def _counted(dataset: Dataset, room_id: str | None) -> Iterator[tuple[datetime, Status, int, int, int]]:
-    """Return what the counters count: when, the last status, 1 if it is not deleted, seconds and bytes."""
+    """Return what the counters count, for each quarter hour and last status: how many, their seconds and bytes.
+
+    Nothing is finer than a quarter hour. A million recordings have a quarter of a million of them.
+    """
+    groups: dict[int, list[int]] = {}
+    times, statuses, durations, sizes = dataset.times, dataset.statuses, dataset.durations, dataset.sizes
     for at in _places(dataset, room_id):
-        duration, size = max(0, dataset.durations[at]), max(0, dataset.sizes[at])
-        yield dataset.created_at(at), dataset.status(at), 1, duration, size
+        group = groups.setdefault(times[at] // QUARTER_SECONDS * len(STATUSES) + statuses[at], [0, 0, 0])
+        group[0] += 1
+        group[1] += max(0, durations[at])
+        group[2] += max(0, sizes[at])
+    for key, (live, seconds, size) in groups.items():
+        quarter, status = divmod(key, len(STATUSES))
+        yield datetime.fromtimestamp(quarter * QUARTER_SECONDS, UTC), STATUSES[status], live, seconds, size
     for deleted in dataset.deleted:
         if room_id is None or deleted.room_id == room_id:
             yield deleted.created_at, deleted.status, 0, 0, 0

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from tools.bench.dynamodb.table import MemoryTable
 from tools.bench.lists import handlers
-from tools.bench.lists.cases import LIMIT, WALKED_PAGES, Case, offsets
+from tools.bench.lists.cases import LIMIT, WALKED_PAGES, Case
 from tools.bench.lists.data import NONE, Dataset
 from tools.bench.lists.handlers import Measured
 
@@ -59,8 +59,17 @@ class CaseCost:
         return next(page for page in self.pages if page.offset == offset)
 
 
-def measure_case(table: MemoryTable, dataset: Dataset, case: Case, *, random_offsets: int) -> CaseCost:
+def measure_case(
+    table: MemoryTable,
+    dataset: Dataset,
+    case: Case,
+    *,
+    wanted: Sequence[int],
+    walked_pages: int = WALKED_PAGES,
+) -> CaseCost:
     """Read the pages of a filter, within `handlers.serving`, and compare them with the dataset.
+
+    `wanted` are their offsets. Cursors are followed over `walked_pages`, from the newest page and from the middle.
 
     Raises:
         WrongPage: a page differs
@@ -74,11 +83,10 @@ def measure_case(table: MemoryTable, dataset: Dataset, case: Case, *, random_off
         pages.append(PageCost(offset, page.units, page.trips, page.calls, page.cpu_seconds))
         return page
 
-    for offset in offsets(len(selected), case.name, count=random_offsets):
+    for offset in wanted:
         page = read([("offset", str(offset))], offset, offset)
         begin, cursor = offset + LIMIT, page.body["meta"]["next_cursor"]
-        # From the newest page and from the middle, as a caller goes on.
-        left = WALKED_PAGES if offset in (0, len(selected) // 2) else 0
+        left = walked_pages if offset in (0, len(selected) // 2) else 0
         while cursor is not None and left:
             page = read([("cursor", cursor)], begin, None)
             begin, cursor, left = begin + LIMIT, page.body["meta"]["next_cursor"], left - 1

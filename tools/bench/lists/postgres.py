@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
-from tools.bench.lists.cases import LIMIT, Case, offsets
+from tools.bench.lists.cases import LIMIT, Case
 from tools.bench.lists.data import NONE, Dataset
 
 DEBIAN_FOLDER: Final = Path("/usr/lib/postgresql")
@@ -24,8 +24,6 @@ BLOCK_BYTES: Final = 8192
 # Of PostgreSQL's own system user, if this process is root's: the server refuses to run as root.
 SERVER_USER: Final = "postgres"
 TIMEOUT_SECONDS: Final = 600
-# Each statement is measured when its pages are in memory.
-REPEATS: Final = 2
 SCHEMA: Final = """
 CREATE TABLE recordings (
     id text NOT NULL, room_id text NOT NULL, status text NOT NULL, created_at timestamptz NOT NULL,
@@ -112,10 +110,9 @@ class Server:
                 raise subprocess.CalledProcessError(loading.returncode, command)
         self.run(INDEXES)
 
-    def measure(self, case: Case, total: int, *, random_offsets: int) -> PostgresCost:
-        """Measure the pages of a filter. The count is measured once: it is the same for every page."""
+    def measure(self, case: Case, wanted: Sequence[int]) -> PostgresCost:
+        """Measure the pages of a filter at these offsets. The count is measured once: it is the same for every page."""
         where = conditions(case)
-        wanted = offsets(total, case.name, count=random_offsets)
         count = f"SELECT count(*) FROM recordings WHERE {where}"
         pages = [
             f"SELECT id, room_id, status, created_at, duration_seconds, size_bytes FROM recordings WHERE {where}"
@@ -137,8 +134,8 @@ class Server:
         return [int(line) for line in self.run(script).split()]
 
     def _explain(self, statements: Sequence[str]) -> list[StatementCost]:
-        script = "".join(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {one};\n" * REPEATS for one in statements)
-        return statement_costs(self.run(script))[REPEATS - 1 :: REPEATS]
+        script = "".join(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {one};\n" for one in statements)
+        return statement_costs(self.run(script))
 
     def _command(self, *options: str) -> list[str]:
         program = shutil.which("psql") or str(self.programs / "psql")

@@ -10,7 +10,7 @@ from typing import Final
 
 from tools.bench.dynamodb.table import MemoryTable
 from tools.bench.lists import ROOT, handlers, postgres, report
-from tools.bench.lists.cases import RANDOM_OFFSETS, Case, all_cases, offsets
+from tools.bench.lists.cases import WALKED_PAGES, Case, all_cases, few_offsets, offsets
 from tools.bench.lists.data import Dataset, generate
 from tools.bench.lists.layouts import day_table, row_table
 from tools.bench.lists.measure import WrongPage, measure_case, measure_get, warm_up
@@ -19,8 +19,10 @@ from tools.bench.lists.postgres import PostgresCost, PostgresMissing
 from tools.bench.lists.results import LayoutCosts, SizeResult, missed_bars
 
 SIZES: Final = (1000, 10_000, 100_000, 1_000_000)
-# The other ways are slow, and their worst pages are known: only pages without a filter are read as often.
-OTHER_RANDOM_OFFSETS: Final = 4
+# The other ways are slow, and their costs are known: a few pages of each filter show them.
+FEW: Final = 2
+# Without a filter they are drawn by the offset.
+DRAWN: Final = 20
 
 
 def main() -> int:
@@ -65,44 +67,46 @@ def measure_size(live: int, seed: int, *, with_postgres: bool) -> SizeResult:
     # A collection during a request would go through the whole dataset.
     gc.collect()
     gc.freeze()
+    few = [few_offsets(len(case.selected(dataset)), case.name, count=_few(case)) for case in cases]
     _say(live, "rows and tallies")
-    rows = _measure(row_table(dataset), dataset, cases, RANDOM_OFFSETS)
+    all_offsets = [offsets(len(case.selected(dataset)), case.name) for case in cases]
+    rows = _measure(row_table(dataset), dataset, cases, all_offsets, walked_pages=WALKED_PAGES)
     _say(live, "day tallies")
-    days = _measure(day_table(dataset), dataset, cases, OTHER_RANDOM_OFFSETS)
+    days = _measure(day_table(dataset), dataset, cases, few, walked_pages=0)
     _say(live, "query and skip")
     plain = Plain(dataset)
-    skipped = [plain.measure(case, _offsets(dataset, case, OTHER_RANDOM_OFFSETS)) for case in cases]
-    return SizeResult(
-        live, rows, days, LayoutCosts(skipped), _measure_postgres(live, dataset, cases) if with_postgres else {}
-    )
+    skipped = [plain.measure(case, wanted) for case, wanted in zip(cases, few, strict=True)]
+    compared = _measure_postgres(live, dataset, cases, few) if with_postgres else {}
+    return SizeResult(live, rows, days, LayoutCosts(skipped), compared)
 
 
-def _measure(table: MemoryTable, dataset: Dataset, cases: Sequence[Case], random_offsets: int) -> LayoutCosts:
+def _measure(
+    table: MemoryTable, dataset: Dataset, cases: Sequence[Case], wanted: Sequence[Sequence[int]], *, walked_pages: int
+) -> LayoutCosts:
     with handlers.serving(table):
         warm_up(table, dataset)
-        costs = [measure_case(table, dataset, case, random_offsets=_count(case, random_offsets)) for case in cases]
+        costs = [
+            measure_case(table, dataset, case, wanted=one, walked_pages=walked_pages)
+            for case, one in zip(cases, wanted, strict=True)
+        ]
         return LayoutCosts(costs, measure_get(table, dataset))
 
 
-def _measure_postgres(live: int, dataset: Dataset, cases: Sequence[Case]) -> dict[str, PostgresCost]:
+def _measure_postgres(
+    live: int, dataset: Dataset, cases: Sequence[Case], wanted: Sequence[Sequence[int]]
+) -> dict[str, PostgresCost]:
     _say(live, "PostgreSQL")
     with postgres.running() as server:
         server.load(dataset)
         totals = [len(case.selected(dataset)) for case in cases]
         if (counted := server.counts(cases)) != totals:
             raise WrongPage(f"PostgreSQL counts {counted} instead of {totals}")
-        return {
-            case.name: server.measure(case, total, random_offsets=OTHER_RANDOM_OFFSETS)
-            for case, total in zip(cases, totals, strict=True)
-        }
+        return {case.name: server.measure(case, one) for case, one in zip(cases, wanted, strict=True)}
 
 
-def _offsets(dataset: Dataset, case: Case, random_offsets: int) -> list[int]:
-    return offsets(len(case.selected(dataset)), case.name, count=_count(case, random_offsets))
-
-
-def _count(case: Case, random_offsets: int) -> int:
-    return RANDOM_OFFSETS if case.name == report.NO_FILTER else random_offsets
+def _few(case: Case) -> int:
+    """Return how many random offsets of a filter are read in the other ways."""
+    return DRAWN if case.name == report.NO_FILTER else FEW
 
 
 def _say(live: int, what: str) -> None:

@@ -105,6 +105,7 @@ def text(**values: str) -> dict[str, Any]:
             id="absence and a prefix",
         ),
         pytest.param(query(ProjectionExpression="sk, #n"), id="a projection"),
+        pytest.param(query(ProjectionExpression="sk, #e, #f.#b"), id="a projection into a map"),
     ],
 )
 def test_a_query_responds_as_motos_does(memory: MemoryTable, request_: dict[str, Any]) -> None:
@@ -124,6 +125,16 @@ def test_a_limit_that_is_reached_at_the_last_item_does_not_say_so(memory: Memory
 
     assert response["Count"] == 20
     assert response["LastEvaluatedKey"] == {"pk": {"S": "one"}, "sk": {"S": "key-19"}}
+
+
+def test_a_projection_into_a_map_that_is_null_returns_nothing() -> None:
+    """moto fails."""
+    table = MemoryTable()
+    table.put({"pk": {"S": "one"}, "sk": {"S": "key"}, "file": {"NULL": True}})
+
+    response = table.respond("Query", query(ProjectionExpression="sk, #f.#b"))
+
+    assert response["Items"] == [{"sk": {"S": "key"}}]
 
 
 def test_single_reads_respond_as_motos_do(memory: MemoryTable) -> None:

@@ -32,7 +32,7 @@ def result(rows: LayoutCosts, live: int = 1000, *, with_postgres: bool = True) -
     [
         pytest.param(costs(26), "1,000, no filter: 26 read units, the limit is 25", id="units"),
         pytest.param(costs(trips=5), "1,000, no filter: 5 trips, the limit is 4", id="trips"),
-        pytest.param(costs(12.5), "1,000, no filter: a median of 12.5 read units, the limit is 12", id="median"),
+        pytest.param(costs(12.5), "1,000: a median of 12.5 read units, the limit is 12", id="median"),
         pytest.param(
             costs(cpu_ms=20), "1,000: 20.0 ms of CPU for a list, 2.0 ms for a get; the limit is 15 ms or 8 x", id="CPU"
         ),
