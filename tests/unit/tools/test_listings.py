@@ -32,6 +32,7 @@ def table(**changes: Any) -> dict[str, Plain]:
         "month": {"pk": "T#a#MONTHS", "sk": "2026-01#00", "06d": 1},
         "month of the room": {"pk": "T#a#MONTHS#r", "sk": "2026-01#00", "06d": 1},
         "day": {"pk": "T#a#DAYS", "sk": "2026-01-06#00", "48d": 1, **shown},
+        "day of the room": {"pk": "T#a#DAYS#r", "sk": "2026-01-06#00", "48d": 1, **shown},
         "list": {"pk": "T#a#LIST#r", "sk": ID},
         "tally": {"pk": "T#a#DAY", "sk": "2026-01-06", **day},
         "tally of the room": {"pk": "T#a#DAY#r", "sk": "2026-01-06", **day},
@@ -85,7 +86,7 @@ def test_an_item_too_many_is_a_fault(item: Plain) -> None:
 
 
 def test_a_deleted_recording_requires_nothing() -> None:
-    assert len([*faults(table(recording=recording(pk="T#a#TRASH")))]) == 10
+    assert len([*faults(table(recording=recording(pk="T#a#TRASH")))]) == 11
 
 
 @pytest.mark.parametrize(
