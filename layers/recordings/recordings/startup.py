@@ -9,6 +9,7 @@ import gc
 import warnings
 
 from recordings import settings
+from recordings.compiled_dataclasses import use_compiled_dataclasses
 
 
 def prepare_imports_on_lambda() -> None:
@@ -19,6 +20,7 @@ def prepare_imports_on_lambda() -> None:
     """
     if settings.is_lambda():
         gc.disable()
+        use_compiled_dataclasses()
         warnings.filterwarnings("ignore", message="Unable to find acceptable character detection dependency")
 
 

@@ -1,0 +1,1 @@
+../dependencies/compile_dataclasses.py
