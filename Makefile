@@ -154,6 +154,7 @@ bench-writes: setup ## What changes of recordings write, and how often those of 
 
 bench-api: setup ## Units, trips, calls and CPU of each function, compared with the committed table (ACCEPT=1 accepts it)
 	$(PY) -m tools.bench.api $(if $(ACCEPT),--accept)
+	$(PY) -m tools.bench.cost $(if $(ACCEPT),--write) >/dev/null
 
 bench-cold-start: setup ## Import time of each function beside a bare handler and an earlier commit (ALL=1: also behind no API)
 	$(PY) -m tools.bench.cold_start $(if $(ALL),--all)
