@@ -91,10 +91,11 @@ unit: setup ## The unit tests: no AWS, no sockets, about half a minute
 integration: setup ## The integration tests: adapters and functions on an imitated AWS, tools with local servers
 	$(PY) -m pytest -n 2 --dist worksteal tests/integration
 
+# End-to-end tests wait more than they compute, so three stacks keep two processors busy.
 test: check ## Everything: check, then unit, integration, template and end-to-end tests
 	$(PY) -m pytest -n 2 --dist worksteal --cov --cov-report= tests/template tests/integration tests/unit
 	@$(MAKE) --no-print-directory coverage
-	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/e2e
+	$(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder tests/e2e
 
 coverage: ## What the last `make test` left uncovered; fails below 97 % of the layer or 95 % of the functions
 	coverage report --include='layers/*' --fail-under=97

@@ -17,7 +17,19 @@ from tools.local import mappings, stack
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 NAME = f"e2e-{WORKER}" if WORKER else "e2e"
 # Files that take longest begin first, so that no process works alone at the end.
-LONGEST = ("test_histories.py", "test_deployments.py", "test_processing.py")
+LONGEST = (
+    "test_histories.py",
+    "test_deployments.py",
+    "test_processing.py",
+    "test_main_job.py",
+    "test_sync.py",
+    "test_transfer_faults.py",
+    "test_large_files.py",
+    "test_admission.py",
+    "test_concurrency.py",
+    "test_documented.py",
+    "test_recorded_responses.py",
+)
 
 
 @pytest.fixture(scope="session")
