@@ -32,6 +32,7 @@ FAULTS = [
         r"^cfn-lint W2001 Unused",
     ),
 ]
+WITHOUT_FAULT = ("AWS::Lambda::", "AWS::CodeDeploy::", "AWS::CloudWatch::")
 
 
 def test_what_would_be_refused_is_found(tmp_path: Path) -> None:
@@ -45,8 +46,12 @@ def test_what_would_be_refused_is_found(tmp_path: Path) -> None:
     changed = tmp_path / "template.yaml"
     changed.write_text(text)
 
-    # One way to expand it shows what a gate finds.
-    lines = [*found_in(expansions(changed)[-1:])]
+    # One way to expand it shows what a gate finds. These resources, of which there are hundreds, have no part in it.
+    whole = yaml.safe_load(expansions(changed)[-1])
+    whole["Resources"] = {
+        name: body for name, body in whole["Resources"].items() if not body["Type"].startswith(WITHOUT_FAULT)
+    }
+    lines = [*found_in([yaml.safe_dump(whole)])]
 
     for _, _, fault in FAULTS:
         assert any(re.search(fault, line) for line in lines), (fault, lines)
