@@ -35,6 +35,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tools.bench.transfer.engine import TENANT, Engine
 from tools.bench.transfer.errors import BenchError, Failed
 from tools.bench.transfer.local import api, control
+from tools.bench.units import write_units
 from tools.local import progress, stack
 from tools.local import template as sam
 
@@ -208,29 +209,8 @@ class Writes:
 
 
 def units(pk: str, change: Mapping[str, Any]) -> int:
-    """Write units of one write: each begun KB of the larger image, twice in a transaction."""
-    largest = max(size_of(change[image]) for image in ("OldImage", "NewImage") if image in change)
-    return math.ceil(largest / 1024) * (1 if pk in ALONE else 2)
-
-
-def size_of(item: Mapping[str, Any]) -> int:
-    """Bytes of an item (DynamoDB Developer Guide, "Item sizes and formats")."""
-    return sum(len(name.encode()) + _size(value) for name, value in item.items())
-
-
-def _size(typed: Mapping[str, Any]) -> int:
-    ((kind, value),) = typed.items()
-    match kind:
-        case "S":
-            return len(value.encode())
-        case "N":
-            return math.ceil(len(value.lstrip("-")) / 2) + 1
-        case "M":
-            return 3 + sum(1 + len(name.encode()) + _size(one) for name, one in value.items())
-        case "L":
-            return 3 + sum(1 + _size(one) for one in value)
-        case _:
-            return 1
+    """Write units of one write, from its record in the table's stream."""
+    return write_units(change.get("OldImage"), change.get("NewImage"), transaction=pk not in ALONE)
 
 
 def put_aside(running: Mapping[str, Any]) -> None:

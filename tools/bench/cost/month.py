@@ -12,7 +12,7 @@ from typing import Final
 
 from tools.bench.cost import machines
 from tools.bench.cost.measured import ROOT, Measured, Row
-from tools.bench.cost.prices import Price
+from tools.bench.cost.prices import R2_CLASS_A, R2_CLASS_B, Price
 from tools.bench.cost.profiles import Profile
 
 GB: Final = 1_000_000_000
@@ -48,17 +48,10 @@ OBJECTS_PAGE: Final = 1000
 SECRETS: Final = 2
 DASHBOARDS: Final = 1
 
-CLASS_A: Final = frozenset(
-    {
-        *("PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"),
-        *("ListParts", "ListMultipartUploads", "ListObjectsV2"),
-    }
-)
 # By the operation's name, what a call is paid as. None: nothing.
 CALL_PRICES: Final[Mapping[str, str | None]] = {
-    **{f"r2.{operation}": "r2_class_a" for operation in CLASS_A},
-    "r2.HeadObject": "r2_class_b",
-    "r2.GetObject": "r2_class_b",
+    **{f"r2.{operation}": "r2_class_a" for operation in R2_CLASS_A},
+    **{f"r2.{operation}": "r2_class_b" for operation in R2_CLASS_B},
     "r2.DeleteObject": None,
     "s3.PutObject": "archive_writes",
     "s3.CreateMultipartUpload": "archive_writes",

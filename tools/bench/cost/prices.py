@@ -8,6 +8,14 @@ from typing import Final
 
 PATH: Final = Path(__file__).parents[1] / "prices.toml"
 UNCONFIRMED: Final = "unconfirmed"
+# R2's operations by the class of their price (R2, "Pricing"). Deleting and aborting are free.
+R2_CLASS_A: Final = frozenset(
+    {
+        *("PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"),
+        *("ListParts", "ListMultipartUploads", "ListObjectsV2"),
+    }
+)
+R2_CLASS_B: Final = frozenset({"HeadObject", "GetObject"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

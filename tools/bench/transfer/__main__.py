@@ -28,8 +28,12 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--size-mb", type=int, default=1024, help="MiB of the recording (default: 1024)")
     top.add_argument("--turns", type=int, default=TURNS, help=f"counted copies of each (default: {TURNS})")
     top.add_argument("--large-gb", type=int, default=LARGE_GB, help=f"GB of the large file (default: {LARGE_GB})")
-    top.add_argument("--r2-class-a", type=float, default=cost.CLASS_A_PRICE, help="USD a million (2026-08-03: 4.50)")
-    top.add_argument("--r2-class-b", type=float, default=cost.CLASS_B_PRICE, help="USD a million (2026-08-03: 0.36)")
+    top.add_argument(
+        "--r2-class-a", type=float, default=cost.CLASS_A_PRICE, help="USD a million (default: as in prices.toml)"
+    )
+    top.add_argument(
+        "--r2-class-b", type=float, default=cost.CLASS_B_PRICE, help="USD a million (default: as in prices.toml)"
+    )
     top.add_argument("--lambda-gb-second", type=float, help="USD for a GB-second; no default: it differs by region")
     top.add_argument("--transitions", type=float, help="USD for a thousand Step Functions transitions; no default")
     top.add_argument("--dynamodb-writes", type=float, help="USD for a million DynamoDB write units; no default")

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from tools.bench.cost.prices import R2_CLASS_A, R2_CLASS_B, read_prices
 from tools.bench.transfer.errors import BenchError
 from tools.local import stack
 from tools.local import template as sam
@@ -24,14 +25,9 @@ from tools.local import template as sam
 GB: Final = 1_000_000_000
 SIZES_GB: Final = (1, 10, 50)
 SLOW: Final = 20_000_000
-# R2's operations by price class (R2, pricing, "Class A operations"); deleting and aborting are free.
-CLASS_A: Final = frozenset(
-    {"CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "PutObject", "ListParts", "ListMultipartUploads"}
-)
-CLASS_B: Final = frozenset({"HeadObject", "GetObject"})
-# USD for a million (R2, pricing, as of 2026-08-03).
-CLASS_A_PRICE: Final = 4.50
-CLASS_B_PRICE: Final = 0.36
+# USD for a million.
+CLASS_A_PRICE: Final = read_prices()["r2_class_a"].usd
+CLASS_B_PRICE: Final = read_prices()["r2_class_b"].usd
 WRITES: Final = {"PutItem": 1, "UpdateItem": 1, "DeleteItem": 1, "BatchedItem": 1, "TransactedItem": 2}
 
 
@@ -88,10 +84,10 @@ def cost(counted: Counted, size: int, part_size: int, segments: int, rate: float
     parts = max(1, math.ceil(size / part_size))
     calls = scaled(counted, parts, segments)
     s3 = {call.removeprefix("s3."): times for call, times in calls.items() if call.startswith("s3.")}
-    unknown = s3.keys() - CLASS_A - CLASS_B - {"AbortMultipartUpload", "DeleteObject"}
+    unknown = s3.keys() - R2_CLASS_A - R2_CLASS_B - {"AbortMultipartUpload", "DeleteObject"}
     if unknown:
         raise BenchError(
-            f"the price class of {', '.join(sorted(unknown))} is not known here: add it to tools/bench/transfer/cost.py"
+            f"the price class of {', '.join(sorted(unknown))} is not known here: add it to tools/bench/cost/prices.py"
         )
     memory_gb = counted.memory_mb / 1024
     return Cost(
@@ -101,8 +97,8 @@ def cost(counted: Counted, size: int, part_size: int, segments: int, rate: float
         memory_gb * size / rate,
         memory_gb * size / SLOW,
         counted.transitions + segments,
-        sum(times for name, times in s3.items() if name in CLASS_A),
-        sum(times for name, times in s3.items() if name in CLASS_B),
+        sum(times for name, times in s3.items() if name in R2_CLASS_A),
+        sum(times for name, times in s3.items() if name in R2_CLASS_B),
         sum(calls[f"dynamodb.{name}"] * units for name, units in WRITES.items()),
     )
 

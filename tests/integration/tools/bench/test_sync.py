@@ -14,7 +14,7 @@ from recordings.domain.lifecycle import Status
 from tests.support.builders import a_recording
 from tests.support.table import a_table
 from tools.bench import sync
-from tools.bench.sync import NewItems, Row, known, months, size_of, store, syncs_a_day, units, work_of
+from tools.bench.sync import NewItems, Row, known, months, store, syncs_a_day, units, work_of
 from tools.bench.transfer.errors import BenchError
 
 AT = datetime(2026, 1, 6, 10, tzinfo=UTC)
@@ -83,12 +83,6 @@ def test_calls_stand_beside_what_is_needed() -> None:
     costs = ["660", "10", "1.7"]
     assert first.split() == ["1000", "whole", "list", "61", "61", "50", "get,", "11", "list", "204", *costs, "3.5"]
     assert second.split() == ["1000", "since", "the", "last", "2", "52", "2", "list", "0", *costs, "120.0"]
-
-
-def test_an_item_is_measured_as_dynamodb_does() -> None:
-    assert size_of({"pk": {"S": "ä"}, "n": {"N": "-1234"}}) == 2 + 2 + 1 + 3
-    assert size_of({"m": {"M": {"a": {"BOOL": True}, "b": {"NULL": True}}}}) == 1 + 3 + 2 * (1 + 1 + 1)
-    assert size_of({"l": {"L": [{"S": "abc"}]}}) == 1 + 3 + 1 + 3
 
 
 def test_a_write_costs_a_unit_for_each_begun_kilobyte_and_two_in_a_transaction() -> None:
