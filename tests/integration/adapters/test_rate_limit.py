@@ -19,7 +19,7 @@ from recordings.request_context import request_context
 from tests.support.functions import handler_of
 from tests.support.table import a_table, atomic, interrupted, recorded
 from tests.support.template import ROOT, template
-from tools.bench.sync import size_of
+from tools.bench.units import item_size
 
 FOLDERS = sorted(str(path.parent.relative_to(ROOT / "functions")) for path in ROOT.glob("functions/*/*/app.py"))
 # The others answer a person, or belong to a recording's workflow.
@@ -228,7 +228,7 @@ def test_a_tenant_costs_the_item_a_few_bytes(clock: Time) -> None:
     clock.now += TICK_SECONDS
     assert acquire(1) == 1
     # After the drain every part has a fraction, which takes the most bytes.
-    assert size_of(spent()) < 150 + 55 * 14
+    assert item_size(spent()) < 150 + 55 * 14
 
 
 def test_a_late_clock_takes_from_the_bucket_as_it_is(clock: Time) -> None:
