@@ -104,7 +104,7 @@ def migrate_command(
     stack: Stack = None,
     local: Local = None,
     rate: Annotated[
-        float, typer.Option(min=1, max=10_000, help="Recordings a second. Each takes up to 16 write units.")
+        float, typer.Option(min=1, max=10_000, help="Recordings a second. Each takes up to 18 write units.")
     ] = 200,
     workers: Annotated[int, typer.Option(min=1, max=8, help="Tenants at the same time.")] = 4,
     settle_seconds: Annotated[
@@ -126,13 +126,14 @@ def migrate_command(
     wait_seconds = 0.0 if local_name is not None else deployment.seconds_until_alone(make_client, chosen)
     open_table(make_client, outputs, local_name)
     from admin.lists import commands, migration
+    from admin.lists.pace import Pace
 
     if settle_seconds is None:
         settle_seconds = migration.SETTLE_SECONDS
     elif settle_seconds < migration.MIN_SETTLE_SECONDS and local_name is None:
         raise AdminError(f"--settle-seconds must be at least {migration.MIN_SETTLE_SECONDS} unless the stack is local.")
     commands.migrate(
-        rate=rate,
+        Pace(rate),
         workers=workers,
         settle_seconds=settle_seconds,
         dry_run=dry_run,
@@ -167,8 +168,9 @@ def tallies_command(
         deployment.require_one_release(make_client, chosen, outputs)
     open_table(make_client, outputs, local_name)
     from admin.lists import commands
+    from admin.lists.pace import Pace
 
-    return commands.tallies(tenant=tenant, repair=rebuild, as_json=as_json, rate=rate, workers=workers)
+    return commands.tallies(Pace(rate), tenant=tenant, repair=rebuild, as_json=as_json, workers=workers)
 
 
 @app.command("register-webhook")

@@ -26,8 +26,8 @@ RIGHT, DIFFERENT = 0, 1
 
 
 def migrate(
+    pace: Pace,
     *,
-    rate: float,
     workers: int,
     settle_seconds: float,
     dry_run: bool,
@@ -39,7 +39,6 @@ def migrate(
     Raises:
         AdminError: DynamoDB is busy or refused, or lists cannot be mended
     """
-    pace = Pace(rate)
     with _plain_errors():
         layout = find_stored_layout()
         if is_migrated() or (layout is None and not list_tenants(pace)):
@@ -47,7 +46,7 @@ def migrate(
             return
         todo = estimate(pace)
         print(f"Layout: {layout or Layout.DAYS}.")
-        print("\n".join(todo.lines(rate, settle_seconds)), flush=True)
+        print("\n".join(todo.lines(pace.rate, settle_seconds)), flush=True)
         if dry_run or not confirm():
             print("Nothing was changed.")
             return
@@ -66,13 +65,12 @@ def migrate(
     print("The lists are migrated.")
 
 
-def tallies(*, tenant: str | None, repair: bool, as_json: bool, rate: float, workers: int) -> int:
+def tallies(pace: Pace, *, tenant: str | None, repair: bool, as_json: bool, workers: int) -> int:
     """Compare the lists of one tenant or all with the recordings, or mend them. Return the exit status.
 
     Raises:
         AdminError: DynamoDB is busy or refused, or the tenant is not known
     """
-    pace = Pace(rate)
     with _plain_errors():
         layout = find_stored_layout() or Layout.DAYS
         # Until the migration has listed everything, rows are incomplete and nobody reads them.

@@ -35,7 +35,7 @@ class Pace:
         clock: Callable[[], float] = time.monotonic,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._rate, self._clock, self._pause = rate, clock, pause
+        self.rate, self._clock, self._pause = rate, clock, pause
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         # The share of `rate` that is used now, since when, and when the next recordings may be written.
@@ -51,7 +51,7 @@ class Pace:
         with self._lock:
             now = self._clock()
             start = max(self._free_at, now)
-            self._free_at = start + count / (self._rate * self._recovered(now))
+            self._free_at = start + count / (self.rate * self._recovered(now))
         self.pause(start - now)
 
     def run[T](self, action: Callable[[], T]) -> T:

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from ulid import ULID
 
 from recordings.adapters.dynamodb import layout
+from recordings.adapters.dynamodb.connection import client
 from recordings.adapters.dynamodb.layout import Layout
 from recordings.adapters.dynamodb.recording_items import RecordingItem
 from recordings.adapters.dynamodb.recordings import DynamoRecordings
@@ -21,7 +22,8 @@ from recordings.adapters.dynamodb.writes import delete_item
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Recording
 from tests.support.builders import NOON, a_file, a_recording, a_room
-from tests.support.table import a_table, plain_items
+from tests.support.memory_table import WritableTable
+from tests.support.table import plain_items
 
 TENANTS = ("tenant_1", "a#b")
 STATUSES = (Status.READY, Status.FAILED, Status.PROCESSING, Status.ARCHIVED)
@@ -32,11 +34,11 @@ type Lists = tuple[dict[tuple[str, str], dict[str, Any]], Counter[tuple[str, str
 
 @contextmanager
 def a_table_with_lists() -> Iterator[None]:
-    """Create an empty table for the block, and read the state of its layout anew."""
-    with a_table():
-        layout.forget_layout()
+    """Answer from an empty table in memory within the block."""
+    layout.forget_layout()
+    with WritableTable().answering(client):
         yield
-        layout.forget_layout()
+    layout.forget_layout()
 
 
 def fill(

@@ -18,6 +18,8 @@ from recordings.adapters.dynamodb.layout import Layout, forget_layout, store_lay
 from tools.bench.dynamodb.expressions import parse_condition
 from tools.bench.dynamodb.table import MemoryTable, StoredPartition
 
+SCAN_PAGE_SIZE = 25
+
 type Stored = dict[str, Any]
 
 
@@ -35,7 +37,7 @@ def a_memory_table(layout: Layout) -> Iterator["WritableTable"]:
 
 
 class WritableTable(MemoryTable):
-    """Adds PutItem and TransactWriteItems."""
+    """Adds writes, TransactGetItems, and a Scan whose pages are short."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,8 +56,18 @@ class WritableTable(MemoryTable):
             case "TransactWriteItems":
                 actions = [next(iter(action.items())) for action in body["TransactItems"]]
                 refusal = "TransactionCanceledException"
-            case "PutItem":
-                actions, refusal = [("Put", body)], "ConditionalCheckFailedException"
+            case "PutItem" | "UpdateItem" | "DeleteItem":
+                actions = [(operation.removesuffix("Item"), body)]
+                refusal = "ConditionalCheckFailedException"
+            case "BatchWriteItem":
+                (requests,) = body["RequestItems"].values()
+                actions = [(name.removesuffix("Request"), one[name]) for one in requests for name in one]
+                refusal = ""
+            case "TransactGetItems":
+                found = [self._items.get(_key_of(one["Get"])) for one in body["TransactItems"]]
+                return _response(request.url, 200, {"Responses": [{"Item": item} if item else {} for item in found]})
+            case "Scan":
+                return _response(request.url, 200, self._scan(body))
             case _:
                 return super()._answer(request, **arguments)
         keys = [_key_of(action) for _, action in actions]
@@ -71,6 +83,16 @@ class WritableTable(MemoryTable):
         for key, (name, action) in zip(keys, actions, strict=True):
             self._store(key, _after(name, action, self._items.get(key)))
         return _response(request.url, 200, {})
+
+    def _scan(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the next items, and where they end if there are more of them."""
+        after = body.get("ExclusiveStartKey")
+        rest = [key for key in sorted(self._items) if after is None or key > _key_of({"Key": after})]
+        page: dict[str, Any] = {"Items": [self._items[key] for key in rest[:SCAN_PAGE_SIZE]]}
+        if len(rest) > SCAN_PAGE_SIZE:
+            pk, sk = rest[SCAN_PAGE_SIZE - 1]
+            page["LastEvaluatedKey"] = {"pk": {"S": pk}, "sk": {"S": sk}}
+        return page
 
     def _store(self, key: tuple[str, str], item: Stored | None) -> None:
         if item is not None:
@@ -111,8 +133,11 @@ def _after(name: str, action: Mapping[str, Any], item: Stored | None) -> Stored 
 
 def _updated(action: Mapping[str, Any], item: Stored) -> Stored:
     names, values = action["ExpressionAttributeNames"], action["ExpressionAttributeValues"]
-    for clause, body in re.findall(r"(SET|ADD) (.*?)(?= SET | ADD |$)", action["UpdateExpression"]):
+    for clause, body in re.findall(r"(SET|ADD|REMOVE) (.*?)(?= SET | ADD | REMOVE |$)", action["UpdateExpression"]):
         for part in body.split(","):
+            if clause == "REMOVE":
+                item.pop(names[part.strip()], None)
+                continue
             path, value = part.replace("=", " ").split()
             if clause == "SET":
                 item[names[path]] = values[value]

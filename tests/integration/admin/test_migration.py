@@ -171,7 +171,14 @@ def test_only_partitions_of_the_earlier_layout_are_deleted(pk: str, old: bool) -
 
 
 def the_command(*, dry_run: bool = False, agrees: bool = True) -> None:
-    commands.migrate(rate=1e9, workers=2, settle_seconds=0, dry_run=dry_run, confirm=lambda: agrees, wait_seconds=0)
+    commands.migrate(
+        Pace(1e9, pause=lambda _: None),
+        workers=2,
+        settle_seconds=0,
+        dry_run=dry_run,
+        confirm=lambda: agrees,
+        wait_seconds=0,
+    )
 
 
 @pytest.mark.parametrize(
@@ -187,7 +194,7 @@ def test_nothing_is_written_before_the_operator_agrees(
     assert capsys.readouterr().out.splitlines() == [
         "Layout: days.",
         "Tenants: 2. Recordings: 8.",
-        "At most 128 write units and about 10 read units: $0.00 at the prices of us-east-1 (on demand, November 2026).",
+        "At most 144 write units and about 10 read units: $0.00 at the prices of us-east-1 (on demand, November 2026).",
         "At least 0 minutes: 1e+09 recordings a second, and three waits of 0 s.",
         "Nothing was changed.",
     ]

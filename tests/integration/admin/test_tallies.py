@@ -60,7 +60,7 @@ def a_pace() -> Pace:
 
 def check(capsys: pytest.CaptureFixture[str], *, repair: bool = False) -> tuple[int, list[dict[str, Any]]]:
     """Run the command. Return its exit status, and what differed."""
-    status = commands.tallies(tenant=None, repair=repair, as_json=True, rate=1e9, workers=1)
+    status = commands.tallies(a_pace(), tenant=None, repair=repair, as_json=True, workers=1)
     printed = json.loads(capsys.readouterr().out)
     return status, [difference for tenant in printed["tenants"] for difference in tenant["differences"]]
 
@@ -156,7 +156,7 @@ def test_the_table_for_people_names_scope_bucket_and_both_numbers(
     recording: Recording, capsys: pytest.CaptureFixture[str]
 ) -> None:
     add(MonthTallyItem.at(TENANT, None, "2026-01"), **{"06d": 1})
-    assert commands.tallies(tenant=TENANT, repair=False, as_json=False, rate=1e9, workers=1) == commands.DIFFERENT
+    assert commands.tallies(a_pace(), tenant=TENANT, repair=False, as_json=False, workers=1) == commands.DIFFERENT
     assert capsys.readouterr().out.splitlines() == [
         "Layout: rows.",
         "scope  bucket            counter  counted  stored",
@@ -168,7 +168,7 @@ def test_the_table_for_people_names_scope_bucket_and_both_numbers(
 
 def test_a_tenant_that_is_not_known_is_a_mistake(recording: Recording) -> None:
     with pytest.raises(AdminError, match="'nobody' is not known"):
-        commands.tallies(tenant="nobody", repair=False, as_json=False, rate=1, workers=1)
+        commands.tallies(a_pace(), tenant="nobody", repair=False, as_json=False, workers=1)
 
 
 @pytest.mark.parametrize("by", [Layout.DAYS, Layout.ROWS_WITH_DAYS])
