@@ -8,9 +8,10 @@ each class and compiles it at import. No .pyc file has this code, and the compil
 dataclass needs, which is an eighth of a cold start.
 
 Nothing is imported, because the libraries may be those of another processor. The source of the methods depends only on
-the names, options and defaults of the fields, so the script reads them and makes a class that has the same. What it
-gets wrong costs time only: a function compiles what it does not find. Standard library only, as it runs in the build.
-The recordings layer has a link to this file, because SAM builds each layer from its own folder.
+the names, options and defaults of the fields, so the script reads them and makes a class that has the same. A class
+that it reads wrongly costs time only, because a function compiles what it does not find. A class that it cannot make
+stops the build. Standard library only, as it runs before anything is installed. The recordings layer has a link to this
+file, because SAM builds each layer from its own folder.
 """
 
 import ast

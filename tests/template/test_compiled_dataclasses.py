@@ -48,7 +48,7 @@ class Inherits(Plain):
 class Ordered:
     first: int
     count: ClassVar[int] = 0
-    limit: "typing.ClassVar" = LIMIT
+    limit: typing.ClassVar[int] = LIMIT
 
 @dataclass(eq=False, repr=False)
 class Unequal:
