@@ -115,6 +115,7 @@ def without_garbage_collection(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gc.collect", lambda: 0)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     ("stage", "page", "large"),
     [
@@ -199,6 +200,7 @@ class InterruptedMove:
         return recording
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("stage", ["stored", "copying", "moved"])
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_move_that_is_overtaken_at_any_call_changes_nothing_of_the_new_one(
