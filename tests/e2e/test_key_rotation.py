@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from tests.e2e.support import a_room, imported, in_status, keys, until
-from tests.support.processes import function_of
 from tools.local import stack
+from tools.local.processes import function_of
 
 type Json = dict[str, Any]
 

@@ -16,7 +16,7 @@ from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
-from tests.support.processes import function_of
+from tools.local.processes import function_of
 from tools.local.relay import PIECE, Relay, forwarded, length_of, place_of, waits_for_leave
 
 # Bodies up to here are read before they are passed on: they tell whose call it is. Larger ones are a file's parts.

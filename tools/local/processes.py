@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -19,6 +20,8 @@ from tools.local.stack_file import DEFAULT_PORT, PACKAGE_PARENT, REGION, StackEr
 GATEWAY_SECONDS = 150
 # Below the ports that operating systems give to outgoing connections.
 PORTS = range(20_000, 32_000)
+# The emulator's name for the folder of a process: its function's name, and eight characters of chance.
+FUNCTION_FOLDER = re.compile(r"/ministack-lambda-(?P<function>[^/]+)-[^/-]{8}/code$")
 
 
 def start_processes(stack: dict[str, Any], home: Path, aws_port: int, standin_port: int, api_port: int) -> None:
@@ -79,6 +82,18 @@ def members(session: int) -> list[int]:
     listing = subprocess.run(["ps", "-A", "-o", "pid=,sess=,pgid=,stat="], capture_output=True, text=True).stdout
     rows = [line.split() for line in listing.splitlines()]
     return [int(r[0]) for r in rows if str(session) in (r[1], r[2]) and not r[3].startswith("Z")]
+
+
+def function_of(pid: int) -> str | None:
+    """Return the name in AWS of the function that a process runs, or None if it runs none or has ended.
+
+    A process works in its function's folder. Its environment in /proc is that of the process it was forked from.
+    """
+    try:
+        found = FUNCTION_FOLDER.search(str(Path(f"/proc/{pid}/cwd").readlink()))
+    except OSError:
+        return None
+    return found["function"] if found else None
 
 
 def stop_session(session: int) -> None:

@@ -26,6 +26,7 @@ from tools.bench.soak.relay import FaultyRelay
 from tools.bench.soak.verdict import Found, Held, ProviderRecording
 from tools.listings import faults_of_lists
 from tools.local import functions, stack
+from tools.local.processes import function_of
 
 type Json = dict[str, Any]
 
@@ -87,18 +88,8 @@ class Killer:
 
     def _workers(self) -> list[tuple[int, str]]:
         """The emulator's processes that run a function of this stack, each with the function's name."""
-        found = []
-        for pid in stack.members(self._running["pids"]["ministack"]):
-            try:
-                environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-            except OSError:
-                # It has ended.
-                continue
-            told = next((one for one in environment if one.startswith(b"AWS_LAMBDA_FUNCTION_NAME=")), b"=")
-            name = self._names.get(told.partition(b"=")[2].decode())
-            if name is not None:
-                found.append((pid, name))
-        return found
+        running = [(pid, function_of(pid)) for pid in stack.members(self._running["pids"]["ministack"])]
+        return [(pid, self._names[function]) for pid, function in running if function in self._names]
 
 
 def lead_through(running: Json, relay: FaultyRelay) -> None:

@@ -14,9 +14,9 @@ import pytest
 from ministack.core import lambda_runtime
 from ministack.services import lambda_svc
 
-from tests.support.processes import function_of
 from tools.local import layers, workers
 from tools.local.fork_server import LIBRARIES
+from tools.local.processes import function_of
 
 ARN = "arn:aws:lambda:eu-central-1:000000000000:function:mine"
 LAYER_ARN = "arn:aws:lambda:eu-central-1:000000000000:layer:libraries:1"
