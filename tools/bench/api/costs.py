@@ -25,6 +25,8 @@ from tools.bench.api.meter import Costs
 
 TABLE_PATH: Final = ROOT / "tests/data/api_costs.json"
 CASES: Final[Mapping[str, Case]] = {**endpoints.CASES, **tasks.CASES}
+# Cases that take long, of functions whose first call is measured in another case or is like every other.
+ONLY_WARM: Final = frozenset({"lists", "more parts"})
 # The function whose processor time is the unit of the others'.
 UNIT: Final = ("GetRecording", "ready")
 
@@ -52,13 +54,13 @@ def measure(warm_runs: int) -> Measured:
     with _running() as app:
         bench = Bench(app)
         bench.app = Deployed(app.standin)
-        cold = run_all(bench, CASES)
+        cold = run_all(bench, {name: case for name, case in CASES.items() if name not in ONLY_WARM})
         runs = [run_all(bench, CASES) for _ in range(warm_runs)]
     _require_equal(runs)
     cpu_ms = {key: min(run[key].cpu_ms for run in runs) for key in runs[0]}
     table: Table = {}
     for (function, case), costs in runs[0].items():
-        table.setdefault(function, {})[case] = _row(costs, cold[function, case].calls - costs.calls)
+        table.setdefault(function, {})[case] = _row(costs, cold.get((function, case), costs).calls - costs.calls)
     table[STORED] = {"a recording": {"bytes": bench.recording_bytes}}
     return Measured(table, {key: ms / cpu_ms[UNIT] for key, ms in cpu_ms.items()}, cpu_ms[UNIT])
 
@@ -74,6 +76,8 @@ def _running() -> Iterator[Deployed]:
         environment.setenv("RETENTION_DAYS", "30")
         stack.enter_context(frozen_rate_limit())
         app = stack.enter_context(deployed(folder))
+        # However busy the machine is, a secret is read once.
+        environment.setenv("SECRET_TTL_SECONDS", "3600")
         boto3.client("events").create_event_bus(Name="recordings-bus")
         # Loads every module that reads the clock.
         for name in FUNCTIONS:
