@@ -104,8 +104,11 @@ def day_table(dataset: Dataset) -> MemoryTable:
     return table
 
 
-def row_table(dataset: Dataset) -> MemoryTable:
-    """Return a table in the layout of now: recordings, rows, and tallies by year, month and day."""
+def row_table(dataset: Dataset, *, parts: int = BUSY_PARTS) -> MemoryTable:
+    """Return a table in the layout of now: recordings, rows, and tallies by year, month and day.
+
+    `parts` is how many items the tenant's tallies of a busy time have.
+    """
     table, makers = _table(dataset)
     table.put(_layout_item(Layout.ROWS))
     for status in Status:
@@ -113,9 +116,9 @@ def row_table(dataset: Dataset) -> MemoryTable:
         for room_id in dataset.room_ids:
             makers[rows_key(TENANT, status, room_id)] = partial(_rows, dataset, status, room_id)
     for level in Level:
-        makers[tally_key(level, TENANT)] = partial(_tallies, dataset, level, None)
+        makers[tally_key(level, TENANT)] = partial(_tallies, dataset, level, None, parts)
         for room_id in dataset.room_ids:
-            makers[tally_key(level, TENANT, room_id)] = partial(_tallies, dataset, level, room_id)
+            makers[tally_key(level, TENANT, room_id)] = partial(_tallies, dataset, level, room_id, 1)
     return table
 
 
@@ -185,13 +188,13 @@ def _day_tallies(dataset: Dataset, room_id: str | None) -> StoredPartition:
     return found
 
 
-def _tallies(dataset: Dataset, level: Level, room_id: str | None) -> StoredPartition:
+def _tallies(dataset: Dataset, level: Level, room_id: str | None, most_parts: int) -> StoredPartition:
     cls = TALLY_ITEMS[level]
-    parts = _parts(dataset, level) if room_id is None else {}
+    busy = _busy_buckets(dataset, level) if most_parts > 1 else frozenset()
     items: dict[tuple[str, int], dict[str, int]] = {}
     for number, (created_at, status, live, seconds, size) in enumerate(_counted(dataset, room_id)):
         bucket, child = level.bucket_of(created_at), level.child_of(created_at)
-        counters = items.setdefault((bucket, number % parts.get(bucket, 1)), {})
+        counters = items.setdefault((bucket, number % (most_parts if bucket in busy else 1)), {})
         for one in PATHS[status]:
             name = counter_of(child, one)
             counters[name] = counters.get(name, 0) + (live if one is status else 0)
@@ -211,11 +214,11 @@ def _tally(
     return item | {name: {"N": str(amount)} for name, amount in counters.items()}
 
 
-def _parts(dataset: Dataset, level: Level) -> Mapping[str, int]:
-    """Return how many items a bucket has, by the bucket, where it has more than one."""
+def _busy_buckets(dataset: Dataset, level: Level) -> frozenset[str]:
+    """Return the buckets that have a day in which so many recordings began that transactions met."""
     counts = Counter(at // SECONDS_OF_DAY for at in dataset.times)
-    busy = [datetime.fromtimestamp(day * SECONDS_OF_DAY, UTC) for day, count in counts.items() if count >= BUSY_DAY]
-    return {level.bucket_of(day): BUSY_PARTS for day in busy}
+    days = (datetime.fromtimestamp(day * SECONDS_OF_DAY, UTC) for day, count in counts.items() if count >= BUSY_DAY)
+    return frozenset(level.bucket_of(day) for day in days)
 
 
 def _counted(dataset: Dataset, room_id: str | None) -> Iterator[tuple[datetime, Status, int, int, int]]:

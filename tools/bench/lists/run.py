@@ -2,6 +2,7 @@
 
 import argparse
 import gc
+import signal
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ from tools.bench.dynamodb.table import MemoryTable
 from tools.bench.lists import ROOT, handlers, postgres, report
 from tools.bench.lists.cases import WALKED_PAGES, Case, all_cases, few_offsets, offsets
 from tools.bench.lists.data import Dataset, generate
-from tools.bench.lists.layouts import day_table, row_table
+from tools.bench.lists.layouts import BUSY_PARTS, day_table, row_table
 from tools.bench.lists.measure import WrongPage, measure_case, measure_get, warm_up
 from tools.bench.lists.plain import Plain
 from tools.bench.lists.postgres import PostgresCost, PostgresMissing
@@ -32,6 +33,9 @@ def main() -> int:
     )
     parser.add_argument("--sizes", default=",".join(map(str, SIZES)), help="how many recordings (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of the recordings (default: %(default)s)")
+    parser.add_argument(
+        "--parts", type=int, default=BUSY_PARTS, help="items of a tenant's tally of a busy time (default: %(default)s)"
+    )
     parser.add_argument("--without-postgres", action="store_true", help="leave PostgreSQL out of the comparison")
     parser.add_argument("--write", action="store_true", help="write docs/figures.md and the pictures")
     args = parser.parse_args()
@@ -41,13 +45,20 @@ def main() -> int:
         parser.error("--sizes takes numbers with commas between them")
     if min(sizes) < 1000:
         parser.error("--sizes: at least 1000 recordings, so that every filter selects some")
+    # Ended from outside, it stops the server and removes its files all the same.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         version = None if args.without_postgres else postgres.version()
-        results = [measure_size(size, args.seed, with_postgres=version is not None) for size in sizes]
+        results = [measure_size(size, args.seed, parts=args.parts, with_postgres=version is not None) for size in sizes]
     except (PostgresMissing, WrongPage, subprocess.SubprocessError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {error}", getattr(error, "stderr", None) or "", file=sys.stderr)
         return 1
-    settings = [f"seed {args.seed}", f"Python {sys.version.split()[0]}", version or "without PostgreSQL"]
+    settings = [
+        f"seed {args.seed}",
+        f"busy tallies in {args.parts} parts",
+        f"Python {sys.version.split()[0]}",
+        version or "without PostgreSQL",
+    ]
     text = report.block(results, settings)
     print(text)
     if args.write:
@@ -60,7 +71,7 @@ def main() -> int:
     return 1 if missed else 0
 
 
-def measure_size(live: int, seed: int, *, with_postgres: bool) -> SizeResult:
+def measure_size(live: int, seed: int, *, parts: int, with_postgres: bool) -> SizeResult:
     """Measure one dataset in each way."""
     dataset = generate(live, seed=seed)
     cases = all_cases(dataset)
@@ -70,7 +81,7 @@ def measure_size(live: int, seed: int, *, with_postgres: bool) -> SizeResult:
     few = [few_offsets(len(case.selected(dataset)), case.name, count=_few(case)) for case in cases]
     _say(live, "rows and tallies")
     all_offsets = [offsets(len(case.selected(dataset)), case.name) for case in cases]
-    rows = _measure(row_table(dataset), dataset, cases, all_offsets, walked_pages=WALKED_PAGES)
+    rows = _measure(row_table(dataset, parts=parts), dataset, cases, all_offsets, walked_pages=WALKED_PAGES)
     _say(live, "day tallies")
     days = _measure(day_table(dataset), dataset, cases, few, walked_pages=0)
     _say(live, "query and skip")
