@@ -2,7 +2,6 @@
 
 import logging
 import os
-import sys
 from typing import Any
 
 from admin.stack import ClientFactory, local_environment
@@ -15,13 +14,10 @@ def open_table(make_client: ClientFactory, outputs: dict[str, Any], local: str |
         "AWS_DEFAULT_REGION": make_client("dynamodb").meta.region_name,
         "POWERTOOLS_SERVICE_NAME": "recordings-admin",
         "POWERTOOLS_METRICS_NAMESPACE": "Recordings",
-        "POWERTOOLS_LOG_LEVEL": "ERROR",
     }
     if local is not None:
         os.environ |= local_environment(local)
     from recordings.observability import logger
 
-    # What the command prints is for people or programs: log lines are neither's.
-    for handler in logging.getLogger(logger.name).handlers:
-        if isinstance(handler, logging.StreamHandler):
-            handler.setStream(sys.stderr)
+    # Log lines are neither for people nor for programs that read what a command prints. Errors are raised as well.
+    logging.getLogger(logger.name).setLevel(logging.CRITICAL)
