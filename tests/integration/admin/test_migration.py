@@ -13,15 +13,17 @@ from admin import AdminError
 from admin.lists import commands
 from admin.lists.migration import Migration, is_migrated, is_old
 from admin.lists.pace import Pace
-from admin.lists.rows import BATCH_SIZE
+from admin.lists.rows import BATCH_SIZE, list_recordings
 from recordings.adapters.dynamodb import layout
 from recordings.adapters.dynamodb.layout import Layout
 from recordings.adapters.dynamodb.listing_items import RowItem
 from recordings.adapters.dynamodb.writes import put_item
-from recordings.domain.errors import InfrastructureError, Throttled
+from recordings.domain.errors import ConcurrentUpdate, InfrastructureError, Throttled
 from recordings.domain.lifecycle import Status
 from tests.support.lists import TENANTS, Writers, a_table_with_lists, fill, old_items, right_lists, stored_lists
 from tests.support.table import atomic, interrupted, plain_items, watched
+
+SETTLE_SECONDS = 1
 
 
 class Killed(BaseException):
@@ -36,7 +38,7 @@ def table() -> Iterator[None]:
 
 def migrate(wait: Callable[[float], None] = lambda _: None) -> None:
     """Run one command, as far as it gets."""
-    Migration(Pace(1e9, pause=wait), lambda _: None, workers=1, settle_seconds=1)()
+    Migration(Pace(1e9, pause=wait), lambda _: None, workers=1, settle_seconds=SETTLE_SECONDS)()
 
 
 def assert_migrated() -> None:
@@ -82,38 +84,68 @@ def test_a_migration_that_is_killed_at_every_request_ends_exact(is_sent: bool) -
     assert_migrated()
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_a_migration_beside_writers_ends_exact_however_often_it_is_killed(seed: int) -> None:
-    chance, requests, kills = random.Random(seed), itertools.count(), iter(range(10))
-    writers = Writers(seed, TENANTS, fill(10))
+class Disturbance:
+    """Changes recordings, and kills the command, between its requests and while it waits."""
 
-    def killed() -> bool:
-        return chance.random() < 0.04 and next(kills, None) is not None
+    def __init__(self, seed: int, writers: Writers) -> None:
+        self._chance, self._requests, self._kills = random.Random(seed), itertools.count(), iter(range(10))
+        self._writers, self._waiting = writers, False
 
-    def disturb(operation: str, arguments: Any, send: Callable[[], Any]) -> Any:
+    def request(self, operation: str, arguments: Any, send: Callable[[], Any]) -> Any:
+        if self._waiting:
+            return send()
         # First as many changes as there are requests, then so few that what changes can be compared.
-        if chance.random() < (1 if next(requests) < 60 else 0.04):
-            writers.act()
-        if killed():
-            raise Killed
+        if self._chance.random() < (1 if next(self._requests) < 60 else 0.04):
+            self._writers.act()
+        self._kill()
         response = send()
-        if killed():
-            raise Killed
+        self._kill()
         return response
 
-    with watched(disturb):
+    def wait(self, seconds: float) -> None:
+        if seconds == SETTLE_SECONDS:
+            self._waiting = True
+            for _ in range(5):
+                self._writers.act()
+            self._waiting = False
+            self._writers.settled()
+
+    def _kill(self) -> None:
+        if self._chance.random() < 0.04 and next(self._kills, None) is not None:
+            raise Killed
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_migration_beside_writers_ends_exact_however_often_it_is_killed(seed: int) -> None:
+    writers = Writers(seed, TENANTS, fill(10))
+    disturbance = Disturbance(seed, writers)
+    with watched(disturbance.request):
         while True:
             try:
-                migrate(wait=lambda seconds: writers.settled() if seconds == 1 else None)
+                migrate(wait=disturbance.wait)
                 break
             except (Killed, AdminError):
                 # Where lists change too fast to be compared, the operator repeats the command.
                 continue
-    writers.settled()
     for _ in range(20):
         writers.act()
     assert min(writers.changes[what] for what in ("add", "status", "plain", "delete", "undelete", "purge")) > 0
     assert_migrated()
+
+
+def test_a_batch_is_not_listed_if_one_of_it_has_changed_or_has_a_row() -> None:
+    first, second, *_ = fill(2, tenants=TENANTS[1:], rooms=1)
+    layout.store_layout(Layout.BOTH, expected=Layout.DAYS)
+    before = list(plain_items())
+    for stale in (replace(second, version=0), replace(second, status=Status.PROCESSING)):
+        with pytest.raises(ConcurrentUpdate):
+            list_recordings([first, stale])
+    assert list(plain_items()) == before
+    list_recordings([second])
+    with pytest.raises(ConcurrentUpdate):
+        list_recordings([first, second])
+    list_recordings([first])
+    assert stored_lists() == right_lists()
 
 
 @pytest.mark.parametrize(
