@@ -227,6 +227,7 @@ def makers(tree: ast.Module) -> set[str]:
 SERVICES = {
     "dynamodb/capacity.py": "dynamodb",
     "dynamodb/queries.py": "dynamodb",
+    "dynamodb/row_pages.py": "dynamodb",
     "dynamodb/transaction.py": "dynamodb",
     "dynamodb/writes.py": "dynamodb",
     "storage/bucket.py": "s3",
