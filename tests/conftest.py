@@ -74,7 +74,7 @@ os.environ |= {
 }
 
 
-# Tests of what is no part of a function: measuring them would only take time.
+# Tests of what is no part of a function, and tests that repeat what others cover: measuring them would only take time.
 NOT_MEASURED = (
     "template",
     "unit/admin",
@@ -82,6 +82,7 @@ NOT_MEASURED = (
     "integration/admin",
     "integration/client",
     "integration/docs",
+    "integration/adapters/test_rate_limit.py",
     "integration/functions/test_ownership.py",
     "integration/tools",
 )
