@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[4]
-SOURCES = [path for place in ("functions", "layers/recordings") for path in sorted((ROOT / place).rglob("*.py"))]
+# Beside the package lie the scripts that build the layer.
+SOURCES = [
+    path for place in ("functions", "layers/recordings/recordings") for path in sorted((ROOT / place).rglob("*.py"))
+]
 MODULES = {"tempfile", "shutil", "sqlite3", "shelve", "dbm"}
 METHODS = {"write_text", "write_bytes", "mkdir", "makedirs", "touch", "unlink", "symlink_to", "rename"}
 
@@ -23,9 +26,15 @@ def writes(source: str) -> list[str]:
             called = node.func
             if isinstance(called, ast.Attribute) and called.attr in METHODS:
                 found.append(called.attr)
-            elif isinstance(called, ast.Name) and called.id == "open":
+            elif isinstance(called, ast.Name) and called.id == "open" and not reads(node):
                 found.append("open")
     return found
+
+
+def reads(call: ast.Call) -> bool:
+    """Whether a call of `open` names a mode in which a file is only read."""
+    modes = [*call.args[1:2], *(word.value for word in call.keywords if word.arg == "mode")]
+    return all(isinstance(mode, ast.Constant) and mode.value in {"r", "rb"} for mode in modes)
 
 
 def test_code_in_lambda_writes_no_file() -> None:
@@ -35,7 +44,20 @@ def test_code_in_lambda_writes_no_file() -> None:
 
 @pytest.mark.parametrize(
     "source",
-    ["import tempfile", "from shutil import copy", "open('a', 'w')", "path.write_text('a')", "os.makedirs('a')"],
+    [
+        "import tempfile",
+        "from shutil import copy",
+        "open('a', 'w')",
+        "open('a', mode)",
+        "open('a', mode='r+')",
+        "path.write_text('a')",
+        "os.makedirs('a')",
+    ],
 )
 def test_what_writes_is_seen(source: str) -> None:
     assert writes(source)
+
+
+@pytest.mark.parametrize("source", ["open('a')", "open('a', 'rb')", "open('a', mode='r')"])
+def test_what_only_reads_is_no_writing(source: str) -> None:
+    assert writes(source) == []
