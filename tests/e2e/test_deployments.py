@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from tests.e2e.conftest import stop_the_clock
+from tests.e2e.migration import Migration, fill_quiet_tenant
 from tests.e2e.support import (
     MAX_WAIT_SECONDS,
     Json,
@@ -88,6 +89,7 @@ def upgraded(old: Json) -> Iterator[Json]:
         httpx.Client(base_url=old["cloudflare_control_url"], timeout=MAX_WAIT_SECONDS) as cloudflare,
     ):
         found: Json = {"recordings": recordings_in_every_status(old, api, cloudflare)}
+        found["quiet lists"] = fill_quiet_tenant(old, cloudflare)
         found["under way"] = executions_under_way(old, api, cloudflare)
         known = [*found["recordings"].values(), *found["under way"]["recordings"].values()]
         found["before"] = {one: get(api, one) for one in known}
@@ -100,7 +102,15 @@ def upgraded(old: Json) -> Iterator[Json]:
 
 
 @pytest.fixture(scope="module")
-def running(upgraded: Json) -> Json:
+def migration(upgraded: Json, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Migration]:
+    """The migration of lists, which waits for minutes: beside it run all tests of this module, as its traffic."""
+    begun = Migration(upgraded["running"], NAME, upgraded["quiet lists"], tmp_path_factory.mktemp("migration") / "log")
+    with begun.beside():
+        yield begun
+
+
+@pytest.fixture(scope="module")
+def running(upgraded: Json, migration: Migration) -> Json:
     """The stack with this release."""
     known: Json = upgraded["running"]
     return known
@@ -412,3 +422,24 @@ def test_two_stacks_side_by_side_share_no_name(running: Json, api: httpx.Client,
         assert beside.get("/rooms").json()["data"][0]["id"] == "beside"
     assert api.get("/rooms/beside").status_code == 404
     assert api.get("/recordings").json()["meta"]["total"] > 0
+
+
+# ---------------------------------------------------------------- the migration that ran beside all of this
+
+
+def test_lists_are_the_same_before_during_and_after_their_migration(migration: Migration, api: httpx.Client) -> None:
+    status = migration.finish()
+    said = migration.log.read_text()
+    assert status == 0, said
+    assert "The lists are migrated." in said
+    assert migration.different == []
+    compared = migration.tallies()
+    assert (compared.returncode, compared.stderr.count("error")) == (0, 0), compared.stdout + compared.stderr
+    assert "Layout: rows." in compared.stdout
+    kinds = {pk.split("#")[2] for pk in migration.partitions() if pk.startswith("T#")}
+    assert {"ROWS", "YEARS", "MONTHS", "DAYS"} <= kinds
+    assert not {"DAY", "LIST"} & kinds
+    a_room(api, "after-migration")
+    begun = start(api, "after-migration")
+    assert [one["id"] for one in api.get("/recordings", params={"status": "recording"}).json()["data"]] == [begun]
+    stop(api, "after-migration")
