@@ -1631,7 +1631,7 @@ def test_any_history_leaves_tallies_rooms_and_links_exact(history: list[tuple[An
 @given(st.lists(STEPS, min_size=5, max_size=25))
 def test_the_fake_and_dynamodb_behave_alike_in_any_history(history: list[tuple[Any, ...]]) -> None:
     origin = datetime.now(UTC).replace(microsecond=0)
-    with a_table():
+    with a_table(Layout.ROWS_WITH_DAYS):
         memory, real = in_memory(), in_dynamo()
         for step in [("room", "room_1", "meeting_1"), *history]:
             assert do(real, step, origin) == do(memory, step, origin), step
