@@ -39,6 +39,8 @@ os.environ |= {
     "AWS_REGION": "eu-west-1",
     "TABLE_NAME": "recordings-test",
     "TENANT_CLAIM": "tenant_id",
+    "ACTOR_CLAIM": "sub",
+    "ACCESS_LOG_DAYS": "365",
     "STALL_AFTER_SECONDS": "21600",
     "BEGIN_DEADLINE_SECONDS": "900",
     "STOP_DEADLINE_SECONDS": "300",
@@ -109,6 +111,16 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str]
     at = next((n for n, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right)))
     told = [f"{len(side)} bytes, SHA-256 {hashlib.sha256(side).hexdigest()}" for side in (left, right)]
     return [f"{told[0]} {op} {told[1]}", f"First difference at byte {at}"]
+
+
+@pytest.fixture(autouse=True)
+def _actor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test stores outside of every request and task belongs to the workflow."""
+    # Not at the top of the file: the environment comes first.
+    from recordings.adapters.dynamodb import actors
+    from recordings.domain.actor import system
+
+    monkeypatch.setattr(actors, "NOBODY", system("workflow"))
 
 
 @pytest.fixture

@@ -5,14 +5,18 @@ from typing import Any
 
 from ulid import ULID
 
+from recordings.domain.actor import system
 from recordings.domain.admission import Proof
+from recordings.domain.history import Change
 from recordings.domain.lifecycle import Status
 from recordings.domain.provider_recording import ProviderRecording, ProviderStatus
-from recordings.domain.recording import Change, Failure, Recording
+from recordings.domain.recording import Failure, Recording
 from recordings.domain.room import Room
 from recordings.domain.stored_file import StoredFile
 from recordings.domain.transfer import VerifiedFile
 
+# Who acts in tests that say nothing else.
+WORKFLOW = system("workflow")
 NOON = datetime(2026, 1, 6, 12, tzinfo=UTC)
 
 # How a recording came to be where it is, by the shortest way.
@@ -42,7 +46,8 @@ def a_recording(**changes: Any) -> Recording:
         "created_at": began,
         "started_at": began,
         "cloudflare_recording_id": "capture_1",
-        "history": tuple(Change(entered, began, "test") for entered in path),
+        "history": tuple(Change(entered, began, "test", WORKFLOW) for entered in path),
+        "changed_by": WORKFLOW,
         "version": len(path),
     }
     if status is not Status.RECORDING:

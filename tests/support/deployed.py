@@ -38,7 +38,7 @@ from tools.local.standin.world import World
 
 type Json = dict[str, Any]
 
-SCOPES = "recordings:read recordings:write recordings:adopt"
+SCOPES = "recordings:read recordings:write recordings:adopt recordings:audit"
 MACHINES = ("PROCESSING_ARN", "ARCHIVING_ARN")
 FUNCTIONS = resources("AWS::Serverless::Function")
 HOUR = 3600.0

@@ -15,6 +15,7 @@ from typing import Any, Self
 from ulid import ULID
 
 from recordings.adapters.dynamodb.cursors import decode_cursor, encode_cursor
+from recordings.domain.access import Access
 from recordings.domain.archive import Tier
 from recordings.domain.errors import (
     ConcurrentUpdate,
@@ -57,7 +58,7 @@ from recordings.domain.transfer import SourceFile, stream_offsets
 from recordings.ports.repositories import CountedPage, Filter, Page
 from recordings.ports.storage import Content, ObjectStore
 from recordings.ports.system import Clock
-from tests.support.builders import NOON
+from tests.support.builders import NOON, WORKFLOW
 
 type RoomKey = tuple[str, str]
 
@@ -100,6 +101,8 @@ class Memory:
 
     def __init__(self, clock: Clock = real_time) -> None:
         self.clock = clock
+        # Who makes every change.
+        self.actor = WORKFLOW
         self.lock = threading.RLock()
         self.rooms: dict[RoomKey, Room] = {}
         self.meetings: dict[str, MeetingOwnership] = {}
@@ -336,8 +339,9 @@ class MemoryRecordings:
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
 
-    def add(self, recording: Recording, *, lease_nonce: str | None) -> None:
+    def add(self, recording: Recording, *, lease_nonce: str | None) -> Recording:
         key = recording.tenant_id, recording.id
+        recording = recording.attributed_to(self._memory.actor, after=None)
         with self._memory.lock:
             if key in self._memory.recordings or recording.cloudflare_recording_id in self._memory.links:
                 raise ConcurrentUpdate
@@ -347,6 +351,7 @@ class MemoryRecordings:
             self._memory.count(recording, difference(None, recording))
             if recording.cloudflare_recording_id is not None:
                 self._memory.links[recording.cloudflare_recording_id] = key
+        return recording
 
     def _take(self, recording: Recording, nonce: str | None) -> None:
         room = self._memory.rooms.get((recording.tenant_id, recording.room_id))
@@ -372,9 +377,10 @@ class MemoryRecordings:
             except KeyError:
                 raise RecordingNotFound from None
 
-    def save(self, before: Recording, after: Recording) -> None:
+    def save(self, before: Recording, after: Recording) -> Recording:
         if after is before:
-            return
+            return after
+        after = after.attributed_to(self._memory.actor, after=before)
         key = before.tenant_id, before.id
         with self._memory.lock:
             now = self._memory.recordings.get(key)
@@ -390,6 +396,7 @@ class MemoryRecordings:
                 and room.active_recording_id == before.id
             ):
                 self._memory.rooms[room.tenant_id, room.id] = replace(room, active_recording_id=None)
+        return after
 
     def put_back(self, recording: Recording) -> None:
         with self._memory.lock:
@@ -483,6 +490,23 @@ class MemoryRecordings:
             if only is not None and self._memory.tokens.get(key) != only:
                 return None
             return self._memory.tokens.pop(key, None)
+
+
+class MemoryAccessLog:
+    """Implements ports.repositories.AccessLog, with one page for everything."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        self.entries: dict[tuple[str, str], list[Access]] = {}
+
+    def note(self, recording: Recording, *, at: datetime, until: datetime, store: Store) -> None:
+        entry = Access(actor=self._memory.actor, at=at, until=until, store=store)
+        with self._memory.lock:
+            self.entries.setdefault((recording.tenant_id, recording.id), []).insert(0, entry)
+
+    def list(self, recording: Recording, *, limit: int, cursor: str | None = None) -> Page[Access]:
+        with self._memory.lock:
+            return Page(self.entries.get((recording.tenant_id, recording.id), [])[:limit], None)
 
 
 class MemoryDownloadLinks:

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from hypothesis import strategies as st
 
-CLAIMS = {"scope": "recordings:read recordings:write", "tenant_id": "acme"}
+CLAIMS = {"scope": "recordings:read recordings:write", "tenant_id": "acme", "sub": "user"}
 HEADERS = st.dictionaries(st.sampled_from(["Idempotency-Key", "content-type", "X"]), st.text(max_size=140), max_size=3)
 CLAIMED = st.one_of(st.text(max_size=140), st.sampled_from(["acme", "[a b]", ".", "5"]))
 NAMES = st.sampled_from(["limit", "offset", "cursor", "room_id", "status", "created_after", "created_before", "x", ""])

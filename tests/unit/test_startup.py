@@ -17,7 +17,7 @@ from recordings.workflow.task import task
 def handle(message: TaskInput) -> NoOutput: return NoOutput()
 made = task(handle)
 """
-FRAMES = {"endpoint", "task", "waiting_task"}
+FRAMES = {"endpoint", "task", "task_of", "waiting_task"}
 PROGRAM = """\
 import gc
 import recordings

@@ -19,7 +19,7 @@ R2_BUCKET = "recordings"
 CLOUDFLARE_ACCOUNT, REALTIMEKIT_APP = "0123456789abcdef0123456789abcdef", "local-app"
 CLOUDFLARE_TOKEN = "local-cloudflare-token"
 AUDIENCE = "recordings"
-SCOPES = "recordings:read recordings:write recordings:adopt"
+SCOPES = "recordings:read recordings:write recordings:adopt recordings:audit"
 DEFAULT_PORT = 8787
 
 

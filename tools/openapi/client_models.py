@@ -27,6 +27,8 @@ PREFIX: Final = "#/components/schemas/"
 # The components that the client returns, and its names for them. Requests, envelopes and problems have no model.
 MODELS: Final[Mapping[str, str]] = {
     "Status": "Status",
+    "Access": "Access",
+    "Actor": "Actor",
     "Archive": "Archive",
     "ArchivedRecording": "Archived",
     "Blocker": "ActiveRecording",

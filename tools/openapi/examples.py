@@ -7,13 +7,15 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from recordings.domain.listing import ListedRecording
+from recordings.domain.access import Access
+from recordings.domain.actor import Actor, system
 from recordings.domain.recording import Failure, Progress, Recording
 from recordings.domain.room import Room
 from recordings.domain.stored_file import StoredFile
-from recordings.http.claims import TENANT_INVALID
+from recordings.http.claims import ACTOR_MISSING, TENANT_INVALID
 from recordings.http.endpoint import MAX_BODY_BYTES
 from recordings.http.problems import ProblemError, invalid_field, row_of
-from recordings.http.responses import actions, archive, downloads, recordings, rooms, webhooks
+from recordings.http.responses import access, actions, archive, downloads, recordings, rooms, webhooks
 from recordings.http.responses.base import to_dict
 from tools.openapi.operations import GATEWAY, error_classes, statuses
 
@@ -29,6 +31,7 @@ ID: Final = "rec_01KE9EDY806S2TGZ7Z3QHSBYMG"
 FILE: Final = StoredFile(store="r2", key="recordings/a.mp4", size_bytes=524_288_000, content_type="video/mp4")
 IN_VAULT: Final = StoredFile(store="s3", key="recordings/a.mp4", size_bytes=524_288_000, content_type="video/mp4")
 
+TEACHER: Final = Actor("user", "6f1d3f0e-2f6c-4a39-8d6b-0b7f3f1f2c11", client_id="classroom")
 ROOM: Final = Room(
     id="room_abc123",
     tenant_id="acme",
@@ -48,16 +51,21 @@ RUNNING: Final = Recording.begin(
     origin="api",
     at=BEGAN,
     cause="api_start",
-)
-PROCESSING: Final = RUNNING.stopped(at=ENDED, cause="api_stop")
-READY: Final = PROCESSING.stored(FILE, duration_seconds=1800, partial=False, at=STORED, cause="file_verified")
+).attributed_to(TEACHER, after=None)
+PROCESSING: Final = RUNNING.stopped(at=ENDED, cause="api_stop").attributed_to(TEACHER, after=RUNNING)
+READY: Final = PROCESSING.stored(
+    FILE, duration_seconds=1800, partial=False, at=STORED, cause="file_verified"
+).attributed_to(system("workflow"), after=PROCESSING)
 FAILED: Final = PROCESSING.failed(
     Failure("capture_failed", "Cloudflare lost the recording; there is no file of it."), at=STORED, cause="lost"
-)
-MOVING: Final = READY.archiving(at=LATER)
+).attributed_to(system("workflow"), after=PROCESSING)
+MOVING: Final = READY.archiving(at=LATER).attributed_to(TEACHER, after=READY)
 ARCHIVED: Final = MOVING.archive_completed(IN_VAULT, storage_class="GLACIER", at=LATER)
 RESTORING: Final = ARCHIVED.restoring(tier="standard", days=7, expected_at=LATER + timedelta(hours=5), at=LATER)
 RESTORED: Final = RESTORING.restored(until=LATER + timedelta(days=7))
+ACCESS: Final = Access(
+    actor=TEACHER._replace(request_id=REQUEST_ID), at=LATER, until=LATER + timedelta(hours=1), store="r2"
+)
 COPYING: Final = Progress(
     step="copying",
     attempt=1,
@@ -153,6 +161,7 @@ def answered() -> dict[str, dict[HTTPStatus, dict[str, Document]]]:
                 "being_restored": to_dict(downloads.DownloadArchived.from_domain(RESTORING)),
             },
         },
+        "ListAccess": {ok: {"page": to_dict(access.AccessPage.from_domain([ACCESS], limit=20, next_cursor=None))}},
         "ArchiveRecording": {ok: {"archived": to_dict(archive.ArchivedRecordingResponse.from_domain(MOVING))}},
         "RestoreRecording": {accepted: {"asked": to_dict(archive.RestoringRecordingResponse.from_domain(RESTORING))}},
         "RecoverRecording": {ok: {"recovering": to_dict(actions.RecoveringRecordingResponse.from_domain(PROCESSING))}},
@@ -174,6 +183,7 @@ FRAME_DETAILS: Final[Mapping[str, str]] = {
     "scope_missing": "The access token lacks the scope recordings:write.",
     "tenant_missing": "The access token names no tenant.",
     "tenant_invalid": TENANT_INVALID,
+    "actor_missing": ACTOR_MISSING,
     "body_too_large": f"The body is over {MAX_BODY_BYTES} bytes.",
     "internal_error": "Something went wrong on our side; the request id leads to the cause.",
 }

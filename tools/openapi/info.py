@@ -41,6 +41,7 @@ SCOPES: Final = {
     "recordings:read": "Read rooms and recordings.",
     "recordings:write": "Everything else.",
     "recordings:adopt": "Besides `recordings:write`: name an existing meeting for a room.",
+    "recordings:audit": "Read who was given download URLs.",
 }
 
 

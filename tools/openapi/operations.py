@@ -18,6 +18,7 @@ FRAME: Final[Mapping[str, HTTPStatus]] = {
     "scope_missing": HTTPStatus.FORBIDDEN,
     "tenant_missing": HTTPStatus.FORBIDDEN,
     "tenant_invalid": HTTPStatus.FORBIDDEN,
+    "actor_missing": HTTPStatus.FORBIDDEN,
     "body_too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "internal_error": HTTPStatus.INTERNAL_SERVER_ERROR,
 }
@@ -29,7 +30,7 @@ INTERNAL: Final = frozenset(
 
 # Codes that every operation can return.
 ANYWHERE: Final = ("invalid_request", "body_too_large", "internal_error", "throttled")
-WITH_TOKEN: Final = ("scope_missing", "tenant_missing", "tenant_invalid")
+WITH_TOKEN: Final = ("scope_missing", "tenant_missing", "tenant_invalid", "actor_missing")
 WITH_KEY: Final = ("request_in_progress", "idempotency_key_reused")
 CLOUDFLARE: Final = ("provider_error", "provider_throttled", "provider_timeout")
 # If the calls to Cloudflare count for a tenant.
@@ -253,6 +254,19 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             ),
         },
         ("recording_not_found", "recording_failed"),
+    ),
+    "ListAccess": Operation(
+        "Recordings",
+        "Lists who was given a download URL of the recording, the latest first: when, until when the URL works, and"
+        " which request it answered. An entry is kept for a year, or for as long as the deployment says. The API does"
+        " not see whether the URL was used.",
+        {
+            HTTPStatus.OK: Success(
+                "A page of the access log.",
+                links={"NextPage": ("ListAccess", {"cursor": "$response.body#/meta/next_cursor"})},
+            )
+        },
+        ("recording_not_found",),
     ),
     "ArchiveRecording": Operation(
         "Recordings",

@@ -10,7 +10,7 @@ from recordings.wiring import api as wiring
 get_recording = wiring.get_recording()
 
 
-@endpoint(scope="recordings:read")
+@endpoint(scope="recordings:read", actor="optional")
 def handler(request: Request[NoQuery, NoBody]) -> Response[RecordingResponse]:
     recording, name = get_recording(tenant_id=request.tenant_id, recording_id=request.recording_id())
     return Response(HTTPStatus.OK, RecordingResponse.from_domain(recording, room_name=name))

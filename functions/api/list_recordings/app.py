@@ -10,7 +10,7 @@ from recordings.wiring import api as wiring
 list_recordings = wiring.list_recordings()
 
 
-@endpoint(scope="recordings:read", query=ListRecordingsQuery)
+@endpoint(scope="recordings:read", actor="optional", query=ListRecordingsQuery)
 def handler(request: Request[ListRecordingsQuery, NoBody]) -> Response[RecordingPage]:
     query = request.query
     offset = None if query.cursor is not None else query.offset or 0

@@ -10,7 +10,7 @@ from recordings.wiring import api as wiring
 list_rooms = wiring.list_rooms()
 
 
-@endpoint(scope="recordings:read", query=ListRoomsQuery)
+@endpoint(scope="recordings:read", actor="optional", query=ListRoomsQuery)
 def handler(request: Request[ListRoomsQuery, NoBody]) -> Response[RoomPage]:
     query = request.query
     page = list_rooms(tenant_id=request.tenant_id, limit=query.limit, cursor=query.cursor)

@@ -8,14 +8,14 @@ from recordings.services.audit.judge import MIN_ORPHAN_AGE
 from recordings.services.audit.report import Report, ReportDocuments
 from recordings.wiring import trigger as wiring
 from recordings.workflow.messages.audit import AuditProgress, AuditStorageInput, AuditStorageOutput
-from recordings.workflow.task import task
+from recordings.workflow.task import task_of
 
 audit_storage = wiring.audit_storage()
 # A response holds 6 MB at most (Lambda Developer Guide, "Quotas").
 MAX_REPORT_BYTES = 5_000_000
 
 
-@task
+@task_of("audit")
 def handler(message: AuditStorageInput) -> AuditProgress:
     one_tenant = message.tenant_id is not None
     documents = ReportDocuments(

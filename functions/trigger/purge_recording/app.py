@@ -3,13 +3,13 @@
 from recordings.observability import count, logger
 from recordings.wiring import trigger as wiring
 from recordings.workflow.stream import StreamEvent, StreamOutput, StreamRecord, handle_records
-from recordings.workflow.task import task
+from recordings.workflow.task import task_of
 
 purge_recording, read_removal = wiring.purge_recording(), wiring.read_removal()
 METRICS = {"purged": "RecordingsPurged", "purge refused": "PurgesRefused"}
 
 
-@task
+@task_of("retention")
 def handler(event: StreamEvent) -> StreamOutput:
     # The records are independent: one that fails does not stop the others.
     return handle_records(event, purge, failure="not purged", metric="PurgesFailed", ids=ids_of)

@@ -13,7 +13,7 @@ from recordings.wiring import trigger as wiring
 receive_webhook, keys = wiring.receive_webhook(), wiring.webhook_keys()
 
 
-@endpoint(scope=None, query=None, body=None)
+@endpoint(scope=None, query=None, body=None, actor="webhook")
 def handler(request: Request[NoQuery, NoBody]) -> Response[WebhookResponse]:
     signature = request.header("rtk-signature")
     if not signature or not keys.verify(request.raw_body, signature):

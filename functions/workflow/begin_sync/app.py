@@ -2,11 +2,11 @@
 
 from recordings.wiring import sync as wiring
 from recordings.workflow.messages.sync import BeginSyncInput, BeginSyncOutput
-from recordings.workflow.task import task
+from recordings.workflow.task import task_of
 
 begin_sync = wiring.begin_sync()
 
 
-@task
+@task_of("sync")
 def handler(message: BeginSyncInput) -> BeginSyncOutput:
     return BeginSyncOutput(sync=begin_sync(nonce=message.nonce))

@@ -7,7 +7,7 @@ from recordings.domain.sync import SyncItem
 from recordings.observability import count, identify_during
 from recordings.wiring import sync as wiring
 from recordings.workflow.messages.sync import ReconcileBatchInput, ReconcileBatchOutput
-from recordings.workflow.task import task
+from recordings.workflow.task import task_of
 
 
 def count_action(action: Action) -> None:
@@ -26,7 +26,7 @@ def identify_item(item: SyncItem) -> AbstractContextManager[object]:
 reconcile_batch = wiring.reconcile_batch(on_action=count_action, during=identify_item)
 
 
-@task
+@task_of("sync")
 def handler(message: ReconcileBatchInput) -> ReconcileBatchOutput:
     result = reconcile_batch(message.items, nonce=message.nonce)
     count("RecordingsSynced", result.changed)

@@ -3,7 +3,7 @@
 from recordings.observability import count, logger
 from recordings.wiring import sync as wiring
 from recordings.workflow.messages.sync import ScanProviderRecordingsInput, ScanProviderRecordingsOutput
-from recordings.workflow.task import task
+from recordings.workflow.task import task_of
 
 scan_provider_recordings = wiring.scan_provider_recordings()
 UNFINISHED = {
@@ -14,7 +14,7 @@ UNFINISHED = {
 }
 
 
-@task
+@task_of("sync")
 def handler(message: ScanProviderRecordingsInput) -> ScanProviderRecordingsOutput:
     scan = scan_provider_recordings(message.window, message.page, nonce=message.nonce)
     count("RecordingsWithoutRoom", scan.unregistered)

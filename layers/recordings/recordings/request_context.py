@@ -1,4 +1,4 @@
-"""The current request or workflow task: its tenant, and the deadline of its outside calls.
+"""The current request or workflow task: its tenant, its actor, and the deadline of its outside calls.
 
 `http.endpoint` and `workflow.task` enter a context, and adapters read it. A ContextVar holds it: a new thread sees no
 context unless it receives a copy.
@@ -13,6 +13,9 @@ from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Final
 
+# The fields of a domain.actor.Actor, which is such a tuple. This module imports nothing of ours.
+type ActorFields = tuple[str, str, str | None, str | None]
+
 # Lambda stops an API function after 29 seconds (template.yaml), and API Gateway waits for 30 (HTTP API, "Quotas").
 # Calls must end earlier, so that the function's own response reaches the caller.
 REQUEST_SECONDS: Final = 25.0
@@ -23,10 +26,14 @@ RESPONSE_SECONDS: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """`tenant_id` is None if unknown. `deadline` is in seconds of time.monotonic(), infinite without a deadline."""
+    """`tenant_id` and `actor` are None if unknown.
+
+    `deadline` is in seconds of time.monotonic(), infinite without a deadline.
+    """
 
     tenant_id: str | None = None
     deadline: float = math.inf
+    actor: ActorFields | None = None
 
 
 NO_CONTEXT: Final = RequestContext()
@@ -36,6 +43,11 @@ _current: ContextVar[RequestContext] = ContextVar("request", default=NO_CONTEXT)
 def current_tenant() -> str | None:
     """The tenant of the current request or task, or None if unknown."""
     return _current.get().tenant_id
+
+
+def current_actor() -> ActorFields | None:
+    """Who makes the current request or task, or None if unknown."""
+    return _current.get().actor
 
 
 def remaining_seconds() -> float:
@@ -49,9 +61,11 @@ def request_seconds(function_seconds: float) -> float:
 
 
 @contextmanager
-def request_context(*, tenant_id: str | None, seconds: float = math.inf) -> Iterator[None]:
-    """Run the block for this tenant, with a deadline `seconds` from now."""
-    token = _current.set(RequestContext(tenant_id, time.monotonic() + seconds))
+def request_context(
+    *, tenant_id: str | None, actor: ActorFields | None = None, seconds: float = math.inf
+) -> Iterator[None]:
+    """Run the block for this tenant and this actor, with a deadline `seconds` from now."""
+    token = _current.set(RequestContext(tenant_id, time.monotonic() + seconds, actor))
     try:
         yield
     finally:

@@ -152,9 +152,10 @@ class Table(NamedTuple):
 
 
 class Tokens(NamedTuple):
-    """Access tokens. `tenant_claim` names the claim with the caller's tenant."""
+    """Access tokens: the names of the claims with the caller's tenant and with the caller's own id."""
 
     tenant_claim: str
+    actor_claim: str
 
 
 class Cloudflare(NamedTuple):
@@ -214,6 +215,12 @@ class ArchiveDownload(NamedTuple):
     role_arn: str
 
 
+class AccessLog(NamedTuple):
+    """How long it is kept who was given a download URL."""
+
+    kept: timedelta
+
+
 class StateMachine(NamedTuple):
     """A state machine whose executions a function starts, reads or stops."""
 
@@ -269,7 +276,7 @@ class Trace(NamedTuple):
 
 
 TABLE: Final = Group(Table, Variable("TABLE_NAME", *TEXT), Variable("RETENTION_DAYS", *DAYS, "0"))
-TOKENS: Final = Group(Tokens, Variable("TENANT_CLAIM", *TEXT))
+TOKENS: Final = Group(Tokens, Variable("TENANT_CLAIM", *TEXT), Variable("ACTOR_CLAIM", *TEXT))
 CLOUDFLARE: Final = Group(
     Cloudflare,
     Variable("CLOUDFLARE_API_URL", *URL),
@@ -293,6 +300,7 @@ R2_BUCKET: Final = Group(
 SECRETS: Final = Group(Secrets, Variable("SECRET_TTL_SECONDS", *SECONDS))
 ARCHIVE: Final = Group(Archive, Variable("ARCHIVE_BUCKET", *TEXT))
 ARCHIVE_DOWNLOAD: Final = Group(ArchiveDownload, Variable("DOWNLOAD_ROLE_ARN", *ARN))
+ACCESS_LOG: Final = Group(AccessLog, Variable("ACCESS_LOG_DAYS", *DAYS))
 PROCESSING: Final = Group(StateMachine, Variable("PROCESSING_ARN", *ARN))
 ARCHIVING: Final = Group(StateMachine, Variable("ARCHIVING_ARN", *ARN))
 EVENT_BUS: Final = Group(EventBus, Variable("EVENT_BUS", *TEXT))

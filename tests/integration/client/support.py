@@ -37,7 +37,7 @@ RECORDING = {
     "progress": None,
     "archive": None,
     "archive_error": None,
-    "history": [{"status": "recording", "at": NOON, "cause": "api_start"}],
+    "history": [{"status": "recording", "at": NOON, "cause": "api_start", "actor": None}],
 }
 ROW = {key: RECORDING[key] for key in ("id", "room_id", "status", "duration_seconds", "size_bytes", "created_at")}
 ROOM = {

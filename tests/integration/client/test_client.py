@@ -133,7 +133,7 @@ def test_the_times_of_a_recording_are_in_utc(call: Caller) -> None:
     assert (found.status, found.room.name, found.size_bytes) == (Status.READY, "Algebra", 524288000)
     assert found.started_at == AT_NOON
     assert found.started_at.tzinfo is UTC
-    assert found.history == (Change(status=Status.RECORDING, at=AT_NOON, cause="api_start"),)
+    assert found.history == (Change(status=Status.RECORDING, at=AT_NOON, cause="api_start", actor=None),)
     assert found.archive == Archive(state="restored", storage_class="GLACIER", restored_until=AT_NOON, expected_at=None)
 
 

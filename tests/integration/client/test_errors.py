@@ -27,6 +27,7 @@ BY_CODE: list[tuple[int, str, type[RecordingsError]]] = [
     (403, "scope_missing", errors.ScopeMissing),
     (403, "tenant_missing", errors.TenantMissing),
     (403, "tenant_invalid", errors.TenantInvalid),
+    (403, "actor_missing", errors.ActorMissing),
     (404, "not_found", errors.NotFound),
     (404, "room_not_found", errors.RoomNotFound),
     (404, "recording_not_found", errors.RecordingNotFound),

@@ -18,8 +18,9 @@ from recordings.domain.errors import (
     RecordingsError,
     TransitionNotAllowed,
 )
+from recordings.domain.history import Change
 from recordings.domain.lifecycle import TRANSITIONS, Status
-from recordings.domain.recording import Change, Failure, Progress, Recording
+from recordings.domain.recording import Failure, Progress, Recording
 from recordings.domain.stored_file import StoredFile
 from recordings.domain.tally import day_of, difference
 from tests.support.builders import a_recording

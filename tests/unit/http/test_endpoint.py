@@ -39,12 +39,13 @@ from tests.support.builders import a_recording
 from tests.support.context import Context
 
 NOON = datetime(2026, 1, 6, 12, tzinfo=UTC)
-CLAIMS = {"scope": "recordings:read recordings:write", "tenant_id": "tenant-1"}
+CLAIMS = {"scope": "recordings:read recordings:write", "tenant_id": "tenant-1", "sub": "user-1"}
 
 
 @pytest.fixture(autouse=True)
 def _claim(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TENANT_CLAIM", "tenant_id")
+    monkeypatch.setenv("ACTOR_CLAIM", "sub")
 
 
 def an_event(**changes: Any) -> dict[str, Any]:
@@ -231,7 +232,14 @@ def test_a_request_without_an_authorizer_is_refused() -> None:
 
 
 def test_a_function_without_a_scope_needs_no_token() -> None:
-    assert call(scope=None, requestContext={"requestId": "request-1", "http": {"method": "POST"}})[0] == 200
+    assert (
+        call(
+            scope=None,
+            frame={"actor": "webhook"},
+            requestContext={"requestId": "request-1", "http": {"method": "POST"}},
+        )[0]
+        == 200
+    )
 
 
 # ---------------------------------------------------------------- requests

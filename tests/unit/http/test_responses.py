@@ -136,7 +136,7 @@ def test_a_room_shows_neither_tenant_nor_lease() -> None:
 
 
 def problem_of(error: Exception, query: str = "") -> dict[str, Any]:
-    @endpoint(scope=None)
+    @endpoint(scope=None, actor="webhook")
     def handler(request: Any) -> Response:
         raise error
 
@@ -220,7 +220,7 @@ def test_a_recording_is_written_field_by_field_in_the_order_of_the_first_release
         "expected_at": "2026-01-06T13:00:00Z",
     }
     assert document["archive_error"] == {"code": "x", "message": "No."}
-    assert [[*change] for change in document["history"]] == [["status", "at", "cause"]] * len(working.history)
+    assert [[*change] for change in document["history"]] == [["status", "at", "cause", "actor"]] * len(working.history)
 
 
 def test_the_recording_of_an_event_is_the_whole_recording() -> None:

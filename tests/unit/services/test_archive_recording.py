@@ -127,10 +127,10 @@ def test_a_delete_that_is_faster_refuses_the_move_and_nothing_moves(world: World
     recording = stored(world)
     save = world.recordings.save
 
-    def late(before: Recording, after: Recording) -> None:
+    def late(before: Recording, after: Recording) -> Recording:
         world.recordings.save = save  # type: ignore[method-assign]
         world.delete(recording)
-        save(before, after)
+        return save(before, after)
 
     world.recordings.save = late  # type: ignore[method-assign]
     with pytest.raises(RecordingNotFound):

@@ -92,8 +92,7 @@ def test_origin_and_cause_say_whether_it_started_automatically(
 
 def test_a_known_recording_is_returned_unchanged(world: World) -> None:
     first = imported(world)
-    stopped = first.stopped(at=NOON, cause="x")
-    world.recordings.save(first, stopped)
+    stopped = world.recordings.save(first, first.stopped(at=NOON, cause="x"))
     assert imported(world) == stopped
     assert world.all() == [stopped]
 

@@ -30,13 +30,16 @@ ROOMS = {"room_1": "meeting_1", "room_2": "meeting_2"}
 class Watched(MemoryRecordings):
     """Checks that each change adds one version and follows the lifecycle."""
 
-    def save(self, before: Recording, after: Recording) -> None:
-        super().save(before, after)
+    def save(self, before: Recording, after: Recording) -> Recording:
+        after = super().save(before, after)
         if after is before:
-            return
+            return after
         assert after.version == before.version + 1
         assert after.history[: len(before.history)] == before.history
         assert after.status is before.status or after.status in TRANSITIONS[before.status].values()
+        assert after.changed_by is not None
+        assert all(change.actor is not None for change in after.history)
+        return after
 
 
 @dataclass(frozen=True)

@@ -396,11 +396,11 @@ def test_a_change_in_between_is_read_again_a_limited_number_of_times(times: int)
     store = Store()
     save, left = store.recordings.save, [times]
 
-    def busy(before: Recording, after: Recording) -> None:
+    def busy(before: Recording, after: Recording) -> Recording:
         if left[0]:
             left[0] -= 1
             raise ConcurrentUpdate
-        save(before, after)
+        return save(before, after)
 
     store.recordings.save = busy  # type: ignore[method-assign]
     abandon = AbandonArchive(recordings=store.recordings, clock=store.clock, archive=store.s3)

@@ -1160,10 +1160,10 @@ def test_a_change_in_between_is_read_again(times: int) -> None:
     job = Job()
     save, left = job.recordings.save, iter(range(times))
 
-    def contended(before: Recording, after: Recording) -> None:
+    def contended(before: Recording, after: Recording) -> Recording:
         if next(left, None) is not None:
             raise ConcurrentUpdate
-        save(before, after)
+        return save(before, after)
 
     job.recordings.save = contended  # type: ignore[method-assign]
     assert mark_ready(job) is Status.READY
@@ -1172,7 +1172,7 @@ def test_a_change_in_between_is_read_again(times: int) -> None:
 def test_endless_changes_in_between_raise_concurrent_update() -> None:
     job = Job()
 
-    def contended(before: Recording, after: Recording) -> None:
+    def contended(before: Recording, after: Recording) -> Recording:
         raise ConcurrentUpdate
 
     job.recordings.save = contended  # type: ignore[method-assign]

@@ -126,7 +126,7 @@ def test_a_late_webhook_changes_nothing(ended: World, status: Status) -> None:
         if status is Status.READY
         else before.failed(Failure("c", "m"), at=now, cause="x")
     )
-    ended.recordings.save(before, after)
+    after = ended.recordings.save(before, after)
     ended.trap = Trap(99, only="provider")
     assert ended.webhook()
     assert ended.all() == [after]

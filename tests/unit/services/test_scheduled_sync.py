@@ -460,7 +460,7 @@ def test_an_item_that_was_removed_since_the_scan_stops_no_other(world: World) ->
     assert world.memory.retry_queue == {}
     remove = world.memory.rooms.pop
 
-    def removed(recording: Recording, *, lease_nonce: str | None) -> None:
+    def removed(recording: Recording, *, lease_nonce: str | None) -> Recording:
         remove((recording.tenant_id, recording.room_id), None)
         raise RoomNotFound
 

@@ -15,6 +15,7 @@ from recordings.domain.errors import (
     Throttled,
 )
 from recordings.domain.lifecycle import Status
+from recordings.domain.recording import Recording
 from tests.support.builders import NOON, a_room
 from tests.unit.services.world import Killed, Trap, World, attempt
 
@@ -146,9 +147,9 @@ def test_a_sync_out_of_time_stores_its_imports_and_the_next_call_resumes(world: 
     a_past(world, 7)
     add = world.recordings.add
 
-    def slow(*given: object, **named: object) -> None:
+    def slow(*given: object, **named: object) -> Recording:
         world.clock.advance(seconds=4)
-        add(*given, **named)  # type: ignore[arg-type]
+        return add(*given, **named)  # type: ignore[arg-type]
 
     world.recordings.add = slow  # type: ignore[method-assign]
     with pytest.raises(Throttled) as told:

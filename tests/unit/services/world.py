@@ -68,6 +68,7 @@ from tests.support.fakes import (
     Cloudflare,
     CountingIds,
     Memory,
+    MemoryAccessLog,
     MemoryArchiveStore,
     MemoryArchivingExecutions,
     MemoryDownloadLinks,
@@ -163,6 +164,7 @@ class World:
         self.moves, self.s3, self.lease = MemoryArchivingExecutions(), MemoryArchiveStore(), MemorySyncLease()
         self.part_checksums, self.retry_queue = MemoryPartChecksums(), MemoryRetryQueue(self.memory)
         self.links = MemoryDownloadLinks(self.memory)
+        self.access_log = MemoryAccessLog(self.memory)
         self.actions: list[Action] = []
         self.limits = LIMITS
         # What Cloudflare's files hold; a run makes one reader.
@@ -195,6 +197,7 @@ class World:
             "part_checksums": self.part_checksums,
             "retry_queue": self.retry_queue,
             "links": self.links,
+            "access_log": self.access_log,
         }
         told: dict[str, Any] = {name: Trapped(name, everything[name], self.trap) for name in names}
         return told | {"clock": self.clock}
@@ -316,7 +319,7 @@ class World:
         return service(tenant_id=recording.tenant_id, recording_id=recording.id)
 
     def download(self, recording: Recording, seconds: int = 3600) -> Ready | NotYet | Archived:
-        service = DownloadRecording(**self.ports("recordings", "store", "archive", "links"))
+        service = DownloadRecording(**self.ports("recordings", "store", "archive", "links", "access_log"))
         return service(tenant_id=recording.tenant_id, recording_id=recording.id, seconds=seconds)
 
     def process(self, recording: Recording, *, zombie: bool = False) -> str | None:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from recordings_client.effects import Answer, Steps
 from recordings_client.errors import NotReady, RecordingFailed, error_of
 from recordings_client.models import (
+    Access,
     Archived,
     Deleted,
     Download,
@@ -133,6 +134,17 @@ def iter_recordings(
 
 def get(policy: Policy, recording_id: str) -> Steps[Recording]:
     return policy.exchange("GET", _at(RECORDINGS, recording_id), data(Recording.of))
+
+
+def list_access(
+    policy: Policy, recording_id: str, *, limit: int | None = None, cursor: str | None = None
+) -> Steps[Page[Access]]:
+    path = f"{_at(RECORDINGS, recording_id)}/access"
+    return policy.exchange("GET", path, whole(page_of(Access.of)), query=_query(limit=limit, cursor=cursor))
+
+
+def iter_access(policy: Policy, recording_id: str, *, page_size: int = 100) -> Pages[Access]:
+    return lambda cursor: list_access(policy, recording_id, limit=page_size, cursor=cursor)
 
 
 def download_url(policy: Policy, recording_id: str, *, expires_in: int | None = None) -> Steps[Download]:

@@ -19,6 +19,7 @@ from recordings_client.calls import Pages, Tier
 from recordings_client.downloads import ProgressCallback
 from recordings_client.effects import Answer, Effect, Fetch, Steps, Wait
 from recordings_client.models import (
+    Access,
     Archived,
     Deleted,
     Download,
@@ -196,6 +197,24 @@ class Client:
             RecordingNotFound: the recording does not exist, or is deleted
         """
         return self._run(calls.get(self._policy, recording_id))
+
+    def list_access(self, recording_id: str, *, limit: int | None = None, cursor: str | None = None) -> Page[Access]:
+        """Return one page of who was given a download URL, the latest first. Needs the scope `recordings:audit`.
+
+        `limit` is 1 to 100, `cursor` the previous page's `next_cursor`.
+
+        Raises:
+            RecordingNotFound: the recording does not exist, or is deleted
+        """
+        return self._run(calls.list_access(self._policy, recording_id, limit=limit, cursor=cursor))
+
+    def iter_access(self, recording_id: str, *, page_size: int = 100) -> Iterator[Access]:
+        """Iterate over everybody who was given a download URL, the latest first. Needs the scope `recordings:audit`.
+
+        Raises:
+            RecordingNotFound: the recording does not exist, or is deleted
+        """
+        return self._each(calls.iter_access(self._policy, recording_id, page_size=page_size))
 
     def download_url(self, recording_id: str, *, expires_in: int | None = None) -> Download:
         """Return the presigned URL of the file. It is valid for `expires_in` seconds.

@@ -5,7 +5,7 @@
     + InvalidRequest               carries the fields in `errors`
     + Unauthorized                 the token is missing or not valid
     + Forbidden
-      * ScopeMissing, TenantMissing, TenantInvalid
+      * ScopeMissing, TenantMissing, TenantInvalid, ActorMissing
     + NotFound
       * RoomNotFound, RecordingNotFound, NoActiveRecording
     + NotPossible
@@ -103,6 +103,10 @@ class TenantMissing(Forbidden):
 
 class TenantInvalid(Forbidden):
     code = "tenant_invalid"
+
+
+class ActorMissing(Forbidden):
+    code = "actor_missing"
 
 
 class NotFound(Refused):
@@ -259,6 +263,7 @@ BY_CODE: Final[Mapping[str, type[RecordingsError]]] = {
         ScopeMissing,
         TenantMissing,
         TenantInvalid,
+        ActorMissing,
         NotFound,
         RoomNotFound,
         RecordingNotFound,

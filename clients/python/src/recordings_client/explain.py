@@ -13,6 +13,7 @@ from typing import Any, Final
 import httpx
 
 from recordings_client.errors import (
+    ActorMissing,
     ConcurrentUpdate,
     DownloadFailed,
     Forbidden,
@@ -193,6 +194,7 @@ STEPS: Final[Mapping[type, Callable[[RecordingsError, Asked], str]]] = {
         "as well. Request a token with that scope from your issuer."
     ),
     TenantMissing: _says("The issuer must put the tenant into each token: see section 3 of docs/deploy.md."),
+    ActorMissing: _says("The issuer must name the caller in each token: see section 3 of docs/deploy.md."),
     TenantInvalid: _says("The issuer must put one valid name into each token: see section 3 of docs/deploy.md."),
     RoomNotFound: _says("`recordings rooms list` shows the rooms of the token's tenant."),
     RecordingNotFound: _says("`recordings list` shows the recordings of the token's tenant."),

@@ -20,6 +20,20 @@ class Status(OpenEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Actor(Document):
+    """Who did something: a user of the API, or a part of the system."""
+
+    type: str
+    """New types may appear."""
+
+    id: str
+    """Of a user the claim `sub` of the access token, or the claim that the deployment names. Of the system `sync`, `webhook`, `workflow`, `retention` or `audit`; new ones may appear."""
+
+    client_id: str | None
+    """The application that the user works with. Null if unknown."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Archive(Document):
     """The recording in cold storage."""
 
@@ -70,6 +84,9 @@ class Change(Document):
     at: datetime
     cause: str
     """Why. New causes may appear."""
+
+    actor: Actor | None
+    """Who did it. Null for what happened before the service recorded this."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -267,6 +284,26 @@ class RecordingStatus(Document):
     """The recording's id. Opaque."""
 
     status: Status
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Access(Document):
+    """A download URL that was given out."""
+
+    at: datetime
+    """When it was given out."""
+
+    actor: Actor
+    """Who got it."""
+
+    request_id: str | None
+    """The request that it answered, as in `X-Request-Id`."""
+
+    expires_at: datetime
+    """Until when the URL works."""
+
+    provider: str
+    """Where the file is: `r2`, or `s3` for cold storage and its copies."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

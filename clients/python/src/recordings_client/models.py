@@ -10,7 +10,9 @@ from typing import Generic, TypeVar
 from recordings_client.documents import Document
 from recordings_client.documents import MalformedDocument as MalformedDocument
 from recordings_client.documents import rows as rows
+from recordings_client.generated import Access as Access
 from recordings_client.generated import ActiveRecording as ActiveRecording
+from recordings_client.generated import Actor as Actor
 from recordings_client.generated import Archive as Archive
 from recordings_client.generated import Archived as Archived
 from recordings_client.generated import Change as Change
@@ -36,7 +38,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page(Generic[T]):
-    """One page of a list. If `next_cursor` is None, it is the last. Lists of rooms have no `total` and no `offset`."""
+    """One page of a list. If `next_cursor` is None, it is the last. Only recordings have a `total` and an `offset`."""
 
     items: tuple[T, ...]
     limit: int | None
@@ -47,7 +49,7 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Meta(Document):
-    """What both kinds of list say about a page; a list of rooms has only two of these."""
+    """What both kinds of list say about a page; only lists of recordings have all of these."""
 
     limit: int | None
     total: int | None

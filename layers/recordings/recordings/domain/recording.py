@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal, Self
 
 from recordings.domain import lifecycle
+from recordings.domain.actor import Actor
 from recordings.domain.archive import Archive, Tier
 from recordings.domain.errors import (
     RecordingInProgress,
@@ -12,6 +13,7 @@ from recordings.domain.errors import (
     RecordingNotArchived,
     RecordingNotRecoverable,
 )
+from recordings.domain.history import Change
 from recordings.domain.lifecycle import Command, Observation, Status
 from recordings.domain.stored_file import HeldFile, StoredFile
 
@@ -27,15 +29,6 @@ class Failure:
 
     code: str
     message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One entry of the history: the new status, when it began, and the cause."""
-
-    status: Status
-    at: datetime
-    cause: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +48,7 @@ class Recording:
     """A recording as it is stored. Times are aware UTC datetimes in whole seconds, durations whole seconds.
 
     Each method that changes something returns a new value with the next version. It returns self if nothing changes.
+    `changed_by` made this version. It is None in versions of earlier releases, and until the version is stored.
     """
 
     id: str
@@ -94,6 +88,7 @@ class Recording:
     missing_since: datetime | None = None
     history: tuple[Change, ...] = ()
     version: int = 1
+    changed_by: Actor | None = None
 
     @classmethod
     def begin(
@@ -159,13 +154,17 @@ class Recording:
         """Whether the archive move is in progress. Until it ends, the file is served from R2."""
         return self.archive is not None and self.archive.state == "moving"
 
+    def attributed_to(self, actor: Actor, *, after: Self | None) -> Self:
+        """Return this version with the actor who made it after that one. `after` is None for a new recording."""
+        known = self.history[: len(after.history)] if after is not None else ()
+        added = (replace(change, actor=actor.lasting) for change in self.history[len(known) :])
+        return replace(self, changed_by=actor, history=(*known, *added))
+
     def archive_overdue(self, now: datetime) -> bool:
         """Return whether the unfinished archive should be finished by now, because its execution may have died."""
-        if self.archive is None:
-            return False
         if self.moving:
             return not self.recently_started(now)
-        return self.archive.is_overdue(now, grace_period=GRACE_PERIOD)
+        return self.archive is not None and self.archive.is_overdue(now, grace_period=GRACE_PERIOD)
 
     def recently_started(self, now: datetime) -> bool:
         """Return whether the execution of the processing or of the move has just been started."""

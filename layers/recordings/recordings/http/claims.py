@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from recordings import settings
+from recordings.domain.actor import Actor, is_actor_id
 from recordings.domain.ids import is_tenant_id
 from recordings.http.problems import ProblemError
 
@@ -19,6 +20,12 @@ TENANT_INVALID: Final = (
     "The access token does not name a tenant as it must: one string of 1 to 128 characters of A-Z a-z 0-9 . _ @ : ~ -, "
     "beginning with a letter or digit."
 )
+ACTOR_MISSING: Final = (
+    "The access token does not say who calls: it needs the claim that this deployment takes the caller's id from, or"
+    " the id of a client, as 1 to 256 printable characters."
+)
+# The claims that name a client: of RFC 9068 (section 2.2), of OpenID Connect and of Okta.
+CLIENT_CLAIMS: Final = ("client_id", "azp", "cid")
 
 
 def tenant_of(event: dict[str, Any]) -> str:
@@ -35,6 +42,19 @@ def tenant_of(event: dict[str, Any]) -> str:
     if not isinstance(delivered, str) or not is_tenant_id(delivered):
         raise ProblemError(HTTPStatus.FORBIDDEN, "tenant_invalid", TENANT_INVALID)
     return delivered
+
+
+def actor_of(event: dict[str, Any], request_id: str) -> Actor | None:
+    """Return who calls, or None if the token does not say it.
+
+    A program that calls for itself may have no user: its client is then the actor.
+    """
+    claims = _jwt(event)["claims"]
+    named = (claims.get(name) for name in CLIENT_CLAIMS)
+    client_id = next((text for text in named if isinstance(text, str) and is_actor_id(text)), None)
+    found = claims.get(settings.TOKENS().actor_claim)
+    user_id = found if isinstance(found, str) and is_actor_id(found) else client_id
+    return Actor("user", user_id, client_id, request_id or None) if user_id is not None else None
 
 
 def scopes_of(event: dict[str, Any]) -> frozenset[str]:

@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import wraps
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, cast, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, Final, Literal, cast, get_args, get_type_hints
 
+from recordings.domain.actor import Actor, SystemPart, system
 from recordings.domain.errors import InfrastructureError, RecordingNotFound, RecordingsError, RoomNotFound
 from recordings.domain.ids import is_recording_id, is_room_id
-from recordings.http.claims import scopes_of, tenant_of
+from recordings.http.claims import ACTOR_MISSING, actor_of, scopes_of, tenant_of
 from recordings.http.idempotency import ApiEvent, ApiResponse, Idempotency, RepeatableRequest, is_passing
 from recordings.http.problems import INTERNAL_ERROR, ProblemError, invalid_field
 from recordings.http.requests import NoBody, NoQuery, RequestBody, RequestQuery, parse_request, query_parameters
@@ -121,11 +122,13 @@ def endpoint[Q: RequestQuery, B: RequestBody, D: Document](
     query: type[Q] | None = NoQuery,  # type: ignore[assignment]  # mypy does not allow a default for a type variable
     body: type[B] | None = NoBody,  # type: ignore[assignment]
     idempotency: Idempotency | None = None,
+    actor: SystemPart | Literal["caller", "optional"] = "caller",
 ) -> Callable[[Callable[[Request[Q, B]], Response[D]]], LambdaHandler]:
     """Make a Lambda handler.
 
     `scope` None: without access token, the function checks its caller itself. `query` None: any query string, which is
-    not parsed. `body` None: raw bytes of any length.
+    not parsed. `body` None: raw bytes of any length. `actor` is to whom changes belong: the caller, whom the token must
+    name, or a part of the system. For a function that only reads, the token need not name the caller.
     """
 
     def frame(handle: Callable[[Request[Q, B]], Response[D]]) -> LambdaHandler:
@@ -140,9 +143,10 @@ def endpoint[Q: RequestQuery, B: RequestBody, D: Document](
             with invocation(context):
                 try:
                     tenant_id = "" if scope is None else _tenant(event, scope)
-                    identify(tenant_id=tenant_id, **_ids(event))
+                    caller = _actor(event, actor, request_id)
+                    identify(tenant_id=tenant_id, **_actor_keys(caller), **_ids(event))
                     request = _request(event, tenant_id, query, body)
-                    with request_context(tenant_id=tenant_id or None, seconds=seconds):
+                    with request_context(tenant_id=tenant_id or None, actor=caller, seconds=seconds):
                         return _respond(handle, request, request_id, idempotency)
                 except ProblemError as problem:
                     return _refused(problem, request_id)
@@ -210,6 +214,27 @@ def _tenant(event: ApiEvent, scope: str) -> str:
     if scope not in scopes_of(event):
         raise ProblemError(HTTPStatus.FORBIDDEN, "scope_missing", f"The access token lacks the scope {scope}.")
     return tenant_of(event)
+
+
+def _actor(event: ApiEvent, actor: SystemPart | Literal["caller", "optional"], request_id: str) -> Actor | None:
+    """Return to whom the changes of this request belong; None for one that only reads and whose token names nobody.
+
+    Raises:
+        ProblemError: 403 `actor_missing`: the token does not name the caller
+    """
+    if actor not in {"caller", "optional"}:
+        return system(cast(SystemPart, actor))
+    caller = actor_of(event, request_id)
+    if caller is None and actor == "caller":
+        raise ProblemError(HTTPStatus.FORBIDDEN, "actor_missing", ACTOR_MISSING)
+    return caller
+
+
+def _actor_keys(actor: Actor | None) -> dict[str, str | None]:
+    """Return the log's keys of an actor."""
+    if actor is None:
+        return {}
+    return {"actor_type": actor.type, "actor_id": actor.id, "client_id": actor.client_id}
 
 
 def _ids(event: ApiEvent) -> dict[str, str]:

@@ -143,6 +143,13 @@ class ListRoomsQuery(RequestQuery):
     cursor: Cursor = None
 
 
+class ListAccessQuery(RequestQuery):
+    """Which page of a recording's access log to return."""
+
+    limit: Limit = 20
+    cursor: Cursor = None
+
+
 class ListRecordingsQuery(RequestQuery):
     """Which recordings to return, and which page of them."""
 

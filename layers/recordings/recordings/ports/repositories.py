@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
+    from recordings.domain.access import Access
     from recordings.domain.lifecycle import Status
     from recordings.domain.listing import ListedRecording
     from recordings.domain.meeting import MeetingOwnership
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from recordings.domain.recording import Progress, Recording
     from recordings.domain.room import Room
     from recordings.domain.room_range import RoomRange
+    from recordings.domain.stored_file import Store
     from recordings.domain.sync import SyncItem, SyncWindow
 
 
@@ -203,8 +205,8 @@ class Recordings(Protocol):
     InfrastructureError (a permission, a bug).
     """
 
-    def add(self, recording: Recording, *, lease_nonce: str | None) -> None:
-        """Store a new recording, its Cloudflare link and its tallies in one transaction.
+    def add(self, recording: Recording, *, lease_nonce: str | None) -> Recording:
+        """Store a new recording, its Cloudflare link and its tallies in one transaction. Return it as it is stored.
 
         A recording in status `recording` also locks its room. The room must hold the lease `lease_nonce`. If
         `lease_nonce` is None, it must hold neither an unexpired lease nor a recording.
@@ -229,8 +231,10 @@ class Recordings(Protocol):
             RecordingNotFound: the recording does not exist
         """
 
-    def save(self, before: Recording, after: Recording) -> None:
+    def save(self, before: Recording, after: Recording) -> Recording:
         """Replace a recording, with its tallies and its place in every list; do nothing if `after` is `before`.
+
+        Return it as it is stored: the change belongs to the actor of the current request or task.
 
         A recording that leaves the status `recording` frees its room. One that is now deleted leaves every page and
         tally; one that no longer is returns to them.
@@ -332,6 +336,24 @@ class DownloadLinks(Protocol):
         """Return when the last URL ends; None if none was given out.
 
         Once the recording's file is no longer in R2, no later one follows.
+        """
+
+
+class AccessLog(Protocol):
+    """Who was given a download URL, for as long as entries are kept."""
+
+    def note(self, recording: Recording, *, at: datetime, until: datetime, store: Store) -> None:
+        """Store, before the URL is given out, that the actor of the current request gets one that ends at `until`.
+
+        Raises:
+            Throttled: DynamoDB is busy or does not respond: the URL must not be given out
+        """
+
+    def list(self, recording: Recording, *, limit: int, cursor: str | None = None) -> Page[Access]:
+        """Return a page of a recording's entries, the latest first.
+
+        Raises:
+            InvalidCursor: the cursor is not one of an access log
         """
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from recordings.services.recordings.delete_recording import DeleteRecording, UndeleteRecording
     from recordings.services.recordings.download_recording import DownloadRecording
     from recordings.services.recordings.get_recording import GetRecording
+    from recordings.services.recordings.list_access import ListAccess
     from recordings.services.recordings.list_recordings import ListRecordings
     from recordings.services.recordings.recover_recording import RecoverRecording
     from recordings.services.recordings.restore_recording import RestoreRecording
@@ -186,7 +187,8 @@ def get_recording() -> "GetRecording":
 
 
 def download_recording() -> "DownloadRecording":
-    _require(*USE_FILES, settings.ARCHIVE, settings.ARCHIVE_DOWNLOAD)
+    _require(*USE_FILES, settings.ARCHIVE, settings.ARCHIVE_DOWNLOAD, settings.ACCESS_LOG)
+    from recordings.adapters.dynamodb.access_log import DynamoAccessLog
     from recordings.adapters.dynamodb.download_links import DynamoDownloadLinks
     from recordings.adapters.dynamodb.recordings import DynamoRecordings
     from recordings.adapters.storage.archive import ArchiveBucket
@@ -199,8 +201,18 @@ def download_recording() -> "DownloadRecording":
         store=R2Bucket(),
         archive=ArchiveBucket(download_role_arn=settings.ARCHIVE_DOWNLOAD().role_arn),
         links=DynamoDownloadLinks(),
+        access_log=DynamoAccessLog(kept=settings.ACCESS_LOG().kept),
         clock=now,
     )
+
+
+def list_access() -> "ListAccess":
+    _require(settings.ACCESS_LOG)
+    from recordings.adapters.dynamodb.access_log import DynamoAccessLog
+    from recordings.adapters.dynamodb.recordings import DynamoRecordings
+    from recordings.services.recordings.list_access import ListAccess
+
+    return ListAccess(recordings=DynamoRecordings(), access_log=DynamoAccessLog(kept=settings.ACCESS_LOG().kept))
 
 
 def archive_recording() -> "ArchiveRecording":

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_type_hints
 
 from pydantic import BaseModel, ValidationError
 
+from recordings.domain.actor import SystemPart, system
 from recordings.domain.errors import (
     InfrastructureError,
     InvalidTaskInput,
@@ -42,19 +43,30 @@ class TaskTokens(NamedTuple):
     fail: Callable[[str, str, str], object]
 
 
-def task[I: BaseModel, O: TaskOutput](handle: Callable[[I], O]) -> LambdaHandler:
+def task_of[I: BaseModel, O: TaskOutput](part: SystemPart) -> Callable[[Callable[[I], O]], LambdaHandler]:
     """Make a Lambda handler of a function that takes an input model and returns an output model.
 
-    The handler validates the event, logs under the recording's id and works for its tenant. It raises domain errors
-    only, and InvalidTaskInput for an event that does not fit the input model.
+    The handler validates the event, logs under the recording's id and works for its tenant. What it changes, this part
+    of the system changes. It raises domain errors only, and InvalidTaskInput for an event that does not fit the input
+    model.
     """
-    input_model, output_model = _models(handle)
-    output_model.model_rebuild()
 
-    def run(event: Payload) -> Payload:
-        return _run(handle, _validated(input_model, event)).to_payload()
+    def decorate(handle: Callable[[I], O]) -> LambdaHandler:
+        input_model, output_model = _models(handle)
+        output_model.model_rebuild()
 
-    return _lambda_handler(handle, run)
+        def run(event: Payload) -> Payload:
+            return _run(handle, _validated(input_model, event), part).to_payload()
+
+        return _lambda_handler(handle, run)
+
+    return decorate
+
+
+def task[I: BaseModel, O: TaskOutput](handle: Callable[[I], O]) -> LambdaHandler:
+    """Make a Lambda handler, as `task_of` does, for a state machine that works on one recording."""
+    decorate: Callable[[Callable[[I], O]], LambdaHandler] = task_of("workflow")
+    return decorate(handle)
 
 
 def waiting_task[I: BaseModel, O: TaskOutput](
@@ -72,7 +84,7 @@ def waiting_task[I: BaseModel, O: TaskOutput](
         def run(event: Payload) -> Payload:
             token = event.get("token")
             try:
-                output = _run(handle, _validated(input_model, event))
+                output = _run(handle, _validated(input_model, event), "workflow")
             except Exception as error:
                 if not isinstance(token, str):
                     raise
@@ -128,13 +140,12 @@ def _validated[I: BaseModel](model: type[I], event: Payload) -> I:
         raise InvalidTaskInput(f"{model.__name__}: {problems}") from None
 
 
-def _run[O](handle: Callable[[Any], O], message: BaseModel) -> O:
+def _run[O](handle: Callable[[Any], O], message: BaseModel, part: SystemPart) -> O:
     attempt = message.attempt if isinstance(message, AttemptInput) else None
-    if attempt is None:
-        return handle(message)
-    logger.set_correlation_id(attempt.recording_id)
-    identify(tenant_id=attempt.tenant_id, recording_id=attempt.recording_id)
-    with request_context(tenant_id=attempt.tenant_id):
+    if attempt is not None:
+        logger.set_correlation_id(attempt.recording_id)
+        identify(tenant_id=attempt.tenant_id, recording_id=attempt.recording_id)
+    with request_context(tenant_id=attempt.tenant_id if attempt is not None else None, actor=system(part)):
         return handle(message)
 
 

@@ -253,7 +253,8 @@ def test_scopes_are_those_of_a_scheme_that_generators_know() -> None:
         scope for _, _, operation in told_operations() for one in operation["security"] for scope in one["AccessToken"]
     }
     for flow in scheme["flows"].values():
-        assert set(flow["scopes"]) == scopes == {"recordings:read", "recordings:write", "recordings:adopt"}
+        assert set(flow["scopes"]) == scopes
+        assert scopes == {"recordings:read", "recordings:write", "recordings:adopt", "recordings:audit"}
         assert all(flow[name].startswith("https://issuer.example.com/") for name in flow if name.endswith("Url"))
 
 

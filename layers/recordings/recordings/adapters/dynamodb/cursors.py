@@ -6,15 +6,17 @@ Cursors of the first release lack the name; they are accepted if their sort key 
 
 import base64
 import binascii
+import re
 from typing import Final, Literal
 
 from recordings.domain.errors import InvalidCursor
 from recordings.domain.ids import RECORDING_ID, is_recording_id, is_room_id
 
-type List = Literal["recordings", "rooms"]
+type List = Literal["recordings", "rooms", "access"]
 
-# No id contains it.
+# No sort key contains it.
 _SEPARATOR: Final = "/"
+_ACCESS_KEY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z#[0-9a-f]{16}")
 
 
 def encode_cursor(of: List, sort_key: str) -> str:
@@ -42,5 +44,7 @@ def decode_cursor(of: List, cursor: str) -> str:
 def _is_of(of: List, sort_key: str, *, named: bool) -> bool:
     if of == "recordings":
         return is_recording_id(sort_key)
+    if of == "access":
+        return named and _ACCESS_KEY.fullmatch(sort_key) is not None
     # Without a name, an id of a recording's form is taken for a recording, not for a room of such an id.
     return is_room_id(sort_key) and (named or not RECORDING_ID.fullmatch(sort_key))

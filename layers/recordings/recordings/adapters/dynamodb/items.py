@@ -2,6 +2,7 @@
 
 idempotency key  T#<tenant>#IDEMPOTENCY   <key>            a reservation, then the stored response
 download link    T#<tenant>#URLS          rec_<ULID>       when the last URL of a recording's file in R2 ends
+access           T#<tenant>#ACCESS#rec_…  <time>#<nonce>   who was given a URL of a recording's file
 purge record     T#<tenant>#PURGED        rec_<ULID>       what a purge removed; its expiry starts a second purge
 finding          T#<tenant>#SUSPECTS      <SHA-256>        of an audit, until a later one confirms it
 tenant           TENANTS                  <tenant>         every tenant that ever had a room, and its last audit
@@ -14,12 +15,16 @@ rate limit       BUDGET                   CLOUDFLARE       the bucket of calls t
 from pynamodb.attributes import NumberAttribute, TTLAttribute, UnicodeAttribute
 
 from recordings.adapters.dynamodb.attributes import (
+    ActorAttribute,
     CountersAttribute,
     InstantAttribute,
     IntegerAttribute,
     OffsetInstantAttribute,
+    TextAttribute,
 )
 from recordings.adapters.dynamodb.connection import Item
+from recordings.domain.access import Access
+from recordings.domain.stored_file import Store
 
 # DynamoDB deletes an item days after its `expires_at` (Developer Guide, "Time to Live"), so reads and conditions that
 # depend on it compare the time as well.
@@ -36,6 +41,17 @@ class IdempotencyItem(Item, discriminator="idempotency"):
 class DownloadLinkItem(Item, discriminator="download_link"):
     ends_at = InstantAttribute()
     expires_at = TTLAttribute(null=True)
+
+
+class AccessItem(Item, discriminator="access"):
+    actor = ActorAttribute()
+    at = InstantAttribute()
+    until = InstantAttribute()
+    store = TextAttribute[Store]()
+    expires_at = TTLAttribute()
+
+    def to_domain(self) -> Access:
+        return Access(actor=self.actor, at=self.at, until=self.until, store=self.store)
 
 
 class PurgeRecordItem(Item, discriminator="purge_record"):

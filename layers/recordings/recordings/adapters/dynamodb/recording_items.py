@@ -18,6 +18,7 @@ from pynamodb.constants import STRING
 from pynamodb.expressions.condition import Condition
 
 from recordings.adapters.dynamodb.attributes import (
+    ActorAttribute,
     HistoryAttribute,
     InstantAttribute,
     IntegerAttribute,
@@ -200,6 +201,8 @@ class RecordingItem(Item, discriminator="recording"):
     progress = ProgressMap(null=True)
     history = HistoryAttribute()
     version = IntegerAttribute()
+    # Versions of earlier releases lack it.
+    changed_by = ActorAttribute(attr_name="by", null=True)
     expires_at = TTLAttribute(null=True)
     # The nonce of the plain write that stored this version.
     saved_by = UnicodeAttribute(null=True)
@@ -242,6 +245,7 @@ class RecordingItem(Item, discriminator="recording"):
         item.progress = optional(ProgressMap.from_domain, recording.progress)
         item.history = recording.history
         item.version = recording.version
+        item.changed_by = recording.changed_by
         item.expires_at = _expiry(recording)
         return item
 
@@ -279,6 +283,7 @@ class RecordingItem(Item, discriminator="recording"):
             progress=optional(ProgressMap.to_domain, self.progress),
             history=self.history,
             version=self.version,
+            changed_by=self.changed_by,
         )
 
 

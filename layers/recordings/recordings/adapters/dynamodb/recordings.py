@@ -11,6 +11,7 @@ from itertools import batched
 
 from pynamodb.expressions.condition import Condition
 
+from recordings.adapters.dynamodb.actors import current_actor
 from recordings.adapters.dynamodb.attributes import nested
 from recordings.adapters.dynamodb.keys import partition
 from recordings.adapters.dynamodb.listings import Listing, write_listed
@@ -58,8 +59,10 @@ class _RoomMovedOn(Exception):
 class DynamoRecordings:
     """Implements ports.repositories.Recordings."""
 
-    def add(self, recording: Recording, *, lease_nonce: str | None) -> None:
+    def add(self, recording: Recording, *, lease_nonce: str | None) -> Recording:
+        recording = recording.attributed_to(current_actor(), after=None)
         write_listed(None, recording, lambda listing: _add(recording, listing, lease_nonce))
+        return recording
 
     def get(self, tenant_id: str, recording_id: str) -> Recording:
         recording = read_live(tenant_id, recording_id)
@@ -73,18 +76,20 @@ class DynamoRecordings:
             raise RecordingNotFound("there is no such recording")
         return recording
 
-    def save(self, before: Recording, after: Recording) -> None:
+    def save(self, before: Recording, after: Recording) -> Recording:
         if after is before:
-            return
+            return after
+        after = after.attributed_to(current_actor(), after=before)
         if _changes_one_item(before, after):
             _replace(before, after)
-            return
+            return after
         frees_room = before.status is Status.RECORDING and after.status is not Status.RECORDING
         try:
             write_listed(before, after, lambda listing: _change(before, after, listing, frees_room=frees_room))
         except _RoomMovedOn:
             # The end of the recording is stored all the same.
             write_listed(before, after, lambda listing: _change(before, after, listing, frees_room=False))
+        return after
 
     def put_back(self, recording: Recording) -> None:
         item, absent = RecordingItem.from_domain(recording), RecordingItem.pk.does_not_exist()

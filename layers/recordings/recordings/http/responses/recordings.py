@@ -8,6 +8,7 @@ from pydantic import Field
 from recordings.domain import recording as domain
 from recordings.domain.lifecycle import Status
 from recordings.domain.listing import ListedRecording
+from recordings.http.responses.actors import Actor
 from recordings.http.responses.archive import Archive
 from recordings.http.responses.base import (
     AT_LEAST_0,
@@ -129,6 +130,9 @@ class StatusChange(Document):
     status: Status
     at: Instant
     cause: Annotated[str, Field(description="Why. New causes may appear.", examples=["api_stop"])]
+    actor: Annotated[
+        Actor | None, Field(description="Who did it. Null for what happened before the service recorded this.")
+    ]
 
 
 class Recording(RecordingRow):

@@ -37,8 +37,7 @@ class ArchiveRecording:
         for attempt in range(MAX_ATTEMPTS):
             after = before.archiving(at=self.clock())
             try:
-                self.recordings.save(before, after)
-                return after
+                return self.recordings.save(before, after)
             except ConcurrentUpdate:
                 if attempt == MAX_ATTEMPTS - 1:
                     raise

@@ -36,16 +36,16 @@ def changed(
     for attempt in range(1, MAX_ATTEMPTS + 1):
         after = change(before)
         try:
-            recordings.save(before, after)
+            stored = recordings.save(before, after)
         except ConcurrentUpdate:
             if attempt == MAX_ATTEMPTS:
                 raise
             before = load()
         else:
             if after is not before:
-                on_stored(after)
+                on_stored(stored)
             break
-    return after
+    return stored
 
 
 def start_now_or_by_sync(start: Callable[[], None]) -> None:

@@ -9,7 +9,7 @@ from recordings.domain.lifecycle import Status
 from recordings.domain.media import file_extension
 from recordings.domain.recording import Recording
 from recordings.domain.stored_file import StoredFile
-from recordings.ports.repositories import DownloadLinks, Recordings
+from recordings.ports.repositories import AccessLog, DownloadLinks, Recordings
 from recordings.ports.storage import ArchiveStore, ObjectStore
 from recordings.ports.system import Clock
 from recordings.services.recordings.change_recording import MAX_ATTEMPTS
@@ -51,6 +51,7 @@ class DownloadRecording:
     store: ObjectStore
     archive: ArchiveStore
     links: DownloadLinks
+    access_log: AccessLog
     clock: Clock
 
     def __call__(self, *, tenant_id: str, recording_id: str, seconds: int) -> Ready | NotYet | Archived:
@@ -59,7 +60,7 @@ class DownloadRecording:
         Raises:
             RecordingNotFound: the recording does not exist
             RecordingFailed: there will be no file
-            Throttled: the file moved during each try
+            Throttled: the file moved during each try, or the access log could not be written
         """
         for _ in range(MAX_ATTEMPTS):
             outcome = self._try(tenant_id, recording_id, seconds)
@@ -91,6 +92,7 @@ class DownloadRecording:
             expires_in_seconds=seconds,
             now=now,
         )
+        self.access_log.note(recording, at=now, until=download.expires_at, store=file.store)
         return Ready(recording, file, download.url, download.expires_at)
 
     def _is_kept(self, recording: Recording, until: datetime) -> bool:

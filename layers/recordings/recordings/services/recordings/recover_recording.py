@@ -50,7 +50,7 @@ class RecoverRecording:
                 self.executions.start(before)
                 return before
             try:
-                self.recordings.save(before, after)
+                after = self.recordings.save(before, after)
             except ConcurrentUpdate:
                 if attempt == MAX_ATTEMPTS - 1:
                     raise

@@ -44,13 +44,12 @@ class ImportRecording:
             raise MeetingReleased
         recording = self._new(owner, provider_recording, failure)
         try:
-            self.recordings.add(recording, lease_nonce=nonce)
+            return self.recordings.add(recording, lease_nonce=nonce)
         except ConcurrentUpdate:
             known = self.recordings.find_by_cloudflare_recording_id(provider_recording.cloudflare_recording_id)
             if known is None:
                 raise
             return _checked(known, owner)
-        return recording
 
     def _new(self, owner: RecordingOwner, provider_recording: ProviderRecording, failure: Failure | None) -> Recording:
         began_at = provider_recording.started_at or provider_recording.invoked_at

@@ -168,8 +168,7 @@ class ReconcileRecording:
 
     def _save(self, before: Recording, after: Recording) -> Recording | None:
         try:
-            self.recordings.save(before, after)
+            return self.recordings.save(before, after)
         except ConcurrentUpdate:
             # Another call changed the recording. The next comparison uses its result.
             return None
-        return after

@@ -97,11 +97,10 @@ class CheckUpload:
     def _end(self, recording: Recording, provider_recording: ProviderRecording) -> Recording:
         ended = recording.ended(at=provider_recording.stopped_at or self.clock(), cause="capture_ended")
         try:
-            self.recordings.save(recording, ended)
+            return self.recordings.save(recording, ended)
         except ConcurrentUpdate:
             # A stop request or a webhook stored it first.
             return self.recordings.get_including_deleted(recording.tenant_id, recording.id)
-        return ended
 
     def _is_delivered(self, recording: Recording) -> bool:
         return recording.delivery_key is not None and self.store.head(recording.delivery_key) is not None
