@@ -15,8 +15,9 @@ from itertools import accumulate
 from typing import Final, NamedTuple
 
 from recordings.domain.archive import Archive
+from recordings.domain.history import Change
 from recordings.domain.lifecycle import Status
-from recordings.domain.recording import Change, Failure, Recording
+from recordings.domain.recording import Failure, Recording
 from recordings.domain.stored_file import StoredFile
 
 TENANT: Final = "tenant-1"
