@@ -72,6 +72,7 @@ def a_room(**changes: Any) -> Room:
         "name": "Room one",
         "meeting_id": "meeting_1",
         "record_on_start": False,
+        "changed_by": WORKFLOW,
         "created_at": NOON,
         "updated_at": NOON,
     }

@@ -150,8 +150,12 @@ class Deployed:
         query: str = "",
         body: Any = None,
         headers: Mapping[str, str] | None = None,
+        claims: Mapping[str, str] = {"sub": "user"},  # noqa: B006  # never changed
     ) -> Json:
-        """Return the event of a request, by a route of the template. `body`: JSON, or bytes as they are."""
+        """Return the event of a request, by a route of the template. `body`: JSON, or bytes as they are.
+
+        `claims` are those of the token that name the caller.
+        """
         (route,) = [one["Properties"] for one in FUNCTIONS[name]["Events"].values() if one["Type"] == "HttpApi"]
         raw = body.decode() if isinstance(body, bytes) else None if body is None else json.dumps(body)
         self._count += 1
@@ -164,7 +168,7 @@ class Deployed:
             "requestContext": {
                 "requestId": f"request-{self._count}",
                 "http": {"method": route["Method"], "path": route["Path"]},
-                "authorizer": {"jwt": {"claims": {"tenant_id": tenant, "scope": scope, "sub": "user"}, "scopes": None}},
+                "authorizer": {"jwt": {"claims": {"tenant_id": tenant, "scope": scope} | dict(claims), "scopes": None}},
             },
             "body": raw,
             "isBase64Encoded": False,

@@ -158,7 +158,9 @@ class MemoryRooms:
             if (known is not None and not adopted) or known != self._memory.meetings.get(room.meeting_id):
                 raise MeetingInUse
             taken = MeetingOwnership.begin(room, adopted=adopted) if known is None else known.taken_by(room)
-            stored = replace(room, active_recording_id=None, lease_nonce=None, lease_until=None)
+            stored = replace(
+                room, active_recording_id=None, lease_nonce=None, lease_until=None, changed_by=self._memory.actor
+            )
             self._memory.rooms[room.tenant_id, room.id] = stored
             self._memory.claims.pop((room.tenant_id, room.id), None)
             self._memory.tenants.setdefault(room.tenant_id, None)
@@ -222,6 +224,7 @@ class MemoryRooms:
                 self._memory.add_to_retry_queue(SyncItem.of_meeting(after.meeting_id))
             self._memory.rooms[key] = replace(
                 after,
+                changed_by=self._memory.actor,
                 created_at=now.created_at,
                 active_recording_id=now.active_recording_id,
                 lease_nonce=now.lease_nonce if lease_nonce is None else None,

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from recordings.http.claims import scopes_of, tenant_of
+from recordings.domain.actor import Actor
+from recordings.http.claims import actor_of, scopes_of, tenant_of
 from recordings.http.problems import ProblemError
 
 
@@ -88,3 +89,35 @@ def test_a_request_without_a_token_has_no_scope_and_no_tenant(context: dict[str,
     with pytest.raises(ProblemError) as refused:
         tenant_of(event)
     assert refused.value.code == "tenant_missing"
+
+
+# ---------------------------------------------------------------- the caller
+
+
+@pytest.mark.parametrize(
+    ("claims", "named"),
+    [
+        pytest.param({"sub": "u"}, ("u", None), id="a user"),
+        pytest.param({"sub": "u", "client_id": "c", "azp": "a"}, ("u", "c"), id="a user with a client"),
+        pytest.param({"sub": "u", "azp": "a", "cid": "k"}, ("u", "a"), id="azp"),
+        pytest.param({"sub": "u", "cid": "k"}, ("u", "k"), id="cid"),
+        pytest.param({"client_id": "c"}, ("c", "c"), id="a client alone"),
+        pytest.param({"sub": "auth0|5f7c é"}, ("auth0|5f7c é", None), id="printable characters"),
+        pytest.param({"sub": "a" * 256}, ("a" * 256, None), id="256 characters"),
+        pytest.param({"sub": "a" * 257, "azp": "a"}, ("a", "a"), id="257 characters and a client"),
+        pytest.param({"sub": "u", "client_id": "c\n"}, ("u", None), id="a client with a line break"),
+    ],
+)
+def test_the_caller_is_the_user_or_else_the_client(claims: dict[str, Any], named: tuple[str, str | None]) -> None:
+    assert actor_of(an_event(claims), "r") == Actor("user", *named, "r")
+
+
+@pytest.mark.parametrize("sub", ["", "a" * 257, "a\nb", "\x00", "\u202e", None, 7])
+def test_a_claim_that_names_nobody_is_no_caller(sub: Any) -> None:
+    assert actor_of(an_event({"sub": sub}), "r") is None
+
+
+def test_another_claim_can_name_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACTOR_CLAIM", "https://example.com/user")
+    actor = actor_of(an_event({"sub": "u", "https://example.com/user": "alice"}), "")
+    assert actor == Actor("user", "alice", None, None)

@@ -3,13 +3,15 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from recordings.domain.actor import Actor
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Room:
     """A room as it is stored.
 
     `active_recording_id` or `lease_nonce` is set while the room is locked. A start in progress holds the lease, which
-    expires at `lease_until`.
+    expires at `lease_until`. `changed_by` stored this version: None in versions of earlier releases.
     """
 
     id: str
@@ -23,3 +25,4 @@ class Room:
     lease_nonce: str | None = None
     lease_until: datetime | None = None
     version: int = 1
+    changed_by: Actor | None = None

@@ -106,7 +106,7 @@ class Response[D: Document = Document]:
 class Contract:
     """What a handler takes and returns. tools/openapi describes the API with it.
 
-    `scope` None: no access token. `query` None: any query string. `body` None: raw bytes.
+    `scope` None: no access token. `query` None: any query string. `body` None: raw bytes. `actor`: see `endpoint`.
     """
 
     scope: str | None
@@ -114,6 +114,7 @@ class Contract:
     body: type[RequestBody] | None
     responses: tuple[type[Document], ...]
     is_idempotent: bool
+    actor: str
 
 
 def endpoint[Q: RequestQuery, B: RequestBody, D: Document](
@@ -158,7 +159,7 @@ def endpoint[Q: RequestQuery, B: RequestBody, D: Document](
                     count("InfrastructureErrors")
                     return _internal_error(request_id)
 
-        setattr(handler, CONTRACT, Contract(scope, query, body, responses, idempotency is not None))
+        setattr(handler, CONTRACT, Contract(scope, query, body, responses, idempotency is not None, actor))
         resume_collection()
         return handler
 

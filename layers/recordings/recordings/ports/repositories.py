@@ -111,6 +111,8 @@ class Rooms(Protocol):
     def save(self, before: Room, after: Room, *, lease_nonce: str | None = None) -> None:
         """Replace the name, the meeting, `record_on_start`, `updated_at` and the version of a room; never its lock.
 
+        The change belongs to the actor of the current request or task.
+
         A new meeting is adopted as by `add`, and the old one is released; the next sync processes both. It also
         processes the meeting of a changed `record_on_start`. With `lease_nonce` the room must hold that lease, which
         ends.

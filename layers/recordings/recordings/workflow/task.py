@@ -26,6 +26,9 @@ from recordings.workflow.messages.base import AttemptInput, Payload, TaskOutput
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
+# The attribute of a handler that says which part of the system makes its changes.
+PART: Final = "part"
+
 type LambdaHandler = Callable[[Payload, "LambdaContext"], Payload]
 
 # What the execution's history shows of an error. Step Functions accepts 32,768 characters (API reference,
@@ -58,7 +61,7 @@ def task_of[I: BaseModel, O: TaskOutput](part: SystemPart) -> Callable[[Callable
         def run(event: Payload) -> Payload:
             return _run(handle, _validated(input_model, event), part).to_payload()
 
-        return _lambda_handler(handle, run)
+        return _lambda_handler(handle, run, part)
 
     return decorate
 
@@ -97,12 +100,12 @@ def waiting_task[I: BaseModel, O: TaskOutput](
                 tokens.complete(event["token"], output.to_payload())
             return {}
 
-        return _lambda_handler(handle, run)
+        return _lambda_handler(handle, run, "workflow")
 
     return decorate
 
 
-def _lambda_handler(handle: Callable[..., Any], run: Callable[[Payload], Payload]) -> LambdaHandler:
+def _lambda_handler(handle: Callable[..., Any], run: Callable[[Payload], Payload], part: SystemPart) -> LambdaHandler:
     @logger.inject_lambda_context(clear_state=True)
     @wraps(handle)
     def handler(event: Payload, context: "LambdaContext") -> Payload:
@@ -115,6 +118,7 @@ def _lambda_handler(handle: Callable[..., Any], run: Callable[[Payload], Payload
                     raise
                 raise known from error
 
+    setattr(handler, PART, part)
     resume_collection()
     return handler
 

@@ -9,7 +9,7 @@ from typing import Self
 
 from pynamodb.attributes import BooleanAttribute, TTLAttribute, UnicodeAttribute
 
-from recordings.adapters.dynamodb.attributes import InstantAttribute, IntegerAttribute
+from recordings.adapters.dynamodb.attributes import ActorAttribute, InstantAttribute, IntegerAttribute
 from recordings.adapters.dynamodb.connection import Item
 from recordings.adapters.dynamodb.keys import partition
 from recordings.domain.room import Room
@@ -26,6 +26,8 @@ class RoomItem(Item, discriminator="room"):
     lease_nonce = UnicodeAttribute(null=True)
     lease_until = InstantAttribute(null=True)
     version = IntegerAttribute()
+    # Versions of earlier releases lack it.
+    changed_by = ActorAttribute(attr_name="by", null=True)
 
     @classmethod
     def at(cls, tenant_id: str, room_id: str) -> Self:
@@ -45,6 +47,7 @@ class RoomItem(Item, discriminator="room"):
             created_at=room.created_at,
             updated_at=room.updated_at,
             version=room.version,
+            changed_by=room.changed_by,
         )
 
     def to_domain(self) -> Room:
@@ -60,11 +63,14 @@ class RoomItem(Item, discriminator="room"):
             lease_nonce=self.lease_nonce,
             lease_until=self.lease_until,
             version=self.version,
+            changed_by=self.changed_by,
         )
 
 
 class RoomNameItem(Item, discriminator="room_name"):
     name = UnicodeAttribute()
+    # Who deleted the room. Items of earlier releases lack it.
+    deleted_by = ActorAttribute(attr_name="by", null=True)
 
 
 class CreationLockItem(Item, discriminator="creation_lock"):

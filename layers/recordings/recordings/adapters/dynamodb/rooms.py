@@ -1,12 +1,14 @@
 """Rooms with their locks, the meetings that they hold, and the locks under which rooms are created."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from pynamodb.expressions.condition import Condition
 
+from recordings.adapters.dynamodb.actors import current_actor
 from recordings.adapters.dynamodb.audit import tenant_item
 from recordings.adapters.dynamodb.cursors import decode_cursor, encode_cursor
 from recordings.adapters.dynamodb.idempotency import released_if_unknown
@@ -58,7 +60,7 @@ class DynamoRooms:
             establish_layout()
         with Transaction() as transaction:
             transaction.save(
-                RoomItem.from_domain(room),
+                RoomItem.from_domain(replace(room, changed_by=current_actor())),
                 RoomItem.pk.does_not_exist(),
                 otherwise=lambda _: ConcurrentUpdate(
                     f"another call created room {room.id} first; send the request again"
@@ -95,6 +97,7 @@ class DynamoRooms:
             RoomItem.record_on_start.set(after.record_on_start),
             RoomItem.updated_at.set(after.updated_at),
             RoomItem.version.set(after.version),
+            RoomItem.changed_by.set(current_actor()),
         ]
         condition = RoomItem.version == before.version
         if lease_nonce is not None:
@@ -147,7 +150,7 @@ class DynamoRooms:
             self._release_meeting(transaction, room, now, changed)
             transaction.save(meeting_retry_item(room.meeting_id))
             # The room's recordings still show the name.
-            transaction.save(RoomNameItem(partition(room.tenant_id, "ROOMNAME"), room.id, name=room.name))
+            transaction.save(_last_name(room))
 
     def list(self, tenant_id: str, *, limit: int, cursor: str | None = None) -> Page[Room]:
         # A cursor is a sort key only: it cannot lead to another tenant's rooms.
@@ -250,6 +253,10 @@ class DynamoRooms:
         except RoomNotFound:
             return None
         return room if room.meeting_id == meeting_id else None
+
+
+def _last_name(room: Room) -> RoomNameItem:
+    return RoomNameItem(partition(room.tenant_id, "ROOMNAME"), room.id, name=room.name, deleted_by=current_actor())
 
 
 def _creation_lock(tenant_id: str, room_id: str) -> CreationLockItem:
