@@ -150,7 +150,8 @@ class MemoryRooms:
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
 
-    def add(self, room: Room, *, adopted: bool = False, sync_meeting: bool = False) -> None:
+    def add(self, room: Room, *, adopted: bool = False, sync_meeting: bool = False) -> Room:
+        room = replace(room, changed_by=self._memory.actor)
         with self._memory.lock:
             if (room.tenant_id, room.id) in self._memory.rooms:
                 raise ConcurrentUpdate
@@ -158,15 +159,14 @@ class MemoryRooms:
             if (known is not None and not adopted) or known != self._memory.meetings.get(room.meeting_id):
                 raise MeetingInUse
             taken = MeetingOwnership.begin(room, adopted=adopted) if known is None else known.taken_by(room)
-            stored = replace(
-                room, active_recording_id=None, lease_nonce=None, lease_until=None, changed_by=self._memory.actor
-            )
+            stored = replace(room, active_recording_id=None, lease_nonce=None, lease_until=None)
             self._memory.rooms[room.tenant_id, room.id] = stored
             self._memory.claims.pop((room.tenant_id, room.id), None)
             self._memory.tenants.setdefault(room.tenant_id, None)
             self._memory.meetings[room.meeting_id] = taken
             if adopted or sync_meeting:
                 self._memory.add_to_retry_queue(SyncItem.of_meeting(room.meeting_id))
+        return room
 
     def acquire_creation_lock(
         self, tenant_id: str, room_id: str, *, nonce: str, now: datetime, until: datetime
@@ -204,7 +204,8 @@ class MemoryRooms:
             room = self._memory.rooms.get((tenant_id, room_id))
             return room.name if room is not None else self._memory.last_names.get((tenant_id, room_id))
 
-    def save(self, before: Room, after: Room, *, lease_nonce: str | None = None) -> None:
+    def save(self, before: Room, after: Room, *, lease_nonce: str | None = None) -> Room:
+        after = replace(after, changed_by=self._memory.actor)
         key = before.tenant_id, before.id
         with self._memory.lock:
             now = self._memory.rooms.get(key)
@@ -224,12 +225,12 @@ class MemoryRooms:
                 self._memory.add_to_retry_queue(SyncItem.of_meeting(after.meeting_id))
             self._memory.rooms[key] = replace(
                 after,
-                changed_by=self._memory.actor,
                 created_at=now.created_at,
                 active_recording_id=now.active_recording_id,
                 lease_nonce=now.lease_nonce if lease_nonce is None else None,
                 lease_until=now.lease_until if lease_nonce is None else None,
             )
+        return after
 
     def _release(self, room: Room, at: datetime) -> None:
         held = self._memory.meetings.get(room.meeting_id)

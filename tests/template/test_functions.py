@@ -30,8 +30,8 @@ ERASES_ARCHIVE = {"PurgeRecording"}
 READS_IMAGES_ONLY = {"AnnounceChanges"}
 # Variables that may be missing.
 WITH_DEFAULT = {"LOOPBACK_CAPTURES", "POWERTOOLS_LOG_LEVEL", "RETENTION_DAYS"}
-# The frame of the endpoints reads this variable in each request.
-READ_BY_REQUESTS = {"TENANT_CLAIM"}
+# The frame of the endpoints reads these variables in each request.
+READ_BY_REQUESTS = {"TENANT_CLAIM", "ACTOR_CLAIM"}
 # Variables that template.yaml gives to every function, for the use of Lambda, Python and libraries.
 READ_BY_OTHERS = {
     "CONFIGURATION_VERSION",

@@ -27,6 +27,7 @@ EXAMPLES: dict[str, tuple[list[str], list[str]]] = {
     "JwtIssuer": (URLS, NO_URLS),
     "JwtAudience": (["recordings", "https://api.example.com", "urn:x:y"], ["", "a b", "a" * 257]),
     "TenantClaim": (["tenant_id", "custom:tenant", "https://example.com/tenant"], ["", "tenant id", "5", "a" * 129]),
+    "ActorClaim": (["sub", "custom:user", "https://example.com/user"], ["", "user id", "5", "a" * 129]),
     "CloudflareAccountId": (["0123456789abcdef0123456789abcdef"], ["", "0123", "0123456789ABCDEF0123456789ABCDEF"]),
     "RealtimeKitAppId": (["2ab3d5f1-0d5c-4a36-9a4e-4f6f2d1f7a10", "local-app"], ["", "a/b", "a b", "a" * 65]),
     "CloudflareApiUrl": (URLS, NO_URLS),

@@ -97,9 +97,9 @@ class Contended(MemoryRooms):
             room = super().get("tenant_1", "room_1")
             super().save(room, a_room(name="theirs", meeting_id=room.meeting_id, version=room.version + 1))
 
-    def save(self, before: Room, after: Room, *, lease_nonce: str | None = None) -> None:
+    def save(self, before: Room, after: Room, *, lease_nonce: str | None = None) -> Room:
         self._meanwhile()
-        super().save(before, after, lease_nonce=lease_nonce)
+        return super().save(before, after, lease_nonce=lease_nonce)
 
 
 def test_a_concurrent_change_is_not_lost(world: World) -> None:
@@ -119,7 +119,7 @@ def test_endless_concurrent_changes_raise_an_error(world: World) -> None:
 class Flickering(MemoryRooms):
     """Create the room directly before the call does, and delete it directly after."""
 
-    def add(self, room: Room, *, adopted: bool = False, sync_meeting: bool = False) -> None:
+    def add(self, room: Room, *, adopted: bool = False, sync_meeting: bool = False) -> Room:
         raise ConcurrentUpdate
 
 

@@ -86,8 +86,10 @@ class Rooms(Protocol):
     InfrastructureError (a permission, a bug). A meeting has one owner, a tenant, for ever. At most one room holds it.
     """
 
-    def add(self, room: Room, *, adopted: bool = False, sync_meeting: bool = False) -> None:
+    def add(self, room: Room, *, adopted: bool = False, sync_meeting: bool = False) -> Room:
         """Store a new room, make it hold its meeting, and end the room's creation lock, in one transaction.
+
+        Return it with its actor, that of the current request or task.
 
         An `adopted` meeting is older than the room: it must have no owner, or this tenant must own it and no room hold
         it. The next sync processes an adopted meeting, and any meeting if `sync_meeting` is True: it imports what was
@@ -108,10 +110,10 @@ class Rooms(Protocol):
     def find_last_name(self, tenant_id: str, room_id: str) -> str | None:
         """Return the name of a room, or the last name of a deleted one; None if the room never existed."""
 
-    def save(self, before: Room, after: Room, *, lease_nonce: str | None = None) -> None:
+    def save(self, before: Room, after: Room, *, lease_nonce: str | None = None) -> Room:
         """Replace the name, the meeting, `record_on_start`, `updated_at` and the version of a room; never its lock.
 
-        The change belongs to the actor of the current request or task.
+        Return it with its actor, that of the current request or task.
 
         A new meeting is adopted as by `add`, and the old one is released; the next sync processes both. It also
         processes the meeting of a changed `record_on_start`. With `lease_nonce` the room must hold that lease, which

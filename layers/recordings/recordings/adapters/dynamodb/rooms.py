@@ -51,7 +51,8 @@ class _Held(Exception):
 class DynamoRooms:
     """Implements ports.repositories.Rooms."""
 
-    def add(self, room: Room, *, adopted: bool = False, sync_meeting: bool = False) -> None:
+    def add(self, room: Room, *, adopted: bool = False, sync_meeting: bool = False) -> Room:
+        room = replace(room, changed_by=current_actor())
         known = self.find_meeting_ownership(room.meeting_id) if adopted else None
         taken = _begin_ownership(room, adopted=adopted) if known is None else known.taken_by(room)
         tenant = tenant_item(room.tenant_id)
@@ -60,7 +61,7 @@ class DynamoRooms:
             establish_layout()
         with Transaction() as transaction:
             transaction.save(
-                RoomItem.from_domain(replace(room, changed_by=current_actor())),
+                RoomItem.from_domain(room),
                 RoomItem.pk.does_not_exist(),
                 otherwise=lambda _: ConcurrentUpdate(
                     f"another call created room {room.id} first; send the request again"
@@ -73,6 +74,7 @@ class DynamoRooms:
             if is_first:
                 # Rooms of a tenant that are created at the same time must not conflict on this item.
                 transaction.update(tenant, [TenantItem.tenant_id.set(room.tenant_id)])
+        return room
 
     def get(self, tenant_id: str, room_id: str) -> Room:
         item = get_item(RoomItem, partition(tenant_id, "ROOM"), room_id)
@@ -87,7 +89,9 @@ class DynamoRooms:
         deleted = get_item(RoomNameItem, partition(tenant_id, "ROOMNAME"), room_id)
         return deleted.name if deleted is not None else None
 
-    def save(self, before: Room, after: Room, *, lease_nonce: str | None = None) -> None:
+    def save(self, before: Room, after: Room, *, lease_nonce: str | None = None) -> Room:
+        actor = current_actor()
+
         def changed(_: object) -> Exception:
             return ConcurrentUpdate(f"another call changed room {before.id} first; send the request again")
 
@@ -97,7 +101,7 @@ class DynamoRooms:
             RoomItem.record_on_start.set(after.record_on_start),
             RoomItem.updated_at.set(after.updated_at),
             RoomItem.version.set(after.version),
-            RoomItem.changed_by.set(current_actor()),
+            RoomItem.changed_by.set(actor),
         ]
         condition = RoomItem.version == before.version
         if lease_nonce is not None:
@@ -114,6 +118,7 @@ class DynamoRooms:
                 transaction.save(meeting_retry_item(before.meeting_id))
             elif before.record_on_start is not after.record_on_start:
                 transaction.save(meeting_retry_item(after.meeting_id))
+        return replace(after, changed_by=actor)
 
     def _release_meeting(
         self, transaction: Transaction, room: Room, at: datetime, otherwise: Callable[[object], Exception]

@@ -102,14 +102,14 @@ class PutRoom:
             # Without a value from the caller the meeting keeps its own.
             auto = bool(present) if asked.record_on_start is None else asked.record_on_start
             room = self._new(tenant_id, room_id, asked.name, asked.meeting_id, auto)
-            self.rooms.add(room, adopted=True)
+            room = self.rooms.add(room, adopted=True)
             self._settle(room, send=present != auto or asked.record_on_start is not None)
             return room
         auto = bool(asked.record_on_start)
         meeting_id, created_now = self._create_meeting(tenant_id, room_id, asked.name, auto)
         room = self._new(tenant_id, room_id, asked.name, meeting_id, auto)
         # A meeting that an earlier call created has the record-on-start of that call.
-        self.rooms.add(room, sync_meeting=not created_now)
+        room = self.rooms.add(room, sync_meeting=not created_now)
         self._settle(room, send=not created_now)
         return room
 
@@ -154,8 +154,7 @@ class PutRoom:
         raise ConcurrentUpdate(f"room {room_id} was created by another call")
 
     def _update(self, before: Room, asked: _RoomRequest) -> Room:
-        after = self._changed(before, before.meeting_id, asked)
-        self.rooms.save(before, after)
+        after = self.rooms.save(before, self._changed(before, before.meeting_id, asked))
         # The repeat of a call that failed after this write changes nothing here, but must reach Cloudflare.
         self._settle(after, send=asked.record_on_start is not None or asked.meeting_id is not None)
         return after
@@ -165,8 +164,7 @@ class PutRoom:
         with self.release_meeting()(before.tenant_id, before.id) as (room, nonce):
             if room.version != before.version:
                 raise ConcurrentUpdate(f"room {room.id} was changed by another call")
-            after = self._changed(room, meeting_id, asked)
-            self.rooms.save(room, after, lease_nonce=nonce)
+            after = self.rooms.save(room, self._changed(room, meeting_id, asked), lease_nonce=nonce)
         self._settle(after, send=True)
         return replace(after, lease_nonce=None, lease_until=None)
 
