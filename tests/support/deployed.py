@@ -150,7 +150,7 @@ class Deployed:
         query: str = "",
         body: Any = None,
         headers: Mapping[str, str] | None = None,
-        claims: Mapping[str, str] = {"sub": "user"},  # noqa: B006  # never changed
+        claims: Mapping[str, str] = {"sub": "user"},  # never changed
     ) -> Json:
         """Return the event of a request, by a route of the template. `body`: JSON, or bytes as they are.
 
