@@ -48,7 +48,8 @@ SHORT_SIGNATURE: Final = 60
 ROUTES: Final = (
     "PUT /rooms/{id}", "GET /rooms/{id}", "GET /rooms", "DELETE /rooms/{id}", "POST /rooms/{id}/recordings/start",
     "POST /rooms/{id}/recordings/stop", "POST /rooms/{id}/recordings/sync", "GET /recordings", "GET /recordings/{id}",
-    "GET /recordings/{id}/download", "POST /recordings/{id}/archive", "POST /recordings/{id}/restore",
+    "GET /recordings/{id}/access", "GET /recordings/{id}/download", "POST /recordings/{id}/archive",
+    "POST /recordings/{id}/restore",
     "POST /recordings/{id}/recover", "DELETE /recordings/{id}", "POST /recordings/{id}/undelete",
 )  # fmt: skip
 OF_ROOMS: Final = tuple(route for route in ROUTES if "/rooms/{id}" in route and "PUT" not in route)
@@ -169,7 +170,7 @@ def _worded(response: httpx.Response) -> str:
 def create(play: Player) -> None:
     """Rooms and recordings. Those of `files` come from Cloudflare and are stored while other requests are sent."""
     tokens: dict[str, Json] = {
-        "writer": {"subject": "writer"},
+        "writer": {"subject": "writer", "scope": f"{SCOPES} recordings:audit"},
         "adopter": {"scope": f"{SCOPES} recordings:adopt"},
         "other tenant": {"tenant": f"tenant-{uuid.uuid4().hex[:12]}"},
         "reader": {"scope": "recordings:read"},
@@ -428,6 +429,7 @@ def states(play: Player) -> None:
         play.ask(f"GET {path}", note=name)
         play.ask(f"GET {path}/download", note=name)
         play.ask(f"GET {path}/download?expires_in=60", note=name)
+        play.ask(f"GET {path}/access", note=name)
         if name not in {"ready", "partial"}:
             play.ask(f"POST {path}/archive", note=name)
         if name != "stopped":

@@ -364,13 +364,14 @@ def test_a_download_at_the_end_of_a_move_returns_a_url_that_works_or_none() -> N
         call = trap.call
 
         def between(
-            name: str, method: Callable[..., Any], *given: Any, call: Any = call, store: Store = store, at: int = n,
-            links: list[object] = links, trap: Trap = trap, **named: Any,
+            name: str, method: Callable[..., Any], *given: Any,
+            _call: Any = call, _store: Store = store, _n: int = n, _links: list[object] = links, _trap: Trap = trap,
+            **named: Any,
         ) -> Any:  # fmt: skip
-            if len(trap.calls) == at and not links:
-                links.append(None)
-                links.append(store.download(store.now()))
-            return call(name, method, *given, **named)
+            if len(_trap.calls) == _n and not _links:
+                _links.append(None)
+                _links.append(_store.download(_store.now()))
+            return _call(name, method, *given, **named)
 
         trap.call = between  # type: ignore[method-assign]
         assert store.move(store.moving) == "done"
