@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Final
 
-from recordings.domain.listing import ListedRecording
 from recordings.domain.access import Access
 from recordings.domain.actor import Actor, system
+from recordings.domain.listing import ListedRecording
 from recordings.domain.recording import Failure, Progress, Recording
 from recordings.domain.room import Room
 from recordings.domain.stored_file import StoredFile
