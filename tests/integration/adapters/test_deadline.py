@@ -209,7 +209,7 @@ def an_event() -> dict[str, Any]:
         "requestContext": {
             "requestId": "request-1",
             "http": {"method": "POST"},
-            "authorizer": {"jwt": {"claims": {"scope": "recordings:write", "tenant_id": "tenant_1"}}},
+            "authorizer": {"jwt": {"claims": {"scope": "recordings:write", "tenant_id": "tenant_1", "sub": "user"}}},
         },
     }
 

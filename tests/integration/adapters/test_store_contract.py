@@ -682,7 +682,7 @@ def test_a_recording_that_stops_frees_its_room(store: Store) -> None:
     before = a_recording()
     store.recordings.add(before, lease_nonce=None)
     after = before.stopped(at=NOON + timedelta(minutes=5), cause="api_stop")
-    store.recordings.save(before, after)
+    after = store.recordings.save(before, after)
     assert store.recordings.get("tenant_1", before.id) == after
     assert store.rooms.get("tenant_1", "room_1") == a_room()
     assert_counts(store, after)
@@ -693,7 +693,7 @@ def test_a_recording_whose_room_holds_another_frees_nothing(store: Store) -> Non
     before = a_recording()
     store.recordings.add(before, lease_nonce=None)
     stopped = before.stopped(at=NOON, cause="x")
-    store.recordings.save(before, stopped)
+    stopped = store.recordings.save(before, stopped)
     other = a_recording(id="rec_02", cloudflare_recording_id="capture_2")
     store.recordings.add(other, lease_nonce=None)
     # Its late end, read before the room moved on.
@@ -716,9 +716,9 @@ def test_the_end_of_a_recording_is_stored_though_its_room_holds_another() -> Non
             ExpressionAttributeValues={":other": {"S": other.id}},
         )
         after = before.stopped(at=NOON, cause="x")
-        recordings.save(before, after)
+        after = recordings.save(before, after)
         with pytest.raises(ConcurrentUpdate):
-            recordings.save(before, after)
+            after = recordings.save(before, after)
         assert recordings.get("tenant_1", before.id) == after
         assert rooms.get("tenant_1", "room_1").active_recording_id == other.id
         assert recordings.page("tenant_1", Filter(statuses=frozenset({Status.PROCESSING})), limit=1).total == 1
@@ -726,7 +726,7 @@ def test_the_end_of_a_recording_is_stored_though_its_room_holds_another() -> Non
 
 def test_saving_the_same_writes_nothing(store: Store) -> None:
     never_added = a_recording()
-    store.recordings.save(never_added, never_added)
+    never_added = store.recordings.save(never_added, never_added)
     assert_counts(store)
 
 
@@ -735,7 +735,7 @@ def test_a_stale_recording_is_not_saved(store: Store) -> None:
     before = a_recording()
     store.recordings.add(before, lease_nonce=None)
     first = before.stopped(at=NOON, cause="first")
-    store.recordings.save(before, first)
+    first = store.recordings.save(before, first)
     with pytest.raises(ConcurrentUpdate):
         store.recordings.save(before, before.failed(Failure("x", "y"), at=NOON, cause="second"))
     assert store.recordings.get("tenant_1", before.id) == first
@@ -747,7 +747,7 @@ def test_a_stale_recording_is_not_saved_in_the_status_that_it_still_has(store: S
     recording = ended()
     store.recordings.add(recording, lease_nonce=None)
     first = recording.recovered(at=NOON)
-    store.recordings.save(recording, first)
+    first = store.recordings.save(recording, first)
     with pytest.raises(ConcurrentUpdate):
         store.recordings.save(recording, recording.recovered(at=NOON + timedelta(minutes=1)))
     assert store.recordings.get_including_deleted(recording.tenant_id, recording.id) == first
@@ -767,10 +767,10 @@ def test_a_save_needs_the_version_as_well_as_the_status_it_leaves(store: Store) 
     stored = ended()
     store.recordings.add(stored, lease_nonce=None)
     first = stored.recovered(at=NOON)
-    store.recordings.save(stored, first)
+    first = store.recordings.save(stored, first)
     for late in (stored.recovered(at=NOON + timedelta(seconds=1)), stored.deleted(at=NOON)):
         with pytest.raises(ConcurrentUpdate):
-            store.recordings.save(stored, late)
+            late = store.recordings.save(stored, late)
     # One that claims to be further than what is stored is as wrong.
     ahead = replace(first, version=first.version + 1)
     with pytest.raises(ConcurrentUpdate):
@@ -798,7 +798,7 @@ def test_every_fact_and_the_tallies_survive_each_change(store: Store) -> None:
     ]
     for step in steps:
         after = step(one)
-        store.recordings.save(one, after)
+        after = store.recordings.save(one, after)
         one = after
         assert store.recordings.get("tenant_1", one.id) == one
         assert_counts(store, one)
@@ -822,7 +822,7 @@ def test_progress_of_a_recording_that_moved_on_is_not_noted(store: Store) -> Non
     before = ended()
     store.recordings.add(before, lease_nonce=None)
     after = before.failed(Failure("x", "y"), at=NOON, cause="z")
-    store.recordings.save(before, after)
+    after = store.recordings.save(before, after)
     store.recordings.note_progress(before, Progress(step="copying", attempt=1), stalled=True)
     store.recordings.note_progress(replace(after, attempt=2), Progress(step="copying", attempt=2))
     store.recordings.note_progress(ended(id="rec_none"), Progress(step="copying", attempt=1))
@@ -835,7 +835,7 @@ def test_progress_of_a_replaced_archive_move_is_not_noted(store: Store) -> None:
     first = a_recording(status=Status.ARCHIVED, archive=Archive(state="moving"), archive_attempt=1)
     store.recordings.add(first, lease_nonce=None)
     second = replace(first, archive_attempt=2, version=first.version + 1)
-    store.recordings.save(first, second)
+    second = store.recordings.save(first, second)
     store.recordings.note_progress(first, Progress(step="copying", attempt=1))
     assert store.recordings.get("tenant_1", first.id) == second
 
@@ -904,7 +904,7 @@ def test_a_missing_file_of_a_recording_that_moved_on_is_not_noted(store: Store) 
     noted = store.recordings.get("tenant_1", before.id)
     after = noted.ended(at=NOON, cause="capture_ended")
     assert after.missing_since is None
-    store.recordings.save(noted, after)
+    after = store.recordings.save(noted, after)
     store.recordings.note_missing(noted, None)
     store.recordings.note_missing(before, NOON)
     store.recordings.note_missing(ended(id="rec_none"), NOON)
@@ -917,7 +917,7 @@ def test_a_missing_file_of_a_deleted_recording_is_noted(store: Store) -> None:
     before = ended()
     store.recordings.add(before, lease_nonce=None)
     gone = before.deleted(at=NOON)
-    store.recordings.save(before, gone)
+    gone = store.recordings.save(before, gone)
     store.recordings.note_missing(gone, NOON)
     assert store.recordings.get_including_deleted("tenant_1", before.id) == replace(gone, missing_since=NOON)
 
@@ -1104,7 +1104,7 @@ def test_a_deleted_recording_leaves_every_page_count_and_lookup_and_comes_back(s
     made = a_mixed_list(store)
     before = made[3]
     gone = before.deleted(at=NOON)
-    store.recordings.save(before, gone)
+    gone = store.recordings.save(before, gone)
     rest = [one for one in made if one.id != before.id]
     with pytest.raises(RecordingNotFound):
         store.recordings.get("tenant_1", before.id)
@@ -1116,7 +1116,7 @@ def test_a_deleted_recording_leaves_every_page_count_and_lookup_and_comes_back(s
         assert page.total == len(page.items)
     assert_counts(store, *rest)
     back = gone.undeleted()
-    store.recordings.save(gone, back)
+    back = store.recordings.save(gone, back)
     assert store.recordings.get("tenant_1", before.id) == back
     for only in (Filter(), Filter(room_id=before.room_id)):
         assert [one.id for one in store.recordings.page("tenant_1", only, limit=100).items] == wanted_of(made, only)
@@ -1127,10 +1127,10 @@ def test_a_recording_read_before_its_deletion_is_not_saved_after_it(store: Store
     before = ended()
     store.recordings.add(before, lease_nonce=None)
     gone = before.deleted(at=NOON)
-    store.recordings.save(before, gone)
+    gone = store.recordings.save(before, gone)
     for late in (before.failed(Failure("x", "y"), at=NOON, cause="z"), before.deleted(at=NOON)):
         with pytest.raises(ConcurrentUpdate):
-            store.recordings.save(before, late)
+            late = store.recordings.save(before, late)
     store.recordings.note_progress(before, Progress(step="copying", attempt=1))
     assert store.recordings.get_including_deleted("tenant_1", before.id) == gone
     assert_counts(store)
@@ -1149,23 +1149,23 @@ def test_a_deleted_recording_is_worked_on_to_its_end_and_stays_deleted(store: St
     before = ended()
     store.recordings.add(before, lease_nonce=None)
     gone = before.deleted(at=NOON)
-    store.recordings.save(before, gone)
+    gone = store.recordings.save(before, gone)
     store.recordings.note_progress(gone, Progress(step="copying", attempt=1))
     noted = store.recordings.get_including_deleted("tenant_1", before.id)
     assert noted.progress == Progress(step="copying", attempt=1)
     ready = noted.stored(a_file(), duration_seconds=5, partial=False, at=NOON, cause="x")
-    store.recordings.save(noted, ready)
+    ready = store.recordings.save(noted, ready)
     assert store.recordings.get_including_deleted("tenant_1", before.id) == ready
     assert_counts(store)
     back = ready.undeleted()
-    store.recordings.save(ready, back)
+    back = store.recordings.save(ready, back)
     assert_counts(store, back)
 
 
 def test_of_many_cloudflare_recordings_the_imported_ones_are_found(store: Store) -> None:
     made = a_mixed_list(store)
     gone = made[0].deleted(at=NOON)
-    store.recordings.save(made[0], gone)
+    gone = store.recordings.save(made[0], gone)
     known = {one.cloudflare_recording_id: one for one in [gone, *made[1:]]}
     asked = [*known, "unknown", "", "x" * 2000, *known]
     assert store.recordings.find_by_cloudflare_recording_ids([one for one in asked if one is not None]) == known
@@ -1242,7 +1242,7 @@ def test_a_recording_is_unfinished_until_its_end_and_again_while_it_moves(store:
 
     def go(after: Recording) -> list[Recording]:
         nonlocal one
-        store.recordings.save(one, after)
+        after = store.recordings.save(one, after)
         one = store.recordings.get_including_deleted(after.tenant_id, after.id)
         assert one == after
         return list(store.recordings.list_unfinished())
@@ -1283,7 +1283,7 @@ def test_a_recording_is_found_with_every_fact_deleted_or_not(store: Store) -> No
     store.recordings.add(one, lease_nonce=None)
     for change in (one.archiving(at=NOON), one.deleted(at=NOON)):
         assert store.recordings.get_including_deleted("tenant_1", one.id) == one
-        store.recordings.save(one, change)
+        change = store.recordings.save(one, change)
         assert store.recordings.get_including_deleted("tenant_1", one.id) == change
         store.recordings.save(change, replace(one, version=change.version + 1))
         one = store.recordings.get_including_deleted("tenant_1", one.id)
@@ -1583,7 +1583,7 @@ def do(store: Store, step: tuple[Any, ...], origin: datetime) -> str:  # noqa: C
                         a_file(size_bytes=size[0]), duration_seconds=size[0] % 1000, partial=False, at=NOON, cause="x"
                     ),
                 }[kind]()
-                store.recordings.save(before, after)
+                after = store.recordings.save(before, after)
     except RecordingsError as refusal:
         return f"{type(refusal).__name__} {getattr(refusal, 'blocker', None)}"
     return "done"

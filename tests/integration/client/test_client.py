@@ -31,7 +31,7 @@ AT_NOON = datetime(2026, 1, 6, 12, tzinfo=UTC)
 
 def test_both_clients_have_the_same_methods() -> None:
     assert sorted(METHODS) == sorted(name for name in vars(AsyncClient) if not name.startswith("_"))
-    assert len(METHODS) == 20
+    assert len(METHODS) == 22
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -65,6 +65,14 @@ RESTORING = {
     "archive": {"state": "restoring", "storage_class": "GLACIER", "restored_until": None, "expected_at": NOON},
 }
 RECOVERING = {"id": "rec_1", "status": "processing", "message": "Recovery initiated."}
+ACCESS = {
+    "at": NOON,
+    "actor": {"type": "user", "id": "alice", "client_id": None},
+    "request_id": "r",
+    "expires_at": NOON,
+    "provider": "r2",
+}
+ACCESSES = Reply(200, {"data": [ACCESS], "meta": {"limit": 20, "next_cursor": None}})
 DELETED = {"id": "rec_1", "deleted": True, "deleted_at": NOON}
 BACK = {"id": "rec_1", "deleted": False, "status": "ready"}
 
@@ -94,6 +102,14 @@ BACK = {"id": "rec_1", "deleted": False, "status": "ready"}
         ("stop", {}, data(STOPPED), "POST /api/v1/rooms/1/recordings/stop", None),
         ("sync", {}, data(SYNCED), "POST /api/v1/rooms/1/recordings/sync", None),
         ("get", {}, data(RECORDING), "GET /api/v1/recordings/1", None),
+        ("list_access", {}, ACCESSES, "GET /api/v1/recordings/1/access", None),
+        (
+            "list_access",
+            {"limit": 2, "cursor": "c"},
+            ACCESSES,
+            "GET /api/v1/recordings/1/access?limit=2&cursor=c",
+            None,
+        ),
         ("download_url", {}, Reply(200, LINK), "GET /api/v1/recordings/1/download", None),
         ("download_url", {"expires_in": 60}, Reply(200, LINK), "GET /api/v1/recordings/1/download?expires_in=60", None),
         ("archive", {}, data(MOVED), "POST /api/v1/recordings/1/archive", None),
