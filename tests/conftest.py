@@ -113,14 +113,16 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str]
     return [f"{told[0]} {op} {told[1]}", f"First difference at byte {at}"]
 
 
-@pytest.fixture(autouse=True)
-def _actor(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="session")
+def _actor() -> Iterator[None]:
     """What a test stores outside of every request and task belongs to the workflow."""
     # Not at the top of the file: the environment comes first.
     from recordings.adapters.dynamodb import actors
     from recordings.domain.actor import system
 
-    monkeypatch.setattr(actors, "NOBODY", system("workflow"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(actors, "NOBODY", system("workflow"))
+        yield
 
 
 @pytest.fixture

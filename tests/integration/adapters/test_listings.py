@@ -197,8 +197,8 @@ def test_a_state_that_was_taken_back_does_not_stop_changes() -> None:
         recordings = DynamoRecordings()
         recordings.add(PROCESSING, lease_nonce=None)
         store_layout(Layout.DAYS, expected=Layout.BOTH)
-        recordings.save(PROCESSING, READY)
-        assert recordings.get("tenant_1", READY.id) == READY
+        stored = recordings.save(PROCESSING, READY)
+        assert recordings.get("tenant_1", READY.id) == stored
         assert_exact()
 
 
