@@ -16,12 +16,14 @@ from ulid import ULID
 from recordings.adapters.dynamodb.layout import NEW_TABLE, current_layout, store_layout
 from recordings.adapters.dynamodb.rate_limit import DynamoRateLimiter
 from recordings.adapters.dynamodb.settings import TABLE
+from recordings.domain.actor import system
 from recordings.domain.lifecycle import Status
 from recordings.domain.recording import Failure, Recording
 from recordings.domain.room import Room
 from recordings.domain.storage_keys import archive_key, attempt_key
 from recordings.domain.stored_file import StoredFile
 from recordings.observability import metrics
+from recordings.request_context import request_context
 from tests.support.context import Context
 from tests.support.deployed import HOUR, Deployed
 from tests.support.table import stored
@@ -223,6 +225,7 @@ def _used(arguments: Mapping[str, Any], kind: str) -> dict[str, Any]:
 type Case = Callable[[Bench], None]
 
 
+@request_context(tenant_id=None, actor=system("workflow"))
 def run_all(bench: Bench, cases: Mapping[str, Case]) -> Mapping[tuple[str, str], Costs]:
     """Run every case, each on an empty table, and return what its calls cost."""
     bench.costs = {}

@@ -12,9 +12,11 @@ from recordings.adapters.dynamodb.layout import Layout, forget_layout, store_lay
 from recordings.adapters.dynamodb.recordings import DynamoRecordings
 from recordings.adapters.dynamodb.rooms import DynamoRooms
 from recordings.adapters.dynamodb.settings import TABLE
+from recordings.domain.actor import system
 from recordings.domain.recording import Recording
 from recordings.domain.room import Room
 from recordings.domain.stored_file import StoredFile
+from recordings.request_context import request_context
 from tools.bench.units import item_size, write_units
 
 WRITES: Final = ("TransactWriteItems", "PutItem", "UpdateItem", "DeleteItem")
@@ -78,6 +80,7 @@ def life() -> Iterator[tuple[str, Recording]]:
     yield "undelete", one.undeleted()
 
 
+@request_context(tenant_id=None, actor=system("workflow"))
 def costs(client: Any, layout: Layout) -> list[Cost]:
     """Return what each change costs in a state of the layout. The table is empty, and moto's."""
     forget_layout()
