@@ -85,8 +85,8 @@ def _merge(before: Json, after: Json) -> Json:
         "omitted": before["omitted"] + after["omitted"],
         "incomplete": list(dict.fromkeys([*before["incomplete"], *after["incomplete"]])),
         **{
-            sums: {kind: count + after[sums].get(kind, 0) for kind, count in before[sums].items()}
-            for sums in ("totals", "alarming")
+            group: {kind: count + after[group].get(kind, 0) for kind, count in before[group].items()}
+            for group in ("totals", "alarming")
         },
     }
 

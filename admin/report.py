@@ -53,9 +53,9 @@ def _tenant_lines(report: Json) -> Iterator[str]:
 
 def _totals_line(result: Json) -> str:
     totals: Json = result["totals"]
-    sums = ", ".join(number(totals[kind], SINGULAR.get(kind, kind), kind) for kind in (*FOUND, *DONE))
+    totals_line = ", ".join(number(totals[kind], SINGULAR.get(kind, kind), kind) for kind in (*FOUND, *DONE))
     confirmed = f"; confirmed phantoms: {result['alarming'].get('confirmed_phantoms', 0)}" if totals["phantoms"] else ""
-    return f"{number(result['tenants'], 'tenant')}: {sums}{confirmed}"
+    return f"{number(result['tenants'], 'tenant')}: {totals_line}{confirmed}"
 
 
 def _incomplete_lines(result: Json) -> Iterator[str]:

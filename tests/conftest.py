@@ -109,8 +109,8 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str]
     if not (isinstance(left, bytes) and isinstance(right, bytes)) or max(len(left), len(right)) < 4096:
         return None
     at = next((n for n, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right)))
-    told = [f"{len(side)} bytes, SHA-256 {hashlib.sha256(side).hexdigest()}" for side in (left, right)]
-    return [f"{told[0]} {op} {told[1]}", f"First difference at byte {at}"]
+    reported = [f"{len(side)} bytes, SHA-256 {hashlib.sha256(side).hexdigest()}" for side in (left, right)]
+    return [f"{reported[0]} {op} {reported[1]}", f"First difference at byte {at}"]
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -139,12 +139,12 @@ class Tallies:
         transaction.update(item, additions(amounts))
 
     def _sums(self, prefix: str) -> dict[str, Counter[str]]:
-        sums: dict[str, Counter[str]] = defaultdict(Counter)
+        checksums: dict[str, Counter[str]] = defaultdict(Counter)
         key = tally_key(self.level, self.scope.tenant_id, self.scope.room_id)
         cls: type[TallyItem] = TALLY_ITEMS[self.level]
         for item in self._pace.read(cls, key, sort_key=Item.sk.startswith(prefix) if prefix else None):
-            sums[item.bucket].update(item.counters)
-        return sums
+            checksums[item.bucket].update(item.counters)
+        return checksums
 
 
 class DayTallies:

@@ -35,7 +35,7 @@ class Pace:
         clock: Callable[[], float] = time.monotonic,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.rate, self._clock, self._pause = rate, clock, pause
+        self.rate, self._clock, self._jittered_pause = rate, clock, pause
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         # The share of `rate` that is used now, since when, and when the next recordings may be written.
@@ -81,7 +81,7 @@ class Pace:
         if self._stopped.is_set():
             raise Stopped
         if seconds > 0:
-            self._pause(seconds)
+            self._jittered_pause(seconds)
 
     def stop(self) -> None:
         """Let every worker stop at its next step."""

@@ -49,9 +49,9 @@ def quiet_lists(running: Json) -> list[Json]:
 
 
 def _list(api: httpx.Client, only: dict[str, Any]) -> Json:
-    answer = api.get("/recordings", params=only)
-    assert answer.status_code == 200, answer.text
-    return {"ids": [one["id"] for one in answer.json()["data"]], "total": answer.json()["meta"]["total"]}
+    response = api.get("/recordings", params=only)
+    assert response.status_code == 200, response.text
+    return {"ids": [one["id"] for one in response.json()["data"]], "total": response.json()["meta"]["total"]}
 
 
 class Migration:

@@ -21,12 +21,12 @@ from tests.e2e.conftest import calm
 from tests.e2e.support import (
     MAX_WAIT_SECONDS,
     Json,
-    captures,
     fault,
     hold_archiving,
     in_archive,
     in_status,
     make,
+    provider_recordings,
     settle,
     until,
 )
@@ -590,14 +590,14 @@ def trouble(play: Player) -> None:
     meeting_id = play.ask("PUT /rooms/busy", json={"name": "Busy"}).json()["data"]["cloudflare_meeting_id"]
     play.names["busy"] = play.ask("POST /rooms/busy/recordings/start").json()["data"]["id"]
     # To remove a fault puts all settings back, so webhooks are sent for a moment. Nothing may change in this moment.
-    until(lambda: [row["status"] for row in captures(play.cloudflare, meeting_id)] == ["RECORDING"])
-    answers: dict[str, Json] = {
+    until(lambda: [row["status"] for row in provider_recordings(play.cloudflare, meeting_id)] == ["RECORDING"])
+    all_responses: dict[str, Json] = {
         "500": {"status": 500}, "400": {"status": 400}, "401": {"status": 401}, "403": {"status": 403},
         "422": {"status": 422}, "504": {"status": 504}, "HTML": {"status": 502, "body": "html"},
         "empty": {"status": 200, "body": "empty"}, "unsuccessful": {"status": 200, "body": "unsuccessful"},
         "404": {"status": 404},
     }  # fmt: skip
-    for note, facts in answers.items():
+    for note, facts in all_responses.items():
         for on, line in (
             ("start", "POST /rooms/trouble/recordings/start"),
             ("stop", "POST /rooms/busy/recordings/stop"),
@@ -615,7 +615,7 @@ def trouble(play: Player) -> None:
         if on == "get_meeting":
             content["json"]["cloudflare_meeting_id"] = str(uuid.UUID(int=9))
         for note in ("500", "403", "504"):
-            with struck(play, on, "answer", **answers[note]):
+            with struck(play, on, "answer", **all_responses[note]):
                 play.ask(line, "adopter", note=f"{on} is {note}", **content)
         with struck(play, on, "drop"):
             play.ask(line, "adopter", note=f"{on} is dropped", **content)

@@ -61,12 +61,12 @@ def repeated(call: Callable[[], httpx.Response]) -> tuple[httpx.Response, int]:
     What such a response left open may have been done after all: then the last response says so.
     """
     for refused in range(MAX_CALLS):
-        answer = call()
-        if answer.status_code not in {503, 504}:
-            return answer, refused
-        assert answer.json()["code"] in {"throttled", "provider_timeout"}, answer.text
-        time.sleep(int(answer.headers.get("retry-after", 1)))
-    raise AssertionError(f"{MAX_CALLS} times {answer.status_code}: {answer.text}")
+        received = call()
+        if received.status_code not in {503, 504}:
+            return received, refused
+        assert received.json()["code"] in {"throttled", "provider_timeout"}, received.text
+        time.sleep(int(received.headers.get("retry-after", 1)))
+    raise AssertionError(f"{MAX_CALLS} times {received.status_code}: {received.text}")
 
 
 @contextmanager
@@ -82,16 +82,16 @@ def client_of(running: Json, tenant: str) -> Iterator[httpx.Client]:
 
 
 def a_room(api: httpx.Client, room_id: str = "room_1") -> Json:
-    answer = api.put(f"/rooms/{room_id}", json={"name": f"Room {room_id}"})
-    assert answer.status_code == 201, answer.text
-    room: Json = answer.json()["data"]
+    received = api.put(f"/rooms/{room_id}", json={"name": f"Room {room_id}"})
+    assert received.status_code == 201, received.text
+    room: Json = received.json()["data"]
     return room
 
 
 def get(api: httpx.Client, recording_id: str) -> Json:
-    answer = api.get(f"/recordings/{recording_id}")
-    assert answer.status_code == 200, answer.text
-    found: Json = answer.json()["data"]
+    received = api.get(f"/recordings/{recording_id}")
+    assert received.status_code == 200, received.text
+    found: Json = received.json()["data"]
     return found
 
 
@@ -122,9 +122,9 @@ def in_archive(api: httpx.Client, recording_id: str, state: str, *, seconds: flo
 
 
 def total(api: httpx.Client, **filters: Any) -> int:
-    answer = api.get("/recordings", params={"limit": 1, **filters})
-    assert answer.status_code == 200, answer.text
-    return int(answer.json()["meta"]["total"])
+    received = api.get("/recordings", params={"limit": 1, **filters})
+    assert received.status_code == 200, received.text
+    return int(received.json()["meta"]["total"])
 
 
 def tallies(api: httpx.Client) -> dict[str, int]:
@@ -133,7 +133,7 @@ def tallies(api: httpx.Client) -> dict[str, int]:
     return {"all": total(api), **of_status}
 
 
-def captures(cloudflare: httpx.Client, meeting_id: str) -> list[Json]:
+def provider_recordings(cloudflare: httpx.Client, meeting_id: str) -> list[Json]:
     """What the stand-in recorded in a meeting."""
     found: list[Json] = cloudflare.get("/recordings", params={"meeting_id": meeting_id}).json()["data"]
     return found
@@ -141,9 +141,9 @@ def captures(cloudflare: httpx.Client, meeting_id: str) -> list[Json]:
 
 def make(cloudflare: httpx.Client, meeting_id: str, **facts: Any) -> Any:
     """Recordings that Cloudflare made without us: one as it is, or the ids of several."""
-    answer = cloudflare.post("/recordings", json={"meeting_id": meeting_id, **facts})
-    assert answer.status_code == 201, answer.text
-    return answer.json()["data"]
+    received = cloudflare.post("/recordings", json={"meeting_id": meeting_id, **facts})
+    assert received.status_code == 201, received.text
+    return received.json()["data"]
 
 
 def lose_unfinished(cloudflare: httpx.Client) -> None:
@@ -154,13 +154,13 @@ def lose_unfinished(cloudflare: httpx.Client) -> None:
 
 
 def settle(cloudflare: httpx.Client, **settings: Any) -> None:
-    answer = cloudflare.post("/settings", json=settings)
-    assert answer.status_code == 200, answer.text
+    received = cloudflare.post("/settings", json=settings)
+    assert received.status_code == 200, received.text
 
 
 def fault(cloudflare: httpx.Client, on: str, kind: str, **facts: Any) -> None:
-    answer = cloudflare.post("/faults", json={"on": on, "kind": kind, **facts})
-    assert answer.status_code == 204, answer.text
+    received = cloudflare.post("/faults", json={"on": on, "kind": kind, **facts})
+    assert received.status_code == 204, received.text
 
 
 def calls(cloudflare: httpx.Client, operation: str) -> int:
@@ -168,21 +168,21 @@ def calls(cloudflare: httpx.Client, operation: str) -> int:
 
 
 def sync(api: httpx.Client, room_id: str = "room_1") -> Json:
-    answer = api.post(f"/rooms/{room_id}/recordings/sync")
-    assert answer.status_code == 200, answer.text
-    done: Json = answer.json()["data"]
+    received = api.post(f"/rooms/{room_id}/recordings/sync")
+    assert received.status_code == 200, received.text
+    done: Json = received.json()["data"]
     return done
 
 
 def start(api: httpx.Client, room_id: str = "room_1") -> str:
-    answer = api.post(f"/rooms/{room_id}/recordings/start")
-    assert answer.status_code == 201, answer.text
-    return str(answer.json()["data"]["id"])
+    received = api.post(f"/rooms/{room_id}/recordings/start")
+    assert received.status_code == 201, received.text
+    return str(received.json()["data"]["id"])
 
 
 def stop(api: httpx.Client, room_id: str = "room_1") -> None:
-    answer = api.post(f"/rooms/{room_id}/recordings/stop")
-    assert answer.status_code == 200, answer.text
+    received = api.post(f"/rooms/{room_id}/recordings/stop")
+    assert received.status_code == 200, received.text
 
 
 def imported(api: httpx.Client, cloudflare: httpx.Client, room: Json, **facts: Any) -> tuple[str, Json]:
@@ -195,18 +195,18 @@ def imported(api: httpx.Client, cloudflare: httpx.Client, room: Json, **facts: A
 def digest(link: Json) -> str:
     """The SHA-256 of what a download gives."""
     whole = hashlib.sha256()
-    with httpx.stream("GET", link["download_url"], timeout=MAX_WAIT_SECONDS) as answer:
-        assert answer.status_code == 200, answer.read()
-        for chunk in answer.iter_bytes():
+    with httpx.stream("GET", link["download_url"], timeout=MAX_WAIT_SECONDS) as received:
+        assert received.status_code == 200, received.read()
+        for chunk in received.iter_bytes():
             whole.update(chunk)
     return whole.hexdigest()
 
 
 def downloaded(api: httpx.Client, recording_id: str) -> str:
     """The SHA-256 of a recording as its user gets it."""
-    answer = api.get(f"/recordings/{recording_id}/download")
-    assert answer.status_code == 200, answer.text
-    return digest(answer.json())
+    received = api.get(f"/recordings/{recording_id}/download")
+    assert received.status_code == 200, received.text
+    return digest(received.json())
 
 
 def instant(text: str) -> datetime:

@@ -65,9 +65,9 @@ def admitted(running: Json) -> Iterator[Admitted]:
     ):
         room = a_room(api)
         made: dict[str, Json] = {}
-        for name, answers in CASES.items():
+        for name, responses in CASES.items():
             one = make(control, room["cloudflare_meeting_id"], age_seconds=60 + 60 * len(made), seconds=2)
-            lies: dict[str, Any] = {"answers": answers, "answers_each": "request" if name == "weak once" else "look"}
+            lies: dict[str, Any] = {"answers": responses, "answers_each": "request" if name == "weak once" else "look"}
             if name in NO_MEDIA or name == "page first":
                 lies["announced"] = {"size": None}
             control.patch(f"/recordings/{one['id']}", json=lies).raise_for_status()
@@ -122,8 +122,8 @@ def test_what_is_no_media_is_tried_again_and_then_failed(running: Json, admitted
     assert progress["next_step_due"] is not None
     (key,) = keys(running, "r2", admitted.ids[name])
     assert key.startswith("quarantine/")
-    answer = admitted.api.get(f"/recordings/{admitted.ids[name]}/download")
-    assert (answer.status_code, answer.json()["code"]) == (409, "recording_failed")
+    response = admitted.api.get(f"/recordings/{admitted.ids[name]}/download")
+    assert (response.status_code, response.json()["code"]) == (409, "recording_failed")
 
 
 def test_half_of_what_was_announced_is_a_part_in_the_end(running: Json, admitted: Admitted) -> None:

@@ -54,14 +54,14 @@ def ready(api: httpx.Client, cloudflare: httpx.Client, **facts: Any) -> tuple[st
 
 
 def archive(api: httpx.Client, recording_id: str) -> None:
-    answer = api.post(f"/recordings/{recording_id}/archive")
-    assert answer.status_code == 200, answer.text
+    response = api.post(f"/recordings/{recording_id}/archive")
+    assert response.status_code == 200, response.text
 
 
 def link(api: httpx.Client, recording_id: str, **query: Any) -> Json:
-    answer = api.get(f"/recordings/{recording_id}/download", params=query)
-    assert answer.status_code == 200, answer.text
-    found: Json = answer.json()
+    response = api.get(f"/recordings/{recording_id}/download", params=query)
+    assert response.status_code == 200, response.text
+    found: Json = response.json()
     return found
 
 
@@ -69,15 +69,15 @@ def etag_of(content: bytes) -> str:
     """The ETag that S3 gives to these bytes: of a large file, that of its parts."""
     if len(content) < PART:
         return f'"{md5(content).hexdigest()}"'
-    sums = [md5(content[at : at + PART]).digest() for at in range(0, len(content), PART)]
-    return f'"{md5(b"".join(sums)).hexdigest()}-{len(sums)}"'
+    checksums = [md5(content[at : at + PART]).digest() for at in range(0, len(content), PART)]
+    return f'"{md5(b"".join(checksums)).hexdigest()}-{len(checksums)}"'
 
 
 def content_of(api: httpx.Client, recording_id: str) -> bytes:
     """A recording's bytes as its user gets them."""
-    answer = httpx.get(link(api, recording_id)["download_url"], timeout=MAX_WAIT_SECONDS)
-    assert answer.status_code == 200
-    return answer.content
+    response = httpx.get(link(api, recording_id)["download_url"], timeout=MAX_WAIT_SECONDS)
+    assert response.status_code == 200
+    return response.content
 
 
 def check_stored_once(running: Json, recording_id: str) -> str:
@@ -203,11 +203,11 @@ def test_the_archive_call_alone_moves_the_file_whatever_its_size(
 
 
 def _readable_or_stored(api: httpx.Client, recording_id: str) -> str | None:
-    answer = api.get(f"/recordings/{recording_id}/download")
-    if answer.status_code == 202:
+    response = api.get(f"/recordings/{recording_id}/download")
+    if response.status_code == 202:
         assert get(api, recording_id)["archive"]["state"] == "stored"
         return "stored"
-    assert (answer.status_code, answer.json()["provider"]) == (200, "r2")
+    assert (response.status_code, response.json()["provider"]) == (200, "r2")
     return None
 
 

@@ -14,7 +14,6 @@ from tests.e2e.conftest import NAME
 from tests.e2e.support import (
     Json,
     a_room,
-    captures,
     fault,
     get,
     imported,
@@ -24,6 +23,7 @@ from tests.e2e.support import (
     keys,
     lose_unfinished,
     outcome,
+    provider_recordings,
     scanned,
     settle,
     start,
@@ -80,8 +80,8 @@ def file_of(running: Json, recording_id: str) -> str:
 
 
 def content_of(running: Json, key: str) -> bytes:
-    answer = stack.client(running, "r2").get_object(Bucket=running["buckets"]["r2"], Key=key)
-    return bytes(answer["Body"].read())
+    response = stack.client(running, "r2").get_object(Bucket=running["buckets"]["r2"], Key=key)
+    return bytes(response["Body"].read())
 
 
 def delete(running: Json, key: str) -> None:
@@ -138,8 +138,8 @@ def test_everything_that_is_not_as_recorded_is_told_then_mended_and_what_we_hold
     }
     for store, key in orphans.items():
         put(running, store, key, b"nobody's")
-    begun = f"{tenant}/room_1/{NOBODY}/2/recording.mp4"
-    begin_upload(running, begun)
+    started = f"{tenant}/room_1/{NOBODY}/2/recording.mp4"
+    begin_upload(running, started)
     missing, replaced = file_of(running, lost), file_of(running, changed)
     bytes_lost, bytes_changed = content_of(running, missing), content_of(running, replaced)
     delete(running, missing)
@@ -147,9 +147,11 @@ def test_everything_that_is_not_as_recorded_is_told_then_mended_and_what_we_hold
     # Nobody tells us that one recording has ended, and that another has been made.
     settle(cloudflare, webhooks=False)
     running_one = start(api)
-    (capture,) = [one for one in captures(cloudflare, room["cloudflare_meeting_id"]) if one["status"] != "UPLOADED"]
+    (provider_recording,) = [
+        one for one in provider_recordings(cloudflare, room["cloudflare_meeting_id"]) if one["status"] != "UPLOADED"
+    ]
     made = cloudflare.post("/auto-start", json={"meeting_id": other["cloudflare_meeting_id"]}).json()["data"]
-    for one in (capture["id"], made["id"]):
+    for one in (provider_recording["id"], made["id"]):
         in_cloudflare(cloudflare, one, "RECORDING")
         cloudflare.post(f"/recordings/{one}/end").raise_for_status()
         in_cloudflare(cloudflare, one, "UPLOADED")
@@ -161,11 +163,11 @@ def test_everything_that_is_not_as_recorded_is_told_then_mended_and_what_we_hold
     assert counts(found) == dict.fromkeys((*FOUND, *DONE), 0) | {"orphans": 4, "phantoms": 1, "mismatches": 2}
     assert picture(running, tenant) == before
     (report,) = found["reports"]
-    told = {(one["store"], one["key"], bool(one["upload_id"]), one.get("confirmed")) for one in report["orphans"]}
-    assert told == {
+    reported = {(one["store"], one["key"], bool(one["upload_id"]), one.get("confirmed")) for one in report["orphans"]}
+    assert reported == {
         ("r2", orphans["r2"], False, False),
         ("s3", orphans["s3"], False, False),
-        ("r2", begun, True, False),
+        ("r2", started, True, False),
         ("cloudflare", made["id"], False, None),
     }
     (phantom,) = report["phantoms"]
@@ -272,8 +274,8 @@ def test_an_audit_goes_on_after_a_room(running: Json, tenant: str, api: httpx.Cl
     functions = stack.client(running, "lambda")
     asked = {"tenant_id": tenant, "min_age_hours": 0, "checkpoint": {"tenant_id": tenant, "after": "room_1/"}}
     wait_for_min_age()
-    answer = functions.invoke(FunctionName=running["callable"]["AuditStorage"], Payload=json.dumps(asked))
-    (report,) = json.loads(answer["Payload"].read())["reports"]
+    response = functions.invoke(FunctionName=running["callable"]["AuditStorage"], Payload=json.dumps(asked))
+    (report,) = json.loads(response["Payload"].read())["reports"]
     assert (report["recordings"], report["files"]) == (1, 1)
     assert [one["key"].split("/")[1] for one in report["orphans"]] == ["room_2"]
     assert [one["recording_id"] for one in report["phantoms"]] == lost[1:]

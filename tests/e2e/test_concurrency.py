@@ -42,8 +42,8 @@ def at_once(call: Callable[[], httpx.Response], callers: int = CALLERS) -> list[
         return [*pool.map(lambda _: call(), range(callers))]
 
 
-def told(answers: list[httpx.Response]) -> Counter[tuple[int, str]]:
-    return Counter((answer.status_code, answer.json().get("code", "")) for answer in answers)
+def reported(responses: list[httpx.Response]) -> Counter[tuple[int, str]]:
+    return Counter((response.status_code, response.json().get("code", "")) for response in responses)
 
 
 def runs(running: dict[str, Any], machine: str, recording_id: str) -> list[dict[str, Any]]:
@@ -63,10 +63,10 @@ def test_of_many_archive_calls_one_moves_the_file(
     recording_id, _ = imported(api, cloudflare, a_room(api))
     in_status(api, recording_id, "ready")
 
-    answers = told(at_once(lambda: api.post(f"/recordings/{recording_id}/archive")))
+    responses = reported(at_once(lambda: api.post(f"/recordings/{recording_id}/archive")))
 
-    assert answers.keys() <= {(200, ""), (400, "recording_not_archivable")}
-    assert answers[200, ""] >= 1
+    assert responses.keys() <= {(200, ""), (400, "recording_not_archivable")}
+    assert responses[200, ""] >= 1
     found = in_archive(api, recording_id, "stored")
     assert [entry["status"] for entry in found["history"]].count("archived") == 1
     assert len(runs(running, "Archiving", recording_id)) == 1
@@ -92,9 +92,9 @@ def test_an_archive_and_a_delete_at_the_same_moment_never_move_what_was_refused(
             path = f"/recordings/{recording_id}"
             archiving, deleting = pool.submit(api.post, f"{path}/archive"), pool.submit(api.delete, path)
             assert deleting.result().status_code == 200
-            answer = archiving.result()
-            assert (answer.status_code, answer.json().get("code")) in {(200, None), (404, "recording_not_found")}
-            if answer.status_code == 200:
+            response = archiving.result()
+            assert (response.status_code, response.json().get("code")) in {(200, None), (404, "recording_not_found")}
+            if response.status_code == 200:
                 moved.append(recording_id)
             else:
                 assert runs(running, "Archiving", recording_id) == []
@@ -117,19 +117,19 @@ def test_of_many_recover_calls_one_starts_a_new_run(
     before = get(api, recording_id)
 
     began = time.monotonic()
-    answers = told(at_once(lambda: api.post(f"/recordings/{recording_id}/recover")))
+    responses = reported(at_once(lambda: api.post(f"/recordings/{recording_id}/recover")))
     took = time.monotonic() - began
 
-    assert answers.keys() <= {(200, ""), (409, "concurrent_update")}
-    assert answers[200, ""] >= 1
+    assert responses.keys() <= {(200, ""), (409, "concurrent_update")}
+    assert responses[200, ""] >= 1
     found = get(api, recording_id)
     # Calls within ten seconds ask for one new run; a slow machine may take longer to make them all. What is stored are
     # whole seconds: ten of them may be little more than nine.
     assert found["status"] == "processing"
     assert 1 <= found["version"] - before["version"] <= 1 + (took + 1) // 10
     assert found["history"] == before["history"]
-    alive = [run for run in runs(running, "Processing", recording_id) if run["status"] == "RUNNING"]
-    assert len(alive) == 1
+    active = [run for run in runs(running, "Processing", recording_id) if run["status"] == "RUNNING"]
+    assert len(active) == 1
     (held,) = [one for one in cloudflare.get("/recordings").json()["data"] if one["meeting_id"] == meeting_of(api)]
     cloudflare.post(f"/recordings/{held['id']}/status", json={"status": "UPLOADED"}).raise_for_status()
     ready = in_status(api, recording_id, "ready")
@@ -147,10 +147,10 @@ def test_of_many_delete_calls_one_deletes(api: httpx.Client, cloudflare: httpx.C
     in_status(api, recording_id, "ready")
     in_status(api, other, "ready")
 
-    answers = told(at_once(lambda: api.delete(f"/recordings/{recording_id}")))
+    responses = reported(at_once(lambda: api.delete(f"/recordings/{recording_id}")))
 
-    assert answers.keys() <= {(200, ""), (404, "recording_not_found"), (409, "concurrent_update")}
-    assert answers[200, ""] >= 1
+    assert responses.keys() <= {(200, ""), (404, "recording_not_found"), (409, "concurrent_update")}
+    assert responses[200, ""] >= 1
     assert tallies(api) == {"all": 1, "recording": 0, "processing": 0, "ready": 1, "archived": 0, "failed": 0}
     assert api.post(f"/recordings/{recording_id}/undelete").status_code == 200
     assert tallies(api)["ready"] == 2
@@ -162,10 +162,10 @@ def test_of_many_stop_calls_each_is_told_of_the_one_stop(
     a_room(api)
     recording_id = start(api)
 
-    answers = at_once(lambda: api.post("/rooms/room_1/recordings/stop"), 8)
+    responses = at_once(lambda: api.post("/rooms/room_1/recordings/stop"), 8)
 
-    assert told(answers).keys() <= {(200, ""), (404, "no_active_recording")}
-    assert {one.json()["data"]["id"] for one in answers if one.status_code == 200} == {recording_id}
+    assert reported(responses).keys() <= {(200, ""), (404, "no_active_recording")}
+    assert {one.json()["data"]["id"] for one in responses if one.status_code == 200} == {recording_id}
     ready = in_status(api, recording_id, "ready")
     assert [entry["status"] for entry in ready["history"]] == ["recording", "processing", "ready"]
     assert len(runs(running, "Processing", recording_id)) == 1
@@ -212,12 +212,14 @@ def test_a_hundred_imports_under_syncs_and_webhooks_happen_once_and_are_counted_
 
     with ThreadPoolExecutor(9) as pool:
         sent = pool.submit(webhooks)
-        answers = [*pool.map(lambda _: api.post("/rooms/room_1/recordings/sync"), range(8))]
+        responses = [*pool.map(lambda _: api.post("/rooms/room_1/recordings/sync"), range(8))]
         sent.result()
 
     # A busy machine may keep Cloudflare from answering before the request's time is over: then too, call again.
-    assert {answer.status_code for answer in answers} <= {200, 503, 504}, {a.text for a in answers if a.is_error}
-    assert all(answer.headers["retry-after"] for answer in answers if answer.status_code == 503)
+    assert {response.status_code for response in responses} <= {200, 503, 504}, {
+        a.text for a in responses if a.is_error
+    }
+    assert all(response.headers["retry-after"] for response in responses if response.status_code == 503)
     until(lambda: api.post("/rooms/room_1/recordings/sync").status_code == 200, every=1)
     until(lambda: delivered(cloudflare, ids[::4]), every=1)
     until(lambda: total(api, status="ready") == FILE_RETENTION, every=1)
@@ -248,8 +250,8 @@ def delivered(cloudflare: httpx.Client, ids: list[str]) -> bool:
     last = {}
     for one in cloudflare.get("/deliveries").json()["data"]:
         # Other tests on the stack forge bodies that are no news at all.
-        told = json.loads(one["body"])
-        recording = told.get("recording") if isinstance(told, dict) else None
+        reported = json.loads(one["body"])
+        recording = reported.get("recording") if isinstance(reported, dict) else None
         if isinstance(recording, dict):
             last[recording.get("id")] = one["answers"][-1:]
     for id in ids:
@@ -268,11 +270,11 @@ def test_many_rooms_that_start_at_once_are_all_recorded_and_counted_exactly(
 
     began = time.monotonic()
     with ThreadPoolExecutor(STARTS) as pool:
-        answers = Counter(pool.map(begin, rooms))
+        responses = Counter(pool.map(begin, rooms))
     took = time.monotonic() - began
 
     # 409: a busy machine did not answer in time, and the start was carried out.
-    assert answers.keys() <= {201, 409}, answers
+    assert responses.keys() <= {201, 409}, responses
     # A few seconds on an idle machine whose functions are warm. Here each start is a process of its own.
     assert took < 120
     assert tallies(api)["recording"] == tallies(api)["all"] == STARTS
@@ -289,7 +291,7 @@ def test_a_move_that_is_under_way_is_not_begun_again(
     hold_archiving(running, recording_id)
     assert api.post(f"/recordings/{recording_id}/archive").status_code == 200
 
-    answers = told(at_once(lambda: api.post(f"/recordings/{recording_id}/archive"), 8))
+    responses = reported(at_once(lambda: api.post(f"/recordings/{recording_id}/archive"), 8))
 
-    assert answers == {(400, "recording_not_archivable"): 8}
+    assert responses == {(400, "recording_not_archivable"): 8}
     assert len(runs(running, "Archiving", recording_id)) == 1

@@ -26,7 +26,7 @@ from schemathesis.specs.openapi.checks import (
 from recordings.adapters.dynamodb.queries import item_key
 from recordings.adapters.dynamodb.rate_limit import KEY
 from tests.e2e.conftest import Client
-from tests.e2e.support import MAX_WAIT_SECONDS, a_room, captures, in_archive, in_status, until
+from tests.e2e.support import MAX_WAIT_SECONDS, a_room, in_archive, in_status, provider_recordings, until
 from tests.support.description import as_sent
 from tools.local import stack
 
@@ -55,7 +55,7 @@ FEW = settings(
 
 
 # The local gateway refuses longer ones in words of its own, as the real one does (at 10,240 bytes with the headers).
-LONGEST_ADDRESS = 7_000
+MAX_ADDRESS = 7_000
 # A cursor means nothing to who makes one up, a meeting has to exist, and offset and cursor exclude each other.
 NOT_IN_THE_SCHEMA = {"cursor", "cloudflare_meeting_id", "offset"}
 
@@ -102,7 +102,7 @@ CHECKS = [
 
 def prepared(case: Case) -> Case:
     """The case with a key that no request before it had, if its address fits into a request line."""
-    assume(len(urlencode({**(case.path_parameters or {}), **(case.query or {})}, doseq=True)) < LONGEST_ADDRESS)
+    assume(len(urlencode({**(case.path_parameters or {}), **(case.query or {})}, doseq=True)) < MAX_ADDRESS)
     key = case.headers.get("Idempotency-Key")
     if case.meta is not None and case.meta.generation.mode.is_positive and isinstance(key, str):
         case.headers["Idempotency-Key"] = f"{key[:90]}-{uuid.uuid4().hex}"
@@ -259,14 +259,14 @@ def conforms(response: httpx.Response) -> tuple[str, int]:
     """Hold an answer against the document; gives the operation and the status."""
     response.read()
     operation = operation_of(response.request.method, response.request.url.path)
-    told = operation["responses"].get(str(response.status_code))
-    assert told, f"{operation['operationId']} does not document {response.status_code}: {response.text}"
-    answer = resolved(told)
-    media = answer["content"].get(response.headers["content-type"])
+    reported = operation["responses"].get(str(response.status_code))
+    assert reported, f"{operation['operationId']} does not document {response.status_code}: {response.text}"
+    received = resolved(reported)
+    media = received["content"].get(response.headers["content-type"])
     assert media, f"{operation['operationId']} {response.status_code} is {response.headers['content-type']}"
     schema = {"components": DOCUMENT["components"], **media["schema"]}
     Draft202012Validator(schema, format_checker=FormatChecker()).validate(response.json())
-    for name, header in answer.get("headers", {}).items():
+    for name, header in received.get("headers", {}).items():
         assert name in response.headers or not resolved(header).get("required"), (operation["operationId"], name)
     if response.headers["content-type"] == "application/problem+json":
         assert response.json()["request_id"] == response.headers["X-Request-Id"]
@@ -307,7 +307,7 @@ def test_a_whole_life_is_answered_as_documented(watched: Callable[..., httpx.Cli
     assert api.delete(path).status_code == 409
     assert api.get(f"{path}/download").status_code == 202
     assert api.post(f"{path}/recover").status_code == 400
-    until(lambda: captures(cloudflare, meeting_id)[0]["status"] == "RECORDING")
+    until(lambda: provider_recordings(cloudflare, meeting_id)[0]["status"] == "RECORDING")
     assert api.post("/rooms/room_1/recordings/stop").status_code == 200
     api.post(f"{path}/recover")
     in_status(api, recording_id, "ready")

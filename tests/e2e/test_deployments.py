@@ -21,7 +21,6 @@ from tests.e2e.support import (
     MAX_WAIT_SECONDS,
     Json,
     a_room,
-    captures,
     client_of,
     digest,
     fault,
@@ -32,6 +31,7 @@ from tests.e2e.support import (
     in_status,
     make,
     outcome,
+    provider_recordings,
     run_archiving,
     settle,
     start,
@@ -104,9 +104,9 @@ def upgraded(old: Json) -> Iterator[Json]:
 @pytest.fixture(scope="module")
 def migration(upgraded: Json, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Migration]:
     """The migration of lists, which waits for minutes: beside it run all tests of this module, as its traffic."""
-    begun = Migration(upgraded["running"], NAME, upgraded["quiet lists"], tmp_path_factory.mktemp("migration") / "log")
-    with begun.beside():
-        yield begun
+    opened = Migration(upgraded["running"], NAME, upgraded["quiet lists"], tmp_path_factory.mktemp("migration") / "log")
+    with opened.beside():
+        yield opened
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +166,7 @@ def executions_under_way(running: Json, api: httpx.Client, cloudflare: httpx.Cli
     fault(cloudflare, "media", "hold")
     copying, made = imported(api, cloudflare, a_room(api, "copying"))
     until(lambda: media_calls(cloudflare, made["id"]))
-    (upload,) = captures(cloudflare, room["cloudflare_meeting_id"])
+    (upload,) = provider_recordings(cloudflare, room["cloudflare_meeting_id"])
     return {
         "recordings": {"waiting": waiting, "copying": copying, "moving": moving},
         "upload": upload["id"],
@@ -178,12 +178,12 @@ def executions_under_way(running: Json, api: httpx.Client, cloudflare: httpx.Cli
 def resting_move(running: Json, api: httpx.Client, recording_id: str) -> str:
     """A move to cold storage that has begun, and rests for some seconds: the deployment falls into them."""
     machines = stack.client(running, "stepfunctions")
-    told = machines.describe_state_machine(stateMachineArn=running["state_machines"]["Archiving"])
-    definition = json.loads(told["definition"])
-    begun = definition["States"]["BeginArchive"]
-    definition["States"]["Rest"] = {"Type": "Wait", "Seconds": 15, "Next": begun["Next"]}
-    begun["Next"] = "Rest"
-    arn = machines.create_state_machine(name="resting", definition=json.dumps(definition), roleArn=told["roleArn"])[
+    reported = machines.describe_state_machine(stateMachineArn=running["state_machines"]["Archiving"])
+    definition = json.loads(reported["definition"])
+    opened = definition["States"]["BeginArchive"]
+    definition["States"]["Rest"] = {"Type": "Wait", "Seconds": 15, "Next": opened["Next"]}
+    opened["Next"] = "Rest"
+    arn = machines.create_state_machine(name="resting", definition=json.dumps(definition), roleArn=reported["roleArn"])[
         "stateMachineArn"
     ]
     hold_archiving(running, recording_id)
@@ -254,11 +254,11 @@ class Traffic:
         with client_of(self._running, TENANT) as api:
             while not self._over.is_set():
                 for path in self._paths:
-                    answer = api.get(path)
-                    if answer.status_code == 200:
+                    response = api.get(path)
+                    if response.status_code == 200:
                         self.answered += 1
                     else:
-                        self.failed.append(f"{path}: {answer.status_code} {answer.text}")
+                        self.failed.append(f"{path}: {response.status_code} {response.text}")
 
     def some_more(self) -> None:
         """Wait for three rounds that began after this call."""
@@ -337,9 +337,9 @@ class Release:
 
     def fault_of_latest(self, name: str) -> str | None:
         """How the function fails that is called without the alias."""
-        answer = self._lambda.invoke(FunctionName=self._functions[name], Payload=b"{}")
-        told = json.loads(answer["Payload"].read())
-        return str(told.get("errorMessage")) if answer.get("FunctionError") else None
+        response = self._lambda.invoke(FunctionName=self._functions[name], Payload=b"{}")
+        reported = json.loads(response["Payload"].read())
+        return str(reported.get("errorMessage")) if response.get("FunctionError") else None
 
 
 @pytest.fixture(scope="module")
@@ -355,9 +355,9 @@ def test_code_and_layers_change_apart_under_traffic(
     # The second order leads back to the first edition.
     following = order == "code first"
     settle(cloudflare, stall_in="UPLOADING")
-    begun = start(api, room["id"])
+    opened = start(api, room["id"])
     stop(api, room["id"])
-    until(lambda: step_of(api, begun) == "waiting_for_upload")
+    until(lambda: step_of(api, opened) == "waiting_for_upload")
     settle(cloudflare, stall_in=None)
 
     with Traffic(running, "/recordings", f"/rooms/{room['id']}") as traffic:
@@ -373,9 +373,9 @@ def test_code_and_layers_change_apart_under_traffic(
         release.update(second, following=following)
         release.publish()
         traffic.some_more()
-        (upload,) = captures(cloudflare, room["cloudflare_meeting_id"])
+        (upload,) = provider_recordings(cloudflare, room["cloudflare_meeting_id"])
         cloudflare.post(f"/recordings/{upload['id']}/status", json={"status": "UPLOADED"}).raise_for_status()
-        in_status(api, begun, "ready")
+        in_status(api, opened, "ready")
         later = imported(api, cloudflare, a_room(api, f"{room['id']}-later"))[0]
         in_status(api, later, "ready")
         traffic.some_more()
@@ -388,8 +388,10 @@ def executions_failed(running: Json) -> list[str]:
     machines = stack.client(running, "stepfunctions")
     found: list[str] = []
     for status in ("FAILED", "TIMED_OUT", "ABORTED"):
-        told = machines.list_executions(stateMachineArn=running["state_machines"]["Processing"], statusFilter=status)
-        found += [one["name"] for one in told["executions"]]
+        reported = machines.list_executions(
+            stateMachineArn=running["state_machines"]["Processing"], statusFilter=status
+        )
+        found += [one["name"] for one in reported["executions"]]
     return found
 
 
@@ -440,6 +442,6 @@ def test_lists_are_the_same_before_during_and_after_their_migration(migration: M
     assert {"ROWS", "YEARS", "MONTHS", "DAYS"} <= kinds
     assert not {"DAY", "LIST"} & kinds
     a_room(api, "after-migration")
-    begun = start(api, "after-migration")
-    assert [one["id"] for one in api.get("/recordings", params={"status": "recording"}).json()["data"]] == [begun]
+    opened = start(api, "after-migration")
+    assert [one["id"] for one in api.get("/recordings", params={"status": "recording"}).json()["data"]] == [opened]
     stop(api, "after-migration")

@@ -23,8 +23,8 @@ def bearing(running: dict[str, Any]) -> Caller:
     @contextmanager
     def make_client(**claims: Any) -> Iterator[httpx.Client]:
         asked = {"audience": "recordings", "scope": "recordings:read recordings:write", "claims": claims}
-        answer = httpx.post(f"{running['issuer']}/token", json=asked, timeout=MAX_WAIT_SECONDS)
-        headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+        response = httpx.post(f"{running['issuer']}/token", json=asked, timeout=MAX_WAIT_SECONDS)
+        headers = {"Authorization": f"Bearer {response.json()['access_token']}"}
         with httpx.Client(base_url=f"{running['api_url']}/api/v1", headers=headers, timeout=MAX_WAIT_SECONDS) as client:
             yield client
 
@@ -37,9 +37,9 @@ REFUSED = [["acme"], ["a", "b"], "a b", ".", "..", {"a": 1}, [], [["a"]], 1.5e30
 def test_a_claim_that_is_no_name_is_no_tenant(bearing: Caller) -> None:
     for claim in REFUSED:
         with bearing(tenant_id=claim) as client:
-            answer = client.get("/rooms")
-        assert (answer.status_code, answer.json().get("code")) == (403, "tenant_invalid"), claim
-        assert answer.headers["content-type"] == "application/problem+json"
+            response = client.get("/rooms")
+        assert (response.status_code, response.json().get("code")) == (403, "tenant_invalid"), claim
+        assert response.headers["content-type"] == "application/problem+json"
     with bearing(tenant_id="") as client:
         assert client.get("/rooms").json()["code"] == "tenant_missing"
     with bearing() as client:
@@ -87,24 +87,24 @@ def test_a_cursor_that_this_list_did_not_give_is_invalid(api: httpx.Client, clou
 
     for path, cursors in foreign.items():
         for cursor in cursors:
-            answer = api.get(path, params={"cursor": cursor})
-            problem: Json = answer.json()
-            assert (answer.status_code, problem.get("code")) == (400, "invalid_request"), (path, cursor, problem)
+            response = api.get(path, params={"cursor": cursor})
+            problem: Json = response.json()
+            assert (response.status_code, problem.get("code")) == (400, "invalid_request"), (path, cursor, problem)
             assert [one["field"] for one in problem["errors"]] == ["cursor"]
     assert len(api.get("/rooms", params={"cursor": of_rooms}).json()["data"]) == 1
     assert len(api.get("/recordings", params={"cursor": of_recordings}).json()["data"]) == 1
 
 
 def test_a_key_of_60_kb_is_refused_briefly(api: httpx.Client) -> None:
-    for answer in (
+    for response in (
         api.put("/rooms/room_1", json={"name": "x", "k" * 60_000: 1}),
         api.put("/rooms/room_1", json={"name": "x", "cloudflare_meeting_id": "k" * 60_000}),
         api.get("/recordings", params={"k" * 5_000: "1"}),
         api.get("/recordings", params={"status": "k" * 5_000}),
         api.get("/recordings", params={"offset": str(2**53)}),
     ):
-        assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
-        assert len(answer.content) < 1_000
+        assert (response.status_code, response.json()["code"]) == (400, "invalid_request")
+        assert len(response.content) < 1_000
 
 
 @pytest.fixture
@@ -172,6 +172,6 @@ def stalled(recording: Json) -> bool:
 
 def test_ids_of_kilobytes_name_nothing(api: httpx.Client) -> None:
     for path in (f"/recordings/{'rec_' * 1_500}", f"/rooms/{'r' * 6_000}"):
-        answer = api.get(path)
-        assert answer.status_code == 404
-        assert len(answer.content) < 1_000
+        response = api.get(path)
+        assert response.status_code == 404
+        assert len(response.content) < 1_000

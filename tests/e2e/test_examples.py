@@ -66,15 +66,15 @@ def own(event: dict[str, Any], tenant: str) -> dict[str, Any]:
     return event
 
 
-def outcome(answer: dict[str, Any]) -> object:
-    if "next_page" in answer:
+def outcome(response: dict[str, Any]) -> object:
+    if "next_page" in response:
         # What it found is other tests' doing.
-        return answer.keys()
-    if "sync" in answer:
-        return "started" if answer["sync"] is not None else "another sync runs"
-    if "totals" in answer:
-        return answer["totals"]
-    return answer.get("statusCode") or answer.get("errorType") or answer
+        return response.keys()
+    if "sync" in response:
+        return "started" if response["sync"] is not None else "another sync runs"
+    if "totals" in response:
+        return response["totals"]
+    return response.get("statusCode") or response.get("errorType") or response
 
 
 def test_every_function_is_in_the_list() -> None:

@@ -51,10 +51,10 @@ def used(running: Json) -> dict[str, int]:
     return {part: int(held["N"]) for part, held in item.get("parts", {"M": {}})["M"].items()}
 
 
-def refused(answer: httpx.Response, code: str) -> int:
+def refused(response: httpx.Response, code: str) -> int:
     """The seconds after which a refused call is to be made again."""
-    assert (answer.status_code, answer.json()["code"]) == (503, code), answer.text
-    return int(answer.headers["retry-after"])
+    assert (response.status_code, response.json()["code"]) == (503, code), response.text
+    return int(response.headers["retry-after"])
 
 
 def test_a_tenant_that_has_used_its_share_is_told_so_and_nobody_else_is_harmed(
@@ -68,13 +68,13 @@ def test_a_tenant_that_has_used_its_share_is_told_so_and_nobody_else_is_harmed(
     # So many that the share is free again within two ticks, and not before one is over.
     half = allowed(Usage(0), "interactive", shares) // CALL // 2
     use(running, shares, {part_of(tenant): half + shares.per_tick * 3 // 2 // CALL})
-    told = [
+    reported = [
         refused(api.post("/rooms/room_2/recordings/start"), "tenant_throttled"),
         refused(api.post("/rooms/room_2/recordings/sync"), "tenant_throttled"),
         refused(api.put("/rooms/room_3", json={"name": "Room"}), "tenant_throttled"),
     ]
     answered = time.monotonic()
-    assert all(1 <= seconds <= 2 * TICK_SECONDS for seconds in told), told
+    assert all(1 <= seconds <= 2 * TICK_SECONDS for seconds in reported), reported
     # It stops what it records all the same, and the others do as they like.
     stop(api)
     start(stranger)
@@ -88,17 +88,17 @@ def test_a_tenant_that_has_used_its_share_is_told_so_and_nobody_else_is_harmed(
         calls.append(time.monotonic())
         return _unless(503, api.post("/rooms/room_2/recordings/start"))
 
-    answer = until(made)
-    assert answer is not None
-    assert answer.status_code == 201, answer.text
+    response = until(made)
+    assert response is not None
+    assert response.status_code == 201, response.text
     # A call that began later than promised was not refused. The clock may have been at any part of a second, and the
     # refusals took time.
-    assert all(began - answered < told[0] + 2 for began in calls[:-1])
+    assert all(began - answered < reported[0] + 2 for began in calls[:-1])
     stop(api, "room_2")
 
 
-def _unless(status: int, answer: httpx.Response) -> httpx.Response | None:
-    return None if answer.status_code == status else answer
+def _unless(status: int, response: httpx.Response) -> httpx.Response | None:
+    return None if response.status_code == status else response
 
 
 def test_when_everybody_together_has_used_all_only_stops_go_through(
@@ -130,8 +130,8 @@ def test_a_flood_at_the_webhook_takes_nothing_from_tenants(
             cloudflare.post("/webhooks/forge", json={"body": news, **how}).raise_for_status()
 
     def answered() -> list[int]:
-        told = [one["answers"] for one in cloudflare.get("/deliveries").json()["data"] if tenant in one["body"]]
-        return sorted(answers[-1] for answers in told) if len(told) == 9 and all(told) else []
+        reported = [one["answers"] for one in cloudflare.get("/deliveries").json()["data"] if tenant in one["body"]]
+        return sorted(responses[-1] for responses in reported) if len(reported) == 9 and all(reported) else []
 
     # What is signed is asked after at Cloudflare, on the webhooks' own account.
     assert until(answered) == [200] * 3 + [401] * 6

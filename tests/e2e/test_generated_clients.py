@@ -36,13 +36,13 @@ class Later(BaseHTTPRequestHandler):
     upstream: httpx.Client
 
     def do_GET(self) -> None:
-        answer = self.upstream.get(self.path, headers={"authorization": self.headers["authorization"]})
-        document = answer.json()
+        response = self.upstream.get(self.path, headers={"authorization": self.headers["authorization"]})
+        document = response.json()
         if document.get("code") == "recording_not_found":
             document["code"] = "a_code_to_come"
         content = json.dumps(grown(document)).encode()
-        self.send_response(answer.status_code)
-        self.send_header("content-type", answer.headers["content-type"])
+        self.send_response(response.status_code)
+        self.send_header("content-type", response.headers["content-type"])
         self.send_header("content-length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
@@ -129,7 +129,7 @@ def driven(
 ) -> Iterator[dict[str, tuple[str, Future[str]]]]:
     """Both clients at once, each as a tenant of its own: the tenant, and what it prints in the end."""
     with later_version(running["api_url"]) as later_url, ThreadPoolExecutor(len(CLIENTS)) as pool:
-        begun = {}
+        started = {}
         for name, drive in CLIENTS.items():
             tenant = f"generated-{uuid.uuid4().hex[:8]}"
             settings = {
@@ -139,8 +139,8 @@ def driven(
                 "reader": stack.token(running, tenant, "recordings:read"),
             }
             folder = tmp_path_factory.mktemp(name)
-            begun[name] = tenant, pool.submit(drive, folder, generate.FILE, {"DRIVE": json.dumps(settings)})
-        yield begun
+            started[name] = tenant, pool.submit(drive, folder, generate.FILE, {"DRIVE": json.dumps(settings)})
+        yield started
 
 
 @pytest.mark.parametrize("name", CLIENTS)
@@ -153,7 +153,7 @@ def test_a_generated_client_leads_a_recording_through_its_life(
 
     # What the client saw is what the API has.
     headers = {"authorization": f"Bearer {stack.token(running, tenant)}"}
-    answer = httpx.get(
+    response = httpx.get(
         f"{running['api_url']}/api/v1/recordings/{recording_id}", headers=headers, timeout=MAX_WAIT_SECONDS
     )
-    assert (answer.status_code, answer.json()["data"]["status"]) == (200, "archived")
+    assert (response.status_code, response.json()["data"]["status"]) == (200, "archived")

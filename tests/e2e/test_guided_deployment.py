@@ -23,11 +23,11 @@ def samconfig(tmp_path: Path) -> Path:
     return copied
 
 
-def deploy(running: Json, samconfig: Path, *arguments: str, answers: str = "") -> "subprocess.CompletedProcess[str]":
+def deploy(running: Json, samconfig: Path, *arguments: str, responses: str = "") -> "subprocess.CompletedProcess[str]":
     built = stack.folder(running["name"]) / "build/template.yaml"
     return subprocess.run(
         [TOOL, "deploy", "--template-file", built, "--config-file", samconfig, *arguments],
-        input=answers,
+        input=responses,
         env=stack.sam_environment(running),
         cwd=samconfig.parent,
         capture_output=True,
@@ -65,7 +65,7 @@ def test_a_guided_deployment_needs_no_edited_file(running: Json, samconfig: Path
         name: given[name] if "Default" not in parameter or name == "Architecture" else ""
         for name, parameter in parameters.items()
     }
-    answers = [
+    responses = [
         reviewed,
         running["region"],
         *typed.values(),
@@ -78,16 +78,16 @@ def test_a_guided_deployment_needs_no_edited_file(running: Json, samconfig: Path
         "n",  # deploy this changeset
     ]
 
-    done = deploy(running, samconfig, "--guided", answers="\n".join(answers) + "\n")
+    done = deploy(running, samconfig, "--guided", responses="\n".join(responses) + "\n")
 
     assert "Changeset created successfully" in done.stdout, done.stdout[-3000:] + done.stderr
     assert "Deploy this changeset?" in done.stdout
     saved = tomllib.loads(samconfig.read_text())
-    told = saved["default"]["deploy"]["parameters"]
-    assert told["stack_name"] == reviewed, done.stdout
-    assert told["fail_on_empty_changeset"] is False
-    assert told["confirm_changeset"] is True
+    reported = saved["default"]["deploy"]["parameters"]
+    assert reported["stack_name"] == reviewed, done.stdout
+    assert reported["fail_on_empty_changeset"] is False
+    assert reported["confirm_changeset"] is True
     for name, value in typed.items():
-        assert f'{name}="{value or parameters[name]["Default"]}"' in told["parameter_overrides"], name
+        assert f'{name}="{value or parameters[name]["Default"]}"' in reported["parameter_overrides"], name
     committed = tomllib.loads((stack.ROOT / "samconfig.toml").read_text())
     assert saved["prod"] == committed["prod"], "and the other environment is as it was"

@@ -250,9 +250,9 @@ class Played:
     api: httpx.Client
     cloudflare: httpx.Client
     meetings: dict[str, str] = field(default_factory=dict)
-    captures: list[str] = field(default_factory=list)
+    provider_recordings: list[str] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
-    told: list[str] = field(default_factory=list)
+    reported: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     armed: list[Crash] = field(default_factory=list)
 
@@ -262,18 +262,18 @@ class Played:
 
     def prepare(self) -> None:
         for room in ROOMS:
-            answer = self.api.put(f"/rooms/{room}", json={"name": room})
-            assert answer.status_code == 201, answer.text
-            self.meetings[room] = answer.json()["data"]["cloudflare_meeting_id"]
+            response = self.api.put(f"/rooms/{room}", json={"name": room})
+            assert response.status_code == 201, response.text
+            self.meetings[room] = response.json()["data"]["cloudflare_meeting_id"]
 
     def play(self) -> None:
         for step in self.history.steps:
             try:
-                told = self._do(step)
+                reported = self._do(step)
             except AssertionError as error:
                 self.wrong.append(f"at {step}: {error}")
-                told = "WRONG"
-            self.told.append(f"{step} -> {told}")
+                reported = "WRONG"
+            self.reported.append(f"{step} -> {reported}")
 
     # ------------------------------------------------------------ each step
 
@@ -281,21 +281,23 @@ class Played:
         match step:
             case "begins by itself", room, size:
                 asked = {"meeting_id": self.meetings[room]} | ({"size": size} if size else {})
-                answer = self.cloudflare.post("/auto-start", json=asked)
-                assert answer.status_code == 201, answer.text
-                return answer.json()["data"]["id"]
+                response = self.cloudflare.post("/auto-start", json=asked)
+                assert response.status_code == 201, response.text
+                return response.json()["data"]["id"]
             case ("ends" | "uploads" | "is lost" | "is lost in part") as what, n:
-                capture = self._capture(n)
-                return self.happens(what, capture) if capture else None
+                provider_recording = self._capture(n)
+                return self.happens(what, provider_recording) if provider_recording else None
             case "webhook", n, status, copies, blow:
-                capture = self._capture(n)
-                if capture is None:
+                provider_recording = self._capture(n)
+                if provider_recording is None:
                     return None
                 if blow is not None:
                     # It comes when it comes.
                     self._arm("ReceiveWebhook", blow)
-                told = {"recording_id": capture["id"], "copies": copies} | ({"status": status} if status else {})
-                return self.cloudflare.post("/webhooks/resend", json=told).raise_for_status().status_code
+                reported = {"recording_id": provider_recording["id"], "copies": copies} | (
+                    {"status": status} if status else {}
+                )
+                return self.cloudflare.post("/webhooks/resend", json=reported).raise_for_status().status_code
             case ("start" | "stop" | "sync room") as what, room, strikes, blow:
                 if strikes is not None:
                     on, facts, times = strikes
@@ -332,8 +334,8 @@ class Played:
     def _whole(self, room: str, what: str) -> tuple[object, ...]:
         began = self._call("start", f"/rooms/{room}/recordings/start", None)
         ended = self._call("stop", f"/rooms/{room}/recordings/stop", None)
-        capture = self._capture(0)
-        return began, ended, self.happens(what, capture) if capture else None
+        provider_recording = self._capture(0)
+        return began, ended, self.happens(what, provider_recording) if provider_recording else None
 
     def _becomes_ready(self) -> bool:
         """Whether the newest recording is soon ready; what befell it may have made that impossible."""
@@ -357,15 +359,15 @@ class Played:
 
         def seen() -> bool:
             nonlocal gone
-            answer = self.api.get(f"/recordings/{self.ids[-1]}")
-            gone = answer.status_code != 200
-            return gone or look(answer.json()["data"])
+            response = self.api.get(f"/recordings/{self.ids[-1]}")
+            gone = response.status_code != 200
+            return gone or look(response.json()["data"])
 
         return bool(self.ids) and soon(seen, seconds=PATIENCE_SECONDS) and not gone
 
     def _names(self) -> tuple[str, ...]:
         """What a call of this history holds: its tenant, a meeting, or a capture."""
-        return (self.tenant, *self.meetings.values(), *self.captures)
+        return (self.tenant, *self.meetings.values(), *self.provider_recordings)
 
     def _arm(self, function: str, blow: Blow, names: tuple[str, ...] | None = None) -> Crash:
         crash = Crash(function, blow.end, blow.nth, self._names() if names is None else names)
@@ -377,30 +379,30 @@ class Played:
         """What the API answers, which must be of the contract unless the function died of it."""
         self.look()
         crash = self._arm(CALLED[what], blow) if blow is not None else None
-        answer = self.api.request("DELETE" if what == "delete" else "POST", path)
+        response = self.api.request("DELETE" if what == "delete" else "POST", path)
         if crash is not None:
             self.crashes.disarm(crash)
         struck = crash.struck if crash is not None else None
         died = struck is not None and crash is not None and crash.end is not End.LOST
-        code = answer.json().get("code") if answer.headers["Content-Type"].endswith("json") else None
+        code = response.json().get("code") if response.headers["Content-Type"].endswith("json") else None
         if died:
             # All that API Gateway tells of a function that failed.
-            assert (answer.status_code, answer.json()) == (500, {"message": "Internal Server Error"}), answer.text
+            assert (response.status_code, response.json()) == (500, {"message": "Internal Server Error"}), response.text
         else:
-            known = answer.is_success or code in REFUSED[what] or TROUBLE.get(answer.status_code) == code
-            assert known or (answer.status_code == 503 and code in BUSY), f"{answer.status_code} {answer.text}"
-            assert answer.status_code != 503 or "Retry-After" in answer.headers
-        if answer.is_success and "id" in answer.json()["data"] and answer.json()["data"]["id"] not in self.ids:
-            self.ids.append(answer.json()["data"]["id"])
-        return f"{answer.status_code} {code or ''}{f', {crash.end} in {struck}' if crash and struck else ''}"
+            known = response.is_success or code in REFUSED[what] or TROUBLE.get(response.status_code) == code
+            assert known or (response.status_code == 503 and code in BUSY), f"{response.status_code} {response.text}"
+            assert response.status_code != 503 or "Retry-After" in response.headers
+        if response.is_success and "id" in response.json()["data"] and response.json()["data"]["id"] not in self.ids:
+            self.ids.append(response.json()["data"]["id"])
+        return f"{response.status_code} {code or ''}{f', {crash.end} in {struck}' if crash and struck else ''}"
 
     def look(self) -> list[Json]:
         """What Cloudflare made in the rooms, oldest first."""
         made: list[Json] = []
         for meeting in self.meetings.values():
             made += self.cloudflare.get("/recordings", params={"meeting_id": meeting}).raise_for_status().json()["data"]
-        self.captures += [one["id"] for one in made if one["id"] not in self.captures]
-        return sorted(made, key=lambda one: self.captures.index(one["id"]))
+        self.provider_recordings += [one["id"] for one in made if one["id"] not in self.provider_recordings]
+        return sorted(made, key=lambda one: self.provider_recordings.index(one["id"]))
 
     def _capture(self, n: int) -> Json | None:
         made = self.look()[::-1]
@@ -413,36 +415,39 @@ class Played:
             if row["id"] not in self.ids:
                 self.ids.append(row["id"])
 
-    def happens(self, what: str, capture: Json) -> str:
+    def happens(self, what: str, provider_recording: Json) -> str:
         """As Cloudflare does it: a capture ends, and then its file is there or is not."""
-        at, running = f"/recordings/{capture['id']}", capture["status"] in {"INVOKED", "RECORDING"}
+        at, running = (
+            f"/recordings/{provider_recording['id']}",
+            provider_recording["status"] in {"INVOKED", "RECORDING"},
+        )
         match what:
             case "ends" if running:
-                answer = self.cloudflare.post(f"{at}/end")
-            case "uploads" if capture["status"] == "UPLOADING":
-                answer = self.cloudflare.post(f"{at}/status", json={"status": "UPLOADED"})
-            case "is lost" if running or capture["status"] == "UPLOADING":
-                answer = self.cloudflare.post(f"{at}/status", json={"status": "ERRORED"})
-            case "is lost in part" if running or capture["status"] == "UPLOADING":
-                answer = self.cloudflare.patch(at, json={"partial": True})
+                response = self.cloudflare.post(f"{at}/end")
+            case "uploads" if provider_recording["status"] == "UPLOADING":
+                response = self.cloudflare.post(f"{at}/status", json={"status": "UPLOADED"})
+            case "is lost" if running or provider_recording["status"] == "UPLOADING":
+                response = self.cloudflare.post(f"{at}/status", json={"status": "ERRORED"})
+            case "is lost in part" if running or provider_recording["status"] == "UPLOADING":
+                response = self.cloudflare.patch(at, json={"partial": True})
             case _:
-                return f"not to one that is {capture['status']}"
-        return str(answer.raise_for_status().status_code)
+                return f"not to one that is {provider_recording['status']}"
+        return str(response.raise_for_status().status_code)
 
     # ------------------------------------------------------------ its end
 
     def finish(self) -> None:
         """Cloudflare comes to the end of all that it has begun."""
-        for n, capture in enumerate(self.look()):
-            if capture["status"] in {"INVOKED", "RECORDING"}:
-                self.happens("ends", capture)
-                capture |= {"status": "UPLOADING"}
-            self.happens(self.history.ends[n % len(self.history.ends)], capture)
+        for n, provider_recording in enumerate(self.look()):
+            if provider_recording["status"] in {"INVOKED", "RECORDING"}:
+                self.happens("ends", provider_recording)
+                provider_recording |= {"status": "UPLOADING"}
+            self.happens(self.history.ends[n % len(self.history.ends)], provider_recording)
 
     def report(self) -> str:
         struck = [f"{one.function} {one.end}: {one.struck}" for one in self.armed if one.struck]
         again = f"HISTORIES_SEED={SEED} HISTORIES_ONLY={self.number} python -m pytest {os.path.relpath(__file__)}"
-        lines = [f"history {self.number}, again with: {again}", *(f"    {one}" for one in self.told)]
+        lines = [f"history {self.number}, again with: {again}", *(f"    {one}" for one in self.reported)]
         lines += [f"  ends: {self.history.ends}", f"  rooms: {self.meetings}"]
         return "\n".join([*lines, f"  struck: {struck}", *(f"  WRONG: {one}" for one in self.wrong)])
 
@@ -506,8 +511,8 @@ def sync(running: Json) -> None:
     """One scheduled sync, from its begin to its good end."""
     run = begin_sync(running)
     if outcome(running, run, seconds=120) != "SUCCEEDED":
-        told = stack.client(running, "stepfunctions").get_execution_history(executionArn=run, reverseOrder=True)
-        raise AssertionError(f"the sync failed: {[one for one in told['events'] if 'Failed' in one['type']]}")
+        reported = stack.client(running, "stepfunctions").get_execution_history(executionArn=run, reverseOrder=True)
+        raise AssertionError(f"the sync failed: {[one for one in reported['events'] if 'Failed' in one['type']]}")
 
 
 def rows(running: Json) -> list[Json]:
@@ -597,44 +602,50 @@ def changes_of(running: Json) -> dict[str, list[Json]]:
             StreamArn=table["LatestStreamArn"], ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
         )["ShardIterator"]
         while place:
-            answer = streams.get_records(ShardIterator=place)
-            for record in answer["Records"]:
+            response = streams.get_records(ShardIterator=place)
+            for record in response["Records"]:
                 image = record["dynamodb"].get("NewImage")
                 if image and image["pk"]["S"].endswith(("#REC", "#TRASH")):
                     row = _row(image, plain)
                     found.setdefault(row["sk"], []).append(row)
-            place = answer.get("NextShardIterator") if answer["Records"] else None
+            place = response.get("NextShardIterator") if response["Records"] else None
     return found
 
 
 def each_capture_is_one_recording(one: Played, found: Found) -> None:
-    made, recording = {capture["id"]: capture for capture in one.look()}, found.recordings(one.tenant)
+    made, recording = (
+        {provider_recording["id"]: provider_recording for provider_recording in one.look()},
+        found.recordings(one.tenant),
+    )
     assert Counter(row["cloudflare_id"] for row in recording) == Counter(made.keys())
     rooms = {meeting: room for room, meeting in one.meetings.items()}
     for row in recording:
-        capture = made[row["cloudflare_id"]]
-        assert (row["room_id"], row["meeting_id"]) == (rooms[capture["meeting_id"]], capture["meeting_id"])
-        assert row["origin"] == ("auto" if capture["auto"] else "api")
-        links = [link for link in found.rows if link["pk"] == f"CLOUDFLARE#{capture['id']}"]
+        provider_recording = made[row["cloudflare_id"]]
+        assert (row["room_id"], row["meeting_id"]) == (
+            rooms[provider_recording["meeting_id"]],
+            provider_recording["meeting_id"],
+        )
+        assert row["origin"] == ("auto" if provider_recording["auto"] else "api")
+        links = [link for link in found.rows if link["pk"] == f"CLOUDFLARE#{provider_recording['id']}"]
         assert [(link["tenant_id"], link["recording_id"]) for link in links] == [(one.tenant, row["sk"])]
 
 
 def each_file_is_had_or_lost(one: Played, found: Found) -> None:
-    made = {capture["id"]: capture for capture in one.look()}
+    made = {provider_recording["id"]: provider_recording for provider_recording in one.look()}
     for row in found.recordings(one.tenant):
-        capture = made.get(row["cloudflare_id"])
-        assert capture is not None, f"{row['sk']} is of no capture"
+        provider_recording = made.get(row["cloudflare_id"])
+        assert provider_recording is not None, f"{row['sk']} is of no capture"
         here, there = [key for key in found.r2 if row["sk"] in key], [key for key in found.s3 if row["sk"] in key]
-        said = f"{row['sk']} of {capture}: {row}"
-        if capture["sha256"] is None:
+        said = f"{row['sk']} of {provider_recording}: {row}"
+        if provider_recording["sha256"] is None:
             assert (row["status"], row["file"]) == ("failed", None), said
             assert row["failure"], said
             assert there == [], said
             continue
         assert row["status"] in {"ready", "archived"}, said
         assert row["failure"] is None, said
-        assert row["partial"] == (capture["status"] == "ERRORED"), said
-        assert row["duration_seconds"] == capture["duration"], said
+        assert row["partial"] == (provider_recording["status"] == "ERRORED"), said
+        assert row["duration_seconds"] == provider_recording["duration"], said
         archived = row["status"] == "archived"
         assert row["file"]["provider"] == ("s3" if archived else "r2"), said
         assert row["file"]["key"] in (found.s3 if archived else found.r2), said
@@ -661,9 +672,9 @@ def everything_is_counted(one: Played, found: Found) -> None:
 
     assert tallies(one.api) == counted(live)
     for room in ROOMS:
-        told = {status.value: total(one.api, room_id=room, status=status.value) for status in Status}
+        reported = {status.value: total(one.api, room_id=room, status=status.value) for status in Status}
         expected = counted([row for row in live if row["room_id"] == room])
-        assert {"all": total(one.api, room_id=room), **told} == expected, room
+        assert {"all": total(one.api, room_id=room), **reported} == expected, room
     of_tenant = [row for row in found.rows if row["pk"].startswith(f"T#{one.tenant}#") or row["pk"] == "LAYOUT"]
     assert [*faults_of_lists(of_tenant)] == []
 
@@ -709,15 +720,15 @@ def told_once(one: Played, found: Found) -> None:
         for row in found.recordings(one.tenant)
         for at, row in enumerate(_entries(found.changes[row["sk"]]))
     }
-    told: dict[tuple[str, int], set[tuple[Any, ...]]] = {}
+    reported: dict[tuple[str, int], set[tuple[Any, ...]]] = {}
     for event in found.events:
         if event["tenant_id"] == one.tenant:
             place = (event["recording_id"], len(event["recording"]["history"]))
-            told.setdefault(place, set()).add((event["event_id"], event["version"], event["from"], event["to"]))
-    assert told.keys() == expected.keys()
+            reported.setdefault(place, set()).add((event["event_id"], event["version"], event["from"], event["to"]))
+    assert reported.keys() == expected.keys()
     for place, (left, entered) in expected.items():
-        assert len(told[place]) == 1, told[place]
-        ((_, _, told_left, told_entered),) = told[place]
+        assert len(reported[place]) == 1, reported[place]
+        ((_, _, told_left, told_entered),) = reported[place]
         assert (told_left, told_entered) == (left, entered), place
 
 
@@ -736,15 +747,15 @@ def what_was_deleted_comes_back(one: Played, found: Found) -> None:
 
 
 def each_file_is_what_was_recorded(one: Played, found: Found) -> None:
-    made = {capture["id"]: capture["sha256"] for capture in one.look()}
+    made = {provider_recording["id"]: provider_recording["sha256"] for provider_recording in one.look()}
     for row in found.recordings(one.tenant):
         path, sha256 = f"/recordings/{row['sk']}", made[row["cloudflare_id"]]
         if row["status"] == "archived":
             assert one.api.post(f"{path}/restore", json={"days": 1}).status_code == 202
 
             def readable(path: str = path) -> Json | None:
-                answer = one.api.get(f"{path}/download")
-                return answer.json() if answer.status_code == 200 else None
+                response = one.api.get(f"{path}/download")
+                return response.json() if response.status_code == 200 else None
 
             link = until(readable, every=0.5)
             assert link is not None
@@ -757,10 +768,14 @@ def each_file_is_what_was_recorded(one: Played, found: Found) -> None:
 
 def every_room_can_be_recorded(one: Played, found: Found) -> None:
     for room in ROOMS:
-        answer, refused = repeated(partial(one.api.post, f"/rooms/{room}/recordings/start"))
-        assert answer.status_code == 201 or (refused and answer.json()["code"] == "room_already_recording"), answer.text
-        answer, refused = repeated(partial(one.api.post, f"/rooms/{room}/recordings/stop"))
-        assert answer.status_code == 200 or (refused and answer.json()["code"] == "no_active_recording"), answer.text
+        response, refused = repeated(partial(one.api.post, f"/rooms/{room}/recordings/start"))
+        assert response.status_code == 201 or (refused and response.json()["code"] == "room_already_recording"), (
+            response.text
+        )
+        response, refused = repeated(partial(one.api.post, f"/rooms/{room}/recordings/stop"))
+        assert response.status_code == 200 or (refused and response.json()["code"] == "no_active_recording"), (
+            response.text
+        )
 
 
 CHECKS: Sequence[Callable[[Played, Found], None]] = (
@@ -865,7 +880,7 @@ def test_whatever_happened_and_died_our_records_come_to_what_is_true(
     print(
         f"{len(played)} histories: prepared {prepared} s, played {playing} s, quiet {settled} s {rounds}, {checked} s"
     )
-    print(f"{sum(len(one.captures) for one in played)} captures, {struck.total()} blows:")
+    print(f"{sum(len(one.provider_recordings) for one in played)} captures, {struck.total()} blows:")
     print("\n".join(f"  {count:3} {function} {end}" for (function, end), count in sorted(struck.items())))
     assert not [one for one in played if one.wrong], "\n\n".join(one.report() for one in played if one.wrong)
     # So that it is about what it says.

@@ -76,9 +76,9 @@ def copies_of(running: Json, function: str) -> set[int]:
 
 def signed_url(api: httpx.Client, recording_id: str) -> tuple[str, str]:
     """A download URL, and the id of the key that signed it."""
-    answer = api.get(f"/recordings/{recording_id}/download")
-    assert answer.status_code == 200, answer.text
-    url = str(answer.json()["download_url"])
+    response = api.get(f"/recordings/{recording_id}/download")
+    assert response.status_code == 200, response.text
+    url = str(response.json()["download_url"])
     return url, parse_qs(urlsplit(url).query)["X-Amz-Credential"][0].split("/")[0]
 
 
@@ -125,8 +125,8 @@ def test_a_revoked_key_that_nothing_replaces_is_an_error_and_no_dead_url(
     tokens.revoke(key)
 
     def refusal() -> httpx.Response | None:
-        answer = api.get(f"/recordings/{recording_id}/download")
-        return answer if answer.status_code == 500 else None
+        response = api.get(f"/recordings/{recording_id}/download")
+        return response if response.status_code == 500 else None
 
     refused = until(refusal)
     assert refused is not None

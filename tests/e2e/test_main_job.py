@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.e2e.conftest import Client
-from tests.e2e.support import MAX_WAIT_SECONDS, a_room, captures, in_status, repeated, until
+from tests.e2e.support import MAX_WAIT_SECONDS, a_room, in_status, provider_recordings, repeated, until
 
 
 def test_a_room_is_recorded_processed_listed_and_downloaded(api: httpx.Client, cloudflare: httpx.Client) -> None:
@@ -33,7 +33,7 @@ def test_a_room_is_recorded_processed_listed_and_downloaded(api: httpx.Client, c
     assert again.json()["code"] == "room_already_recording"
     assert again.json()["recording"]["id"] == recording["id"]
 
-    until(lambda: captures(cloudflare, room["cloudflare_meeting_id"])[0]["status"] == "RECORDING")
+    until(lambda: provider_recordings(cloudflare, room["cloudflare_meeting_id"])[0]["status"] == "RECORDING")
     stopped = api.post("/rooms/room_1/recordings/stop")
     assert stopped.status_code == 200, stopped.text
     assert stopped.json()["data"].keys() == {"id", "room_id", "status", "stopped_at"}
@@ -48,7 +48,7 @@ def test_a_room_is_recorded_processed_listed_and_downloaded(api: httpx.Client, c
     assert page["meta"]["total"] == 1
     assert page["data"][0].keys() >= {"id", "room_id", "status", "duration_seconds", "size_bytes", "created_at"}
 
-    (made,) = captures(cloudflare, room["cloudflare_meeting_id"])
+    (made,) = provider_recordings(cloudflare, room["cloudflare_meeting_id"])
     link = api.get(f"/recordings/{recording['id']}/download").json()
     assert (link["provider"], link["file_size"]) == ("r2", made["size"])
     file = httpx.get(link["download_url"], timeout=MAX_WAIT_SECONDS)
@@ -64,12 +64,12 @@ def test_of_many_starts_at_once_one_wins(api: httpx.Client, cloudflare: httpx.Cl
     room = a_room(api)
 
     with ThreadPoolExecutor(64) as pool:
-        answers = [*pool.map(lambda _: repeated(lambda: api.post("/rooms/room_1/recordings/start")), range(64))]
+        responses = [*pool.map(lambda _: repeated(lambda: api.post("/rooms/room_1/recordings/start")), range(64))]
 
-    statuses = Counter(answer.status_code for answer, _ in answers)
+    statuses = Counter(response.status_code for response, _ in responses)
     # On a machine that is too busy to answer in time, the call that won may have been answered with a 503 or 504.
-    assert statuses == {201: 1, 409: 63} or (any(refused for _, refused in answers) and statuses == {409: 64})
-    assert len(captures(cloudflare, room["cloudflare_meeting_id"])) == 1
+    assert statuses == {201: 1, 409: 63} or (any(refused for _, refused in responses) and statuses == {409: 64})
+    assert len(provider_recordings(cloudflare, room["cloudflare_meeting_id"])) == 1
     assert api.get("/recordings").json()["meta"]["total"] == 1
 
 
@@ -78,13 +78,17 @@ def test_many_rooms_started_at_once_are_counted_exactly(api: httpx.Client) -> No
     with ThreadPoolExecutor(16) as pool:
         made = [*pool.map(lambda room: repeated(lambda: api.put(f"/rooms/{room}", json={"name": room})), rooms)]
     # On a machine that is too busy to answer in time, what a 503 or 504 left open was done after all.
-    assert all(answer.status_code == 201 or (refused and answer.status_code == 200) for answer, refused in made), made
+    assert all(
+        response.status_code == 201 or (refused and response.status_code == 200) for response, refused in made
+    ), made
 
     with ThreadPoolExecutor(64) as pool:
-        answers = [*pool.map(lambda room: repeated(lambda: api.post(f"/rooms/{room}/recordings/start")), rooms)]
+        responses = [*pool.map(lambda room: repeated(lambda: api.post(f"/rooms/{room}/recordings/start")), rooms)]
 
-    for answer, refused in answers:
-        assert answer.status_code == 201 or (refused and answer.json()["code"] == "room_already_recording"), answer.text
+    for response, refused in responses:
+        assert response.status_code == 201 or (refused and response.json()["code"] == "room_already_recording"), (
+            response.text
+        )
     page = api.get("/recordings", params={"limit": 100}).json()
     assert page["meta"]["total"] == len(page["data"]) == 64
     walked = [
@@ -99,8 +103,8 @@ def test_a_meeting_that_cloudflare_records_by_itself_is_imported_by_its_webhook(
     api: httpx.Client, cloudflare: httpx.Client
 ) -> None:
     room = a_room(api)
-    begun = cloudflare.post("/auto-start", json={"meeting_id": room["cloudflare_meeting_id"]})
-    assert begun.is_success, begun.text
+    opened = cloudflare.post("/auto-start", json={"meeting_id": room["cloudflare_meeting_id"]})
+    assert opened.is_success, opened.text
 
     found = until(lambda: api.get("/recordings").json()["data"])
 
@@ -162,15 +166,15 @@ def test_another_tenants_things_do_not_exist(client: Client, api: httpx.Client) 
 def test_bad_input_is_named_and_changes_nothing(
     api: httpx.Client, method: str, path: str, body: bytes | None, status: int, code: str
 ) -> None:
-    answer = api.request(method, path, content=body, headers={"Content-Type": "application/json"} if body else {})
-    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
-    assert answer.headers["x-request-id"] == answer.json()["request_id"]
+    response = api.request(method, path, content=body, headers={"Content-Type": "application/json"} if body else {})
+    assert (response.status_code, response.json()["code"]) == (status, code), response.text
+    assert response.headers["x-request-id"] == response.json()["request_id"]
     assert api.get("/rooms").json()["data"] == []
 
 
 def test_an_offset_beyond_everything_is_an_empty_page(api: httpx.Client) -> None:
-    answer = api.get("/recordings", params={"offset": 2**53 - 1})
-    assert (answer.status_code, answer.json()["data"]) == (200, [])
+    response = api.get("/recordings", params={"offset": 2**53 - 1})
+    assert (response.status_code, response.json()["data"]) == (200, [])
 
 
 def test_tokens_are_checked(client: Client, running: dict[str, Any]) -> None:
@@ -184,5 +188,5 @@ def test_tokens_are_checked(client: Client, running: dict[str, Any]) -> None:
 
 
 def test_an_unsigned_webhook_is_refused(running: dict[str, Any]) -> None:
-    answer = httpx.post(f"{running['api_url']}/webhooks/cloudflare", content=b"{}", timeout=MAX_WAIT_SECONDS)
-    assert answer.status_code == 401
+    response = httpx.post(f"{running['api_url']}/webhooks/cloudflare", content=b"{}", timeout=MAX_WAIT_SECONDS)
+    assert response.status_code == 401

@@ -49,8 +49,8 @@ def test_every_file_is_told_to_be_what_it_is(api: httpx.Client, cloudflare: http
     for number, name in enumerate(CASES):
         made = make(cloudflare, room["cloudflare_meeting_id"], age_seconds=60 * (len(CASES) - number))
         cloudflare.put(f"/recordings/{made['id']}/file", content=files[name]).raise_for_status()
-        told = {"raw": {"recording_duration": CASES[name][1]}}
-        cloudflare.patch(f"/recordings/{made['id']}", json=told).raise_for_status()
+        reported = {"raw": {"recording_duration": CASES[name][1]}}
+        cloudflare.patch(f"/recordings/{made['id']}", json=reported).raise_for_status()
     sync(api)
     rows = api.get("/recordings", params={"limit": 100}).json()["data"]
     for (name, case), row in zip(CASES.items(), reversed(rows), strict=True):
@@ -59,7 +59,7 @@ def test_every_file_is_told_to_be_what_it_is(api: httpx.Client, cloudflare: http
         assert (found["duration_seconds"], found["size_bytes"]) == (seconds, len(files[name])), name
         link = api.get(f"/recordings/{row['id']}/download").json()
         assert (link["duration"], link["file_size"]) == (seconds, len(files[name])), name
-        answer = httpx.get(link["download_url"])
-        assert answer.headers["content-type"] == kind, name
-        assert f'.{extension}"' in answer.headers["content-disposition"], name
-        assert answer.content == files[name], name
+        response = httpx.get(link["download_url"])
+        assert response.headers["content-type"] == kind, name
+        assert f'.{extension}"' in response.headers["content-disposition"], name
+        assert response.content == files[name], name

@@ -10,10 +10,10 @@ from tests.e2e.conftest import Client
 from tests.e2e.support import (
     Json,
     a_room,
-    captures,
     get,
     in_status,
     make,
+    provider_recordings,
     scanned,
     settle,
     start,
@@ -42,8 +42,8 @@ def put(api: httpx.Client, room_id: str = "room_1", **asked: Any) -> httpx.Respo
     return api.put(f"/rooms/{room_id}", json={"name": "Room", **asked})
 
 
-def refusal(answer: httpx.Response) -> tuple[int, str]:
-    return answer.status_code, answer.json()["code"]
+def refusal(response: httpx.Response) -> tuple[int, str]:
+    return response.status_code, response.json()["code"]
 
 
 def records_by_itself(cloudflare: httpx.Client, meeting_id: str) -> bool:
@@ -74,15 +74,15 @@ def test_a_start_and_a_stop_do_not_reach_another_tenants_recording(
     )
     assert put(attacker, cloudflare_meeting_id=meeting_id).status_code == 201
 
-    begun = attacker.post("/rooms/room_1/recordings/start")
+    started = attacker.post("/rooms/room_1/recordings/start")
     stopped = attacker.post("/rooms/room_1/recordings/stop")
 
-    assert refusal(begun) == (409, "room_already_recording")
-    assert begun.json()["recording"] is None
+    assert refusal(started) == (409, "room_already_recording")
+    assert started.json()["recording"] is None
     assert refusal(stopped) == (404, "no_active_recording")
     assert sync(attacker)["recordings"] == []
-    (capture,) = captures(cloudflare, meeting_id)
-    assert capture["status"] in {"INVOKED", "RECORDING"}
+    (cloudflare_recording,) = provider_recordings(cloudflare, meeting_id)
+    assert cloudflare_recording["status"] in {"INVOKED", "RECORDING"}
     assert get(provider_recording, recording_id)["status"] == "recording"
     stop(provider_recording)
     in_status(provider_recording, recording_id, "ready")
@@ -156,7 +156,7 @@ def test_a_room_that_cloudflare_records_unheard_keeps_its_meeting(
     settle(cloudflare, webhooks=False)
     room = put(attacker, record_on_start=True).json()["data"]
     meeting_id = room["cloudflare_meeting_id"]
-    begun = cloudflare.post("/auto-start", json={"meeting_id": meeting_id}).json()["data"]
+    started = cloudflare.post("/auto-start", json={"meeting_id": meeting_id}).json()["data"]
 
     def let_go() -> httpx.Response:
         if method == "DELETE":
@@ -169,7 +169,7 @@ def test_a_room_that_cloudflare_records_unheard_keeps_its_meeting(
     assert (blocker["status"], blocker["origin"]) == ("recording", "auto")
     assert records_by_itself(cloudflare, meeting_id) is True
     assert attacker.get("/rooms/room_1").json()["data"]["active_recording_id"] == blocker["id"]
-    cloudflare.post(f"/recordings/{begun['id']}/end").raise_for_status()
+    cloudflare.post(f"/recordings/{started['id']}/end").raise_for_status()
     until(lambda: sync(attacker)["recordings"] or get(attacker, blocker["id"])["status"] != "recording")
     assert let_go().status_code == 200
     assert records_by_itself(cloudflare, meeting_id) is False

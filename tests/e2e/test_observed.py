@@ -18,9 +18,9 @@ def access_log(running: Json) -> list[dict[str, str]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def line_of(running: Json, answer: httpx.Response) -> dict[str, str]:
+def line_of(running: Json, response: httpx.Response) -> dict[str, str]:
     """The access log's line of an answer; the gateway writes it after the answer."""
-    wanted = answer.headers["apigw-requestid"]
+    wanted = response.headers["apigw-requestid"]
     (line,) = until(lambda: [one for one in access_log(running) if one["requestId"] == wanted], seconds=10)
     return line
 
@@ -51,10 +51,10 @@ def test_each_answer_has_a_line_with_route_status_and_caller(running: Json, clie
 def test_a_callers_request_id_leads_to_lines_that_name_tenant_and_recording(
     running: Json, api: httpx.Client, tenant: str
 ) -> None:
-    answer = api.get(f"/recordings/{NOBODY}")
-    assert answer.status_code == 404
-    assert answer.headers["x-request-id"] == answer.headers["apigw-requestid"]
-    (line,) = until(lambda: lines_of(running, answer.headers["x-request-id"]), seconds=10)
+    response = api.get(f"/recordings/{NOBODY}")
+    assert response.status_code == 404
+    assert response.headers["x-request-id"] == response.headers["apigw-requestid"]
+    (line,) = until(lambda: lines_of(running, response.headers["x-request-id"]), seconds=10)
     assert (line["message"], line["tenant_id"], line["recording_id"]) == ("refused", tenant, NOBODY)
     room = api.get("/rooms/no-such-room")
     (line,) = until(lambda: lines_of(running, room.headers["x-request-id"]), seconds=10)
@@ -73,10 +73,10 @@ def test_a_level_hides_lines_and_never_metrics(running: Json, level: str, shown:
     try:
         changed = {**before, "POWERTOOLS_LOG_LEVEL": level}
         functions.update_function_configuration(FunctionName=name, Environment={"Variables": changed})
-        answer = json.loads(functions.invoke(FunctionName=name, Payload=json.dumps(event).encode())["Payload"].read())
+        response = json.loads(functions.invoke(FunctionName=name, Payload=json.dumps(event).encode())["Payload"].read())
     finally:
         functions.update_function_configuration(FunctionName=name, Environment={"Variables": before})
-    assert answer["statusCode"] == 404
+    assert response["statusCode"] == 404
 
     def metrics() -> list[Any]:
         return [line for line in stack.logs(running["name"], "GetRecording") if '"ColdStart":[1' in line]
@@ -87,10 +87,10 @@ def test_a_level_hides_lines_and_never_metrics(running: Json, level: str, shown:
 
 def test_the_gateway_enforces_the_settings_of_the_deployed_stage(running: Json) -> None:
     """What they do is tested without a stack; here, that the deployed stage has them."""
-    told = json.loads((stack.folder(running["name"]) / "stage.json").read_text())
-    assert told["default"].keys() >= {"ThrottlingRateLimit", "ThrottlingBurstLimit"}
-    assert told["by_route"]["POST /webhooks/cloudflare"]["ThrottlingRateLimit"] > 0
-    assert "POST /webhooks/cloudflare" in told["routes"]
+    reported = json.loads((stack.folder(running["name"]) / "stage.json").read_text())
+    assert reported["default"].keys() >= {"ThrottlingRateLimit", "ThrottlingBurstLimit"}
+    assert reported["by_route"]["POST /webhooks/cloudflare"]["ThrottlingRateLimit"] > 0
+    assert "POST /webhooks/cloudflare" in reported["routes"]
 
 
 def test_a_schedule_has_a_dead_letter_queue_that_its_role_may_send_to(running: Json) -> None:
@@ -110,6 +110,6 @@ def test_a_request_that_makes_metrics_names_its_tenant_in_their_line(
 ) -> None:
     a_room(api)
     lines = until(lambda: [line for line in stack.logs(running["name"]) if '"_aws"' in line and tenant in line])
-    told = json.loads(lines[-1].partition("  ")[2])
-    assert told["CloudflareCalls"][0] >= 1
-    assert told["tenant_id"] == tenant
+    reported = json.loads(lines[-1].partition("  ")[2])
+    assert reported["CloudflareCalls"][0] >= 1
+    assert reported["tenant_id"] == tenant

@@ -9,12 +9,12 @@ import pytest
 from tests.e2e.support import (
     Json,
     a_room,
-    captures,
     free_the_sync,
     get,
     in_status,
     lose_unfinished,
     make,
+    provider_recordings,
     settle,
     start,
     stop,
@@ -63,7 +63,7 @@ def change(cloudflare: httpx.Client, cloudflare_recording_id: str, **facts: Any)
 
 
 def only(cloudflare: httpx.Client, room: Json) -> Json:
-    (made,) = captures(cloudflare, room["cloudflare_meeting_id"])
+    (made,) = provider_recordings(cloudflare, room["cloudflare_meeting_id"])
     return made
 
 

@@ -116,9 +116,9 @@ def _made(
     found: dict[str, Place] = {}
     for name, state in wanted:
         room_id = name.replace(" ", "-")
-        answer = api.put(f"/rooms/{room_id}", json={"name": name})
-        assert answer.status_code == 201, answer.text
-        room = answer.json()["data"]
+        response = api.put(f"/rooms/{room_id}", json={"name": name})
+        assert response.status_code == 201, response.text
+        room = response.json()["data"]
         if state in ("recording", "processing"):
             found[name] = room_id, start(api, room_id)
         elif state == "failed":
@@ -182,20 +182,20 @@ def everything(api: httpx.Client) -> Json:
     return page
 
 
-def check(answer: httpx.Response, operation: str, state: str, place: Place) -> None:
+def check(response: httpx.Response, operation: str, state: str, place: Place) -> None:
     """The answer is the contract's, down to the keys of its body."""
     status, code = ANSWERS[operation][STATES.index(state)]
-    body = answer.json()
-    assert answer.status_code == status, answer.text
-    assert answer.headers["x-request-id"]
+    body = response.json()
+    assert response.status_code == status, response.text
+    assert response.headers["x-request-id"]
     if status >= 400:
-        assert answer.headers["content-type"] == "application/problem+json"
+        assert response.headers["content-type"] == "application/problem+json"
         assert body["code"] == code
         assert body.keys() == PROBLEM
-        assert (body["status"], body["request_id"]) == (status, answer.headers["x-request-id"])
+        assert (body["status"], body["request_id"]) == (status, response.headers["x-request-id"])
         assert body["detail"]
         return
-    assert answer.headers["content-type"].startswith("application/json")
+    assert response.headers["content-type"].startswith("application/json")
     if operation == "download":
         assert body.keys() == (LINK if status == 200 else WAIT)
         assert body["recording_id"] == place[1]
@@ -203,7 +203,7 @@ def check(answer: httpx.Response, operation: str, state: str, place: Place) -> N
             assert body["provider"] == ("s3" if state == "restored" else "r2")
         else:
             assert body["status"] == ("archived" if state == "stored" else "processing")
-            assert state == "stored" or int(answer.headers["retry-after"]) > 0
+            assert state == "stored" or int(response.headers["retry-after"]) > 0
         return
     assert body.keys() == {"data"}
     assert body["data"].keys() == KEYS[operation]
@@ -217,9 +217,9 @@ def test_what_reads_or_is_refused_answers_exactly_and_changes_nothing(
     place = places[state]
     before, listed, seen = kept(running, place[1]), everything(owner), owner.get(f"/recordings/{place[1]}").json()
 
-    answer = ask(owner, operation, place)
+    response = ask(owner, operation, place)
 
-    check(answer, operation, state, place)
+    check(response, operation, state, place)
     assert kept(running, place[1]) == before
     assert everything(owner) == listed
     now = owner.get(f"/recordings/{place[1]}").json()
@@ -237,9 +237,9 @@ def test_what_is_accepted_answers_exactly_and_changes_one_thing_once(
     counted = tallies(owner)
     before = owner.get(f"/recordings/{place[1]}")
 
-    answer = ask(owner, operation, place)
+    response = ask(owner, operation, place)
 
-    check(answer, operation, state, place)
+    check(response, operation, state, place)
     after = owner.get(f"/recordings/{place[1]}")
     change = {name: number - counted[name] for name, number in tallies(owner).items() if number != counted[name]}
     if operation == "delete":
@@ -258,20 +258,20 @@ def test_what_is_accepted_answers_exactly_and_changes_one_thing_once(
     match operation:
         case "stop":
             assert (found["status"], change) == ("processing", {"recording": -1, "processing": 1})
-            assert answer.json()["data"]["stopped_at"] == found["stopped_at"]
+            assert response.json()["data"]["stopped_at"] == found["stopped_at"]
         case "archive":
             assert (found["status"], change) == ("archived", {"ready": -1, "archived": 1})
-            assert answer.json()["data"]["archived_at"] == found["archived_at"]
+            assert response.json()["data"]["archived_at"] == found["archived_at"]
         case "undelete":
             assert (found["status"], change) == ("ready", {"all": 1, "ready": 1})
         case "recover":
-            assert answer.json()["data"]["message"] == "Recovery initiated. Recording will be reprocessed."
+            assert response.json()["data"]["message"] == "Recovery initiated. Recording will be reprocessed."
             assert (found["status"], change) == ("processing", {})
             assert found["version"] == before.json()["data"]["version"] + 1
         case "restore":
             assert (found["status"], change) == ("archived", {})
             wanted = "restoring" if state == "stored" else "restored"
-            assert answer.json()["data"]["archive"]["state"] == wanted
+            assert response.json()["data"]["archive"]["state"] == wanted
     assert len({json.dumps(entry) for entry in found["history"]}) == len(found["history"])
 
 
@@ -287,8 +287,8 @@ def test_a_second_delete_and_a_second_stop_find_nothing(owner: httpx.Client, pla
 def test_a_restore_that_runs_is_answered_the_same_again(
     running: Json, owner: httpx.Client, cloudflare: httpx.Client
 ) -> None:
-    answer = owner.put("/rooms/restored-twice", json={"name": "restored twice"})
-    recording_id, _ = imported(owner, cloudflare, answer.json()["data"])
+    response = owner.put("/rooms/restored-twice", json={"name": "restored twice"})
+    recording_id, _ = imported(owner, cloudflare, response.json()["data"])
     in_status(owner, recording_id, "ready")
     owner.post(f"/recordings/{recording_id}/archive").raise_for_status()
     in_archive(owner, recording_id, "stored")
@@ -305,8 +305,8 @@ def test_a_restore_that_runs_is_answered_the_same_again(
 def test_a_recording_deleted_while_it_moves_goes_on_to_cold_storage_and_stays_deleted(
     running: Json, owner: httpx.Client, cloudflare: httpx.Client
 ) -> None:
-    answer = owner.put("/rooms/deleted-on-the-way", json={"name": "deleted on the way"})
-    recording_id, _ = imported(owner, cloudflare, answer.json()["data"])
+    response = owner.put("/rooms/deleted-on-the-way", json={"name": "deleted on the way"})
+    recording_id, _ = imported(owner, cloudflare, response.json()["data"])
     in_status(owner, recording_id, "ready")
     hold_archiving(running, recording_id)
     owner.post(f"/recordings/{recording_id}/archive").raise_for_status()

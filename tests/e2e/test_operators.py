@@ -8,7 +8,7 @@ import httpx
 import pytest
 from cloudflare import Cloudflare
 
-from tests.e2e.support import Json, a_room, captures, get, in_status, settle, start, stop, sync, until
+from tests.e2e.support import Json, a_room, get, in_status, provider_recordings, settle, start, stop, sync, until
 from tests.support import sdk
 from tools.local.stack import CLOUDFLARE_ACCOUNT, REALTIMEKIT_APP
 from tools.local.standin.cloudflare import TOKEN
@@ -34,8 +34,8 @@ def test_a_recording_that_is_paused_at_cloudflare_is_recording_and_becomes_ready
     command = commands(operator)
     room = a_room(api)
     recording_id = start(api)
-    (provider_recording,) = captures(cloudflare, room["cloudflare_meeting_id"])
-    until(lambda: captures(cloudflare, room["cloudflare_meeting_id"])[0]["status"] == "RECORDING")
+    (provider_recording,) = provider_recordings(cloudflare, room["cloudflare_meeting_id"])
+    until(lambda: provider_recordings(cloudflare, room["cloudflare_meeting_id"])[0]["status"] == "RECORDING")
     for action in ("pause", "resume", "pause"):
         command(provider_recording["id"], action=action)
         assert sync(api)["synced_count"] == 0

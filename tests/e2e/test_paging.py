@@ -28,9 +28,9 @@ TENANT_ROOMS = {"room_1": 14, "room_2": 9}
 
 
 def page(api: httpx.Client, **query: Any) -> Json:
-    answer = api.get("/recordings", params=query)
-    assert answer.status_code == 200, answer.text
-    found: Json = answer.json()
+    response = api.get("/recordings", params=query)
+    assert response.status_code == 200, response.text
+    found: Json = response.json()
     return found
 
 
@@ -220,9 +220,9 @@ def test_a_walk_shows_what_existed_throughout_once_while_others_come_and_go(
     ],
 )  # fmt: skip
 def test_a_filter_that_cannot_be_is_refused_by_name(api: httpx.Client, query: dict[str, Any]) -> None:
-    answer = api.get("/recordings", params=query)
-    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request"), answer.text
-    assert [error["field"].split("[")[0] for error in answer.json()["errors"]] == [*query]
+    response = api.get("/recordings", params=query)
+    assert (response.status_code, response.json()["code"]) == (400, "invalid_request"), response.text
+    assert [error["field"].split("[")[0] for error in response.json()["errors"]] == [*query]
 
 
 def test_a_cursor_and_an_offset_together_are_refused(api: httpx.Client, cloudflare: httpx.Client) -> None:
@@ -230,6 +230,6 @@ def test_a_cursor_and_an_offset_together_are_refused(api: httpx.Client, cloudfla
     sync(api)
     cursor = page(api, limit=1)["meta"]["next_cursor"]
 
-    answer = api.get("/recordings", params={"cursor": cursor, "offset": 0})
+    response = api.get("/recordings", params={"cursor": cursor, "offset": 0})
 
-    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
+    assert (response.status_code, response.json()["code"]) == (400, "invalid_request")

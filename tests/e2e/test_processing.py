@@ -14,7 +14,6 @@ from tests.e2e.support import (
     MAX_WAIT_SECONDS,
     Json,
     a_room,
-    captures,
     client_of,
     downloaded,
     fault,
@@ -23,6 +22,7 @@ from tests.e2e.support import (
     in_status,
     keys,
     make,
+    provider_recordings,
     settle,
     start,
     stop,
@@ -59,7 +59,7 @@ def media_calls(cloudflare: httpx.Client, cloudflare_recording_id: str) -> int:
 
 def only(cloudflare: httpx.Client, room: Json) -> Json:
     """The one recording that the stand-in made in a room's meeting."""
-    (made,) = captures(cloudflare, room["cloudflare_meeting_id"])
+    (made,) = provider_recordings(cloudflare, room["cloudflare_meeting_id"])
     return made
 
 
@@ -253,8 +253,8 @@ def test_an_errored_recording_without_a_file_is_failed(api: httpx.Client, cloudf
     found = in_status(api, recording_id, "failed")
     assert (found["failure"]["code"], found["partial"], found["size_bytes"]) == ("capture_failed", False, None)
     assert api.get("/rooms/room_1").json()["data"]["active_recording_id"] is None
-    answer = api.get(f"/recordings/{recording_id}/download")
-    assert (answer.status_code, answer.json()["code"]) == (409, "recording_failed")
+    response = api.get(f"/recordings/{recording_id}/download")
+    assert (response.status_code, response.json()["code"]) == (409, "recording_failed")
 
 
 def test_a_file_that_has_expired_is_failed_and_says_so(api: httpx.Client, cloudflare: httpx.Client) -> None:
@@ -297,13 +297,13 @@ def answers_to(cloudflare: httpx.Client, mark: str) -> list[list[Any]]:
 
 
 def hook(cloudflare_recording_id: str, meeting_id: str, status: str, mark: str) -> Json:
-    told = {
+    reported = {
         "id": cloudflare_recording_id,
         "recordingId": cloudflare_recording_id,
         "status": status,
         "meetingId": meeting_id,
     }
-    return {"event": "recording.statusUpdate", "recording": told, "meeting": {"id": meeting_id}, "mark": mark}
+    return {"event": "recording.statusUpdate", "recording": reported, "meeting": {"id": meeting_id}, "mark": mark}
 
 
 @pytest.mark.parametrize("how", ["forged", "unsigned", "altered"])
@@ -375,7 +375,7 @@ def test_news_of_strange_meetings_and_of_other_customers_is_taken_and_ignored(
     room = a_room(api)
     elsewhere = make(cloudflare, str(uuid.uuid4()))
     stranger = str(uuid.uuid4())
-    told = [
+    reported = [
         # A recording and a meeting that nobody has; a stranger's recording said to be of our meeting; the same for one
         # that Cloudflare knows but that is of another meeting; and bodies that are no news at all.
         hook(stranger, str(uuid.uuid4()), "RECORDING", uuid.uuid4().hex),
@@ -386,10 +386,10 @@ def test_news_of_strange_meetings_and_of_other_customers_is_taken_and_ignored(
         {"event": "recording.statusUpdate", "recording": None, "mark": uuid.uuid4().hex},
         {"event": "recording.statusUpdate", "recording": {"id": 7, "meetingId": []}, "mark": uuid.uuid4().hex},
     ]
-    for body in told:
+    for body in reported:
         cloudflare.post("/webhooks/forge", json={"body": body}).raise_for_status()
 
-    for body in told:
+    for body in reported:
         until(partial(taken, cloudflare, body["mark"]))
     assert tallies(api)["all"] == 0
     assert api.get("/rooms/room_1").json()["data"]["active_recording_id"] is None
@@ -407,9 +407,9 @@ def test_news_that_meets_a_passing_fault_is_sent_again_and_taken(api: httpx.Clie
     cloudflare.delete("/faults").raise_for_status()
 
     until(lambda: total(api) == 1)
-    (answers,) = until(lambda: [one for one in answers_to(cloudflare, made["id"]) if one[-1:] == [200]])
-    assert all(isinstance(one, int) and one >= 500 for one in answers[:-1])
-    assert len(answers) > 1
+    (responses,) = until(lambda: [one for one in answers_to(cloudflare, made["id"]) if one[-1:] == [200]])
+    assert all(isinstance(one, int) and one >= 500 for one in responses[:-1])
+    assert len(responses) > 1
 
 
 # ---------------------------------------------------------------- starts
@@ -453,14 +453,14 @@ def test_a_room_that_cloudflare_records_by_itself_is_refused_with_the_recording_
         # It begins between our look and our start.
         fault(cloudflare, "active", "answer", status=404, times=1)
 
-    answer = api.post("/rooms/room_1/recordings/start")
+    response = api.post("/rooms/room_1/recordings/start")
 
-    assert (answer.status_code, answer.json()["code"]) == (409, "room_already_recording"), answer.text
-    blocker = answer.json()["recording"]
+    assert (response.status_code, response.json()["code"]) == (409, "room_already_recording"), response.text
+    blocker = response.json()["recording"]
     assert blocker.keys() == {"id", "status", "started_at", "origin"}
     assert (blocker["status"], blocker["origin"]) == ("recording", "auto")
     assert get(api, blocker["id"])["started_at"] == blocker["started_at"]
-    assert len(captures(cloudflare, room["cloudflare_meeting_id"])) == 1
+    assert len(provider_recordings(cloudflare, room["cloudflare_meeting_id"])) == 1
     assert tallies(api)["all"] == 1
     assert api.post("/rooms/room_1/recordings/stop").json()["data"]["id"] == blocker["id"]
 
@@ -478,12 +478,12 @@ DOWN: dict[str, tuple[Json, int, str, str | None]] = {
 }
 
 
-def check_down(answer: httpx.Response, how: str) -> None:
+def check_down(response: httpx.Response, how: str) -> None:
     _, status, code, after = DOWN[how]
-    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.json().keys() == {"type", "title", "status", "code", "detail", "request_id"}
-    assert answer.headers.get("retry-after") == after
+    assert (response.status_code, response.json()["code"]) == (status, code), response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json().keys() == {"type", "title", "status", "code", "detail", "request_id"}
+    assert response.headers.get("retry-after") == after
 
 
 @pytest.mark.parametrize("how", DOWN)
@@ -507,7 +507,7 @@ def test_while_cloudflare_is_down_nothing_is_half_done_and_afterwards_everything
 
     down(lambda: api.post("/rooms/room_1/recordings/start"))
     assert tallies(api)["all"] == 0
-    assert captures(cloudflare, room["cloudflare_meeting_id"]) == []
+    assert provider_recordings(cloudflare, room["cloudflare_meeting_id"]) == []
     recording_id = start(api)
 
     before = get(api, recording_id)
@@ -537,7 +537,7 @@ def test_a_start_that_cloudflare_never_took_can_be_made_again(
     assert total(api) == 0
     calm(running, cloudflare)
     start(api)
-    assert len(captures(cloudflare, room["cloudflare_meeting_id"])) == 1
+    assert len(provider_recordings(cloudflare, room["cloudflare_meeting_id"])) == 1
 
 
 # ---------------------------------------------------------------- the key; last, for it makes webhooks late for a while

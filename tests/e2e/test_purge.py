@@ -32,8 +32,8 @@ def purge(running: Json, item: Json, identity: Json | None) -> Json:
         "userIdentity": identity,
         "dynamodb": {"OldImage": item, "SequenceNumber": "1"},
     }
-    answer: Json = stack.invoke(NAME, "PurgeRecording", json.dumps({"Records": [record]}).encode())
-    return answer
+    response: Json = stack.invoke(NAME, "PurgeRecording", json.dumps({"Records": [record]}).encode())
+    return response
 
 
 def batches(running: Json) -> int:
@@ -66,16 +66,16 @@ def test_what_a_purge_removes_is_gone_down_to_the_last_version(
         in_status(api, one, "ready")
     r2, s3 = stack.client(running, "r2"), stack.client(running, "s3")
     files, archive = running["buckets"]["r2"], running["buckets"]["ArchiveBucket"]
-    family = f"{tenant}/room_1/{recording_id}"
+    key_prefix = f"{tenant}/room_1/{recording_id}"
     if store == "s3":
         assert api.post(f"/recordings/{recording_id}/archive").status_code == 200
         in_archive(api, recording_id, "stored")
-        s3.put_object(Bucket=archive, Key=f"recordings/{family}/1/recording.mp4", Body=b"another version")
+        s3.put_object(Bucket=archive, Key=f"recordings/{key_prefix}/1/recording.mp4", Body=b"another version")
     # What an attempt that was overtaken, and one that was given up, have left.
-    r2.put_object(Bucket=files, Key=f"{family}/7/recording.mp4", Body=b"x")
-    r2.put_object(Bucket=files, Key=f"quarantine/{family}/8/recording", Body=b"x")
-    r2.create_multipart_upload(Bucket=files, Key=f"{family}/9/recording.mp4")
-    s3.create_multipart_upload(Bucket=archive, Key=f"recordings/{family}/9/recording.mp4")
+    r2.put_object(Bucket=files, Key=f"{key_prefix}/7/recording.mp4", Body=b"x")
+    r2.put_object(Bucket=files, Key=f"quarantine/{key_prefix}/8/recording", Body=b"x")
+    r2.create_multipart_upload(Bucket=files, Key=f"{key_prefix}/9/recording.mp4")
+    s3.create_multipart_upload(Bucket=archive, Key=f"recordings/{key_prefix}/9/recording.mp4")
     assert api.delete(f"/recordings/{recording_id}").status_code == 200
     (item,) = [row for row in scanned(running, of=recording_id) if row["pk"]["S"] == f"T#{tenant}#TRASH"]
     item |= {

@@ -49,8 +49,8 @@ def test_s3_compares_checksums(running: Json, key: str) -> None:
         refusal(s3.upload_part, **plain, PartNumber=1, Body=b"end", ChecksumSHA256="a" * 43 + "=") == "InvalidRequest"
     )
     s3.abort_multipart_upload(**plain)
-    begun = s3.create_multipart_upload(**where, ChecksumAlgorithm="CRC32", ChecksumType="FULL_OBJECT")
-    upload = where | {"UploadId": begun["UploadId"]}
+    started = s3.create_multipart_upload(**where, ChecksumAlgorithm="CRC32", ChecksumType="FULL_OBJECT")
+    upload = where | {"UploadId": started["UploadId"]}
     tag = s3.upload_part(**upload, PartNumber=1, Body=b"end", ChecksumCRC32=crc)["ETag"]
     parts = [{"PartNumber": 1, "ETag": tag, "ChecksumCRC32": crc}]
     done = s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})

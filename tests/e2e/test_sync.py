@@ -14,7 +14,6 @@ from tests.e2e.support import (
     Json,
     a_room,
     begin_sync,
-    captures,
     downloaded,
     fault,
     free_the_sync,
@@ -23,6 +22,7 @@ from tests.e2e.support import (
     lose_unfinished,
     make,
     outcome,
+    provider_recordings,
     scanned,
     settle,
     start,
@@ -72,7 +72,7 @@ def deadlines(running: Json, **seconds: int) -> Iterator[None]:
 
 
 def only(cloudflare: httpx.Client, room: Json) -> Json:
-    (made,) = captures(cloudflare, room["cloudflare_meeting_id"])
+    (made,) = provider_recordings(cloudflare, room["cloudflare_meeting_id"])
     return made
 
 
@@ -190,8 +190,8 @@ def test_a_run_that_died_is_followed_by_a_new_attempt(
     stop(api)
     machines = stack.client(running, "stepfunctions")
     machines.stop_execution(executionArn=execution_of(running, recording_id))
-    capture = only(cloudflare, room)
-    cloudflare.post(f"/recordings/{capture['id']}/status", json={"status": "UPLOADED"}).raise_for_status()
+    provider_recording = only(cloudflare, room)
+    cloudflare.post(f"/recordings/{provider_recording['id']}/status", json={"status": "UPLOADED"}).raise_for_status()
     # A run that is young is not asked after: this one is made older.
     earlier = (datetime.now(UTC) - timedelta(minutes=20)).strftime("%Y-%m-%dT%H:%M:%SZ")
     stack.client(running, "dynamodb").update_item(
@@ -246,8 +246,8 @@ def test_from_uploaded_to_ready_a_webhook_leaves_no_wait_and_none_costs_one_inte
     recording_id = start(api)
     stop(api)
     until(lambda: _waits_long(api, recording_id))
-    capture = only(cloudflare, room)
-    cloudflare.post(f"/recordings/{capture['id']}/status", json={"status": "UPLOADED"}).raise_for_status()
+    provider_recording = only(cloudflare, room)
+    cloudflare.post(f"/recordings/{provider_recording['id']}/status", json={"status": "UPLOADED"}).raise_for_status()
     in_status(api, recording_id, "ready")
 
     steps = entered(running, execution_of(running, recording_id))

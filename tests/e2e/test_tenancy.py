@@ -37,15 +37,15 @@ def ask(api: httpx.Client, method: str, path: str, body: Json | None, id: str) -
     return api.request(method, path.format(id=id), json=body) if body else api.request(method, path.format(id=id))
 
 
-def as_seen(answer: httpx.Response) -> tuple[int, bytes, dict[str, str]]:
+def as_seen(response: httpx.Response) -> tuple[int, bytes, dict[str, str]]:
     """All that a caller gets, but for what differs between any two calls."""
-    named = answer.json().get("request_id") or answer.headers["x-request-id"]
+    named = response.json().get("request_id") or response.headers["x-request-id"]
     headers = {
         name: value
-        for name, value in answer.headers.items()
+        for name, value in response.headers.items()
         if name not in {"date", "x-request-id", "x-amzn-requestid", "apigw-requestid", "x-amz-request-id", "x-amz-id-2"}
     }
-    return answer.status_code, answer.content.replace(str(named).encode(), b""), headers
+    return response.status_code, response.content.replace(str(named).encode(), b""), headers
 
 
 def rows_of(running: Json, tenant: str) -> list[Json]:
@@ -134,9 +134,9 @@ def test_the_filter_of_a_room_shows_no_other_tenants_recordings(
     stranger = client(of=f"other-{tenant}")
     a_room(stranger, "room_2")
 
-    answer = stranger.get("/recordings", params={"room_id": "room_2"}).json()
+    response = stranger.get("/recordings", params={"room_id": "room_2"}).json()
 
-    assert (answer["data"], answer["meta"]["total"]) == ([], 0)
+    assert (response["data"], response["meta"]["total"]) == ([], 0)
     assert api.get("/recordings", params={"room_id": "room_2"}).json()["meta"]["total"] == 1
 
 
@@ -149,10 +149,10 @@ def test_another_tenants_cursor_opens_nothing(
     cursor = api.get("/recordings", params={"limit": 1}).json()["meta"]["next_cursor"]
     assert cursor
 
-    answer = client(of=f"other-{tenant}").get("/recordings", params={"limit": 10, "cursor": cursor})
+    response = client(of=f"other-{tenant}").get("/recordings", params={"limit": 10, "cursor": cursor})
 
-    assert answer.json().get("data", []) == []
-    assert answer.status_code in {200, 400}
+    assert response.json().get("data", []) == []
+    assert response.status_code in {200, 400}
     assert len(api.get("/recordings", params={"limit": 10, "cursor": cursor}).json()["data"]) == 2
 
 
@@ -160,12 +160,12 @@ def test_another_tenants_meeting_cannot_be_taken(client: Client, api: httpx.Clie
     room = a_room(api)
     stranger = client(of=f"other-{tenant}", scope="recordings:read recordings:write recordings:adopt")
 
-    answer = stranger.put(
+    response = stranger.put(
         "/rooms/room_1", json={"name": "mine", "cloudflare_meeting_id": room["cloudflare_meeting_id"]}
     )
 
-    assert (answer.status_code, answer.json()["code"]) == (409, "meeting_in_use")
-    assert tenant.encode() not in answer.content.replace(f"other-{tenant}".encode(), b"")
+    assert (response.status_code, response.json()["code"]) == (409, "meeting_in_use")
+    assert tenant.encode() not in response.content.replace(f"other-{tenant}".encode(), b"")
     assert stranger.get("/rooms/room_1").status_code == 404
     assert api.get("/rooms/room_1").json()["data"] == room
 

@@ -56,8 +56,8 @@ def few_functions(running: dict[str, Any]) -> Iterator[None]:
 
 def pace(running: dict[str, Any], scale: float) -> None:
     settings = {"stepfunctions._SFN_WAIT_SCALE": scale}
-    answer = httpx.post(f"{running['endpoints']['aws']}/_ministack/config", json=settings, timeout=MAX_WAIT_SECONDS)
-    assert answer.json() == {"applied": settings}
+    received = httpx.post(f"{running['endpoints']['aws']}/_ministack/config", json=settings, timeout=MAX_WAIT_SECONDS)
+    assert received.json() == {"applied": settings}
 
 
 def throttles(running: dict[str, Any], since: datetime) -> int:
@@ -82,11 +82,11 @@ def waiting(running: dict[str, Any], tenant: str) -> list[dict[str, Any]]:
 
 def rows(api: httpx.Client) -> list[dict[str, Any]]:
     """The tenant's recordings, or none while the API has no function free."""
-    answer = api.get("/recordings", params={"limit": 100})
-    if answer.status_code == 503:
+    received = api.get("/recordings", params={"limit": 100})
+    if received.status_code == 503:
         return []
-    assert answer.status_code == 200, answer.text
-    found: list[dict[str, Any]] = answer.json()["data"]
+    assert received.status_code == 200, received.text
+    found: list[dict[str, Any]] = received.json()["data"]
     return found
 
 
@@ -109,11 +109,11 @@ def test_forty_recordings_that_end_together_are_all_copied_once_by_ten_functions
             ended = pool.map(
                 lambda one: cloudflare.post(f"/recordings/{one}/status", json={"status": "UPLOADED"}), made
             )
-            assert all(answer.is_success for answer in ended)
+            assert all(received.is_success for received in ended)
         refused = before + (RECORDINGS - FUNCTIONS) * (TOO_FEW_TRIES + 2)
         until(lambda: throttles(running, since) > refused)
-        answer = api.get("/rooms/room_1")
-        assert (answer.status_code, answer.json()) == (503, {"message": "Service Unavailable"})
+        received = api.get("/rooms/room_1")
+        assert (received.status_code, received.json()) == (503, {"message": "Service Unavailable"})
         # A sync, which waits for its own turn too, replaces nothing that waits.
         sync = begin_sync(running)
         cloudflare.delete("/faults").raise_for_status()
@@ -140,8 +140,8 @@ def test_a_reservation_is_a_limit_and_is_refused_where_it_leaves_the_others_too_
     a_room(api)
     lambda_.put_function_concurrency(FunctionName=get_room, ReservedConcurrentExecutions=0)
     try:
-        answer = api.get("/rooms/room_1")
-        assert (answer.status_code, answer.json()) == (503, {"message": "Service Unavailable"})
+        received = api.get("/rooms/room_1")
+        assert (received.status_code, received.json()) == (503, {"message": "Service Unavailable"})
         # The others have what they had.
         assert api.get("/rooms").status_code == 200
     finally:

@@ -76,12 +76,14 @@ def register(running: Json, engine: Engine, cloudflare: httpx.Client) -> Iterato
     made: list[Json] = []
 
     def make(size: int) -> tuple[Json, Json]:
-        capture: Json = cloudflare.post(
+        provider_recording: Json = cloudflare.post(
             "/recordings", json={"size": size, "exact": True}, timeout=MAX_WAIT_SECONDS
         ).json()["data"]
-        work = engine.call("tools.bench.transfer.inside:register", "faults", capture["meeting_id"], capture["id"]).value
+        work = engine.call(
+            "tools.bench.transfer.inside:register", "faults", provider_recording["meeting_id"], provider_recording["id"]
+        ).value
         made.append(work)
-        return work, capture
+        return work, provider_recording
 
     yield make
     # The emulator keeps its files in memory.
@@ -112,18 +114,20 @@ def digest(running: Json, key: str) -> str:
     return whole.hexdigest()
 
 
-def ranges(cloudflare: httpx.Client, capture: Json) -> list[tuple[int, int]]:
+def ranges(cloudflare: httpx.Client, provider_recording: Json) -> list[tuple[int, int]]:
     """The ranges of a file that were asked for, in their order, but for the one byte that measures it."""
     calls = cloudflare.get("/requests").json()["data"]
-    told = [call["range"] for call in calls if call["operation"] == "media" and capture["id"] in call["path"]]
-    found = [re.fullmatch(r"bytes=(\d+)-(\d+)", one) for one in told if one != "bytes=0-0"]
+    reported = [
+        call["range"] for call in calls if call["operation"] == "media" and provider_recording["id"] in call["path"]
+    ]
+    found = [re.fullmatch(r"bytes=(\d+)-(\d+)", one) for one in reported if one != "bytes=0-0"]
     return [(int(one[1]), int(one[2])) for one in found if one is not None]
 
 
-def fetched(cloudflare: httpx.Client, capture: Json) -> dict[int, int]:
+def fetched(cloudflare: httpx.Client, provider_recording: Json) -> dict[int, int]:
     """How often each part was fetched from its beginning."""
     counts: dict[int, int] = {}
-    for first, _ in ranges(cloudflare, capture):
+    for first, _ in ranges(cloudflare, provider_recording):
         if first % PART == 0:
             counts[first // PART + 1] = counts.get(first // PART + 1, 0) + 1
     return counts
@@ -133,7 +137,7 @@ def fetched(cloudflare: httpx.Client, capture: Json) -> dict[int, int]:
 class Carried:
     """A file that was fetched over breaking connections: what it is, how it went, and the ranges asked for."""
 
-    capture: Json
+    provider_recording: Json
     plan: Json
     copied: Answer
     facts: Json
@@ -148,15 +152,17 @@ def gigabyte(running: Json) -> Carried:
         httpx.Client(base_url=running["cloudflare_control_url"], timeout=MAX_WAIT_SECONDS) as cloudflare,
         Engine(running) as engine,
     ):
-        capture = cloudflare.post("/recordings", json={"size": GIGABYTE, "exact": True}).json()["data"]
-        work = engine.call("tools.bench.transfer.inside:register", "faults", capture["meeting_id"], capture["id"]).value
+        provider_recording = cloudflare.post("/recordings", json={"size": GIGABYTE, "exact": True}).json()["data"]
+        work = engine.call(
+            "tools.bench.transfer.inside:register", "faults", provider_recording["meeting_id"], provider_recording["id"]
+        ).value
         cloudflare.post("/faults", json={"on": "media", "kind": "cut", "every_bytes": LASTS})
         plan = engine.task("plan_transfer", work).value
         copied = engine.task("copy_segment", work, plan, plan["segments"][0])
         facts = finished(engine, work, plan)
         cloudflare.delete("/faults")
-        asked = ranges(cloudflare, capture)
-    made = Carried(capture, plan, copied, facts, digest(running, plan["key"]), asked)
+        asked = ranges(cloudflare, provider_recording)
+    made = Carried(provider_recording, plan, copied, facts, digest(running, plan["key"]), asked)
     # The emulator keeps its files in memory.
     stack.client(running, "r2").delete_object(Bucket=running["buckets"]["r2"], Key=plan["key"])
     return made
@@ -166,7 +172,7 @@ def test_a_gigabyte_comes_whole_over_connections_that_break(running: Json, gigab
     assert gigabyte.plan["segments"] == [[1, 64]]
     assert gigabyte.copied.value == 64
     assert gigabyte.facts["size"] == GIGABYTE
-    assert gigabyte.digest == gigabyte.capture["sha256"]
+    assert gigabyte.digest == gigabyte.provider_recording["sha256"]
     assert unfinished(running, "r2", gigabyte.plan["key"]) == []
     of_part: dict[int, list[int]] = {}
     for first, last in gigabyte.ranges:
@@ -185,19 +191,19 @@ def test_broken_connections_cost_no_memory(gigabyte: Carried) -> None:
 def test_broken_connections_and_error_answers_of_r2_cost_no_more_than_what_they_hit(
     running: Json, cloudflare: httpx.Client, engine: Engine, proxy: Proxy, register: Register
 ) -> None:
-    work, capture = register(12 * PART - 1)
+    work, provider_recording = register(12 * PART - 1)
     proxy.faults = Faults(cut_every=LASTS, error_rate=0.1)
 
     plan, _ = tried(lambda: engine.task("plan_transfer", work))
     _, failures = tried(lambda: engine.task("copy_segment", work, plan.value, [1, 12]))
     finished(engine, work, plan.value)
 
-    assert digest(running, plan.value["key"]) == capture["sha256"]
+    assert digest(running, plan.value["key"]) == provider_recording["sha256"]
     assert unfinished(running, "r2", work["recording_id"]) == []
     counts = proxy.counts()
     assert counts["cut"] >= 3
     assert counts.total() > counts["cut"]
-    times = fetched(cloudflare, capture)
+    times = fetched(cloudflare, provider_recording)
     assert times.keys() == set(range(1, 13))
     # A part is fetched again only when the client has given up bringing it, which takes all its attempts.
     assert all(count <= 1 + proxy.faults_of_part(number) // ATTEMPTS for number, count in times.items()), times
@@ -207,7 +213,7 @@ def test_broken_connections_and_error_answers_of_r2_cost_no_more_than_what_they_
 def test_a_store_that_asks_to_slow_down_is_asked_again(
     running: Json, cloudflare: httpx.Client, engine: Engine, proxy: Proxy, register: Register
 ) -> None:
-    work, capture = register(3 * PART)
+    work, provider_recording = register(3 * PART)
 
     proxy.faults = Faults(slow_down=1)
     plan = engine.task("plan_transfer", work).value
@@ -220,15 +226,15 @@ def test_a_store_that_asks_to_slow_down_is_asked_again(
     engine.call("tools.bench.transfer.inside:mark", work, plan["key"], facts)
 
     assert proxy.counts() == {SLOW_DOWN[1]: 7}
-    assert fetched(cloudflare, capture) == {1: 1, 2: 1, 3: 1}
-    assert digest(running, plan["key"]) == capture["sha256"]
+    assert fetched(cloudflare, provider_recording) == {1: 1, 2: 1, 3: 1}
+    assert digest(running, plan["key"]) == provider_recording["sha256"]
 
 
 @pytest.mark.parametrize("size", [PART - 1, 2 * PART], ids=["one request", "parts"])
 def test_what_r2_did_and_could_not_say_is_found_done(
     running: Json, engine: Engine, proxy: Proxy, register: Register, size: int
 ) -> None:
-    work, capture = register(size)
+    work, provider_recording = register(size)
     lost = ["PutObject"] if size < PART else ["CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"]
     proxy.faults = Faults(lost=[*lost])
     plan = engine.task("plan_transfer", work).value
@@ -237,7 +243,7 @@ def test_what_r2_did_and_could_not_say_is_found_done(
     facts = engine.task("verify_transfer", plan, done).value
     engine.call("tools.bench.transfer.inside:mark", work, plan["key"], facts)
     assert proxy.counts() == {"cut": len(lost)}
-    assert digest(running, plan["key"]) == capture["sha256"]
+    assert digest(running, plan["key"]) == provider_recording["sha256"]
     # Nor did the first upload, of which nobody was told, stay.
     assert unfinished(running, "r2", work["recording_id"]) == []
 
@@ -263,17 +269,17 @@ def test_a_small_file_is_read_back_over_connections_that_break(
 def test_a_wrong_bit_in_a_part_on_its_way_to_r2_is_refused_and_the_part_sent_again(
     running: Json, engine: Engine, proxy: Proxy, cloudflare: httpx.Client, register: Register
 ) -> None:
-    work, capture = register(3 * PART)
+    work, provider_recording = register(3 * PART)
     plan = engine.task("plan_transfer", work).value
     proxy.faults = Faults(flips=[Flip("UploadPart", 5_000_000)])
 
     assert engine.task("copy_segment", work, plan, [1, 3]).value == 3
     assert proxy.counts() == {"flip": 1}
     assert Counter(call.operation for call in proxy.calls)["UploadPart"] == 4
-    assert fetched(cloudflare, capture) == {1: 1, 2: 1, 3: 1}
+    assert fetched(cloudflare, provider_recording) == {1: 1, 2: 1, 3: 1}
 
     finished(engine, work, plan)
-    assert digest(running, plan["key"]) == capture["sha256"]
+    assert digest(running, plan["key"]) == provider_recording["sha256"]
     assert unfinished(running, "r2", work["recording_id"]) == []
 
 
@@ -283,19 +289,19 @@ def test_a_wrong_bit_on_its_way_from_cloudflare_is_found_and_mended(
     running: Json, api: httpx.Client, cloudflare: httpx.Client, size: int, etag: str
 ) -> None:
     settle(cloudflare, etag=etag)
-    capture = make(cloudflare, a_room(api)["cloudflare_meeting_id"], size=size, exact=True)
-    fault(cloudflare, "media", "flip", recording_id=capture["id"], at=size // 2, times=1)
+    provider_recording = make(cloudflare, a_room(api)["cloudflare_meeting_id"], size=size, exact=True)
+    fault(cloudflare, "media", "flip", recording_id=provider_recording["id"], at=size // 2, times=1)
 
     (row,) = sync(api)["recordings"]
     ready = in_status(api, row["id"], "ready")
 
     assert cloudflare.get("/faults").json()["data"][0]["times"] == 0
-    assert downloaded(api, row["id"]) == capture["sha256"]
+    assert downloaded(api, row["id"]) == provider_recording["sha256"]
     assert [one["status"] for one in ready["history"]] == ["recording", "processing", "ready"]
     assert unfinished(running, "r2", row["id"]) == []
     if size > PART:
         # Only the part that was wrong is read a third time, unless the second read makes the source's ETag.
-        times = fetched(cloudflare, capture)
+        times = fetched(cloudflare, provider_recording)
         wanted = 2 if etag == "parts" else 3
         assert times[2] == wanted
         assert set(times.values()) == {2, wanted}
@@ -314,7 +320,7 @@ def test_what_its_etag_proves_is_read_once(api: httpx.Client, cloudflare: httpx.
 def test_a_wrong_bit_on_the_way_to_the_archive_is_found_and_r2_keeps_its_file(
     running: Json, engine: Engine, proxy: Proxy, register: Register
 ) -> None:
-    work, capture = register(2 * PART)
+    work, provider_recording = register(2 * PART)
     plan = engine.task("plan_transfer", work).value
     engine.task("copy_segment", work, plan, [1, 2])
     finished(engine, work, plan)
@@ -332,7 +338,7 @@ def test_a_wrong_bit_on_the_way_to_the_archive_is_found_and_r2_keeps_its_file(
         with pytest.raises(Failed, match="ChecksumMismatch"):
             moved()
         assert proxy.counts() == {"flip": 1}
-        assert digest(running, plan["key"]) == capture["sha256"]
+        assert digest(running, plan["key"]) == provider_recording["sha256"]
 
         etag = stack.client(running, "r2").head_object(Bucket=running["buckets"]["r2"], Key=plan["key"])["ETag"]
         planned, done = moved()
@@ -348,7 +354,7 @@ def test_a_killed_copy_goes_on_where_it_was(
     running: Json, cloudflare: httpx.Client, engine: Engine, proxy: Proxy, register: Register
 ) -> None:
     parts = 16
-    work, capture = register(parts * PART)
+    work, provider_recording = register(parts * PART)
     plan = engine.task("plan_transfer", work).value
     proxy.faults = Faults(delay=0.002)
     with Engine(running, R2_ENDPOINT=proxy.url) as doomed:
@@ -363,9 +369,9 @@ def test_a_killed_copy_goes_on_where_it_was(
     copied = engine.task("copy_segment", work, plan, [1, parts]).value
     finished(engine, work, plan)
 
-    assert digest(running, plan["key"]) == capture["sha256"]
+    assert digest(running, plan["key"]) == provider_recording["sha256"]
     assert unfinished(running, "r2", work["recording_id"]) == []
-    times = fetched(cloudflare, capture)
+    times = fetched(cloudflare, provider_recording)
     assert max(times.values()) <= 2
     # At most those that were under way when it was killed, and those whose checksums waited for a full batch. The
     # latter are not sent again.

@@ -34,7 +34,7 @@ def a_recording(**changes: Any) -> Recording:
     status = changes.get("status", Status.RECORDING)
     began = changes.get("created_at", NOON)
     path = PATHS[status]
-    told: dict[str, Any] = {
+    reported: dict[str, Any] = {
         # An id tells the time that its recording began.
         "id": f"rec_{str(ULID.from_datetime(began))[:10]}{0:016}",
         "tenant_id": "tenant_1",
@@ -51,22 +51,22 @@ def a_recording(**changes: Any) -> Recording:
         "version": len(path),
     }
     if status is not Status.RECORDING:
-        told["stopped_at"] = began
+        reported["stopped_at"] = began
     if status in {Status.READY, Status.ARCHIVED}:
-        told |= {"file": a_file(), "duration_seconds": 60}
+        reported |= {"file": a_file(), "duration_seconds": 60}
     if status is Status.FAILED:
-        told["failure"] = Failure("capture_failed", "Lost.")
-    return Recording(**told | changes)
+        reported["failure"] = Failure("capture_failed", "Lost.")
+    return Recording(**reported | changes)
 
 
 def a_file(**changes: Any) -> StoredFile:
-    told: dict[str, Any] = {"store": "r2", "key": "key", "size_bytes": 1000, "content_type": "video/mp4"}
-    return StoredFile(**told | changes)
+    reported: dict[str, Any] = {"store": "r2", "key": "key", "size_bytes": 1000, "content_type": "video/mp4"}
+    return StoredFile(**reported | changes)
 
 
 def a_room(**changes: Any) -> Room:
     """A free room with a meeting of its own."""
-    told: dict[str, Any] = {
+    reported: dict[str, Any] = {
         "id": "room_1",
         "tenant_id": "tenant_1",
         "name": "Room one",
@@ -76,12 +76,12 @@ def a_room(**changes: Any) -> Room:
         "created_at": NOON,
         "updated_at": NOON,
     }
-    return Room(**told | changes)
+    return Room(**reported | changes)
 
 
 def a_capture(**changes: Any) -> ProviderRecording:
     """A capture that Cloudflare is making on request."""
-    told: dict[str, Any] = {
+    reported: dict[str, Any] = {
         "cloudflare_recording_id": "capture_1",
         "status": ProviderStatus.RECORDING,
         "invoked_at": NOON,
@@ -89,7 +89,7 @@ def a_capture(**changes: Any) -> ProviderRecording:
         "auto_started": False,
         "meeting_id": "meeting_1",
     }
-    return ProviderRecording(**told | changes)
+    return ProviderRecording(**reported | changes)
 
 
 def a_verified_file(**changes: Any) -> VerifiedFile:

@@ -20,7 +20,7 @@ from tools.local.processes import function_of
 from tools.local.relay import PIECE, Relay, forwarded, length_of, place_of, waits_for_leave
 
 # Bodies up to here are read before they are passed on: they tell whose call it is. Larger ones are a file's parts.
-LONGEST_TOLD = 1024 * 1024
+MAX_REPORTED = 1024 * 1024
 CLOUDFLARE = "/client/v4/"
 # In a call to Step Functions or DynamoDB: the operation.
 TARGET = re.compile(r"(?im)^x-amz-target:\s*\S+\.(\w+)")
@@ -85,7 +85,7 @@ class Crashes(Relay):
         length = length_of(head) or 0
         if waits_for_leave(head):
             writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        body = await reader.readexactly(length) if length <= LONGEST_TOLD else b""
+        body = await reader.readexactly(length) if length <= MAX_REPORTED else b""
         crash = self._strikes(function, head, body)
         if crash is not None and crash.end is End.BEFORE:
             await self._kill(function, writer)
@@ -94,18 +94,18 @@ class Crashes(Relay):
         source, other = await asyncio.open_connection(*(self._cloudflare if CLOUDFLARE in target else self._aws))
         try:
             other.write(forwarded(head) + body)
-            if length > LONGEST_TOLD:
+            if length > MAX_REPORTED:
                 await _pass(reader, other, length)
             await other.drain()
-            answer = (await source.readuntil(b"\r\n\r\n")).decode("latin-1")
+            response = (await source.readuntil(b"\r\n\r\n")).decode("latin-1")
             if crash is not None:
                 # It has answered: what was asked for is done.
                 if crash.end is End.AFTER:
                     await self._kill(function, writer)
                 writer.transport.abort()
                 return
-            writer.write(forwarded(answer))
-            await _pass(source, writer, 0 if method == "HEAD" else length_of(answer))
+            writer.write(forwarded(response))
+            await _pass(source, writer, 0 if method == "HEAD" else length_of(response))
         finally:
             other.close()
 
@@ -119,8 +119,8 @@ class Crashes(Relay):
                     crash.nth -= 1
                     continue
                 self._armed.remove(crash)
-                told = TARGET.search(head)
-                crash.struck = told[1] if told else head.split(" HTTP/", 1)[0].partition("?")[0]
+                reported = TARGET.search(head)
+                crash.struck = reported[1] if reported else head.split(" HTTP/", 1)[0].partition("?")[0]
                 self.struck.append(crash)
                 return crash
         return None

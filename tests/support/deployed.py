@@ -178,10 +178,10 @@ class Deployed:
         """Call a function with the `event` of a request."""
         event = self.event(name, id, **request)
         given = self.handler(name)(event, Context(HOUR))
-        told = Answer(given["statusCode"], given["headers"], json.loads(given["body"]))
+        reported = Answer(given["statusCode"], given["headers"], json.loads(given["body"]))
         # Holds for every answer there is.
-        assert told.headers["x-request-id"] == event["requestContext"]["requestId"]
-        return told
+        assert reported.headers["x-request-id"] == event["requestContext"]["requestId"]
+        return reported
 
     def room(self, **facts: Any) -> Room:
         """A room in the table, with a meeting at the stand-in."""

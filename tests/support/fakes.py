@@ -118,7 +118,7 @@ class Memory:
         self.tallies: dict[tuple[str, str | None, str], Counter[str]] = {}
         self.tokens: dict[tuple[str, str], str] = {}
         self.token_attempts: dict[tuple[str, str], int] = {}
-        self.answers: dict[tuple[str, str], dict[str, Any]] = {}
+        self.responses: dict[tuple[str, str], dict[str, Any]] = {}
         self.retry_queue: dict[str, SyncItem] = {}
 
     def add_to_retry_queue(self, item: SyncItem) -> None:
@@ -361,8 +361,8 @@ class MemoryRecordings:
         room = self._memory.rooms.get((recording.tenant_id, recording.room_id))
         if room is None:
             raise RoomNotFound
-        ours = not _leased(room, self._memory.clock()) if nonce is None else room.lease_nonce == nonce
-        if room.active_recording_id is not None or not ours:
+        own = not _leased(room, self._memory.clock()) if nonce is None else room.lease_nonce == nonce
+        if room.active_recording_id is not None or not own:
             raise RoomAlreadyRecording(blocker=self._memory.blocker(room))
         self._memory.rooms[room.tenant_id, room.id] = replace(
             room, active_recording_id=recording.id, lease_nonce=None, lease_until=None
@@ -544,25 +544,25 @@ class MemoryIdempotencyKeys:
 
     def reserve(self, tenant_id: str, key: str, *, fingerprint: str, now: datetime) -> Mapping[str, Any] | None:
         with self._memory.lock:
-            kept = self._memory.answers.get((tenant_id, key))
+            kept = self._memory.responses.get((tenant_id, key))
             if kept is not None and kept["until"] > now:
                 if kept.get("fingerprint") != fingerprint:
                     raise IdempotencyKeyReused
                 if "answer" not in kept:
                     raise RequestInProgress
-                answer: Mapping[str, Any] = json.loads(kept["answer"])
-                return answer
-            self._memory.answers[tenant_id, key] = {"fingerprint": fingerprint, "until": now + timedelta(seconds=60)}
+                received: Mapping[str, Any] = json.loads(kept["answer"])
+                return received
+            self._memory.responses[tenant_id, key] = {"fingerprint": fingerprint, "until": now + timedelta(seconds=60)}
             return None
 
     def store_response(self, tenant_id: str, key: str, *, response: Mapping[str, Any], now: datetime) -> None:
         with self._memory.lock:
-            kept = self._memory.answers.setdefault((tenant_id, key), {})
+            kept = self._memory.responses.setdefault((tenant_id, key), {})
             kept |= {"answer": json.dumps(response), "until": now + timedelta(hours=24)}
 
     def release(self, tenant_id: str, key: str) -> None:
         with self._memory.lock:
-            self._memory.answers.pop((tenant_id, key), None)
+            self._memory.responses.pop((tenant_id, key), None)
 
 
 # ---------------------------------------------------------------- the outside world
@@ -590,11 +590,11 @@ class Cloudflare:
         self._begun = 0
 
     def start(self, meeting_id: str, *, max_seconds: int | None, folder: str | None = None) -> ProviderRecording:
-        begun = self._begin(meeting_id, auto=False)
+        opened = self._begin(meeting_id, auto=False)
         if self.bucket is None or folder is None:
-            return begun
-        self._folders[begun.cloudflare_recording_id] = f"{folder}/{begun.cloudflare_recording_id}.mp4"
-        return replace(begun, delivery_key=self._folders[begun.cloudflare_recording_id])
+            return opened
+        self._folders[opened.cloudflare_recording_id] = f"{folder}/{opened.cloudflare_recording_id}.mp4"
+        return replace(opened, delivery_key=self._folders[opened.cloudflare_recording_id])
 
     def stop(self, cloudflare_recording_id: str) -> ProviderRecording:
         with self.lock:

@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlsplit
 
-from tools.local.relay import LONGEST_HEAD, PIECE, Relay, forwarded, length_of, place_of, waits_for_leave
+from tools.local.relay import MAX_HEAD, PIECE, Relay, forwarded, length_of, place_of, waits_for_leave
 
 # An error with its usual status: which of them S3's clients repeat depends on both.
 SLOW_DOWN, INTERNAL, UNAVAILABLE = (503, "SlowDown"), (500, "InternalError"), (503, "ServiceUnavailable")
@@ -114,18 +114,18 @@ class Proxy(Relay):
             call.fault = "flip"
         other: asyncio.StreamWriter | None = None
         try:
-            source, other = await asyncio.open_connection(*self._upstream, limit=LONGEST_HEAD)
+            source, other = await asyncio.open_connection(*self._upstream, limit=MAX_HEAD)
             if waits_for_leave(head):
                 writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             other.write(forwarded(head))
             up = flip if method != "GET" else None
             left = await self._pass(reader, other, length_of(head), allowed, up)
-            answer = (await source.readuntil(b"\r\n\r\n")).decode("latin-1")
+            response = (await source.readuntil(b"\r\n\r\n")).decode("latin-1")
             if call.operation in self.faults.lost:
                 self.faults.lost.remove(call.operation)
                 raise _Cut
-            writer.write(forwarded(answer))
-            body = 0 if method == "HEAD" else length_of(answer)
+            writer.write(forwarded(response))
+            body = 0 if method == "HEAD" else length_of(response)
             await self._pass(source, writer, body, left, flip if method == "GET" else None)
         except _Cut:
             call.fault = "cut"

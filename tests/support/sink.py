@@ -70,11 +70,11 @@ class Sink:
                 self._digest.update(self._early.pop(self._hashed))
         return digest
 
-    def complete(self, told: dict[int, str]) -> str | None:
+    def complete(self, reported: dict[int, str]) -> str | None:
         """The whole object's ETag, or None when these are not its parts."""
         with self.lock:
             sizes = [self.sizes[number] for number in sorted(self.sizes)]
-            if told != self.md5s or len(set(sizes[:-1])) > 1:
+            if reported != self.md5s or len(set(sizes[:-1])) > 1:
                 return None
             whole = hashlib.md5(b"".join(bytes.fromhex(self.md5s[number]) for number in sorted(self.md5s)))
             self.etag = f"{whole.hexdigest()}-{len(sizes)}"
@@ -106,10 +106,10 @@ class Handler(BaseHTTPRequestHandler):
         if "uploads" in self.query:
             return self._xml("InitiateMultipartUploadResult", "<UploadId>upload</UploadId>")
         parts = re.findall(r"<Part>(.*?)</Part>", body, re.DOTALL)
-        told = {
+        reported = {
             int(re.findall(r"<PartNumber>(\d+)", part)[0]): re.findall(r"([0-9a-f]{32})", part)[0] for part in parts
         }
-        etag = self.sink.complete(told)
+        etag = self.sink.complete(reported)
         if etag is None:
             return self._error(400, "InvalidPart")
         return self._xml("CompleteMultipartUploadResult", f"<ETag>{etag}</ETag>")

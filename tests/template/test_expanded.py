@@ -198,10 +198,10 @@ def test_every_policy_of_today_is_looked_at(template: Template, reference: iam.R
 
     assert list(names.faults(template)) == []
     list(iam.faults(template, Asked(Path())))
-    told = set(
+    reported = set(
         re.findall(r"\b(?:dynamodb|s3|states|sqs|events|lambda|secretsmanager|sts|xray):[A-Z]\w+", str(template))
     )
-    assert told <= set(asked)
+    assert reported <= set(asked)
 
 
 # ---------------------------------------------------------------- quotas

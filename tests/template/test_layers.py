@@ -96,7 +96,7 @@ def test_make_looks_at_what_it_built_and_at_what_it_deploys() -> None:
 
 
 @pytest.mark.parametrize(
-    ("head", "told"),
+    ("head", "reported"),
     [
         (b"\x7fELF" + bytes(14) + X86.to_bytes(2, "little"), "x86_64"),
         (b"\x7fELF" + bytes(14) + ARM.to_bytes(2, "little"), "arm64"),
@@ -105,10 +105,10 @@ def test_make_looks_at_what_it_built_and_at_what_it_deploys() -> None:
         (b"", "no Linux"),
     ],
 )
-def test_a_library_tells_its_processor(tmp_path: Path, head: bytes, told: str) -> None:
+def test_a_library_tells_its_processor(tmp_path: Path, head: bytes, reported: str) -> None:
     library = tmp_path / "one.cpython-313.so"
     library.write_bytes(head)
-    assert wheels.architecture_of(library) == told
+    assert wheels.architecture_of(library) == reported
 
 
 @pytest.mark.parametrize(("architecture", "status"), [("x86_64", 0), ("arm64", 1)])
@@ -122,7 +122,7 @@ def test_a_build_for_another_processor_is_refused(tmp_path: Path, architecture: 
 
 
 @pytest.mark.parametrize(
-    ("parameters", "told"),
+    ("parameters", "reported"),
     [
         ('"Stage=prod LogLevel=WARNING"', "arm64"),
         ('"Stage=prod Architecture=x86_64 LogLevel=INFO"', "x86_64"),
@@ -132,11 +132,11 @@ def test_a_build_for_another_processor_is_refused(tmp_path: Path, architecture: 
     ],
 )
 def test_the_processor_that_is_deployed_to_stands_in_the_configuration(
-    tmp_path: Path, parameters: str, told: str
+    tmp_path: Path, parameters: str, reported: str
 ) -> None:
     config = tmp_path / "samconfig.toml"
     config.write_text(f"version = 0.1\n[prod.deploy.parameters]\nparameter_overrides = {parameters}\n")
-    assert wheels.deployed_to(config, "prod") == told
+    assert wheels.deployed_to(config, "prod") == reported
     assert wheels.deployed_to(config, "default") == "arm64"
 
 

@@ -292,8 +292,8 @@ def test_the_page_names_every_metric_that_is_counted() -> None:
 @pytest.mark.parametrize("name", ALARMS)
 def test_an_alarm_tells_somebody_when_it_goes_on_and_off(name: str) -> None:
     alarm = ALARMS[name]
-    told = {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], []]}
-    assert (alarm["AlarmActions"], alarm["OKActions"]) == (told, told)
+    reported = {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], []]}
+    assert (alarm["AlarmActions"], alarm["OKActions"]) == (reported, reported)
     # A sync that never starts publishes nothing: there silence is the fault.
     assert alarm["TreatMissingData"] == ("breaching" if name == "SyncOverdueAlarm" else "notBreaching")
     assert alarm["AlarmDescription"]

@@ -109,21 +109,21 @@ def test_a_parameter_says_what_it_takes_and_refuses_the_rest(name: str) -> None:
 def test_the_docs_name_every_parameter_with_its_default() -> None:
     rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", (ROOT / "docs/configuration.md").read_text(), re.MULTILINE))
     for name, parameter in PARAMETERS.items():
-        told = rows[name].strip("`")
+        reported = rows[name].strip("`")
         default = parameter.get("Default")
         wanted = {None: "required", "": "empty"}.get(default, str(default))
-        assert told in {wanted, "Cloudflare's"}, name
+        assert reported in {wanted, "Cloudflare's"}, name
 
 
 def test_what_the_local_stack_gives_is_taken() -> None:
-    told = {
+    reported = {
         "name": "x",
         "issuer": "http://127.0.0.1:20001/issuer",
         "cloudflare_api_url": "http://127.0.0.1:20001/client/v4",
         "secrets": {"cloudflare": SECRET, "r2": SECRET},
         "endpoints": {"r2": "http://127.0.0.1:20002"},
     }
-    for name, value in parameters_of(told, template()).items():
+    for name, value in parameters_of(reported, template()).items():
         parameter = PARAMETERS[name]
         assert re.fullmatch(parameter.get("AllowedPattern", ".*"), value), name
         if "AllowedValues" in parameter:
@@ -152,24 +152,24 @@ def test_there_is_one_version() -> None:
 
 def test_the_guide_names_what_has_to_be_typed_in() -> None:
     text = (ROOT / "docs/deploy.md").read_text()
-    told = re.search(r"Enter the (\w+) that have none \((.*?)\)", text, re.DOTALL)
-    assert told
+    reported = re.search(r"Enter the (\w+) that have none \((.*?)\)", text, re.DOTALL)
+    assert reported
     required = [name for name, parameter in PARAMETERS.items() if "Default" not in parameter]
-    assert re.findall(r"`(\w+)`", told[2]) == required
-    assert told[1] == {8: "eight"}[len(required)]
+    assert re.findall(r"`(\w+)`", reported[2]) == required
+    assert reported[1] == {8: "eight"}[len(required)]
 
 
 @pytest.mark.parametrize("environment", ["default", "prod"])
 def test_the_committed_settings_deploy_safely_and_again(environment: str) -> None:
     text = (ROOT / "samconfig.toml").read_text()
-    told = tomllib.loads(text)[environment]["deploy"]["parameters"]
-    assert told["confirm_changeset"] is True
-    assert told["fail_on_empty_changeset"] is False, "a deployment that changes nothing has succeeded"
-    assert told["disable_rollback"] is False
-    assert (told["resolve_s3"], told["capabilities"]) == (True, "CAPABILITY_IAM")
+    reported = tomllib.loads(text)[environment]["deploy"]["parameters"]
+    assert reported["confirm_changeset"] is True
+    assert reported["fail_on_empty_changeset"] is False, "a deployment that changes nothing has succeeded"
+    assert reported["disable_rollback"] is False
+    assert (reported["resolve_s3"], reported["capabilities"]) == (True, "CAPABILITY_IAM")
     stages = {"default": "dev", "prod": "prod"}
-    assert told["stack_name"] == f"recordings-{stages[environment]}"
-    overrides = dict(one.split("=", 1) for one in told["parameter_overrides"])
+    assert reported["stack_name"] == f"recordings-{stages[environment]}"
+    overrides = dict(one.split("=", 1) for one in reported["parameter_overrides"])
     assert overrides["Stage"] == stages[environment]
     for name, value in overrides.items():
         assert value in PARAMETERS[name].get("AllowedValues", [value]), name

@@ -42,11 +42,11 @@ def test_every_task_waits_half_an_hour_for_lambda_and_for_a_deployment(name: str
             assert set(retry["ErrorEquals"]) == errors, state_name
             assert retry["JitterStrategy"] == "FULL", state_name
             # With full jitter half of the sum is waited on average. The deviation of the sum is small beside it.
-            sums = delays(retry)
-            deviation = sum(one**2 / 12 for one in sums) ** 0.5
-            assert sum(sums) / 2 - 3 * deviation >= PATIENCE_SECONDS, state_name
+            pauses = delays(retry)
+            deviation = sum(one**2 / 12 for one in pauses) ** 0.5
+            assert sum(pauses) / 2 - 3 * deviation >= PATIENCE_SECONDS, state_name
             # The first retry comes soon: the account is most often full for a moment.
-            assert sums[0] <= 2, state_name
+            assert pauses[0] <= 2, state_name
 
 
 def test_the_patience_of_all_segments_of_the_largest_file_fits_into_the_history() -> None:

@@ -17,7 +17,7 @@ STREAMS = {
     if event["Type"] == "DynamoDB"
 }
 # Fourteen days, the longest that SQS keeps a message (SQS Developer Guide, "Message retention").
-LONGEST_RETENTION = 1_209_600
+MAX_RETENTION = 1_209_600
 
 
 def of(name: str) -> dict[str, Any]:
@@ -52,12 +52,12 @@ def test_a_change_that_a_stream_could_not_hand_over_is_kept(name: str) -> None:
     assert stream["StartingPosition"] == "TRIM_HORIZON"
     (destination,) = stream["DestinationConfig"]["OnFailure"].values()
     queue = destination["Fn::GetAtt"].partition(".")[0]
-    assert of(queue)["Properties"]["MessageRetentionPeriod"] == LONGEST_RETENTION
+    assert of(queue)["Properties"]["MessageRetentionPeriod"] == MAX_RETENTION
 
 
 def test_every_dead_letter_queue_keeps_what_it_has_for_as_long_as_it_can() -> None:
     queues = resources("AWS::SQS::Queue")
-    assert {queue["MessageRetentionPeriod"] for queue in queues.values()} == {LONGEST_RETENTION}
+    assert {queue["MessageRetentionPeriod"] for queue in queues.values()} == {MAX_RETENTION}
 
 
 def patterns(name: str) -> list[dict[str, Any]]:

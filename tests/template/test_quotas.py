@@ -30,7 +30,7 @@ def of_type(production: dict[str, Any], *kinds: str) -> dict[str, Any]:
     return {name: body.get("Properties", {}) for name, body in production["Resources"].items() if body["Type"] in kinds}
 
 
-def told(quota: str) -> list[int]:
+def reported(quota: str) -> list[int]:
     """The numbers in the cell that says what happens here."""
     return [int(number.replace(",", "")) for number in re.findall(r"\d[\d,]*", ROWS[quota][2])]
 
@@ -43,28 +43,28 @@ def is_told(numbers: list[int], used: list[int]) -> bool:
 
 
 def test_resources_parameters_and_outputs(production: dict[str, Any]) -> None:
-    assert is_told(told("CloudFormation: resources in a stack")[:1], [len(production["Resources"])])
+    assert is_told(reported("CloudFormation: resources in a stack")[:1], [len(production["Resources"])])
     used = [len(production["Parameters"]), len(production["Outputs"])]
-    assert is_told(told("CloudFormation: parameters; outputs"), used)
+    assert is_told(reported("CloudFormation: parameters; outputs"), used)
     assert len(production["Resources"]) < 500
 
 
 def test_roles_and_policies(production: dict[str, Any]) -> None:
     roles = of_type(production, "AWS::IAM::Role")
     policies = of_type(production, "AWS::IAM::ManagedPolicy")
-    assert is_told(told("IAM: roles; customer managed policies"), [len(roles), len(policies)])
+    assert is_told(reported("IAM: roles; customer managed policies"), [len(roles), len(policies)])
     adding = [role["Ref"] for policy in policies.values() for role in policy.get("Roles", [])]
     attached = {name: len(role.get("ManagedPolicyArns", [])) + adding.count(name) for name, role in roles.items()}
-    assert told("IAM: managed policies attached to a role") == [max(attached.values())], attached
+    assert reported("IAM: managed policies attached to a role") == [max(attached.values())], attached
     assert max(attached.values()) <= 10
 
 
 def test_alarms_and_routes(production: dict[str, Any]) -> None:
     alarms = of_type(production, "AWS::CloudWatch::Alarm")
-    assert is_told(told("CloudWatch: alarms"), [len(alarms)])
+    assert is_told(reported("CloudWatch: alarms"), [len(alarms)])
     (api,) = of_type(production, "AWS::ApiGatewayV2::Api").values()
     routes = sum(len(path) for path in api["Body"]["paths"].values())
-    assert is_told(told("API Gateway: routes of an API"), [routes])
+    assert is_told(reported("API Gateway: routes of an API"), [routes])
     assert routes <= 300
 
 
@@ -76,14 +76,14 @@ def test_functions_behind_the_gateway_end_before_it_does(production: dict[str, A
         if event["Type"] == "HttpApi"
     }
     longest = max(of_type(production, "AWS::Lambda::Function")[name]["Timeout"] for name in behind)
-    assert told("API Gateway: integration time-out") == [longest]
+    assert reported("API Gateway: integration time-out") == [longest]
     assert longest < 30
 
 
 def test_memory_and_layers(production: dict[str, Any]) -> None:
     functions = of_type(production, "AWS::Lambda::Function").values()
-    assert told("Lambda: memory of a function") == [max(one["MemorySize"] for one in functions)]
-    layers, megabytes = told("Lambda: layers of a function; all its code unpacked")
+    assert reported("Lambda: memory of a function") == [max(one["MemorySize"] for one in functions)]
+    layers, megabytes = reported("Lambda: layers of a function; all its code unpacked")
     assert layers == max(len(one["Layers"]) for one in functions) <= 5
     # What the requirements of the layer install for the functions; here for this machine's processor.
     assert megabytes <= 250
@@ -116,7 +116,7 @@ def test_environment_variables(production: dict[str, Any]) -> None:
             # A generated name has the stack's and 13 characters more.
             size += len(name) + len(text or f"{resolved(value, production)[0]}-{'x' * 40}")
         sizes.append(size)
-    (most,) = told("Lambda: environment variables of a function")
+    (most,) = reported("Lambda: environment variables of a function")
     assert max(sizes) <= most <= 4096
 
 
@@ -131,7 +131,7 @@ def test_readers_of_the_stream(production: dict[str, Any]) -> None:
 
 def test_calls_of_cloudflare() -> None:
     default = template()["Parameters"]["CloudflareCallsPerMinute"]["Default"]
-    assert told("DynamoDB: throughput of a partition")[0] == default
+    assert reported("DynamoDB: throughput of a partition")[0] == default
     # Five minutes touch six of the budget's minutes.
     assert default * 6 < 1200
 

@@ -52,7 +52,7 @@ PAGE: Final = 100
 APART_SECONDS: Final = 60
 PATIENCE_SECONDS: Final = 1200
 # What BatchWriteItem takes (DynamoDB API reference), and how many such calls are made at once.
-AT_A_TIME: Final = 25
+BATCH_SIZE: Final = 25
 WRITERS: Final = 4
 # How many batches the sync looks at at a time (statemachines/sync.asl.json, MaxConcurrency).
 MAPPED: Final = 2
@@ -136,7 +136,7 @@ class NewItems:
                 left = client.batch_write_item(RequestItems=left).get("UnprocessedItems")
 
         with ThreadPoolExecutor(WRITERS) as pool:
-            for _ in pool.map(put, batched(self.items, AT_A_TIME, strict=False)):
+            for _ in pool.map(put, batched(self.items, BATCH_SIZE, strict=False)):
                 pass
 
 
@@ -200,11 +200,11 @@ class Writes:
         for first in self._places:
             place: str | None = first
             while place:
-                answer = self._streams.get_records(ShardIterator=place)
-                for record in answer["Records"]:
+                response = self._streams.get_records(ShardIterator=place)
+                for record in response["Records"]:
                     keys = record["dynamodb"]["Keys"]
                     found.append(((keys["pk"]["S"], keys["sk"]["S"]), units(keys["pk"]["S"], record["dynamodb"])))
-                place = answer.get("NextShardIterator") if answer["Records"] else None
+                place = response.get("NextShardIterator") if response["Records"] else None
         return found
 
 
@@ -248,21 +248,21 @@ def work_of(events: Sequence[Mapping[str, Any]], gigabytes: float) -> tuple[int,
     entered = [event for event in events if event["type"].endswith("StateEntered")]
     transitions, seconds = len(entered), 0.0
     batches = 0
-    begun = None
+    map_entered_at = None
     for event in events:
         at = event["timestamp"].timestamp()
         match event["type"]:
             case "TaskScheduled" | "MapStateEntered":
-                begun = at
-            case "TaskSucceeded" if begun is not None:
-                seconds += at - begun
+                map_entered_at = at
+            case "TaskSucceeded" if map_entered_at is not None:
+                seconds += at - map_entered_at
                 # ScanProviderRecordings answers with them; of other tasks there are none.
-                told = json.loads(event["taskSucceededEventDetails"].get("output") or "null")
-                told = told.get("Payload", told) if isinstance(told, dict) else {}
-                batches = len(told.get("batches", ())) if isinstance(told, dict) else 0
-            case "MapStateExited" if begun is not None:
+                reported = json.loads(event["taskSucceededEventDetails"].get("output") or "null")
+                reported = reported.get("Payload", reported) if isinstance(reported, dict) else {}
+                batches = len(reported.get("batches", ())) if isinstance(reported, dict) else 0
+            case "MapStateExited" if map_entered_at is not None:
                 transitions += batches
-                seconds += (at - begun) * min(MAPPED, batches)
+                seconds += (at - map_entered_at) * min(MAPPED, batches)
     return transitions, seconds * gigabytes
 
 
@@ -328,10 +328,10 @@ def measure(known: int) -> list[Row]:
 
 def syncs_a_day() -> int:
     """How often the schedule starts a sync, unless it was deployed with another."""
-    told = sam.defaults(sam.read(stack.ROOT / "template.yaml"))["SyncSchedule"]
-    rate = re.fullmatch(r"rate\((\d+) minutes?\)", told)
+    reported = sam.defaults(sam.read(stack.ROOT / "template.yaml"))["SyncSchedule"]
+    rate = re.fullmatch(r"rate\((\d+) minutes?\)", reported)
     if rate is None:
-        raise BenchError(f"the default of SyncSchedule is no rate in minutes: {told}")
+        raise BenchError(f"the default of SyncSchedule is no rate in minutes: {reported}")
     return 24 * 60 // int(rate[1])
 
 

@@ -166,10 +166,10 @@ class Execution:
 
     def _choice(self, at: str, state: Json, data: Any, known: Json) -> tuple[str, Any]:
         for number, rule in enumerate(state["Choices"]):
-            answer = self._template(at, rule["Condition"], known)
-            if not isinstance(answer, bool):
-                raise ExpressionFault(f"{at}: {rule['Condition']} is {answer!r} and not true or false")
-            if answer:
+            response = self._template(at, rule["Condition"], known)
+            if not isinstance(response, bool):
+                raise ExpressionFault(f"{at}: {rule['Condition']} is {response!r} and not true or false")
+            if response:
                 self.coverage.taken.add(f"{at} rule {number + 1}")
                 self._assign(at, rule, known)
                 return rule["Next"], self._template(at, rule.get("Output", data), known)
@@ -188,12 +188,12 @@ class Execution:
         given = self.example.get("tasks", {}).get(function, [])
         turn = self.used.get(function, 0)
         self.used[function] = turn + 1
-        answer = given[turn] if turn < len(given) else self.defaults.get(function)
-        if answer is None:
+        response = given[turn] if turn < len(given) else self.defaults.get(function)
+        if response is None:
             raise ExpressionFault(f"{at}: no example says what {function} gives")
-        if "fails" in answer:
-            raise TaskFailed(answer["fails"])
-        gives = answer["gives"]
+        if "fails" in response:
+            raise TaskFailed(response["fails"])
+        gives = response["gives"]
         waits = ".waitForTaskToken" in state["Resource"]
         return gives if waits else {"Payload": gives, "StatusCode": 200, "ExecutedVersion": "1"}
 

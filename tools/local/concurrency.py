@@ -198,12 +198,12 @@ def retrier(retriers: list[dict[str, Any]], error: str, counts: dict[int, int]) 
     return {**found, "IntervalSeconds": pause, "BackoffRate": 1.0}, index
 
 
-def unavailable(result: Result, answer: Any) -> Any:
+def unavailable(result: Result, response: Any) -> Any:
     """Return the HTTP API's response: its own 503 for a throttled function, else `answer` of the result."""
     if result.get("throttle"):
         headers = {"Content-Type": "application/json"}
         return {"statusCode": 503, "headers": headers, "body": '{"message":"Service Unavailable"}'}, None
-    return answer(result)
+    return response(result)
 
 
 def install() -> None:
@@ -211,12 +211,12 @@ def install() -> None:
     # This imports every service of the emulator and takes two seconds.
     from ministack.services.cloudformation import provisioners
 
-    answer = lambda_svc.lambda_execute_result_to_api_proxy_response
+    response = lambda_svc.lambda_execute_result_to_api_proxy_response
     lambda_svc._acquire_execution_slot = acquire
     lambda_svc._execute_function = execute
     lambda_svc.invoke_async_with_retry = invoke_async
     lambda_svc._put_function_concurrency = reserve
-    lambda_svc.lambda_execute_result_to_api_proxy_response = lambda result: unavailable(result, answer)
+    lambda_svc.lambda_execute_result_to_api_proxy_response = lambda result: unavailable(result, response)
     eventbridge._dispatch_to_lambda = invoke_by_rule
     stepfunctions._call_lambda = call_lambda
     stepfunctions._invoke_with_callback = invoke_with_callback

@@ -63,14 +63,14 @@ class Shown(httpx.HTTPTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request and print it with its response."""
-        answer = super().handle_request(request)
+        response = super().handle_request(request)
         if self.quiet or not request.url.path.startswith("/api/"):
-            return answer
-        answer.read()
+            return response
+        response.read()
         asked = f"{request.method} {request.url.raw_path.decode()} {request.content.decode()}"
         with progress.paused():
-            console.print(f"  → {asked}\n  ← {answer.status_code} {answer.text}", markup=False)
-        return answer
+            console.print(f"  → {asked}\n  ← {response.status_code} {response.text}", markup=False)
+        return response
 
 
 def until(client: Client, shown: Shown, recording_id: str, done: Callable[[Recording], bool]) -> Recording:

@@ -74,7 +74,7 @@ def execute(func: dict[str, Any], event: Any, request_id: str) -> dict[str, Any]
         return {"body": {"errorMessage": refusal, "errorType": "RequestTooLargeException"}, "error": True}
     config = timeouts.with_longer_timeout(told_its_level(func.get("config") or func))
     configured = {**func, "config": config} if "config" in func else config
-    result: dict[str, Any] = functions.answer(_execute(configured, event, request_id))
+    result: dict[str, Any] = functions.response(_execute(configured, event, request_id))
     if result.get("error") and isinstance(result.get("body"), dict):
         result["body"] = named_error(result["body"], result.get("log", ""))
     if "log" in result:

@@ -131,14 +131,14 @@ class Gateway:
             skip_auto_headers=ADDED,
             data=body if request.body_exists else None,
             allow_redirects=False,
-        ) as answer:
+        ) as response:
             # Whole, as API Gateway does: an interrupted response is an error, not a shorter response.
-            got = await answer.read()
-        headers = passed_on(CIMultiDict(answer.headers))
+            got = await response.read()
+        headers = passed_on(CIMultiDict(response.headers))
         if request.method != "HEAD":
             # aiohttp sets it. For a HEAD it is the length of the omitted content.
             headers.popall("Content-Length", None)
-        return web.Response(status=answer.status, headers=headers, body=got)
+        return web.Response(status=response.status, headers=headers, body=got)
 
 
 async def serve(gateway: Gateway, port: int) -> None:

@@ -9,7 +9,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 PIECE = 64 * 1024
-LONGEST_HEAD = 64 * 1024
+MAX_HEAD = 64 * 1024
 
 
 class Relay:
@@ -57,7 +57,7 @@ class Relay:
                 self._tasks.discard(task)
                 writer.close()
 
-        server = await asyncio.start_server(accept, "127.0.0.1", 0, limit=LONGEST_HEAD)
+        server = await asyncio.start_server(accept, "127.0.0.1", 0, limit=MAX_HEAD)
         self._servers.append(server)
         return f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 

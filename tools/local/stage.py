@@ -58,8 +58,8 @@ class Settings:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        told = json.loads(path.read_text())
-        return cls(tuple(told["routes"]), told["default"], told["by_route"], told["log_format"])
+        reported = json.loads(path.read_text())
+        return cls(tuple(reported["routes"]), reported["default"], reported["by_route"], reported["log_format"])
 
     def route_of(self, method: str, path: str) -> str | None:
         """Return the route key for a request. One without parameters wins."""
@@ -68,8 +68,8 @@ class Settings:
 
     def bucket_of(self, route: str) -> Bucket | None:
         """Return a new bucket for a route; None if it is not throttled."""
-        told = self.by_route.get(route, self.default)
-        rate, burst = told.get("ThrottlingRateLimit"), told.get("ThrottlingBurstLimit")
+        reported = self.by_route.get(route, self.default)
+        rate, burst = reported.get("ThrottlingRateLimit"), reported.get("ThrottlingBurstLimit")
         return None if rate is None or burst is None else Bucket(rate, burst)
 
 

@@ -89,14 +89,14 @@ class Server:
 
     def __init__(self, folders: Sequence[str], env: Mapping[str, str]) -> None:
         self._lock = threading.Lock()
-        self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
+        self._channel, rclone = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with rclone:
             # In the emulator's session, by which a stack is stopped.
             self._process = subprocess.Popen(
-                [sys.executable, SERVER, str(theirs.fileno()), ",".join(LIBRARIES), *folders],
+                [sys.executable, SERVER, str(rclone.fileno()), ",".join(LIBRARIES), *folders],
                 env=env,
                 stdin=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
+                pass_fds=[rclone.fileno()],
             )
 
     def fork(self, script: str, cwd: str, env: Mapping[str, str]) -> Forked:
@@ -106,8 +106,8 @@ class Server:
         try:
             with self._lock:
                 socket.send_fds(self._channel, [message], given)
-                answer, handles, _, _ = socket.recv_fds(self._channel, 64, 1, socket.MSG_CMSG_CLOEXEC)
-            if not answer:
+                response, handles, _, _ = socket.recv_fds(self._channel, 64, 1, socket.MSG_CMSG_CLOEXEC)
+            if not response:
                 raise ConnectionResetError("the fork server has ended")
         except OSError:
             for descriptor in kept:
@@ -116,7 +116,7 @@ class Server:
         finally:
             for descriptor in given:
                 os.close(descriptor)
-        return Forked(int(answer), handles[0], kept)
+        return Forked(int(response), handles[0], kept)
 
     def close(self) -> None:
         """End the server. The processes that it started go on."""

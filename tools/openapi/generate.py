@@ -39,7 +39,7 @@ SHAPES: Final[Mapping[str, type[Model]]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Served:
+class ServedRoute:
     """A route of the template and the function behind it."""
 
     name: str
@@ -95,7 +95,7 @@ def _environment(template: Document) -> Iterator[None]:
         os.environ.update(before)
 
 
-def served() -> list[Served]:
+def served() -> list[ServedRoute]:
     """Return every route of the API, in the order of the template."""
     template = sam.read(ROOT / "template.yaml")
     found = []
@@ -106,7 +106,7 @@ def served() -> list[Served]:
             method, path = route.key.split(" ")
             first = str(app.__doc__).splitlines()[0].removeprefix(f"{route.key}: ").removesuffix(".")
             found.append(
-                Served(
+                ServedRoute(
                     name=route.function,
                     method=method.lower(),
                     path=path,
@@ -123,7 +123,7 @@ def served() -> list[Served]:
 # ---------------------------------------------------------------- Schemas
 
 
-def _models(api: Sequence[Served], codes: Sequence[str]) -> tuple[dict[str, Document], dict[str, Document]]:
+def _models(api: Sequence[ServedRoute], codes: Sequence[str]) -> tuple[dict[str, Document], dict[str, Document]]:
     """Return the schemas of all documents, and the schema of each operation's query."""
     queries: list[type[RequestQuery]] = [one.contract.query or NoQuery for one in api]
     bodies = [one.contract.body for one in api if one.contract.body not in (None, NoBody)]
@@ -156,7 +156,7 @@ def _headers(names: Sequence[str]) -> Document:
     return {HEADER_NAMES[name]: _ref("headers", name) for name in names}
 
 
-def _parameters(one: Served, asked: Document) -> list[Document]:
+def _parameters(one: ServedRoute, asked: Document) -> list[Document]:
     found: list[Document] = []
     if one.path_parameters:
         found.append(_ref("parameters", "RoomId" if "/rooms/" in one.path else "RecordingId"))
@@ -177,7 +177,7 @@ def _parameters(one: Served, asked: Document) -> list[Document]:
     return found
 
 
-def _body(one: Served) -> Document | None:
+def _body(one: ServedRoute) -> Document | None:
     model = one.contract.body
     if model is NoBody:
         return None
@@ -187,7 +187,7 @@ def _body(one: Served) -> Document | None:
     return {"required": required, "content": {JSON: {"schema": schema, "examples": shown}}}
 
 
-def _success(one: Served, success: Success, shown: Mapping[str, Document]) -> Document:
+def _success(one: ServedRoute, success: Success, shown: Mapping[str, Document]) -> Document:
     made: Document = {
         "description": success.description,
         "headers": _headers(["RequestId", *success.headers]),
@@ -206,7 +206,7 @@ def _success(one: Served, success: Success, shown: Mapping[str, Document]) -> Do
     return made
 
 
-def _refusal(one: Served, status: HTTPStatus, codes: Sequence[str]) -> Document:
+def _refusal(one: ServedRoute, status: HTTPStatus, codes: Sequence[str]) -> Document:
     """Describe an error response, with one media type: generated clients read every response by the first one."""
     by_gateway = status in one.gateway
     models = [SHAPES[code] for code in codes if code in SHAPES]
@@ -248,7 +248,7 @@ def _refusal_name(status: HTTPStatus, codes: Sequence[str]) -> str:
 
 
 def _operation(
-    one: Served,
+    one: ServedRoute,
     asked: Document,
     shown: Mapping[HTTPStatus, Mapping[str, Document]],
     refusals: dict[str, Document],

@@ -54,7 +54,7 @@ def test_every_checksum_has_the_algorithm_that_the_upload_was_created_with(
     bucket: ArchiveBucket, stub: Stubber
 ) -> None:
     """S3 refuses a part whose checksum the upload does not expect; no emulator does."""
-    sums = {number: base64.b64encode(crc32(content).to_bytes(4)).decode() for number, content in PARTS.items()}
+    checksums = {number: base64.b64encode(crc32(content).to_bytes(4)).decode() for number, content in PARTS.items()}
     etags = {number: md5(content, usedforsecurity=False).hexdigest() for number, content in PARTS.items()}
     asked: dict[str, Any] = {"Bucket": "archive", "Key": KEY}
     stub.add_response(
@@ -69,10 +69,10 @@ def test_every_checksum_has_the_algorithm_that_the_upload_was_created_with(
             "upload_part",
             {"ETag": etags[number]},
             asked
-            | {"UploadId": "u", "PartNumber": number, "Body": content, "ChecksumCRC32": sums[number]}
+            | {"UploadId": "u", "PartNumber": number, "Body": content, "ChecksumCRC32": checksums[number]}
             | {"ContentMD5": ANY},
         )
-    parts = [{"PartNumber": n, "ETag": f'"{etags[n]}"', "ChecksumCRC32": sums[n]} for n in PARTS]
+    parts = [{"PartNumber": n, "ETag": f'"{etags[n]}"', "ChecksumCRC32": checksums[n]} for n in PARTS]
     whole = crc32(b"".join(PARTS.values())).to_bytes(4)
     stub.add_response(
         "complete_multipart_upload",

@@ -41,7 +41,7 @@ type Answer = Callable[[socket.socket], None]
 
 
 @contextmanager
-def a_server(answer: Answer) -> Iterator[tuple[int, list[bytes]]]:
+def a_server(response: Answer) -> Iterator[tuple[int, list[bytes]]]:
     """A server on loopback: its port, and the requests that it received. `answer` handles each connection."""
     asked: list[bytes] = []
     over = threading.Event()
@@ -52,7 +52,7 @@ def a_server(answer: Answer) -> Iterator[tuple[int, list[bytes]]]:
             while not over.is_set() and (head := connection.recv(65536)):
                 if b" HTTP/1.1\r\n" in head:
                     asked.append(head)
-                    answer(connection)
+                    response(connection)
 
     def accept() -> None:
         with suppress(OSError):
@@ -153,9 +153,11 @@ def kit_of(monkeypatch: pytest.MonkeyPatch, rate_limiter: FakeRateLimiter) -> Ca
     return made
 
 
-@pytest.mark.parametrize("answer", [hang, drip])
-def test_a_call_to_cloudflare_ends_by_the_deadline(answer: Answer, kit_of: Callable[[int], RealtimeKitClient]) -> None:
-    with a_server(answer) as (port, asked), request_context(tenant_id=None, seconds=1):
+@pytest.mark.parametrize("response", [hang, drip])
+def test_a_call_to_cloudflare_ends_by_the_deadline(
+    response: Answer, kit_of: Callable[[int], RealtimeKitClient]
+) -> None:
+    with a_server(response) as (port, asked), request_context(tenant_id=None, seconds=1):
         assert seconds_of(lambda: kit_of(port).get("c1"), ProviderTimeout) < 2
         assert len(asked) == 1
 
@@ -242,17 +244,17 @@ def test_a_start_at_a_hanging_cloudflare_ends_in_time_and_leaves_the_room_free(
 
         cloudflare.slow = slow
         began = time.monotonic()
-        answer = handler(an_event(), Context())
-        assert answer["statusCode"] == 504
-        assert json.loads(answer["body"])["code"] == "provider_timeout"
+        response = handler(an_event(), Context())
+        assert response["statusCode"] == 504
+        assert json.loads(response["body"])["code"] == "provider_timeout"
         assert time.monotonic() - began < 4
         room = rooms.get("tenant_1", "room_1")
         assert (room.lease_nonce, room.active_recording_id) == (None, None)
         # Neither the room nor the Idempotency-Key is held: the same call does it now.
         monkeypatch.setattr(transport, "STORING_SECONDS", 3)
         cloudflare.slow = None
-        answer = handler(an_event(), Context())
-        assert answer["statusCode"] == 201, answer["body"]
+        response = handler(an_event(), Context())
+        assert response["statusCode"] == 201, response["body"]
 
 
 def test_a_lease_is_released_after_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:

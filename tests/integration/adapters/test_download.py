@@ -67,8 +67,8 @@ def to(*addresses: str) -> Callable[[str, int], Sequence[str]]:
 
 
 def fetch(url: str, rules: DownloadRules, resolve: Any = None) -> bytes:
-    with open_url(url, {"Range": "bytes=0-3"}, rules, *([resolve] if resolve else [])) as answer:
-        return answer.content
+    with open_url(url, {"Range": "bytes=0-3"}, rules, *([resolve] if resolve else [])) as response:
+        return response.content
 
 
 # ---------------------------------------------------------------- what the text of a URL tells

@@ -64,18 +64,18 @@ def test_the_first_failed_condition_in_the_order_of_the_code_decides(first: str)
     transaction = Transaction()
     for name in sorted(ACTIONS, key=lambda name: name != first):
         ACTIONS[name](transaction)
-    with pytest.raises(Failed) as told:
+    with pytest.raises(Failed) as reported:
         transaction.commit()
-    assert told.value.args == (first, str([*ACTIONS].index(first) + 1))
+    assert reported.value.args == (first, str([*ACTIONS].index(first) + 1))
 
 
 def test_a_failed_condition_on_a_missing_item_passes_none_and_writes_nothing() -> None:
     transaction = Transaction()
     transaction.save(a_part("5"), PartChecksumItem.pk.does_not_exist())
     transaction.require(a_part("6"), PartChecksumItem.pk.exists(), otherwise=failed("require"))
-    with pytest.raises(Failed) as told:
+    with pytest.raises(Failed) as reported:
         transaction.commit()
-    assert told.value.args == ("require", None)
+    assert reported.value.args == ("require", None)
     assert [*items()] == []
 
 
@@ -102,8 +102,8 @@ def test_a_transaction_writes_all_of_its_actions_and_their_kind() -> None:
 
 
 def canceled(*codes: str) -> ClientError:
-    told: Any = {"CancellationReasons": [{"Code": code} for code in codes]}
-    response: Any = {"Error": {"Code": "TransactionCanceledException"}, **told}
+    reported: Any = {"CancellationReasons": [{"Code": code} for code in codes]}
+    response: Any = {"Error": {"Code": "TransactionCanceledException"}, **reported}
     return ClientError(response, "TransactWriteItems")
 
 
@@ -193,9 +193,9 @@ def test_a_single_write_raises_the_error_of_its_condition_with_the_item_as_it_is
         lambda: delete_item(a_part("1"), NINE, otherwise=failed("one")),
     ]
     for write in writing:
-        with pytest.raises(Failed) as told:
+        with pytest.raises(Failed) as reported:
             write()
-        assert told.value.args == ("one", "1")
+        assert reported.value.args == ("one", "1")
     with pytest.raises(ConcurrentUpdate):
         delete_item(a_part("2"), NINE)
     stored = get_item(PartChecksumItem, "PARTS#u", "1")
@@ -254,9 +254,9 @@ def test_an_error_keeps_its_cause_and_status_whichever_way_it_comes(fault: Excep
         lambda: [*query_items(TenantItem, "TENANTS")],
     ]
     for read in reads:
-        with failing(client, "*", fail), pytest.raises(wanted) as told:
+        with failing(client, "*", fail), pytest.raises(wanted) as reported:
             read()
-        assert told.value.__cause__ is fault
+        assert reported.value.__cause__ is fault
 
 
 # ---------------------------------------------------------------- reads, and what they cost

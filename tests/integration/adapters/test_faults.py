@@ -59,7 +59,7 @@ ROOM, RECORDING = a_room(), a_recording()
 LATER = NOON + timedelta(minutes=1)
 PROGRESS = Progress(step="copying", attempt=1)
 rooms, recordings, keys = DynamoRooms(), DynamoRecordings(), DynamoIdempotencyKeys()
-suspects, kept, sums = DynamoOpenFindings(), DynamoRetryQueue(), DynamoPartChecksums()
+suspects, kept, checksums = DynamoOpenFindings(), DynamoRetryQueue(), DynamoPartChecksums()
 TABLE_CALLS: dict[str, Callable[[], object]] = {
     "rooms.add": lambda: rooms.add(ROOM),
     "rooms.get": lambda: rooms.get("tenant_1", "room_1"),
@@ -91,8 +91,8 @@ TABLE_CALLS: dict[str, Callable[[], object]] = {
     "keys.reserve": lambda: keys.reserve("tenant_1", "k", fingerprint="f", now=NOON),
     "keys.store_response": lambda: keys.store_response("tenant_1", "k", response={}, now=NOON),
     "keys.release": lambda: keys.release("tenant_1", "k"),
-    "sums.store": lambda: sums.store("u", {1: 0}),
-    "sums.get_all": lambda: sums.get_all("u"),
+    "sums.store": lambda: checksums.store("u", {1: 0}),
+    "sums.get_all": lambda: checksums.get_all("u"),
     "retry_queue.list_all": kept.list_all,
     "retry_queue.add": lambda: kept.add(SyncItem.of_meeting("m")),
     "retry_queue.remove": lambda: kept.remove(SyncItem.of_meeting("m")),
@@ -128,17 +128,17 @@ def test_a_write_without_a_response_is_classed_by_its_fault(fault: Exception, wa
     def fail(**_: Any) -> None:
         raise fault
 
-    with failing(client, "*", fail), pytest.raises(wanted) as told:
+    with failing(client, "*", fail), pytest.raises(wanted) as reported:
         rooms.add(ROOM)
-    assert told.value.__cause__ is fault
+    assert reported.value.__cause__ is fault
 
 
 def test_an_api_whose_table_does_not_respond_says_when_to_retry() -> None:
     event = json.loads((ROOT / "events/get_room.json").read_text())
     with a_table(), failing(client, "GetItem"):
-        answer = handler_of("api/get_room")(event, Context())
-    assert (answer["statusCode"], json.loads(answer["body"])["code"]) == (503, "throttled")
-    assert int(answer["headers"]["retry-after"]) >= 1
+        received = handler_of("api/get_room")(event, Context())
+    assert (received["statusCode"], json.loads(received["body"])["code"]) == (503, "throttled")
+    assert int(received["headers"]["retry-after"]) >= 1
 
 
 def test_an_api_that_may_not_read_its_table_shows_no_details() -> None:
@@ -147,10 +147,10 @@ def test_an_api_that_may_not_read_its_table_shows_no_details() -> None:
 
     event = json.loads((ROOT / "events/get_room.json").read_text())
     with a_table(), failing(client, "GetItem", deny):
-        answer = handler_of("api/get_room")(event, Context())
-    assert answer["statusCode"] == 500
-    assert json.loads(answer["body"])["code"] == "internal_error"
-    assert "credentials" not in answer["body"].lower()
+        received = handler_of("api/get_room")(event, Context())
+    assert received["statusCode"] == 500
+    assert json.loads(received["body"])["code"] == "internal_error"
+    assert "credentials" not in received["body"].lower()
 
 
 # ---------------------------------------------------------------- answers that get lost: the table
@@ -235,10 +235,10 @@ def test_a_sync_recognises_its_own_write_when_it_begins() -> None:
         assert DynamoSyncLease().acquire(nonce="a", now=NOON, until=LATER) is not None
         DynamoSyncLease().release(nonce="a", watermark=NOON, full_at=NOON)
         with losing(client, "UpdateItem"):
-            begun = DynamoSyncLease().acquire(nonce="b", now=LATER, until=LATER + timedelta(minutes=9))
-        assert begun is not None
+            started = DynamoSyncLease().acquire(nonce="b", now=LATER, until=LATER + timedelta(minutes=9))
+        assert started is not None
         # When the one before it began was in the answer that got lost: not known, and not now.
-        assert (begun.watermark, begun.full, begun.previous_started_at) == (NOON, False, None)
+        assert (started.watermark, started.full, started.previous_started_at) == (NOON, False, None)
         with losing(client, "UpdateItem"):
             DynamoSyncLease().release(nonce="b", watermark=LATER, full_at=None)
         assert DynamoSyncLease().acquire(nonce="c", now=LATER, until=LATER) is not None
@@ -274,8 +274,8 @@ def test_every_reason_of_a_cancellation_has_its_class(
     monkeypatch.setattr("time.sleep", lambda seconds: None)
 
     def cancel(**_: Any) -> None:
-        told = [{"Code": reason} for reason in reasons]
-        refused: Any = {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": told}
+        reported = [{"Code": reason} for reason in reasons]
+        refused: Any = {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": reported}
         raise ClientError(refused, "TransactWriteItems")
 
     with failing(client, "TransactWriteItems", cancel), pytest.raises(wanted):

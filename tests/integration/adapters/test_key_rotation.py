@@ -91,12 +91,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        told = self.headers.get("Authorization", "")
-        find_by_cloudflare_recording_id = told.startswith("Bearer ")
+        reported = self.headers.get("Authorization", "")
+        find_by_cloudflare_recording_id = reported.startswith("Bearer ")
         key = (
-            told.removeprefix("Bearer ")
+            reported.removeprefix("Bearer ")
             if find_by_cloudflare_recording_id
-            else told.split("Credential=")[1].split("/")[0]
+            else reported.split("Credential=")[1].split("/")[0]
         )
         self.server.asked.append((self.command, key))
         status, sent = 200, b'{"success": true, "data": {"id": "m1"}}' if find_by_cloudflare_recording_id else b""
@@ -186,9 +186,9 @@ def test_the_ttl_begins_with_the_request(
     slow = manager.get
 
     def answered_late(**request: Any) -> Any:
-        answer = slow(**request)
+        response = slow(**request)
         clock.awake += 10
-        return answer
+        return response
 
     monkeypatch.setattr(secrets, "_client", lambda: SimpleNamespace(get_secret_value=answered_late))
     credentials.read()

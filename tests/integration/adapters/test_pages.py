@@ -173,15 +173,15 @@ def stored() -> Iterator[dict[str, Any]]:
 def test_a_response_is_what_botocores_parser_makes_of_it(
     stored: dict[str, Any], operation: str, arguments: dict[str, Any]
 ) -> None:
-    ours = {**call(operation, arguments)}
+    own = {**call(operation, arguments)}
     client.meta.events.unregister(f"before-parse.dynamodb.{operation}", _read_body)
     try:
-        theirs = {**call(operation, arguments)}
+        rclone = {**call(operation, arguments)}
     finally:
         client.meta.events.register(f"before-parse.dynamodb.{operation}", _read_body)
-    for response in (ours, theirs):
+    for response in (own, rclone):
         response.pop("ResponseMetadata")
-    assert ours == theirs
+    assert own == rclone
 
 
 class _Damaged:

@@ -86,15 +86,15 @@ def acquire(number: int, caller: Caller = "interactive", tenant: str | None = "a
 
 
 def refused(caller: Caller = "interactive", tenant: str | None = "acme") -> ProviderThrottled:
-    with request_context(tenant_id=tenant), pytest.raises(ProviderThrottled) as told:
+    with request_context(tenant_id=tenant), pytest.raises(ProviderThrottled) as reported:
         limiter(caller).acquire()
-    return told.value
+    return reported.value
 
 
 def test_many_tenants_use_the_whole_interactive_share_and_stops_the_rest(clock: Time) -> None:
     assert sum(acquire(10, tenant=f"tenant-{n}") for n in range(20)) == 54
-    told = refused(tenant="another")
-    assert (type(told), told.code, told.retry_after) == (ProviderThrottled, "provider_throttled", 3)
+    reported = refused(tenant="another")
+    assert (type(reported), reported.code, reported.retry_after) == (ProviderThrottled, "provider_throttled", 3)
     assert sum(acquire(1, "stop", f"tenant-{n}") for n in range(20)) == 6
     assert refused("stop", "another").code == "provider_throttled"
     assert used() == CALLS
@@ -108,8 +108,8 @@ def test_the_default_limit_is_below_cloudflares() -> None:
 
 def test_a_tenant_alone_has_half_of_it_at_once_and_then_all_that_drains(clock: Time) -> None:
     assert acquire(CALLS) == PEOPLE_CALLS
-    told = refused()
-    assert (type(told), told.code, told.retry_after) == (TenantThrottled, "tenant_throttled", 3)
+    reported = refused()
+    assert (type(reported), reported.code, reported.retry_after) == (TenantThrottled, "tenant_throttled", 3)
     for _ in range(12):
         clock.now += TICK_SECONDS
         assert TICK_CALLS - 1 <= acquire(CALLS) <= TICK_CALLS
@@ -205,8 +205,8 @@ def test_every_function_takes_the_share_of_its_kind() -> None:
 def test_a_retry_after_is_true(clock: Time, tenants: int, caller: Caller) -> None:
     for n in range(tenants):
         acquire(CALLS, caller, f"tenant-{n}")
-    told = refused(caller, "tenant-0")
-    clock.now += told.retry_after - 1
+    reported = refused(caller, "tenant-0")
+    clock.now += reported.retry_after - 1
     assert acquire(1, caller, "tenant-0") == 0
     clock.now += 1
     assert acquire(1, caller, "tenant-0") == 1
@@ -256,8 +256,8 @@ def test_a_block_refuses_every_call_until_it_ends(clock: Time, spent_before: int
     assert acquire(spent_before) == spent_before
     limiter().block(300)
     for caller in ("interactive", "background", "stop"):
-        told = refused(caller)
-        assert (told.code, told.retry_after) == ("provider_throttled", 301)
+        reported = refused(caller)
+        assert (reported.code, reported.retry_after) == ("provider_throttled", 301)
     clock.now += 299
     assert acquire(1) == 0
     clock.now += 1
@@ -349,9 +349,9 @@ def test_a_contended_bucket_is_throttled(clock: Time) -> None:
         for _ in range(MAX_ATTEMPTS):
             stub.add_client_error("update_item", **refusal())  # type: ignore[arg-type]
             stub.add_client_error("put_item", **refusal())  # type: ignore[arg-type]
-        with pytest.raises(Throttled) as told:
+        with pytest.raises(Throttled) as reported:
             limiter().acquire()
-        assert told.value.retry_after == 1
+        assert reported.value.retry_after == 1
 
 
 def test_an_error_of_dynamodb_is_throttled(clock: Time) -> None:

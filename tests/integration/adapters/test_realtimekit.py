@@ -34,20 +34,20 @@ type Answer = tuple[int, dict[str, str], bytes]
 class Server(HTTPServer):
     """Gives the queued answers in order, the last one for ever, and remembers what was asked."""
 
-    answers: list[Answer]
+    responses: list[Answer]
     asked: list[tuple[str, str, Any, str | None]]
 
 
 class Handler(BaseHTTPRequestHandler):
     server: Server
 
-    def answer(self) -> None:
+    def response(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.server.asked.append(
             (self.command, self.path, json.loads(body) if body else None, self.headers["Authorization"])
         )
         status, headers, content = (
-            self.server.answers.pop(0) if len(self.server.answers) > 1 else self.server.answers[0]
+            self.server.responses.pop(0) if len(self.server.responses) > 1 else self.server.responses[0]
         )
         self.send_response(status)
         for name, value in headers.items():
@@ -56,7 +56,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    do_GET = do_POST = do_PUT = do_PATCH = answer
+    do_GET = do_POST = do_PUT = do_PATCH = response
 
     def log_message(self, format: str, *args: object) -> None:
         """Keep the test's output clean."""
@@ -65,7 +65,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server() -> Iterator[Server]:
     server = Server(("127.0.0.1", 0), Handler)
-    server.answers, server.asked = [], []
+    server.responses, server.asked = [], []
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     yield server
@@ -90,7 +90,7 @@ def ok(data: object, status: int = 200) -> tuple[int, dict[str, str], bytes]:
 
 
 def test_a_start_names_the_meeting_and_both_codecs(server: Server, provider: RealtimeKitClient) -> None:
-    server.answers = [ok(ROW, 201)]
+    server.responses = [ok(ROW, 201)]
 
     provider_recording = provider.start("m1", max_seconds=60)
 
@@ -105,7 +105,7 @@ def test_a_start_names_the_meeting_and_both_codecs(server: Server, provider: Rea
 
 
 @pytest.mark.parametrize(
-    ("answer", "error"),
+    ("response", "error"),
     [
         ((502, {}, b"<html>Bad gateway</html>"), ProviderError),
         ((504, {}, b""), ProviderTimeout),
@@ -125,9 +125,9 @@ def test_a_start_names_the_meeting_and_both_codecs(server: Server, provider: Rea
     ],
 )
 def test_a_failed_start_raises_its_error_and_is_sent_once(
-    server: Server, provider: RealtimeKitClient, answer: Any, error: type[Exception]
+    server: Server, provider: RealtimeKitClient, response: Any, error: type[Exception]
 ) -> None:
-    server.answers = [answer]
+    server.responses = [response]
     with pytest.raises(error):
         provider.start("m1", max_seconds=None)
     assert len(server.asked) == 1
@@ -138,7 +138,7 @@ LEAK = "SECRET of another customer" * 2_000
 
 @pytest.mark.parametrize("status", [200, 400, 401, 404, 409, 422, 429, 500, 504])
 @pytest.mark.parametrize(
-    "told",
+    "reported",
     [
         {"error": {"code": 409, "message": LEAK}},
         {"errors": [{"code": 10000, "message": LEAK}, {"code": LEAK}, {"code": [LEAK]}, LEAK]},
@@ -147,9 +147,9 @@ LEAK = "SECRET of another customer" * 2_000
     ids=["its own envelope", "the gateway's envelope", "odd ones"],
 )
 def test_text_of_cloudflare_is_in_no_error_and_no_log(
-    server: Server, provider: RealtimeKitClient, log: io.StringIO, status: int, told: dict[str, Any]
+    server: Server, provider: RealtimeKitClient, log: io.StringIO, status: int, reported: dict[str, Any]
 ) -> None:
-    server.answers = [(status, {}, json.dumps({"success": False, **told}).encode())]
+    server.responses = [(status, {}, json.dumps({"success": False, **reported}).encode())]
     with pytest.raises(ProviderFailure) as raised:
         provider.start("m1", max_seconds=None)
     assert "SECRET" not in f"{raised.value!r} {log.getvalue()}"
@@ -157,26 +157,26 @@ def test_text_of_cloudflare_is_in_no_error_and_no_log(
 
 
 def test_a_deeply_nested_response_is_unreadable(server: Server, provider: RealtimeKitClient) -> None:
-    server.answers = [(200, {}, b"[" * 200_000)]
+    server.responses = [(200, {}, b"[" * 200_000)]
     with pytest.raises(ProviderError):
         provider.start("m1", max_seconds=None)
 
 
 @pytest.mark.parametrize("id", ["", "..", "a/b", "a#b", "a?b", "é", "x" * 129, None, 7, ["c1"]])
 def test_a_malformed_id_is_none(server: Server, provider: RealtimeKitClient, id: Any) -> None:
-    server.answers = [ok(ROW | {"session_id": id, "meeting": {"id": id}})]
+    server.responses = [ok(ROW | {"session_id": id, "meeting": {"id": id}})]
     provider_recording = provider.start("m1", max_seconds=None)
     assert (provider_recording.session_id, provider_recording.meeting_id) == (None, None)
-    server.answers = [ok(ROW | {"id": id})]
+    server.responses = [ok(ROW | {"id": id})]
     with pytest.raises(ProviderError):
         provider.start("m1", max_seconds=None)
-    server.answers = [ok({"id": id})]
+    server.responses = [ok({"id": id})]
     with pytest.raises(ProviderError):
         provider.create_meeting("Room", record_on_start=False)
 
 
 def test_a_429_carries_cloudflares_pause(server: Server, provider: RealtimeKitClient) -> None:
-    server.answers = [(429, {"Retry-After": "17"}, b"")]
+    server.responses = [(429, {"Retry-After": "17"}, b"")]
     with pytest.raises(ProviderThrottled) as raised:
         provider.get("c1")
     assert raised.value.retry_after == 17
@@ -184,14 +184,14 @@ def test_a_429_carries_cloudflares_pause(server: Server, provider: RealtimeKitCl
 
 
 def test_a_429_without_a_pause_counts_as_a_whole_block(server: Server, provider: RealtimeKitClient) -> None:
-    server.answers = [(429, {}, b"")]
+    server.responses = [(429, {}, b"")]
     with pytest.raises(ProviderThrottled) as raised:
         provider.get("c1")
     assert raised.value.retry_after == 300
 
 
 def test_a_read_is_retried_after_a_failure(server: Server, provider: RealtimeKitClient) -> None:
-    server.answers = [(502, {}, b"<html>"), ok(ROW)]
+    server.responses = [(502, {}, b"<html>"), ok(ROW)]
     assert provider.get("c1").cloudflare_recording_id == "c1"
     assert len(server.asked) == 2
 
@@ -200,7 +200,7 @@ def test_a_read_is_retried_after_a_failure(server: Server, provider: RealtimeKit
 def test_a_read_has_three_attempts_and_each_is_a_call(
     server: Server, provider: RealtimeKitClient, rate_limiter: FakeRateLimiter, status: int
 ) -> None:
-    server.answers = [(status, {}, b"<html>")]
+    server.responses = [(status, {}, b"<html>")]
     with pytest.raises((ProviderError, ProviderTimeout)):
         provider.get("c1")
     assert (len(server.asked), rate_limiter.spent) == (3, 3)
@@ -209,7 +209,7 @@ def test_a_read_has_three_attempts_and_each_is_a_call(
 def test_retries_end_at_the_rate_limit(
     server: Server, provider: RealtimeKitClient, rate_limiter: FakeRateLimiter
 ) -> None:
-    server.answers, rate_limiter.calls = [(502, {}, b"<html>")], 2
+    server.responses, rate_limiter.calls = [(502, {}, b"<html>")], 2
     with pytest.raises(ProviderThrottled):
         provider.get("c1")
     assert len(server.asked) == 2
@@ -218,15 +218,15 @@ def test_retries_end_at_the_rate_limit(
 def test_a_read_is_retried_after_a_closed_connection(
     server: Server, provider: RealtimeKitClient, rate_limiter: FakeRateLimiter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server.answers = [ok(ROW)]
+    server.responses = [ok(ROW)]
     closing = iter([True, False])
-    answer = Handler.answer
+    response = Handler.response
 
     def now_and_then(handler: Handler) -> None:
         if next(closing):
             handler.close_connection = True
         else:
-            answer(handler)
+            response(handler)
 
     monkeypatch.setattr(Handler, "do_GET", now_and_then)
     assert provider.get("c1").cloudflare_recording_id == "c1"
@@ -248,23 +248,23 @@ def test_a_read_time_out_is_not_retried(
 
 
 def test_a_second_stop_returns_the_ended_recording(server: Server, provider: RealtimeKitClient) -> None:
-    server.answers = [(409, {}, b"{}"), ok(ROW | {"status": "UPLOADED"})]
+    server.responses = [(409, {}, b"{}"), ok(ROW | {"status": "UPLOADED"})]
     assert provider.stop("c1").status is ProviderStatus.UPLOADED
 
 
 def test_a_refused_stop_of_a_running_capture_is_told(server: Server, provider: RealtimeKitClient) -> None:
-    server.answers = [(409, {}, b"{}"), ok(ROW)]
+    server.responses = [(409, {}, b"{}"), ok(ROW)]
     with pytest.raises(ProviderRefused):
         provider.stop("c1")
 
 
 def test_find_active_returns_none_without_a_recording(server: Server, provider: RealtimeKitClient) -> None:
-    server.answers = [(404, {}, b'{"success":false,"error":{"code":404,"message":"none"}}')]
+    server.responses = [(404, {}, b'{"success":false,"error":{"code":404,"message":"none"}}')]
     assert provider.find_active("m1") is None
 
 
 def test_ids_cannot_change_the_path(server: Server, provider: RealtimeKitClient) -> None:
-    server.answers = [ok(ROW)]
+    server.responses = [ok(ROW)]
     provider.get("../meetings?x=1")
     assert server.asked[0][1].endswith("/recordings/..%2Fmeetings%3Fx%3D1")
 
@@ -299,7 +299,7 @@ def test_every_form_of_a_field_is_read(
     read: Callable[[Any], object],
     wanted: object,
 ) -> None:
-    server.answers = [ok(ROW | {field: given})]
+    server.responses = [ok(ROW | {field: given})]
     assert read(provider.get("c1")) == wanted
 
 
@@ -324,7 +324,7 @@ def numbers_asked(server: Server) -> list[str]:
 
 
 def test_the_captures_of_a_meeting_are_asked_for_newest_first(server: Server, provider: RealtimeKitClient) -> None:
-    server.answers = [page(range(2), 2, 1)]
+    server.responses = [page(range(2), 2, 1)]
     assert [provider_recording.cloudflare_recording_id for provider_recording in provider.list_by_meeting("m1")] == [
         "c0",
         "c1",
@@ -335,7 +335,7 @@ def test_the_captures_of_a_meeting_are_asked_for_newest_first(server: Server, pr
 
 
 def test_pages_that_count_from_one_are_listed_to_the_end(server: Server, provider: RealtimeKitClient) -> None:
-    server.answers = [page(range(100), 150, 1), page(range(100, 150), 150, 101)]
+    server.responses = [page(range(100), 150, 1), page(range(100, 150), 150, 101)]
     assert [provider_recording.cloudflare_recording_id for provider_recording in provider.list_by_meeting("m1")] == [
         f"c{number}" for number in range(150)
     ]
@@ -343,7 +343,7 @@ def test_pages_that_count_from_one_are_listed_to_the_end(server: Server, provide
 
 
 def test_pages_that_count_from_zero_are_listed_from_the_start(server: Server, provider: RealtimeKitClient) -> None:
-    server.answers = [page(range(100, 150), 150, 101), page(range(100), 150, 1)]
+    server.responses = [page(range(100, 150), 150, 101), page(range(100), 150, 1)]
     assert [provider_recording.cloudflare_recording_id for provider_recording in provider.list_by_meeting("m1")] == [
         f"c{number}" for number in range(150)
     ]
@@ -352,7 +352,7 @@ def test_pages_that_count_from_zero_are_listed_from_the_start(server: Server, pr
 
 def test_pages_without_paging_end_with_a_short_page(server: Server, provider: RealtimeKitClient) -> None:
     refused: Answer = (422, {}, b'{"success": false, "error": {"code": 422, "message": "page_no"}}')
-    server.answers = [page(range(100), 0, None), refused, page(range(100, 130), 0, None)]
+    server.responses = [page(range(100), 0, None), refused, page(range(100, 130), 0, None)]
     assert len([*provider.list_by_meeting("m1")]) == 130
     assert numbers_asked(server) == ["1", "0", "2"]
 
@@ -370,33 +370,33 @@ def test_pages_without_paging_end_with_a_short_page(server: Server, provider: Re
     ],
 )
 def test_rows_are_read_with_any_paging(server: Server, provider: RealtimeKitClient, paging: object) -> None:
-    answer = json.dumps({"success": True, "data": rows(1), "paging": paging}).encode()
-    server.answers = [(200, {}, answer), ok(rows(0))]
+    response = json.dumps({"success": True, "data": rows(1), "paging": paging}).encode()
+    server.responses = [(200, {}, response), ok(rows(0))]
     listed, more = provider.list_page(1)
     assert ([one.cloudflare_recording_id for one in listed], more) == ([rows(0)[0]["id"], rows(1)[0]["id"]], False)
     assert numbers_asked(server) == ["1", "0"]
 
 
 def test_shorter_pages_are_listed_to_the_end(server: Server, provider: RealtimeKitClient) -> None:
-    server.answers = [page(range(30), 70, 1), page(range(30, 60), 70, 31), page(range(60, 70), 70, 61)]
+    server.responses = [page(range(30), 70, 1), page(range(30, 60), 70, 31), page(range(60, 70), 70, 61)]
     assert len([*provider.list_by_meeting("m1")]) == 70
 
 
 def test_rows_that_shift_between_pages_are_listed_once(server: Server, provider: RealtimeKitClient) -> None:
-    server.answers = [page(range(100), 151, 1), page(range(98, 150), 151, 101)]
+    server.responses = [page(range(100), 151, 1), page(range(98, 150), 151, 101)]
     assert [provider_recording.cloudflare_recording_id for provider_recording in provider.list_by_meeting("m1")] == [
         f"c{number}" for number in range(150)
     ]
 
 
 def test_a_listing_requests_no_page_before_it_is_needed(server: Server, provider: RealtimeKitClient) -> None:
-    server.answers = [page(range(100), 1000, 1)]
+    server.responses = [page(range(100), 1000, 1)]
     assert next(iter(provider.list_by_meeting("m1"))).cloudflare_recording_id == "c0"
     assert len(server.asked) == 1
 
 
 def test_one_page_of_all_captures_tells_whether_there_are_more(server: Server, provider: RealtimeKitClient) -> None:
-    server.answers = [page(range(100), 150, 1), page(range(100, 150), 150, 101)]
+    server.responses = [page(range(100), 150, 1), page(range(100, 150), 150, 101)]
     first, more = provider.list_page(1)
     assert ([provider_recording.cloudflare_recording_id for provider_recording in first], more) == (
         [f"c{number}" for number in range(100)],
@@ -412,7 +412,7 @@ def test_one_page_of_all_captures_tells_whether_there_are_more(server: Server, p
 
 
 def test_the_first_page_of_a_list_that_counts_from_zero_has_both(server: Server, provider: RealtimeKitClient) -> None:
-    server.answers = [page(range(100, 150), 150, 101), page(range(100), 150, 1)]
+    server.responses = [page(range(100, 150), 150, 101), page(range(100), 150, 1)]
     provider_recordings, more = provider.list_page(1)
     assert ([provider_recording.cloudflare_recording_id for provider_recording in provider_recordings], more) == (
         [f"c{number}" for number in range(150)],
@@ -425,7 +425,7 @@ def test_a_short_list_that_counts_from_zero_is_read(
     server: Server, provider: RealtimeKitClient, total: int | None
 ) -> None:
     first, empty = (page(some, 3, 1 if total else None) for some in (range(3), range(0)))
-    server.answers = [empty, first]
+    server.responses = [empty, first]
     provider_recordings, more = provider.list_page(1)
     assert ([provider_recording.cloudflare_recording_id for provider_recording in provider_recordings], more) == (
         ["c0", "c1", "c2"],
@@ -435,7 +435,7 @@ def test_a_short_list_that_counts_from_zero_is_read(
 
 
 def test_an_empty_page_ends_the_listing(server: Server, provider: RealtimeKitClient) -> None:
-    server.answers = [page(range(0), 0, 1)]
+    server.responses = [page(range(0), 0, 1)]
     assert provider.list_page(1) == ([], False)
     assert provider.list_page(7) == ([], False)
     assert len(server.asked) == 2
@@ -459,7 +459,7 @@ MEETING = "8a5d9a5c-1a2b-4c3d-9e8f-0123456789ab"
 def test_the_meeting_is_read_from_the_file_name(
     server: Server, provider: RealtimeKitClient, name: object, hint: str | None
 ) -> None:
-    server.answers = [ok([ROW | {"output_file_name": name}])]
+    server.responses = [ok([ROW | {"output_file_name": name}])]
     provider_recordings, _ = provider.list_page(2)
     assert [
         (provider_recording.meeting_id, provider_recording.likely_meeting_id)
@@ -472,7 +472,7 @@ SAID = datetime(2026, 9, 1, 10, 30, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("session", "told"),
+    ("session", "reported"),
     [
         ({"status": "ENDED", "ended_at": ENDED}, SAID),
         ({"session": {"status": "ENDED", "ended_at": ENDED}}, SAID),
@@ -485,15 +485,15 @@ SAID = datetime(2026, 9, 1, 10, 30, tzinfo=UTC)
     ],
 )
 def test_a_session_has_an_end_only_if_cloudflare_reports_it(
-    server: Server, provider: RealtimeKitClient, session: object, told: datetime | None
+    server: Server, provider: RealtimeKitClient, session: object, reported: datetime | None
 ) -> None:
-    server.answers = [ok(session)]
-    assert provider.find_session_end("../s1") == told
+    server.responses = [ok(session)]
+    assert provider.find_session_end("../s1") == reported
     assert server.asked[0][1].endswith("/sessions/..%2Fs1")
 
 
 def test_an_unknown_session_has_no_end(server: Server, provider: RealtimeKitClient) -> None:
-    server.answers = [(404, {}, b'{"success":false,"error":{"code":404,"message":"no"}}')]
+    server.responses = [(404, {}, b'{"success":false,"error":{"code":404,"message":"no"}}')]
     assert provider.find_session_end("s1") is None
 
 
@@ -520,7 +520,7 @@ def answer_to(call: str) -> Answer:
 def test_each_call_takes_one_from_the_rate_limit(
     server: Server, provider: RealtimeKitClient, rate_limiter: FakeRateLimiter, call: str
 ) -> None:
-    server.answers = [answer_to(call)]
+    server.responses = [answer_to(call)]
     CALLS[call](provider)
     assert (rate_limiter.spent, len(server.asked), rate_limiter.blocks) == (1, 1, [])
 
@@ -528,7 +528,7 @@ def test_each_call_takes_one_from_the_rate_limit(
 def test_each_page_takes_one_from_the_rate_limit(
     server: Server, provider: RealtimeKitClient, rate_limiter: FakeRateLimiter
 ) -> None:
-    server.answers = [page(range(100), 250, 1), page(range(100, 200), 250, 101), page(range(200, 250), 250, 201)]
+    server.responses = [page(range(100), 250, 1), page(range(100, 200), 250, 101), page(range(200, 250), 250, 201)]
     assert len([*provider.list_by_meeting("m1")]) == 250
     assert rate_limiter.spent == 3
 
@@ -537,7 +537,7 @@ def test_each_page_takes_one_from_the_rate_limit(
 def test_nothing_is_sent_above_the_rate_limit(
     server: Server, provider: RealtimeKitClient, rate_limiter: FakeRateLimiter, call: str
 ) -> None:
-    server.answers, rate_limiter.calls = [answer_to(call)], 0
+    server.responses, rate_limiter.calls = [answer_to(call)], 0
     with pytest.raises(ProviderThrottled) as raised:
         CALLS[call](provider)
     assert raised.value.retry_after == 60
@@ -547,7 +547,7 @@ def test_nothing_is_sent_above_the_rate_limit(
 def test_a_listing_ends_at_the_rate_limit(
     server: Server, provider: RealtimeKitClient, rate_limiter: FakeRateLimiter
 ) -> None:
-    server.answers, rate_limiter.calls = [page(range(100), 1000, 1)], 1
+    server.responses, rate_limiter.calls = [page(range(100), 1000, 1)], 1
     walk = provider.list_by_meeting("m1")
     assert [next(walk).cloudflare_recording_id for _ in range(100)] == [f"c{number}" for number in range(100)]
     with pytest.raises(ProviderThrottled):
@@ -574,14 +574,14 @@ def test_a_429_blocks_every_call(
     headers: dict[str, str],
     seconds: int,
 ) -> None:
-    server.answers = [(429, headers, b"")]
+    server.responses = [(429, headers, b"")]
     with pytest.raises(ProviderThrottled):
         CALLS[call](provider)
     assert (rate_limiter.blocks, len(server.asked)) == ([seconds], 1)
 
 
 @pytest.mark.parametrize(
-    ("told", "blocks"),
+    ("reported", "blocks"),
     [
         ('"default";r=0;t=30', [30]),
         ('"default"; r=0; t=30', [30]),
@@ -595,10 +595,10 @@ def test_a_429_blocks_every_call(
     ],
 )
 def test_an_exhausted_rate_limit_header_blocks_the_next_call(
-    server: Server, provider: RealtimeKitClient, rate_limiter: FakeRateLimiter, told: str, blocks: list[int]
+    server: Server, provider: RealtimeKitClient, rate_limiter: FakeRateLimiter, reported: str, blocks: list[int]
 ) -> None:
     status, _, content = ok(ROW)
-    server.answers = [(status, {"Ratelimit": told}, content)]
+    server.responses = [(status, {"Ratelimit": reported}, content)]
     assert provider.get("c1").cloudflare_recording_id == "c1"
     assert rate_limiter.blocks == blocks
 
@@ -611,9 +611,9 @@ def delivering(provider: RealtimeKitClient) -> RealtimeKitClient:
 
 
 def test_a_start_names_our_bucket(server: Server, delivering: RealtimeKitClient) -> None:
-    server.answers = [ok(ROW, 201)]
-    begun = delivering.start("m1", max_seconds=None, folder="delivered/t/r")
-    assert begun.delivery_key == "delivered/t/r/a.mp4"
+    server.responses = [ok(ROW, 201)]
+    started = delivering.start("m1", max_seconds=None, folder="delivered/t/r")
+    assert started.delivery_key == "delivered/t/r/a.mp4"
     storage = server.asked[0][2]["storage_config"]
     assert storage == {
         "type": "cloudflare", "account_id": "account", "access_key": "a", "secret": "s", "bucket": "files",
@@ -624,20 +624,20 @@ def test_a_start_names_our_bucket(server: Server, delivering: RealtimeKitClient)
 def test_a_start_is_repeated_without_a_rejected_bucket(server: Server, delivering: RealtimeKitClient) -> None:
     refused: Answer = (422, {}, b'{"success": false, "error": {"code": 422, "message": "storage_config"}}')
     none: Answer = (404, {}, b'{"success": false, "error": {"code": 404, "message": "none"}}')
-    server.answers = [refused, none, ok(ROW, 201)]
-    begun = delivering.start("m1", max_seconds=None, folder="delivered/t/r")
-    assert begun.delivery_key is None
+    server.responses = [refused, none, ok(ROW, 201)]
+    started = delivering.start("m1", max_seconds=None, folder="delivered/t/r")
+    assert started.delivery_key is None
     assert [method for method, *_ in server.asked] == ["POST", "GET", "POST"]
     assert "storage_config" not in server.asked[2][2]
 
 
 def test_a_start_during_a_recording_is_not_repeated(server: Server, delivering: RealtimeKitClient) -> None:
-    server.answers = [(409, {}, b"{}"), ok(ROW)]
+    server.responses = [(409, {}, b"{}"), ok(ROW)]
     with pytest.raises(ProviderRefused):
         delivering.start("m1", max_seconds=None, folder="delivered/t/r")
     assert [method for method, *_ in server.asked] == ["POST", "GET"]
 
 
 def test_a_signed_url_is_in_no_log(server: Server, provider: RealtimeKitClient) -> None:
-    server.answers = [ok(ROW | {"download_url": "https://files.example/a?signature=hidden"})]
+    server.responses = [ok(ROW | {"download_url": "https://files.example/a?signature=hidden"})]
     assert "hidden" not in repr(provider.get("c1"))

@@ -51,9 +51,9 @@ def provider(origin: str, monkeypatch: pytest.MonkeyPatch) -> RealtimeKitClient:
 
 
 def control(origin: str, path: str, body: str) -> Any:
-    answer = requests.post(f"{origin}/_control{path}", data=body, timeout=20)
-    assert answer.ok, answer.text
-    return answer.json()["data"] if answer.content else None
+    response = requests.post(f"{origin}/_control{path}", data=body, timeout=20)
+    assert response.ok, response.text
+    return response.json()["data"] if response.content else None
 
 
 def beside_a_good_one(
@@ -70,8 +70,8 @@ def beside_a_good_one(
 
 
 def unreadable() -> int:
-    told = metrics.metric_set.get("RowsUnreadable")
-    return int(sum(told["Value"])) if told else 0
+    reported = metrics.metric_set.get("RowsUnreadable")
+    return int(sum(reported["Value"])) if reported else 0
 
 
 @pytest.mark.parametrize(
@@ -103,9 +103,9 @@ def test_a_row_without_an_id_is_counted_and_left_out(
 ) -> None:
     assert beside_a_good_one(origin, provider, json.dumps(row)) == ([], [])
     assert unreadable() == 2
-    told = [vars(line) for line in caplog.records if line.message == "unreadable rows"]
-    assert [(line["page"], line["rows"], line["unreadable"]) for line in told] == [(1, 2, 1)] * 2
-    assert all("2026-09-01" not in str(line) for line in told)
+    reported = [vars(line) for line in caplog.records if line.message == "unreadable rows"]
+    assert [(line["page"], line["rows"], line["unreadable"]) for line in reported] == [(1, 2, 1)] * 2
+    assert all("2026-09-01" not in str(line) for line in reported)
 
 
 CASES: list[tuple[str, str, Callable[[ProviderRecording], object], object]] = [

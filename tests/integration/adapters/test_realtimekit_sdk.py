@@ -88,15 +88,15 @@ def test_one_recording_is_read_as_the_sdk_reads_it(server: SdkServer, provider: 
     documents = variants(name)
     for document in documents:
         server.responses[name] = document
-        told = parsed(name, document)
-        if told.data is None:
+        reported = parsed(name, document)
+        if reported.data is None:
             # The models allow a success that says nothing. Of a recording that is no success.
             with pytest.raises(ProviderError):
                 calls[name]()
             continue
         read = calls[name]()
         assert read is not None
-        assert_same(read, told.data)
+        assert_same(read, reported.data)
     assert server.refused == []
     assert server.called == [name] * len(documents)
     assert len(documents) > 20
@@ -108,10 +108,10 @@ def test_every_row_of_a_listing_is_read_as_the_sdk_reads_it(server: SdkServer, p
     for page in (rows[at : at + 100] for at in range(0, len(rows), 100)):
         paging = {"total_count": float(len(page)), "start_offset": 1.0, "end_offset": float(len(page))}
         server.responses[LIST] = {"success": True, "data": page, "paging": paging}
-        told = parsed(LIST, server.responses[LIST]).data
+        reported = parsed(LIST, server.responses[LIST]).data
         for read in (list(provider.list_by_meeting("meeting")), list(provider.list_page(1)[0])):
-            assert [one.cloudflare_recording_id for one in read] == [row.id for row in told]
-            for one, row in zip(read, told, strict=True):
+            assert [one.cloudflare_recording_id for one in read] == [row.id for row in reported]
+            for one, row in zip(read, reported, strict=True):
                 assert_same(one, row)
     assert server.refused == []
     assert len(rows) > 50
@@ -137,12 +137,12 @@ def test_the_end_of_a_session_is_read_as_the_sdk_reads_it(server: SdkServer, pro
             if data.get(name) is not None:
                 data[name] = sdk.TIME
         server.responses[SESSION] = document
-        told = parsed(SESSION, document).data
-        if told is None:
+        reported = parsed(SESSION, document).data
+        if reported is None:
             with pytest.raises(ProviderError):
                 provider.find_session_end("session")
             continue
-        wanted = seconds(datetime.fromisoformat(sdk.TIME)) if told.status == "ENDED" else None
+        wanted = seconds(datetime.fromisoformat(sdk.TIME)) if reported.status == "ENDED" else None
         assert provider.find_session_end("session") == wanted
     assert server.refused == []
 
@@ -150,8 +150,8 @@ def test_the_end_of_a_session_is_read_as_the_sdk_reads_it(server: SdkServer, pro
 def test_meetings_are_created_read_and_changed_as_by_the_sdk(server: SdkServer, provider: RealtimeKitClient) -> None:
     for document in variants(MEETING):
         server.responses |= {MEETING: document, NEW_MEETING: document, SET_MEETING: document}
-        told = parsed(MEETING, document).data
-        if told is None:
+        reported = parsed(MEETING, document).data
+        if reported is None:
             for call in (
                 lambda: provider.create_meeting("Lab", record_on_start=True),
                 lambda: provider.get_record_on_start("meeting"),
@@ -160,8 +160,8 @@ def test_meetings_are_created_read_and_changed_as_by_the_sdk(server: SdkServer, 
                 with pytest.raises(ProviderError):
                     call()
             continue
-        assert provider.create_meeting("Lab", record_on_start=True) == told.id
-        assert provider.get_record_on_start("meeting") is told.record_on_start
+        assert provider.create_meeting("Lab", record_on_start=True) == reported.id
+        assert provider.get_record_on_start("meeting") is reported.record_on_start
         provider.set_record_on_start("meeting", record_on_start=False)
     assert {*server.called} == {MEETING, NEW_MEETING, SET_MEETING}
     assert server.refused == []
@@ -175,8 +175,8 @@ def test_a_start_works_without_the_storage_that_the_sdk_does_not_know(
     delivery = DirectDelivery("files", lambda: keys)
     provider = RealtimeKitClient(FakeRateLimiter(), token=known_token(), delivery=delivery)
     server.responses |= {START: variants(START)[0], ACTIVE: None}
-    begun = provider.start("meeting", max_seconds=None, folder="delivered/t/r")
-    assert begun.delivery_key is None
+    started = provider.start("meeting", max_seconds=None, folder="delivered/t/r")
+    assert started.delivery_key is None
     assert server.called == [ACTIVE, START]
     assert {one.removeprefix(START).split(":")[0] for one in server.refused} == {
         ".storage_config.account_id",

@@ -30,17 +30,17 @@ def provider(origin: str, monkeypatch: pytest.MonkeyPatch) -> RealtimeKitClient:
 
 
 def control(origin: str, path: str, **body: Any) -> Any:
-    answer = requests.post(f"{origin}/_control{path}", json=body, timeout=20)
-    assert answer.ok, answer.text
-    return answer.json()["data"]
+    response = requests.post(f"{origin}/_control{path}", json=body, timeout=20)
+    assert response.ok, response.text
+    return response.json()["data"]
 
 
 def elsewhere(origin: str, method: str, path: str, **body: Any) -> Any:
     """What an operator does with Cloudflare's API."""
     url = f"{origin}/client/v4/accounts/account/realtime/kit/app{path}"
-    answer = requests.request(method, url, json=body, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=20)
-    assert answer.ok, answer.text
-    return answer.json()["data"]
+    response = requests.request(method, url, json=body, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=20)
+    assert response.ok, response.text
+    return response.json()["data"]
 
 
 def reaches(provider: RealtimeKitClient, cloudflare_recording_id: str, status: ProviderStatus) -> None:
@@ -58,27 +58,27 @@ def everywhere(provider: RealtimeKitClient, meeting_id: str, cloudflare_recordin
 
 def test_a_paused_recording_runs_and_can_be_stopped(origin: str, provider: RealtimeKitClient) -> None:
     meeting = provider.create_meeting("Lab", record_on_start=False)
-    begun = provider.start(meeting, max_seconds=None)
-    reaches(provider, begun.cloudflare_recording_id, ProviderStatus.RECORDING)
+    started = provider.start(meeting, max_seconds=None)
+    reaches(provider, started.cloudflare_recording_id, ProviderStatus.RECORDING)
     for action, status in (("pause", ProviderStatus.PAUSED), ("resume", ProviderStatus.RECORDING)) * 2:
-        elsewhere(origin, "PUT", f"/recordings/{begun.cloudflare_recording_id}", action=action)
+        elsewhere(origin, "PUT", f"/recordings/{started.cloudflare_recording_id}", action=action)
         active = provider.find_active(meeting)
         assert active is not None
-        for read in (active, *everywhere(provider, meeting, begun.cloudflare_recording_id)):
+        for read in (active, *everywhere(provider, meeting, started.cloudflare_recording_id)):
             assert (read.status, read.status.running, read.stopped_at) == (status, True, None)
-    elsewhere(origin, "PUT", f"/recordings/{begun.cloudflare_recording_id}", action="pause")
-    assert provider.stop(begun.cloudflare_recording_id).status is ProviderStatus.UPLOADING
-    reaches(provider, begun.cloudflare_recording_id, ProviderStatus.UPLOADED)
+    elsewhere(origin, "PUT", f"/recordings/{started.cloudflare_recording_id}", action="pause")
+    assert provider.stop(started.cloudflare_recording_id).status is ProviderStatus.UPLOADING
+    reaches(provider, started.cloudflare_recording_id, ProviderStatus.UPLOADED)
 
 
 @pytest.mark.parametrize("rows", ["guide", "reference"])
-@pytest.mark.parametrize("people", [1, 2])
+@pytest.mark.parametrize("participants", [1, 2])
 def test_a_track_recording_is_recognized_during_and_after_it(
-    origin: str, provider: RealtimeKitClient, rows: str, people: int
+    origin: str, provider: RealtimeKitClient, rows: str, participants: int
 ) -> None:
     control(origin, "/settings", track_rows=rows)
     meeting = provider.create_meeting("Lab", record_on_start=False)
-    for number in range(people):
+    for number in range(participants):
         person = {"custom_participant_id": f"user-{number}", "preset_name": "group_call_host"}
         elsewhere(origin, "POST", f"/meetings/{meeting}/participants", **person)
     control(origin, "/join", meeting_id=meeting)

@@ -67,12 +67,12 @@ class Handler(BaseHTTPRequestHandler):
     def _send(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
         self.send_response(status)
         length = {"Content-Length": str(len(body))} if self.server.counted else {}
-        told = length | (headers or {}) | self.server.lies
+        reported = length | (headers or {}) | self.server.lies
         if self.server.etag:
-            told.setdefault("ETag", self.server.etag)
+            reported.setdefault("ETag", self.server.etag)
         if self.server.modified:
-            told.setdefault("Last-Modified", self.server.modified)
-        for name, value in told.items():
+            reported.setdefault("Last-Modified", self.server.modified)
+        for name, value in reported.items():
             self.send_header(name, value)
         self.end_headers()
         cut = self.server.cuts.pop(0) if self.server.cuts else None
@@ -153,9 +153,9 @@ def test_a_file_that_cannot_be_measured_raises_a_transfer_error(server: Server, 
         UrlReader().measure(url(server))
 
 
-@pytest.mark.parametrize("told", ["bytes 0-0/*", "nonsense", ""])
-def test_a_size_that_a_range_does_not_show_is_read_with_a_plain_get(server: Server, told: str) -> None:
-    server.lies = {"Content-Range": told}
+@pytest.mark.parametrize("reported", ["bytes 0-0/*", "nonsense", ""])
+def test_a_size_that_a_range_does_not_show_is_read_with_a_plain_get(server: Server, reported: str) -> None:
+    server.lies = {"Content-Range": reported}
     found = UrlReader().measure(url(server))
     assert (found.size, found.ranges) == (len(CONTENT), False)
     assert [asked for asked, _ in server.asked] == ["bytes=0-0", None]
@@ -254,10 +254,10 @@ def test_an_etag_that_is_strong_once_and_weak_or_missing_the_next_time_is_no_cha
 
 
 def test_an_etag_that_is_weak_for_one_part_only_holds_nothing_up(server: Server) -> None:
-    original, answers = Handler._send, iter(['"v1"', 'W/"v1"', 'W/"v1"', '"v1"'])
+    original, responses = Handler._send, iter(['"v1"', 'W/"v1"', 'W/"v1"', '"v1"'])
 
     def sent(handler: Handler, *given: Any) -> None:
-        handler.server.etag = next(answers, '"v1"')
+        handler.server.etag = next(responses, '"v1"')
         original(handler, *given)
 
     server.RequestHandlerClass = type("Wavering", (Handler,), {"_send": sent})
@@ -290,9 +290,9 @@ def test_a_time_in_another_form_is_the_same_time(server: Server, form: str, heed
     assert b"".join(stream(server, etag=None, modified=EARLIER)) == CONTENT
 
 
-@pytest.mark.parametrize("told", ["bytes 0-99/*", "bytes 0-99/10240"])
-def test_a_range_of_a_file_whose_total_is_unknown_is_read(server: Server, told: str) -> None:
-    server.lies = {"Content-Range": told}
+@pytest.mark.parametrize("reported", ["bytes 0-99/*", "bytes 0-99/10240"])
+def test_a_range_of_a_file_whose_total_is_unknown_is_read(server: Server, reported: str) -> None:
+    server.lies = {"Content-Range": reported}
     assert read(server, 0, 99) == CONTENT[:100]
 
 
@@ -302,9 +302,9 @@ def test_a_range_that_ends_early_is_completed_by_further_requests(server: Server
     assert [asked for asked, _ in server.asked] == [f"bytes={at}-99" for at in (0, 30, 60, 90)]
 
 
-@pytest.mark.parametrize("told", ["", "nonsense", "bytes 1-100/10240", "bytes 0-49/10240"])
-def test_a_response_with_another_range_raises_ranges_refused(server: Server, told: str) -> None:
-    server.lies = {"Content-Range": told}
+@pytest.mark.parametrize("reported", ["", "nonsense", "bytes 1-100/10240", "bytes 0-49/10240"])
+def test_a_response_with_another_range_raises_ranges_refused(server: Server, reported: str) -> None:
+    server.lies = {"Content-Range": reported}
     with pytest.raises(RangesRefused):
         read(server, 0, 99)
 
@@ -353,9 +353,9 @@ def test_a_file_of_another_size_raises_source_changed_without_an_etag(server: Se
         read(server, 0, 99, etag=None)
 
 
-@pytest.mark.parametrize("told", ["bytes 0-98/10240", "bytes 1-100/10240", "", "bytes */10240"])
-def test_another_range_than_requested_raises_a_transfer_error(server: Server, told: str) -> None:
-    server.lies = {"Content-Range": told}
+@pytest.mark.parametrize("reported", ["bytes 0-98/10240", "bytes 1-100/10240", "", "bytes */10240"])
+def test_another_range_than_requested_raises_a_transfer_error(server: Server, reported: str) -> None:
+    server.lies = {"Content-Range": reported}
     with pytest.raises(TransferError):
         read(server, 0, 99)
 

@@ -51,8 +51,8 @@ def test_an_execution_has_the_name_and_the_input_of_its_attempt(machine: str) ->
     ProcessingStateMachine().start(recording)
     assert executions_of(machine) == [f"{recording.id}-2"]
     arn = machine.replace("stateMachine", "execution") + f":{recording.id}-2"
-    told = json.loads(boto3.client("stepfunctions").describe_execution(executionArn=arn)["input"])
-    assert told == {"tenant_id": "a#b/ü", "recording_id": recording.id, "attempt": 2}
+    reported = json.loads(boto3.client("stepfunctions").describe_execution(executionArn=arn)["input"])
+    assert reported == {"tenant_id": "a#b/ü", "recording_id": recording.id, "attempt": 2}
 
 
 def test_an_attempt_has_one_execution_and_each_attempt_its_own(machine: str) -> None:

@@ -78,7 +78,7 @@ class Store:
     rooms: Rooms
     recordings: Recordings
     keys: IdempotencyKeys
-    sums: PartChecksums
+    checksums: PartChecksums
     tenants: Tenants
     findings: OpenFindings
     kept: RetryQueue
@@ -1461,10 +1461,10 @@ def test_a_key_is_reserved_then_in_progress_then_has_a_response(store: Store) ->
     assert store.keys.reserve("t", "k", fingerprint="f", now=NOON) is None
     with pytest.raises(RequestInProgress):
         store.keys.reserve("t", "k", fingerprint="f", now=NOON)
-    answer = {"status": 201, "body": {"deep": [1, None, "é"]}, "headers": {}}
-    store.keys.store_response("t", "k", response=answer, now=NOON)
+    received = {"status": 201, "body": {"deep": [1, None, "é"]}, "headers": {}}
+    store.keys.store_response("t", "k", response=received, now=NOON)
     for _ in range(2):
-        assert store.keys.reserve("t", "k", fingerprint="f", now=NOON) == answer
+        assert store.keys.reserve("t", "k", fingerprint="f", now=NOON) == received
 
 
 def test_a_key_of_another_request_is_refused_before_and_after_its_response(store: Store) -> None:
@@ -1505,16 +1505,16 @@ def test_a_response_is_stored_for_a_day(store: Store) -> None:
 
 
 def test_checksums_of_parts_are_stored_by_upload_and_the_last_one_counts(store: Store) -> None:
-    assert store.sums.get_all("a") == {}
-    store.sums.store("a", {1: 0, 10_000: 2**32 - 1, 2: 5})
-    store.sums.store("a", {2: 6})
-    store.sums.store("a", {})
-    store.sums.store("a#1/ü", {1: 9})
-    assert store.sums.get_all("a") == {1: 0, 2: 6, 10_000: 2**32 - 1}
+    assert store.checksums.get_all("a") == {}
+    store.checksums.store("a", {1: 0, 10_000: 2**32 - 1, 2: 5})
+    store.checksums.store("a", {2: 6})
+    store.checksums.store("a", {})
+    store.checksums.store("a#1/ü", {1: 9})
+    assert store.checksums.get_all("a") == {1: 0, 2: 6, 10_000: 2**32 - 1}
     # More than one request takes.
-    store.sums.store("b", {number: number * 3 for number in range(1, 61)})
-    assert store.sums.get_all("b") == {number: number * 3 for number in range(1, 61)}
-    assert store.sums.get_all("a#1/ü") == {1: 9}
+    store.checksums.store("b", {number: number * 3 for number in range(1, 61)})
+    assert store.checksums.get_all("b") == {number: number * 3 for number in range(1, 61)}
+    assert store.checksums.get_all("a#1/ü") == {1: 9}
     assert_counts(store)
 
 
@@ -1558,9 +1558,9 @@ def do(store: Store, step: tuple[Any, ...], origin: datetime) -> str:  # noqa: C
             case "remove", [room_id]:
                 store.rooms.remove(store.rooms.get("tenant_1", room_id))
             case "lease", [room_id, nonce, when]:
-                begun = origin + timedelta(hours=when)
+                started = origin + timedelta(hours=when)
                 store.rooms.acquire_lock(
-                    "tenant_1", room_id, nonce=nonce, now=begun, until=begun + timedelta(seconds=600)
+                    "tenant_1", room_id, nonce=nonce, now=started, until=started + timedelta(seconds=600)
                 )
             case "release", [room_id, nonce]:
                 store.rooms.release_lock("tenant_1", room_id, nonce=nonce)

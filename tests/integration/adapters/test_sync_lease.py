@@ -35,72 +35,72 @@ def state(request: pytest.FixtureRequest) -> Iterator[SyncLease]:
         yield make()
 
 
-def begun(state: SyncLease, nonce: str = "a", after: timedelta = timedelta(0)) -> SyncWindow | None:
+def begin(state: SyncLease, nonce: str = "a", after: timedelta = timedelta(0)) -> SyncWindow | None:
     return state.acquire(nonce=nonce, now=NOON + after, until=NOON + after + 30 * MINUTE)
 
 
 def test_the_first_sync_has_no_watermark_and_is_a_full_one(state: SyncLease) -> None:
-    assert begun(state) == SyncWindow(None, True)
+    assert begin(state) == SyncWindow(None, True)
 
 
 def test_one_sync_runs_until_its_lease_ends(state: SyncLease) -> None:
-    begun(state)
+    begin(state)
     for after in (timedelta(0), 29 * MINUTE, 30 * MINUTE - timedelta(seconds=1)):
-        assert begun(state, "b", after) is None
-    assert begun(state, "b", 30 * MINUTE) == SyncWindow(None, True, NOON)
-    assert begun(state, "a", 31 * MINUTE) is None
+        assert begin(state, "b", after) is None
+    assert begin(state, "b", 30 * MINUTE) == SyncWindow(None, True, NOON)
+    assert begin(state, "a", 31 * MINUTE) is None
 
 
 def test_a_sync_begins_at_the_watermark_of_the_previous_one(state: SyncLease) -> None:
-    begun(state)
+    begin(state)
     state.release(nonce="a", watermark=NOON - MINUTE, full_at=NOON)
-    assert begun(state, "b", MINUTE) == SyncWindow(NOON - MINUTE, False, NOON)
+    assert begin(state, "b", MINUTE) == SyncWindow(NOON - MINUTE, False, NOON)
     state.release(nonce="b", watermark=None, full_at=None)
-    assert begun(state, "c", 2 * MINUTE) == SyncWindow(NOON - MINUTE, False, NOON + MINUTE)
+    assert begin(state, "c", 2 * MINUTE) == SyncWindow(NOON - MINUTE, False, NOON + MINUTE)
     state.release(nonce="c", watermark=NOON, full_at=None)
-    assert begun(state, "d", 3 * MINUTE) == SyncWindow(NOON, False, NOON + 2 * MINUTE)
+    assert begin(state, "d", 3 * MINUTE) == SyncWindow(NOON, False, NOON + 2 * MINUTE)
 
 
 def test_a_full_sync_follows_after_its_interval(state: SyncLease) -> None:
-    begun(state)
+    begin(state)
     state.release(nonce="a", watermark=NOON, full_at=NOON)
-    assert begun(state, "b", FULL_SYNC_INTERVAL - timedelta(seconds=1)) == SyncWindow(NOON, False, NOON)
+    assert begin(state, "b", FULL_SYNC_INTERVAL - timedelta(seconds=1)) == SyncWindow(NOON, False, NOON)
     state.release(nonce="b", watermark=None, full_at=None)
-    assert begun(state, "c", FULL_SYNC_INTERVAL) == SyncWindow(
+    assert begin(state, "c", FULL_SYNC_INTERVAL) == SyncWindow(
         NOON, True, NOON + FULL_SYNC_INTERVAL - timedelta(seconds=1)
     )
 
 
 def test_a_sync_that_lost_its_lease_stores_nothing(state: SyncLease) -> None:
-    begun(state)
-    assert begun(state, "b", 30 * MINUTE) is not None
+    begin(state)
+    assert begin(state, "b", 30 * MINUTE) is not None
     state.release(nonce="a", watermark=NOON + timedelta(days=9), full_at=NOON)
-    assert begun(state, "c", 31 * MINUTE) is None
+    assert begin(state, "c", 31 * MINUTE) is None
     state.release(nonce="b", watermark=NOON, full_at=None)
     state.release(nonce="b", watermark=NOON + timedelta(days=9), full_at=None)
-    assert begun(state, "c", 31 * MINUTE) == SyncWindow(NOON, True, NOON + 30 * MINUTE)
+    assert begin(state, "c", 31 * MINUTE) == SyncWindow(NOON, True, NOON + 30 * MINUTE)
 
 
 def test_a_repeated_call_with_the_same_nonce_holds_the_lease(state: SyncLease) -> None:
-    assert begun(state) == SyncWindow(None, True)
-    assert begun(state, "a", MINUTE) is not None
-    assert begun(state, "b", 30 * MINUTE) is None
-    assert begun(state, "b", 31 * MINUTE) is not None
+    assert begin(state) == SyncWindow(None, True)
+    assert begin(state, "a", MINUTE) is not None
+    assert begin(state, "b", 30 * MINUTE) is None
+    assert begin(state, "b", 31 * MINUTE) is not None
 
 
 def test_a_renewed_lease_is_held(state: SyncLease) -> None:
-    begun(state)
+    begin(state)
     state.renew(nonce="a", until=NOON + 50 * MINUTE)
     state.renew(nonce="b", until=NOON + timedelta(days=9))
-    assert begun(state, "b", 50 * MINUTE - timedelta(seconds=1)) is None
-    assert begun(state, "b", 50 * MINUTE) is not None
+    assert begin(state, "b", 50 * MINUTE - timedelta(seconds=1)) is None
+    assert begin(state, "b", 50 * MINUTE) is not None
     state.renew(nonce="a", until=NOON + timedelta(days=9))
-    assert begun(state, "c", 80 * MINUTE) is not None
+    assert begin(state, "c", 80 * MINUTE) is not None
 
 
 def test_a_release_without_a_lease_does_nothing(state: SyncLease) -> None:
     state.release(nonce="a", watermark=NOON, full_at=NOON)
-    assert begun(state) == SyncWindow(None, True)
+    assert begin(state) == SyncWindow(None, True)
 
 
 def test_one_of_many_concurrent_syncs_acquires_the_lease(state: SyncLease) -> None:
@@ -109,7 +109,7 @@ def test_one_of_many_concurrent_syncs_acquires_the_lease(state: SyncLease) -> No
 
     def go(nonce: str) -> None:
         barrier.wait()
-        outcomes.append(begun(state, nonce))
+        outcomes.append(begin(state, nonce))
 
     threads = [threading.Thread(target=go, args=(f"run_{n}",)) for n in range(16)]
     with atomic():
@@ -126,7 +126,7 @@ def test_a_permanent_error_of_dynamodb_is_an_infrastructure_error() -> None:
         for _ in range(2):
             stub.add_client_error("update_item", service_error_code="ValidationException", http_status_code=400)
         with pytest.raises(InfrastructureError):
-            begun(DynamoSyncLease())
+            begin(DynamoSyncLease())
         with pytest.raises(InfrastructureError):
             DynamoSyncLease().release(nonce="a", watermark=None, full_at=None)
 

@@ -40,7 +40,7 @@ def published(key: RSAPrivateKey) -> bytes:
 
 class Server(HTTPServer):
     status = 200
-    answer = published(OURS)
+    response = published(OURS)
     asked = 0
     location: str | None = None
 
@@ -51,11 +51,11 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.server.asked += 1
         self.send_response(self.server.status)
-        self.send_header("Content-Length", str(len(self.server.answer)))
+        self.send_header("Content-Length", str(len(self.server.response)))
         if self.server.location is not None:
             self.send_header("Location", self.server.location)
         self.end_headers()
-        self.wfile.write(self.server.answer)
+        self.wfile.write(self.server.response)
 
     def log_message(self, format: str, *args: object) -> None:
         """Keep the test's output clean."""
@@ -101,14 +101,14 @@ def test_a_signed_body_is_valid_and_the_key_is_cached(server: Server, keys: Webh
 
 
 def test_a_redirect_is_no_key(server: Server, keys: WebhookKeys) -> None:
-    server.status, server.location, server.answer = 302, f"http://127.0.0.1:{server.server_port}/stolen", b"{}"
+    server.status, server.location, server.response = 302, f"http://127.0.0.1:{server.server_port}/stolen", b"{}"
     with pytest.raises(ProviderError):
         keys.verify(BODY, signed())
     assert server.asked == 1
 
 
 def test_an_endless_response_is_no_key(server: Server, keys: WebhookKeys) -> None:
-    server.answer = published(OURS)[:-1] + b" " * 10_000_000 + b"}"
+    server.response = published(OURS)[:-1] + b" " * 10_000_000 + b"}"
     with pytest.raises(ProviderError):
         keys.verify(BODY, signed())
 
@@ -159,7 +159,7 @@ def test_a_new_key_is_read_after_the_interval_and_replaces_the_old_one(
     server: Server, keys: WebhookKeys, clock: Clock
 ) -> None:
     assert keys.verify(BODY, signed())
-    server.answer = published(NEXT)
+    server.response = published(NEXT)
     clock.now += MIN_REREAD_INTERVAL_SECONDS - 1
     assert not keys.verify(BODY, signed(key=NEXT))
     clock.now += 1
@@ -174,7 +174,7 @@ def test_a_key_is_read_again_after_its_ttl(server: Server, keys: WebhookKeys, cl
     assert keys.verify(BODY, signed())
     assert server.asked == 1
     clock.now += 1
-    server.answer = published(NEXT)
+    server.response = published(NEXT)
     assert not keys.verify(BODY, signed())
     assert server.asked == 2
 
@@ -186,7 +186,7 @@ def test_a_key_ages_while_the_process_is_frozen(
     began = time.time()
     assert keys.verify(BODY, signed())
     monkeypatch.setattr("time.time", lambda: began + KEY_TTL_SECONDS + 60)
-    server.answer = published(NEXT)
+    server.response = published(NEXT)
     assert not keys.verify(BODY, signed())
     assert server.asked == 2
 
@@ -205,7 +205,7 @@ def test_a_failing_key_server_is_a_temporary_error_and_asked_again(
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         b"",
         b"<html>",
@@ -220,8 +220,8 @@ def test_a_failing_key_server_is_a_temporary_error_and_asked_again(
         json.dumps({"data": {"publicKey": pem(ec.generate_private_key(ec.SECP256R1()))}}).encode(),
     ],
 )
-def test_an_unreadable_key_is_a_temporary_error(server: Server, keys: WebhookKeys, answer: bytes) -> None:
-    server.answer = answer
+def test_an_unreadable_key_is_a_temporary_error(server: Server, keys: WebhookKeys, response: bytes) -> None:
+    server.response = response
     with pytest.raises(ProviderError):
         keys.verify(BODY, signed())
 

@@ -138,12 +138,12 @@ def run(server: Server) -> Run:
 
 
 @pytest.mark.parametrize(
-    ("typed", "sent", "answer", "words", "document"), COMMANDS, ids=[typed for typed, *_ in COMMANDS]
+    ("typed", "sent", "response", "words", "document"), COMMANDS, ids=[typed for typed, *_ in COMMANDS]
 )
 def test_a_command_sends_its_request_and_prints_sentences(
-    run: Run, server: Server, typed: str, sent: tuple[str, str, object], answer: Reply, words: str, document: object
+    run: Run, server: Server, typed: str, sent: tuple[str, str, object], response: Reply, words: str, document: object
 ) -> None:
-    server.route(sent[0], sent[1], [answer])
+    server.route(sent[0], sent[1], [response])
 
     result = run(typed)
 
@@ -154,12 +154,12 @@ def test_a_command_sends_its_request_and_prints_sentences(
 
 
 @pytest.mark.parametrize(
-    ("typed", "sent", "answer", "words", "document"), COMMANDS, ids=[typed for typed, *_ in COMMANDS]
+    ("typed", "sent", "response", "words", "document"), COMMANDS, ids=[typed for typed, *_ in COMMANDS]
 )
 def test_a_command_prints_json_for_scripts(
-    run: Run, server: Server, typed: str, sent: tuple[str, str, object], answer: Reply, words: str, document: object
+    run: Run, server: Server, typed: str, sent: tuple[str, str, object], response: Reply, words: str, document: object
 ) -> None:
-    server.route(sent[0], sent[1], [answer])
+    server.route(sent[0], sent[1], [response])
 
     result = run(typed, "--json")
 
@@ -191,7 +191,7 @@ def test_the_help_names_every_exit_code() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "code", "words"),
+    ("response", "code", "words"),
     [
         (problem(409, "room_recording"), Exit.REFUSED, "Do this. [room_recording, request request-1]"),
         (
@@ -214,9 +214,9 @@ def test_the_help_names_every_exit_code() -> None:
     ],
 )
 def test_a_refusal_is_a_sentence_and_an_exit_code(
-    run: Run, server: Server, answer: Reply, code: Exit, words: str
+    run: Run, server: Server, response: Reply, code: Exit, words: str
 ) -> None:
-    server.route("POST", f"{ONE_ROOM}/recordings/start", [answer])
+    server.route("POST", f"{ONE_ROOM}/recordings/start", [response])
 
     result = run("start room_1")
 
@@ -391,7 +391,7 @@ def test_a_download_can_wait_until_there_is_a_file(run: Run, server: Server, fil
 
 
 @pytest.mark.parametrize(
-    ("answer", "more", "code"),
+    ("response", "more", "code"),
     [
         (Reply(202, WAIT, {"Retry-After": "10"}), "", Exit.REFUSED),
         (Reply(202, WAIT, {"Retry-After": "10"}), "--wait 5", Exit.TIMEOUT),
@@ -401,9 +401,9 @@ def test_a_download_can_wait_until_there_is_a_file(run: Run, server: Server, fil
     ],
 )
 def test_a_failed_download_says_why(
-    run: Run, server: Server, tmp_path: Path, answer: Reply, more: str, code: Exit
+    run: Run, server: Server, tmp_path: Path, response: Reply, more: str, code: Exit
 ) -> None:
-    server.route("GET", f"{HERE}/download", [answer])
+    server.route("GET", f"{HERE}/download", [response])
 
     result = run(f"download rec_1 {more} --to", str(tmp_path))
 

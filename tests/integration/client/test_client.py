@@ -78,7 +78,7 @@ BACK = {"id": "rec_1", "deleted": False, "status": "ready"}
 
 
 @pytest.mark.parametrize(
-    ("name", "given", "answer", "sent", "body"),
+    ("name", "given", "response", "sent", "body"),
     [
         ("put_room", {"name": "Algebra"}, data(ROOM, 201), "PUT /api/v1/rooms/1", {"name": "Algebra"}),
         (
@@ -127,9 +127,9 @@ BACK = {"id": "rec_1", "deleted": False, "status": "ready"}
     ],
 )
 def test_a_call_sends_what_the_contract_says(
-    call: Caller, name: str, given: dict[str, Any], answer: Reply, sent: str, body: object
+    call: Caller, name: str, given: dict[str, Any], response: Reply, sent: str, body: object
 ) -> None:
-    api = Script(answer)
+    api = Script(response)
 
     result = call(api, name, "1", **given)
 

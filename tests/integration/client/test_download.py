@@ -94,16 +94,16 @@ def asked_for_links(server: Server) -> int:
 
 
 def test_a_download_leaves_only_the_whole_file(storage: Storage, fetch: Callable[..., Path], tmp_path: Path) -> None:
-    told: list[tuple[int, int]] = []
+    reported: list[tuple[int, int]] = []
 
-    path = fetch(progress=lambda done, total: told.append((done, total)))
+    path = fetch(progress=lambda done, total: reported.append((done, total)))
 
     assert path == tmp_path / "lesson.mp4"
     assert path.read_bytes() == CONTENT
     assert list(tmp_path.iterdir()) == [path]
-    assert told[0] == (0, len(CONTENT))
-    assert told[-1] == (len(CONTENT), len(CONTENT))
-    assert told == sorted(told)
+    assert reported[0] == (0, len(CONTENT))
+    assert reported[-1] == (len(CONTENT), len(CONTENT))
+    assert reported == sorted(reported)
 
 
 def test_the_token_is_not_sent_to_the_storage(storage: Storage, fetch: Callable[..., Path]) -> None:
@@ -180,12 +180,12 @@ def test_a_later_call_continues_the_download_of_an_earlier_one(storage: Storage,
     storage.trouble = [1000, Reply(503)]
     with pytest.raises(DownloadFailed):
         fetch(retries=0)
-    told: list[int] = []
+    reported: list[int] = []
 
-    assert fetch(progress=lambda done, _: told.append(done)).read_bytes() == CONTENT
+    assert fetch(progress=lambda done, _: reported.append(done)).read_bytes() == CONTENT
 
     assert storage.asked[2:] == [("bytes=1000-", '"one"')]
-    assert told[0] == 1000
+    assert reported[0] == 1000
 
 
 def test_without_resume_the_download_starts_at_byte_0(storage: Storage, fetch: Callable[..., Path]) -> None:

@@ -52,7 +52,7 @@ def test_a_temporary_failure_is_retried(trouble: Reply | Exception) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "given", "answer"),
+    ("name", "given", "response"),
     [
         ("get", {}, data(RECORDING)),
         ("put_room", {"name": "A"}, data(ROOM)),
@@ -60,8 +60,8 @@ def test_a_temporary_failure_is_retried(trouble: Reply | Exception) -> None:
         ("start", {}, STARTED),
     ],
 )
-def test_a_retry_sends_the_same_request(call: Caller, name: str, given: dict[str, Any], answer: Reply) -> None:
-    api = Script(PASSING[0], httpx.ReadTimeout("slow"), answer)
+def test_a_retry_sends_the_same_request(call: Caller, name: str, given: dict[str, Any], response: Reply) -> None:
+    api = Script(PASSING[0], httpx.ReadTimeout("slow"), response)
 
     assert call(api, name, "1", **given)
 

@@ -81,7 +81,7 @@ def held(server: Server, method: str, path: str, then: Reply) -> Iterator[thread
     """The answer to a call comes when the event is set."""
     go = threading.Event()
 
-    def answer(handler: BaseHTTPRequestHandler) -> None:
+    def response(handler: BaseHTTPRequestHandler) -> None:
         go.wait(60)
         handler.send_response(then.status)
         for name, value in then.headers.items():
@@ -90,7 +90,7 @@ def held(server: Server, method: str, path: str, then: Reply) -> Iterator[thread
         handler.end_headers()
         handler.wfile.write(then.content)
 
-    server.route(method, path, [answer])
+    server.route(method, path, [response])
     try:
         yield go
     finally:

@@ -57,8 +57,8 @@ def test_a_token_that_names_nobody_changes_nothing_and_gets_nothing(
     recording = app.seed(tenant_id=tenant, room_id=room.id, status=Status.READY, file=a_file(key="file"))
     before, calls = rows(), len(app.standin.world.requests)
     id = recording.id if name in OF_A_RECORDING else room.id
-    answer = app.call(name, id, tenant=tenant, body=BODIES.get(name), claims=claims)
-    assert (answer.status, answer.code) == (403, "actor_missing")
+    response = app.call(name, id, tenant=tenant, body=BODIES.get(name), claims=claims)
+    assert (response.status, response.code) == (403, "actor_missing")
     assert (rows(), len(app.standin.world.requests)) == (before, calls)
 
 
@@ -113,9 +113,9 @@ def recording_failure() -> Any:
 
 
 def accesses(app: Deployed, recording_id: str, tenant: str, query: str = "") -> dict[str, Any]:
-    answer = app.call("ListAccess", recording_id, tenant=tenant, query=query)
-    assert answer.status == 200, answer
-    return answer.body
+    response = app.call("ListAccess", recording_id, tenant=tenant, query=query)
+    assert response.status == 200, response
+    return response.body
 
 
 def test_the_access_log_shows_who_was_given_a_url(app: Deployed, tenant: str) -> None:
@@ -144,9 +144,9 @@ def test_no_url_is_given_out_that_the_log_does_not_hold(
         raise Throttled("the table is busy", retry_after=1)
 
     monkeypatch.setattr(DynamoAccessLog, "note", busy)
-    answer = app.call("DownloadRecording", recording.id, tenant=tenant)
-    assert answer.status == 503
-    assert "http" not in json.dumps(answer.body)
+    response = app.call("DownloadRecording", recording.id, tenant=tenant)
+    assert response.status == 503
+    assert "http" not in json.dumps(response.body)
 
 
 def test_the_access_log_comes_in_pages_the_latest_first(app: Deployed, tenant: str) -> None:
@@ -170,14 +170,14 @@ def test_the_access_log_comes_in_pages_the_latest_first(app: Deployed, tenant: s
 @pytest.mark.parametrize("cursor", ["x", "cmVjXzAxS0U5RURZODA2UzJUR1o3WjNRSFNCWU1H", "YWNjZXNzLzIwMjYtMDEtMDY"])
 def test_a_cursor_of_another_list_is_refused(app: Deployed, tenant: str, cursor: str) -> None:
     recording = app.seed(tenant_id=tenant, status=Status.READY)
-    answer = app.call("ListAccess", recording.id, tenant=tenant, query=f"cursor={cursor}")
-    assert (answer.status, answer.code) == (400, "invalid_request")
+    response = app.call("ListAccess", recording.id, tenant=tenant, query=f"cursor={cursor}")
+    assert (response.status, response.code) == (400, "invalid_request")
 
 
 def test_reading_the_access_log_takes_its_own_scope(app: Deployed, tenant: str) -> None:
     recording = app.seed(tenant_id=tenant, status=Status.READY)
-    answer = app.call("ListAccess", recording.id, tenant=tenant, scope="recordings:read recordings:write")
-    assert (answer.status, answer.code) == (403, "scope_missing")
+    response = app.call("ListAccess", recording.id, tenant=tenant, scope="recordings:read recordings:write")
+    assert (response.status, response.code) == (403, "scope_missing")
 
 
 def test_the_log_of_a_deleted_recording_is_not_found(app: Deployed, tenant: str) -> None:

@@ -47,10 +47,10 @@ def soon() -> datetime:
 # ---------------------------------------------------------------- tenants and scopes
 
 
-def without_request(answer: Answer) -> tuple[int, dict[str, str], str]:
+def without_request(response: Answer) -> tuple[int, dict[str, str], str]:
     """A response without the members that differ each time."""
-    headers = {name: value for name, value in answer.headers.items() if name != "x-request-id"}
-    return answer.status, headers, json.dumps({**answer.body, "request_id": None})
+    headers = {name: value for name, value in response.headers.items() if name != "x-request-id"}
+    return response.status, headers, json.dumps({**response.body, "request_id": None})
 
 
 @pytest.mark.parametrize("name", OF_A_RECORDING)
@@ -60,8 +60,8 @@ def test_another_tenants_recording_does_not_exist(app: Deployed, tenant: str, na
     ids = [UNKNOWN, foreign.id, "rec_1", "room_1", "..", "x" * 2000, "\x00", ""]
     if name != "UndeleteRecording":
         ids.append(deleted.id)
-    answers = {json.dumps(without_request(app.call(name, one, tenant=tenant))) for one in ids}
-    (only,) = answers
+    responses = {json.dumps(without_request(app.call(name, one, tenant=tenant))) for one in ids}
+    (only,) = responses
     status, _, body = json.loads(only)
     assert (status, json.loads(body)["code"]) == (404, "recording_not_found")
     assert app.recordings.get_including_deleted(foreign.tenant_id, foreign.id) == foreign
@@ -70,10 +70,10 @@ def test_another_tenants_recording_does_not_exist(app: Deployed, tenant: str, na
 @pytest.mark.parametrize("name", OF_A_ROOM)
 def test_another_tenants_room_does_not_exist(app: Deployed, tenant: str, name: str) -> None:
     foreign = app.room(tenant_id=f"{tenant}-other", id="foreign")
-    answers = {
+    responses = {
         json.dumps(without_request(app.call(name, one, tenant=tenant))) for one in ["none", "foreign", "x" * 2000, ".."]
     }
-    (only,) = answers
+    (only,) = responses
     status, _, body = json.loads(only)
     assert (status, json.loads(body)["code"]) == (404, "room_not_found")
     assert app.rooms.get(foreign.tenant_id, "foreign") == foreign
@@ -84,18 +84,18 @@ def test_reading_and_changing_need_different_scopes(app: Deployed, name: str) ->
     """The gateway requires the same scopes. The function checks them too."""
     reads = name.startswith(("Get", "List", "Download"))
     has, lacks = ("recordings:read", "recordings:write") if reads else ("recordings:write", "recordings:read")
-    answer = app.call(name, UNKNOWN, scope=lacks)
-    assert (answer.status, answer.code) == (403, "scope_missing")
+    response = app.call(name, UNKNOWN, scope=lacks)
+    assert (response.status, response.code) == (403, "scope_missing")
     assert app.call(name, UNKNOWN, scope=has).status != 403
 
 
 @pytest.mark.parametrize("name", [*OF_A_RECORDING, *OF_A_ROOM, "PutRoom", "ListRecordings", "ListRooms"])
 def test_an_unknown_query_parameter_or_key_is_refused(app: Deployed, tenant: str, name: str) -> None:
-    for answer in (app.call(name, "x", tenant=tenant, query="unknwon=1"),):
-        assert (answer.status, answer.code) == (400, "invalid_request")
-        assert "unknwon" in [error["field"] for error in answer.body["errors"]]
-    answer = app.call(name, "x", tenant=tenant, body={"unknwon": 1})
-    assert (answer.status, answer.code) == (400, "invalid_request")
+    for response in (app.call(name, "x", tenant=tenant, query="unknwon=1"),):
+        assert (response.status, response.code) == (400, "invalid_request")
+        assert "unknwon" in [error["field"] for error in response.body["errors"]]
+    response = app.call(name, "x", tenant=tenant, body={"unknwon": 1})
+    assert (response.status, response.code) == (400, "invalid_request")
 
 
 # ---------------------------------------------------------------- start, stop, sync
@@ -103,13 +103,13 @@ def test_an_unknown_query_parameter_or_key_is_refused(app: Deployed, tenant: str
 
 def test_a_start_returns_201_with_a_location(app: Deployed, tenant: str) -> None:
     room = app.room(tenant_id=tenant)
-    answer = app.call("StartRecording", room.id, tenant=tenant)
-    assert answer.status == 201
-    assert answer.headers["location"] == f"/api/v1/recordings/{answer.data['id']}"
-    assert answer.data.keys() == {"id", "room_id", "status", "started_at"}
-    assert (answer.data["room_id"], answer.data["status"]) == (room.id, "recording")
-    assert TIME.fullmatch(answer.data["started_at"])
-    known = app.call("GetRecording", answer.data["id"], tenant=tenant)
+    response = app.call("StartRecording", room.id, tenant=tenant)
+    assert response.status == 201
+    assert response.headers["location"] == f"/api/v1/recordings/{response.data['id']}"
+    assert response.data.keys() == {"id", "room_id", "status", "started_at"}
+    assert (response.data["room_id"], response.data["status"]) == (room.id, "recording")
+    assert TIME.fullmatch(response.data["started_at"])
+    known = app.call("GetRecording", response.data["id"], tenant=tenant)
     assert (known.status, known.data["origin"], known.data["version"]) == (200, "api", 1)
 
 
@@ -126,10 +126,10 @@ def test_a_start_passes_the_maximum_duration_to_cloudflare(
 def test_a_second_start_is_refused_and_names_the_first(app: Deployed, tenant: str) -> None:
     room = app.room(tenant_id=tenant)
     first = app.call("StartRecording", room.id, tenant=tenant).data
-    answer = app.call("StartRecording", room.id, tenant=tenant)
-    assert (answer.status, answer.code) == (409, "room_already_recording")
+    response = app.call("StartRecording", room.id, tenant=tenant)
+    assert (response.status, response.code) == (409, "room_already_recording")
     wanted = {"id": first["id"], "status": "recording", "started_at": first["started_at"], "origin": "api"}
-    assert answer.body["recording"] == wanted
+    assert response.body["recording"] == wanted
     assert len(app.standin.world.by_meeting[room.meeting_id]) == 1
 
 
@@ -138,10 +138,10 @@ def test_a_stop_returns_the_recording_in_processing(app: Deployed, tenant: str) 
     nothing = app.call("StopRecording", room.id, tenant=tenant)
     assert (nothing.status, nothing.code) == (404, "no_active_recording")
     first = app.call("StartRecording", room.id, tenant=tenant).data
-    answer = app.call("StopRecording", room.id, tenant=tenant)
-    assert answer.status == 200
-    assert answer.data.keys() == {"id", "room_id", "status", "stopped_at"}
-    assert (answer.data["id"], answer.data["status"]) == (first["id"], "processing")
+    response = app.call("StopRecording", room.id, tenant=tenant)
+    assert response.status == 200
+    assert response.data.keys() == {"id", "room_id", "status", "stopped_at"}
+    assert (response.data["id"], response.data["status"]) == (first["id"], "processing")
     assert f"{first['id']}-1" in app.runs("PROCESSING_ARN")
     assert app.call("GetRoom", room.id, tenant=tenant).data["active_recording_id"] is None
 
@@ -162,9 +162,9 @@ def test_a_second_sync_imports_nothing(app: Deployed, tenant: str) -> None:
 # ---------------------------------------------------------------- lists
 
 
-def ids(answer: Answer) -> list[str]:
-    assert answer.status == 200, answer.body
-    return [row["id"] for row in answer.data]
+def ids(response: Answer) -> list[str]:
+    assert response.status == 200, response.body
+    return [row["id"] for row in response.data]
 
 
 def test_a_list_has_twenty_rows_by_default_and_is_paged_and_filtered(app: Deployed, tenant: str) -> None:
@@ -174,14 +174,14 @@ def test_a_list_has_twenty_rows_by_default_and_is_paged_and_filtered(app: Deploy
     ]
     made.append(app.seed(tenant_id=tenant, created_at=NOON + timedelta(hours=20), status=Status.FAILED))
     newest_first = [one.id for one in reversed(made)]
-    answer = app.call("ListRecordings", tenant=tenant)
-    assert ids(answer) == newest_first[:20]
-    assert answer.body.keys() == {"data", "meta"}
-    cursor = answer.body["meta"].pop("next_cursor")
-    assert answer.body["meta"] == {"total": 21, "limit": 20, "offset": 0}
-    assert answer.data[0].keys() == {"id", "room_id", "status", "duration_seconds", "size_bytes", "created_at"}
+    response = app.call("ListRecordings", tenant=tenant)
+    assert ids(response) == newest_first[:20]
+    assert response.body.keys() == {"data", "meta"}
+    cursor = response.body["meta"].pop("next_cursor")
+    assert response.body["meta"] == {"total": 21, "limit": 20, "offset": 0}
+    assert response.data[0].keys() == {"id", "room_id", "status", "duration_seconds", "size_bytes", "created_at"}
     # An unknown value is null, not missing.
-    assert (answer.data[0]["duration_seconds"], answer.data[0]["size_bytes"]) == (None, None)
+    assert (response.data[0]["duration_seconds"], response.data[0]["size_bytes"]) == (None, None)
     rest = app.call("ListRecordings", tenant=tenant, query=f"cursor={cursor}")
     assert ids(rest) == newest_first[20:]
     assert rest.body["meta"] == {"total": 21, "limit": 20, "offset": None, "next_cursor": None}
@@ -196,8 +196,8 @@ def test_a_list_has_twenty_rows_by_default_and_is_paged_and_filtered(app: Deploy
         "room_id=room_1&limit=2&offset=1": (slice(1, 4, 2), 11),
     }
     for query, (chosen, total) in queries.items():
-        answer = app.call("ListRecordings", tenant=tenant, query=query)
-        assert (ids(answer), answer.body["meta"]["total"]) == (newest_first[chosen], total), query
+        response = app.call("ListRecordings", tenant=tenant, query=query)
+        assert (ids(response), response.body["meta"]["total"]) == (newest_first[chosen], total), query
 
 
 def test_a_deleted_recording_is_not_listed_counted_or_found_until_it_is_undeleted(app: Deployed, tenant: str) -> None:
@@ -207,14 +207,14 @@ def test_a_deleted_recording_is_not_listed_counted_or_found_until_it_is_undelete
     )
 
     def seen() -> tuple[list[str], int, int]:
-        answer = app.call("ListRecordings", tenant=tenant)
-        return ids(answer), answer.body["meta"]["total"], app.call("GetRecording", gone.id, tenant=tenant).status
+        response = app.call("ListRecordings", tenant=tenant)
+        return ids(response), response.body["meta"]["total"], app.call("GetRecording", gone.id, tenant=tenant).status
 
     assert seen() == ([gone.id, kept.id], 2, 200)
-    answer = app.call("DeleteRecording", gone.id, tenant=tenant)
-    assert answer.status == 200
-    assert answer.data == {"id": gone.id, "deleted": True, "deleted_at": answer.data["deleted_at"]}
-    assert TIME.fullmatch(answer.data["deleted_at"])
+    response = app.call("DeleteRecording", gone.id, tenant=tenant)
+    assert response.status == 200
+    assert response.data == {"id": gone.id, "deleted": True, "deleted_at": response.data["deleted_at"]}
+    assert TIME.fullmatch(response.data["deleted_at"])
     assert seen() == ([kept.id], 1, 404)
     back = app.call("UndeleteRecording", gone.id, tenant=tenant)
     assert (back.status, back.data) == (200, {"id": gone.id, "deleted": False, "status": "ready"})
@@ -224,8 +224,8 @@ def test_a_deleted_recording_is_not_listed_counted_or_found_until_it_is_undelete
 def test_a_running_recording_cannot_be_deleted(app: Deployed, tenant: str) -> None:
     room = app.room(tenant_id=tenant)
     began = app.call("StartRecording", room.id, tenant=tenant).data["id"]
-    answer = app.call("DeleteRecording", began, tenant=tenant)
-    assert (answer.status, answer.code) == (409, "recording_in_progress")
+    response = app.call("DeleteRecording", began, tenant=tenant)
+    assert (response.status, response.code) == (409, "recording_in_progress")
     removed = app.call("DeleteRoom", room.id, tenant=tenant)
     assert (removed.status, removed.code) == (409, "room_recording")
 
@@ -238,25 +238,25 @@ def test_a_recording_shows_the_present_or_last_name_of_its_room(app: Deployed, t
     began = app.call("StartRecording", room.id, tenant=tenant).data["id"]
     app.call("StopRecording", room.id, tenant=tenant)
 
-    def told() -> Any:
+    def reported() -> Any:
         return app.call("GetRecording", began, tenant=tenant).data["room"]
 
-    assert told() == {"id": room.id, "name": "First"}
+    assert reported() == {"id": room.id, "name": "First"}
     assert app.call("PutRoom", room.id, tenant=tenant, body={"name": "Second"}).status == 200
-    assert told() == {"id": room.id, "name": "Second"}
+    assert reported() == {"id": room.id, "name": "Second"}
     removed = app.call("DeleteRoom", room.id, tenant=tenant)
     assert (removed.status, removed.data) == (200, {"id": room.id, "deleted": True})
     assert app.call("GetRoom", room.id, tenant=tenant).status == 404
-    assert told() == {"id": room.id, "name": "Second"}
+    assert reported() == {"id": room.id, "name": "Second"}
 
 
 def test_unknown_values_of_a_recording_are_null(app: Deployed, tenant: str) -> None:
     one = app.seed(tenant_id=tenant, status=Status.PROCESSING)
-    told = app.call("GetRecording", one.id, tenant=tenant).data
+    reported = app.call("GetRecording", one.id, tenant=tenant).data
     for name in ("duration_seconds", "size_bytes", "archived_at", "provider", "failure", "progress", "archive"):
-        assert told[name] is None, name
-    assert [change["status"] for change in told["history"]] == ["recording", "processing"]
-    assert all(TIME.fullmatch(change["at"]) for change in told["history"])
+        assert reported[name] is None, name
+    assert [change["status"] for change in reported["history"]] == ["recording", "processing"]
+    assert all(TIME.fullmatch(change["at"]) for change in reported["history"])
 
 
 # ---------------------------------------------------------------- downloads
@@ -266,10 +266,10 @@ def test_unknown_values_of_a_recording_are_null(app: Deployed, tenant: str) -> N
 def test_a_download_before_the_file_is_stored_says_when_to_retry(app: Deployed, tenant: str, status: Status) -> None:
     app.room(tenant_id=tenant)
     one = app.seed(tenant_id=tenant, status=status)
-    answer = app.call("DownloadRecording", one.id, tenant=tenant)
-    assert answer.status == 202
-    assert 1 <= int(answer.headers["retry-after"]) <= 60
-    assert answer.body == {
+    response = app.call("DownloadRecording", one.id, tenant=tenant)
+    assert response.status == 202
+    assert 1 <= int(response.headers["retry-after"]) <= 60
+    assert response.body == {
         "recording_id": one.id,
         "status": "processing",
         "message": "Recording is still being processed. Please try again later.",
@@ -282,11 +282,11 @@ def test_a_download_of_a_ready_recording_has_no_envelope_and_expires_when_it_say
 ) -> None:
     one = app.seed(tenant_id=tenant, status=Status.READY)
     before = soon()
-    answer = app.call("DownloadRecording", one.id, tenant=tenant, query=query)
-    ends = datetime.fromisoformat(answer.body.pop("expires_at"))
-    url = answer.body.pop("download_url")
-    assert answer.status == 200
-    assert answer.body == {
+    response = app.call("DownloadRecording", one.id, tenant=tenant, query=query)
+    ends = datetime.fromisoformat(response.body.pop("expires_at"))
+    url = response.body.pop("download_url")
+    assert response.status == 200
+    assert response.body == {
         "recording_id": one.id,
         "status": "ready",
         "duration": 60,
@@ -300,30 +300,30 @@ def test_a_download_of_a_ready_recording_has_no_envelope_and_expires_when_it_say
 @pytest.mark.parametrize("query", ["expires_in=59", "expires_in=604801", "expires_in=1e3", "expires_in="])
 def test_a_download_with_an_invalid_expiry_is_refused(app: Deployed, tenant: str, query: str) -> None:
     one = app.seed(tenant_id=tenant, status=Status.READY)
-    answer = app.call("DownloadRecording", one.id, tenant=tenant, query=query)
-    assert (answer.status, [error["field"] for error in answer.body["errors"]]) == (400, ["expires_in"])
+    response = app.call("DownloadRecording", one.id, tenant=tenant, query=query)
+    assert (response.status, [error["field"] for error in response.body["errors"]]) == (400, ["expires_in"])
 
 
 def test_a_failed_recording_has_no_download(app: Deployed, tenant: str) -> None:
     one = app.seed(tenant_id=tenant, status=Status.FAILED)
-    answer = app.call("DownloadRecording", one.id, tenant=tenant)
-    assert (answer.status, answer.code) == (409, "recording_failed")
+    response = app.call("DownloadRecording", one.id, tenant=tenant)
+    assert (response.status, response.code) == (409, "recording_failed")
 
 
 def test_a_download_from_the_archive_says_how_to_restore(app: Deployed, tenant: str) -> None:
     one = app.seed(tenant_id=tenant, **in_vault())
-    answer = app.call("DownloadRecording", one.id, tenant=tenant)
-    assert answer.status == 202
-    assert answer.body.keys() == {"recording_id", "status", "message"}
-    assert answer.body["status"] == "archived"
-    assert f"/api/v1/recordings/{one.id}/restore" in answer.body["message"]
+    response = app.call("DownloadRecording", one.id, tenant=tenant)
+    assert response.status == 202
+    assert response.body.keys() == {"recording_id", "status", "message"}
+    assert response.body["status"] == "archived"
+    assert f"/api/v1/recordings/{one.id}/restore" in response.body["message"]
 
 
 def test_a_file_that_is_being_moved_is_served_from_r2(app: Deployed, tenant: str) -> None:
     moving = {"status": Status.ARCHIVED, "archived_at": NOON, "archive": Archive(state="moving", moved_from="key")}
     one = app.seed(tenant_id=tenant, **moving)
-    answer = app.call("DownloadRecording", one.id, tenant=tenant)
-    assert (answer.status, answer.body["provider"], answer.body["status"]) == (200, "r2", "ready")
+    response = app.call("DownloadRecording", one.id, tenant=tenant)
+    assert (response.status, response.body["provider"], response.body["status"]) == (200, "r2", "ready")
 
 
 # ---------------------------------------------------------------- archive, restore, recover
@@ -331,10 +331,10 @@ def test_a_file_that_is_being_moved_is_served_from_r2(app: Deployed, tenant: str
 
 def test_an_archive_responds_at_once_and_its_execution_moves_the_file(app: Deployed, tenant: str) -> None:
     one = app.seed(tenant_id=tenant, status=Status.READY)
-    answer = app.call("ArchiveRecording", one.id, tenant=tenant)
-    assert answer.status == 200
-    assert answer.data == {"id": one.id, "status": "archived", "archived_at": answer.data["archived_at"]}
-    assert TIME.fullmatch(answer.data["archived_at"])
+    response = app.call("ArchiveRecording", one.id, tenant=tenant)
+    assert response.status == 200
+    assert response.data == {"id": one.id, "status": "archived", "archived_at": response.data["archived_at"]}
+    assert TIME.fullmatch(response.data["archived_at"])
     assert f"{one.id}-1" in app.runs("ARCHIVING_ARN")
 
 
@@ -374,17 +374,17 @@ def test_a_command_that_the_status_does_not_allow_is_refused_and_starts_nothing(
     name, facts, code = REFUSED[case]
     one = app.seed(tenant_id=tenant, **facts())
     runs = [app.runs(machine) for machine in ("PROCESSING_ARN", "ARCHIVING_ARN")]
-    answer = app.call(name, one.id, tenant=tenant)
-    assert (answer.status, answer.code) == (400, code)
+    response = app.call(name, one.id, tenant=tenant)
+    assert (response.status, response.code) == (400, code)
     assert app.recordings.get_including_deleted(tenant, one.id) == one
     assert [app.runs(machine) for machine in ("PROCESSING_ARN", "ARCHIVING_ARN")] == runs
 
 
 def test_a_recover_starts_a_new_attempt(app: Deployed, tenant: str) -> None:
     one = app.seed(tenant_id=tenant, status=Status.PROCESSING)
-    answer = app.call("RecoverRecording", one.id, tenant=tenant)
-    assert answer.status == 200
-    assert answer.data == {
+    response = app.call("RecoverRecording", one.id, tenant=tenant)
+    assert response.status == 200
+    assert response.data == {
         "id": one.id,
         "status": "processing",
         "message": "Recovery initiated. Recording will be reprocessed.",
@@ -406,11 +406,11 @@ def test_a_restore_requests_the_given_days_and_tier(
     key = f"recordings/{tenant}/restored"
     app.archive.put_object(Bucket="archive", Key=key, Body=b"film", StorageClass="GLACIER")
     one = app.seed(tenant_id=tenant, **in_vault() | {"file": a_file(store="s3", key=key)})
-    answer = app.call("RestoreRecording", one.id, tenant=tenant, body=body)
-    assert answer.status == 202
-    assert answer.data.keys() == {"id", "status", "archive"}
-    assert (answer.data["status"], answer.data["archive"]["state"]) == ("archived", "restoring")
-    expected = datetime.fromisoformat(answer.data["archive"]["expected_at"])
+    response = app.call("RestoreRecording", one.id, tenant=tenant, body=body)
+    assert response.status == 202
+    assert response.data.keys() == {"id", "status", "archive"}
+    assert (response.data["status"], response.data["archive"]["state"]) == ("archived", "restoring")
+    expected = datetime.fromisoformat(response.data["archive"]["expected_at"])
     assert timedelta() < expected - soon() <= timedelta(hours=hours)
     asked = app.recordings.get_including_deleted(tenant, one.id).archive
     assert asked is not None
@@ -438,16 +438,16 @@ def test_a_room_is_created_once_and_then_updated(app: Deployed, tenant: str) -> 
 
 @pytest.mark.parametrize("id", ["", ".", "..", "a b", "a/b", "ä", "a\n", "x" * 129])
 def test_a_room_id_must_fit_into_a_path(app: Deployed, tenant: str, id: str) -> None:
-    answer = app.call("PutRoom", id, tenant=tenant, body={"name": "Lab"})
-    assert (answer.status, [one["field"] for one in answer.body["errors"]]) == (400, ["id"])
+    response = app.call("PutRoom", id, tenant=tenant, body={"name": "Lab"})
+    assert (response.status, [one["field"] for one in response.body["errors"]]) == (400, ["id"])
 
 
 def test_a_meeting_belongs_to_one_room_of_one_tenant(app: Deployed, tenant: str) -> None:
     taken = app.call("PutRoom", "lab", tenant=tenant, body={"name": "Lab"}).data["cloudflare_meeting_id"]
     for other in (tenant, f"{tenant}-other"):
         body = {"name": "Other", "cloudflare_meeting_id": taken}
-        answer = app.call("PutRoom", "other", tenant=other, body=body)
-        assert (answer.status, answer.code) == (409, "meeting_in_use")
+        response = app.call("PutRoom", "other", tenant=other, body=body)
+        assert (response.status, response.code) == (409, "meeting_in_use")
         assert app.call("GetRoom", "other", tenant=other).status == 404
 
 
@@ -485,18 +485,22 @@ def test_each_post_and_delete_accepts_an_idempotency_key(app: Deployed, tenant: 
 def test_a_repeated_start_creates_no_second_recording(app: Deployed, tenant: str) -> None:
     room = app.room(tenant_id=tenant)
     key = {"idempotency-key": "once"}
-    answers = [app.call("StartRecording", room.id, tenant=tenant, headers=key) for _ in range(2)]
-    assert [one.status for one in answers] == [201, 201]
-    assert answers[0].body == answers[1].body
-    assert answers[0].headers["location"] == answers[1].headers["location"]
+    responses = [app.call("StartRecording", room.id, tenant=tenant, headers=key) for _ in range(2)]
+    assert [one.status for one in responses] == [201, 201]
+    assert responses[0].body == responses[1].body
+    assert responses[0].headers["location"] == responses[1].headers["location"]
     assert len(app.standin.world.by_meeting[room.meeting_id]) == 1
 
 
 def test_a_recording_that_cloudflare_started_blocks_a_start_too(app: Deployed, tenant: str) -> None:
     room = app.room(tenant_id=tenant)
     app.standin.begin(room.meeting_id)
-    answer = app.call("StartRecording", room.id, tenant=tenant)
-    assert (answer.status, answer.code, answer.body["recording"]["origin"]) == (409, "room_already_recording", "auto")
+    response = app.call("StartRecording", room.id, tenant=tenant)
+    assert (response.status, response.code, response.body["recording"]["origin"]) == (
+        409,
+        "room_already_recording",
+        "auto",
+    )
 
 
 def test_a_url_expires_no_later_than_the_restored_copy(app: Deployed, tenant: str) -> None:
@@ -506,8 +510,8 @@ def test_a_url_expires_no_later_than_the_restored_copy(app: Deployed, tenant: st
     app.archive.put_object(Bucket="archive", Key=key, Body=b"film", StorageClass="STANDARD_IA")
     facts = in_vault(state="restored", restored_until=until)
     one = app.seed(tenant_id=tenant, **facts | {"file": replace(facts["file"], key=key)})
-    answer = app.call("DownloadRecording", one.id, tenant=tenant, query="expires_in=3600")
-    assert (answer.status, answer.body["provider"], answer.body["status"]) == (200, "s3", "ready")
-    assert datetime.fromisoformat(answer.body["expires_at"]) <= until
-    (seconds,) = parse_qs(urlsplit(answer.body["download_url"]).query)["X-Amz-Expires"]
+    response = app.call("DownloadRecording", one.id, tenant=tenant, query="expires_in=3600")
+    assert (response.status, response.body["provider"], response.body["status"]) == (200, "s3", "ready")
+    assert datetime.fromisoformat(response.body["expires_at"]) <= until
+    (seconds,) = parse_qs(urlsplit(response.body["download_url"]).query)["X-Amz-Expires"]
     assert int(seconds) <= 600

@@ -35,7 +35,7 @@ def inhabited(made: Deployed) -> Iterator[Deployed]:
 @given(name=st.sampled_from(ROUTES), event=EVENTS)
 def test_a_hostile_request_has_a_response_below_500(inhabited: Deployed, name: str, event: dict[str, Any]) -> None:
     claims = event.pop("claims")
-    answer = inhabited.handler(name)(
+    response = inhabited.handler(name)(
         {
             **event,
             "version": "2.0",
@@ -47,8 +47,8 @@ def test_a_hostile_request_has_a_response_below_500(inhabited: Deployed, name: s
         },
         Context(3600),
     )
-    assert answer["statusCode"] < 500, answer["body"]
-    assert len(answer["body"]) < 5_000
+    assert response["statusCode"] < 500, response["body"]
+    assert len(response["body"]) < 5_000
 
 
 WEBHOOKS = st.one_of(

@@ -90,8 +90,8 @@ def test_a_call_about_another_tenants_resource_calls_and_changes_nothing(
     before = rows()
     for one in ids:
         for body in BODIES.get(name, [None]):
-            answer = app.call(name, one, tenant=tenant, body=body)
-            assert answer.status == 404, (name, one, answer)
+            response = app.call(name, one, tenant=tenant, body=body)
+            assert response.status == 404, (name, one, response)
     assert rows() == before
     assert outside == []
 
@@ -109,10 +109,10 @@ def test_naming_another_tenants_meeting_calls_and_changes_nothing(
         app.room(tenant_id=tenant)
     before = rows()
     body = {"name": "mine", "cloudflare_meeting_id": other.meeting_id}
-    answer = app.call(
+    response = app.call(
         "PutRoom", "room_1", tenant=tenant, body=body if auto is None else {**body, "record_on_start": auto}
     )
-    assert (answer.status, answer.code) == (409, "meeting_in_use")
+    assert (response.status, response.code) == (409, "meeting_in_use")
     assert rows() == before
     assert outside == []
 
@@ -131,8 +131,8 @@ def test_a_caller_without_scope_or_tenant_reaches_nothing(
     app: Deployed, tenant: str, outside: list[str], name: str, wrong: dict[str, Any]
 ) -> None:
     before = rows()
-    answer = app.call(name, UNKNOWN, body={"name": "Room"} if name == "PutRoom" else None, **wrong)
+    response = app.call(name, UNKNOWN, body={"name": "Room"} if name == "PutRoom" else None, **wrong)
     # A webhook is authenticated by its signature, and this one has none.
-    assert answer.status == (401 if name == "ReceiveWebhook" else 403)
+    assert response.status == (401 if name == "ReceiveWebhook" else 403)
     assert rows() == before
     assert outside == []

@@ -74,8 +74,8 @@ class House:
 
     def deleted(self, **facts: Any) -> Recording:
         """A recording that the tenant deleted two days ago."""
-        told = {"status": Status.READY, "deleted_at": now() - 2 * DAY, "meeting_id": MEETING}
-        recording = a_recording(**told | facts)
+        reported = {"status": Status.READY, "deleted_at": now() - 2 * DAY, "meeting_id": MEETING}
+        recording = a_recording(**reported | facts)
         self.recordings.add(recording, lease_nonce=None)
         return recording
 
@@ -138,20 +138,20 @@ def whole_family(house: House, recording: Recording) -> None:
 def two(house: House, **facts: Any) -> tuple[Recording, Recording]:
     """A deleted recording, and a similar one that is not deleted."""
     gone = house.deleted(delivery_key=f"delivered/tenant_1/room_1/{MEETING}_1767700800000.mp4", **facts)
-    alive = a_recording(
+    live = a_recording(
         id=f"{gone.id[:-1]}1",
         cloudflare_recording_id="capture_2",
         status=Status.READY,
         meeting_id=MEETING,
         delivery_key=f"delivered/tenant_1/room_1/{MEETING}_1767700900000.mp4",
     )
-    house.recordings.add(alive, lease_nonce=None)
-    return gone, alive
+    house.recordings.add(live, lease_nonce=None)
+    return gone, live
 
 
 def test_every_file_of_the_recording_is_removed_and_no_other(house: House) -> None:
-    gone, alive = two(house, file=a_file(key="elsewhere/odd.mp4"))
-    whole_family(house, alive)
+    gone, live = two(house, file=a_file(key="elsewhere/odd.mp4"))
+    whole_family(house, live)
     untouched = house.left()
     whole_family(house, gone)
     house.put("files", "elsewhere/odd.mp4")
@@ -321,11 +321,11 @@ def test_items_of_other_kinds_purge_nothing(house: House) -> None:
 
 
 def test_a_delivery_after_the_purge_is_removed_when_the_purge_record_expires(house: House) -> None:
-    gone, alive = two(house)
+    gone, live = two(house)
     assert run(house.remove(house.item(gone))) == []
     assert gone.delivery_key is not None
-    assert alive.delivery_key is not None
-    house.put("files", gone.delivery_key, alive.delivery_key, attempt_key(gone))
+    assert live.delivery_key is not None
+    house.put("files", gone.delivery_key, live.delivery_key, attempt_key(gone))
     kept = house.item(gone, "PURGED")
     # Later than Cloudflare can deliver. The purge record has ids only, nothing about the content.
     assert int(kept["expires_at"]["N"]) > (now() + 8 * DAY).timestamp()
@@ -334,7 +334,7 @@ def test_a_delivery_after_the_purge_is_removed_when_the_purge_record_expires(hou
     assert run({**record, "userIdentity": None}) == []
     assert len(house.left()) == 3
     assert run(record) == []
-    assert house.left() == [("r2", alive.delivery_key)]
+    assert house.left() == [("r2", live.delivery_key)]
     assert [one["id"] for one in house.events] == [f"{gone.id}-purged", f"{gone.id}-purged-late"]
     assert run(record) == []
     assert len(house.events) == 2

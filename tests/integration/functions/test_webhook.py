@@ -28,8 +28,8 @@ def send(app: Deployed, body: bytes, **headers: str) -> Answer:
 def test_a_signed_webhook_imports_a_recording_that_cloudflare_started(app: Deployed, tenant: str) -> None:
     room = app.room(tenant_id=tenant)
     provider_recording = app.standin.begin(room.meeting_id)
-    answer = send(app, body_of(provider_recording.id, room.meeting_id))
-    assert (answer.status, answer.data) == (200, {"handled": True})
+    response = send(app, body_of(provider_recording.id, room.meeting_id))
+    assert (response.status, response.data) == (200, {"handled": True})
     recording = app.recordings.find_by_cloudflare_recording_id(provider_recording.id)
     assert recording is not None
     assert (recording.tenant_id, recording.status) == (tenant, Status.RECORDING)
@@ -50,8 +50,8 @@ def test_a_webhook_without_a_valid_signature_is_refused_and_changes_nothing(
         "a stranger's": {"rtk-signature": signer.signature(body, forged=True)},
         "altered": {"rtk-signature": signer.signature(body + b" ")},
     }[kind]
-    answer = app.call("ReceiveWebhook", tenant="", scope="", body=body, headers=headers)
-    assert (answer.status, answer.code) == (401, "signature_invalid")
+    response = app.call("ReceiveWebhook", tenant="", scope="", body=body, headers=headers)
+    assert (response.status, response.code) == (401, "signature_invalid")
     assert app.recordings.find_by_cloudflare_recording_id(provider_recording.id) is None
 
 
@@ -69,8 +69,8 @@ def test_a_webhook_without_a_valid_signature_is_refused_and_changes_nothing(
     ids=["unknown meeting", "other event", "a list", "no JSON", "nothing", "no recording", "an id that is no text"],
 )
 def test_a_webhook_about_something_else_is_accepted_and_ignored(app: Deployed, body: bytes) -> None:
-    answer = send(app, body)
-    assert (answer.status, answer.data) == (200, {"handled": False})
+    response = send(app, body)
+    assert (response.status, response.data) == (200, {"handled": False})
 
 
 def test_a_webhook_larger_than_an_api_body_is_accepted(app: Deployed) -> None:
@@ -85,8 +85,8 @@ def test_a_webhook_during_another_change_is_a_503(app: Deployed, tenant: str) ->
     now = datetime.now(UTC).replace(microsecond=0)
     app.rooms.acquire_lock(tenant, room.id, nonce="a start", now=now, until=now + timedelta(seconds=60))
     body = body_of(provider_recording.id, room.meeting_id)
-    answer = send(app, body)
-    assert answer.status == 503
-    assert int(answer.headers["retry-after"]) >= 1
+    response = send(app, body)
+    assert response.status == 503
+    assert int(response.headers["retry-after"]) >= 1
     app.rooms.release_lock(tenant, room.id, nonce="a start")
     assert send(app, body).data == {"handled": True}

@@ -324,9 +324,9 @@ def test_every_error_without_a_response_has_its_class(kind: type[BotoCoreError])
     error = kind.__new__(kind)
     wanted = PASSING if kind.__name__ in UNANSWERED else PERMANENT
     assert kind_of(error) is wanted
-    with pytest.raises(Throttled if wanted is PASSING else InfrastructureError) as told, translated_errors():
+    with pytest.raises(Throttled if wanted is PASSING else InfrastructureError) as reported, translated_errors():
         raise error
-    assert told.value.__cause__ is error
+    assert reported.value.__cause__ is error
 
 
 def test_passing_codes_are_codes_that_botocore_knows() -> None:
@@ -344,18 +344,18 @@ def test_passing_codes_are_codes_that_botocore_knows() -> None:
     ids=lambda error: type(error).__name__,
 )
 def test_a_body_that_breaks_off_is_a_passing_error(error: Exception) -> None:
-    with pytest.raises(Throttled) as told, translated_errors():
+    with pytest.raises(Throttled) as reported, translated_errors():
         raise error
-    assert told.value.__cause__ is error
+    assert reported.value.__cause__ is error
 
 
 # ---------------------------------------------------------------- how they are translated
 
 
 def test_a_refusal_is_only_for_the_call_that_names_it() -> None:
-    with pytest.raises(Refused) as told, translated_errors({"NoSuchUpload"}):
+    with pytest.raises(Refused) as reported, translated_errors({"NoSuchUpload"}):
         raise an_answer("NoSuchUpload", 404)
-    assert told.value.code == "NoSuchUpload"
+    assert reported.value.code == "NoSuchUpload"
     with pytest.raises(InfrastructureError), translated_errors({"NoSuchKey"}):
         raise an_answer("NoSuchUpload", 404)
 
@@ -368,9 +368,9 @@ def test_an_error_that_is_not_of_aws_stays_as_it_is() -> None:
 def test_the_text_of_a_service_does_not_reach_callers() -> None:
     for error in (an_answer("ThrottlingException"), an_answer("AccessDeniedException", 403)):
         error.response["Error"]["Message"] = "arn:aws:iam::123456789012:user/x may not"
-        with pytest.raises((Throttled, InfrastructureError)) as told, translated_errors():
+        with pytest.raises((Throttled, InfrastructureError)) as reported, translated_errors():
             raise error
-        assert "123456789012" not in str(told.value)
+        assert "123456789012" not in str(reported.value)
 
 
 def test_without_a_response_the_log_has_only_the_host(caplog: pytest.LogCaptureFixture) -> None:

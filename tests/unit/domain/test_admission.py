@@ -37,16 +37,16 @@ ANNOUNCED = [None, -1, 0, 1, 999, 1000, 1001, 10**18]
 def wanted(evidence: FileEvidence, attempts: int, limits: AttemptLimits) -> Action:
     """Return the expected decision, written independently of the table."""
     announced = evidence.announced_bytes
-    told = announced is not None and announced > 0
+    reported = announced is not None and announced > 0
     left = limits.max_attempts - attempts
     if evidence.expires_at is not None and NOON + limits.pause_after(attempts) >= evidence.expires_at:
         left = 0
     whole = Action.ACCEPT_PARTIAL if evidence.errored else Action.ACCEPT
     if not evidence.is_media:
         return Action.TRY_AGAIN if left > 0 else Action.GIVE_UP
-    if evidence.truncated or (told and evidence.size_bytes < (announced or 0)):
+    if evidence.truncated or (reported and evidence.size_bytes < (announced or 0)):
         return Action.TRY_AGAIN if left > 0 and attempts < 6 else Action.ACCEPT_PARTIAL
-    if told and evidence.size_bytes > (announced or 0) and evidence.proof is not Proof.SOURCE:
+    if reported and evidence.size_bytes > (announced or 0) and evidence.proof is not Proof.SOURCE:
         return Action.TRY_AGAIN if left > 0 and attempts < 2 else whole
     return whole
 

@@ -15,8 +15,8 @@ def stored(content: bytes, part: int | None) -> str:
     """Return the ETag of a file in parts of so many bytes, or from one request."""
     if part is None:
         return md5(content).hexdigest()
-    sums = [md5(content[at : at + part]).digest() for at in range(0, len(content), part)]
-    return f"{md5(b''.join(sums)).hexdigest()}-{len(sums)}"
+    checksums = [md5(content[at : at + part]).digest() for at in range(0, len(content), part)]
+    return f"{md5(b''.join(checksums)).hexdigest()}-{len(checksums)}"
 
 
 def test_the_etag_of_parts_is_that_of_s3() -> None:
@@ -51,10 +51,10 @@ def test_no_parts_no_hint(etag: str | None) -> None:
 def test_an_etag_names_its_bytes_and_no_others(size: int, part: int | None, quoted: bool) -> None:
     content = (b"0123456789abcde" * (size // 15 + 1))[:size]
     etag = stored(content, part)
-    told = f'"{etag}"' if quoted else etag
-    assert names(told, content)
+    reported = f'"{etag}"' if quoted else etag
+    assert names(reported, content)
     for at in (0, size // 2, size - 1):
-        assert not names(told, content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+        assert not names(reported, content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
 
 
 @pytest.mark.parametrize("etag", [None, '"v1"', 'W/"' + "0" * 32 + '"', "0" * 32, "0" * 32 + "-1"])

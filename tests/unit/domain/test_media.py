@@ -18,7 +18,7 @@ from recordings.domain.media import (
 
 
 @pytest.mark.parametrize(
-    ("given_seconds", "told"),
+    ("given_seconds", "reported"),
     [
         (1, 1),
         (0.2, 1),
@@ -50,14 +50,14 @@ from recordings.domain.media import (
         ({}, None),
     ],
 )
-def test_a_duration_is_plausible_up_to_25_hours(given_seconds: object, told: int | None) -> None:
-    assert plausible_duration(given_seconds) == told
+def test_a_duration_is_plausible_up_to_25_hours(given_seconds: object, reported: int | None) -> None:
+    assert plausible_duration(given_seconds) == reported
 
 
 @given(st.one_of(st.integers(), st.floats(), st.text(), st.none(), st.booleans(), st.binary()))
 def test_every_value_becomes_a_storable_duration_or_none(given_seconds: object) -> None:
-    told = plausible_duration(given_seconds)
-    assert told is None or (type(told) is int and 1 <= told <= MAX_DURATION_SECONDS)
+    reported = plausible_duration(given_seconds)
+    assert reported is None or (type(reported) is int and 1 <= reported <= MAX_DURATION_SECONDS)
 
 
 @pytest.mark.parametrize(

@@ -47,11 +47,11 @@ def test_a_page_whose_end_is_too_old_is_the_last_one(hours: list[int], beyond: b
 
 
 @pytest.mark.parametrize(
-    ("told", "believed"),
+    ("reported", "believed"),
     [(None, None), (NOON - HOUR, None), (NOON, None), (NOON + HOUR, NOON + HOUR)],
 )
-def test_an_expiry_before_the_start_counts_as_not_set(told: datetime | None, believed: datetime | None) -> None:
-    assert a_capture(invoked_at=NOON, url_expires_at=told).expires_at == believed
+def test_an_expiry_before_the_start_counts_as_not_set(reported: datetime | None, believed: datetime | None) -> None:
+    assert a_capture(invoked_at=NOON, url_expires_at=reported).expires_at == believed
 
 
 def test_without_an_end_a_recording_ended_when_it_began() -> None:

@@ -102,7 +102,7 @@ TABLE: dict[tuple[str, str], list[Cell]] = {
 DEAD = {"uploading": "nothing", "there": "restart", "invoked": "run", "running": "run"}
 
 OURS = ["none", *Status]
-THEIRS = [None, *KINDS]
+PROVIDER_RECORDINGS = [None, *KINDS]
 
 
 @cache
@@ -119,37 +119,39 @@ def ours_of(
 
 
 @cache
-def theirs_of(told: tuple[ProviderStatus, str] | None, newer: timedelta = timedelta(0)) -> ProviderRecording | None:
-    if told is None:
+def provider_recording_of(
+    reported: tuple[ProviderStatus, str] | None, newer: timedelta = timedelta(0)
+) -> ProviderRecording | None:
+    if reported is None:
         return None
-    url, until = (URLS | ODD_URLS)[told[1]]
+    url, until = (URLS | ODD_URLS)[reported[1]]
     # A recording that was not imported within Cloudflare's retention has no file.
-    ended = None if told[0].running else NOON - 9 * DAY + newer
+    ended = None if reported[0].running else NOON - 9 * DAY + newer
     return a_capture(
-        status=told[0],
+        status=reported[0],
         invoked_at=INVOKED_AT,
         stopped_at=ended,
         download_url=url,
         url_expires_at=until,
-        tracks=told[1] == "tracks",
+        tracks=reported[1] == "tracks",
     )
 
 
 def wanted(
     status: str,
-    told: tuple[ProviderStatus, str] | None,
+    reported: tuple[ProviderStatus, str] | None,
     age: timedelta,
     delivered: bool,
     works: bool,
     session: datetime | None = None,
     missing: datetime | None = None,
 ) -> Decision:
-    if status == "failed" and not delivered and told is not None and KINDS[told] in {"invoked", "running"}:
+    if status == "failed" and not delivered and reported is not None and KINDS[reported] in {"invoked", "running"}:
         # The builder's failure is `capture_failed`. A running recording disproves it, and is not stopped.
         return Decision(Action.NOTHING)
-    if status not in {"none", "recording", "processing"} or (status == "none" and told is None):
+    if status not in {"none", "recording", "processing"} or (status == "none" and reported is None):
         return Decision(Action.NOTHING)
-    kind = "there" if delivered else "unknown" if told is None else KINDS[told]
+    kind = "there" if delivered else "unknown" if reported is None else KINDS[reported]
     act, failure = next((act, failure) for upto, act, failure in TABLE[status, kind] if age <= upto)
     if act == "run" and not works:
         act = DEAD[kind]
@@ -168,32 +170,39 @@ def wanted(
 
 
 def every_case() -> Iterator[tuple[str, tuple[ProviderStatus, str] | None, timedelta, bool, bool, bool]]:
-    return product(OURS, THEIRS, AGES, (False, True), (False, True), (False, True))
+    return product(OURS, PROVIDER_RECORDINGS, AGES, (False, True), (False, True), (False, True))
 
 
 @pytest.mark.no_cover
 def test_every_decision_is_the_one_in_the_table() -> None:
     seen = 0
-    told_apart = [*product(SESSIONS, NEWER, [None]), *product([None], [DAY], MISSING[1:])]
-    for (status, told, age, delivered, alive, stalled), (session, newer, missing) in product(every_case(), told_apart):
+    distinctions = [*product(SESSIONS, NEWER, [None]), *product([None], [DAY], MISSING[1:])]
+    for (status, reported, age, delivered, running_now, stalled), (session, newer, missing) in product(
+        every_case(), distinctions
+    ):
         recording = ours_of(status, age, stalled=stalled, delivered=delivered, missing=missing)
-        provider_recording = theirs_of(told, newer)
+        provider_recording = provider_recording_of(reported, newer)
         verdict = reconcile(
-            recording, provider_recording, delivered=delivered, now=NOON, is_running=alive, session_ended_at=session
+            recording,
+            provider_recording,
+            delivered=delivered,
+            now=NOON,
+            is_running=running_now,
+            session_ended_at=session,
         )
-        assert verdict == wanted(status, told, age, delivered, alive and not stalled, session, missing), (
+        assert verdict == wanted(status, reported, age, delivered, running_now and not stalled, session, missing), (
             status,
-            told,
+            reported,
             str(age),
             delivered,
-            alive,
+            running_now,
             stalled,
             session,
             newer,
             missing,
         )
         seen += 1
-    assert seen == 6 * len(THEIRS) * len(AGES) * 8 * len(told_apart)
+    assert seen == 6 * len(PROVIDER_RECORDINGS) * len(AGES) * 8 * len(distinctions)
 
 
 # The status after each action. The others do not change it.
@@ -201,16 +210,18 @@ INTO = {Action.END: Status.PROCESSING, Action.FAIL: Status.FAILED}
 
 
 def test_no_decision_leads_back_or_outside_the_lifecycle() -> None:
-    for status, told, age, delivered, alive, stalled in every_case():
+    for status, reported, age, delivered, running_now, stalled in every_case():
         recording = ours_of(status, age, stalled=stalled, delivered=delivered)
-        verdict = reconcile(recording, theirs_of(told), delivered=delivered, now=NOON, is_running=alive)
-        assert (verdict.action is Action.IMPORT) <= (recording is None), (status, told)
+        verdict = reconcile(
+            recording, provider_recording_of(reported), delivered=delivered, now=NOON, is_running=running_now
+        )
+        assert (verdict.action is Action.IMPORT) <= (recording is None), (status, reported)
         assert (verdict.failure is not None) <= (verdict.action in {Action.FAIL, Action.IMPORT})
         if recording is None:
             continue
         assert (verdict.action is Action.FAIL) <= (verdict.failure is not None)
         if verdict.action in INTO:
-            assert INTO[verdict.action] in TRANSITIONS[recording.status].values(), (status, told, verdict)
+            assert INTO[verdict.action] in TRANSITIONS[recording.status].values(), (status, reported, verdict)
         if verdict.action in {Action.RUN, Action.RESTART}:
             assert recording.status is Status.PROCESSING
 
@@ -234,20 +245,24 @@ def test_an_unknown_track_recording_locks_no_room_and_is_imported_as_failed(
 
 @pytest.mark.parametrize("status", [Status.READY, Status.ARCHIVED])
 def test_a_final_recording_never_changes(status: Status) -> None:
-    for told, age, alive, stalled in product(THEIRS, AGES, (False, True), (False, True)):
+    for reported, age, running_now, stalled in product(PROVIDER_RECORDINGS, AGES, (False, True), (False, True)):
         recording = ours_of(status, age, stalled=stalled, delivered=False)
-        assert reconcile(recording, theirs_of(told), now=NOON, is_running=alive) == Decision(Action.NOTHING)
+        assert reconcile(recording, provider_recording_of(reported), now=NOON, is_running=running_now) == Decision(
+            Action.NOTHING
+        )
 
 
 def test_a_recording_with_a_file_never_fails() -> None:
-    for status, told, age, delivered, alive in product(
-        ("recording", "processing"), THEIRS, AGES, (False, True), (False, True)
+    for status, reported, age, delivered, running_now in product(
+        ("recording", "processing"), PROVIDER_RECORDINGS, AGES, (False, True), (False, True)
     ):
-        there = delivered or (told is not None and KINDS[told] == "there")
+        there = delivered or (reported is not None and KINDS[reported] == "there")
         if there:
             recording = ours_of(status, age, stalled=False, delivered=delivered)
-            verdict = reconcile(recording, theirs_of(told), delivered=delivered, now=NOON, is_running=alive)
-            assert verdict.action in {Action.END, Action.RUN, Action.RESTART}, (status, told, age, delivered)
+            verdict = reconcile(
+                recording, provider_recording_of(reported), delivered=delivered, now=NOON, is_running=running_now
+            )
+            assert verdict.action in {Action.END, Action.RUN, Action.RESTART}, (status, reported, age, delivered)
 
 
 def test_the_upload_deadline_counts_from_the_end_that_cloudflare_reports() -> None:

@@ -30,7 +30,7 @@ LATER = NOON + timedelta(minutes=30)
 FILE = StoredFile(store="r2", key="k", size_bytes=1000, content_type="video/mp4")
 
 
-def begun() -> Recording:
+def started() -> Recording:
     return Recording.begin(
         id="rec_1",
         tenant_id="acme",
@@ -45,10 +45,10 @@ def begun() -> Recording:
 
 
 def test_each_transition_adds_a_version_and_a_history_entry() -> None:
-    stopped = begun().stopped(at=LATER, cause="api_stop")
+    stopped = started().stopped(at=LATER, cause="api_stop")
     stored = stopped.stored(FILE, duration_seconds=1800, partial=False, at=LATER, cause="file_verified")
 
-    assert [one.version for one in (begun(), stopped, stored)] == [1, 2, 3]
+    assert [one.version for one in (started(), stopped, stored)] == [1, 2, 3]
     assert [(one.status, one.cause) for one in stored.history] == [
         (Status.RECORDING, "api_start"),
         (Status.PROCESSING, "api_stop"),
@@ -59,12 +59,12 @@ def test_each_transition_adds_a_version_and_a_history_entry() -> None:
 
 def test_a_stop_is_refused_once_stopped() -> None:
     with pytest.raises(TransitionNotAllowed):
-        begun().stopped(at=LATER, cause="api_stop").stopped(at=LATER, cause="api_stop")
+        started().stopped(at=LATER, cause="api_stop").stopped(at=LATER, cause="api_stop")
 
 
 def test_an_outdated_observation_returns_the_same_recording() -> None:
     stored = (
-        begun()
+        started()
         .stopped(at=LATER, cause="api_stop")
         .stored(FILE, duration_seconds=1, partial=False, at=LATER, cause="file_verified")
     )
@@ -73,7 +73,7 @@ def test_an_outdated_observation_returns_the_same_recording() -> None:
 
 
 def test_a_recording_that_never_stopped_cannot_become_ready() -> None:
-    running = begun()
+    running = started()
     assert running.stored(FILE, duration_seconds=1, partial=False, at=LATER, cause="x") is running
 
 
@@ -82,10 +82,10 @@ def test_a_day_is_the_utc_date() -> None:
 
 
 def test_a_tally_changes_by_what_the_recording_changes() -> None:
-    stopped = begun().stopped(at=LATER, cause="api_stop")
+    stopped = started().stopped(at=LATER, cause="api_stop")
     stored = stopped.stored(FILE, duration_seconds=1800, partial=False, at=LATER, cause="file_verified")
 
-    assert difference(None, begun()) == {"total": 1, "status_recording": 1}
+    assert difference(None, started()) == {"total": 1, "status_recording": 1}
     assert difference(stopped, stored) == {"status_processing": -1, "status_ready": 1, "seconds": 1800, "bytes": 1000}
     assert difference(stored, stored) == {}
     assert difference(stored, None) == {"total": -1, "status_ready": -1, "seconds": -1800, "bytes": -1000}
@@ -94,7 +94,7 @@ def test_a_tally_changes_by_what_the_recording_changes() -> None:
 
 # ---------------------------------------------------------------- cold storage
 
-VAULTED = StoredFile(store="s3", key="v", size_bytes=1000, content_type="video/mp4", crc32="0badcafe")
+ARCHIVE_COMPLETED = StoredFile(store="s3", key="v", size_bytes=1000, content_type="video/mp4", crc32="0badcafe")
 ERROR = Failure("archive_failed", "No.")
 UNTIL = LATER + timedelta(days=7)
 
@@ -107,12 +107,12 @@ def moving() -> Recording:
     return ready().archiving(at=LATER)
 
 
-def vaulted() -> Recording:
-    return moving().archive_completed(VAULTED, storage_class="GLACIER", at=LATER)
+def with_archive_completed() -> Recording:
+    return moving().archive_completed(ARCHIVE_COMPLETED, storage_class="GLACIER", at=LATER)
 
 
 def emptied() -> Recording:
-    return vaulted().source_emptied()
+    return with_archive_completed().source_emptied()
 
 
 def asked() -> Recording:
@@ -142,7 +142,7 @@ def test_only_a_ready_recording_is_archived(status: Status) -> None:
         a_recording(status=status).archiving(at=LATER)
 
 
-@pytest.mark.parametrize("file", [None, VAULTED])
+@pytest.mark.parametrize("file", [None, ARCHIVE_COMPLETED])
 def test_only_a_file_in_r2_is_archived(file: StoredFile | None) -> None:
     with pytest.raises(RecordingNotArchivable):
         a_recording(status=Status.READY, file=file).archiving(at=LATER)
@@ -150,8 +150,8 @@ def test_only_a_file_in_r2_is_archived(file: StoredFile | None) -> None:
 
 def test_a_verified_copy_becomes_the_file() -> None:
     before = replace(moving(), progress=Progress(step="copying", attempt=1))
-    one = before.archive_completed(VAULTED, storage_class="GLACIER", at=LATER)
-    assert (one.file, one.status, one.progress) == (VAULTED, Status.ARCHIVED, None)
+    one = before.archive_completed(ARCHIVE_COMPLETED, storage_class="GLACIER", at=LATER)
+    assert (one.file, one.status, one.progress) == (ARCHIVE_COMPLETED, Status.ARCHIVED, None)
     assert one.archive == Archive(state="stored", storage_class="GLACIER", moved_from="k", source_kept_until=LATER)
     assert (one.version, one.history) == (before.version + 1, before.history)
     assert not one.moving
@@ -177,9 +177,11 @@ def test_an_abandoned_move_loses_nothing() -> None:
     assert (again.archive_error, again.archive_attempt) == (None, 2)
 
 
-@pytest.mark.parametrize("one", [begun(), ready(), vaulted(), restoring(), a_recording(status=Status.FAILED)])
+@pytest.mark.parametrize(
+    "one", [started(), ready(), with_archive_completed(), restoring(), a_recording(status=Status.FAILED)]
+)
 def test_the_end_of_a_move_that_does_not_run_changes_nothing(one: Recording) -> None:
-    assert one.archive_completed(VAULTED, storage_class="GLACIER", at=LATER) is one
+    assert one.archive_completed(ARCHIVE_COMPLETED, storage_class="GLACIER", at=LATER) is one
     assert one.archive_abandoned(ERROR, at=LATER) is one
 
 
@@ -208,7 +210,7 @@ def test_a_restored_copy_is_requested_becomes_readable_and_expires() -> None:
     assert {one.status for one in (once, there, gone)} == {Status.ARCHIVED}
 
 
-@pytest.mark.parametrize("one", [begun(), ready(), moving(), a_recording(status=Status.FAILED)])
+@pytest.mark.parametrize("one", [started(), ready(), moving(), a_recording(status=Status.FAILED)])
 def test_only_a_file_in_cold_storage_is_restored(one: Recording) -> None:
     with pytest.raises(RecordingNotArchived):
         one.restoring(tier="bulk", days=1, expected_at=LATER, at=LATER)
@@ -258,20 +260,20 @@ def test_the_result_of_a_replaced_request_changes_nothing() -> None:
         (moving(), True),
         (asked(), True),
         (restoring(), False),
-        (vaulted(), True),
-        (vaulted().source_kept(until=UNTIL), False),
+        (with_archive_completed(), True),
+        (with_archive_completed().source_kept(until=UNTIL), False),
         (emptied(), False),
     ],
 )
 def test_an_unfinished_archive_becomes_overdue(one: Recording, overdue: bool) -> None:
     assert one.archive_overdue(LATER + timedelta(minutes=11)) is overdue
-    assert one.archive_overdue(LATER) is (one == vaulted())
+    assert one.archive_overdue(LATER) is (one == with_archive_completed())
     assert one.archive_overdue(UNTIL) is (one.archive is not None and one.archive_unfinished)
 
 
 def test_a_stop_is_decided_once_and_only_while_recording() -> None:
-    one = begun().stop_requested(at=LATER)
-    assert (one.status, one.stop_requested_at, one.version) == (Status.RECORDING, LATER, begun().version + 1)
+    one = started().stop_requested(at=LATER)
+    assert (one.status, one.stop_requested_at, one.version) == (Status.RECORDING, LATER, started().version + 1)
     assert one.stop_requested(at=UNTIL) is one
     assert one.stopped(at=UNTIL, cause="api_stop").stop_requested_at == LATER
     with pytest.raises(TransitionNotAllowed):
@@ -282,7 +284,7 @@ def test_the_expiry_of_an_older_copy_changes_nothing() -> None:
     there = restoring().restored(until=UNTIL)
     assert there.restore_expired(at=UNTIL - timedelta(seconds=1)) is there
     again = there.restoring(tier="bulk", days=7, expected_at=UNTIL, at=LATER)
-    for one in (vaulted(), restoring(), again):
+    for one in (with_archive_completed(), restoring(), again):
         assert one.restore_expired(at=UNTIL + timedelta(days=9)) is one
 
 
@@ -303,7 +305,7 @@ def test_a_deleted_recording_comes_back_as_it_was(status: Status) -> None:
 
 def test_a_recording_in_progress_is_not_deleted() -> None:
     with pytest.raises(RecordingInProgress):
-        begun().deleted(at=LATER)
+        started().deleted(at=LATER)
 
 
 def test_a_new_attempt_resets_progress_and_stalled() -> None:
@@ -336,7 +338,7 @@ def test_a_recording_without_a_cloudflare_id_is_not_recovered() -> None:
         (a_recording(status=Status.FAILED), False),
         (moving(), True),
         (moving().deleted(at=LATER), True),
-        (vaulted(), True),
+        (with_archive_completed(), True),
         (emptied(), False),
         (asked(), True),
         (restoring(), False),
@@ -357,7 +359,7 @@ STEPS: dict[str, Callable[[Recording], Recording]] = {
     "failed": lambda one: one.failed(ERROR, at=LATER, cause="x"),
     "stored": lambda one: one.stored(FILE, duration_seconds=1, partial=False, at=LATER, cause="x"),
     "archiving": lambda one: one.archiving(at=LATER),
-    "vaulted": lambda one: one.archive_completed(VAULTED, storage_class="GLACIER", at=LATER),
+    "vaulted": lambda one: one.archive_completed(ARCHIVE_COMPLETED, storage_class="GLACIER", at=LATER),
     "not_archived": lambda one: one.archive_abandoned(ERROR, at=LATER),
     "restoring": lambda one: one.restoring(tier="bulk", days=1, expected_at=UNTIL, at=LATER),
     "restored": lambda one: one.restored(until=UNTIL),
@@ -372,7 +374,7 @@ STEPS: dict[str, Callable[[Recording], Recording]] = {
 @settings(max_examples=500)
 @given(st.lists(st.sampled_from(sorted(STEPS)), max_size=25))
 def test_every_change_adds_one_version_and_follows_the_lifecycle(steps: list[str]) -> None:
-    one = begun()
+    one = started()
     for step in steps:
         try:
             after = STEPS[step](one)

@@ -123,8 +123,8 @@ def test_a_file_name_that_leaves_the_folder_has_no_delivery_key(name: str | None
 
 @pytest.mark.parametrize("prefix", ["", "team7_standup_"])
 def test_cloudflares_file_name_contains_meeting_and_time(prefix: str) -> None:
-    told = named_by(f"{prefix}{MEETING}_1767700800123.mp4")
-    assert told == (MEETING, datetime(2026, 1, 6, 12, 0, 0, 123000, tzinfo=UTC))
+    reported = named_by(f"{prefix}{MEETING}_1767700800123.mp4")
+    assert reported == (MEETING, datetime(2026, 1, 6, 12, 0, 0, 123000, tzinfo=UTC))
 
 
 @pytest.mark.parametrize("name", ["", "capture.mp4", f"{MEETING}.mp4", f"x{MEETING}_1.mp4", f"{MEETING}_1"])

@@ -50,8 +50,8 @@ def stopped(
         world.r2 = files
     if delivered is not None:
         world.cloudflare.content = delivered
-    told: Iterator[bytes] = chain(contents[:-1], repeat(contents[-1] if contents else CONTENT))
-    world.make_reader = lambda: MemoryReader(next(told))
+    reported: Iterator[bytes] = chain(contents[:-1], repeat(contents[-1] if contents else CONTENT))
+    world.make_reader = lambda: MemoryReader(next(reported))
     world.start()
     world.clock.advance(minutes=1)
     world.stop()

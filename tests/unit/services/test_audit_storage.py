@@ -104,11 +104,11 @@ class House(World):
             reconcile=self.reconcile(),
             backoff=Backoff(clock=self.clock, wait=self.wait),
         )
-        told: list[Report] = []
-        audit = audit_storage(told.append, tenant_id=tenant_id, **asked)
-        assert audit.tenants == len(told) - (audit.checkpoint is not None)
-        assert audit.totals == {kind: sum(report.counts[kind] for report in told) for kind in KINDS}
-        return audit, {report.tenant_id: report for report in told}
+        reported: list[Report] = []
+        audit = audit_storage(reported.append, tenant_id=tenant_id, **asked)
+        assert audit.tenants == len(reported) - (audit.checkpoint is not None)
+        assert audit.totals == {kind: sum(report.counts[kind] for report in reported) for kind in KINDS}
+        return audit, {report.tenant_id: report for report in reported}
 
     def audited(self, tenant_id: str = "tenant_1", **asked: Any) -> Report:
         audit, reports = self.run(tenant_id, **asked)
@@ -651,12 +651,12 @@ def test_a_change_during_the_audit_is_no_mismatch(house: House) -> None:
     house.cloudflare.end(recording.cloudflare_recording_id or "")
     get = house.cloudflare.get
 
-    def told(cloudflare_recording_id: str) -> ProviderRecording:
+    def reported(cloudflare_recording_id: str) -> ProviderRecording:
         house.cloudflare.get = get  # type: ignore[method-assign]
         house.webhook(cloudflare_recording_id)
         return get(cloudflare_recording_id)
 
-    house.cloudflare.get = told  # type: ignore[method-assign]
+    house.cloudflare.get = reported  # type: ignore[method-assign]
     assert house.audited(repair=True).counts.total() == 0
 
 
@@ -679,11 +679,11 @@ def test_a_recording_that_ends_during_the_request_is_not_absent(house: House) ->
     house.cloudflare.forget(recording.cloudflare_recording_id or "")
     get = house.cloudflare.get
 
-    def told(cloudflare_recording_id: str) -> ProviderRecording:
+    def reported(cloudflare_recording_id: str) -> ProviderRecording:
         house.change(recording, status=Status.FAILED)
         return get(cloudflare_recording_id)
 
-    house.cloudflare.get = told  # type: ignore[method-assign]
+    house.cloudflare.get = reported  # type: ignore[method-assign]
     assert house.audited().counts.total() == 0
     assert house.open_findings.get_all("tenant_1") == {}
 
@@ -994,7 +994,10 @@ def in_parts(house: House, monkeypatch: pytest.MonkeyPatch, **asked: Any) -> tup
 
 def facts(report: Report) -> dict[str, Any]:
     document = json.loads(json.dumps(report.document(10_000), default=str))
-    return {name: sorted(map(str, told)) if isinstance(told, list) else told for name, told in document.items()}
+    return {
+        name: sorted(map(str, reported)) if isinstance(reported, list) else reported
+        for name, reported in document.items()
+    }
 
 
 @pytest.mark.parametrize("repair", [False, True])
@@ -1007,11 +1010,11 @@ def test_an_audit_in_steps_finds_what_one_step_finds(monkeypatch: pytest.MonkeyP
             house.clock.advance(seconds=hours * 3600)
         whole = at_once.audited(repair=repair)
         with monkeypatch.context() as patched:
-            audits, told = in_parts(parted, patched, repair=repair)
+            audits, reported = in_parts(parted, patched, repair=repair)
         assert len(audits) > len(ROOMS) - 1
         assert all(audit.advanced and audit.incomplete == [] for audit in audits)
         assert [audit.tenants for audit in audits] == [0] * (len(audits) - 1) + [1]
-        assert facts(told) == facts(whole)
+        assert facts(reported) == facts(whole)
         assert parted.open_findings.get_all("tenant_1") == at_once.open_findings.get_all("tenant_1")
     assert (len(whole.phantoms), len(whole.orphans)) == (len(ROOMS), 3 * len(ROOMS))
     assert all(one.confirmation and one.confirmation.confirmed for one in whole.orphans)
@@ -1027,8 +1030,8 @@ def test_a_file_outside_of_every_rooms_folder_hides_no_room(house: House, monkey
     monkeypatch.setattr(scan, "MAX_OBJECTS_PER_STEP", 1)
     house.audited()
     house.clock.advance(seconds=MIN_CONFIRMATION_INTERVAL.total_seconds())
-    told = house.audited()
-    assert [one.confirmation and one.confirmation.confirmed for one in told.orphans] == [True] * 3
+    reported = house.audited()
+    assert [one.confirmation and one.confirmation.confirmed for one in reported.orphans] == [True] * 3
 
 
 def test_a_finding_in_a_room_called_delivered_of_a_tenant_called_delivered_stays(
@@ -1039,8 +1042,8 @@ def test_a_finding_in_a_room_called_delivered_of_a_tenant_called_delivered_stays
     house.r2.files |= {key: (1, "x", OLD), "delivered/room/rec_gone/1/recording.mp4": (1, "x", OLD)}
     monkeypatch.setattr(scan, "MAX_OBJECTS_PER_STEP", 1)
     for confirmed in (False, True):
-        told = house.audited("delivered")
-        assert [one.confirmation and one.confirmation.confirmed for one in told.orphans] == [confirmed] * 2
+        reported = house.audited("delivered")
+        assert [one.confirmation and one.confirmation.confirmed for one in reported.orphans] == [confirmed] * 2
         house.clock.advance(seconds=MIN_CONFIRMATION_INTERVAL.total_seconds())
 
 
@@ -1066,14 +1069,14 @@ def test_a_report_is_json_with_every_field_of_a_finding(house: House) -> None:
     house.r2.files[key_of(other)] = 5, "other", OLD
     house.r2.files[GONE] = 9, "x", OLD
     house.cloudflare.begin_by_itself("meeting_1")
-    told = json.loads(json.dumps(house.audited().document(10)))
-    assert told["counts"] == {**dict.fromkeys(KINDS, 0), "orphans": 2, "phantoms": 1, "mismatches": 1}
+    reported = json.loads(json.dumps(house.audited().document(10)))
+    assert reported["counts"] == {**dict.fromkeys(KINDS, 0), "orphans": 2, "phantoms": 1, "mismatches": 1}
     since = {"since": "2026-01-06T12:00:00Z", "confirmed": False}
-    assert told["phantoms"] == [{"recording_id": lost.id, "store": "r2", "key": key_of(lost), **since}]
-    assert told["mismatches"] == [
+    assert reported["phantoms"] == [{"recording_id": lost.id, "store": "r2", "key": key_of(lost), **since}]
+    assert reported["mismatches"] == [
         {"recording_id": other.id, "kind": "checksum", "recorded": "sum", "found": "other"},
     ]
-    at_cloudflare, in_r2 = sorted(told["orphans"], key=lambda one: str(one["store"]))
+    at_cloudflare, in_r2 = sorted(reported["orphans"], key=lambda one: str(one["store"]))
     assert at_cloudflare == {
         "store": "cloudflare",
         "key": "capture_1",
@@ -1088,21 +1091,21 @@ def test_a_report_is_json_with_every_field_of_a_finding(house: House) -> None:
 def test_reports_are_bounded_and_their_counts_are_not() -> None:
     orphan = Orphan(store="r2", key=GONE, size=1, at=NOON)
     full = Report("full", orphans=[orphan] * 7)
-    answer = ReportDocuments(max_rows=3, max_bytes=10_000)
+    response = ReportDocuments(max_rows=3, max_bytes=10_000)
     for report in (Report("clean"), full):
-        answer.add(report)
-    (told,) = answer.reports
-    assert (told["tenant_id"], len(told["orphans"]), told["counts"]["orphans"]) == ("full", 3, 7)
-    small = ReportDocuments(max_rows=3, max_bytes=len(json.dumps(told)) + 1)
+        response.add(report)
+    (reported,) = response.reports
+    assert (reported["tenant_id"], len(reported["orphans"]), reported["counts"]["orphans"]) == ("full", 3, 7)
+    small = ReportDocuments(max_rows=3, max_bytes=len(json.dumps(reported)) + 1)
     for report in (full, full, full):
         small.add(report)
     assert (len(small.reports), small.omitted) == (1, 2)
 
 
 def test_an_empty_report_is_included_on_request() -> None:
-    answer = ReportDocuments(max_rows=3, max_bytes=10_000, include_empty=True)
-    answer.add(Report("clean"))
-    assert [one["tenant_id"] for one in answer.reports] == ["clean"]
+    response = ReportDocuments(max_rows=3, max_bytes=10_000, include_empty=True)
+    response.add(Report("clean"))
+    assert [one["tenant_id"] for one in response.reports] == ["clean"]
 
 
 def test_findings_and_changes_are_all_kinds() -> None:

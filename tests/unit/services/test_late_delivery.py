@@ -32,8 +32,8 @@ def world() -> World:
 
 def stored(world: World, **facts: Any) -> Recording:
     """Return a recording whose file of 1,000 bytes was fetched although its delivery was requested."""
-    told = {"status": Status.READY, "file": a_file(key="fetched"), "delivery_key": DELIVERED}
-    recording = a_recording(**told | facts)
+    reported = {"status": Status.READY, "file": a_file(key="fetched"), "delivery_key": DELIVERED}
+    recording = a_recording(**reported | facts)
     world.recordings.add(recording, lease_nonce=None)
     if recording.file is not None:
         store = world.r2 if recording.file.store == "r2" else world.s3

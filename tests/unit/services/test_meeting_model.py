@@ -152,8 +152,8 @@ class Tenants(World):
         """Make a call. Each recording in its response must belong to the caller."""
         shown: list[Recording] = []
         try:
-            answer = call()
-            shown = [answer] if isinstance(answer, Recording) else answer if isinstance(answer, list) else []
+            response = call()
+            shown = [response] if isinstance(response, Recording) else response if isinstance(response, list) else []
         except Killed:
             pass
         except (RoomAlreadyRecording, RoomIsRecording) as error:

@@ -140,14 +140,14 @@ def test_a_response_to_an_outdated_record_is_not_stored(world: World) -> None:
 # ---------------------------------------------------------------- a file without a URL
 
 
-def told(world: World, **changes: Any) -> None:
+def reported(world: World, **changes: Any) -> None:
     world.cloudflare._change("capture_1", **changes)
 
 
 def uploaded_without_url(world: World) -> Recording:
     world.stop()
     world.cloudflare.upload("capture_1")
-    told(world, download_url=None, url_expires_at=None)
+    reported(world, download_url=None, url_expires_at=None)
     return stored(world)
 
 
@@ -159,7 +159,7 @@ def test_processing_waits_for_a_late_url(world: World, hearer: str) -> None:
         hear(world)
         world.clock.advance(minutes=3)
     assert stored(world).status is Status.PROCESSING
-    told(world, download_url="https://files/1")
+    reported(world, download_url="https://files/1")
     assert world.process(recording) == "ready"
 
 
@@ -187,7 +187,7 @@ def test_the_webhook_and_the_workflow_confirm_each_other(world: World) -> None:
 
 def test_an_end_without_a_url_is_an_end(world: World) -> None:
     world.cloudflare.upload("capture_1")
-    told(world, download_url=None)
+    reported(world, download_url=None)
     world.sync_recordings()
     assert stored(world).status is Status.PROCESSING
     assert list(world.executions.started) == [(stored(world).id, 1)]
@@ -200,7 +200,7 @@ def test_responses_out_of_order_change_nothing(world: World, back_to: ProviderSt
     whole = world.cloudflare.get("capture_1")
     # Long after the upload a response is from before its beginning.
     world.clock.advance(hours=1)
-    told(world, status=back_to, download_url=None, stopped_at=None)
+    reported(world, status=back_to, download_url=None, stopped_at=None)
     world.reconcile()(None, stored(world), world.cloudflare.get("capture_1"))
     assert stored(world).status is Status.PROCESSING
     world.cloudflare.captured["capture_1"] = whole
@@ -214,7 +214,7 @@ def test_our_bucket_is_checked_before_missing_since_is_stored() -> None:
     world.stop()
     world.cloudflare.end("capture_1")
     world.cloudflare.deliver("capture_1")
-    told(world, status=ProviderStatus.UPLOADED, download_url=None)
+    reported(world, status=ProviderStatus.UPLOADED, download_url=None)
     world.sync_recordings()
     assert stored(world).missing_since is None
     assert world.process(stored(world)) == "ready"
@@ -233,7 +233,7 @@ def test_an_errored_recording_without_a_file_fails_at_once(world: World) -> None
 def test_separate_tracks_fail_with_their_own_code(world: World, hearer: str) -> None:
     recording = world.stop()
     world.cloudflare.upload("capture_1")
-    told(world, download_url=None, tracks=True)
+    reported(world, download_url=None, tracks=True)
     if hearer == "executions":
         assert world.process(recording) == "failed"
     else:
@@ -267,7 +267,7 @@ def test_a_copy_waits_for_a_url_until_a_second_response_denies_it(
 ) -> None:
     world.stop()
     world.cloudflare.upload("capture_1")
-    told(world, **changes)
+    reported(world, **changes)
     if not changes:
         world.cloudflare.forget("capture_1")
     if error is not TracksOnly:
@@ -283,19 +283,19 @@ def test_a_url_resets_missing_since(world: World) -> None:
     with pytest.raises(SourceUnavailable):
         locate(world)
     assert stored(world).missing_since is not None
-    told(world, download_url="https://files/1")
+    reported(world, download_url="https://files/1")
     assert locate(world) == "https://files/1"
     assert stored(world).missing_since is None
 
 
 def test_a_later_response_resets_what_an_earlier_one_stored(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     recording = world.stop()
-    answers = [unknown, world.cloudflare.get]
+    responses = [unknown, world.cloudflare.get]
     monkeypatch.setattr(
-        world.cloudflare, "get", lambda cloudflare_recording_id: answers.pop(0)(cloudflare_recording_id)
+        world.cloudflare, "get", lambda cloudflare_recording_id: responses.pop(0)(cloudflare_recording_id)
     )
     assert world.check(recording) is None
-    assert (answers, stored(world).missing_since) == ([], None)
+    assert (responses, stored(world).missing_since) == ([], None)
 
 
 def test_a_failure_is_not_stored_after_a_better_response(world: World) -> None:
@@ -304,7 +304,7 @@ def test_a_failure_is_not_stored_after_a_better_response(world: World) -> None:
     looking_again(world)
     with pytest.raises(SourceExpired):
         world.check(recording)
-    told(world, download_url="https://files/1")
+    reported(world, download_url="https://files/1")
     assert world.check(recording) == UploadState(state="uploaded")
     attempt = Attempt(tenant_id="tenant_1", recording_id=recording.id, attempt=1)
     mark = MarkFailed(**world.ports("recordings"))

@@ -293,8 +293,8 @@ def test_a_large_file_that_cloudflare_delivered_is_read_for_its_checksum_and_not
 def test_the_upload_of_a_copy_is_aborted_if_the_file_is_delivered_after_all() -> None:
     content = bytes(MULTIPART_THRESHOLD_BYTES)
     job = Job(content)
-    begun = job.plan().upload_id
-    assert list(job.r2.unfinished) == [begun]
+    started = job.plan().upload_id
+    assert list(job.r2.unfinished) == [started]
     (before,) = job.all()
     job.memory.recordings["tenant_1", before.id] = replace(before, delivery_key="delivered/x.mp4")
     job.r2.put("delivered/x.mp4", content, content_type="video/mp4")

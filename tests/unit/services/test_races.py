@@ -87,12 +87,12 @@ ACTS_ON: dict[str, tuple[Callable[[World], Recording], ...]] = {
 class Outcome:
     """Return what is visible afterwards without versions: the responses, the records and the outside effects."""
 
-    answers: tuple[str, ...]
+    responses: tuple[str, ...]
     records: tuple[object, ...]
     outside: tuple[object, ...]
 
 
-def outcome(world: World, answers: list[object]) -> Outcome:
+def outcome(world: World, responses: list[object]) -> Outcome:
     records = sorted(
         (
             one.status,
@@ -115,8 +115,8 @@ def outcome(world: World, answers: list[object]) -> Outcome:
         tuple(sorted(world.r2.objects)),
         tuple(sorted(world.s3.objects)),
     )
-    told = tuple("done" if isinstance(one, Recording) else type(one).__name__ for one in answers)
-    return Outcome(told, tuple(records), outside)
+    reported = tuple("done" if isinstance(one, Recording) else type(one).__name__ for one in responses)
+    return Outcome(reported, tuple(records), outside)
 
 
 def everything(world: World) -> list[Recording]:
@@ -181,7 +181,7 @@ def check(
         if number < len(states):
             both = in_order(make, state, first, second)
             turned = in_order(make, state, second, first)
-            fitting = {both, Outcome(turned.answers[::-1], turned.records, turned.outside)}
+            fitting = {both, Outcome(turned.responses[::-1], turned.records, turned.outside)}
             alone = [in_order(make, state, first), in_order(make, state, second)]
             expected = KNOWN.setdefault((names, state.__name__, make), (fitting, alone))
         else:
@@ -189,10 +189,10 @@ def check(
         world = make()
         one = state(world)
         turns = Turns(world, random.Random(f"{names} {number}"))
-        answers = turns.race(pool, [partial(first, world, one), partial(second, world, one)])
+        responses = turns.race(pool, [partial(first, world, one), partial(second, world, one)])
         world.trap = Trap(-1)
-        seen = outcome(world, answers)
-        assert is_right(seen, answers, names, *expected), (names, state.__name__, number, seen, expected)
+        seen = outcome(world, responses)
+        assert is_right(seen, responses, names, *expected), (names, state.__name__, number, seen, expected)
         if settle is not None:
             settle(world)
 
@@ -201,18 +201,18 @@ KNOWN: dict[Any, tuple[set[Outcome], list[Outcome]]] = {}
 
 
 def is_right(
-    seen: Outcome, answers: list[object], names: tuple[str, str], fitting: set[Outcome], alone: list[Outcome]
+    seen: Outcome, responses: list[object], names: tuple[str, str], fitting: set[Outcome], alone: list[Outcome]
 ) -> bool:
     if seen in fitting:
         return True
     what = {(one.records, one.outside) for one in fitting}
-    if names[0] == names[1] and seen.answers == ("done", "done"):
+    if names[0] == names[1] and seen.responses == ("done", "done"):
         # Both commands were the same, and it was done once.
         return (seen.records, seen.outside) in what
     # One command must be retried, and only the other one has happened.
     return any(
-        isinstance(answers[number], ConcurrentUpdate | Throttled)
-        and seen.answers[1 - number] == alone[1 - number].answers[0]
+        isinstance(responses[number], ConcurrentUpdate | Throttled)
+        and seen.responses[1 - number] == alone[1 - number].responses[0]
         and (seen.records, seen.outside) == (alone[1 - number].records, alone[1 - number].outside)
         for number in (0, 1)
     )

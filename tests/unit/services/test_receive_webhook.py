@@ -11,7 +11,7 @@ from tests.support.builders import a_file, a_room
 from tests.unit.services.world import Killed, Trap, World, attempt
 
 # No webhook makes more calls than this.
-MOST_CALLS = 10
+MAX_CALLS = 10
 
 
 @pytest.fixture
@@ -184,7 +184,7 @@ def test_concurrent_webhooks_import_once(foreign: World) -> None:
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("n", range(MOST_CALLS))
+@pytest.mark.parametrize("n", range(MAX_CALLS))
 @pytest.mark.parametrize("upload", [False, True], ids=["ended", "uploaded"])
 def test_a_repeated_webhook_completes_one_whose_function_died(n: int, after: bool, upload: bool) -> None:
     for begin in (World.start, lambda world: world.cloudflare.begin_by_itself("meeting_1")):
@@ -207,4 +207,4 @@ def test_the_calls_of_a_webhook_are_all_interrupted_above(foreign: World) -> Non
     foreign.cloudflare.upload("capture_1")
     foreign.trap = Trap(99)
     foreign.webhook()
-    assert 0 < len(foreign.trap.calls) <= MOST_CALLS
+    assert 0 < len(foreign.trap.calls) <= MAX_CALLS

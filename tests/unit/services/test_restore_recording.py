@@ -27,8 +27,12 @@ DAY = timedelta(days=1)
 def archived(storage_class: str = "GLACIER", **changes: Any) -> World:
     world = World()
     world.s3.storage_class = storage_class
-    told = {"status": Status.ARCHIVED, "file": FILE, "archive": Archive(state="stored", storage_class=storage_class)}
-    world.recordings.add(a_recording(**told | changes), lease_nonce=None)
+    reported = {
+        "status": Status.ARCHIVED,
+        "file": FILE,
+        "archive": Archive(state="stored", storage_class=storage_class),
+    }
+    world.recordings.add(a_recording(**reported | changes), lease_nonce=None)
     world.s3.put("cold", b"film", content_type="video/mp4")
     return world
 

@@ -368,8 +368,8 @@ def test_a_recording_without_a_cloudflare_id_does_not_stop_the_sync(world: World
 
 def test_one_sync_runs_at_a_time_and_a_dead_one_blocks_until_its_lease_expires(world: World) -> None:
     captured(world, timedelta(0))
-    begun = world.lease.acquire(nonce="other", now=world.clock(), until=world.clock() + LEASE_DURATION)
-    assert begun == SyncWindow(None, True)
+    opened = world.lease.acquire(nonce="other", now=world.clock(), until=world.clock() + LEASE_DURATION)
+    assert opened == SyncWindow(None, True)
     world.trap = Trap(999)
     assert world.sync() is None
     assert world.trap.calls == ["lease.acquire"]
@@ -587,9 +587,9 @@ def test_a_room_with_a_new_meeting_queues_no_item(world: World) -> None:
     assert [item.meeting_id for item in world.memory.retry_queue.values()] == ["meeting_3"]
 
 
-@pytest.mark.parametrize(("left", "told"), [(timedelta(hours=48), 0), (timedelta(hours=48, seconds=-1), 1)])
+@pytest.mark.parametrize(("left", "reported"), [(timedelta(hours=48), 0), (timedelta(hours=48, seconds=-1), 1)])
 def test_a_file_that_expires_soon_and_is_not_stored_is_counted_by_every_sync(
-    world: World, left: timedelta, told: int
+    world: World, left: timedelta, reported: int
 ) -> None:
     world.start()
     world.stop()
@@ -597,14 +597,14 @@ def test_a_file_that_expires_soon_and_is_not_stored_is_counted_by_every_sync(
     for days in (timedelta(days=7) - left, timedelta(0)):
         world.clock.advance(seconds=days.total_seconds())
         world.sync()
-        assert world.batch_result.expiring == told
+        assert world.batch_result.expiring == reported
 
 
 def test_a_full_sync_runs_once_a_day(world: World) -> None:
     def full() -> bool:
-        begun = world.lease.acquire(nonce="x", now=world.clock(), until=world.clock())
-        assert begun is not None
-        return begun.full
+        opened = world.lease.acquire(nonce="x", now=world.clock(), until=world.clock())
+        assert opened is not None
+        return opened.full
 
     assert full()
     world.sync()
@@ -648,8 +648,8 @@ def attempt_killed(world: World) -> None:
     """Run a sync that is not repeated after its death."""
     scan = None
     try:
-        begun = world.ports("lease")["lease"].acquire(nonce="dead", now=world.clock(), until=world.clock())
-        scan = world.scan(begun)
+        opened = world.ports("lease")["lease"].acquire(nonce="dead", now=world.clock(), until=world.clock())
+        scan = world.scan(opened)
         for batch in scan.batches:
             attempt(partial(world.reconcile_batch, batch))
     except Killed:

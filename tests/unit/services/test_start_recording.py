@@ -258,10 +258,10 @@ def test_a_start_whose_lease_expired_cannot_lock_the_room(world: World) -> None:
     world.assert_sound()
     # Both are about one recording: one call stores it, and the error of the other has it.
     (recording,) = world.all()
-    told = [
+    reported = [
         outcome.blocker if isinstance(outcome, RoomAlreadyRecording) else outcome for outcome in (first, outcomes[1])
     ]
-    assert told == [recording, recording]
+    assert reported == [recording, recording]
     world.settle()
     world.assert_settled()
 

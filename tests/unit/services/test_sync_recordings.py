@@ -152,9 +152,9 @@ def test_a_sync_out_of_time_stores_its_imports_and_the_next_call_resumes(world: 
         return add(*given, **named)  # type: ignore[arg-type]
 
     world.recordings.add = slow  # type: ignore[method-assign]
-    with pytest.raises(Throttled) as told:
+    with pytest.raises(Throttled) as reported:
         world.sync_recordings()
-    assert told.value.retry_after == 1
+    assert reported.value.retry_after == 1
     first = len(world.all())
     assert 0 < first < 7
     assert len(world.sync_recordings()) == 7 - first

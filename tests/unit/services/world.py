@@ -199,8 +199,8 @@ class World:
             "links": self.links,
             "access_log": self.access_log,
         }
-        told: dict[str, Any] = {name: Trapped(name, everything[name], self.trap) for name in names}
-        return told | {"clock": self.clock}
+        reported: dict[str, Any] = {name: Trapped(name, everything[name], self.trap) for name in names}
+        return reported | {"clock": self.clock}
 
     def again[T](self, task: Callable[[], T]) -> T:
         """Do it as a state machine does: what `Retry` matches is repeated."""
@@ -338,16 +338,16 @@ class World:
     def _processed(self, recording: Recording) -> str | None:
         attempt = _attempt(recording, recording.attempt)
         try:
-            answer = self.again(lambda: self.check(recording))
-            if answer is None:
+            response = self.again(lambda: self.check(recording))
+            if response is None:
                 return None
-            if answer.state == "over":
+            if response.state == "over":
                 return "over"
-            if answer.state == "stalled":
+            if response.state == "stalled":
                 return self._stalled(attempt, failed=False)
             for _ in range(3):
                 try:
-                    return self._transfer(attempt, partial=answer.partial)
+                    return self._transfer(attempt, partial=response.partial)
                 except (SourceChanged, ChecksumMismatch, SourceUnavailable):
                     self._drop_upload(attempt)
         except (ProviderRecordingFailed, SourceExpired, TracksOnly) as error:

@@ -117,7 +117,7 @@ def test_an_execution_on_the_last_releases_definition_ends_as_on_this_ones(machi
         models_of(function)[0].model_validate(payload)
         return []
 
-    defaults = {function: returned(function, answer) for function, answer in examples["tasks"].items()}
+    defaults = {function: returned(function, response) for function, response in examples["tasks"].items()}
     for example in examples["executions"]:
         tasks = {name: [returned(name, one) for one in listed] for name, listed in example.get("tasks", {}).items()}
         faults: list[str] = []
@@ -162,23 +162,23 @@ def errors_in(example: Json) -> set[str]:
     return {one["fails"] for listed in example.get("tasks", {}).values() for one in listed if "fails" in one}
 
 
-def returned(function: str, answer: Json) -> Json:
+def returned(function: str, response: Json) -> Json:
     """What a state receives from a function, given the example of its answer."""
-    if "gives" not in answer or answer["gives"] == WEBHOOK:
-        return answer
-    return {"gives": models_of(function)[1].model_validate(answer["gives"]).to_payload()}
+    if "gives" not in response or response["gives"] == WEBHOOK:
+        return response
+    return {"gives": models_of(function)[1].model_validate(response["gives"]).to_payload()}
 
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_the_examples_of_a_machine_are_what_its_functions_return(machine: str) -> None:
     examples = json.loads((ROOT / f"statemachines/examples/{machine}.json").read_text())
-    answers = [*examples["tasks"].items()]
-    answers += [(name, one) for example in examples["executions"] for name, listed in example.get("tasks", {}).items()
+    responses = [*examples["tasks"].items()]
+    responses += [(name, one) for example in examples["executions"] for name, listed in example.get("tasks", {}).items()
                 for one in listed]  # fmt: skip
-    for name, answer in answers:
-        if "gives" in answer and answer["gives"] != WEBHOOK:
-            output = models_of(name)[1].model_validate(answer["gives"])
-            assert has_all(output.model_dump(mode="json", exclude_unset=True), answer["gives"]), name
+    for name, response in responses:
+        if "gives" in response and response["gives"] != WEBHOOK:
+            output = models_of(name)[1].model_validate(response["gives"])
+            assert has_all(output.model_dump(mode="json", exclude_unset=True), response["gives"]), name
 
 
 def test_an_audits_output_has_its_keys_of_this_release_and_of_the_last() -> None:

@@ -144,7 +144,7 @@ class Bench:
             self.app.recordings.add(recording, lease_nonce=None)
         return self.app.recordings.get_including_deleted(TENANT, recording.id)
 
-    def capture(self, room: Room, *, finished: bool = False) -> ProviderRecording:
+    def cloudflare_recording(self, room: Room, *, finished: bool = False) -> ProviderRecording:
         """A recording at Cloudflare that runs, or whose file is complete."""
         provider_recording = self.app.standin.begin(room.meeting_id)
         if finished:

@@ -52,7 +52,7 @@ def start_without_key(bench: Bench) -> None:
 
 def sync(bench: Bench) -> None:
     room = bench.room()
-    bench.capture(room)
+    bench.cloudflare_recording(room)
     bench.api("SyncRecordings", "one is new", 200, room.id)
     bench.api("SyncRecordings", "nothing is new", 200, room.id)
 
@@ -117,7 +117,7 @@ def _cursor(bench: Bench) -> str:
 
 def webhook(bench: Bench) -> None:
     room = bench.room()
-    provider_recording = bench.capture(room)
+    provider_recording = bench.cloudflare_recording(room)
 
     def send(case: str) -> None:
         recording = {"recordingId": provider_recording.id, "meetingId": room.meeting_id, "status": "RECORDING"}

@@ -32,7 +32,7 @@ def _processing(bench: Bench, size_bytes: int | None, *, delivered: bool = False
     """A recording in processing whose file Cloudflare has, and our bucket too if it was delivered."""
     room = bench.room()
     bench.app.standin.world.settings.part_mib = PART_MIB
-    provider_recording = bench.capture(room)
+    provider_recording = bench.cloudflare_recording(room)
     provider_recording.media_size = size_bytes
     bench.app.standin.finish(provider_recording)
     place: Json = {}
@@ -134,7 +134,7 @@ def scheduled_sync(bench: Bench) -> None:
     room = bench.room()
     for case, new in (("nothing new", 0), ("5 new", 5)):
         for _ in range(new):
-            bench.capture(room)
+            bench.cloudflare_recording(room)
         sync = bench.task("BeginSync", case, nonce=case)["sync"]
         scan = bench.task("ScanProviderRecordings", case, nonce=case, window=sync["window"], page=1)
         for batch in scan["batches"]:

@@ -47,10 +47,10 @@ def cost_lines(prices: Mapping[str, Price], measured: Measured, profile: Profile
     yield f"{'begin in a month':32}" + "".join(f"{scale:14,}" for scale in SCALES)
     for group in GROUPS:
         yield line(group, [column[group] for column in columns])
-    sums = [sum(column.values()) for column in columns]
-    yield line("sum, USD", sums)
+    checksums = [sum(column.values()) for column in columns]
+    yield line("sum, USD", checksums)
     yield f"{'sum for each recording':32}" + "".join(
-        f"{total / scale:14.4f}" for total, scale in zip(sums, SCALES, strict=True)
+        f"{total / scale:14.4f}" for total, scale in zip(checksums, SCALES, strict=True)
     )
     yield line("Cloudflare's own recording", [prices[RECORDING].of(month[RECORDING]) for month in months])
 

@@ -186,13 +186,13 @@ def _counts(live: int, chance: random.Random) -> Iterator[int]:
     total = sum(weight for day, weight in zip(days, weights, strict=True) if day != GREATEST_DAY)
     most = MAX_OTHER_SHARE * GREATEST_SHARE * total
     weights = [0.0 if day == GREATEST_DAY else min(weight, most) for day, weight in zip(days, weights, strict=True)]
-    sums = list(accumulate(weights, initial=0.0))
+    checksums = list(accumulate(weights, initial=0.0))
     rest = live - greatest
     for number, day in enumerate(days):
         if day == GREATEST_DAY:
             yield greatest
         else:
-            yield round(rest * sums[number + 1] / sums[-1]) - round(rest * sums[number] / sums[-1])
+            yield round(rest * checksums[number + 1] / checksums[-1]) - round(rest * checksums[number] / checksums[-1])
 
 
 def _weight(day: date, number: int, chance: random.Random) -> float:

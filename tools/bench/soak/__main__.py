@@ -19,7 +19,7 @@ from tools.bench.soak.verdict import Found, verdict
 from tools.local import progress, stack
 
 DOCUMENT = stack.PACKAGE_PARENT / "docs" / "soak.md"
-LONGEST_MINUTES = 60
+MAX_MINUTES = 60
 
 
 @dataclass(kw_only=True)
@@ -28,7 +28,7 @@ class Soaked:
 
     chooser: Chooser
     relay: FaultyRelay
-    told: Told = field(default_factory=Told)
+    reported: Told = field(default_factory=Told)
     habits: Habits | None = None
     killer: rig.Killer | None = None
     found: Found | None = None
@@ -64,7 +64,7 @@ def soak(running: dict[str, Any], opened: ExitStack, *, seconds: float, tenants:
     rig.lead_through(running, relay)
     control = opened.enter_context(httpx.Client(base_url=running["cloudflare_control_url"], timeout=60))
     everybody = [
-        Tenant(name, opened.enter_context(a_client(running, name)), control, soaked.told)
+        Tenant(name, opened.enter_context(a_client(running, name)), control, soaked.reported)
         for name in (f"tenant-{number}" for number in range(1, tenants + 1))
     ]
     for tenant in everybody:
@@ -84,7 +84,7 @@ def soak(running: dict[str, Any], opened: ExitStack, *, seconds: float, tenants:
         # What did not come to rest is what is to be looked at.
         soaked.trouble.append(str(error))
     rig.keep(running, control, relay, killer, stack.folder(running["name"]) / "soak.json")
-    soaked.found = rig.found(running, everybody, soaked.told, control)
+    soaked.found = rig.found(running, everybody, soaked.reported, control)
     return soaked
 
 
@@ -101,7 +101,7 @@ def block(soaked: Soaked, *, minutes: float, seed: int) -> tuple[str, bool]:
         [
             f"`make soak MINUTES={minutes:g} SEED={seed}`: {len(found.provider_recordings)} captures, "
             f"{len(found.recordings)} "
-            f"recordings ({counts}), {sum(found.answers.values())} API calls, "
+            f"recordings ({counts}), {sum(found.responses.values())} API calls, "
             f"{sum(soaked.chooser.seen.values())} calls outside, {sum(soaked.chooser.struck.values())} of them struck; "
             f"quiet after {soaked.rounds} rounds of sync."
         ],
@@ -109,7 +109,7 @@ def block(soaked: Soaked, *, minutes: float, seed: int) -> tuple[str, bool]:
         [f"Removed by the audit's repair: {len(soaked.removed)}.", *(f"* `{name}`" for name in soaked.removed)],
         [*report.verdicts(wrong)],
         ["What callers were told:"],
-        [*report.told(found.answers)],
+        [*report.reported(found.responses)],
         ["What the stand-in did by itself:"],
         [*report.of_the_standin(soaked.habits.struck, soaked.habits.rounds, ROUND_SECONDS)],
         [
@@ -134,8 +134,8 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="leave the stack up afterwards")
     parser.add_argument("--write", action="store_true", help=f"put the tables into docs/{DOCUMENT.name}")
     args = parser.parse_args()
-    if not 0 < args.minutes <= LONGEST_MINUTES or not 2 <= args.tenants <= 20:
-        parser.error(f"--minutes must be above 0 and at most {LONGEST_MINUTES}, --tenants 2 to 20")
+    if not 0 < args.minutes <= MAX_MINUTES or not 2 <= args.tenants <= 20:
+        parser.error(f"--minutes must be above 0 and at most {MAX_MINUTES}, --tenants 2 to 20")
     began = time.monotonic()
     try:
         with ExitStack() as opened:

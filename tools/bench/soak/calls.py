@@ -49,9 +49,9 @@ def call_of(head: str, body: bytes, *, r2_bucket: str) -> Call:
     url = urlsplit(target)
     if url.path.startswith(CLOUDFLARE_PATH):
         return Call("Cloudflare", _of_cloudflare(method, url.path))
-    told = TARGET.search(head)
-    if told is not None:
-        return Call(SERVICES.get(told[1], told[1]), told[2])
+    reported = TARGET.search(head)
+    if reported is not None:
+        return Call(SERVICES.get(reported[1], reported[1]), reported[2])
     action = re.search(rb"(?:^|&)Action=(\w+)", body) if method == "POST" and url.path == "/" else None
     if action is not None:
         return Call("STS", action[1].decode())

@@ -20,8 +20,8 @@ USERS: Final = 2
 TIMEOUT_SECONDS: Final = 60
 PAUSE_SECONDS: Final = 0.25
 # So many recordings and rooms a tenant makes at most: what is recorded must come to its end afterwards.
-MOST_RECORDINGS: Final = 300
-MOST_ROOMS: Final = 12
+MAX_RECORDINGS: Final = 300
+MAX_ROOMS: Final = 12
 TWO_PARTS: Final = 17 * 1024 * 1024
 
 
@@ -30,12 +30,12 @@ class Told:
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
-        self.answers: Counter[Answer] = Counter()
+        self.responses: Counter[Answer] = Counter()
         self.complaints: list[str] = []
 
-    def note(self, answer: Answer) -> None:
+    def note(self, response: Answer) -> None:
         with self._guard:
-            self.answers[answer] += 1
+            self.responses[response] += 1
 
     def complain(self, text: str) -> None:
         with self._guard:
@@ -57,8 +57,8 @@ def answer_of(call: str, status: int, document: object) -> Answer:
 class Tenant:
     """One tenant with rooms of its own and a few users at the same time."""
 
-    def __init__(self, name: str, api: httpx.Client, control: httpx.Client, told: Told) -> None:
-        self.name, self._api, self._control, self._told = name, api, control, told
+    def __init__(self, name: str, api: httpx.Client, control: httpx.Client, reported: Told) -> None:
+        self.name, self._api, self._control, self._told = name, api, control, reported
         self.meetings: dict[str, str] = {}
         # What it was ever shown, with the status that was told last.
         self.seen: dict[str, str] = {}
@@ -69,18 +69,18 @@ class Tenant:
 
     def call(self, call: str, method: str, path: str, **more: Any) -> Json | None:
         """Make a call, note its answer, and give the document of a success."""
-        answer = self._api.request(method, path, **more)
+        response = self._api.request(method, path, **more)
         try:
-            document = answer.json()
+            document = response.json()
         except ValueError:
             document = None
-        told = answer_of(call, answer.status_code, document)
-        self._told.note(told)
-        if told.code is None:
-            self._told.complain(f"{call} was answered {answer.status_code} {answer.text[:200]!r}")
-        elif told.status == 503 and not told.killed and "Retry-After" not in answer.headers:
-            self._told.complain(f"{call} was answered 503 {told.code} without Retry-After")
-        return document if told.code == "" and isinstance(document, dict) else None
+        reported = answer_of(call, response.status_code, document)
+        self._told.note(reported)
+        if reported.code is None:
+            self._told.complain(f"{call} was answered {response.status_code} {response.text[:200]!r}")
+        elif reported.status == 503 and not reported.killed and "Retry-After" not in response.headers:
+            self._told.complain(f"{call} was answered 503 {reported.code} without Retry-After")
+        return document if reported.code == "" and isinstance(document, dict) else None
 
     def prepare(self) -> None:
         """Make the rooms, before the faults begin."""
@@ -123,7 +123,7 @@ class Tenant:
     # ------------------------------------------------------------ what people do
 
     def start(self, chance: random.Random) -> None:
-        if len(self.seen) >= MOST_RECORDINGS:
+        if len(self.seen) >= MAX_RECORDINGS:
             return
         key = {"Idempotency-Key": f"{chance.random()}"}
         path = f"/rooms/{self._room(chance)}/recordings/start"
@@ -199,7 +199,7 @@ class Tenant:
 
     def make_room(self, chance: random.Random) -> None:
         # One that was refused is made by a later call: nothing of it may be half done.
-        self._make_room(chance.randint(ROOMS + 1, MOST_ROOMS))
+        self._make_room(chance.randint(ROOMS + 1, MAX_ROOMS))
 
     def read_rooms(self, chance: random.Random) -> None:
         self.call("list rooms", "GET", "/rooms")
@@ -211,14 +211,14 @@ class Tenant:
         if one is None:
             return
         path, method = chance.choice([("", "GET"), ("/download", "GET"), ("/archive", "POST"), ("", "DELETE")])
-        answer = self.call("another's", method, f"/recordings/{one}{path}")
-        if answer is not None:
+        response = self.call("another's", method, f"/recordings/{one}{path}")
+        if response is not None:
             self._told.complain(f"{self.name} was let at {one} of {other.name}: {method} {path}")
 
     # ------------------------------------------------------------ what Cloudflare does
 
     def somebody_joins(self, chance: random.Random) -> None:
-        if len(self.seen) < MOST_RECORDINGS:
+        if len(self.seen) < MAX_RECORDINGS:
             size = {"size": TWO_PARTS} if chance.random() < 0.2 else {}
             body = {"meeting_id": self.meetings[self._room(chance)], **size}
             self._control.post("/auto-start", json=body).raise_for_status()
@@ -243,8 +243,8 @@ class Tenant:
     def a_forged_webhook_comes(self, chance: random.Random) -> None:
         made = self._captures(chance)
         if made:
-            told = {"recordingId": chance.choice(made)["id"], "status": "ERRORED"}
-            body = {"body": {"event": "recording.statusUpdate", "recording": told}, "forged": True}
+            reported = {"recordingId": chance.choice(made)["id"], "status": "ERRORED"}
+            body = {"body": {"event": "recording.statusUpdate", "recording": reported}, "forged": True}
             self._control.post("/webhooks/forge", json=body).raise_for_status()
 
     def _captures(self, chance: random.Random) -> list[Json]:

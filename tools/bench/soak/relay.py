@@ -16,14 +16,14 @@ from tools.bench.soak.faults import Chooser, Fault
 from tools.local.relay import PIECE, Relay, forwarded, length_of, place_of, waits_for_leave
 
 # Bodies up to here are read before they are passed on; larger ones are a file's parts.
-LONGEST_TOLD: Final = 1024 * 1024
+MAX_REPORTED: Final = 1024 * 1024
 # Longer than the time-out of every call but those to the stores (5 s), which wait for a minute.
 HANG_SECONDS: Final = 8.0
 SLOW_SECONDS: Final = 2.0
 # A call that is made again within this time has been repeated, and not left to somebody else.
 REPEAT_SECONDS: Final = 30.0
 
-LONGEST_TARGET: Final = 300
+MAX_TARGET: Final = 300
 
 type Key = tuple[str, Call, str]
 
@@ -55,7 +55,7 @@ class FaultyRelay(Relay):
         length = length_of(head) or 0
         if waits_for_leave(head):
             writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        body = await reader.readexactly(length) if length <= LONGEST_TOLD else b""
+        body = await reader.readexactly(length) if length <= MAX_REPORTED else b""
         call = call_of(head, body, r2_bucket=self._r2_bucket)
         self.last_call[function] = time.monotonic()
         key = (function, call, _digest(head, body))
@@ -64,7 +64,7 @@ class FaultyRelay(Relay):
             self._went_through(key)
         else:
             self._waiting[key] = (time.monotonic(), fault.name)
-            target = head.split(" ", 2)[1][:LONGEST_TARGET]
+            target = head.split(" ", 2)[1][:MAX_TARGET]
             self.log.append((round(time.time(), 3), function, str(call), target, fault.name))
         await self._pass_on(head, body, length, fault, reader, writer)
 
@@ -89,7 +89,7 @@ class FaultyRelay(Relay):
             writer.transport.abort()
             return
         if fault is not None and kind == "answer":
-            if length > LONGEST_TOLD:
+            if length > MAX_REPORTED:
                 await _copy(reader, None, length)
             writer.write(_answer(fault, with_body=method != "HEAD"))
             await writer.drain()
@@ -99,23 +99,23 @@ class FaultyRelay(Relay):
         source, other = await asyncio.open_connection(*place)
         try:
             other.write(forwarded(head) + (flipped(body) if sends else body))
-            if length > LONGEST_TOLD:
+            if length > MAX_REPORTED:
                 await _copy(reader, other, length, flip=sends)
             await other.drain()
-            answer = (await source.readuntil(b"\r\n\r\n")).decode("latin-1")
+            response = (await source.readuntil(b"\r\n\r\n")).decode("latin-1")
             if kind == "lost":
                 writer.transport.abort()
                 return
             if kind == "slow":
                 await asyncio.sleep(SLOW_SECONDS)
-            told = 0 if method == "HEAD" else length_of(answer)
-            writer.write(forwarded(answer))
+            reported = 0 if method == "HEAD" else length_of(response)
+            writer.write(forwarded(response))
             if kind == "cut":
-                await _copy(source, writer, None if told is None else told // 2)
+                await _copy(source, writer, None if reported is None else reported // 2)
                 await writer.drain()
                 writer.transport.abort()
                 return
-            await _copy(source, writer, told, flip=gets)
+            await _copy(source, writer, reported, flip=gets)
         finally:
             other.close()
 

@@ -50,12 +50,12 @@ def of_the_standin(struck: Mapping[tuple[str, str], int], rounds: Mapping[str, i
         yield f"| Cloudflare's habits | {name} | {times * seconds:.0f} s |"
 
 
-def told(answers: Mapping[Answer, int]) -> Iterator[str]:
+def reported(responses: Mapping[Answer, int]) -> Iterator[str]:
     """What callers were answered."""
     calls: dict[str, Counter[str]] = {}
-    for answer, times in answers.items():
-        name = "killed" if answer.killed else f"{answer.status} {answer.code or ''}".strip()
-        calls.setdefault(answer.call, Counter())[name] += times
+    for response, times in responses.items():
+        name = "killed" if response.killed else f"{response.status} {response.code or ''}".strip()
+        calls.setdefault(response.call, Counter())[name] += times
     yield "| call | answers |"
     yield "| --- | --- |"
     for call, counts in sorted(calls.items()):

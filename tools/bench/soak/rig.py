@@ -36,7 +36,7 @@ SYNC_EVERY_SECONDS: Final = 20
 # Beyond the ten minutes that young work is left alone and that lie between two looks, and beyond every lease.
 AGE: Final = timedelta(minutes=20)
 # What two audits must lie apart to confirm each other, and more.
-APART: Final = timedelta(hours=7)
+CONFIRMATION_PAUSE: Final = timedelta(hours=7)
 ROUNDS: Final = 8
 # Longer than the longest pause before a task of a state machine is tried again (300 s).
 ROUND_SECONDS: Final = 360
@@ -267,7 +267,7 @@ def _unfinished(control: httpx.Client) -> list[Json]:
 # ---------------------------------------------------------------- what there is
 
 
-def found(running: Json, tenants: Sequence[Tenant], told: Told, control: httpx.Client) -> Found:
+def found(running: Json, tenants: Sequence[Tenant], reported: Told, control: httpx.Client) -> Found:
     """Look at everything."""
     table = rows(running)
     provider_recordings = [
@@ -285,13 +285,13 @@ def found(running: Json, tenants: Sequence[Tenant], told: Told, control: httpx.C
         recordings=[_held(row, _bytes_of(running, row)) for row in stored],
         owners={row["meeting_id"]: (row["tenant_id"], row["sk"]) for row in rooms},
         list_faults=[*faults_of_lists(table)],
-        answers=dict(told.answers),
+        responses=dict(reported.responses),
         seen={one.name: frozenset(one.seen) for one in tenants},
         orphans=orphans,
         phantoms=phantoms,
         open=[row["sk"] for row in table if row["pk"] == "OPEN"],
         held_rooms=[row["sk"] for row in rooms if "active_recording_id" in row],
-        complaints=[*told.complaints],
+        complaints=[*reported.complaints],
     )
 
 
@@ -355,9 +355,9 @@ def repaired(running: Json) -> list[str]:
     make, name = client_factory(running["name"]), f"recordings-{running['name']}"
     removed: list[Json] = []
     for _ in range(2):
-        told = reconcile(make, name, tenant=None, repair=True, min_age_hours=0)
-        removed += _all(told, "removed")
-        age(running, APART)
+        reported = reconcile(make, name, tenant=None, repair=True, min_age_hours=0)
+        removed += _all(reported, "removed")
+        age(running, CONFIRMATION_PAUSE)
     return [f"{row['store']} {row['key']}" for row in removed]
 
 
@@ -372,13 +372,13 @@ def keep(running: Json, control: httpx.Client, relay: FaultyRelay, killer: Kille
 def audited(running: Json) -> tuple[list[str], list[str]]:
     """What `./recordings-admin reconcile --min-age 0` calls orphans, and phantoms."""
     make, name = client_factory(running["name"]), f"recordings-{running['name']}"
-    told = reconcile(make, name, tenant=None, repair=False, min_age_hours=0)
-    if told["incomplete"] or told["remaining_tenants"] or told["omitted"]:
-        raise SoakError(f"the audit did not see everything: {json.dumps(told['incomplete'])}")
-    orphans = [f"{row['store']} {row['key']} {row['upload_id']}".strip() for row in _all(told, "orphans")]
-    strays = [f"{row['store']} {row['key']}" for row in told["strays"]]
-    return [*orphans, *strays], [f"{row['recording_id']} {row['key']}" for row in _all(told, "phantoms")]
+    reported = reconcile(make, name, tenant=None, repair=False, min_age_hours=0)
+    if reported["incomplete"] or reported["remaining_tenants"] or reported["omitted"]:
+        raise SoakError(f"the audit did not see everything: {json.dumps(reported['incomplete'])}")
+    orphans = [f"{row['store']} {row['key']} {row['upload_id']}".strip() for row in _all(reported, "orphans")]
+    strays = [f"{row['store']} {row['key']}" for row in reported["strays"]]
+    return [*orphans, *strays], [f"{row['recording_id']} {row['key']}" for row in _all(reported, "phantoms")]
 
 
-def _all(told: Json, kind: str) -> list[Json]:
-    return [row for report in told["reports"] for row in report[kind]]
+def _all(reported: Json, kind: str) -> list[Json]:
+    return [row for report in reported["reports"] for row in report[kind]]

@@ -56,7 +56,7 @@ class Found:
     owners: Mapping[str, tuple[str, str]]
     # What rows, tallies and lists of the table are not, though its recordings require it.
     list_faults: Sequence[str] = ()
-    answers: Mapping[Answer, int] = field(default_factory=dict)
+    responses: Mapping[Answer, int] = field(default_factory=dict)
     # The ids that each tenant was ever shown.
     seen: Mapping[str, frozenset[str]] = field(default_factory=dict)
     orphans: Sequence[str] = ()
@@ -125,13 +125,13 @@ def lists_equal_records(found: Found) -> Iterator[str]:
 
 
 def no_answer_is_a_bug(found: Found) -> Iterator[str]:
-    for answer, times in found.answers.items():
-        if answer.killed:
+    for response, times in found.responses.items():
+        if response.killed:
             continue
-        if answer.code is None:
-            yield f"{answer.call} was answered {answer.status} with a body that is not ours, {times} times"
-        elif answer.code in BUGS or answer.status == 500:
-            yield f"{answer.call} was answered {answer.status} {answer.code}, {times} times"
+        if response.code is None:
+            yield f"{response.call} was answered {response.status} with a body that is not ours, {times} times"
+        elif response.code in BUGS or response.status == 500:
+            yield f"{response.call} was answered {response.status} {response.code}, {times} times"
 
 
 def no_tenant_saw_another(found: Found) -> Iterator[str]:

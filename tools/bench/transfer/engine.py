@@ -64,7 +64,7 @@ class Engine:
         self.process.stdin.write(json.dumps([what, arguments, named]) + "\n")
         self.process.stdin.flush()
 
-    def answer(self) -> Answer:
+    def response(self) -> Answer:
         """Return the result of the call that was begun. Raises Failed."""
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
@@ -78,7 +78,7 @@ class Engine:
     def call(self, what: str, *arguments: Any, **named: Any) -> Answer:
         """Call and wait; `what` is `module:name`, or a name in inside.py. Raises Failed."""
         self.send(what if ":" in what else f"{INSIDE}:{what}", *arguments, **named)
-        return self.answer()
+        return self.response()
 
     def task(self, function: str, *arguments: Any, name: str | None = None, **named: Any) -> Answer:
         """Call what a workflow's function wires together: by default its own name in its `app.py`."""

@@ -30,8 +30,8 @@ def api(running: dict[str, Any], path: str, body: Any = None, *, method: str | N
 def _json(url: str, body: Any, headers: Mapping[str, str], method: str | None) -> Any:
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json", **headers}, method=method)
-    with urllib.request.urlopen(request, timeout=120) as answer:
-        return json.loads(answer.read() or b"null")
+    with urllib.request.urlopen(request, timeout=120) as response:
+        return json.loads(response.read() or b"null")
 
 
 def count_a_run(running: dict[str, Any]) -> int:

@@ -91,8 +91,8 @@ def bars(measured: Measured) -> list[Bar]:
     found = []
     for name, other in (("the same parts", "tuned"), ("its defaults", "default")):
         pairs = [(turn.engine, getattr(turn, other)) for turn in measured.turns]
-        rate = statistics.median(theirs.seconds / ours.seconds for ours, theirs in pairs)
-        cpu = statistics.median(ours.cpu / theirs.cpu for ours, theirs in pairs)
+        rate = statistics.median(theirs.seconds / own.seconds for own, theirs in pairs)
+        cpu = statistics.median(own.cpu / theirs.cpu for own, theirs in pairs)
         where = f"{measured.scheme}, rclone with {name}"
         found += [
             Bar(f"{where}: throughput, ratio", rate, MIN_THROUGHPUT_RATIO, at_least=True),

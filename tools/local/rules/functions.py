@@ -55,7 +55,7 @@ async def handle(method: str, path: str, headers: dict[str, str], body: bytes, q
     return await _handle(method, path, headers, body, query)
 
 
-def answer(result: dict[str, Any]) -> dict[str, Any]:
+def response(result: dict[str, Any]) -> dict[str, Any]:
     """Return a function's result, or the failure that Lambda makes of one that is too large."""
     if result.get("error") or size(result.get("body")) <= MAX_ANSWER_BYTES:
         return result

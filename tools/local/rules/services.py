@@ -160,18 +160,18 @@ def run(func: dict[str, Any], event: Any) -> Any:
     return _run(func, http_event(event))
 
 
-def failed(result: dict[str, Any], answer: Any) -> Any:
+def failed(result: dict[str, Any], received: Any) -> Any:
     """Return an HTTP API's response for a function's result. A failure is a 500 without details."""
     if result.get("error") and not result.get("throttle"):
         error = {"statusCode": 500, "headers": {"Content-Type": "application/json"}}
         return {**error, "body": '{"message":"Internal Server Error"}'}, None
-    return answer(result)
+    return received(result)
 
 
 def install() -> None:
     """Put these in the emulator's places."""
-    answer = lambda_svc.lambda_execute_result_to_api_proxy_response
-    lambda_svc.lambda_execute_result_to_api_proxy_response = lambda result: failed(result, answer)
+    received = lambda_svc.lambda_execute_result_to_api_proxy_response
+    lambda_svc.lambda_execute_result_to_api_proxy_response = lambda result: failed(result, received)
     stepfunctions._start_execution = start_execution
     stepfunctions._add_event = add_event
     eventbridge._put_events = put_events

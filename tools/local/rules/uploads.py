@@ -59,8 +59,8 @@ def is_r2() -> bool:
 
 def refused(code: str, text: str, status: int = 400) -> Answer:
     """Return an error document."""
-    answer: Answer = s3._error(code, text, status)
-    return answer
+    response: Answer = s3._error(code, text, status)
+    return response
 
 
 def lacking(method: str, key: str, headers: Mapping[str, str], query: Mapping[str, Any]) -> str | None:
@@ -84,8 +84,8 @@ def dispatch(method: str, bucket: str, key: str, headers: dict[str, str], body: 
             return refused("NotImplemented", f"{name} is not implemented", 501)
         if headers.get("x-amz-storage-class", "STANDARD") not in R2_CLASSES:
             return refused("InvalidStorageClass", "The storage class you specified is not valid.")
-    answer: Answer = _dispatch(method, bucket, key, headers, body, query)
-    return answer
+    response: Answer = _dispatch(method, bucket, key, headers, body, query)
+    return response
 
 
 def create(bucket: str, key: str, headers: dict[str, str]) -> Answer:
@@ -131,8 +131,8 @@ def upload_part(bucket: str, key: str, body: bytes, query: dict[str, Any], heade
                 "InvalidRequest",
                 f"Checksum Type mismatch occurred, expected checksum Type: {wanted}, actual checksum Type: {actual}",
             )
-    answer: Answer = _upload(bucket, key, body, query, headers)
-    return answer
+    response: Answer = _upload(bucket, key, body, query, headers)
+    return response
 
 
 def parts_of(document: bytes) -> Iterator[Part]:
@@ -141,8 +141,8 @@ def parts_of(document: bytes) -> Iterator[Part]:
         if element.tag.rpartition("}")[2] != "Part":
             continue
         found = {child.tag.rpartition("}")[2]: child.text or "" for child in element}
-        sums = frozenset(name.removeprefix("Checksum") for name in found if name.startswith("Checksum"))
-        yield int(found["PartNumber"]), found.get("ETag", "").strip('"'), sums
+        checksums = frozenset(name.removeprefix("Checksum") for name in found if name.startswith("Checksum"))
+        yield int(found["PartNumber"]), found.get("ETag", "").strip('"'), checksums
 
 
 def completion_refusal(upload: Mapping[str, Any], parts: Sequence[Part], *, r2: bool) -> Answer | None:
@@ -157,7 +157,7 @@ def completion_refusal(upload: Mapping[str, Any], parts: Sequence[Part], *, r2: 
         return refused("InvalidPart", "One or more of the specified parts could not be found.")
     algorithm = upload.get("checksum_algorithm")
     if upload.get("checksum_type") == COMPOSITE:
-        without = next((number for number, _, sums in parts if algorithm not in sums), None)
+        without = next((number for number, _, checksums in parts if algorithm not in checksums), None)
         if without is not None:
             return refused(
                 "InvalidRequest",
@@ -182,9 +182,9 @@ def whole_checksum(algorithm: str, bodies: Sequence[bytes]) -> str:
     return str(s3._compute_s3_checksum(algorithm, b"".join(bodies)))
 
 
-def composite(algorithm: str, sums: list[Any]) -> str | None:
+def composite(algorithm: str, checksums: list[Any]) -> str | None:
     """Return the checksum that a completed upload's object has."""
-    checksum: str | None = _whole.get() or _composite(algorithm, sums)
+    checksum: str | None = _whole.get() or _composite(algorithm, checksums)
     return checksum
 
 
@@ -195,8 +195,8 @@ def complete(
     upload_id = s3._qp(query, "uploadId")
     upload = s3._multipart_uploads.get(upload_id)
     if upload is None or (upload["bucket"], upload["key"]) != (bucket, key):
-        answer: Answer = _complete(bucket, key, document, query, headers)
-        return answer
+        response: Answer = _complete(bucket, key, document, query, headers)
+        return response
     try:
         parts = [*parts_of(document)]
     except (ElementTree.ParseError, KeyError, ValueError):
@@ -209,20 +209,20 @@ def complete(
     if named is not None and named != kind:
         return refused("InvalidRequest", f"The upload was created using the {kind} checksum mode.")
     if kind != FULL_OBJECT:
-        answer = _complete(bucket, key, document, query, headers)
-        return answer
+        response = _complete(bucket, key, document, query, headers)
+        return response
     bodies = [upload["parts"][number]["body"] for number, _, _ in parts]
     token = _whole.set(whole_checksum(upload["checksum_algorithm"], bodies))
     try:
-        answer = _complete(bucket, key, document, query, headers)
+        response = _complete(bucket, key, document, query, headers)
     finally:
         _whole.reset(token)
-    if answer[0] == 200:
-        answer = (answer[0], answer[1], answer[2].replace(b">COMPOSITE<", b">FULL_OBJECT<"))
+    if response[0] == 200:
+        response = (response[0], response[1], response[2].replace(b">COMPOSITE<", b">FULL_OBJECT<"))
         s3._ensure_bucket(bucket)["objects"][key]["checksum_type"] = FULL_OBJECT
         # What a repeated completion is answered with.
-        s3._completed_multipart_uploads[upload_id]["response"] = answer
-    return answer
+        s3._completed_multipart_uploads[upload_id]["response"] = response
+    return response
 
 
 def install() -> None:

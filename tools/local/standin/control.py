@@ -170,13 +170,13 @@ class Control:
     async def file(self, request: web.Request) -> web.Response:
         """Replace the recording's file with these bytes of the type `content_type`. Earlier URLs stay valid."""
         recording, content = self._found(request), await request.read()
-        told, had = recording.duration, recording.media is not None
+        reported, had = recording.duration, recording.media is not None
         recording.given, recording.media = content, None
         recording.content_type = request.query.get("content_type", "video/mp4")
         recording.rewritten += had
         if had:
             await self.world.make_media(recording)
-            recording.duration = told
+            recording.duration = reported
         return _json(await self._view(recording, digest=True))
 
     async def deliver(self, request: web.Request) -> web.Response:

@@ -61,9 +61,9 @@ def as_told(fault: Fault) -> web.Response:
                 {"success": False, "error": {"code": 500, "message": "a fault was asked for"}}, status=200
             )
         case _:
-            answer = failure(fault.status, "a fault was asked for")
-            answer.headers.update(headers)
-            return answer
+            response = failure(fault.status, "a fault was asked for")
+            response.headers.update(headers)
+            return response
 
 
 # ---------------------------------------------------------------- requests

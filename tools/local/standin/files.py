@@ -76,11 +76,11 @@ class Files:
                 return web.Response()
             if fault.kind == "answer":
                 return _xml(fault.status, "InternalError")
-        answer = recording.lies.answer(asked_range) or Answer()
-        if not answer.is_file:
-            headers = answer.changed({"Content-Type": "application/octet-stream"})
-            return web.Response(status=answer.status or 200, body=answer.content, headers=headers)
-        return await self._serve(request, recording, answer)
+        response = recording.lies.response(asked_range) or Answer()
+        if not response.is_file:
+            headers = response.changed({"Content-Type": "application/octet-stream"})
+            return web.Response(status=response.status or 200, body=response.content, headers=headers)
+        return await self._serve(request, recording, response)
 
     async def _etag(self, recording: Recording, media: Media) -> str:
         """Return the file's ETag in the form of the settings; empty for none."""
@@ -127,8 +127,8 @@ class Files:
         if world.settings.ranges:
             headers["Accept-Ranges"] = "bytes"
         headers["Content-Length"] = str(last - first + 1)
-        answer = web.StreamResponse(status=status, headers=lie.changed(headers))
-        await answer.prepare(request)
+        response = web.StreamResponse(status=status, headers=lie.changed(headers))
+        await response.prepare(request)
         cut = self._of_file(recording, "cut")
         slow = self._of_file(recording, "slow")
         flip = self._of_file(recording, "flip", served=range(first, last + 1))
@@ -140,16 +140,16 @@ class Files:
                 place = flip.at - at
                 sent = block[:place] + bytes([block[place] ^ 1]) + block[place + 1 :]
             if allowed is not None and at + len(block) - first > allowed:
-                await answer.write(sent[: max(0, int(allowed) - (at - first))])
+                await response.write(sent[: max(0, int(allowed) - (at - first))])
                 assert request.transport is not None
                 request.transport.abort()
-                return answer
-            await answer.write(sent)
+                return response
+            await response.write(sent)
             at += len(block)
             if slow is not None:
                 await asyncio.sleep(len(block) / slow.bytes_per_second)
-        await answer.write_eof()
-        return answer
+        await response.write_eof()
+        return response
 
 
 def _modified(recording: Recording) -> str:

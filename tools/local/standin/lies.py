@@ -77,32 +77,32 @@ class Lies:
             new.given, new.present = 0, None
         self.__dict__.update(new.__dict__)
 
-    def row(self, told: dict[str, Any], where: str) -> dict[str, Any]:
+    def row(self, reported: dict[str, Any], where: str) -> dict[str, Any]:
         """Return the row with the lies. Each view that `raw` names takes its next object; the last one stays."""
         for name, key in (("status", "status"), ("size", "file_size"), ("expiry", "download_url_expiry")):
             if name in self.announced:
-                told[key] = self.announced[name]
+                reported[key] = self.announced[name]
         if "duration" in self.announced:
-            told["recording_duration"] = self.announced["duration"]
+            reported["recording_duration"] = self.announced["duration"]
         if where not in self.raw_in:
-            return told
+            return reported
         if self.raw:
-            told |= self.raw[0]
+            reported |= self.raw[0]
             if len(self.raw) > 1:
                 self.raw.pop(0)
-        return {key: value for key, value in told.items() if key not in self.raw_without}
+        return {key: value for key, value in reported.items() if key not in self.raw_without}
 
-    def news(self, told: dict[str, Any]) -> dict[str, Any]:
+    def news(self, reported: dict[str, Any]) -> dict[str, Any]:
         """Return a webhook's recording with the announced values. A size is a string there."""
         for name, key in (("status", "status"), ("duration", "recordingDuration"), ("expiry", "downloadUrlExpiry")):
             if name in self.announced:
-                told[key] = self.announced[name]
+                reported[key] = self.announced[name]
         if "size" in self.announced:
             size = self.announced["size"]
-            told["fileSize"] = str(size) if isinstance(size, int) else size
-        return told
+            reported["fileSize"] = str(size) if isinstance(size, int) else size
+        return reported
 
-    def answer(self, asked_range: str) -> Answer | None:
+    def response(self, asked_range: str) -> Answer | None:
         """Return the response for this read of the file's URL, or None for the file itself.
 
         With `answers_each` = `look`, only a read of the first byte alone, which reads the size, takes the next

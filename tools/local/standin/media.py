@@ -17,7 +17,7 @@ import imageio_ffmpeg
 
 BLOCK = 1024 * 1024
 # The smallest start of an MP4: its type and a movie box without tracks (ISO/IEC 14496-12, 4.3 and 8.2.1).
-LEAST_MP4 = (20).to_bytes(4) + b"ftypisom" + bytes(4) + b"isom" + (8).to_bytes(4) + b"moov"
+MIN_MP4 = (20).to_bytes(4) + b"ftypisom" + bytes(4) + b"isom" + (8).to_bytes(4) + b"moov"
 # Two recordings of the same length must not write the same base file at the same time.
 _making = threading.Lock()
 
@@ -78,8 +78,8 @@ class Media:
     def _head(self) -> bytes:
         if self.exact:
             # Such tests need no playable file, so it is as small as possible. A smaller file is no media.
-            room = self.size - len(LEAST_MP4)
-            return LEAST_MP4 + (1).to_bytes(4) + b"mdat" + room.to_bytes(8) if room >= 16 else b""
+            room = self.size - len(MIN_MP4)
+            return MIN_MP4 + (1).to_bytes(4) + b"mdat" + room.to_bytes(8) if room >= 16 else b""
         box = self.size - len(self.base)
         return self.base + (1).to_bytes(4) + b"free" + box.to_bytes(8) + self.seed.encode()
 

@@ -13,7 +13,7 @@ from tools.local.standin.world import World
 
 STATUSES = frozenset({"INVOKED", "RECORDING", "PAUSED", "UPLOADING", "UPLOADED", "ERRORED"})
 # "Pass up to 100 values in `user_ids`" (recording-guide/track-recording).
-MOST_USER_IDS = 100
+MAX_USER_IDS = 100
 # The form of a track recording's name in the guide. The reference shows a name only.
 TRACK_NAME = "{{file_name_prefix}}_{{user_id}}_{{peer_id}}_{{stream_kind}}_{{media_kind}}_{{date_time}}.webm"
 
@@ -91,8 +91,8 @@ class Recordings:
         if layer.get("media_kind", "audio") != "audio":
             raise Refused(422, "media_kind must be audio")
         users = asked.get("user_ids")
-        if users is not None and len(users) > MOST_USER_IDS:
-            raise Refused(422, f"user_ids must be {MOST_USER_IDS} at most")
+        if users is not None and len(users) > MAX_USER_IDS:
+            raise Refused(422, f"user_ids must be {MAX_USER_IDS} at most")
         session = self.sessions.live(meeting_id)
         if session is None:
             raise Refused(404, "No active session found")

@@ -27,7 +27,7 @@ class Sender:
     def body(self, recording: Recording) -> dict[str, Any]:
         """Return the event for the current state of a recording. Keys are camelCase, and fileSize is a string."""
         meeting = self.world.meetings.get(recording.meeting_id)
-        told: dict[str, Any] = {
+        reported: dict[str, Any] = {
             "id": recording.id,
             "recordingId": recording.id,
             "status": recording.status,
@@ -39,17 +39,17 @@ class Sender:
             "roomUUID": recording.session_id,
         }
         if recording.status == "UPLOADED" and recording.media is not None:
-            told |= {
+            reported |= {
                 "downloadUrl": self._url_of(recording) if recording.keeps_url else None,
                 "downloadUrlExpiry": instant(recording.url_until),
                 "fileSize": str(recording.media.size),
                 "recordingDuration": recording.duration,
             }
         if recording.error:
-            told["errMessage"] = recording.error
+            reported["errMessage"] = recording.error
         return {
             "event": "recording.statusUpdate",
-            "recording": recording.lies.news(told),
+            "recording": recording.lies.news(reported),
             "meeting": {
                 "id": recording.meeting_id,
                 "sessionId": recording.session_id,
@@ -88,9 +88,9 @@ class Sender:
             try:
                 async with self._client.post(
                     url, data=body, headers=headers | {"rtk-uuid": str(uuid.uuid4())}
-                ) as answer:
-                    delivery["answers"].append(answer.status)
-                    if answer.status < 500:
+                ) as response:
+                    delivery["answers"].append(response.status)
+                    if response.status < 500:
                         return
             except (ClientError, TimeoutError) as error:
                 delivery["answers"].append(type(error).__name__)

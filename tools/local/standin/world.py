@@ -17,7 +17,7 @@ from tools.local.standin.presets import default_presets
 from tools.local.standin.signing import Signer
 from tools.local.standin.state import FINAL, RUNNING, Fault, Meeting, Recording, Row, Session, Settings, now
 
-LONGEST_MEDIA_SECONDS = 20
+MAX_MEDIA_SECONDS = 20
 
 
 class World:
@@ -197,7 +197,7 @@ class World:
     async def make_media(self, recording: Recording) -> Media:
         """Return the recording's file, created now unless it exists."""
         if recording.media is None:
-            seconds = max(1, min(LONGEST_MEDIA_SECONDS, round(recording.recorded_seconds)))
+            seconds = max(1, min(MAX_MEDIA_SECONDS, round(recording.recorded_seconds)))
             recording.duration = seconds if self.settings.duration_known else None
             if recording.given is not None:
                 recording.media = Given(recording.given, recording.id)

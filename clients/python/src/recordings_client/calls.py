@@ -188,17 +188,17 @@ def _nothing(_: Answer) -> None:
     return None
 
 
-def _download(answer: Answer) -> Download:
-    if answer.status == 202:
-        problem = error_of(answer)
+def _download(response: Answer) -> Download:
+    if response.status == 202:
+        problem = error_of(response)
         raise NotReady(
             problem.detail,
-            status=answer.status,
-            request_id=answer.request_id,
-            retry_after=answer.retry_after,
+            status=response.status,
+            request_id=response.request_id,
+            retry_after=response.retry_after,
             document=problem.document,
         )
-    return whole(Download.of)(answer)
+    return whole(Download.of)(response)
 
 
 def failed(recording: Recording) -> RecordingFailed:

@@ -161,7 +161,7 @@ def download(
             if link.file_size != part.size:
                 part.start_over(link.file_size)
         else:
-            yield from _pause(outcome, policy, tries)
+            yield from _jittered_pause(outcome, policy, tries)
     part.become(target)
     return target
 
@@ -172,28 +172,28 @@ class _Outcome:
 
     reason: str
     changed: bool
-    answer: Answer | None = None
+    response: Answer | None = None
 
     @property
     def pause(self) -> float | None:
         """The seconds of Retry-After."""
-        return self.answer.retry_after if self.answer is not None else None
+        return self.response.retry_after if self.response is not None else None
 
     @property
     def needs_url(self) -> bool:
         """Whether the URL has expired or the file was moved. The API has the current URL."""
-        status = self.answer.status if self.answer is not None else 0
+        status = self.response.status if self.response is not None else 0
         return 400 <= status < 500 and status != 429 and not self.changed
 
     def error(self, part: _Part) -> DownloadFailed:
         return DownloadFailed(
             f"The file could not be downloaded: {self.reason}; {part.offset} of {part.size} bytes are there.",
-            status=self.answer.status if self.answer else None,
+            status=self.response.status if self.response else None,
             retry_after=self.pause,
         )
 
 
-def _pause(outcome: _Outcome, policy: Policy, tries: int) -> Steps[None]:
+def _jittered_pause(outcome: _Outcome, policy: Policy, tries: int) -> Steps[None]:
     if outcome.pause is not None:
         yield Wait(outcome.pause)
     elif tries:
@@ -202,13 +202,13 @@ def _pause(outcome: _Outcome, policy: Policy, tries: int) -> Steps[None]:
 
 def _fetch_rest(url: str, part: _Part) -> Steps[_Outcome]:
     try:
-        answer: Answer = yield Fetch(url=url, headers=part.headers(), receive=part.receive)
+        response: Answer = yield Fetch(url=url, headers=part.headers(), receive=part.receive)
     except httpx.HTTPError as error:
         return _Outcome(f"the connection broke ({type(error).__name__})", changed=False)
     except _Changed:
         return _Outcome("the file at the source has changed", changed=True)
     finally:
         part.close()
-    ended_early = 200 <= answer.status < 300
-    reason = "it ended too early" if ended_early else f"the storage answered {answer.status}"
-    return _Outcome(reason, changed=answer.status in CHANGED, answer=answer)
+    ended_early = 200 <= response.status < 300
+    reason = "it ended too early" if ended_early else f"the storage answered {response.status}"
+    return _Outcome(reason, changed=response.status in CHANGED, response=response)

@@ -304,18 +304,18 @@ BY_STATUS: Final[Mapping[int, type[RecordingsError]]] = {
 }
 
 
-def error_of(answer: Answer) -> RecordingsError:
+def error_of(response: Answer) -> RecordingsError:
     """Return the error for an unsuccessful response with any body."""
-    document = _document(answer)
+    document = _document(response)
     named = document.get("code")
     code = named if isinstance(named, str) and named else None
-    kind = BY_CODE.get(code or "") or BY_STATUS.get(answer.status) or _by_class(answer.status)
+    kind = BY_CODE.get(code or "") or BY_STATUS.get(response.status) or _by_class(response.status)
     return kind(
-        _detail(document, answer.status),
+        _detail(document, response.status),
         code=code,
-        status=answer.status,
-        request_id=answer.request_id or _text(document.get("request_id")),
-        retry_after=answer.retry_after,
+        status=response.status,
+        request_id=response.request_id or _text(document.get("request_id")),
+        retry_after=response.retry_after,
         document=document,
     )
 
@@ -326,9 +326,9 @@ def _by_class(status: int) -> type[RecordingsError]:
     return Refused if status >= 400 else UnexpectedAnswer
 
 
-def _document(answer: Answer) -> Mapping[str, Any]:
+def _document(response: Answer) -> Mapping[str, Any]:
     try:
-        found = json.loads(answer.body)
+        found = json.loads(response.body)
     except (ValueError, RecursionError):
         return NOTHING
     return found if isinstance(found, dict) else NOTHING

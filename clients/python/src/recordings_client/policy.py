@@ -19,7 +19,7 @@ T = TypeVar("T")
 # After these statuses nothing is half done. 500 is a bug, which a retry seldom mends.
 TEMPORARY: Final = frozenset({429, 502, 503, 504})
 FIRST_PAUSE: Final = 0.5
-LONGEST_PAUSE: Final = 8.0
+MAX_PAUSE: Final = 8.0
 
 
 def new_key() -> str:
@@ -42,7 +42,7 @@ class Policy:
     jitter: Callable[[], float] = random.random
     clock: Callable[[], float] = time.monotonic
 
-    def pause(self, tries: int, *, first: float = FIRST_PAUSE, longest: float = LONGEST_PAUSE) -> float:
+    def pause(self, tries: int, *, first: float = FIRST_PAUSE, longest: float = MAX_PAUSE) -> float:
         """Return the seconds to wait after `tries` attempts: doubling, with jitter against simultaneous retries."""
         # Without a bound on the exponent, many attempts overflow a float.
         return float(min(longest, first * 2 ** min(tries, 32)) * (0.5 + self.jitter() / 2))
@@ -68,15 +68,15 @@ class Policy:
         tries = 0
         while True:
             try:
-                answer: Answer = yield request
+                response: Answer = yield request
             except httpx.HTTPError as cause:
                 if tries >= retries:
                     raise NoAnswer(f"The API did not answer: {str(cause) or type(cause).__name__}.") from cause
                 pause = self.pause(tries)
             else:
-                if 200 <= answer.status < 300:
-                    return _parsed(answer, parse)
-                error = error_of(answer)
+                if 200 <= response.status < 300:
+                    return _parsed(response, parse)
+                error = error_of(response)
                 if tries >= retries or not _is_temporary(error):
                     raise error
                 pause = self.pause(tries) if error.retry_after is None else error.retry_after
@@ -91,21 +91,23 @@ def _is_temporary(error: RecordingsError) -> bool:
     return error.status in TEMPORARY or isinstance(error, RequestInProgress)
 
 
-def _parsed(answer: Answer, parse: Callable[[Answer], T]) -> T:
+def _parsed(response: Answer, parse: Callable[[Answer], T]) -> T:
     try:
-        return parse(answer)
+        return parse(response)
     except MalformedDocument as cause:
         raise UnexpectedAnswer(
-            f"The API's answer is not what was promised: {cause}.", status=answer.status, request_id=answer.request_id
+            f"The API's answer is not what was promised: {cause}.",
+            status=response.status,
+            request_id=response.request_id,
         ) from cause
 
 
 def whole(read: Callable[[object], T]) -> Callable[[Answer], T]:
     """Return a function that reads the whole JSON body."""
 
-    def parse(answer: Answer) -> T:
+    def parse(response: Answer) -> T:
         try:
-            return read(json.loads(answer.body))
+            return read(json.loads(response.body))
         except MalformedDocument:
             raise
         except (ValueError, RecursionError):

@@ -27,13 +27,13 @@ class ShownClient(Client):
             return super()._do(effect)
         with self.waiting.on(lambda: self._what(effect)):
             try:
-                answer = super()._do(effect)
+                response = super()._do(effect)
             except httpx.HTTPError:
                 self._last = "No answer"
                 raise
-        if isinstance(effect, Send) and answer is not None:
-            self._last = "" if answer.status == 200 else error_of(answer).detail
-        return answer
+        if isinstance(effect, Send) and response is not None:
+            self._last = "" if response.status == 200 else error_of(response).detail
+        return response
 
     def _what(self, effect: Effect) -> str:
         if isinstance(effect, Wait):

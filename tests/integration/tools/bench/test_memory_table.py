@@ -109,14 +109,14 @@ def text(**values: str) -> dict[str, Any]:
     ],
 )
 def test_a_query_responds_as_motos_does(memory: MemoryTable, request_: dict[str, Any]) -> None:
-    theirs: dict[str, Any] = dict(client.query(**request_))
+    rclone: dict[str, Any] = dict(client.query(**request_))
 
     with memory.answering(client):
-        ours: dict[str, Any] = dict(client.query(**request_))
+        own: dict[str, Any] = dict(client.query(**request_))
 
-    for response in (theirs, ours):
+    for response in (rclone, own):
         response.pop("ResponseMetadata")
-    assert ours == theirs
+    assert own == rclone
 
 
 def test_a_limit_that_is_reached_at_the_last_item_does_not_say_so(memory: MemoryTable) -> None:
@@ -146,9 +146,9 @@ def test_single_reads_respond_as_motos_do(memory: MemoryTable) -> None:
         batch = client.batch_get_item(RequestItems={TABLE: {"Keys": [key, missing]}})
         return [some.get("Item"), none.get("Item"), batch["Responses"], batch["UnprocessedKeys"]]
 
-    theirs = read()
+    rclone = read()
     with memory.answering(client):
-        assert read() == theirs
+        assert read() == rclone
 
 
 @pytest.mark.parametrize(

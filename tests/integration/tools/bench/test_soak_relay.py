@@ -10,7 +10,7 @@ import pytest
 from tools.bench.soak import relay as relays
 from tools.bench.soak.calls import Call
 from tools.bench.soak.faults import CUT, DROP, FLIP, HANG, LOST, SLOW, Chooser, Fault, faults_of
-from tools.bench.soak.relay import LONGEST_TOLD, FaultyRelay
+from tools.bench.soak.relay import MAX_REPORTED, FaultyRelay
 
 FILE = bytes(range(256)) * 400
 
@@ -23,7 +23,7 @@ class Server(ThreadingHTTPServer):
 class Handler(BaseHTTPRequestHandler):
     server: Server
 
-    def answer(self) -> None:
+    def response(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.server.asked.append((self.command, self.path, body))
         self.send_response(200)
@@ -32,7 +32,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(FILE)
 
-    do_GET = do_PUT = do_HEAD = do_POST = answer
+    do_GET = do_PUT = do_HEAD = do_POST = response
 
     def log_message(self, format: str, *args: object) -> None:
         """Keep the test's output clean."""
@@ -83,13 +83,13 @@ ERROR = next(fault for fault in faults_of(GET) if fault.kind == "answer")
 
 
 def get(relay: FaultyRelay) -> bytes:
-    answer = httpx.get(f"{relay.urls['CopySegment']}/files/key", timeout=10)
-    return answer.raise_for_status().content
+    response = httpx.get(f"{relay.urls['CopySegment']}/files/key", timeout=10)
+    return response.raise_for_status().content
 
 
 def test_a_call_that_is_not_struck_goes_through_whole(relay: FaultyRelay, server: Server, chooser: Always) -> None:
     assert get(relay) == FILE
-    content = b"x" * (LONGEST_TOLD + 1)
+    content = b"x" * (MAX_REPORTED + 1)
     assert httpx.put(f"{relay.urls['CopySegment']}/files/key", content=content, timeout=10).content == FILE
     assert server.asked == [("GET", "/files/key", b""), ("PUT", "/files/key", content)]
     assert chooser.seen == {GET: 1, Call("R2", "PutObject"): 1}
@@ -121,13 +121,13 @@ def test_a_late_answer_is_whole(relay: FaultyRelay, chooser: Always) -> None:
 
 def test_an_error_is_answered_and_nothing_is_done(relay: FaultyRelay, server: Server, chooser: Always) -> None:
     chooser.fault = ERROR
-    answers: list[Callable[[], httpx.Response]] = [
+    responses: list[Callable[[], httpx.Response]] = [
         lambda: httpx.get(f"{relay.urls['CopySegment']}/files/key"),
         lambda: httpx.head(f"{relay.urls['CopySegment']}/files/key"),
-        lambda: httpx.put(f"{relay.urls['CopySegment']}/files/key", content=b"x" * (LONGEST_TOLD + 1)),
+        lambda: httpx.put(f"{relay.urls['CopySegment']}/files/key", content=b"x" * (MAX_REPORTED + 1)),
     ]
-    told = [ask() for ask in answers]
-    assert [(one.status_code, one.text) for one in told] == [
+    reported = [ask() for ask in responses]
+    assert [(one.status_code, one.text) for one in reported] == [
         (ERROR.status, ERROR.body),
         (ERROR.status, ""),
         (ERROR.status, ERROR.body),
@@ -140,7 +140,7 @@ def test_one_bit_is_wrong_in_what_is_read_and_in_what_is_sent(
 ) -> None:
     chooser.fault = FLIP
     assert wrong_bits(get(relay), FILE) == 1
-    for size in (100, LONGEST_TOLD + 1):
+    for size in (100, MAX_REPORTED + 1):
         content = b"x" * size
         assert httpx.put(f"{relay.urls['CopySegment']}/files/key", content=content, timeout=10).content == FILE
         assert wrong_bits(server.asked[-1][2], content) == 1

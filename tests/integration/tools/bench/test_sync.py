@@ -93,10 +93,10 @@ def test_a_write_costs_a_unit_for_each_begun_kilobyte_and_two_in_a_transaction()
 
 
 def event(kind: str, second: float, output: object = None) -> dict[str, Any]:
-    told: dict[str, Any] = {"type": kind, "timestamp": AT + timedelta(seconds=second)}
+    reported: dict[str, Any] = {"type": kind, "timestamp": AT + timedelta(seconds=second)}
     if kind == "TaskSucceeded":
-        told["taskSucceededEventDetails"] = {"output": json.dumps({"Payload": output})}
-    return told
+        reported["taskSucceededEventDetails"] = {"output": json.dumps({"Payload": output})}
+    return reported
 
 
 def test_the_work_of_a_run_is_its_states_its_batches_and_the_time_of_its_tasks() -> None:

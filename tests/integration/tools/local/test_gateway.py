@@ -24,7 +24,7 @@ class Upstream(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         self.seen: list[tuple[str, str, list[tuple[str, str]], bytes]] = []
-        self.answer = b"HTTP/1.1 204 No Content\r\n\r\n"
+        self.response = b"HTTP/1.1 204 No Content\r\n\r\n"
         self.held = threading.Event()
         self.held.set()
         super().__init__(("127.0.0.1", 0), Handler)
@@ -41,7 +41,7 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.server.seen.append((self.command, self.path, [*self.headers.items()], body))
         self.server.held.wait(10)
-        self.wfile.write(self.server.answer)
+        self.wfile.write(self.server.response)
         self.close_connection = True
 
 
@@ -131,7 +131,7 @@ def test_compressed_content_of_an_answer_arrives_as_it_was_sent(
     ask: Ask, upstream: Upstream, coding: str, framed: str
 ) -> None:
     head = f"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Encoding: {coding}\r\n".encode()
-    upstream.answer = (
+    upstream.response = (
         head
         + {
             "length": b"Content-Length: %d\r\n\r\n%b" % (len(ZIPPED), ZIPPED),
@@ -149,13 +149,13 @@ def test_compressed_content_of_an_answer_arrives_as_it_was_sent(
 
 
 def test_an_answer_that_breaks_off_is_an_error(ask: Ask, upstream: Upstream) -> None:
-    upstream.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"
+    upstream.response = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"
 
     assert ask(request("GET", "/x"))[0] == 502
 
 
 def test_the_answer_to_a_head_tells_the_length_of_what_it_leaves_out(ask: Ask, upstream: Upstream) -> None:
-    upstream.answer = b"HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\nContent-Length: 1234\r\n\r\n"
+    upstream.response = b"HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\nContent-Length: 1234\r\n\r\n"
 
     status, headers, body = ask(request("HEAD", "/x"))
 
@@ -165,7 +165,7 @@ def test_the_answer_to_a_head_tells_the_length_of_what_it_leaves_out(ask: Ask, u
 
 @pytest.mark.parametrize("status", [204, 304])
 def test_an_answer_without_content_has_none(ask: Ask, upstream: Upstream, status: int) -> None:
-    upstream.answer = b'HTTP/1.1 %d X\r\nETag: "a"\r\n\r\n' % status
+    upstream.response = b'HTTP/1.1 %d X\r\nETag: "a"\r\n\r\n' % status
 
     got, headers, body = ask(request("GET", "/x"))
 
@@ -183,7 +183,7 @@ def test_a_function_sees_no_header_that_the_caller_did_not_send(ask: Ask, upstre
 
 
 def test_headers_of_one_connection_stay_there(ask: Ask, upstream: Upstream) -> None:
-    upstream.answer = (
+    upstream.response = (
         b"HTTP/1.1 200 OK\r\nConnection: close, X-Inner\r\nKeep-Alive: timeout=9\r\nX-Inner: 1\r\n"
         b"Content-Length: 2\r\n\r\nok"
     )
@@ -196,7 +196,7 @@ def test_headers_of_one_connection_stay_there(ask: Ask, upstream: Upstream) -> N
 
 
 def test_repeated_headers_and_cookies_stay_apart(ask: Ask, upstream: Upstream) -> None:
-    upstream.answer = (
+    upstream.response = (
         b"HTTP/1.1 200 OK\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2; Path=/\r\nLink: <1>\r\nLink: <2>\r\n"
         b"Content-Length: 0\r\n\r\n"
     )

@@ -33,9 +33,9 @@ class Standin:
         self.origin = origin
 
     def control(self, method: str, path: str, *, ok: bool = True, **more: Any) -> requests.Response:
-        answer = requests.request(method, f"{self.origin}/_control{path}", timeout=20, **more)
-        assert answer.ok is ok, answer.text
-        return answer
+        response = requests.request(method, f"{self.origin}/_control{path}", timeout=20, **more)
+        assert response.ok is ok, response.text
+        return response
 
     def api(self, method: str, path: str, **more: Any) -> requests.Response:
         url = f"{self.origin}/client/v4/accounts/a/realtime/kit/app{path}"
@@ -78,12 +78,12 @@ def fetched(url: str, range_: str | None = None) -> requests.Response:
 def test_a_file_has_the_bytes_of_the_test(standin: Standin, content: bytes) -> None:
     made = standin.given(content, content_type="text/html")
     row = standin.row(made)
-    answer = fetched(row["download_url"])
-    assert (answer.content, answer.headers["Content-Type"]) == (content, "text/html")
+    response = fetched(row["download_url"])
+    assert (response.content, response.headers["Content-Type"]) == (content, "text/html")
     assert row["file_size"] == len(content)
-    told = standin.control("GET", f"/recordings/{made}").json()["data"]
-    assert (told["size"], told["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
-    assert answer.headers["ETag"] == f'"{hashlib.md5(content).hexdigest()}"'
+    reported = standin.control("GET", f"/recordings/{made}").json()["data"]
+    assert (reported["size"], reported["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
+    assert response.headers["ETag"] == f'"{hashlib.md5(content).hexdigest()}"'
 
 
 def test_bytes_set_during_the_recording_are_its_file(standin: Standin) -> None:
@@ -124,10 +124,10 @@ def test_what_is_announced_need_not_be_true(standin: Standin) -> None:
     truth = standin.row(made)
     announced = {"size": 10**18, "duration": -5, "expiry": "0001-01-01T00:00:00Z", "status": ["UPLOADED"]}
     standin.control("PATCH", f"/recordings/{made}", json={"announced": announced})
-    told = standin.row(made)
+    reported = standin.row(made)
     keys = ("file_size", "recording_duration", "download_url_expiry", "status")
-    assert [told[key] for key in keys] == [10**18, -5, "0001-01-01T00:00:00Z", ["UPLOADED"]]
-    assert fetched(told["download_url"]).content == FILE
+    assert [reported[key] for key in keys] == [10**18, -5, "0001-01-01T00:00:00Z", ["UPLOADED"]]
+    assert fetched(reported["download_url"]).content == FILE
     standin.control("PATCH", f"/recordings/{made}", json={"announced": {}})
     assert standin.row(made) == truth
 
@@ -137,8 +137,8 @@ def test_a_test_can_set_any_field_of_a_row(standin: Standin) -> None:
     truth = standin.row(made)
     raw = {"id": None, "status": ["UPLOADED"], "download_url": ["https://a", "https://b"], "odd": {"any": 1}}
     standin.control("PATCH", f"/recordings/{made}", json={"raw": raw, "raw_without": ["file_size"]})
-    told = standin.row(made)
-    assert told == {key: value for key, value in truth.items() if key != "file_size"} | raw
+    reported = standin.row(made)
+    assert reported == {key: value for key, value in truth.items() if key != "file_size"} | raw
     assert standin.listed()[0]["odd"] == {"any": 1}
     standin.control("PATCH", f"/recordings/{made}", json={"raw": {}, "raw_without": []})
     assert standin.row(made) == truth
@@ -148,9 +148,9 @@ def test_rows_can_have_numbers_that_json_does_not_allow(standin: Standin) -> Non
     made = standin.given()
     body = '{"raw": {"file_size": NaN, "recording_duration": 1e400, "big": 1' + "0" * 400 + "}}"
     standin.control("PATCH", f"/recordings/{made}", data=body)
-    told = standin.row(made)
-    assert math.isnan(told["file_size"])
-    assert (told["recording_duration"], told["big"]) == (math.inf, 10**400)
+    reported = standin.row(made)
+    assert math.isnan(reported["file_size"])
+    assert (reported["recording_duration"], reported["big"]) == (math.inf, 10**400)
 
 
 def test_raw_fields_can_differ_between_reads(standin: Standin) -> None:
@@ -251,13 +251,13 @@ def test_a_range_can_lack_its_total_and_an_etag_can_be_weak(standin: Standin) ->
 
 def test_headers_of_the_file_can_be_replaced_or_removed(standin: Standin) -> None:
     made = standin.given()
-    answer = {"headers": {"etag": None, "Content-Range": "bytes 0-0/*"}, "times": None}
-    standin.control("PATCH", f"/recordings/{made}", json={"answers": [answer]})
+    response = {"headers": {"etag": None, "Content-Range": "bytes 0-0/*"}, "times": None}
+    standin.control("PATCH", f"/recordings/{made}", json={"answers": [response]})
     url = standin.row(made)["download_url"]
     for _ in range(3):
-        told = fetched(url, "0-0")
-        assert (told.content, told.headers["Content-Range"]) == (FILE[:1], "bytes 0-0/*")
-        assert "ETag" not in told.headers
+        reported = fetched(url, "0-0")
+        assert (reported.content, reported.headers["Content-Range"]) == (FILE[:1], "bytes 0-0/*")
+        assert "ETag" not in reported.headers
 
 
 @pytest.mark.parametrize(

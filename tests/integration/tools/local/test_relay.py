@@ -25,7 +25,7 @@ class Echo(Relay):
 
 @pytest.mark.parametrize("used", [True, False], ids=["used", "just made"])
 def test_no_connection_outlives_its_relay(used: bool) -> None:
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as reported:
         warnings.simplefilter("always")
         for _ in range(30):
             with Echo() as relay:
@@ -37,7 +37,7 @@ def test_no_connection_outlives_its_relay(used: bool) -> None:
                 client.close()
             del relay
         gc.collect()
-    assert [str(one.message) for one in told] == []
+    assert [str(one.message) for one in reported] == []
 
 
 def test_a_relay_is_idle_while_it_serves_no_connection() -> None:

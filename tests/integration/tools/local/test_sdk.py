@@ -66,9 +66,9 @@ class Standin:
         return getattr(getattr(self.sdk.realtime_kit, resource).with_raw_response, method)(**arguments)
 
     def control(self, path: str, **body: Any) -> Any:
-        answer = requests.post(f"{self.origin}/_control{path}", json=body, timeout=20)
-        assert answer.ok, answer.text
-        return answer.json()["data"] if answer.content else None
+        received = requests.post(f"{self.origin}/_control{path}", json=body, timeout=20)
+        assert received.ok, received.text
+        return received.json()["data"] if received.content else None
 
     def meeting(self, **given: Any) -> str:
         return str(self.call("meetings.create", **MEETING | given).data.id)
@@ -299,9 +299,9 @@ def test_the_time_of_a_pause_is_no_part_of_the_recording(standin: Standin) -> No
     standin.control(f"/recordings/{made['id']}/status", status="PAUSED", paused_seconds=990)
     standin.command(made["id"], "stop")
     standin.reaches(made["id"], "UPLOADED")
-    told = standin.call("recordings.get_one_recording", recording_id=made["id"]).data
-    assert told.recording_duration == 10
-    assert (told.stopped_time - told.started_time).total_seconds() >= 1000
+    reported = standin.call("recordings.get_one_recording", recording_id=made["id"]).data
+    assert reported.recording_duration == 10
+    assert (reported.stopped_time - reported.started_time).total_seconds() >= 1000
 
 
 # ---------------------------------------------------------------- track recordings
@@ -367,8 +367,8 @@ def test_everybody_gone_for_long_enough_ends_the_recording(standin: Standin) -> 
     assert standin.status(recording) == "RECORDING"
     standin.call("active_session.kick_participants", meeting_id=meeting, custom_participant_ids=["ben"])
     standin.reaches(recording, "UPLOADED")
-    told = standin.call("recordings.get_one_recording", recording_id=recording).data
-    assert told.stop_reason.reason == "ALL_PEERS_LEFT"
+    reported = standin.call("recordings.get_one_recording", recording_id=recording).data
+    assert reported.stop_reason.reason == "ALL_PEERS_LEFT"
     session = standin.call("sessions.get_session_details", session_id=session.id).data
     assert (session.status, session.live_participants) == ("ENDED", 0)
     left = standin.call("sessions.get_session_participants", session_id=session.id).data.participants
@@ -427,19 +427,19 @@ def test_a_listing_of_sessions_is_filtered_sorted_and_paged(standin: Standin) ->
 
 def test_a_meeting_is_changed_in_part_or_as_a_whole_and_shows_no_secret(standin: Standin) -> None:
     meeting = standin.meeting()
-    told = standin.call("meetings.get_meeting_by_id", meeting_id=meeting).data
+    reported = standin.call("meetings.get_meeting_by_id", meeting_id=meeting).data
     assert {name: value for name, value in MEETING.items() if name not in ("recording_config", "ai_config")} == {
-        name: getattr(told, name) for name in MEETING if name not in ("recording_config", "ai_config")
+        name: getattr(reported, name) for name in MEETING if name not in ("recording_config", "ai_config")
     }
-    assert "s3cret" not in told.to_json()
-    assert told.recording_config.storage_config.bucket == "b"
+    assert "s3cret" not in reported.to_json()
+    assert reported.recording_config.storage_config.bucket == "b"
     part = standin.call("meetings.update_meeting_by_id", meeting_id=meeting, title="Retro", status="INACTIVE").data
     assert (part.title, part.status, part.persist_chat, part.record_on_start) == ("Retro", "INACTIVE", True, True)
-    assert part.updated_at >= told.updated_at
+    assert part.updated_at >= reported.updated_at
     whole = standin.call("meetings.replace_meeting_by_id", meeting_id=meeting, title="New").data
     assert (whole.title, whole.status, whole.persist_chat, whole.record_on_start) == ("New", "ACTIVE", False, False)
     assert whole.recording_config is None
-    assert whole.created_at == told.created_at
+    assert whole.created_at == reported.created_at
 
 
 def test_a_webhook_is_changed_replaced_and_removed(standin: Standin) -> None:

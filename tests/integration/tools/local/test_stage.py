@@ -44,9 +44,9 @@ def test_a_bucket_admits_a_burst_and_then_its_rate() -> None:
 
 
 def settings_file(folder: Path, **changed: Any) -> Path:
-    told = {"routes": ROUTES, "default": {}, "by_route": {}, "log_format": FORMAT} | changed
+    reported = {"routes": ROUTES, "default": {}, "by_route": {}, "log_format": FORMAT} | changed
     path = folder / "stage.json"
-    path.write_text(json.dumps(told))
+    path.write_text(json.dumps(reported))
     return path
 
 
@@ -84,9 +84,9 @@ def test_a_route_of_its_own_is_throttled_and_others_are_not(tmp_path: Path) -> N
     now = [100.0]
 
     async def calls(client: TestClient[Any, Any]) -> None:
-        answers = [await client.post("/webhooks/cloudflare") for _ in range(4)]
-        assert [answer.status for answer in answers] == [401, 401, 429, 429]
-        refusal = answers[-1]
+        responses = [await client.post("/webhooks/cloudflare") for _ in range(4)]
+        assert [response.status for response in responses] == [401, 401, 429, 429]
+        refusal = responses[-1]
         assert await refusal.json() == {"message": "Too Many Requests"}
         assert refusal.headers["apigw-requestid"]
         assert (await client.get("/api/v1/recordings", headers={"Authorization": token()})).status == 200
@@ -123,11 +123,11 @@ def test_every_answer_leaves_a_line_the_gateways_own_too(tmp_path: Path) -> None
     path = settings_file(tmp_path, by_route=limits)
 
     async def calls(client: TestClient[Any, Any]) -> None:
-        answer = await client.get(
+        response = await client.get(
             "/api/v1/recordings/rec_1",
             headers={"Authorization": token(tenant_id="acme", sub="ann"), "User-Agent": 'x","sub":"eve'},
         )
-        assert answer.headers["apigw-requestid"] == "given-by-gateway"
+        assert response.headers["apigw-requestid"] == "given-by-gateway"
         await client.get("/api/v1/recordings")
         await client.get("/elsewhere")
         await client.post("/webhooks/cloudflare")

@@ -110,9 +110,9 @@ def start(started: list[Any]) -> Iterator[Callable[..., lambda_runtime.Worker]]:
 
 
 def result(worker: lambda_runtime.Worker, **event: Any) -> dict[str, Any]:
-    answer = worker.invoke(event, "request")
-    assert answer["status"] == "ok", answer
-    found: dict[str, Any] = answer["result"]
+    response = worker.invoke(event, "request")
+    assert response["status"] == "ok", response
+    found: dict[str, Any] = response["result"]
     return found
 
 
@@ -136,8 +136,8 @@ def test_a_process_is_what_a_new_interpreter_is(
     monkeypatch.delattr(os, "pidfd_open")
     expected = result(plain)
 
-    def same(told: dict[str, Any], worker: lambda_runtime.Worker) -> str:
-        text = json.dumps([told[key] for key in ("value", "argv", "path", "cwd")])
+    def same(reported: dict[str, Any], worker: lambda_runtime.Worker) -> str:
+        text = json.dumps([reported[key] for key in ("value", "argv", "path", "cwd")])
         return text.replace(worker._tmpdir, "the folder")
 
     assert same(seen, forked) == same(expected, plain)
@@ -149,10 +149,10 @@ def test_the_log_and_the_failure_of_a_function_arrive(start: Callable[..., lambd
     worker = start(VALUE="1")
     assert worker.invoke({}, "request")["log"] == "a line of the log"
 
-    answer = worker.invoke({"fails": True}, "request")
+    response = worker.invoke({"fails": True}, "request")
 
-    assert (answer["status"], answer["error"]) == ("error", "as asked")
-    assert "ValueError: as asked" in answer["trace"]
+    assert (response["status"], response["error"]) == ("error", "as asked")
+    assert "ValueError: as asked" in response["trace"]
     # The emulator starts another process after a failure.
     assert result(worker)["value"] == "1"
 

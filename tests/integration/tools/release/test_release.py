@@ -193,7 +193,7 @@ def test_what_is_no_version_is_refused(version: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "told"),
+    ("fault", "reported"),
     [
         ("template", "holds no build"),
         ("library", "run `make build` again"),
@@ -203,7 +203,7 @@ def test_what_is_no_version_is_refused(version: str) -> None:
         ("version", "stands 2 times"),
     ],
 )
-def test_a_release_that_cannot_be_made_changes_nothing(checkout: Path, fault: str, told: str) -> None:
+def test_a_release_that_cannot_be_made_changes_nothing(checkout: Path, fault: str, reported: str) -> None:
     match fault:
         case "template":
             (checkout / "build/template.yaml").unlink()
@@ -220,7 +220,7 @@ def test_a_release_that_cannot_be_made_changes_nothing(checkout: Path, fault: st
             (checkout / CLIENT).write_text((checkout / CLIENT).read_text() + '\nversion = "2"\n')
     before = contents(checkout)
 
-    with pytest.raises(Refused, match=told):
+    with pytest.raises(Refused, match=reported):
         release(checkout, checkout / "build", "1.2.3", DAY)
 
     assert contents(checkout) == before

@@ -65,7 +65,7 @@ def good(**facts: Any) -> Found:
         provider_recordings=provider_recordings,
         recordings=recordings,
         owners={"meeting_1": ("a", "room_1")},
-        answers={
+        responses={
             Answer("start", 201, ""): 3,
             Answer("start", 409, "room_already_recording"): 1,
             Answer("start", 503, "throttled"): 2,
@@ -132,11 +132,11 @@ PLANTED: dict[str, tuple[Callable[[], Found], set[str]]] = {
         {"lists equal records"},
     ),
     "a 500": (
-        lambda: good(answers={Answer("get", 500, "internal_error"): 1}),
+        lambda: good(responses={Answer("get", 500, "internal_error"): 1}),
         {"no answer is a bug"},
     ),
-    "a 500 under another name": (lambda: good(answers={Answer("get", 500, "x"): 1}), {"no answer is a bug"}),
-    "an answer that is not ours": (lambda: good(answers={Answer("get", 504, None): 1}), {"no answer is a bug"}),
+    "a 500 under another name": (lambda: good(responses={Answer("get", 500, "x"): 1}), {"no answer is a bug"}),
+    "an answer that is not ours": (lambda: good(responses={Answer("get", 504, None): 1}), {"no answer is a bug"}),
     "a recording shown to another tenant": (
         lambda: good(seen={"b": frozenset({"rec_1"})}),
         {"no tenant saw another"},
@@ -159,7 +159,7 @@ def test_what_is_planted_is_found(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "document", "told"),
+    ("status", "document", "reported"),
     [
         (200, {"data": {}}, Answer("x", 200, "")),
         (202, {"recording_id": "rec_1"}, Answer("x", 202, "")),
@@ -172,8 +172,8 @@ def test_what_is_planted_is_found(name: str) -> None:
         (200, [], Answer("x", 200, None)),
     ],
 )
-def test_an_answer_is_ours_or_of_a_killed_function_or_neither(status: int, document: object, told: Answer) -> None:
-    assert answer_of("x", status, document) == told
+def test_an_answer_is_ours_or_of_a_killed_function_or_neither(status: int, document: object, reported: Answer) -> None:
+    assert answer_of("x", status, document) == reported
 
 
 # ---------------------------------------------------------------- calls and faults

@@ -138,10 +138,10 @@ def test_a_missing_rclone_is_one_line_that_says_how_to_get_it(
 
     assert command.main() == 1
 
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert told.err.count("\n") == 1
-    assert "apt-get install -y rclone" in told.err
+    reported = capsys.readouterr()
+    assert reported.out == ""
+    assert reported.err.count("\n") == 1
+    assert "apt-get install -y rclone" in reported.err
 
 
 def test_the_memory_of_the_copying_function_is_the_templates() -> None:

@@ -90,15 +90,15 @@ def test_a_pause_is_drawn_below_the_longest() -> None:
 
 
 def test_the_http_api_answers_a_throttle_with_its_own_503() -> None:
-    answer, _ = concurrency.unavailable({"throttle": True}, pytest.fail)
-    assert (answer["statusCode"], answer["body"]) == (503, '{"message":"Service Unavailable"}')
+    response, _ = concurrency.unavailable({"throttle": True}, pytest.fail)
+    assert (response["statusCode"], response["body"]) == (503, '{"message":"Service Unavailable"}')
     assert concurrency.unavailable({"body": 1}, lambda result: (result, None)) == ({"body": 1}, None)
 
 
 def test_an_event_waits_while_it_is_throttled_and_a_request_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = [{"throttle": True}, {"throttle": True}, {"body": "done"}]
+    responses = [{"throttle": True}, {"throttle": True}, {"body": "done"}]
     pauses: list[float] = []
-    monkeypatch.setattr(concurrency, "_execute", lambda func, event: answers.pop(0))
+    monkeypatch.setattr(concurrency, "_execute", lambda func, event: responses.pop(0))
     monkeypatch.setattr("time.sleep", pauses.append)
     assert concurrency.execute({}, {}) == {"throttle": True}
 
@@ -108,7 +108,7 @@ def test_an_event_waits_while_it_is_throttled_and_a_request_does_not(monkeypatch
 
     monkeypatch.setattr(concurrency, "_invoke_async", invoke)
     concurrency.invoke_async({}, {})
-    assert answers == []
+    assert responses == []
     assert pauses[0] == -1
     assert len(pauses) == 2
     assert pauses[1] > 0
@@ -142,16 +142,16 @@ def test_a_wait_by_token_lasts_a_quarter_of_its_time(monkeypatch: pytest.MonkeyP
 def test_a_deployment_sets_what_the_template_reserves(
     monkeypatch: pytest.MonkeyPatch, properties: dict[str, Any], status: int, done: str
 ) -> None:
-    told: list[str] = []
+    reported: list[str] = []
 
     def reserve(name: str, data: dict[str, Any]) -> Any:
-        told.append(f"reserved {data['ReservedConcurrentExecutions']}")
+        reported.append(f"reserved {data['ReservedConcurrentExecutions']}")
         return status, {}, b"{}"
 
     monkeypatch.setattr(concurrency, "reserve", reserve)
-    monkeypatch.setattr(lambda_svc, "_delete_function_concurrency", lambda name: told.append("deleted"))
+    monkeypatch.setattr(lambda_svc, "_delete_function_concurrency", lambda name: reported.append("deleted"))
     concurrency.reserve_by_template("copy", properties)
-    assert told == [done]
+    assert reported == [done]
 
 
 def test_a_deployment_fails_when_lambda_refuses_a_reservation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -46,9 +46,9 @@ def test_a_worker_that_dies_is_told_as_lambda_tells_it(kind: str, message: str) 
 
 def test_a_failure_carries_the_class_of_its_error() -> None:
     log = "Traceback (most recent call last):\n  File x\nrecordings.domain.errors.Throttled: busy\n"
-    told = {"errorType": "Runtime.HandlerError", "errorMessage": "busy"}
-    assert named_error(told, log) == {"errorType": "Throttled", "errorMessage": "busy"}
-    assert named_error(told, "") == told
+    reported = {"errorType": "Runtime.HandlerError", "errorMessage": "busy"}
+    assert named_error(reported, log) == {"errorType": "Throttled", "errorMessage": "busy"}
+    assert named_error(reported, "") == reported
     timed_out = {"errorType": "Sandbox.Timedout", "errorMessage": "Task timed out"}
     assert named_error(timed_out, log) == timed_out
 
@@ -64,5 +64,5 @@ def test_a_failure_carries_the_class_of_its_error() -> None:
     ],
 )
 def test_code_that_cannot_be_loaded_is_told_as_lambda_tells_it(reason: str, kind: str) -> None:
-    told = {"errorType": "RuntimeError", "errorMessage": f"Worker init failed: {reason}"}
-    assert named_error(told, "") == {"errorType": kind, "errorMessage": reason}
+    reported = {"errorType": "RuntimeError", "errorMessage": f"Worker init failed: {reason}"}
+    assert named_error(reported, "") == {"errorType": kind, "errorMessage": reason}

@@ -22,13 +22,13 @@ def test_a_file_stored_by_one_request_is_named_by_its_md5(size: int) -> None:
 def test_a_file_stored_in_parts_is_named_by_its_parts() -> None:
     media = Media(b"a base", "seed", 3 * BLOCK + 7)
     content = content_of(media)
-    sums = [md5(content[at : at + 2 * BLOCK]).digest() for at in range(0, len(content), 2 * BLOCK)]
-    assert media.etag(2 * BLOCK) == f"{md5(b''.join(sums)).hexdigest()}-2"
+    checksums = [md5(content[at : at + 2 * BLOCK]).digest() for at in range(0, len(content), 2 * BLOCK)]
+    assert media.etag(2 * BLOCK) == f"{md5(b''.join(checksums)).hexdigest()}-2"
 
 
 def test_another_file_under_the_same_name_has_another_etag() -> None:
     before = Media(b"", "seed", BLOCK, exact=True)
-    told = before.etag(None)
+    reported = before.etag(None)
     after = replace(before, seed="another")
-    assert after.etag(None) == md5(content_of(after)).hexdigest() != told
-    assert before.etag(None) == told
+    assert after.etag(None) == md5(content_of(after)).hexdigest() != reported
+    assert before.etag(None) == reported

@@ -38,20 +38,20 @@ def test_without_being_asked_for_nothing_is_shown(capfd: pytest.CaptureFixture[s
 
 @pytest.mark.parametrize("announced", [False, True])
 def test_a_terminal_has_a_live_line_that_is_taken_back(announced: bool) -> None:
-    ours, theirs = pty.openpty()
-    running = subprocess.Popen(command(announced), cwd=ROOT, stdin=subprocess.PIPE, stdout=theirs, stderr=theirs)
-    os.close(theirs)
+    own, rclone = pty.openpty()
+    running = subprocess.Popen(command(announced), cwd=ROOT, stdin=subprocess.PIPE, stdout=rclone, stderr=rclone)
+    os.close(rclone)
     shown = ""
     while "Build … layer 3" not in shown:
-        shown += os.read(ours, 4096).decode()
+        shown += os.read(own, 4096).decode()
     assert running.stdin
     running.stdin.write(b"\n")
     running.stdin.close()
     # A terminal gives what has come so far: a line may come in two pieces.
     while not shown.endswith("built\r\n"):
-        shown += os.read(ours, 4096).decode()
+        shown += os.read(own, 4096).decode()
     assert running.wait() == 0
-    os.close(ours)
+    os.close(own)
     end = shown.rpartition("\x1b[2K")[2]
     assert ("  Build: " in end) is not announced
     assert end.endswith("built\r\n")

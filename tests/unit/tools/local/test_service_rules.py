@@ -103,8 +103,8 @@ def events(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
     def put(data: dict[str, Any], allow: bool) -> Any:
         taken.extend(data["Entries"])
-        told = {"FailedEntryCount": 0, "Entries": [{"EventId": str(len(taken))} for _ in data["Entries"]]}
-        return 200, {}, json.dumps(told).encode()
+        reported = {"FailedEntryCount": 0, "Entries": [{"EventId": str(len(taken))} for _ in data["Entries"]]}
+        return 200, {}, json.dumps(reported).encode()
 
     monkeypatch.setattr(services, "_put_events", put)
     return taken
@@ -132,9 +132,9 @@ def test_events_that_are_too_large_together_are_refused(events: list[dict[str, A
 )
 def test_a_malformed_event_is_refused_alone(events: list[dict[str, Any]], bad: dict[str, Any], code: str) -> None:
     _, _, body = services.put_events({"Entries": [entry(), entry(**bad), entry()]})
-    told = json.loads(body)
-    assert told["FailedEntryCount"] == 1
-    assert [one.get("ErrorCode") for one in told["Entries"]] == [None, code, None]
+    reported = json.loads(body)
+    assert reported["FailedEntryCount"] == 1
+    assert [one.get("ErrorCode") for one in reported["Entries"]] == [None, code, None]
     assert events == [entry(), entry()]
 
 
@@ -185,6 +185,6 @@ def test_other_events_stay_as_they_are(event: Any) -> None:
     ids=json.dumps,
 )
 def test_an_api_tells_nothing_of_a_function_that_failed(result: dict[str, Any], status: int) -> None:
-    answer = services.failed(result, lambda known: ({"statusCode": 503 if known else 200}, None))[0]
-    assert answer["statusCode"] == status
-    assert "secret" not in json.dumps(answer)
+    response = services.failed(result, lambda known: ({"statusCode": 503 if known else 200}, None))[0]
+    assert response["statusCode"] == status
+    assert "secret" not in json.dumps(response)

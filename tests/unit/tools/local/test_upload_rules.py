@@ -38,18 +38,18 @@ def store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
 def call(method: str, key: str = "", query: str = "", body: bytes = b"", /, **headers: str) -> tuple[int, Any, bytes]:
     parts = dict(pair.partition("=")[::2] for pair in query.split("&") if pair)
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    answer: tuple[int, Any, bytes] = s3._dispatch(
+    response: tuple[int, Any, bytes] = s3._dispatch(
         method, "bucket", key, named, body, {name: [value] for name, value in parts.items()}
     )
-    return answer
+    return response
 
 
-def code(answer: tuple[int, Any, bytes]) -> str:
-    found = ElementTree.fromstring(answer[2]).findtext("Code")
+def code(response: tuple[int, Any, bytes]) -> str:
+    found = ElementTree.fromstring(response[2]).findtext("Code")
     return found or ""
 
 
-def begun(**headers: str) -> str:
+def started(**headers: str) -> str:
     status, _, body = call("POST", "k", "uploads", **headers)
     assert status == 200, body
     return body.partition(b"<UploadId>")[2].partition(b"<")[0].decode()
@@ -59,10 +59,10 @@ def sent(upload: str, number: int, content: bytes, **headers: str) -> tuple[int,
     return call("PUT", "k", f"partNumber={number}&uploadId={upload}", content, **headers)
 
 
-def completed(upload: str, parts: list[tuple[int, bytes]], sums: str = "") -> tuple[int, Any, bytes]:
+def completed(upload: str, parts: list[tuple[int, bytes]], checksums: str = "") -> tuple[int, Any, bytes]:
     rows = "".join(
         f"<Part><PartNumber>{number}</PartNumber><ETag>{hashlib.md5(content).hexdigest()}</ETag>"
-        + (f"<ChecksumCRC32>{crc(content)}</ChecksumCRC32>" if sums else "")
+        + (f"<ChecksumCRC32>{crc(content)}</ChecksumCRC32>" if checksums else "")
         + "</Part>"
         for number, content in parts
     )
@@ -76,7 +76,7 @@ def crc(content: bytes) -> str:
 
 def whole(parts: list[bytes]) -> tuple[int, Any, bytes]:
     """Upload and complete these parts."""
-    upload = begun()
+    upload = started()
     for number, content in enumerate(parts, start=1):
         assert sent(upload, number, content)[0] == 200
     return completed(upload, [*enumerate(parts, start=1)])
@@ -89,12 +89,12 @@ def test_every_part_but_the_last_has_five_mebibytes(store: str) -> None:
 
 @pytest.mark.parametrize("parts", [[PART + b"1", PART, b"end"], [PART, PART + b"1"]])
 def test_r2_wants_equal_parts(store: str, parts: list[bytes]) -> None:
-    answer = whole(parts)
-    assert (answer[0] == 200) if store == "s3" else (code(answer) == "InvalidPart")
+    response = whole(parts)
+    assert (response[0] == 200) if store == "s3" else (code(response) == "InvalidPart")
 
 
 def test_parts_are_named_in_their_order_and_as_they_were_stored(store: str) -> None:
-    upload = begun()
+    upload = started()
     for number in (1, 2):
         sent(upload, number, PART)
     assert code(completed(upload, [(2, PART), (1, PART)])) == "InvalidPartOrder"
@@ -106,16 +106,16 @@ def test_parts_are_named_in_their_order_and_as_they_were_stored(store: str) -> N
 
 
 def test_a_part_has_the_checksum_that_its_upload_was_begun_with(store: str) -> None:
-    answer = sent(begun(), 1, b"a", x_amz_checksum_crc32=crc(b"a"))
-    assert code(answer) == "InvalidRequest"
-    assert b"expected checksum Type: null, actual checksum Type: crc32" in answer[2]
+    response = sent(started(), 1, b"a", x_amz_checksum_crc32=crc(b"a"))
+    assert code(response) == "InvalidRequest"
+    assert b"expected checksum Type: null, actual checksum Type: crc32" in response[2]
 
-    upload = begun(x_amz_checksum_algorithm="CRC32")
-    answer = sent(upload, 1, b"a")
-    assert b"expected checksum Type: crc32, actual checksum Type: null" in answer[2]
+    upload = started(x_amz_checksum_algorithm="CRC32")
+    response = sent(upload, 1, b"a")
+    assert b"expected checksum Type: crc32, actual checksum Type: null" in response[2]
     assert sent(upload, 1, b"a", x_amz_checksum_crc32=crc(b"a"))[0] == 200
     assert code(completed(upload, [(1, b"a")])) == "InvalidRequest"
-    status, _, body = completed(upload, [(1, b"a")], sums="CRC32")
+    status, _, body = completed(upload, [(1, b"a")], checksums="CRC32")
     assert status == 200
     assert b"<ChecksumType>COMPOSITE<" in body
     assert b"-1</ChecksumCRC32>" in body
@@ -123,18 +123,18 @@ def test_a_part_has_the_checksum_that_its_upload_was_begun_with(store: str) -> N
 
 def test_a_checksum_of_the_whole_object_is_that_of_its_bytes(store: str) -> None:
     if store == "r2":
-        answer = call("POST", "k", "uploads", x_amz_checksum_algorithm="CRC32", x_amz_checksum_type="FULL_OBJECT")
-        assert code(answer) == "InvalidRequest"
+        response = call("POST", "k", "uploads", x_amz_checksum_algorithm="CRC32", x_amz_checksum_type="FULL_OBJECT")
+        assert code(response) == "InvalidRequest"
         return
-    upload = begun(x_amz_checksum_algorithm="CRC32", x_amz_checksum_type="FULL_OBJECT")
+    upload = started(x_amz_checksum_algorithm="CRC32", x_amz_checksum_type="FULL_OBJECT")
     parts = [PART, b"end"]
     for number, content in enumerate(parts, start=1):
         assert sent(upload, number, content, x_amz_checksum_crc32=crc(content))[0] == 200
-    first = completed(upload, [*enumerate(parts, start=1)], sums="CRC32")
+    first = completed(upload, [*enumerate(parts, start=1)], checksums="CRC32")
     assert first[0] == 200
     assert f"<ChecksumCRC32>{crc(b''.join(parts))}<".encode() in first[2]
     assert b"<ChecksumType>FULL_OBJECT<" in first[2]
-    assert completed(upload, [*enumerate(parts, start=1)], sums="CRC32")[2] == first[2]
+    assert completed(upload, [*enumerate(parts, start=1)], checksums="CRC32")[2] == first[2]
     _, headers, _ = call("HEAD", "k", x_amz_checksum_mode="ENABLED")
     assert headers["x-amz-checksum-crc32"] == crc(b"".join(parts))
     assert headers["x-amz-checksum-type"] == "FULL_OBJECT"
@@ -163,15 +163,15 @@ def test_types_of_checksums_that_do_not_exist(store: str, algorithm: str, kind: 
     ids=json.dumps,
 )
 def test_r2_lacks_much_that_s3_has(store: str, headers: dict[str, str]) -> None:
-    answer = call("PUT", "k", "", b"a", **{name.replace("-", "_"): value for name, value in headers.items()})
-    assert (answer[0] == 501 and code(answer) == "NotImplemented") == (store == "r2"), answer
+    response = call("PUT", "k", "", b"a", **{name.replace("-", "_"): value for name, value in headers.items()})
+    assert (response[0] == 501 and code(response) == "NotImplemented") == (store == "r2"), response
 
 
 @pytest.mark.parametrize("query", ["tagging", "acl", "versionId=1", "retention", "attributes"])
 def test_r2_lacks_subresources(store: str, query: str) -> None:
     call("PUT", "k", "", b"a")
-    answer = call("GET", "k", query)
-    assert (answer[0] == 501) == (store == "r2"), answer
+    response = call("GET", "k", query)
+    assert (response[0] == 501) == (store == "r2"), response
 
 
 def test_r2_has_two_storage_classes(store: str) -> None:
@@ -182,4 +182,4 @@ def test_r2_has_two_storage_classes(store: str) -> None:
 def test_content_is_compared_with_its_md5(store: str) -> None:
     wrong = b64encode(hashlib.md5(b"b").digest()).decode()
     assert code(call("PUT", "k", "", b"a", content_md5=wrong)) == "BadDigest"
-    assert code(sent(begun(), 1, b"a", content_md5=wrong)) == "BadDigest"
+    assert code(sent(started(), 1, b"a", content_md5=wrong)) == "BadDigest"

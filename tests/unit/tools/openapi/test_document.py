@@ -48,9 +48,9 @@ def deployed() -> dict[tuple[str, str], tuple[str, list[str] | None]]:
     for name, properties in resources("AWS::Serverless::Function").items():
         for event in properties.get("Events", {}).values():
             if event["Type"] == "HttpApi":
-                told = event["Properties"]
-                scopes = told["Auth"].get("AuthorizationScopes")
-                found[told["Method"], told["Path"]] = (name, scopes)
+                reported = event["Properties"]
+                scopes = reported["Auth"].get("AuthorizationScopes")
+                found[reported["Method"], reported["Path"]] = (name, scopes)
     return found
 
 
@@ -90,14 +90,14 @@ def test_the_file_is_openapi_3_1() -> None:
 
 
 def test_routes_and_scopes_are_those_of_the_template() -> None:
-    told = {
+    reported = {
         (method, path): (
             operation["operationId"],
             operation["security"][0]["AccessToken"] if operation["security"] else None,
         )
         for method, path, operation in told_operations()
     }
-    assert told == {route: (generate.operation_id(name), scopes) for route, (name, scopes) in deployed().items()}
+    assert reported == {route: (generate.operation_id(name), scopes) for route, (name, scopes) in deployed().items()}
 
 
 def test_a_function_checks_the_scope_that_the_template_names() -> None:
@@ -106,13 +106,13 @@ def test_a_function_checks_the_scope_that_the_template_names() -> None:
 
 
 def test_every_error_code_is_returned_by_an_operation_or_listed_as_internal() -> None:
-    told = {
+    reported = {
         code
         for _, _, operation in told_operations()
         for status in operation["responses"]
         for code in codes_of(status, operation)
     }
-    assert told == statuses().keys() - INTERNAL
+    assert reported == statuses().keys() - INTERNAL
     assert statuses().keys() >= INTERNAL
     assert {kind.code for kind in error_classes()} | FRAME.keys() == statuses().keys()
 
@@ -268,10 +268,10 @@ def test_all_addresses_are_placeholders() -> None:
 
 
 def test_retry_after_location_and_request_id_are_documented_headers() -> None:
-    told = {(operation, status): set(response.get("headers", {})) for operation, status, response in responses()}
-    assert "Location" in told["startRecording", "201"]
-    assert "Retry-After" in told["downloadRecording", "202"]
-    for (operation, status), headers in told.items():
+    reported = {(operation, status): set(response.get("headers", {})) for operation, status, response in responses()}
+    assert "Location" in reported["startRecording", "201"]
+    assert "Retry-After" in reported["downloadRecording", "202"]
+    for (operation, status), headers in reported.items():
         assert "X-Request-Id" in headers or status in {"401", "404", "429"}, (operation, status)
 
 

@@ -194,10 +194,10 @@ def _translated(error: requests.RequestException) -> ProviderError | ProviderTim
     return ProviderError("Cloudflare's response could not be read.")
 
 
-def _log(method: str, path: str, answer: str, started: float) -> None:
+def _log(method: str, path: str, outcome: str, started: float) -> None:
     """Log a request and its outcome, without bodies and headers, which contain keys and signed URLs."""
     milliseconds = round((time.monotonic() - started) * 1000)
-    logger.info("cloudflare", method=method, path=path, answer=answer, milliseconds=milliseconds)
+    logger.info("cloudflare", method=method, path=path, outcome=outcome, milliseconds=milliseconds)
 
 
 def _document(response: requests.Response) -> Mapping[str, Any]:

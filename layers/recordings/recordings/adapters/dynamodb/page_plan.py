@@ -58,14 +58,14 @@ def _reads_recordings(query: PageQuery) -> bool:
 
 def _near_page[R](query: PageQuery) -> Plan[R, FoundPage[R]]:
     first, second = _near_rows(query)
-    answers = yield Trip(tallies=_bound_tallies(query), rows=first)
-    timeline = _timeline_of(query, answers)
-    found = _merged(answers.rows)
+    responses = yield Trip(tallies=_bound_tallies(query), rows=first)
+    timeline = _timeline_of(query, responses)
+    found = _merged(responses.rows)
     counts = _cut_counts(query, timeline)
     if counts or second:
-        answers = yield Trip(counts=counts, rows=second)
-        timeline = _recounted(query, timeline, answers.counts)
-        found |= _merged(answers.rows)
+        responses = yield Trip(counts=counts, rows=second)
+        timeline = _recounted(query, timeline, responses.counts)
+        found |= _merged(responses.rows)
     return _page_of(query, found, skipped=query.offset, total=timeline.total)
 
 
@@ -94,33 +94,33 @@ def _near_rows(query: PageQuery) -> tuple[Sequence[RowsRead], Sequence[RowsRead]
 
 
 def _far_page[R](query: PageQuery) -> Plan[R, FoundPage[R]]:
-    answers = yield Trip(tallies=_bound_tallies(query))
-    timeline, trip = _timeline_of(query, answers), 2
+    responses = yield Trip(tallies=_bound_tallies(query))
+    timeline, trip = _timeline_of(query, responses), 2
     counts = _cut_counts(query, timeline)
     if counts:
         # How many of the newest span lie within the bounds is not known yet.
         newest = timeline.spans[0]
         unknown = newest.total if newest.times.high > query.bounds.high else 0
         tallies = _finer_tallies(query, timeline, {query.offset, query.offset + unknown})
-        answers = yield Trip(counts=counts, tallies=tallies)
-        timeline = _recounted(query, timeline, answers.counts).refined(_counters(answers))
+        responses = yield Trip(counts=counts, tallies=tallies)
+        timeline = _recounted(query, timeline, responses.counts).refined(_counters(responses))
         trip += 1
     total = timeline.total
     while trip < LAST_TRIP and (tallies := _finer_tallies(query, timeline, {query.offset})):
-        answers = yield Trip(tallies=tallies)
-        timeline = timeline.refined(_counters(answers))
+        responses = yield Trip(tallies=tallies)
+        timeline = timeline.refined(_counters(responses))
         trip += 1
     if query.offset >= timeline.total:
         return FoundPage(total=total)
     rows = _RowRange.of(query, timeline, query.offset)
-    answers = yield Trip(rows=rows.reads)
-    found = rows.found(answers.rows)
+    responses = yield Trip(rows=rows.reads)
+    found = rows.found(responses.rows)
     if found is not None:
         return _page_of(query, found, skipped=rows.before_page if rows.newest_first else 0, total=total)
     # The recordings changed since the tallies were read. What was read is kept: a recording that changed its status
     # meanwhile is in the first answers or in the second.
     repeated = yield Trip(rows=rows.repeated_reads(query))
-    return _page_of(query, _merged(answers.rows) | _merged(repeated.rows), skipped=rows.before_page, total=total)
+    return _page_of(query, _merged(responses.rows) | _merged(repeated.rows), skipped=rows.before_page, total=total)
 
 
 def _page_of[R](query: PageQuery, found: Mapping[str, R], *, skipped: int, total: int) -> FoundPage[R]:
@@ -255,20 +255,20 @@ def _bound_tallies(query: PageQuery) -> list[TallyRead]:
     return reads[::-1]
 
 
-def _timeline_of[R](query: PageQuery, answers: Answers[R]) -> Timeline:
+def _timeline_of[R](query: PageQuery, responses: Answers[R]) -> Timeline:
     """Return the timeline between the bounds, from the tallies of the first trip."""
-    coarsest = next(iter(answers.tallies))
+    coarsest = next(iter(responses.tallies))
     spans = (
         span
-        for bucket, counters in sorted(answers.tallies[coarsest].items(), reverse=True)
+        for bucket, counters in sorted(responses.tallies[coarsest].items(), reverse=True)
         for span in spans_of(coarsest.level, bucket, counters, query.statuses)
     )
-    return Timeline(spans, bounds=query.bounds, statuses=query.statuses).cut_by(_counters(answers))
+    return Timeline(spans, bounds=query.bounds, statuses=query.statuses).cut_by(_counters(responses))
 
 
-def _counters[R](answers: Answers[R]) -> Tallies:
+def _counters[R](responses: Answers[R]) -> Tallies:
     def counters(level: Level, bucket: str) -> Counters | None:
-        found = answers.tallies.get(TallyRead(level, bucket, bucket))
+        found = responses.tallies.get(TallyRead(level, bucket, bucket))
         # A tally that does not exist counts nothing.
         return found.get(bucket, {}) if found is not None else None
 

@@ -89,7 +89,7 @@ def read_row_page(tenant_id: str, only: Filter, *, limit: int, offset: int, afte
     trip = next(plan)
     while True:
         try:
-            trip = plan.send(reader.answers(trip))
+            trip = plan.send(reader.responses(trip))
         except StopIteration as end:
             page: FoundPage[_Row] = end.value
             items = [reader.listed(recording_id, row) for recording_id, row in page.rows.items()]
@@ -102,7 +102,7 @@ class _Reader(NamedTuple):
     tenant_id: str
     room_id: str | None
 
-    def answers(self, trip: Trip) -> Answers[_Row]:
+    def responses(self, trip: Trip) -> Answers[_Row]:
         """Send the reads of a trip at the same time."""
         calls: list[Callable[[], Any]] = [
             *(partial(self._tallies, read) for read in trip.tallies),
