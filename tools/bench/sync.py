@@ -143,6 +143,7 @@ class NewItems:
 def known(room_id: str, meeting_id: str, cloudflare_recording_ids: Sequence[str], newest: str) -> "Iterator[Recording]":
     """Recordings of these captures, oldest first, that are in R2."""
     from recordings.adapters.system import new_id
+    from recordings.domain.actor import system
     from recordings.domain.recording import Recording
     from recordings.domain.stored_file import StoredFile
 
@@ -161,7 +162,8 @@ def known(room_id: str, meeting_id: str, cloudflare_recording_ids: Sequence[str]
             at=at,
             cause="auto_started",
         ).ended(at=at, cause="capture_ended")
-        yield recording.stored(file, duration_seconds=2, partial=False, at=at, cause="file_verified")
+        stored = recording.stored(file, duration_seconds=2, partial=False, at=at, cause="file_verified")
+        yield stored.attributed_to(system("sync"), after=None)
 
 
 def store(recordings: "Iterator[Recording]") -> None:

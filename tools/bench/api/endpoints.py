@@ -66,6 +66,7 @@ def one_recording(bench: Bench) -> None:
     bench.api("GetRecording", "ready", 200, ready.id)
     bench.api("GetRecording", "none", 404, "rec_01KE9EDY806S2TGZ7Z3QHSBYMG")
     bench.api("DownloadRecording", "from R2", 200, ready.id)
+    bench.api("ListAccess", "one URL", 200, ready.id)
     bench.api("DownloadRecording", "not yet", 202, bench.recording(Status.PROCESSING).id)
     bench.api("ArchiveRecording", "ready", 200, ready.id)
     bench.api("DeleteRecording", "archived", 200, ready.id)

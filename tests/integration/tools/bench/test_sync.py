@@ -10,7 +10,9 @@ import pytest
 from recordings.adapters.dynamodb.connection import client
 from recordings.adapters.dynamodb.recordings import DynamoRecordings
 from recordings.adapters.dynamodb.settings import TABLE
+from recordings.domain.actor import system
 from recordings.domain.lifecycle import Status
+from recordings.request_context import request_context
 from tests.support.builders import a_recording
 from tests.support.table import a_table
 from tools.bench import sync
@@ -50,8 +52,9 @@ def items() -> list[Any]:
 def test_what_is_stored_in_batches_is_what_adding_each_stores() -> None:
     recordings = [*known("room", "meeting", [f"capture-{n}" for n in range(30)], AT.isoformat())]
 
-    for one in recordings:
-        DynamoRecordings().add(one, lease_nonce=None)
+    with request_context(tenant_id=None, actor=system("sync")):
+        for one in recordings:
+            DynamoRecordings().add(one, lease_nonce=None)
     added = items()
     for item in added:
         client.delete_item(TableName=TABLE, Key={"pk": item["pk"], "sk": item["sk"]})
