@@ -29,6 +29,7 @@ from tests.e2e.conftest import Client
 from tests.e2e.support import MAX_WAIT_SECONDS, a_room, in_archive, in_status, provider_recordings, until
 from tests.support.description import as_sent
 from tools.local import stack
+from tools.local.stack_file import SCOPES
 
 type Case = schemathesis.Case[Any]
 
@@ -293,7 +294,7 @@ def watched(client: Client, seen: set[tuple[str, int]]) -> Callable[..., httpx.C
 
 
 def test_a_whole_life_is_answered_as_documented(watched: Callable[..., httpx.Client], cloudflare: httpx.Client) -> None:
-    api, key = watched(), {"Idempotency-Key": "first"}
+    api, key = watched(scope=SCOPES), {"Idempotency-Key": "first"}
     meeting_id = a_room(api)["cloudflare_meeting_id"]
     assert api.put("/rooms/room_1", json={"name": "CS101", "record_on_start": False}).status_code == 200
     api.get("/rooms")
@@ -312,6 +313,7 @@ def test_a_whole_life_is_answered_as_documented(watched: Callable[..., httpx.Cli
     api.post(f"{path}/recover")
     in_status(api, recording_id, "ready")
     assert api.get(f"{path}/download").status_code == 200
+    assert len(api.get(f"{path}/access").json()["data"]) == 1
     page = api.get("/recordings", params={"limit": 1, "status": ["ready", "failed"], "room_id": "room_1"})
     assert page.json()["meta"]["total"] == 1
     assert api.get("/recordings", params={"cursor": "made up"}).status_code == 400
@@ -335,7 +337,7 @@ def test_a_whole_life_is_answered_as_documented(watched: Callable[..., httpx.Cli
 def test_what_is_refused_is_answered_as_documented(
     watched: Callable[..., httpx.Client], running: dict[str, Any]
 ) -> None:
-    api, reader = watched(), watched(scope="recordings:read")
+    api, reader = watched(scope=SCOPES), watched(scope="recordings:read recordings:audit")
     nobody = watched()
     del nobody.headers["Authorization"]
     calls = [
@@ -345,7 +347,7 @@ def test_what_is_refused_is_answered_as_documented(
         for method in methods
     ]
     nameless = watched()
-    claims = {"scope": "recordings:read recordings:write", "claims": {"tenant_id": None}}
+    claims = {"scope": SCOPES, "claims": {"tenant_id": None}}
     token = httpx.post(f"{running['issuer']}/token", json=claims, timeout=MAX_WAIT_SECONDS).json()["access_token"]
     nameless.headers["Authorization"] = f"Bearer {token}"
     for method, path, writes in calls:

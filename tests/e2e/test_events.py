@@ -89,7 +89,9 @@ def check(events: list[Json], recording: Json, tenant: str) -> None:
         assert detail["recording"]["id"] == detail["recording_id"] == recording["id"]
         assert (detail["recording"]["status"], detail["recording"]["version"]) == (detail["to"], detail["version"])
         assert detail["recording"].keys() == recording.keys()
-        assert {"status": detail["to"], "at": detail["at"], "cause": detail["cause"]} in recording["history"]
+        entered = {"status": detail["to"], "at": detail["at"], "cause": detail["cause"]}
+        assert entered in [{key: entry[key] for key in entered} for entry in recording["history"]]
+        assert all(entry["actor"] for entry in recording["history"])
     versions = [event["detail"]["version"] for event in events]
     # One recording's events come in order; a repeat has the same id.
     assert versions == sorted(versions)

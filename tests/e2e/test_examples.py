@@ -23,6 +23,7 @@ ANSWERS: dict[str, object] = {
     "SyncRecordings": 404,
     "GetRecording": 404,
     "DownloadRecording": 404,
+    "ListAccess": 404,
     "ArchiveRecording": 404,
     "RestoreRecording": 404,
     "RecoverRecording": 404,

@@ -1,6 +1,7 @@
 """Every operation on a recording in every status: the exact answer, and what it changed."""
 
 import json
+import re
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -166,12 +167,12 @@ def ask(api: httpx.Client, operation: str, place: Place) -> httpx.Response:
 
 
 def kept(running: Json, recording_id: str) -> list[Json]:
-    """The rows of a recording; its run's progress, and the end of URLs given out, are no change of the recording."""
+    """The rows of a recording. Its run's progress, and who was given URLs until when, are no change of it."""
     rows = scanned(running, of=recording_id)
     return [
         {key: value for key, value in row.items() if key not in {"progress", "task_token"}}
         for row in rows
-        if "TOKEN" not in json.dumps(row) and not row["pk"]["S"].startswith("PARTS#") and "#URLS" not in row["pk"]["S"]
+        if "TOKEN" not in json.dumps(row) and not re.search("^PARTS#|#URLS|#ACCESS#", row["pk"]["S"])
     ]
 
 

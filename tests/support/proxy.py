@@ -170,6 +170,9 @@ class Proxy(Relay):
         while length is None or at < length:
             piece = await source.read(PIECE if length is None else min(PIECE, length - at))
             if not piece:
+                if length is not None:
+                    # The sender was killed. Who waits for the rest would wait for ever.
+                    raise asyncio.IncompleteReadError(b"", length - at)
                 break
             if allowed is not None and at + len(piece) > allowed:
                 sink.write(piece[: max(0, int(allowed) - at)])

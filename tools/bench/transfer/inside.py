@@ -10,18 +10,15 @@ from pydantic import TypeAdapter
 
 from recordings.adapters.dynamodb.recordings import DynamoRecordings
 from recordings.adapters.system import new_id, now
-from recordings.domain.actor import system
 from recordings.domain.provider_recording import ProviderRecording
 from recordings.domain.recording import Recording
 from recordings.domain.transfer import Attempt, Segment, TransferPlan, VerifiedFile, part_size_for, segments_for
-from recordings.request_context import request_context
 from recordings.services.transfer.parts import MAX_THREADS
 from recordings.services.transfer.provider_file import ProviderFileUrl
 
 TENANT: Final = "bench"
 
 
-@request_context(tenant_id=None, actor=system("workflow"))
 def register(room_id: str, meeting_id: str, cloudflare_recording_id: str) -> dict[str, Any]:
     """Store a recording that waits for its file. Return the input of an execution for it."""
     at = now()
@@ -89,14 +86,12 @@ def look(work: dict[str, Any]) -> None:
     check_upload(Attempt(**work), token="bench", wait=timedelta(seconds=5))
 
 
-@request_context(tenant_id=None, actor=system("workflow"))
 def mark(work: dict[str, Any], key: str, facts: dict[str, Any]) -> None:
     """Do what MarkReady does with what VerifyTransfer found."""
     found = TypeAdapter(VerifiedFile).validate_python(facts)
     import_module("functions.workflow.mark_ready.app").mark_ready(Attempt(**work), found, key=key, errored=False)
 
 
-@request_context(tenant_id=None, actor=system("workflow"))
 def archive(work: dict[str, Any]) -> None:
     """Store what the API stores before a move begins."""
     recordings = DynamoRecordings()
