@@ -1,12 +1,9 @@
 """The commands `migrate` and `tallies`, once the environment of the adapters is set."""
 
 import json
-import sys
-import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final
 
 from admin import AdminError
@@ -16,12 +13,12 @@ from admin.lists.pace import Pace, for_each
 from admin.lists.rebuild import compare, rebuild
 from admin.lists.recount import Comparison, WrongCounter
 from admin.lists.rows import Rows, scope_of
+from admin.progress import reporting, write
 from admin.report import number, printable
 from recordings.adapters.dynamodb.layout import Layout, find_stored_layout
 from recordings.domain.errors import RecordingsError
 from recordings.domain.tally import parse_counter
 
-INTERVAL_SECONDS: Final = 10.0
 RIGHT, DIFFERENT = 0, 1
 
 
@@ -51,9 +48,9 @@ def migrate(
             print("Nothing was changed.")
             return
         if wait_seconds:
-            _show(f"Wait {wait_seconds:.0f} s: an invocation of the release before may run until then.")
+            write(f"Wait {wait_seconds:.0f} s: an invocation of the release before may run until then.")
             pace.pause(wait_seconds)
-        migration = Migration(pace, _show, workers=workers, settle_seconds=settle_seconds)
+        migration = Migration(pace, write, workers=workers, settle_seconds=settle_seconds)
         with _progress(
             lambda: (
                 f"{migration.listed} of about {number(todo.recordings, 'recording')} listed, "
@@ -181,25 +178,11 @@ def _plain_errors() -> Iterator[None]:
         raise AdminError(f"{error} Repeat the command: it resumes where it was.") from error
 
 
-@contextmanager
-def _progress(text: Callable[[], str], done: Callable[[], int] | None = None) -> Iterator[None]:
+def _progress(text: Callable[[], str], done: Callable[[], int] | None = None) -> AbstractContextManager[None]:
     """Write how far the block is to stderr, every ten seconds."""
-    finished, started = threading.Event(), time.monotonic()
 
-    def report() -> None:
-        while not finished.wait(INTERVAL_SECONDS):
-            seconds = time.monotonic() - started
-            rate = f", {done() / seconds:.0f}/s" if done is not None else ""
-            _show(f"{text()}{rate}, {seconds:.0f} s")
+    def line(seconds: float) -> str:
+        rate = f", {done() / seconds:.0f}/s" if done is not None else ""
+        return f"{text()}{rate}, {seconds:.0f} s"
 
-    reporter = threading.Thread(target=report, daemon=True)
-    reporter.start()
-    try:
-        yield
-    finally:
-        finished.set()
-        reporter.join()
-
-
-def _show(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    return reporting(line)

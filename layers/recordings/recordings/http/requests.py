@@ -136,18 +136,19 @@ class NoQuery(RequestQuery):
     """An endpoint that takes no query parameter."""
 
 
-class ListRoomsQuery(RequestQuery):
+class CursorQuery(RequestQuery):
+    """Base of lists that page by cursor only."""
+
+    limit: Limit = 20
+    cursor: Cursor = None
+
+
+class ListRoomsQuery(CursorQuery):
     """Which page of the rooms to return."""
 
-    limit: Limit = 20
-    cursor: Cursor = None
 
-
-class ListAccessQuery(RequestQuery):
+class ListAccessQuery(CursorQuery):
     """Which page of a recording's access log to return."""
-
-    limit: Limit = 20
-    cursor: Cursor = None
 
 
 class ListRecordingsQuery(RequestQuery):

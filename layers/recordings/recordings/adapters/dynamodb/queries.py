@@ -1,12 +1,13 @@
 """Strongly consistent reads. Each takes the class that its key belongs to, because old items have no `kind`."""
 
 from collections.abc import Iterator, Sequence
-from itertools import batched
+from itertools import batched, islice
 from typing import Any, Final
 
 from pynamodb.expressions.condition import Condition
 
 from recordings.adapters.dynamodb.connection import Item, call, dynamodb_errors, table
+from recordings.adapters.dynamodb.cursors import List, decode_cursor, encode_cursor
 from recordings.adapters.dynamodb.keys import is_partition_key, is_sort_key
 from recordings.adapters.dynamodb.settings import TABLE
 from recordings.adapters.dynamodb.writes import MAX_ATTEMPTS, busy, jittered_pause
@@ -94,3 +95,19 @@ def query_items[I: Item](
         start = page.get("LastEvaluatedKey")
         if start is None:
             return
+
+
+def query_page[I: Item](
+    cls: type[I], pk: str, *, of: List, limit: int, cursor: str | None, newest_first: bool = False
+) -> tuple[list[I], str | None]:
+    """Read one page of a partition: its items, and the cursor of the next page (None: this is the last one).
+
+    Raises:
+        InvalidCursor: the cursor is not one of this list
+        Throttled, InfrastructureError
+    """
+    after = decode_cursor(of, cursor) if cursor is not None else None
+    # One more than asked for shows whether there is a next page.
+    items = query_items(cls, pk, after=after, page_size=limit + 1, newest_first=newest_first)
+    found = [*islice(items, limit + 1)]
+    return found[:limit], encode_cursor(of, found[limit - 1].sk) if len(found) > limit else None

@@ -3,20 +3,18 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from pynamodb.expressions.condition import Condition
 
 from recordings.adapters.dynamodb.actors import current_actor
 from recordings.adapters.dynamodb.audit import tenant_item
-from recordings.adapters.dynamodb.cursors import decode_cursor, encode_cursor
 from recordings.adapters.dynamodb.idempotency import released_if_unknown
 from recordings.adapters.dynamodb.items import TenantItem
 from recordings.adapters.dynamodb.keys import LINK, is_sort_key, partition
 from recordings.adapters.dynamodb.layout import establish_layout
 from recordings.adapters.dynamodb.meeting_items import MeetingLinkItem
-from recordings.adapters.dynamodb.queries import get_item, query_items
+from recordings.adapters.dynamodb.queries import get_item, query_page
 from recordings.adapters.dynamodb.recording_reads import blocker_of
 from recordings.adapters.dynamodb.retry_queue import meeting_retry_item
 from recordings.adapters.dynamodb.room_items import CreationLockItem, RoomItem, RoomNameItem
@@ -159,11 +157,8 @@ class DynamoRooms:
 
     def list(self, tenant_id: str, *, limit: int, cursor: str | None = None) -> Page[Room]:
         # A cursor is a sort key only: it cannot lead to another tenant's rooms.
-        after = decode_cursor("rooms", cursor) if cursor is not None else None
-        # One more than asked for shows whether there is a next page.
-        items = query_items(RoomItem, partition(tenant_id, "ROOM"), after=after, page_size=limit + 1)
-        rooms = [item.to_domain() for item in islice(items, limit + 1)]
-        return Page(rooms[:limit], encode_cursor("rooms", rooms[limit - 1].id) if len(rooms) > limit else None)
+        items, further = query_page(RoomItem, partition(tenant_id, "ROOM"), of="rooms", limit=limit, cursor=cursor)
+        return Page([item.to_domain() for item in items], further)
 
     def acquire_creation_lock(
         self, tenant_id: str, room_id: str, *, nonce: str, now: datetime, until: datetime

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from recordings.domain import access as domain
 from recordings.http.responses.actors import Actor
-from recordings.http.responses.base import PROVIDER, Document, Instant, NextCursor, Provider
+from recordings.http.responses.base import PROVIDER, CursorPageMeta, Document, Instant, Provider
 
 
 class Access(Document):
@@ -20,11 +20,8 @@ class Access(Document):
     provider: Annotated[Provider, Field(description=PROVIDER)]
 
 
-class AccessPageMeta(Document):
+class AccessPageMeta(CursorPageMeta):
     """Which page of the access log this is."""
-
-    limit: int
-    next_cursor: NextCursor
 
 
 class AccessPage(Document):

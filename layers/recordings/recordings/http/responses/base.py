@@ -121,3 +121,10 @@ PROVIDER: Final = "Where the file is: `r2`, or `s3` for cold storage and its cop
 
 
 NextCursor = Annotated[str | None, Field(description="The `cursor` of the next page. Null on the last page.")]
+
+
+class CursorPageMeta(Document):
+    """Base of what lists that page by cursor only say about a page."""
+
+    limit: int
+    next_cursor: NextCursor

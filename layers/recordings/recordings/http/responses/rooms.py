@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field
 
 from recordings.domain.room import Room as DomainRoom
-from recordings.http.responses.base import Document, Instant, NextCursor, RoomId, documented
+from recordings.http.responses.base import CursorPageMeta, Document, Instant, RoomId, documented
 
 
 class Room(Document):
@@ -46,11 +46,8 @@ class RoomResponse(Document):
         return cls.model_validate({"data": room_values(room)})
 
 
-class RoomPageMeta(Document):
+class RoomPageMeta(CursorPageMeta):
     """Which page of the rooms this is."""
-
-    limit: int
-    next_cursor: NextCursor
 
 
 class RoomPage(Document):
