@@ -142,26 +142,15 @@ class NewItems:
 
 def known(room_id: str, meeting_id: str, cloudflare_recording_ids: Sequence[str], newest: str) -> "Iterator[Recording]":
     """Recordings of these captures, oldest first, that are in R2."""
-    from recordings.adapters.system import new_id
     from recordings.domain.actor import system
-    from recordings.domain.recording import Recording
     from recordings.domain.stored_file import StoredFile
+    from tools.bench.recordings import an_ended_recording
 
     last = datetime.fromisoformat(newest).replace(microsecond=0)
     for number, cloudflare_recording_id in enumerate(reversed(cloudflare_recording_ids)):
         at = last - timedelta(seconds=APART_SECONDS * number)
         file = StoredFile(store="r2", key=f"{cloudflare_recording_id}.mp4", size_bytes=1000, content_type="video/mp4")
-        recording = Recording.begin(
-            id=new_id(at),
-            tenant_id=TENANT,
-            room_id=room_id,
-            room_name=room_id,
-            meeting_id=meeting_id,
-            cloudflare_recording_id=cloudflare_recording_id,
-            origin="auto",
-            at=at,
-            cause="auto_started",
-        ).ended(at=at, cause="capture_ended")
+        recording = an_ended_recording(TENANT, room_id, meeting_id, cloudflare_recording_id, at=at)
         stored = recording.stored(file, duration_seconds=2, partial=False, at=at, cause="file_verified")
         yield stored.attributed_to(system("sync"), after=None)
 

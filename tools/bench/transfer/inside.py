@@ -9,30 +9,19 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 
 from recordings.adapters.dynamodb.recordings import DynamoRecordings
-from recordings.adapters.system import new_id, now
+from recordings.adapters.system import now
 from recordings.domain.provider_recording import ProviderRecording
-from recordings.domain.recording import Recording
 from recordings.domain.transfer import Attempt, Segment, TransferPlan, VerifiedFile, part_size_for, segments_for
 from recordings.services.transfer.parts import MAX_THREADS
 from recordings.services.transfer.provider_file import ProviderFileUrl
+from tools.bench.recordings import an_ended_recording
 
 TENANT: Final = "bench"
 
 
 def register(room_id: str, meeting_id: str, cloudflare_recording_id: str) -> dict[str, Any]:
     """Store a recording that waits for its file. Return the input of an execution for it."""
-    at = now()
-    recording = Recording.begin(
-        id=new_id(at),
-        tenant_id=TENANT,
-        room_id=room_id,
-        room_name=room_id,
-        meeting_id=meeting_id,
-        cloudflare_recording_id=cloudflare_recording_id,
-        origin="auto",
-        at=at,
-        cause="auto_started",
-    ).ended(at=at, cause="capture_ended")
+    recording = an_ended_recording(TENANT, room_id, meeting_id, cloudflare_recording_id, at=now())
     DynamoRecordings().add(recording, lease_nonce=None)
     return {"tenant_id": TENANT, "recording_id": recording.id, "attempt": 1}
 
